@@ -1,0 +1,45 @@
+"""What can go wrong, as sentences.
+
+``str(error)`` of every class here is shown to people as it is: it says what happened, why, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class TxpanelError(Exception):
+    """Base of all errors that txpanel raises on purpose; ``str()`` is a sentence for the person at the screen."""
+
+
+class ModelNotFound(TxpanelError):
+    """No model by that name: not in the catalogue, not a folder or file, not on the hub (404)."""
+
+
+class DownloadFailed(TxpanelError):
+    """A model exists but could not be brought here: network, permission, licence gate, checksum, disk."""
+
+
+class Cancelled(TxpanelError):
+    """The person asked to stop. Not a fault: callers put the previous state back and say no more."""
+
+
+class Unsupported(TxpanelError):
+    """The model or the quantity cannot be opened here (state-space layers, encoder-decoders, remote code...)."""
+
+
+class TooLong(TxpanelError):
+    """The text has more tokens than the model has positions."""
+
+
+class EmptyText(TxpanelError):
+    """There is no token to run the model on."""
+
+
+class BadFile(TxpanelError):
+    """A file is damaged, truncated, foreign or not safe to open."""
+
+
+class NoSuchTensor(TxpanelError, KeyError):
+    """A trace has no tensor of that name, or no cell at that index."""
+
+    def __str__(self) -> str:  # KeyError would show the repr, quotes and all
+        return str(self.args[0]) if self.args else ""
