@@ -29,7 +29,24 @@ _PUBLIC = {
     "views": ("txpanel.views", ""),
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "LanguageModel",
+    "ModelState",
+    "Trace",
+    "View",
+    "__version__",
+    "errors",
+    "explain",
+    "generate",
+    "load",
+    "models",
+    "open_trace",
+    "record",
+    "sampling",
+    "testing",
+    "tracing",
+    "views",
+]
 
 if TYPE_CHECKING:
     from txpanel import errors, models, sampling, testing, tracing, views
