@@ -1,0 +1,44 @@
+"""The view: found by txpanel, fed with the lens's numbers, linked to the other views through the state."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import txpanel
+from txpanel.discovery import discover
+from txpanel.testing import check_view
+from txpanel_logit_lens import lens
+from txpanel_logit_lens.view import LogitLensView
+
+
+def test_txpanel_finds_it() -> None:
+    (record,) = [record for record in discover() if record.name == "logit-lens"]
+    assert record.view_class is LogitLensView, record
+
+
+def test_it_keeps_the_rules_for_views() -> None:
+    check_view(LogitLensView)
+
+
+def test_the_picture_holds_the_lens_s_numbers(model: Any) -> None:
+    state = txpanel.ModelState(model=model, text="hfcadbge")
+    view = LogitLensView(state)
+    view.__panel__()
+    found = lens(state.trace, state.query, top=5)
+    np.testing.assert_array_equal(view.cells.data["p"], found.probabilities.ravel())
+    np.testing.assert_array_equal(view.rise.data["p"], found.final)
+
+
+def test_it_follows_the_position_and_leads_the_block(model: Any) -> None:
+    state = txpanel.ModelState(model=model, text="hfcadbge")
+    view = LogitLensView(state)
+    view.__panel__()
+    state.focus(query=1)
+    np.testing.assert_array_equal(view.rise.data["p"], lens(state.trace, 1).final)
+    view._tapped(SimpleNamespace(x=1.0, y=2.2))
+    assert state.layer == 1
+    view._tapped(SimpleNamespace(x=1.0, y=0.1))  # the embedding is no block
+    assert state.layer == 1

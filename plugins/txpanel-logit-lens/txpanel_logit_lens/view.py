@@ -1,0 +1,163 @@
+"""The view: one row per depth, likeliest token first, and the rise of the final token beside it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+import param
+from bokeh.events import Tap
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
+from bokeh.plotting import figure
+
+from txpanel import View
+from txpanel.views.palette import Scale, colour
+from txpanel_logit_lens.lens import Lens, lens
+
+SCALE = Scale.of("probability")
+SAY = (
+    "What would the model say if it stopped early? Each row sends the stream after one block through the model's own "
+    "final norm and vocabulary. The last row is its real prediction; early rows are read with a norm that was not made "
+    "for them."
+)
+
+
+class LogitLensView(View):
+    """Likeliest next tokens after every block, at the chosen position."""
+
+    id: ClassVar[str] = "logit-lens"
+    title: ClassVar[str] = "Logit lens"
+    order: ClassVar[int] = 45
+    requires: ClassVar[frozenset[str]] = frozenset({"resid_post", "ln_final", "logits"})
+    api_version: ClassVar[int] = 1
+
+    top = param.Integer(default=5, bounds=(1, 10), doc="How many tokens to show in each row.")
+
+    def __init__(self, state: Any, **params: Any) -> None:
+        super().__init__(state, **params)
+        self.cells = ColumnDataSource(
+            {name: [] for name in ("x", "y", "token", "p", "percent", "fill", "ink", "depth", "id")}
+        )
+        self.rise = ColumnDataSource({name: [] for name in ("y", "p", "rank", "bits", "depth")})
+        self._heading = pn.pane.Str("", styles={"font-weight": "600"})
+        self._table = self._table_figure()
+        self._rise = self._rise_figure()
+        self._lens: Lens | None = None
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        """Build once; `_show` only feeds the two sources."""
+        self.follow(self._show, "trace", "query")
+        self.param.watch(lambda event: self._show(), "top")
+        return pn.Column(
+            pn.pane.Str(SAY, styles={"white-space": "normal", "max-width": "70ch"}),
+            self._heading,
+            pn.Row(
+                pn.pane.Bokeh(self._table, sizing_mode="stretch_width", min_width=320),
+                pn.pane.Bokeh(self._rise, width=220),
+                sizing_mode="stretch_width",
+            ),
+            sizing_mode="stretch_width",
+        )
+
+    def _table_figure(self) -> figure:
+        plot = figure(
+            tools="",
+            toolbar_location=None,
+            x_axis_location="above",
+            x_axis_label="likeliest first",
+            sizing_mode="stretch_width",
+        )
+        cells = plot.rect("x", "y", 0.96, 0.92, source=self.cells, fill_color="fill", line_color=None)
+        plot.text(
+            "x",
+            "y",
+            "token",
+            source=self.cells,
+            text_color="ink",
+            text_align="center",
+            text_baseline="middle",
+            text_font_size="12px",
+        )
+        tips = [
+            ("token", "@token (id @id)"),
+            ("probability", "@p{0.000000}"),
+            ("after", "@depth"),
+            ("tensor", "trace.lens"),
+        ]
+        plot.add_tools(HoverTool(renderers=[cells], tooltips=tips))
+        plot.on_event(Tap, self._tapped)
+        plot.grid.visible = False
+        return plot
+
+    def _rise_figure(self) -> figure:
+        plot = figure(tools="", toolbar_location=None, x_axis_location="above", width=220, y_range=self._table.y_range)
+        plot.x_range = Range1d(0, 1)
+        line = plot.line("p", "y", source=self.rise, line_color=colour("focus"), line_width=2)
+        dots = plot.scatter("p", "y", source=self.rise, color=colour("focus"), size=7)
+        tips = [
+            ("probability", "@p{0.000000}"),
+            ("rank", "@rank"),
+            ("entropy", "@bits{0.00} bits"),
+            ("after", "@depth"),
+        ]
+        plot.add_tools(HoverTool(renderers=[dots], tooltips=tips))
+        plot.yaxis.visible = False
+        line.level = "underlay"
+        return plot
+
+    def _show(self) -> None:
+        trace = self.state.trace
+        if trace is None:
+            return
+        self._lens = found = lens(trace, self.state.query, self.top)
+        names = [self._name(layer, trace.anatomy.n_layers) for layer in range(len(found.ids))]
+        self._fit(names)
+        self.cells.data = self._cells(found, names)
+        self.rise.data = {
+            "y": np.arange(len(names)), "p": found.final, "rank": found.rank + 1, "bits": found.entropy, "depth": names
+        }  # fmt: skip
+        winner = trace.model.tokens([int(found.ids[-1, 0])]).strings[0]
+        at = trace.tokens.strings[found.position]
+        self._heading.object = (
+            f"After “{at}” (position {found.position}); right: probability of “{winner}”, the model's own choice"
+        )
+
+    @staticmethod
+    def _name(layer: int, layers: int) -> str:
+        if layer == 0:
+            return "embedding"
+        return f"block {layer - 1}" + (" (the model)" if layer == layers else "")
+
+    def _fit(self, names: list[str]) -> None:
+        rows = len(names)
+        height = 26 * rows + 60
+        for plot in (self._table, self._rise):
+            plot.height = height
+            plot.yaxis.ticker = FixedTicker(ticks=list(range(rows)))
+        self._table.yaxis.major_label_overrides = dict(enumerate(names))
+        self._table.y_range.update(start=rows - 0.5, end=-0.5)
+        self._table.x_range.update(start=0.5, end=self.top + 0.5)
+        self._table.xaxis.ticker = FixedTicker(ticks=list(range(1, self.top + 1)))
+
+    def _cells(self, found: Lens, names: list[str]) -> dict[str, Any]:
+        rows, top = found.ids.shape
+        p = found.probabilities.ravel()
+        ids = found.ids.ravel()
+        return {
+            "x": np.tile(np.arange(1, top + 1), rows),
+            "y": np.repeat(np.arange(rows), top),
+            "id": ids,
+            "token": self.state.trace.model.tokens([int(i) for i in ids]).strings,
+            "p": p,
+            "percent": [f"{value:.1%}" for value in p],
+            "fill": [SCALE.hex(value) for value in p],
+            "ink": [SCALE.ink(value) for value in p],
+            "depth": [names[row] for row in np.repeat(np.arange(rows), top)],
+        }
+
+    def _tapped(self, event: Tap) -> None:
+        """A click on a row makes its block the chosen one everywhere."""
+        row = int(np.floor(event.y + 0.5))
+        if self._lens is not None and 1 <= row < len(self._lens.ids):
+            self.state.focus(layer=row - 1)
