@@ -1,0 +1,196 @@
+"""Sampling: each stage equals transformers' own, and the draw is what the docstring says."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from transformers import GPT2Config, GPT2LMHeadModel, LogitsProcessorList
+from transformers.generation.logits_process import LogitsProcessor
+
+from txpanel import sampling
+
+V = 997
+SETTINGS = [
+    {"temperature": t, "top_k": k, "top_p": p, "min_p": m}
+    for t, k, p, m in itertools.product((0.3, 1.0, 1.7), (0, 1, 50, 5000), (1.0, 0.9, 0.05), (0.0, 0.02, 1.0))
+]
+
+
+def rows(n: int = 3) -> torch.Tensor:
+    return torch.randn(n, V, generator=torch.Generator().manual_seed(5)) * 3
+
+
+class Recorder(LogitsProcessor):
+    """Stands behind a processor in transformers' own list and keeps what it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        self.seen.append(scores[0].clone())
+        return scores
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> GPT2LMHeadModel:
+    torch.manual_seed(1)
+    config = GPT2Config(vocab_size=V, n_layer=1, n_head=2, n_embd=16, n_positions=32, initializer_range=0.5)
+    config.bos_token_id = config.eos_token_id = None
+    return GPT2LMHeadModel(config).eval()
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_each_stage_equals_the_one_in_generate(gpt2: GPT2LMHeadModel, settings: dict[str, float]) -> None:
+    """The list that generate assembles itself, with a recorder behind each of its processors."""
+    recorders: list[Recorder] = []
+    assemble = gpt2._get_logits_processor
+
+    def listening(*args: object, **kwargs: object) -> LogitsProcessorList:
+        parts = assemble(*args, **kwargs)
+        recorders.extend(Recorder() for _part in parts)
+        return LogitsProcessorList([one for pair in zip(parts, recorders, strict=True) for one in pair])
+
+    gpt2._get_logits_processor = listening
+    try:
+        out = gpt2.generate(
+            torch.tensor([[3, 1, 4]]), max_new_tokens=1, do_sample=True, pad_token_id=0, return_dict_in_generate=True,
+            output_logits=True, output_scores=True, temperature=settings["temperature"], top_k=settings["top_k"],
+            top_p=settings["top_p"], min_p=settings["min_p"] or None,
+        )  # fmt: skip
+    finally:
+        del gpt2._get_logits_processor
+    ours = sampling.pipeline(out.logits[0], **settings)
+    active = [stage for stage in ours.stages[1:] if stage.active]
+    assert len(active) == len(recorders)
+    for stage, recorder in zip(active, recorders, strict=True):
+        assert np.array_equal(stage.logits, recorder.seen[0].numpy()), stage.name
+    assert np.array_equal(ours.stages[-1].logits, out.scores[0][0].numpy())
+    reference = out.scores[0][0].double().softmax(-1).numpy()
+    np.testing.assert_allclose(ours.probabilities, reference, rtol=1e-12, atol=1e-15)
+
+
+def test_stages_are_always_the_same_five_and_off_ones_change_nothing() -> None:
+    s = sampling.pipeline(rows()[0], temperature=1, top_k=0, top_p=1, min_p=0)
+    assert [stage.name for stage in s.stages] == ["logits", "temperature", "top_k", "top_p", "min_p"]
+    assert [stage.active for stage in s.stages] == [True, False, False, False, False]
+    for stage in s.stages:
+        assert np.array_equal(stage.logits, rows()[0].numpy())
+        assert stage.kept == V
+        assert math.isclose(stage.probabilities.sum(), 1, abs_tol=1e-12)
+
+
+def test_what_is_left_is_counted() -> None:
+    s = sampling.pipeline(rows()[0], temperature=0.8, top_k=50, top_p=0.9, min_p=0.1)
+    kept = [stage.kept for stage in s.stages]
+    assert kept[:3] == [V, V, 50]
+    assert 50 > kept[3] >= kept[4] == len(s.order) >= 1
+    before = s.stages[2].probabilities
+    assert before[np.isfinite(s.stages[3].logits)].sum() >= 0.9  # top-p keeps what reaches p ...
+    smallest = min(before[np.isfinite(s.stages[3].logits)])
+    assert before[np.isfinite(s.stages[3].logits)].sum() - smallest < 0.9  # ... and no token more
+    assert (s.probabilities[s.order] >= 0.1 * s.probabilities.max() - 1e-9).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_temperature_zero_is_argmax(seed: int) -> None:
+    row = rows()[0]
+    s = sampling.pipeline(row, temperature=0, top_k=40, top_p=0.5, min_p=0.1, seed=seed)
+    assert s.token == int(row.argmax())
+    assert s.stages[1].kept == 1
+    assert s.probabilities[s.token] == 1
+    assert (s.draw.low, s.draw.high, s.draw.rank) == (0, 1, 0)
+    assert s.stages[-1].entropy == 0
+
+
+def test_among_equals_the_first_wins_at_temperature_zero() -> None:
+    assert sampling.pipeline(np.array([0.0, 2.0, 2.0]), temperature=0).token == 1
+
+
+def test_tiny_temperatures_do_not_overflow() -> None:
+    s = sampling.pipeline(rows()[0] + 100, temperature=1e-38)
+    assert s.token == int(rows()[0].argmax())
+    assert not np.isnan(s.probabilities).any()
+
+
+def test_the_draw_is_the_piece_of_the_bar_in_which_u_falls() -> None:
+    for seed in range(200):
+        s = sampling.pipeline(rows()[0], temperature=1.5, top_k=20, seed=seed)
+        u = np.random.Generator(np.random.PCG64(seed)).random()
+        assert s.draw.uniform == u
+        assert s.draw.low <= u < s.draw.high
+        assert s.order[s.draw.rank] == s.token
+        before = s.probabilities > s.probabilities[s.token]
+        assert math.isclose(s.draw.low, s.probabilities[before].sum(), abs_tol=1e-12)
+        assert math.isclose(s.draw.high - s.draw.low, s.probabilities[s.token], abs_tol=1e-12)
+
+
+def test_draws_follow_the_probabilities() -> None:
+    row = np.log(np.array([0.5, 0.3, 0.15, 0.05]))
+    n = 4000
+    counts = np.bincount([sampling.pipeline(row, seed=seed).token for seed in range(n)], minlength=4)
+    chi2 = (((counts - n * np.exp(row)) ** 2) / (n * np.exp(row))).sum()
+    assert chi2 < 16.3  # 3 degrees of freedom, p = 0.001; the seeds are fixed, so this cannot flicker
+
+
+def test_the_same_seed_draws_the_same_token_and_u_ignores_the_settings() -> None:
+    first, second = (sampling.pipeline(rows()[1], temperature=1.2, seed=7) for _again in range(2))
+    assert first.token == second.token
+    assert first.draw == second.draw
+    assert sampling.pipeline(rows()[2], top_k=3, seed=7).draw.uniform == first.draw.uniform
+
+
+def test_arrays_tensors_and_data_arrays_are_all_taken_and_left_alone() -> None:
+    row = rows()[0]
+    given = [row, row[None], row.numpy(), row.double().numpy(), row.tolist(), xr.DataArray(row.numpy(), dims=["vocab"])]
+    expected = sampling.pipeline(row, temperature=0.5, top_k=9)
+    for logits in given:
+        s = sampling.pipeline(logits, temperature=0.5, top_k=9)
+        assert s.token == expected.token
+        assert np.array_equal(s.stages[0].logits, rows()[0].numpy())
+    assert torch.equal(row, rows()[0])
+    assert sampling.pipeline(row.to(torch.bfloat16)).stages[0].logits.dtype == np.float32
+
+
+def test_removed_tokens_of_the_model_stay_removed() -> None:
+    s = sampling.pipeline(np.array([1.0, -np.inf, 0.5]), temperature=0.7)
+    assert [stage.kept for stage in s.stages] == [2] * 5
+    assert s.probabilities[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"temperature": math.inf}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"top_k": -1}, "top_k"),
+        ({"top_k": 2.5}, "top_k"),
+        ({"top_p": 1.1}, "top_p"),
+        ({"top_p": -0.1}, "top_p"),
+        ({"min_p": 2}, "min_p"),
+        ({"min_p": math.nan}, "min_p"),
+        ({"seed": -1}, "seed"),
+        ({"seed": None}, "seed"),
+    ],
+    ids=str,
+)
+def test_impossible_settings_are_refused_in_words(settings: dict[str, float], word: str) -> None:
+    with pytest.raises(ValueError, match=word) as refusal:
+        sampling.pipeline(rows()[0], **settings)
+    assert str(refusal.value).endswith(".")
+
+
+@pytest.mark.parametrize("logits", [[], [[1.0, 2.0], [3.0, 4.0]], [math.nan, 1.0], [math.inf, 1.0], [-math.inf] * 2])
+def test_what_is_no_row_of_logits_is_refused_in_words(logits: list[float]) -> None:
+    with pytest.raises(ValueError, match="logits"):
+        sampling.pipeline(np.array(logits))
+
+
+def test_entropy_is_in_bits() -> None:
+    assert math.isclose(sampling.pipeline(np.zeros(8)).stages[0].entropy, 3)
