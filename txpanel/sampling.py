@@ -7,7 +7,7 @@ The draw is one number. A bar from 0 to 1 is divided among the tokens that are l
 its probability; a uniform number ``u`` in [0, 1) falls into exactly one piece, and that is the next token. ``u`` comes
 from NumPy's PCG64 generator and depends on the seed alone: the same seed gives the same ``u`` on every machine, and a
 slider that changes the probabilities moves the pieces under a ``u`` that stays where it is. Successive tokens use
-successive seeds (`txpanel.generate`, `ModelState.append`), so that each has a number of its own and all can be repeated.
+successive seeds (`txpanel.generate`, `ModelState.append`): each has a number of its own, and all can be repeated.
 """
 
 from __future__ import annotations
