@@ -1,0 +1,133 @@
+"""What goes wrong in a view stays in its frame."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import panel as pn
+import param
+import pytest
+
+from txpanel.components.text import ErrorCard
+from txpanel.views.base import View
+from txpanel.views.frame import ViewFrame, short_traceback
+
+
+class State(param.Parameterized):
+    trace = param.Parameter()
+    layer = param.Integer(0)
+
+
+class Good(View):
+    id, title = "good", "Good"
+
+    def __panel__(self) -> Any:
+        pane = pn.pane.Str("nothing yet")
+        self.follow(
+            lambda: setattr(pane, "object", f"layer {self.state.layer} of {self.state.trace}"), "trace", "layer"
+        )
+        self.pane = pane
+        return pane
+
+
+class Touchy(Good):
+    id = "touchy"
+
+    def __panel__(self) -> Any:
+        def update() -> None:
+            if self.state.layer == 13:
+                raise ValueError("thirteen <script>alert(1)</script>")
+
+        self.follow(update, "trace", "layer")
+        return pn.pane.Str("touchy")
+
+
+def test_view_is_built_once_and_follows() -> None:
+    state = State(trace="a")
+    frame = ViewFrame.of(state, Good)
+    layout = frame.__panel__()
+    assert frame.__panel__() is layout
+    assert isinstance(frame.view, Good)
+    assert frame.view.pane.object == "layer 0 of a"
+    state.layer = 3
+    assert frame.view.pane.object == "layer 3 of a"
+    assert not frame.failed
+
+
+@pytest.mark.parametrize("phase", ["import", "build"])
+def test_failure_becomes_a_card_and_retry_mends_it(phase: str) -> None:
+    tries: list[int] = []
+
+    class Flaky(Good):
+        def __panel__(self) -> Any:
+            if phase == "build" and len(tries) < 2:
+                raise RuntimeError("not today")
+            return super().__panel__()
+
+    def load() -> type[View]:
+        tries.append(1)
+        if phase == "import" and len(tries) < 2:
+            raise RuntimeError("not today")
+        return Flaky
+
+    frame = ViewFrame(State(trace="a"), load, name="flaky", origin="some-plugin 1.2")
+    card = frame.__panel__()[0]
+    assert isinstance(card, ErrorCard)
+    assert frame.failed
+    assert "flaky" in card.heading
+    assert "some-plugin 1.2" in card.heading
+    assert card.reason == "RuntimeError: not today"
+    assert 'raise RuntimeError("not today")' in card.details
+    card._handle_msg({"kind": "retry"})
+    assert not frame.failed
+    assert frame.layout[0] is frame.view.pane
+
+
+def test_update_failure_leaves_the_others_alone() -> None:
+    state = State(trace="a")
+    bad, good = ViewFrame.of(state, Touchy), ViewFrame.of(state, Good)
+    bad.__panel__(), good.__panel__()
+    state.layer = 13
+    card = bad.layout[0]
+    assert isinstance(card, ErrorCard)
+    assert card.reason == "ValueError: thirteen <script>alert(1)</script>"
+    assert good.view.pane.object == "layer 13 of a"  # type: ignore[union-attr]
+    state.layer = 2
+    bad.retry()
+    assert not bad.failed
+
+
+def test_another_version_is_refused_in_words() -> None:
+    class Future(Good):
+        api_version = 99
+
+    frame = ViewFrame.of(State(), Future)
+    assert "version 99" in frame.__panel__()[0].reason
+
+
+def test_closed_frame_frees_the_view_and_the_state() -> None:
+    state = State(trace="a")
+    frame = ViewFrame.of(state, Good)
+    frame.__panel__()
+    view, kept = weakref.ref(frame.view), weakref.ref(state)  # type: ignore[arg-type]
+    frame.close()
+    del state
+    gc.collect()
+    assert view() is None
+    assert kept() is None
+
+
+def test_short_traceback_keeps_the_end() -> None:
+    def deep(n: int) -> None:
+        if n == 0:
+            raise KeyError("bottom")
+        deep(n - 1)
+
+    with pytest.raises(KeyError) as caught:
+        deep(30)
+    lines = short_traceback(caught.value, 6).splitlines()
+    assert len(lines) == 7
+    assert lines[0] == "…"
+    assert lines[-1] == "KeyError: 'bottom'"

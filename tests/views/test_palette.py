@@ -1,0 +1,71 @@
+"""Colours: readable, even, and the same for a picture and its legend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from txpanel.views.palette import COLOURS, RAMPS, Kind, Scale, contrast, css_variables, oklab, ramp
+
+TEXT = [m for m in COLOURS if m.endswith("-ink")] + ["text", "soft", "muted", "good", "warn", "bad"]
+MARKS = ["query", "key", "value", "mlp", "focus", "control"]
+KINDS: list[Kind] = list(RAMPS)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("surface", ["background", "surface", "raised", "sunken"])
+def test_contrast(dark: bool, surface: str) -> None:
+    ground = COLOURS[surface][dark]
+    assert {m: c for m in TEXT if (c := contrast(COLOURS[m][dark], ground)) < 4.5} == {}
+    assert {m: c for m in MARKS if (c := contrast(COLOURS[m][dark], ground)) < 3} == {}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [
+        ("good", "good-soft"),
+        ("warn", "warn-soft"),
+        ("bad", "bad-soft"),
+        ("on-focus", "focus"),
+        ("focus-ink", "focus-soft"),
+    ],
+)
+def test_contrast_on_coloured_grounds(ink: str, ground: str, dark: bool) -> None:
+    assert contrast(COLOURS[ink][dark], COLOURS[ground][dark]) >= 4.5
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ramps_are_perceptually_even(kind: Kind, dark: bool) -> None:
+    lab = np.array([oklab(c) for c in ramp(kind, dark)])
+    steps = np.linalg.norm(lab[16::16] - lab[:-16:16], axis=1)
+    arms = [steps[: len(steps) // 2], steps[len(steps) // 2 + 1 :]] if kind == "signed" else [steps]
+    for arm in arms:  # rounding to 8 bits leaves some unevenness
+        assert arm.max() / arm.min() < 1.25
+
+
+def test_light_ends_are_the_design() -> None:
+    assert (ramp("probability")[0], ramp("probability")[-1]) == ("#f5f2ff", "#5b21b6")
+    assert (ramp("signed")[0], ramp("signed")[-1]) == ("#1d4ed8", "#c2570c")
+
+
+def test_scale_index_and_legend_agree() -> None:
+    scale = Scale.of("signed", [-1.0, 3.0, np.nan, np.inf])
+    assert (scale.low, scale.high) == (-3.0, 3.0)
+    assert scale.index([-3.0, 0.0, 3.0, 99.0]).tolist() == [0, 128, 255, 255]
+    legend = scale.legend(both_themes=False)
+    assert legend["ticks"] == [-3.0, 0.0, 3.0]
+    assert scale.hex(-3.0) in legend["gradient"]
+    assert scale.hex(3.0) in legend["gradient"]
+    assert scale.mapper().palette == list(scale.colours)
+
+
+def test_scale_of_nothing_is_still_a_scale() -> None:
+    assert Scale.of("signed", []).high == 1.0
+    assert Scale.of("magnitude", np.zeros(3)).high == 1.0
+
+
+def test_css_has_every_colour() -> None:
+    css = css_variables()
+    assert all(f"--tx-{meaning}:light-dark({light},{dark});" in css for meaning, (light, dark) in COLOURS.items())

@@ -1,0 +1,17 @@
+// Paragraphs of marked-up text. Everything arrives as [kind, text] pairs and is set as text, never as HTML.
+const KINDS = {
+  "": null, b: "strong", i: "em", code: "code", token: "span", q: "span", k: "span", v: "span", m: "span", f: "span", muted: "span", good: "span", bad: "span",
+}
+
+export function render({model, el}) {
+  const root = tx.h("div", {class: "rich"})
+  el.append(root)
+  const draw = () => {
+    const parts = model.paragraphs.map((paragraph) =>
+      tx.h("p", null, paragraph.map(([kind, text]) => (KINDS[kind] ? tx.h(KINDS[kind], {class: kind}, text) : text))))
+    root.replaceChildren(...(model.heading ? [tx.h(`h${model.level}`, null, model.heading)] : []), ...parts)
+    root.className = `rich ${model.look}`
+  }
+  draw()
+  model.on(["paragraphs", "heading", "look"], draw)
+}

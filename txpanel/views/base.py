@@ -1,0 +1,154 @@
+"""The base class of every view, built in or from another package: one state in, one Panel object out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import panel as pn
+import param
+from panel.viewable import Viewable
+
+from txpanel.views.palette import Kind, Scale
+
+__all__ = ["API_VERSION", "View"]
+
+API_VERSION = 1
+"""The version of this class that plugins are written against (`View.api_version`)."""
+
+Callback = Callable[[], Any]
+
+
+def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
+    """Lets `__panel__` run once: Panel asks for it at every display, and each run would hang up its watchers again."""
+
+    @functools.wraps(build)
+    def panel(self: View) -> Any:
+        if self._built is None:
+            self._built = build(self)
+        return self._built
+
+    return panel
+
+
+class View(pn.viewable.Viewer):
+    """A picture of the trace that a `ModelState` holds.
+
+    A view reads the state and the trace, never another view. It implements `__panel__`, which is run once; what changes
+    afterwards is fed through `follow`.
+
+    Example:
+        >>> class TokenCount(View):
+        ...     id, title, order = "token-count", "Tokens", 15
+        ...     def __panel__(self):
+        ...         pane = pn.pane.Str("")
+        ...         self.follow(lambda: setattr(pane, "object", str(len(self.state.trace.tokens.ids))), "trace")
+        ...         return pane
+    """
+
+    id: ClassVar[str] = ""
+    """Stable name, in lower case with hyphens: equal to the name of the entry point."""
+    title: ClassVar[str] = ""
+    """What stands above the view on the page."""
+    order: ClassVar[int] = 100
+    """Where it stands: smaller numbers first. Built-in views use 0 to 60."""
+    requires: ClassVar[frozenset[str]] = frozenset()
+    """Tensor names without block prefix (such as ``"pattern"``) without which the view has nothing to show."""
+    api_version: ClassVar[int] = API_VERSION
+    """The version of this base class that the view was written for."""
+
+    state = param.ClassSelector(
+        class_=param.Parameterized, allow_refs=False, doc="The shared model state, a `txpanel.ModelState`."
+    )
+    active = param.Boolean(
+        default=True, doc="Whether the view is on screen: one that is not puts its updates off until it is."
+    )
+    dark = param.Boolean(default=False, doc="Whether the page is dark; the page sets it, `mapper` follows it.")
+
+    def __init__(self, state: Any, **params: Any) -> None:
+        self._built: Any = None
+        self._watchers: list[tuple[param.Parameterized, Any]] = []
+        self._late: dict[int, Callback] = {}
+        self._on_error: Callable[[Exception], None] | None = None
+        params.setdefault("dark", pn.config.theme == "dark")
+        super().__init__(state=state, **params)
+        self.param.watch(self._catch_up, "active")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__panel__" in cls.__dict__:
+            cls.__panel__ = _built_once(cls.__dict__["__panel__"])  # type: ignore[method-assign]
+
+    def __panel__(self) -> Viewable:
+        """Builds the view: any Panel object. Must work while `state.trace` is None (nothing has run yet)."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement __panel__")
+
+    def follow(self, callback: Callback, *names: str, empty: Callback | None = None) -> None:
+        """Calls `callback` now, if there is a trace, and whenever one of the state's parameters `names` changes.
+
+        Args:
+            callback: takes nothing; reads what it needs from ``self.state``. Not called while there is no trace.
+            names: parameters of the state; ``"trace"`` when none is given.
+            empty: called instead of `callback` while there is no trace.
+
+        An exception in it is shown on the card of the view's frame and leaves the other views alone; outside a frame it
+        is raised.
+        """
+
+        def run() -> None:
+            if self.state is None:
+                return
+            step = callback if self.state.trace is not None else empty
+            if step is not None:
+                self._guarded(step)
+
+        def changed(*_events: Any) -> None:
+            if self.active:
+                run()
+            else:
+                self._late[id(callback)] = run
+
+        self._watchers.append((self.state, self.state.param.watch(changed, list(names or ("trace",)))))
+        changed()
+
+    def watch(self, source: param.Parameterized, callback: Callable[[Any], Any], *names: str) -> None:
+        """Watches parameters of an object (a stream, a component, the view itself) until `close`; errors go to the card."""
+        watcher = source.param.watch(lambda event: self._guarded(lambda: callback(event)), list(names))
+        self._watchers.append((source, watcher))
+
+    def mapper(self, kind: Kind, values: Any = None) -> Any:
+        """A Bokeh colour mapper of this page's theme which follows light and dark.
+
+        Args:
+            kind: see `txpanel.views.palette.Scale`.
+            values: what it is to be scaled to; call `Scale.of` and set ``low`` and ``high`` yourself for later changes.
+        """
+        scale = Scale.of(kind, values if values is not None else [1.0], dark=self.dark)
+        mapper = scale.mapper()
+        self.watch(self, lambda event: setattr(mapper, "palette", list(scale.themed(event.new).colours)), "dark")
+        return mapper
+
+    def close(self) -> None:
+        """Lets go of the state: nothing is called any more, and the view can be freed."""
+        for source, watcher in self._watchers:
+            source.param.unwatch(watcher)
+        self._watchers.clear()
+        self._late.clear()
+        self._on_error = None
+        self._built = None
+        self.state = None
+
+    def _catch_up(self, event: Any) -> None:
+        if event.new:
+            late, self._late = list(self._late.values()), {}
+            for run in late:
+                run()
+
+    def _guarded(self, step: Callback) -> None:
+        try:
+            step()
+        except Exception as error:
+            if self._on_error is None:
+                raise
+            self._on_error(error)
