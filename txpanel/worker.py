@@ -1,0 +1,118 @@
+"""One thread per session for what is slow: one job in flight, and of those that wait only the newest.
+
+Typing ten characters asks for ten forward passes; only the first and the last are run. The thread ends when nothing
+waits, so a session that is idle or gone costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+logger = logging.getLogger(__name__)
+Dispatch = Callable[[Callable[[], None]], None]
+
+
+class Job(Protocol):
+    """What a worker runs: it looks at ``cancel`` between its steps and hands results to ``publish``."""
+
+    def __call__(self, cancel: threading.Event, publish: Dispatch) -> None:
+        """Do the work."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One request: whether it is still wanted."""
+
+    job: Job
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+
+class Worker:
+    """Runs jobs one at a time, newest wins.
+
+    Args:
+        dispatch: gets a function and calls it where results may be used: on the session's thread. ``None`` runs jobs at
+            once in the caller's thread, and ``submit`` returns when they are done.
+    """
+
+    def __init__(self, dispatch: Dispatch | None = None) -> None:
+        self._dispatch = dispatch
+        self._guard = threading.Lock()
+        self._newest: Ticket | None = None  # may be waiting, running, or done with results still on their way
+        self._waiting: Ticket | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        with self._guard:
+            return self._thread is None
+
+    def submit(self, job: Job) -> None:
+        """Run a job soon. The one before is asked to stop and its further results are dropped."""
+        ticket = Ticket(job)
+        with self._guard:
+            self._supersede(ticket)
+            if self._dispatch is not None:
+                self._waiting = ticket
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="txpanel-worker", daemon=True)
+                    self._thread.start()
+        if self._dispatch is None:
+            job(ticket.cancel, self._publisher(ticket))
+
+    def cancel(self) -> None:
+        """Ask the running job to stop and forget the waiting one; nothing of either is published any more."""
+        with self._guard:
+            self._supersede(None)
+            self._waiting = None
+
+    def _supersede(self, ticket: Ticket | None) -> None:
+        if self._newest is not None:
+            self._newest.cancel.set()
+        self._newest = ticket
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing runs and nothing waits (for tests and scripts). Returns whether that is so."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return self.idle
+
+    def _work(self) -> None:
+        while True:
+            with self._guard:
+                ticket, self._waiting = self._waiting, None
+                if ticket is None:
+                    self._thread = None
+                    return
+            try:
+                ticket.job(ticket.cancel, self._publisher(ticket))
+            except Exception:  # jobs turn their own errors into sentences; one that does not must not stop the next
+                logger.exception("a job of the worker failed")
+
+    def _publisher(self, ticket: Ticket) -> Dispatch:
+        """Publish for one job: a result that nobody wants any more is dropped, at the latest moment that is safe."""
+
+        def wanted(result: Callable[[], None]) -> None:
+            if not ticket.cancel.is_set():
+                result()
+
+        def publish(result: Callable[[], None]) -> None:
+            if ticket.cancel.is_set():
+                return
+            if self._dispatch is None:
+                result()
+            else:
+                self._dispatch(lambda: wanted(result))
+
+        return publish
+
+
+def immediately(result: Callable[[], Any]) -> None:
+    """A dispatch for tests: results are used in the worker's own thread."""
+    result()
