@@ -15,7 +15,7 @@ from txpanel.messages import _
 __all__ = ["ErrorCard", "Paragraph", "Rich", "rich"]
 
 Paragraph = list[tuple[str, str]]
-"""Pairs (kind, text); kinds: "" plain, b, i, code, token, muted, good, bad, q k v m f (query, key, value, MLP, focus)."""
+"""Pairs (kind, text): "" plain, b, i, code, token, muted, good, bad, q k v m f (query, key, value, MLP, focus)."""
 
 _MARK = re.compile(r"<(b|i|code|token|q|k|v|m|f|muted|good|bad)>(.*?)</\1>", re.DOTALL)
 

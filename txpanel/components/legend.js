@@ -1,0 +1,16 @@
+export function render({model, el}) {
+  const root = tx.h("figure", {class: "legend"})
+  el.append(root)
+  const draw = () => {
+    const {gradient, ticks, kind} = model.scale
+    if (!gradient) return root.replaceChildren()
+    const write = (value) => (kind === "probability" ? tx.number(value) : tx.number(value, 3))
+    const bar = tx.h("i", {class: "bar", style: {background: gradient}})
+    root.replaceChildren(
+      tx.h("span", null, write(ticks[0])), bar, tx.h("span", null, write(ticks[ticks.length - 1])),
+      model.caption ? tx.h("figcaption", null, model.caption) : null)
+    root.setAttribute("aria-label", `${model.caption} ${write(ticks[0])} – ${write(ticks[ticks.length - 1])}`)
+  }
+  draw()
+  model.on(["scale", "caption"], draw)
+}

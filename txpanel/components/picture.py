@@ -1,0 +1,172 @@
+"""What stands around a picture: its legend, its tools (table, CSV, PNG, SVG) and fold-outs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import param
+from panel.viewable import Children
+
+from txpanel.components import Component
+from txpanel.errors import TxpanelError
+from txpanel.messages import _
+from txpanel.views.palette import Scale
+
+__all__ = ["Fold", "Legend", "Table", "Tools"]
+
+ROWS_ON_SCREEN = 200
+
+
+class Legend(Component):
+    """The colours of a picture and what they mean, made from the picture's own `Scale`."""
+
+    scale = param.Dict(default={}, doc="What `Scale.legend` returns.")
+    caption = param.String(default="", doc="What the numbers are.")
+
+    _module = "legend.js"
+    _styles = "legend.css"
+
+    def show(self, scale: Scale) -> None:
+        """Shows another scale."""
+        self.scale = scale.legend()
+
+
+class Fold(Component):
+    """A fold-out ("for engineers") with Panel objects inside."""
+
+    label = param.String(default="", doc="What to click on.")
+    open = param.Boolean(default=False, doc="Whether it is unfolded.")
+    objects = Children(doc="What it holds.")
+
+    _module = "fold.js"
+    _styles = "fold.css"
+
+    def __init__(self, label: str, *objects: Any, **params: Any) -> None:
+        super().__init__(label=label, objects=list(objects), **params)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The numbers of a picture in rows, for the table twin and the CSV file.
+
+    Args:
+        columns: names of the columns; the first one heads its row.
+        rows: one sequence a row; numbers as numbers (they are written in full in the CSV).
+        caption: what the table shows, a few words.
+    """
+
+    columns: Sequence[str]
+    rows: Iterable[Sequence[Any]]
+    caption: str = ""
+
+    @classmethod
+    def matrix(
+        cls, values: Any, rows: Sequence[str], columns: Sequence[str], *, corner: str, caption: str = ""
+    ) -> Table:
+        """A matrix [row, column] with a label for each row and column; `corner` says what they are."""
+        body = ([label, *line] for label, line in zip(rows, np.asarray(values).tolist(), strict=True))
+        return cls([corner, *columns], body, caption)
+
+    @classmethod
+    def of(cls, caption: str = "", /, **columns: Sequence[Any]) -> Table:
+        """Columns side by side, all of the same length."""
+        return cls(list(columns), zip(*columns.values(), strict=True), caption)
+
+    def csv(self, provenance: dict[str, str]) -> str:
+        """The whole table as CSV text, where the numbers come from in comment lines on top."""
+        out = io.StringIO()
+        for key, value in provenance.items():
+            out.write(f"# {key}: {json.dumps(value, ensure_ascii=False)}\n")
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_plain(value) for value in row] for row in self.rows)
+        return out.getvalue()
+
+    def on_screen(self) -> dict[str, Any]:
+        """What the browser shows: the first `ROWS_ON_SCREEN` rows, and how many there are beyond them."""
+        rows = iter(self.rows)
+        shown = [[_plain(value) for value in row] for row in islice(rows, ROWS_ON_SCREEN)]
+        more = sum(1 for _row in rows)
+        note = _("{more} more rows in the CSV file").format(more=more) if more else ""
+        return {"columns": list(self.columns), "rows": shown, "caption": self.caption, "note": note}
+
+
+def _plain(value: Any) -> Any:
+    """A Python number or text; what JSON has no number for becomes text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not np.isfinite(value):
+        return {"inf": "∞", "-inf": "−∞"}.get(str(value), "–")
+    return value
+
+
+class Tools(Component):
+    """The row under a picture: table twin, CSV, PNG, SVG. Put it into the same Column as the picture.
+
+    Args:
+        data: returns the `Table` of what the picture shows now; called when somebody asks.
+        name: what files are called, without ending.
+        provenance: returns what stands in the files (model, text, tensor, versions), as texts.
+
+    Call `changed` when the picture's numbers changed, so that an open table follows.
+    """
+
+    version = param.Integer(default=0, doc="Counts the changes of the picture's numbers.")
+    words = param.Dict(default={}, doc="The texts on the buttons.")
+
+    _module = "tools.js"
+    _styles = "tools.css"
+
+    def __init__(
+        self,
+        data: Callable[[], Table],
+        name: str,
+        provenance: Callable[[], dict[str, str]] | None = None,
+        **params: Any,
+    ) -> None:
+        self._data = data
+        self._file = name
+        self._provenance = provenance or dict
+        super().__init__(words=_words(), **params)
+
+    def changed(self) -> None:
+        """The picture shows other numbers now."""
+        self.version += 1
+
+    def _handle_msg(self, data: Any) -> None:
+        kind = data.get("kind") if isinstance(data, dict) else None
+        if kind in ("table", "csv", "provenance"):
+            try:
+                answer = getattr(self, f"_answer_{kind}")()
+            except Exception as error:
+                said = str(error) if isinstance(error, TxpanelError) else f"{type(error).__name__}: {error}"
+                answer = {"error": said}
+            self._send_msg({"kind": kind, **answer})
+
+    def _answer_table(self) -> dict[str, Any]:
+        return self._data().on_screen()
+
+    def _answer_csv(self) -> dict[str, Any]:
+        return {"name": self._file, "text": self._data().csv(self._provenance())}
+
+    def _answer_provenance(self) -> dict[str, Any]:
+        text = "\n".join(f"{key}: {value}" for key, value in self._provenance().items())
+        return {"name": self._file, "text": text}
+
+
+def _words() -> dict[str, str]:
+    return {
+        "table": _("Table"),
+        "table_title": _("Show the numbers of this picture as a table"),
+        "csv_title": _("Save all its numbers as CSV, with model, text and versions"),
+        "png_title": _("Save the picture as PNG"),
+        "svg_title": _("Save the picture as SVG"),
+        "nothing": _("There is no picture here to save yet."),
+        "no_answer": _("The server did not answer. Is the page still connected?"),
+    }

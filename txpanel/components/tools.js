@@ -1,0 +1,156 @@
+// Under a picture: its numbers as a table, CSV with provenance, the picture as PNG or SVG.
+const STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "opacity",
+  "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline", "letter-spacing", "visibility", "display"]
+const SVG_NS = "http://www.w3.org/2000/svg"
+
+// All pictures beside the tools: Bokeh figures export themselves, <svg> and <canvas> of components are taken as they stand.
+function pieces(view) {
+  const found = []
+  const visit = (one) => {
+    if (one == null || one === view) return
+    if (typeof one.export === "function" && one.model?.type?.match(/Figure|Plot$/)) return found.push({box: one.el.getBoundingClientRect(), figure: one})
+    const before = found.length
+    for (const child of one.child_views ?? []) visit(child)
+    if (found.length === before && one.el) elements(one.el).forEach((node) => found.push({box: node.getBoundingClientRect(), node}))
+  }
+  for (const sibling of view.parent?.child_views ?? []) visit(sibling)
+  return found.filter(({box}) => box.width > 8 && box.height > 8)
+}
+function elements(node, into = []) {
+  if (node instanceof SVGSVGElement || node instanceof HTMLCanvasElement) into.push(node)
+  else for (const child of [...(node.shadowRoot?.children ?? []), ...(node.children ?? [])]) elements(child, into)
+  return into
+}
+
+// A copy of an <svg> that looks the same on its own: style sheets and custom properties written out.
+function standalone(svg, box) {
+  const copy = svg.cloneNode(true)
+  const [from, to] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]]
+  from.forEach((node, i) => {
+    const style = getComputedStyle(node)
+    for (const name of STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name))
+  })
+  copy.setAttribute("width", box.width)
+  copy.setAttribute("height", box.height)
+  copy.setAttribute("xmlns", SVG_NS)
+  return copy
+}
+
+async function asSvg(piece) {
+  if (piece.figure) {
+    const text = await (await piece.figure.export("svg").to_blob()).text()
+    return new DOMParser().parseFromString(text, "image/svg+xml").documentElement
+  }
+  if (piece.node instanceof SVGSVGElement) return standalone(piece.node, piece.box)
+  return tx.s("image", {href: piece.node.toDataURL(), width: piece.box.width, height: piece.box.height, style: {"image-rendering": "pixelated"}})
+}
+async function asImage(piece) {
+  if (piece.figure) return createImageBitmap(await piece.figure.export("png", true).to_blob())
+  if (piece.node instanceof HTMLCanvasElement) return piece.node
+  const text = new XMLSerializer().serializeToString(standalone(piece.node, piece.box))
+  const image = new Image()
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`
+  await image.decode()
+  return image
+}
+function frame(list) {
+  const [x, y] = [Math.min(...list.map((p) => p.box.left)), Math.min(...list.map((p) => p.box.top))]
+  return {x, y, width: Math.max(...list.map((p) => p.box.right)) - x, height: Math.max(...list.map((p) => p.box.bottom)) - y}
+}
+
+async function svgBlob(list, ground, provenance) {
+  const area = frame(list)
+  const root = tx.s("svg", {xmlns: SVG_NS, width: area.width, height: area.height, viewBox: `0 0 ${area.width} ${area.height}`},
+    tx.s("metadata", null, provenance), tx.s("rect", {width: "100%", height: "100%", fill: ground}))
+  for (const piece of list) {
+    const part = await asSvg(piece)
+    part.setAttribute("x", piece.box.left - area.x)
+    part.setAttribute("y", piece.box.top - area.y)
+    root.append(part)
+  }
+  return new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"})
+}
+
+const CRC = Uint32Array.from({length: 256}, (_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1; return n })
+const crc = (bytes) => (bytes.reduce((c, b) => CRC[(c ^ b) & 255] ^ (c >>> 8), 0xffffffff) ^ 0xffffffff) >>> 0
+// An iTXt chunk (UTF-8) before IEND carries the provenance inside the PNG.
+async function withText(blob, text) {
+  const png = new Uint8Array(await blob.arrayBuffer())
+  const body = new TextEncoder().encode(`iTXtDescription\0\0\0\0\0${text}`)
+  const chunk = new Uint8Array(body.length + 8)
+  const view = new DataView(chunk.buffer)
+  view.setUint32(0, body.length - 4)
+  chunk.set(body, 4)
+  view.setUint32(body.length + 4, crc(body))
+  return new Blob([png.slice(0, -12), chunk, png.slice(-12)], {type: "image/png"})
+}
+async function pngBlob(list, ground, provenance) {
+  const area = frame(list)
+  const canvas = tx.h("canvas", {width: Math.ceil(area.width * 2), height: Math.ceil(area.height * 2)})
+  const context = canvas.getContext("2d")
+  context.fillStyle = ground
+  context.fillRect(0, 0, canvas.width, canvas.height)
+  context.imageSmoothingEnabled = false
+  for (const piece of list) {
+    const {left, top, width, height} = piece.box
+    context.drawImage(await asImage(piece), (left - area.x) * 2, (top - area.y) * 2, width * 2, height * 2)
+  }
+  return withText(await new Promise((done) => canvas.toBlob(done, "image/png")), provenance)
+}
+
+function table({columns, rows, caption, note}) {
+  const cell = (value, i) => (i === 0
+    ? tx.h("th", {scope: "row"}, typeof value === "number" ? tx.number(value) : String(value ?? ""))
+    : typeof value === "number" ? tx.h("td", {class: "n", title: String(value)}, tx.number(value)) : tx.h("td", null, String(value ?? "")))
+  return tx.h("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": caption},
+    tx.h("table", null,
+      tx.h("caption", null, caption, note ? ` · ${note}` : ""),
+      tx.h("thead", null, tx.h("tr", null, columns.map((name) => tx.h("th", {scope: "col"}, name)))),
+      tx.h("tbody", null, rows.map((row) => tx.h("tr", null, row.map(cell))))))
+}
+
+export function render({model, view, el}) {
+  const words = model.words
+  const place = tx.h("div", {class: "place"})
+  const status = tx.h("span", {class: "status", role: "status"})
+  const waiting = {}
+  const ask = (kind) => new Promise((done, fail) => {
+    waiting[kind] = {done, fail}
+    model.send_msg({kind})
+    setTimeout(() => fail(new Error(words.no_answer)), 15000)
+  })
+  model.on("msg:custom", (message) => {
+    const entry = waiting[message.kind]
+    if (message.error) entry?.fail(new Error(message.error))
+    else entry?.done(message)
+  })
+  const guarded = (work) => async (event) => {
+    const button = event.currentTarget
+    button.disabled = true
+    status.textContent = ""
+    try { await work(button) } catch (error) { status.textContent = error.message } finally { button.disabled = false }
+  }
+  const image = (make, ending) => guarded(async () => {
+    const list = pieces(view)
+    if (!list.length) throw new Error(words.nothing)
+    const {name, text} = await ask("provenance")
+    tx.download(`${name}.${ending}`, await make(list, tx.colour(el, "surface"), text))
+  })
+  const toggle = guarded(async (button) => {
+    const open = button.getAttribute("aria-expanded") !== "true"
+    button.setAttribute("aria-expanded", open)
+    place.replaceChildren(...(open ? [table(await ask("table"))] : []))
+  })
+  const refresh = async () => { if (place.firstChild) place.replaceChildren(table(await ask("table"))) }
+  model.on("version", () => refresh().catch(() => {}))
+  const csv = guarded(async () => {
+    const {name, text} = await ask("csv")
+    tx.download(`${name}.csv`, new Blob([text], {type: "text/csv;charset=utf-8"}))
+  })
+  const button = (label, title, action, more) => tx.h("button", {type: "button", title, "aria-label": title, onclick: action, ...more}, label)
+  el.append(
+    tx.h("div", {class: "row"},
+      button(words.table, words.table_title, toggle, {"aria-expanded": "false"}), button("CSV", words.csv_title, csv),
+      button("PNG", words.png_title, image(pngBlob, "png")), button("SVG", words.svg_title, image(svgBlob, "svg")), status),
+    place)
+}
