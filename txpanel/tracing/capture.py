@@ -1,0 +1,193 @@
+"""Listening to one block while it runs: its attention call, and the outputs of its sub-modules.
+
+Two routes to the attention call (names as in docs/architecture.md):
+
+* registry (FB-1): families that look up their attention function in transformers' registry get ours for one call; it keeps
+  q, k, v and hands them to the very function that the model uses, so the output is the model's own, bit for bit.
+* function mode (FB-3): the other families are watched at ``torch.matmul`` / ``softmax`` / ``scaled_dot_product_attention``.
+
+The registries are global to the process. Ours is entered once, under a name of our own, together with its mask function (without
+one a model would silently attend to the future, HF-04); what is kept goes to a context variable, so sessions can't mix (ST-10).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from inspect import unwrap
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+NAME = "txpanel_replay"
+
+
+@dataclass
+class AttentionCall:
+    """What one attention call was given and gave back (batch of one, batch axis removed).
+
+    Attributes:
+        q: [H, Q, D]. k: [G, S, D]. v: [G, S, Dv]. mask: as handed over: ``None``, bool or float, [.., Q, S].
+        pattern: [H, Q, S] where the family computes it itself; else ``None``. calls: how often attention ran.
+    """
+
+    q: Tensor | None = None
+    k: Tensor | None = None
+    v: Tensor | None = None
+    mask: Tensor | None = None
+    scaling: float | None = None
+    pattern: Tensor | None = None
+    native: str = ""
+    calls: int = 0
+    seen: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
+
+
+_call: ContextVar[AttentionCall | None] = ContextVar("txpanel_attention_call", default=None)
+
+
+def _listen(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any) -> Any:
+    """Our entry in the registry: keep the call, then let the model's own function do the work."""
+    call = _call.get()
+    if call is None:
+        raise RuntimeError(f"The attention function '{NAME}' only works inside a txpanel replay.")
+    call.calls += 1
+    call.q, call.k, call.v, call.mask = query[0].detach(), key[0].detach(), value[0].detach(), attention_mask
+    call.scaling = more.get("scaling")
+    return _native(module, call.native)(module, query, key, value, attention_mask, **more)
+
+
+def _native(module: nn.Module, name: str) -> Callable[..., Any]:
+    """The attention function that the model uses by itself."""
+    eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    return ALL_ATTENTION_FUNCTIONS.get_interface(name, eager)  # type: ignore[no-any-return]
+
+
+AttentionInterface.register(NAME, _listen)
+AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+
+
+def uses_registry(attn: nn.Module) -> bool:
+    """Whether an attention module looks its function up in transformers' registry."""
+    code = unwrap(type(attn).forward).__code__
+    return "ALL_ATTENTION_FUNCTIONS" in code.co_names
+
+
+@contextmanager
+def listening(attn: nn.Module, route: str | None = None) -> Iterator[AttentionCall]:
+    """Keep the attention call that ``attn`` makes inside this context.
+
+    Args:
+        attn: the attention module. route: ``registry`` or ``mode``, to force one (for tests).
+    """
+    call = AttentionCall()
+    token = _call.set(call)
+    try:
+        with _by_registry(attn, call) if (route or ("registry" if uses_registry(attn) else "mode")) == "registry" else _by_mode(attn, call):
+            yield call
+    finally:
+        _call.reset(token)
+
+
+@contextmanager
+def _by_registry(attn: nn.Module, call: AttentionCall) -> Iterator[None]:
+    config: Any = attn.config
+    call.native = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = call.native
+
+
+@contextmanager
+def _by_mode(attn: nn.Module, call: AttentionCall) -> Iterator[None]:
+    mode = _Watch(call)
+    entered = attn.register_forward_pre_hook(lambda *_: mode.switch(True))
+    left = attn.register_forward_hook(lambda *_: mode.switch(False))
+    try:
+        with mode:
+            yield
+    finally:
+        entered.remove()
+        left.remove()
+    _read_products(call)
+
+
+class _Watch(TorchFunctionMode):
+    """Sees every matrix product, softmax and fused attention while the attention module runs."""
+
+    PRODUCTS = ("matmul", "__matmul__", "bmm", "baddbmm", "__rmatmul__")
+
+    def __init__(self, call: AttentionCall) -> None:
+        super().__init__()
+        self.call, self.on = call, False
+
+    def switch(self, on: bool) -> None:
+        self.on = on
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if self.on:
+            self._note(getattr(func, "__name__", ""), args, kwargs, result)
+        return result
+
+    def _note(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        if name in self.PRODUCTS:
+            operands = [*args, *(kwargs[key] for key in ("batch1", "batch2", "mat2", "other") if key in kwargs)]
+            self.call.seen.append(("product", operands[-2], operands[-1]))
+        elif name == "softmax":
+            self.call.calls += 1
+            self.call.seen.append(("softmax", args[0], result))
+        elif name == "scaled_dot_product_attention":
+            self.call.calls += 1
+            query, key, value = args[:3]
+            self.call.q, self.call.k, self.call.v = query[0].detach(), key[0].detach(), value[0].detach()
+            self.call.mask = kwargs.get("attn_mask")
+
+
+def _read_products(call: AttentionCall) -> None:
+    """q, k, v from the products around the softmax: the last one before it is q k^T, the first one after it is pattern v."""
+    at = next((i for i, (kind, *_) in enumerate(call.seen) if kind == "softmax"), None)
+    if at is None:
+        return
+    _, q, k = next(seen for seen in reversed(call.seen[:at]) if seen[0] == "product")
+    _, _, pattern = call.seen[at]
+    _, _, v = next(seen for seen in call.seen[at:] if seen[0] == "product")
+    call.q, call.k, call.v = _heads(q), _heads(k.transpose(-1, -2)), _heads(v)
+    call.pattern = _heads(pattern)
+
+
+def _heads(x: Tensor) -> Tensor:
+    """[1, H, T, D] or [H, T, D] -> [H, T, D] (a batch of one is always folded away)."""
+    return (x[0] if x.dim() == 4 else x).detach()
+
+
+def scaling_of(attn: nn.Module, call: AttentionCall, default: float) -> float:
+    """The factor on q.k that the call used."""
+    return float(call.scaling) if call.scaling is not None else default
+
+
+def allowed(mask: Tensor | None, queries: int, keys: int, true_means: str, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """A mask in any of its forms (HF-05) as (bool [Q, S]: may look; finite float bias [H or 1, Q, S] or ``None``)."""
+    causal = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+    if buffer is not None:
+        causal = causal & buffer[0, 0, keys - queries : keys, :keys].cpu()
+    if mask is None:
+        return causal, None
+    mask = mask.detach().cpu()
+    mask = mask.reshape(-1, *mask.shape[-2:])[..., :keys]
+    if mask.dtype == torch.bool:
+        look = mask[0] if true_means == "look" else ~mask[0]
+        return causal & look, None
+    seen = mask > torch.finfo(mask.dtype).min / 2
+    bias = torch.where(seen, mask, torch.zeros_like(mask)).float()
+    return causal & seen[0], bias if bool(bias.any()) else None

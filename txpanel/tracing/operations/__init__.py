@@ -1,0 +1,14 @@
+"""The operations a transformer is made of: each says how its output follows from its inputs, and what one cell adds up from."""
+
+from txpanel.tracing.operations.attention import Bias, Join, Mask, Rotate, RowMax, RowSum, Scores, Softmax, WeightedSum
+from txpanel.tracing.operations.base import Operation, Source, Term
+from txpanel.tracing.operations.elementwise import Activation, Add, ClampedGate, Gate, SoftCap, Times
+from txpanel.tracing.operations.experts import ExpertChoice, ExpertLinear, ExpertWeight, Mix
+from txpanel.tracing.operations.linear import HeadOutput, HeadSum, Linear, Lookup
+from txpanel.tracing.operations.norm import Mean, Normalise, Scale, Variance
+
+__all__ = [
+    "Activation", "Add", "Bias", "ClampedGate", "ExpertChoice", "ExpertLinear", "ExpertWeight", "Gate", "HeadOutput", "HeadSum", "Join",
+    "Linear", "Lookup", "Mask", "Mean", "Mix", "Normalise", "Operation", "Rotate", "RowMax", "RowSum", "Scale", "Scores", "SoftCap", "Softmax",
+    "Source", "Term", "Times", "Variance", "WeightedSum",
+]  # fmt: skip

@@ -1,0 +1,138 @@
+"""Mixtures of experts: which experts a token goes to, with which weight, and what comes back.
+
+Shazeer et al., arXiv:1701.06538; Mixtral, arXiv:2401.04088; DeepSeek-V3, arXiv:2412.19437. ``slot`` counts a token's chosen experts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from txpanel.models.anatomy import Experts
+from txpanel.models.parts import LinearMap
+from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, no_weights, number, short
+
+
+def route(logits: Tensor, experts: Experts, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Experts chosen and their weights, from the router's logits [T, n]: (int64 [T, k], float32 [T, k])."""
+    logits = logits.float()
+    if experts.router == "topk-softmax":
+        top, index = logits.topk(experts.k, -1)
+        return index, torch.softmax(top, -1)
+    if experts.router == "sigmoid-groups":
+        return _grouped(logits.sigmoid(), experts, bias)
+    weights, index = torch.softmax(logits, -1).topk(experts.k, -1)
+    return index, weights / weights.sum(-1, keepdim=True) if experts.router == "softmax-topk-norm" else weights
+
+
+def _grouped(scores: Tensor, experts: Experts, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    choice = scores if bias is None else scores + bias
+    grouped = choice.unflatten(-1, (experts.groups, -1))
+    best = grouped.topk(2, -1)[0].sum(-1).topk(experts.kept_groups, -1, sorted=False)[1]
+    kept = torch.zeros(grouped.shape[:-1], dtype=torch.bool).scatter_(-1, best, True)
+    choice = choice.masked_fill(~kept[..., None].expand_as(grouped).flatten(-2), -torch.inf)
+    index = choice.topk(experts.k, -1, sorted=False)[1]
+    weights = scores.gather(-1, index)
+    weights = weights / (weights.sum(-1, keepdim=True) + 1e-20) if experts.normalised else weights
+    return index, weights * experts.factor
+
+
+@dataclass(frozen=True)
+class ExpertChoice(Operation):
+    """Which experts a token goes to: int64 [T, k]. Input: router logits [T, n]."""
+
+    kind: ClassVar[str] = "choice"
+    experts: Experts = Experts(1, 1, 0, "softmax-topk")
+    bias: Tensor | None = None
+
+    def recompute(self, x: Values) -> Tensor:
+        return route(x[self.inputs[0]], self.experts, self.bias)[0]
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        chosen = int(self.recompute(x)[cell])
+        logit = number(x[self.inputs[0]][cell[0], chosen])
+        return [Term(float(chosen), f"expert {chosen}: among the {self.experts.k} highest of {self.experts.n}", (self.at(self.inputs[0], cell[0], chosen),), (logit,))]
+
+
+@dataclass(frozen=True)
+class ExpertWeight(Operation):
+    """The weight of each chosen expert: [T, k]. Inputs: router logits [T, n], chosen experts [T, k]."""
+
+    kind: ClassVar[str] = "expert weight"
+    experts: Experts = Experts(1, 1, 0, "softmax-topk")
+    bias: Tensor | None = None
+
+    def recompute(self, x: Values) -> Tensor:
+        return route(x[self.inputs[0]], self.experts, self.bias)[1]
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        expert = int(x[self.inputs[1]][cell])
+        logit = number(x[self.inputs[0]][cell[0], expert])
+        sources = (self.at(self.inputs[0], cell[0], expert), self.at(self.inputs[1], *cell))
+        return [Term(number(self.recompute(x)[cell]), f"{self.experts.router} of router[{expert}]", sources, (logit, float(expert)))]
+
+
+@dataclass(frozen=True)
+class ExpertLinear(Operation):
+    """``y[t, s, o] = sum_i x[t, (s,) i] W[e, o, i] + b[e, o]`` with e the token's s-th expert. Inputs: x, chosen experts [T, k]."""
+
+    kind: ClassVar[str] = "expert linear"
+    map: LinearMap | None = None
+    symbol: str = "W"
+
+    def recompute(self, x: Values) -> Tensor:
+        if self.map is None:
+            raise no_weights(self.output)
+        value, index = x[self.inputs[0]], x[self.inputs[1]]
+        value = value if value.dim() == 3 else value[:, None].expand(-1, index.shape[1], -1)
+        y = torch.empty(*index.shape, self.map.outputs)
+        for expert in index.unique().tolist():
+            here, bias = index == expert, self.map.offset(expert)
+            out = value[here] @ self.map.matrix(expert).T
+            y[here] = out if bias is None else out + bias
+        return y
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        if self.map is None:
+            raise no_weights(self.output)
+        (token, slot, out), name = cell, self.inputs[0]
+        expert = int(x[self.inputs[1]][token, slot])
+        whole = x[name]
+        vector = whole[token, slot] if whole.dim() == 3 else whole[token]
+        row, bias = self.map.row(out, expert), self.map.offset(expert)
+        products = (vector.double() * row.double()).tolist()
+        terms = []
+        for i, (v, a, w) in enumerate(zip(products, vector.tolist(), row.tolist(), strict=True)):
+            place = (token, slot, i) if whole.dim() == 3 else (token, i)
+            sources = (self.at(name, *place), Source(self.map.name, self.map.weight_index(out, i, expert)))
+            terms.append(Term(v, f"{short(name)}[{i}] · {self.symbol}[{i}]", sources, (a, w)))
+        if bias is not None:
+            b = number(bias[out])
+            terms.append(Term(b, "b", (Source(self.map.bias_name, self.map.bias_index(out, expert)),), (b,)))
+        return terms
+
+
+@dataclass(frozen=True)
+class Mix(Operation):
+    """``y[t] = sum_s weight[t, s] out[t, s]``, plus the shared expert's output. Inputs: weights, outputs (, shared)."""
+
+    kind: ClassVar[str] = "mix"
+
+    def recompute(self, x: Values) -> Tensor:
+        total = (x[self.inputs[0]][..., None] * x[self.inputs[1]]).sum(1)
+        return total + x[self.inputs[2]] if len(self.inputs) > 2 else total
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        token, out = cell
+        weights, outputs = x[self.inputs[0]][token].tolist(), x[self.inputs[1]][token, :, out].tolist()
+        terms = [
+            Term(w * y, f"weight[{s}] · expert_out[{s}]", (self.at(self.inputs[1], token, s, out), self.at(self.inputs[0], token, s)), (y, w))
+            for s, (w, y) in enumerate(zip(weights, outputs, strict=True))
+        ]
+        if len(self.inputs) > 2:
+            shared = number(x[self.inputs[2]][cell])
+            terms.append(Term(shared, "shared expert", (self.at(self.inputs[2], *cell),), (shared,)))
+        return terms

@@ -1,0 +1,165 @@
+"""Recording: one native forward pass that keeps every block's input, and nothing else.
+
+A text that begins like the newest recorded one re-runs only from its first changed token: the prefix's keys and values are
+still in the model's cache, its checkpoints in the old trace. Rows computed in different passes agree to float rounding, not
+bit for bit (matrix products of other shapes add in another order).
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import Cache, DynamicCache
+
+from txpanel.errors import EmptyText, TooLong, TxpanelError
+from txpanel.models.language_model import LanguageModel
+from txpanel.tracing.trace import Recording, Trace
+
+PREFIX_BYTES = 512 * 1024**2
+"""Largest cache of keys and values that is kept for the next edit."""
+
+
+@dataclass
+class Prefix:
+    """Keys and values of the newest run, and the trace they belong to."""
+
+    ids: list[int]
+    cache: DynamicCache
+    trace: weakref.ref[Trace]
+
+
+def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -> Trace:
+    """Run ``model`` once on a text (or token ids) and return the :class:`Trace`.
+
+    Args:
+        text: the text, or its token ids. reuse: start from the first token that differs from the newest run.
+
+    Raises:
+        EmptyText: no token to run on. TooLong: more tokens than the model has positions. Both say what to do.
+    """
+    ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
+    _check_length(model, ids)
+    with model.lock, torch.inference_mode():
+        prefix = _matching(model, ids) if reuse else None
+        try:
+            recording = _run(model, ids, prefix)
+        except TxpanelError:
+            raise
+        except Exception:
+            model.prefix = None  # a cache that was cut short in the middle of a pass must not be used again
+            raise
+    tokens = model.tokens(ids, text if isinstance(text, str) else None)
+    trace = Trace(recording, anatomy=model.anatomy, tokens=tokens, text=b"".join(tokens.pieces).decode("utf-8", "replace"), model=model)
+    if model.prefix is not None:
+        model.prefix.trace = weakref.ref(trace)
+    return trace
+
+
+def extend(trace: Trace, ids: list[int]) -> Trace:
+    """A trace of ``trace``'s tokens and ``ids`` after them; what was computed is not computed again.
+
+    Raises:
+        TxpanelError: if the trace was opened from a file without its model.
+    """
+    if trace.model is None:
+        raise TxpanelError("This trace was opened without its model, so it can't be continued. Load the model and record the text again.")
+    return record(trace.model, [*(int(token) for token in trace.tokens.ids), *ids])
+
+
+def _check_length(model: LanguageModel, ids: list[int]) -> None:
+    special = set(model.tokenizer.all_special_ids)
+    if not ids or (len(ids) == 1 and ids[0] in special and ids[0] in _added(model)):
+        raise EmptyText("There is no text yet: type at least one character, and the model has something to continue.")
+    if len(ids) > model.max_tokens:
+        raise TooLong(
+            f"This text has {len(ids):,} tokens, and {model.title} can read {model.max_tokens:,}. Shorten it by about {len(ids) - model.max_tokens:,} tokens "
+            "or choose a model with a longer context."
+        )
+
+
+def _added(model: LanguageModel) -> list[int]:
+    """The marks that the tokenizer puts around any text, even an empty one."""
+    return model.encode("")
+
+
+def _matching(model: LanguageModel, ids: list[int]) -> Prefix | None:
+    """The newest run cut back to what it shares with ``ids``; ``None`` where nothing can be reused."""
+    prefix: Prefix | None = model.prefix
+    trace = prefix.trace() if prefix is not None else None
+    if prefix is None or trace is None:
+        return None
+    shared = next((i for i, (a, b) in enumerate(zip(prefix.ids, ids, strict=False)) if a != b), min(len(prefix.ids), len(ids)))
+    shared = min(shared, len(ids) - 1)
+    if shared <= 0:
+        return None
+    if len(prefix.ids) > shared:
+        prefix.cache.crop(shared - len(prefix.ids))  # a negative count of tokens to drop (HF-12)
+    return Prefix(ids[:shared], prefix.cache, prefix.trace)
+
+
+def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recording:
+    done = len(prefix.ids) if prefix is not None else 0
+    old = prefix.trace() if prefix is not None else None
+    if old is None:
+        prefix, done = None, 0
+    model.prefix = None
+    cache = prefix.cache if prefix is not None else DynamicCache()
+    taps = Taps(model.parts.blocks)
+    try:
+        fresh = torch.tensor([ids[done:]], device=model.device)
+        output = model.model(input_ids=fresh, past_key_values=cache, use_cache=True, **last_logits_only(model.model))
+    finally:
+        taps.remove()
+    streams = [stream[0] for stream in taps.streams]
+    if old is not None and done:
+        streams = [torch.cat([kept[:done], new]) for kept, new in zip(old.recording.streams, streams, strict=True)]
+    if cache_bytes(cache) <= PREFIX_BYTES and cache.get_seq_length() == len(ids):
+        model.prefix = Prefix(list(ids), cache, lambda: None)  # type: ignore[arg-type]
+    calls = taps.calls if not done else []
+    return Recording(streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output)
+
+
+def last_logits_only(model: Any) -> dict[str, int]:
+    """The argument that spares the unembedding of all positions but the last, where the family has it (HF-13)."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+
+
+def cache_bytes(cache: DynamicCache) -> int:
+    """Bytes of keys and values held."""
+    tensors = [t for layer in cache.layers for t in (layer.keys, layer.values) if t is not None]
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+class Taps:
+    """Hooks on every block: its input, its call arguments, and the last block's output."""
+
+    def __init__(self, blocks: list[Any]) -> None:
+        self.streams: list[Tensor] = []
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self.tuple_output = False
+        self._hooks = [b.block.register_forward_pre_hook(self._before, with_kwargs=True) for b in blocks]
+        self._hooks.append(blocks[-1].block.register_forward_hook(self._after))
+
+    def _before(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        rest, named = list(args), dict(kwargs)
+        stream = rest.pop(0) if rest else named.pop("hidden_states")
+        self.streams.append(stream.detach())
+        self.calls.append((tuple(_no_cache(x) for x in rest), {key: _no_cache(x) for key, x in named.items()}))
+
+    def _after(self, _: nn.Module, args: Any, output: Any) -> None:
+        self.tuple_output = isinstance(output, tuple)
+        self.streams.append((output[0] if self.tuple_output else output).detach())
+
+    def remove(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+
+def _no_cache(value: Any) -> Any:
+    """Call arguments without the cache: a replay must neither read nor grow it."""
+    return None if isinstance(value, Cache) else value

@@ -1,0 +1,149 @@
+"""A trace in one safetensors file: everything the pictures need, so that it opens without the model.
+
+Held: the streams, the logits, the surprisals, and of every block what was recorded or made with weights. Maps are not held: they
+follow from q, k and the mask. Facts (anatomy, tokens, versions, settings) stand in the file's metadata as JSON. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from txpanel.errors import BadFile
+from txpanel.models.anatomy import Anatomy
+from txpanel.models.tokens import Tokens
+from txpanel.tracing.graph import Graph
+from txpanel.tracing.operations import Add, Bias, HeadOutput, Mask, Mean, RowMax, RowSum, Scale, Scores, SoftCap, Softmax, Times, Variance, WeightedSum
+from txpanel.tracing.trace import Recording, Trace
+
+FORMAT = "txpanel-trace-1"
+FOLLOWS = (Scores, SoftCap, Bias, Mask, RowMax, RowSum, Softmax, Mean, Variance, Scale, WeightedSum, Times, Add)
+"""Operations that need no weights: their outputs are derived again, not stored."""
+RESULT_LIMIT = 64 * 1024**2
+"""Per-head outputs ([H, T, D] in every block) are stored if they are smaller than this altogether."""
+
+
+def save(trace: Trace, path: Path) -> Path:
+    """Write ``trace`` to ``path`` (a temporary file beside it first, so that a full disk leaves no half file).
+
+    Raises:
+        BadFile: in words, if the file can't be written.
+    """
+    tensors = {"logits": trace.tensor("logits"), "surprisal": torch.from_numpy(np.array(trace.surprisal()))}
+    tensors["streams"] = torch.stack([stream.float().cpu() for stream in trace.recording.streams])
+    for name in trace.names():
+        if _is_stored(trace, name):
+            tensors[name] = trace.tensor(name)
+    for name in trace.graph.dims:
+        if name.endswith((".mask", ".alibi", ".sinks", ".rotary_cos", ".rotary_sin")):
+            tensors[name] = trace.tensor(name)
+    metadata = {
+        "format": FORMAT, "anatomy": json.dumps(trace.anatomy.as_dict()), "provenance": json.dumps(trace.provenance),
+        "tokens": json.dumps({"ids": trace.tokens.ids.tolist(), "strings": trace.tokens.strings, "pieces": [piece.hex() for piece in trace.tokens.pieces], "exact": trace.tokens.exact}),
+    }  # fmt: skip
+    _write({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata, path)
+    return path
+
+
+def _is_stored(trace: Trace, name: str) -> bool:
+    operation = trace.graph.operations[name]
+    if name in ("logits", "probs") or name.endswith((".resid_pre", ".resid_post")) or isinstance(operation, FOLLOWS):
+        return False
+    if isinstance(operation, HeadOutput):
+        heads = sum(block.n_heads for block in trace.anatomy.blocks)
+        return heads * len(trace.tokens) * trace.anatomy.width * 4 <= RESULT_LIMIT
+    return trace.model is not None or name in trace.recording.stored
+
+
+def _write(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        save_file(tensors, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise BadFile(f"The trace could not be written to '{path}': {_reason(error)}. Choose another folder or free some space; the trace itself is still open.") from error
+
+
+def open_trace(path: str | Path) -> Trace:
+    """Open a saved trace. It shows everything that was recorded, without model or GPU; what needs weights says so.
+
+    Raises:
+        BadFile: in words, for files that are missing, damaged, foreign, or contradict themselves.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadFile(f"There is no file '{path}'. Check the path; traces are written with trace.save(path).")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise BadFile(f"'{path.name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote.")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise BadFile(f"'{path.name}' can't be opened: it is damaged, cut short, or no safetensors file ({_reason(error)}). Save the trace again.") from error
+    except OSError as error:
+        raise BadFile(f"'{path.name}' can't be read: {_reason(error)}.") from error
+    try:
+        return _assemble(metadata, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        raise BadFile(f"'{path.name}' contradicts itself ({_reason(error)}), so nothing of it is shown. Save the trace again.") from error
+
+
+def _assemble(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Trace:
+    anatomy = Anatomy.from_dict(_object(metadata["anatomy"]))
+    given, provenance = _object(metadata["tokens"]), _object(metadata["provenance"])
+    tokens = Tokens(np.asarray(given["ids"], np.int64), [str(s) for s in given["strings"]], [bytes.fromhex(p) for p in given["pieces"]], bool(given["exact"]))
+    streams, logits, length = tensors.pop("streams"), tensors.pop("logits"), len(tokens)
+    if not 0 < anatomy.n_layers <= 10_000 or anatomy.n_layers != len(anatomy.blocks):
+        raise ValueError("the number of blocks")
+    if tuple(streams.shape) != (anatomy.n_layers + 1, length, anatomy.width) or tuple(logits.shape) != (anatomy.vocab,):
+        raise ValueError("the shapes of the streams or logits")
+    if not length == len(tokens.strings) == len(tokens.pieces) > 0 or not bool(((tokens.ids >= 0) & (tokens.ids < 2**31)).all()):
+        raise ValueError("the tokens")
+    _check_shapes(anatomy, tensors, length)
+    recording = Recording(list(streams), [], logits, stored=tensors)
+    text = b"".join(tokens.pieces).decode("utf-8", "replace")
+    return Trace(recording, anatomy=anatomy, tokens=tokens, text=text, model=None, provenance={str(k): str(v) for k, v in provenance.items()})
+
+
+def _check_shapes(anatomy: Anatomy, tensors: dict[str, Tensor], length: int) -> None:
+    """Every stored tensor has a known name, and the sizes that anatomy and text fix for it."""
+    dims = Graph(anatomy, None).dims
+    fixed: dict[str, int] = {"token": length, "query": length, "key": length}
+    for name, tensor in tensors.items():
+        if name == "surprisal":
+            expected: tuple[int | None, ...] = (length,)
+        elif name in dims:
+            block = anatomy.blocks[int(name.split(".")[1])] if name.startswith("blocks.") else None
+            heads = {"head": block.n_heads, "kv_head": block.n_kv_heads} if block else {}
+            expected = tuple({**fixed, **heads}.get(dim) for dim in dims[name])
+        else:
+            raise ValueError(f"an unknown tensor '{name[:80]}'")
+        loose = name.endswith((".alibi", ".k_rope"))
+        if tensor.dim() != len(expected) or (not loose and any(want not in (None, got) for want, got in zip(expected, tensor.shape, strict=True))):
+            raise ValueError(f"the shape of '{name[:80]}'")
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("its facts are no object")  # noqa: TRY004 - the file is wrong, not the call
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
