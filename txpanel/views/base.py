@@ -65,6 +65,7 @@ class View(pn.viewable.Viewer):
         default=True, doc="Whether the view is on screen: one that is not puts its updates off until it is."
     )
     dark = param.Boolean(default=False, doc="Whether the page is dark; the page sets it, `mapper` follows it.")
+    opened = param.String(default="", doc="Id of the view unfolded below the flow; whoever sets it opens that view.")
 
     def __init__(self, state: Any, **params: Any) -> None:
         self._built: Any = None
