@@ -98,7 +98,10 @@ def train(steps: int, rows: int) -> GPT2LMHeadModel:
         schedule.step()
         if step % 250 == 249:
             right, total = accuracy(model, 4000)
-            print(f"step {step + 1}: loss {loss.item():.4f}, right {right}/{total}, {time.time() - begun:.0f} s", flush=True)
+            print(
+                f"step {step + 1}: loss {loss.item():.4f}, right {right}/{total}, {time.time() - begun:.0f} s",
+                flush=True,
+            )
     return model.eval()
 
 

@@ -93,7 +93,7 @@ def _read_once(source: Path) -> Any:
             _("{path} is damaged or cut short: {reason}. Download it again.").format(path=source, reason=error)
         ) from error
     gguf.GGUFReader = lambda path, *args, **kwargs: reader  # type: ignore[misc,assignment]
-    gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)  # type: ignore[assignment]
+    gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)
     return reader
 
 
@@ -109,7 +109,7 @@ def _tokenizer(source: Path, reader: Any) -> PreTrainedTokenizerBase:
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         )
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer
 
 
 def _text(reader: Any, key: str) -> str:
@@ -134,7 +134,7 @@ def _model(source: Path) -> PreTrainedModel:
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     _shorten_floats(model.config)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def _shorten_floats(config: Any) -> None:

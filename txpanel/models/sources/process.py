@@ -108,7 +108,8 @@ def _follow(
     reporter: Reporter,
     patience: float | None,
 ) -> Any:
-    stage, heard = "", time.monotonic()
+    stage: tuple[str, str] = ("", "")
+    heard = time.monotonic()
     while True:
         reporter.check()
         try:
@@ -145,7 +146,7 @@ def _event(line: str) -> dict[str, Any]:
 
 def _error(event: dict[str, Any]) -> TxpanelError:
     kind = getattr(errors, str(event["error"]), DownloadFailed)
-    return kind(event["message"])  # type: ignore[no-any-return]
+    return kind(event["message"])
 
 
 def _died(process: subprocess.Popen[str], tail: deque[str | None]) -> str:
@@ -186,7 +187,9 @@ def os_error_text(error: OSError) -> str:
 
     where = error.filename or _("the cache folder")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _("The disk is full: {where} could not be written. Free some space or set TXPANEL_CACHE.").format(where=where)
+        return _("The disk is full: {where} could not be written. Free some space or set TXPANEL_CACHE.").format(
+            where=where
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _("No permission to write {where}. Set TXPANEL_CACHE to a folder of your own.").format(where=where)
     return _("{where}: {reason}").format(where=where, reason=error.strerror or str(error))

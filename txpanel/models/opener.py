@@ -1,0 +1,150 @@
+"""From a checked folder to transformers objects: no network, no foreign code, no pickles, no invented weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from txpanel.errors import BadFile, TxpanelError, Unsupported
+from txpanel.messages import _
+from txpanel.models.sources import folder as local
+
+
+def open_folder(folder: Path, device: str = "cpu", dtype: Any = None) -> tuple[Any, Any]:
+    """Load model and tokenizer from a folder of safetensors.
+
+    Args:
+        folder: what `txpanel.models.sources.folder.check` lets pass.
+        device: a torch device name.
+        dtype: torch dtype or its name; ``None`` is float32.
+
+    Returns:
+        (model in eval mode, fast tokenizer).
+
+    Raises:
+        BadFile, Unsupported: in words.
+    """
+    local.check(folder)
+    place, kind = device_of(device), dtype_of(dtype)
+    return _model(folder, place, kind), _tokenizer(folder)
+
+
+def device_of(name: str) -> Any:
+    """The torch device of that name, if this machine has it."""
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise Unsupported(_("“{name}” is not a device. Use cpu, cuda or mps.").format(name=name)) from error
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not found.get(device.type, False):
+        raise Unsupported(_("This machine has no device “{name}” that PyTorch can use. Use cpu.").format(name=name))
+    return device
+
+
+def dtype_of(name: Any) -> Any:
+    """The torch dtype of that name (``"float32"``, ``"bfloat16"``, ...); ``None`` is float32."""
+    import torch
+
+    if name is None:
+        return torch.float32
+    kind = getattr(torch, name, None) if isinstance(name, str) else name
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise Unsupported(_("“{name}” is not a type of weights. Use float32, bfloat16 or float16.").format(name=name))
+    return kind
+
+
+def _model(folder: Path, device: Any, dtype: Any) -> Any:
+    import transformers
+
+    opener: Any = transformers.AutoModelForCausalLM
+    _refuse_masked(folder)
+    with _quiet():
+        try:
+            model, info = opener.from_pretrained(
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+            _refuse_gaps(folder, info)
+            return model.to(device).eval()
+        except (TxpanelError, MemoryError):
+            raise
+        except Exception as error:  # whatever transformers, safetensors or torch make of a damaged folder
+            raise _explain(folder, error) from error
+
+
+def _refuse_masked(folder: Path) -> None:
+    """BERT and its kin can be loaded as if they continued a text, but they were made to fill gaps."""
+    architectures = local.config(folder).get("architectures") or []
+    if architectures and all("MaskedLM" in str(name) or "PreTraining" in str(name) for name in architectures):
+        raise Unsupported(
+            _("{name} fills gaps in a text; txpanel opens models that continue one, such as GPT-2.").format(
+                name=architectures[0]
+            )
+        )
+
+
+def _refuse_gaps(folder: Path, info: dict[str, Any]) -> None:
+    """Refuse gaps: transformers fills missing weights with random numbers and says so in a log."""
+    gaps = sorted(info.get("missing_keys") or ()) + sorted(str(key) for key in info.get("mismatched_keys") or ())
+    if gaps:
+        raise BadFile(
+            _("{folder} is incomplete: {n} weights are missing or of another shape, the first is {first}.").format(
+                folder=folder, n=len(gaps), first=gaps[0]
+            )
+        )
+
+
+def _explain(folder: Path, error: Exception) -> TxpanelError:
+    reason = str(error).strip().split("\n")[0][:300] or type(error).__name__
+    if isinstance(error, ImportError) or "Unrecognized configuration class" in reason:
+        return Unsupported(
+            _("{folder} cannot be opened as a text model: {reason}").format(folder=folder, reason=reason)
+        )
+    if "out of memory" in reason.lower() or "can't allocate" in reason:
+        return Unsupported(_("There is not enough memory for {folder}. Take a smaller model.").format(folder=folder))
+    return BadFile(_("{folder} could not be loaded: {reason}").format(folder=folder, reason=reason))
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    with _quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # tokenizers raise bare exceptions
+            reason = str(error).strip().split("\n")[0][:300]
+            raise BadFile(
+                _("The tokenizer of {folder} cannot be read: {reason}").format(folder=folder, reason=reason)
+            ) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise Unsupported(
+            _("{folder} has only a slow tokenizer, which does not say which characters a token stands for.").format(
+                folder=folder
+            )
+        )
+    return tokenizer
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars of transformers on the terminal; txpanel shows its own. The setting is put back."""
+    from transformers import utils
+
+    logging: Any = utils.logging
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
