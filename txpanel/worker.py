@@ -10,10 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 logger = logging.getLogger(__name__)
-Dispatch = Callable[[Callable[[], None]], None]
+Dispatch = Callable[[Callable[[], object]], None]
 
 
 class Job(Protocol):
@@ -98,11 +98,11 @@ class Worker:
     def _publisher(self, ticket: Ticket) -> Dispatch:
         """Publish for one job: a result that nobody wants any more is dropped, at the latest moment that is safe."""
 
-        def wanted(result: Callable[[], None]) -> None:
+        def wanted(result: Callable[[], object]) -> None:
             if not ticket.cancel.is_set():
                 result()
 
-        def publish(result: Callable[[], None]) -> None:
+        def publish(result: Callable[[], object]) -> None:
             if ticket.cancel.is_set():
                 return
             if self._dispatch is None:
@@ -113,6 +113,6 @@ class Worker:
         return publish
 
 
-def immediately(result: Callable[[], Any]) -> None:
+def immediately(result: Callable[[], object]) -> None:
     """A dispatch for tests: results are used in the worker's own thread."""
     result()

@@ -1,0 +1,140 @@
+"""What all sessions of a server share: models, and the runs of models.
+
+A run is immutable, so two visitors with the same text look at the same one. Both stores are bounded by bytes: what was
+not used for longest is let go (whoever still looks at it keeps it alive).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from txpanel.errors import Cancelled
+from txpanel.messages import _
+from txpanel.models.language_model import LanguageModel
+from txpanel.models.progress import Progress, ProgressCallback
+from txpanel.tracing.record import record
+from txpanel.tracing.trace import Trace
+
+
+class Sized(Protocol):
+    """Anything that knows how many bytes it holds."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now."""
+
+
+S = TypeVar("S", bound=Sized)
+
+
+class Store(Generic[S]):
+    """Values by key, the least recently used dropped when their bytes exceed a limit.
+
+    Args:
+        limit: bytes. One value is kept even if it is larger by itself.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._values: OrderedDict[Hashable, S] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all values now; a run grows while its blocks are looked at."""
+        return sum(value.nbytes for value in list(self._values.values()))
+
+    def get(self, key: Hashable) -> S | None:
+        """The value, now the most recently used; None if it is not here."""
+        with self._guard:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: S) -> None:
+        """Keep a value; drop old ones where the limit asks for it."""
+        with self._guard:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > 1 and self.nbytes > self.limit:
+                self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        """Let everything go."""
+        with self._guard:
+            self._values.clear()
+
+
+def _megabytes(variable: str, default: int) -> int:
+    """A limit in bytes, from an environment variable in megabytes."""
+    text = os.environ.get(variable, "")
+    return (int(text) if text.isdecimal() else default) * 1_000_000
+
+
+traces: Store[Trace] = Store(_megabytes("TXPANEL_TRACE_MB", 512))
+models: Store[LanguageModel] = Store(_megabytes("TXPANEL_MODEL_MB", 8000))
+
+_loading: dict[Hashable, threading.Lock] = {}
+_loading_guard = threading.Lock()
+
+
+def shared_trace(model: LanguageModel, text: str | Sequence[int], options: Hashable = ()) -> Trace:
+    """The run of a model on a text or on token ids, recorded once for all sessions.
+
+    Raises:
+        EmptyText, TooLong: in words.
+    """
+    source = text if isinstance(text, str) else tuple(text)
+    key = (model.key, source, options)
+    found = traces.get(key)
+    if found is not None:
+        return found
+    with model.lock:  # whoever waited here for the same run finds it made
+        found = traces.get(key)
+        if found is None:
+            found = record(model, source if isinstance(source, str) else list(source))
+            traces.put(key, found)
+        return found
+
+
+def shared_model(
+    key: Hashable,
+    load: Callable[[], LanguageModel],
+    *,
+    progress: ProgressCallback | None = None,
+    cancel: threading.Event | None = None,
+) -> LanguageModel:
+    """A model, loaded once for all sessions; those who come meanwhile wait for it.
+
+    Args:
+        key: name, device and type.
+        load: loads it. If it raises, the next in line tries for itself.
+        progress: told while waiting for another session's load.
+        cancel: ends the waiting.
+
+    Raises:
+        Cancelled: while waiting. Also whatever ``load`` raises.
+    """
+    with _loading_guard:
+        lock = _loading.setdefault(key, threading.Lock())
+    if not lock.acquire(blocking=False):
+        if progress:
+            progress(Progress("wait", message=_("Another session is loading this model; waiting for it.")))
+        while not lock.acquire(timeout=0.2):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled(_("Loading the model was cancelled."))
+    try:
+        found = models.get(key)
+        if found is None:
+            found = load()
+            models.put(key, found)
+        return found
+    finally:
+        lock.release()
