@@ -1,0 +1,91 @@
+"""Fair figures from a small, shared machine: interleaved runs, the best of them, distinct bytes."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one case. `ratio` is its best to the best of the first case in the same loop."""
+
+    best: float
+    median: float
+    ratio: float
+
+
+def interleave(cases: Mapping[str, Callable[[], Any]], repeat: int = 9) -> dict[str, Timing]:
+    """Run every case once per round, `repeat` rounds after one that is not counted; the first case is the measure.
+
+    Neighbours on a shared machine slow down whole rounds, so only cases of the same loop are compared.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for turn in range(repeat + 1):
+        for name, case in cases.items():
+            gc.collect()
+            start = time.perf_counter()
+            case()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    base = min(next(iter(seconds.values())))
+    return {name: Timing(min(s), statistics.median(s), min(s) / base) for name, s in seconds.items()}
+
+
+def held(*things: Any) -> int:
+    """Bytes of all distinct tensor storages inside (views of one storage count once)."""
+    storages: dict[int, int] = {}
+    seen: set[int] = set()
+
+    def visit(thing: Any) -> None:
+        if id(thing) in seen:
+            return
+        seen.add(id(thing))
+        if isinstance(thing, torch.Tensor):
+            storage = thing.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(thing, Mapping):
+            for value in thing.values():
+                visit(value)
+        elif isinstance(thing, (list, tuple, set)):
+            for value in thing:
+                visit(value)
+
+    for thing in things:
+        visit(thing)
+    return sum(storages.values())
+
+
+@dataclass
+class Table:
+    """One comparison, as it goes into RESULTS.md."""
+
+    id: str
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        lines = [f"## {self.id} · {self.title}", "", self.note, ""]
+        lines += [_line(self.columns), _line("---" if i == 0 else "---:" for i in range(len(self.columns)))]
+        lines += [_line(row) for row in self.rows]
+        return "\n".join(lines)
+
+
+def _line(cells: Iterable[Any]) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f}"
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f}"
