@@ -208,7 +208,7 @@ class _Opener:
         heads = [norm_parts(norm, self.names.get(id(norm), "norm")) for norm in module.norms]
         weight = None if heads[0].weight is None else torch.stack([head.weight for head in heads])  # type: ignore[misc]
         bias = None if heads[0].bias is None else torch.stack([head.bias for head in heads])  # type: ignore[misc]
-        return NormParts(module, self.names.get(id(module), "norms"), heads[0].kind, heads[0].eps, weight, bias)
+        return NormParts(module, self.names.get(id(module), "norms"), heads[0].kind, heads[0].eps, weight, bias, separate=True)
 
     def _positions(self, attn: nn.Module, facts: dict[str, Any], index: int) -> None:
         config = self.config

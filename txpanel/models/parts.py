@@ -24,7 +24,6 @@ class Quirk:
 
     Attributes:
         packing: how a fused q, k, v weight is laid out (``per-head``: q, k, v of head 0, then of head 1, ...).
-        sublayer_adds: attention / MLP modules whose output already contains the residual.
         mask_true_means: meaning of ``True`` in a boolean attention mask handed to the blocks.
         rotary_layout: see :class:`~txpanel.models.anatomy.Rotary`.
         q_factor: q is multiplied by this attribute of the attention module before the attention function sees it.
@@ -34,8 +33,6 @@ class Quirk:
     """
 
     packing: Packing = "thirds"
-    attn_adds: bool = False
-    mlp_adds: bool = False
     mask_true_means: Literal["look", "hide"] = "look"
     rotary_layout: Literal["half", "interleaved", "split"] = "half"
     q_factor: str | None = None
@@ -52,9 +49,9 @@ QUIRKS: dict[str, Quirk] = {
     "codegen": Quirk(rotary_layout="interleaved", scale=("scale_attn", -1)),
     "gpt_neo": Quirk(mask_buffer="bias", scale=None),
     "opt": Quirk(q_factor="scaling", position_offset=2, scale=None),
-    "bloom": Quirk(packing="per-head", attn_adds=True, mlp_adds=True, scale=("inv_norm_factor", 1)),
+    "bloom": Quirk(packing="per-head", scale=("inv_norm_factor", 1)),
     "falcon": Quirk(packing="per-group", scale=("inv_norm_factor", 1)),
-    "mpt": Quirk(mlp_adds=True, mask_true_means="hide", scale=("softmax_scale", 1)),
+    "mpt": Quirk(mask_true_means="hide", scale=("softmax_scale", 1)),
     "phi3": Quirk(packing="by-size"),
     "cohere": Quirk(rotary_layout="interleaved"),
     "cohere2": Quirk(rotary_layout="interleaved"),
@@ -115,9 +112,8 @@ class LinearMap:
         return {"expert": expert, **index} if expert is not None and self.stacked else index
 
     def bias_index(self, out: int, expert: int | None = None) -> dict[str, int]:
-        """Index of the bias of output ``out`` in the stored parameter."""
-        index = {"row": self._line(out)}
-        return {"expert": expert, **index} if expert is not None and self.stacked else index
+        """Index of the bias of output ``out`` in the stored parameter; of experts, one row each."""
+        return {"row": expert, "column": self._line(out)} if expert is not None and self.stacked else {"row": self._line(out)}
 
     def _line(self, out: int) -> int:
         return out if self.rows is None else int(self.rows[out])
@@ -125,7 +121,12 @@ class LinearMap:
 
 @dataclass(frozen=True)
 class NormParts:
-    """A norm's module and numbers. ``weight`` is what the normalised vector is multiplied by (Gemma: 1 + stored)."""
+    """A norm's module and numbers.
+
+    Attributes:
+        weight: as stored; Gemma multiplies by 1 + stored (``plus_one``). [H, D] where every head has its own.
+        separate: the heads' weights are parameters of their own, ``{name}.norms.{head}.weight``.
+    """
 
     module: nn.Module
     name: str
@@ -134,6 +135,7 @@ class NormParts:
     weight: Tensor | None
     bias: Tensor | None
     plus_one: bool = False
+    separate: bool = False
 
 
 @dataclass

@@ -56,8 +56,6 @@ def replay(model: LanguageModel, layer: int, stream: Tensor, call: Call, route: 
     if heard.calls == 0 or heard.q is None:
         raise Unsupported(f"The attention of block {layer} in '{model.anatomy.family}' could not be observed, so it is not shown. The rest of the block is.")
     kept.update(_attention(facts, parts, heard, kwargs, args))
-    if parts.quirk.mlp_adds:
-        kept.pop("mlp_raw", None)
     tensors = {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
     return BlockTrace(tensors, output, heard.calls)
 
@@ -90,9 +88,9 @@ def _output(name: str) -> Callable[[dict[str, Tensor], Any, Any], None]:
 
 
 def _rows(x: Any) -> Tensor:
-    """[1, T, D] or [T, D] -> [T, D]."""
+    """[1, T, D] or [T, D] -> [T, D]; a copy, since some blocks go on adding into the same tensor (Falcon)."""
     x = x[0] if isinstance(x, tuple) else x
-    return (x[0] if x.dim() == 3 else x).detach()
+    return (x[0] if x.dim() == 3 else x).detach().clone()
 
 
 def _split(x: Tensor, map_: LinearMap, heads: int) -> Tensor:

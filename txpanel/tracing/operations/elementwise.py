@@ -59,6 +59,11 @@ class SoftCap(Operation):
         return [Term(number(self.recompute(x)[cell]), f"{self.cap:g} · tanh({value:.6g} / {self.cap:g})", (self.at(self.inputs[0], *cell),), (value,))]
 
 
+def _at(function: Callable[[Tensor], Tensor], x: Tensor, cell: Cell) -> float:
+    """One cell of ``function(x)``, computed with its whole row: the kernels for rows and for single numbers differ in the last digits."""
+    return number(function(x[cell[:-1]])[cell[-1]])
+
+
 @dataclass(frozen=True)
 class Activation(Operation):
     """``y = act(x)``: the model's own activation function, one cell at a time."""
@@ -75,9 +80,9 @@ class Activation(Operation):
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         if self.function is None:
             raise no_weights(self.output)
-        value = x[self.inputs[0]][cell]
-        label = f"{self.function_name}({short(self.inputs[0])} = {number(value):.6g})"
-        return [Term(number(self.function(value)), label, (self.at(self.inputs[0], *cell),), (number(value),))]
+        value = number(x[self.inputs[0]][cell])
+        label = f"{self.function_name}({short(self.inputs[0])} = {value:.6g})"
+        return [Term(_at(self.function, x[self.inputs[0]], cell), label, (self.at(self.inputs[0], *cell),), (value,))]
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Gate(Operation):
         if self.function is None:
             raise no_weights(self.output)
         gate, up = (x[name][cell] for name in self.inputs)
-        act = number(self.function(gate))
+        act = _at(self.function, x[self.inputs[0]], cell)
         sources = tuple(self.at(name, *cell) for name in self.inputs)
         return [Term(act * number(up), f"{self.function_name}(gate = {number(gate):.6g}) · up", sources, (act, number(up)))]
 

@@ -35,7 +35,7 @@ class Lookup(Operation):
         weight = number(self.table[row, cell[1]].float())
         factor = "" if self.factor == 1.0 else f" · {self.factor:.6g}"
         sources = (Source(self.table_name, {"row": row, "column": cell[1]}), Source(self.inputs[0], {"token": cell[0]}))
-        return [Term(number(self.recompute(x)[cell]), f"{self.symbol}[{row}, {cell[1]}]{factor}", sources, (weight, float(row)))]
+        return [Term(number(self.recompute(x)[cell]), f"{self.symbol}[{row}, {cell[1]}]{factor}", sources, (weight, float(row - self.offset)))]
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Normalise(Operation):
         scale = number(x[self.inputs[1]][at])
         weight, bias = (number(w.expand(value.shape)[cell]) for w in self._weights(value))
         name, own = short(self.inputs[0]), number(value[cell])
-        by_weight = (Source(self._name("weight"), self._index(value, cell)),) if self.parts is not None and self.parts.weight is not None else ()
+        by_weight = (Source(self._name("weight", cell), self._index(value, cell)),) if self.parts is not None and self.parts.weight is not None else ()
         scaled = (self.at(self.inputs[1], *at), *by_weight)
         factors = (scale, *((weight,) if by_weight else ()))
         symbols = " · scale" + (" · w" if by_weight else "")
@@ -106,7 +106,7 @@ class Normalise(Operation):
             mean = number(x[self.inputs[2]][at])
             terms.append(Term(-mean * scale * weight, f"-mean{symbols}", (self.at(self.inputs[2], *at), *scaled), (-mean, *factors)))
         if self.parts is not None and self.parts.bias is not None:
-            terms.append(Term(bias, "b", (Source(self._name("bias"), self._index(value, cell)),), (bias,)))
+            terms.append(Term(bias, "b", (Source(self._name("bias", cell), self._index(value, cell)),), (bias,)))
         return terms
 
     def _weights(self, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,11 +124,14 @@ class Normalise(Operation):
             return weight[:, None]
         return weight.unflatten(0, (value.shape[0], value.shape[2]))[:, None] if len(self.over) > 1 else weight
 
-    def _name(self, which: str) -> str:
-        return f"{self.parts.name}.{which}" if self.parts is not None else which
+    def _name(self, which: str, cell: Cell) -> str:
+        if self.parts is None:
+            return which
+        return f"{self.parts.name}.norms.{cell[0]}.{which}" if self.parts.separate else f"{self.parts.name}.{which}"
 
     def _index(self, value: Tensor, cell: Cell) -> dict[str, int]:
-        if self.parts is not None and self.parts.weight is not None and self.parts.weight.dim() == 2:
+        assert self.parts is not None
+        if self.parts.weight is not None and self.parts.weight.dim() == 2 and not self.parts.separate:
             return {"row": cell[0], "column": cell[-1]}
         return {"row": cell[0] * value.shape[-1] + cell[-1] if len(self.over) > 1 else cell[-1]}
 
