@@ -8,7 +8,7 @@ export function render({model, el}) {
     const bar = tx.h("i", {class: "bar", style: {background: gradient}})
     root.replaceChildren(
       tx.h("span", null, write(ticks[0])), bar, tx.h("span", null, write(ticks[ticks.length - 1])),
-      model.caption ? tx.h("figcaption", null, model.caption) : null)
+      ...(model.caption ? [tx.h("figcaption", null, model.caption)] : []))
     root.setAttribute("aria-label", `${model.caption} ${write(ticks[0])} – ${write(ticks[ticks.length - 1])}`)
   }
   draw()

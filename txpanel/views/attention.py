@@ -1,0 +1,114 @@
+"""The attention view: who looks at whom, why, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+import param
+from bokeh.models import ColumnDataSource
+
+from txpanel.messages import _
+from txpanel.views.attention_data import Look
+from txpanel.views.attention_heads import AllHeads
+from txpanel.views.attention_maps import Maps, Sides
+from txpanel.views.attention_text import choice_words, head_words, sink_words
+from txpanel.views.attention_vectors import Shares, Vectors
+from txpanel.views.base import View
+from txpanel.views.pieces import Rich, card, engineers, rich
+
+__all__ = ["AttentionView"]
+
+STEPS = ("q", "k", "v", "scores", "scores_capped", "scores_biased", "masked", "pattern.max", "pattern.sum", "pattern", "z", "result", "attn_proj", "attn_out")
+
+
+class AttentionView(View):
+    """q, k and v of one head, its scores stage by stage, its pattern, and what it writes into the stream."""
+
+    id: ClassVar[str] = "attention"
+    title: ClassVar[str] = _("Attention")
+    order: ClassVar[int] = 20
+    requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
+
+    hide_sink = param.Boolean(False, label=_("hide the first token"), doc="Leave the first token out of the pattern's picture and divide each row by what remains.")
+    weigh = param.Boolean(False, label=_("weigh by what arrives"), doc="Show each weight times the length of the value it fetches, after W_O.")
+
+    def __panel__(self) -> pn.Column:
+        cursor = ColumnDataSource({"query": [np.nan], "key": [np.nan]})
+        self.all_heads, self.maps, self.sides = AllHeads(self), Maps(self, cursor), Sides(self)
+        self.qkv, self.z, self.shares = Vectors(self, cursor, "qkv"), Vectors(self, cursor, "z"), Shares(self)
+        self.words, self.about = Rich(heading=" ", paragraphs=[]), Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
+        self.formulas = engineers()
+        boxes = [pn.widgets.Checkbox.from_param(self.param[name], margin=(2, 0)) for name in ("hide_sink", "weigh")]
+        intro = rich(_("From each token's stream the head makes three short vectors: a <q>query</q> (what am I looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."))
+        output = rich(_("What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as the stream, and the vectors of all heads are added up. That is what attention writes."))
+        cards = [
+            self.all_heads.panel,
+            card("", self.words, self.maps.panel, self.sides.panel, beside=[self.about, *boxes, self.formulas]),
+            card(_("Queries, keys, values"), intro, self.qkv.panel),
+            card(_("What the head writes"), output, self.z.panel, self.shares.panel),
+        ]
+        self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        self.empty = Rich(paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True)
+        self.follow(self._head, "trace", "layer", "head", empty=self._none)
+        self.follow(self._cell, "query", "key")
+        self.watch(self, lambda _event: self._option(), "hide_sink", "weigh")
+        return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
+
+    look: Any = None
+
+    def _none(self) -> None:
+        self.param.update()
+        self.cards.visible, self.empty.visible = False, True
+
+    def _head(self) -> None:
+        """Another run, block or head."""
+        state = self.state
+        before = self.look
+        if before is not None and before.same(state.trace, state.layer, state.head):
+            return
+        self.look = Look(state.trace, state.layer, state.head)
+        if before is None or before.trace is not state.trace or before.layer != state.layer:
+            self.all_heads.feed(self.look)
+            self.formulas.formula.latex = self._latex()
+        else:
+            self.all_heads.mark()
+        self._maps()
+        self.qkv.feed(self.look)
+        self.z.feed(self.look)
+        self._sides()
+        self.cards.visible, self.empty.visible = True, False
+
+    def _maps(self) -> None:
+        self.maps.feed(self.look, hide_sink=self.hide_sink, weigh=self.weigh)
+
+    def _cell(self) -> None:
+        """Another chosen cell: frames move; pictures are fed again only where it lies outside their window."""
+        if self.look is None or not self.look.same(self.state.trace, self.state.layer, self.state.head):
+            return  # a new run is on its way through `_head`
+        if not self.maps.choose():
+            self._maps()
+        for vectors in (self.qkv, self.z):
+            if not vectors.choose():
+                vectors.feed(self.look)
+        self._sides()
+
+    def _sides(self) -> None:
+        state = self.state
+        self.sides.feed(self.look, state.query, state.key)
+        self.shares.feed(self.look, state.query)
+        self.words.heading = _("Attention, block {block}, head {head}").format(block=state.layer + 1, head=state.head + 1)
+        first = rich(_("Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). The better the match, the more of that token's <v>value</v> it takes."))
+        self.words.paragraphs = [*first, *head_words(self.look), *choice_words(self.look, state.query, state.key)]
+        self.about.paragraphs = sink_words(self.look) if self.look.behaviour[0] == "first" else []
+
+    def _option(self) -> None:
+        if self.look is not None:
+            self._maps()
+
+    def _latex(self) -> list[str]:
+        """The formulas of this block's attention, with this model's sizes."""
+        names = [f"blocks.{self.look.layer}.{part}" for part in STEPS]
+        operations = [self.look.trace.operation(name) for name in names if name in self.look.trace]
+        return [rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0) for op in operations if op is not None and op.formula]
