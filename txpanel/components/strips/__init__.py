@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import param
 from panel.custom import JSComponent
 
 from txpanel.components import BASE_CSS, shared_source
+from txpanel.components.picture import Table
 from txpanel.messages import _
 
 _HERE = Path(__file__).parent
@@ -29,6 +30,7 @@ class Strip:
         tensor: name of the tensor it is a row of.
         index: the named indices of that row, in the tensor's order; the strip runs along the dimension ``axis``.
         axis: name of the dimension along the strip.
+        derived: where the numbers are computed from tensors instead of being one: how, with ``{i}`` for the place along the strip.
         group: strips of one group share a colour scale, so that they can be compared by eye.
     """
 
@@ -37,6 +39,7 @@ class Strip:
     tensor: str = ""
     index: Mapping[str, int] = field(default_factory=dict)
     axis: str = "feature"
+    derived: str = ""
     group: str = ""
     sign: str = ""
     note: str = ""
@@ -65,7 +68,7 @@ def pack(strips: Sequence[Strip]) -> tuple[list[dict[str, Any]], np.ndarray]:
     for i, strip in enumerate(strips):
         rows.append({
             "label": strip.label, "note": strip.note, "tail": strip.tail, "sign": strip.sign, "strong": strip.strong,
-            "tensor": strip.tensor, "index": list(strip.index.values()), "start": start, "length": len(strip.values),
+            "tensor": strip.tensor, "derived": strip.derived, "index": list(strip.index.values()), "start": start, "length": len(strip.values),
             "scale": scales[strip.group or f"#{i}"], "hue": strip.hue, "marks": list(strip.marks),
             "ask": strip.ask and bool(strip.tensor),
         })  # fmt: skip
@@ -74,12 +77,21 @@ def pack(strips: Sequence[Strip]) -> tuple[list[dict[str, Any]], np.ndarray]:
     return rows, values
 
 
+def strip_table(strips: Sequence[Strip]) -> Table:
+    """The table twin of a strip picture: a row per place, a column per strip."""
+    size = max((len(strip.values) for strip in strips), default=0)
+    columns = [[*strip.values.tolist(), *[None] * (size - len(strip.values))] for strip in strips]
+    names = [f"{strip.label} ({strip.derived or strip.tensor})" for strip in strips]
+    return Table([_("index"), *names], zip(range(size), *columns, strict=True), _("Numbers of the strips"))
+
+
 class Strips(JSComponent):
     """Strips of real vectors; ``on_pick(name, index)`` is called for a number that was clicked."""
 
     rows = param.List(default=[], doc="One description per row, made by `pack`.")
     values = param.Array(default=np.zeros(0, np.float32), doc="All vectors, one after the other, float32.")
     words = param.Dict(default={}, doc="Translated texts of the component.")
+    lights = param.List(default=[], doc="Per strip the places that light up: numbers that the question on the page is about.")
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 
     _esm = PAINT + (_HERE / "strips.js").read_text(encoding="utf-8")
@@ -93,12 +105,24 @@ class Strips(JSComponent):
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick = on_pick
         self._strips: tuple[Strip, ...] = ()
+        self._cells: tuple[tuple[str, Mapping[str, int]], ...] = ()
 
     def show(self, strips: Sequence[Strip]) -> None:
         """Draw these strips instead."""
         self._strips = tuple(strips)
         rows, values = pack(strips)
-        self.param.update(rows=rows, values=values, version=self.version + 1)
+        self.param.update(rows=rows, values=values, lights=self._lights(), version=self.version + 1)
+
+    def light(self, cells: Iterable[tuple[str, Mapping[str, int]]]) -> None:
+        """Mark these cells (tensor name, index) wherever they lie on a strip."""
+        self._cells = tuple(cells)
+        self.lights = self._lights()
+
+    def _lights(self) -> list[list[int]]:
+        return [
+            [index[s.axis] for name, index in self._cells if name == s.tensor and not s.derived and {**s.index, s.axis: index.get(s.axis)} == dict(index)]
+            for s in self._strips
+        ]
 
     def _handle_msg(self, data: Any) -> None:
         try:

@@ -13,7 +13,8 @@ export function render({ model }) {
 
   function read(entry, i) {
     const v = entry.values[i];
-    return { v, where: `${entry.row.tensor}[${[...entry.row.index, i].join(", ")}]` };
+    const { tensor, index, derived } = entry.row;
+    return { v, where: derived ? derived.replaceAll("{i}", i) : `${tensor}[${[...index, i].join(", ")}]` };
   }
 
   function showTip(entry, i) {
@@ -61,11 +62,7 @@ export function render({ model }) {
     const entry = { row, number, box, canvas, cursor, values: slice(row), at: null };
     box.append(canvas, cursor);
     if (row.hue) box.style.setProperty("--hue", row.hue);
-    for (const i of row.marks || []) {
-      const m = tag("i", "mark");
-      m.style.left = `${((i + 0.5) / row.length) * 100}%`;
-      box.append(m);
-    }
+    for (const i of row.marks || []) box.append(mark("mark", i, row.length));
     box.tabIndex = 0;
     box.setAttribute("role", "slider");
     box.setAttribute("aria-label", `${row.label}: ${row.length} numbers of ${row.tensor}`);
@@ -84,6 +81,20 @@ export function render({ model }) {
     box.addEventListener("keydown", (e) => keys(entry, e));
     drawn.push(entry);
     return box;
+  }
+
+  function mark(cls, i, n) {
+    const m = tag("i", cls);
+    m.style.left = `${((i + 0.5) / n) * 100}%`;
+    return m;
+  }
+
+  /** Numbers that the question on the page is about light up. */
+  function light() {
+    drawn.forEach((e) => {
+      e.box.querySelectorAll(".lit").forEach((m) => m.remove());
+      (model.lights[e.number] || []).forEach((i) => e.box.append(mark("lit", i, e.row.length)));
+    });
   }
 
   function line(row, number) {
@@ -119,11 +130,13 @@ export function render({ model }) {
     else if (scales.length > 1) root.append(tag("div", "legend dim", model.words.own));
     root.append(tip);
     hide();
+    light();
     requestAnimationFrame(paint);
   }
 
   build();
   model.on("version", () => requestAnimationFrame(build)); // the other params of the same update are there by then
+  model.on("lights", light);
   const off = onLook(root, paint);
   model.on("remove", off);
   return root;

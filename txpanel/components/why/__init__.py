@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import panel as pn
 import param
-from panel.custom import Child, JSComponent
+from panel.custom import JSComponent
 
 from txpanel.components import BASE_CSS
 from txpanel.components.strips import PAINT
 from txpanel.messages import _
 
 _HERE = Path(__file__).parent
-CARDS = 3
-"""One card that follows the questions, and at most two pinned ones."""
+PINNED = 2
+"""Cards that may stand beside the one that follows the questions."""
 
 
 def words() -> dict[str, str]:
@@ -39,6 +38,7 @@ def words() -> dict[str, str]:
         "unpin_long": _("Take this card away"),
         "path": _("Questions so far"),
         "why": _("Why"),
+        "formula": _("Formula"),
         "operand": _("operand, largest first"),
         "value": _("value"),
         "running": _("running sum"),
@@ -65,19 +65,12 @@ class WhyCards(JSComponent):
     )
     words = param.Dict(default={}, doc="Translated texts of the component.")
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
-    formula_0 = Child(doc="Formula of the current card.")
-    formula_1 = Child(doc="Formula of the first pinned card.")
-    formula_2 = Child(doc="Formula of the second pinned card.")
 
     _esm = PAINT + (_HERE / "why.js").read_text(encoding="utf-8")
     _stylesheets = [BASE_CSS, (_HERE / "why.css").read_text(encoding="utf-8")]
 
     def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None, **params: Any) -> None:
-        self.formulas = [
-            pn.pane.LaTeX("", renderer="katex", styles={"font-size": "14.5px"}, margin=0) for _i in range(CARDS)
-        ]
-        children = {f"formula_{i}": pane for i, pane in enumerate(self.formulas)}
-        super().__init__(words=words(), **children, **{"sizing_mode": "stretch_width", **params})
+        super().__init__(words=words(), **{"sizing_mode": "stretch_width", **params})
         self._on_message = on_message
 
     def _handle_msg(self, data: Any) -> None:

@@ -1,3 +1,13 @@
+const MATH = new Set(("math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom msub msup msubsup munder mover munderover mtable mtr mtd").split(" "));
+
+/** A MathML tree (txpanel.components.formula.mathml) as elements; text as text. */
+function mathml([name, attributes, ...children]) {
+  const node = document.createElementNS("http://www.w3.org/1998/Math/MathML", MATH.has(name) ? name : "mrow");
+  for (const [key, value] of Object.entries(attributes)) if (!/^(on|href|src|style)/i.test(key)) node.setAttribute(key, value);
+  for (const child of children) node.append(typeof child === "string" ? child : mathml(child));
+  return node;
+}
+
 /** The "why this number" card: value, formula, operands, running sum of a product; up to two pinned cards beside it. */
 export function render({ model }) {
   const root = tag("section", "why");
@@ -6,8 +16,7 @@ export function render({ model }) {
   live.setAttribute("aria-live", "polite");
   const grid = tag("div", "cards");
   root.append(live, grid);
-  const slots = [0, 1, 2].map(() => ({ card: tag("article", "card"), math: tag("div", "math"), stop: null, open: false }));
-  ["formula_0", "formula_1", "formula_2"].forEach((name, i) => slots[i].math.append(model.get_child(name)));
+  const slots = [0, 1, 2].map(() => ({ card: tag("article", "card"), stop: null, open: false }));
   const W = () => model.words;
   const send = (data) => model.send_msg(data);
 
@@ -147,7 +156,7 @@ export function render({ model }) {
     const [row, column] = vectors(p);
     const sums = new Float64Array(p.length + 1);
     sums[0] = p.bias ?? 0;
-    for (let i = 0; i < p.length; i++) sums[i + 1] = sums[i] + row[i] * column[i];
+    for (let i = 0; i < p.length; i++) sums[i + 1] = sums[i] + p.factor * row[i] * column[i];
     const box = tag("details", "product");
     box.open = slot.open;
     box.addEventListener("toggle", () => { slot.open = box.open; if (box.open) paint(); });
@@ -225,7 +234,7 @@ export function render({ model }) {
           button("link", say(row[i]), `${W().why} ${p.row.label} ${i}`, () => send({ do: "cell", card: c, part: "row", index: i })),
           tag("span", "times", "×"),
           button("link", say(column[i]), `${W().why} ${p.column.label} ${i}`, () => send({ do: "cell", card: c, part: "column", index: i })),
-          tag("span", "", `= ${say(row[i] * column[i])}`),
+          tag("span", "", `${p.factor === 1 ? "" : `× ${say(p.factor)} `}= ${say(p.factor * row[i] * column[i])}`),
           tag("b", "end", `Σ ${say(sums[at])}`),
         );
       }
@@ -278,11 +287,17 @@ export function render({ model }) {
     slot.stop = null;
     slot.paint = null;
     const parts = [tools(card, c), crumbs(card, c), head(card)];
-    if (card.formula) parts.push(slot.math);
+    if (card.formula) {
+      const math = tag("div", "math");
+      math.tabIndex = 0; // long formulas scroll sideways
+      math.setAttribute("role", "group");
+      math.setAttribute("aria-label", W().formula);
+      math.append(mathml(card.formula));
+      parts.push(math);
+    }
     if (card.text) parts.push(tag("p", "text", card.text));
     parts.push(...operands(card, c));
     if (card.product) parts.push(product(card, c, slot));
-    if (card.note) parts.push(tag("p", "note", card.note));
     parts.push(...feeds(card, c));
     slot.card.replaceChildren(...parts);
   }

@@ -1,0 +1,41 @@
+// The tokenizer's pieces: text with its boundaries, the id, the bytes. A click chooses the token.
+export function render({model}) {
+  const root = tx.h("div", {class: "pieces", role: "listbox", "aria-label": model.words.label})
+  const body = tx.h("div")
+  body.append(root)
+  let at = 0
+
+  const choose = (i) => model.send_msg({at: i})
+  const spaces = (text) => text.replace(/ /g, "␣")
+
+  function piece(p) {
+    const on = p.at === model.chosen
+    return tx.h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at,
+      "aria-label": `${model.words.token} ${p.at}: ${p.text}, ${model.words.id} ${p.id}, ${model.words.bytes} ${p.bytes}`, onclick: () => choose(p.at)},
+      tx.h("b", {class: "text"}, spaces(p.text) || "∅"), tx.h("span", {class: "id"}, tx.grouped(String(p.id))), tx.h("span", {class: "bytes"}, p.bytes || "–"), tx.h("span", {class: "at"}, String(p.at)))
+  }
+
+  function keys(event) {
+    const list = [...root.querySelectorAll(".piece")]
+    const here = list.indexOf(root.getRootNode().activeElement)
+    const to = {ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: list.length - 1}[event.key]
+    if (to !== undefined) list[Math.max(0, Math.min(list.length - 1, to))].focus()
+    else if (event.key === "Enter" || event.key === " ") choose(Number(list[here]?.dataset.at ?? at))
+    else return
+    event.preventDefault()
+  }
+
+  function build() {
+    const had = root.contains(root.getRootNode().activeElement)
+    at = model.chosen
+    root.replaceChildren(...model.pieces.map(piece))
+    body.querySelector(".window")?.remove()
+    if (model.window) body.append(tx.h("p", {class: "window"}, model.window))
+    if (had) root.querySelector(".on")?.focus({preventScroll: true})
+  }
+
+  root.addEventListener("keydown", keys)
+  build()
+  model.on("version", () => requestAnimationFrame(build))
+  return body
+}

@@ -1,0 +1,263 @@
+"""What a "why this number" card says, as plain data: built from `Explanation`, compared with the trace in tests. Nothing here draws."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from txpanel.components.formula import mathml
+from txpanel.components.strips import scale_of
+from txpanel.errors import TxpanelError
+from txpanel.messages import _, plural
+from txpanel.views.numbers import count, number
+
+if TYPE_CHECKING:
+    from txpanel.tracing import Explanation, Source, Term, Trace
+
+SHOWN = 8
+"""Operands listed one by one before somebody asks for more."""
+MORE = 20
+"""How many more then."""
+
+TOKENS = frozenset({"token", "query", "key"})
+SYMBOLS = {"head": "h", "kv_head": "g", "feature": "i", "neuron": "n", "dim": "d"}
+
+
+def short(name: str) -> str:
+    """A tensor's name as people say it: without its block; of a weight the last parts of its path."""
+    if name.startswith("blocks.") and name.count(".") >= 2:
+        return name.split(".", 2)[2]
+    return ".".join(name.split(".")[-3:]) if name.endswith((".weight", ".bias")) else name
+
+
+def place(name: str, index: Mapping[str, int]) -> str:
+    """``blocks.3.ln1[4, 17]``."""
+    return f"{name}[{', '.join(str(i) for i in index.values())}]" if index else name
+
+
+def exact(value: float) -> str:
+    """A float32 with as many digits as it takes to get it back."""
+    return str(value) if not math.isfinite(value) or value == int(value) else np.format_float_positional(np.float32(value), unique=True, trim="-")
+
+
+def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
+    """The cell's coordinates: dimension, number, and the token where it is one."""
+    strings = trace.tokens.strings
+    return [[dim, str(i), strings[i] if dim in TOKENS and 0 <= i < len(strings) else ""] for dim, i in index.items()]
+
+
+_KEPT: OrderedDict[tuple[Any, ...], Explanation] = OrderedDict()
+"""The last few explanations: the card and all pictures that light up ask for the same one."""
+
+
+def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
+    """`Trace.why`, remembered for a moment.
+
+    Raises:
+        TxpanelError: what `Trace.why` raises.
+    """
+    key = (trace.uid, name, *sorted(index.items()))
+    if key not in _KEPT:
+        _KEPT[key] = trace.why(name, **index)
+        while len(_KEPT) > 8:
+            _KEPT.popitem(last=False)
+    return _KEPT[key]
+
+
+def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
+    """Cells that light up in the pictures: the one in question, and the sources of its largest operands."""
+    if trace is None or question is None:
+        return []
+    try:
+        found = explained(trace, question.name, question.index)
+    except TxpanelError:
+        return []
+    sources = [(s.name, dict(s.index)) for term in found.terms[:SHOWN] for s in term.sources]
+    return [(question.name, dict(found.index)), *sources]
+
+
+def _source(source: Source, factor: float | None) -> dict[str, str]:
+    text = number(factor) if factor is not None else short(source.name)
+    return {"say": text, "title": place(source.name, source.index)}
+
+
+def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The `shown` largest operands, and the rest of them as one row (None if nothing is left over)."""
+    terms = explanation.terms
+    rows = []
+    for i, term in enumerate(terms[:shown]):
+        factors = [*term.factors, *[None] * len(term.sources)]
+        sources = [_source(source, factors[j]) for j, source in enumerate(term.sources)]
+        rows.append({"at": i, "label": _label(term), "value": _finite(term.value), "say": number(term.value), "sources": sources})
+    left = terms[shown:]
+    if not left:
+        return rows, None
+    value = math.fsum(term.value for term in left)
+    label = plural("{n} other", "{n} others", len(left)).format(n=count(len(left)))
+    more = _("show {n} more").format(n=min(MORE, len(left)))
+    return rows, {"label": label, "value": _finite(value), "say": number(value), "more": more}
+
+
+def _label(term: Term) -> str:
+    label = term.label.replace("-∞", "−∞").replace(" - ", " − ")
+    return "−" + label[1:] if label.startswith("-") else label
+
+
+def _finite(value: float) -> float:
+    """JSON knows no infinity; the bar of one is as long as it gets."""
+    return float(np.clip(np.nan_to_num(value, nan=0.0), -1e30, 1e30))
+
+
+def product(explanation: Explanation) -> dict[str, Any] | None:
+    """Row and column of a matrix product in their own order, when that is what the operands are.
+
+    Returns:
+        None for every other step; else ``row`` and ``column`` (float32 ``[n]``), ``factor``, ``bias`` (float or None),
+        ``cells``: per step the two `Source` objects; ``value == bias + factor * sum(row * column)`` up to rounding.
+    """
+    terms = explanation.terms
+    pairs = [t for t in terms if len(t.sources) == 2 and len(t.factors) == 2]
+    rest = [t for t in terms if len(t.sources) != 2]
+    names = {tuple(s.name for s in t.sources) for t in pairs}
+    if len(pairs) < 2 or len(rest) > 1 or len(names) != 1 or len(pairs) + len(rest) != len(terms):
+        return None
+    axis = _running(pairs)
+    if axis is None:
+        return None
+    ordered = sorted(pairs, key=lambda t: tuple(t.sources[0].index.values()))
+    row, column = (np.array([t.factors[j] for t in ordered], np.float64) for j in (0, 1))
+    whole = row * column
+    top = int(np.abs(whole).argmax())
+    factor = float(ordered[top].value / whole[top]) if whole[top] else 1.0
+    factor = 1.0 if abs(factor - 1) < 1e-6 else factor
+    values = np.array([t.value for t in ordered])
+    if not np.allclose(values, factor * whole, rtol=1e-4, atol=1e-6 * max(1.0, float(np.abs(values).max()))):
+        return None
+    return {"row": row.astype(np.float32), "column": column.astype(np.float32), "factor": factor, "bias": rest[0].value if rest else None,
+            "cells": [t.sources for t in ordered], "axis": axis, "names": next(iter(names))}  # fmt: skip
+
+
+def _running(pairs: Sequence[Term]) -> str | None:
+    """The dimension of the first source that a product runs over; None when none changes."""
+    first, last = pairs[0].sources[0].index, pairs[-1].sources[0].index
+    moving = [dim for dim in first if first[dim] != last.get(dim)]
+    return moving[-1] if moving else None
+
+
+def _product_card(explanation: Explanation, start: int) -> tuple[dict[str, Any] | None, list[np.ndarray]]:
+    found = product(explanation)
+    if found is None:
+        return None, []
+    row, column, n = found["row"], found["column"], len(found["row"])
+    left, right = (short(name) for name in found["names"])
+    title = _("Row × column, step by step ({n} products)").format(n=count(n))
+    card = {
+        "title": title, "length": n, "factor": found["factor"], "bias": found["bias"],
+        "row": {"label": left, "start": start, "scale": scale_of([row])},
+        "column": {"label": right, "start": start + n, "scale": scale_of([column])},
+    }  # fmt: skip
+    return card, [row, column]
+
+
+def totals(explanation: Explanation) -> list[list[str]]:
+    """The sum of the operands, and what the model's run recorded."""
+    n = len(explanation.terms)
+    added = math.fsum(t.value for t in explanation.terms) if all(math.isfinite(t.value) for t in explanation.terms) else explanation.terms[0].value
+    label = plural("the one operand", "sum of all {n} operands", n).format(n=count(n))
+    digits = 4 if number(added) == number(explanation.value) else 7
+    return [[label, number(added, digits)], [_("recorded in this run"), number(explanation.value, digits)]]
+
+
+def check(explanation: Explanation) -> dict[str, Any] | None:
+    """The mark beside the value: recomputed and equal, or not."""
+    if not explanation.terms:
+        return None
+    found = explanation.check
+    detail = _("recomputed from its operands; differs by {difference}, allowed {tolerance}")
+    title = detail.format(difference=number(found.difference), tolerance=number(found.tolerance))
+    return {"ok": bool(found.ok), "label": _("recomputed") if found.ok else _("does not agree"), "title": title}
+
+
+def sentence(operation: str) -> str:
+    """What sort of step made the number, in a sentence for a newcomer; empty for kinds of other packages."""
+    return {
+        "lookup": _("Read from a table that was learned in training: one row for each token (or position)."),
+        "linear": _("A weighted sum: every number of a row times its weight, all added up."),
+        "head output": _("What one head adds: its values times its own part of the output weights."),
+        "sum over heads": _("Each head has its part in it; the parts are added up."),
+        "add": _("A plus: the vectors are added number by number. Nothing is forgotten on the way."),
+        "times": _("A fixed factor that belongs to this model."),
+        "soft-cap": _("Large scores are bent towards a limit, small ones stay as they are."),
+        "activation": _("One number in, one number out, along a fixed curve. This is where the model stops being a plain sum."),
+        "gate": _("One projection goes through the activation curve and decides how much of the other one passes."),
+        "choice": _("The router gives every expert a score; the highest ones get the token."),
+        "expert weight": _("How much the chosen expert's answer counts."),
+        "expert linear": _("A weighted sum with the weights of the expert that was chosen for this token."),
+        "mix": _("The answers of the chosen experts, each times its weight."),
+        "mean": _("The average of the token's vector."),
+        "variance": _("How far the numbers of the token's vector spread."),
+        "scale": _("What the vector is multiplied by so that it has a common size."),
+        "norm": _("The same vector brought to a common size, then stretched by learned weights."),
+        "rotary": _("Two numbers are a hand on a dial; the token's position turns it."),
+        "join": _("Two parts laid side by side."),
+        "scores": _("How well a query fits a key: multiplied number by number, added up, scaled."),
+        "bias": _("The further back a key stands, the more is taken off."),
+        "mask": _("A token may look at itself and at what stands before it; all else is shut."),
+        "max": _("The largest of the row. It is taken off first so that the exponentials stay small enough."),
+        "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
+        "softmax": _("A share: this exponential divided by the sum of all in its row."),
+        "weighted sum": _("The values of all tokens that are looked at, each times its share of the attention."),
+        "weight": _("This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."),
+        "token id": _("This is the number that the tokenizer gave to the token: here the question ends."),
+        "position": _("This is the token's place in the text, counted from 0: here the question ends."),
+        "given": _("This follows from the token's place alone, not from what stands there: here the question ends."),
+    }.get(operation, "")
+
+
+def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:
+    """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else 0."""
+    array = trace[name]
+    also = dict(known)
+    for one, other in (("token", "query"), ("query", "token"), ("key", "token"), ("token", "key")):
+        if one in known:
+            also.setdefault(other, known[one])
+    index = {}
+    for dim, length in zip(array.dims, array.shape, strict=True):
+        wanted = also.get(str(dim), focus.get(str(dim), 0))
+        index[str(dim)] = int(min(max(wanted, 0), length - 1))
+    if {"query", "key"} <= index.keys() and index["key"] > index["query"]:
+        index["query"] = index["key"]
+    return index
+
+
+def card(trace: Trace, name: str, index: Mapping[str, int], *, shown: int = SHOWN, start: int = 0) -> tuple[dict[str, Any], list[np.ndarray], Explanation | None]:
+    """One card.
+
+    Args:
+        name, index: the cell in question.
+        shown: how many operands are listed one by one.
+        start: where this card's vectors begin in the array that is sent with the cards.
+
+    Returns:
+        What the browser draws; the vectors of its matrix product; the explanation (None where there is none, then ``text`` says why).
+    """
+    out: dict[str, Any] = {
+        "name": name, "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [], "rest": None,
+        "totals": [], "product": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
+    }  # fmt: skip
+    try:
+        found = explained(trace, name, index)
+    except TxpanelError as error:
+        return {**out, "text": str(error)}, [], None
+    rows, rest = term_rows(found, shown)
+    matrix, vectors = _product_card(found, start)
+    out |= {
+        "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found), "formula": mathml(found.formula) if found.formula else None,
+        "text": sentence(found.operation), "terms": rows, "rest": rest, "totals": totals(found) if found.terms else [], "product": matrix,
+        "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
+    }  # fmt: skip
+    return out, vectors, found
