@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.models.conftest import Seen
+from txpanel.errors import Cancelled, DownloadFailed
+from txpanel.models import cache
+from txpanel.models.provenance import Provenance
+
+SOURCE = Provenance("folder", "here", "abc", "a note")
+
+
+def make(name: str, folder: Path) -> cache.Entry:
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"12345")
+    return cache.finish(name, folder, SOURCE)
+
+
+def test_the_environment_moves_the_cache(cache_root: Path) -> None:
+    assert cache.root() == cache_root
+
+
+def test_default_is_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TXPANEL_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert cache.root() == Path("/somewhere/txpanel")
+
+
+def test_asking_creates_nothing(cache_root: Path) -> None:
+    assert cache.find("gpt2") is None
+    assert cache.contents() == []
+    assert not cache_root.exists()
+
+
+def test_a_finished_model_is_found_with_its_origin(cache_root: Path, seen: Seen) -> None:
+    with cache.making("m", seen) as folder:
+        made = make("m", folder)
+    assert made == cache.find("m")
+    assert made.provenance == SOURCE
+    assert made.nbytes == 7
+    assert made.folder == cache_root / "models" / "m"
+    assert cache.contents() == [made]
+    assert not any((cache_root / "partial").iterdir())
+
+
+def test_an_interrupted_making_leaves_nothing_that_counts(cache_root: Path, seen: Seen) -> None:
+    with pytest.raises(RuntimeError), cache.making("m", seen) as folder:
+        (folder / "config.json").write_text("{}")
+        raise RuntimeError
+    assert cache.find("m") is None
+    assert not any((cache_root / "partial").iterdir())
+
+
+def test_what_a_killed_process_left_is_swept_away(cache_root: Path, seen: Seen) -> None:
+    left = cache_root / "partial" / "m"
+    left.mkdir(parents=True)
+    (left / "half.gguf").write_bytes(b"x" * 100)
+    with cache.making("m", seen) as folder:
+        assert list(folder.iterdir()) == []
+        make("m", folder)
+    assert cache.find("m") is not None
+
+
+@pytest.mark.parametrize("damage", ["shorter", "gone", "manifest", "other format", "no manifest"])
+def test_a_folder_that_is_not_whole_does_not_count_and_is_replaced(cache_root: Path, seen: Seen, damage: str) -> None:
+    with cache.making("m", seen) as folder:
+        made = make("m", folder)
+    manifest = made.folder / cache.MANIFEST
+    if damage == "shorter":
+        (made.folder / "model.safetensors").write_bytes(b"123")
+    elif damage == "gone":
+        (made.folder / "model.safetensors").unlink()
+    elif damage == "manifest":
+        manifest.write_text("{")
+    elif damage == "other format":
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": -1}))
+    else:
+        manifest.unlink()
+    assert cache.find("m") is None
+    with cache.making("m", seen) as folder:
+        make("m", folder)
+    assert cache.find("m") is not None
+
+
+def test_nothing_loadable_is_not_finished(cache_root: Path, seen: Seen) -> None:
+    with cache.making("m", seen) as folder, pytest.raises(DownloadFailed, match="could not be prepared"):
+        (folder / "config.json").write_text("{}")
+        cache.finish("m", folder, SOURCE)
+
+
+def test_waiting_for_another_is_said_and_can_be_cancelled(cache_root: Path, seen: Seen) -> None:
+    cancel = threading.Event()
+    waiting = Seen(cancel)
+    with cache.locked("m", seen):
+        threading.Timer(0.6, cancel.set).start()
+        with pytest.raises(Cancelled), cache.locked("m", waiting):
+            pass
+    assert [report.stage for report in waiting.reports] == ["wait"]
+    assert "Another txpanel" in waiting.reports[0].message
+
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from txpanel.models import cache
+from txpanel.models.progress import Reporter
+from txpanel.models.provenance import Provenance
+with cache.making("m", Reporter()) as folder:
+    made = cache.find("m")
+    if made is None:
+        (folder / "config.json").write_text("{}")
+        with (folder / "model.safetensors").open("wb") as file:
+            for part in range(20):
+                file.write(bytes([part]) * 1000); file.flush(); time.sleep(0.02)
+        cache.finish("m", folder, Provenance("folder", sys.argv[1]))
+        print("made")
+    else:
+        print("found")
+"""
+
+
+def test_two_processes_at_once_make_it_once(cache_root: Path) -> None:
+    both = [
+        subprocess.Popen([sys.executable, "-c", MAKER, str(n)], stdout=subprocess.PIPE, text=True) for n in range(2)
+    ]
+    words = [process.communicate(timeout=60)[0].strip() for process in both]
+    assert sorted(words) == ["found", "made"]
+    made = cache.find("m")
+    assert made is not None
+    assert made.folder.joinpath("model.safetensors").read_bytes() == b"".join(bytes([n]) * 1000 for n in range(20))
+
+
+def test_a_killed_maker_blocks_nobody(cache_root: Path, seen: Seen) -> None:
+    process = subprocess.Popen([sys.executable, "-c", MAKER, "x"], stdout=subprocess.DEVNULL)
+    half = cache_root / "partial" / "m" / "model.safetensors"
+    deadline = time.monotonic() + 30
+    while not (half.exists() and half.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert cache.find("m") is None
+    with cache.making("m", seen) as folder:
+        assert list(folder.iterdir()) == []
+        make("m", folder)
+    assert cache.find("m") is not None
