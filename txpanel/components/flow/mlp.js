@@ -1,0 +1,118 @@
+// The MLP of each lane: gate, up and what the activation leaves; or the experts of a mixture; then down to the lane.
+import { lerp } from "./core.js";
+import { laneY } from "./layout.js";
+import { chosen } from "./lanes.js";
+import { passed } from "./motion.js";
+import { drawStrip, stripWidth } from "./strips.js";
+
+// The strips that exist in this block, in the order in which they are computed.
+export const mlpRows = (block) => ["mlp_gate", "mlp_pre", "mlp_post"].filter((name) => block[name]);
+
+const KIND = { mlp_gate: "signed", mlp_pre: "signed", mlp_post: "mlp" };
+
+export function mlpBox(app, i) {
+  const { L, block } = app;
+  const rows = mlpRows(block);
+  const c = L.at.mlp;
+  const h = rows.length < 3 && !L.dense ? L.mlpH * 0.8 : L.mlpH;
+  const w = rows.length ? stripWidth(app, block[rows[0]], c.w - 8) : c.w - 8;
+  const pad = L.dense ? 1.5 : 4;
+  const each = (h - pad * 2) / Math.max(1, rows.length);
+  return { x: c.m - w / 2 - 4, y: laneY(L, i) - h / 2, w: w + 8, h, rows, strips: { x: c.m - w / 2, w }, row: (r) => laneY(L, i) - h / 2 + pad + r * each, each };
+}
+
+// The stream widens into the neurons and narrows again: a shape, its width means nothing but "more numbers".
+function lens(app, b, y, part) {
+  const { ctx, L, theme } = app;
+  const from = L.at.mlp.x - 16;
+  const to = L.at.mout.x;
+  const t = Math.max(1, L.strip * 0.2);
+  ctx.save();
+  if (part < 1) { ctx.beginPath(); ctx.rect(from, 0, (to - from) * part, L.H); ctx.clip(); }
+  ctx.beginPath();
+  ctx.moveTo(from, y - t);
+  ctx.bezierCurveTo(b.x - 2, y - t, from + 4, b.y, b.x + 8, b.y);
+  ctx.lineTo(b.x + b.w - 8, b.y);
+  ctx.bezierCurveTo(to - 4, b.y, b.x + b.w + 2, y - t, to, y - t);
+  ctx.lineTo(to, y + t);
+  ctx.bezierCurveTo(b.x + b.w + 2, y + t, to - 4, b.y + b.h, b.x + b.w - 8, b.y + b.h);
+  ctx.lineTo(b.x + 8, b.y + b.h);
+  ctx.bezierCurveTo(from + 4, b.y + b.h, b.x - 2, y + t, from, y + t);
+  ctx.fillStyle = theme.blend("surface", "mlp", 0.2);
+  ctx.fill();
+  ctx.restore();
+}
+
+function paintExperts(app, b, i, part) {
+  const { ctx, theme, block } = app;
+  const { n } = block.anatomy.experts;
+  const k = block.experts.expert.shape[1];
+  const cols = Math.ceil(Math.sqrt(n * 3));
+  const lines = Math.ceil(n / cols);
+  const w = b.strips.w / cols;
+  const h = (b.h - 6) / lines;
+  for (let e = 0; e < n; e++) {
+    let share = 0;
+    for (let s = 0; s < k; s++) if (block.experts.expert[i * k + s] === e) share = block.experts.weight[i * k + s];
+    ctx.globalAlpha = part;
+    ctx.fillStyle = share ? theme.blend("surface", "mlp", 0.35 + 0.65 * share) : theme.of("surface");
+    ctx.strokeStyle = share ? theme.of("mlp") : theme.of("border");
+    ctx.lineWidth = 1;
+    ctx.beginPath();
+    ctx.roundRect(b.strips.x + (e % cols) * w + 1, b.y + 3 + Math.floor(e / cols) * h + 1, Math.max(2, w - 2), Math.max(2, h - 2), 2);
+    ctx.fill();
+    ctx.stroke();
+  }
+  ctx.globalAlpha = 1;
+}
+
+export function paintMLP(app) {
+  const { ctx, L, theme, block, was } = app;
+  for (let i = 0; i < L.n; i++) {
+    const y = laneY(L, i);
+    const b = mlpBox(app, i);
+    const part = passed(app, i, L.at.mlp.x - 16, L.at.mlp.r);
+    if (!part) continue;
+    lens(app, b, y, part);
+    ctx.beginPath();
+    ctx.roundRect(b.x, b.y, b.w, b.h, L.dense ? 3 : 7);
+    ctx.fillStyle = theme.of("surface", part);
+    ctx.fill();
+    ctx.strokeStyle = i === chosen(app) ? theme.of("mlp", part) : theme.blend("border", "mlp", 0.25, part);
+    ctx.lineWidth = i === chosen(app) ? 1.6 : 1;
+    ctx.stroke();
+    if (block.experts) paintExperts(app, b, i, part);
+    b.rows.forEach((name, r) => drawStrip(app, block[name], was.block?.[name], KIND[name], i, b.strips.x, b.row(r), b.strips.w, Math.max(2, b.each - (L.dense ? 1 : 3)), part));
+    const m = L.at.mout;
+    const w = stripWidth(app, block.mlp_out, m.w);
+    const done = passed(app, i, m.x, m.r);
+    drawStrip(app, block.mlp_out, was.block?.mlp_out, "mlp", i, m.x, y - L.strip * 0.37, w, L.strip * 0.75, done);
+    const x1 = L.at.plus2.m - 6;
+    ctx.strokeStyle = theme.of("mlp", 0.6);
+    ctx.lineWidth = i === chosen(app) ? 3 : 2;
+    ctx.beginPath();
+    ctx.moveTo(m.x + w, y);
+    ctx.lineTo(lerp(m.x + w, x1, passed(app, i, m.r, x1)), y);
+    ctx.stroke();
+  }
+}
+
+// In a parallel block the MLP reads the same normed stream as attention: its input runs above the lane, past attention.
+export function paintParallel(app) {
+  const { ctx, L, theme, block } = app;
+  if (!block.anatomy.parallel) return;
+  ctx.strokeStyle = theme.of("mlp", 0.55);
+  ctx.lineWidth = 1.4;
+  for (let i = 0; i < L.n; i++) {
+    const y = laneY(L, i);
+    const up = y - L.gap / 2 + 2;
+    const x0 = L.at.n1.m;
+    const x1 = L.at.mlp.x - 10;
+    ctx.beginPath();
+    ctx.moveTo(x0, y - 7);
+    ctx.quadraticCurveTo(x0, up, x0 + 10, up);
+    ctx.lineTo(lerp(x0 + 10, x1 - 8, passed(app, i, x0, x1)), up);
+    if (passed(app, i, x0, x1) >= 1) ctx.quadraticCurveTo(x1, up, x1 + 4, y - 2);
+    ctx.stroke();
+  }
+}

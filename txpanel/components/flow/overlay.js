@@ -1,0 +1,200 @@
+// The words and buttons over the canvas: real elements, so that they can be read aloud, reached by key and selected.
+import { fill, integer, node, percent, shown } from "./core.js";
+import { laneY, thumbAt } from "./layout.js";
+import { chosen } from "./lanes.js";
+
+// Keep one element per key: what stays is moved (CSS eases it), what is new fades in, what is gone goes.
+export function keyed(parent, items, make) {
+  const old = parent.kept ?? new Map();
+  const now = new Map();
+  for (const item of items) {
+    const n = old.get(item.key) ?? make(item);
+    now.set(item.key, n);
+    if (n.parentNode !== parent) parent.append(n);
+    item.update?.(n);
+  }
+  for (const [key, n] of old) if (!now.has(key)) n.remove();
+  parent.kept = now;
+  return [...now.values()];
+}
+
+const put = (n, x, y, w, h) => {
+  n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
+  if (w !== undefined) n.style.width = `${w.toFixed(1)}px`;
+  if (h !== undefined) n.style.height = `${h.toFixed(1)}px`;
+};
+export const set = (n, key, value) => { if (n.getAttribute(key) !== String(value)) n.setAttribute(key, value); };
+export const say = (n, text) => { if (n.textContent !== text) n.textContent = text; };
+
+function headings(app) {
+  const { L, T, block, anatomy } = app;
+  const a = L.at;
+  const mlp = block.anatomy.experts ? fill(T.mlp_experts, { n: block.anatomy.experts.n, k: block.anatomy.experts.k })
+    : fill(block.anatomy.gated ? T.mlp_gated : T.mlp_plain, { d: integer(anatomy.width), f: integer(block.anatomy.n_neurons), act: block.anatomy.activation });
+  const to = shown(app.tokenText(app.sel.query));
+  const list = [
+    ["embedding", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, { d: integer(anatomy.width) }), (a.label.x + a.embed.r) / 2, a.embed.r - a.label.x + 24],
+    ["attention", T.attention, T.attention_sub, (a.qkv.x + a.wo.r) / 2, a.wo.r - a.qkv.x],
+    ["mlp", T.mlp, mlp, (a.n2.x + a.plus2.r) / 2, a.plus2.r - a.n2.x + 24],
+    ["residual", fill(app.layers === 1 ? T.one_block : T.all_blocks, { n: app.layers }), fill(T.blocks_sub, { token: to }), a.blocks.m, a.blocks.w + 44],
+    ["softmax", T.next, fill(T.next_sub, { v: integer(app.next?.vocab ?? anatomy.vocab) }), (a.fan.x + a.next.r) / 2, a.next.r - a.fan.x + 10],
+  ];
+  keyed(app.dom.heads, list.map(([id, title, sub, x, w]) => ({
+    key: id,
+    update(n) {
+      put(n, x - w / 2, 0, w);
+      say(n.children[0], title);
+      say(n.children[1], sub);
+      n.title = sub;
+      set(n, "aria-expanded", app.opened === id);
+    },
+  })), ({ key }) => node("button", { cls: "heading", type: "button", data: { part: key }, onclick: () => app.open(key) }, node("b"), node("span")));
+}
+
+function pager(app) {
+  const { L, T, dom } = app;
+  put(dom.pager, L.box.x + 20, L.top - 15);
+  const block = app.want.layer ?? app.block.layer;
+  say(dom.pager.children[1], fill(T.block_of, { i: block + 1, n: app.layers }));
+  dom.pager.children[0].disabled = block === 0;
+  dom.pager.children[2].disabled = block === app.layers - 1;
+}
+
+function tokens(app) {
+  const { L, tokens: t, T } = app;
+  const a = L.at.label;
+  const on = chosen(app);
+  const items = t.strings.map((text, i) => ({
+    key: t.start + i,
+    text,
+    update(n) {
+      const y = laneY(L, i);
+      put(n, a.x, y - 11, a.w);
+      say(n.children[0], shown(text));
+      n.children[0].style.fontSize = `${L.gap < 22 ? 11.5 : L.dense ? 12.5 : 14}px`;
+      say(n.children[1], L.gap >= 34 ? fill(T.id_pos, { id: integer(t.ids[i]), pos: t.start + i }) : "");
+      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, { id: integer(t.ids[i]), pos: t.start + i })}`;
+      n.classList.toggle("on", i === on);
+      set(n, "aria-pressed", i === on);
+      n.tabIndex = i === on || ((on < 0 || on >= L.n) && i === L.n - 1) ? 0 : -1;
+    },
+  }));
+  keyed(app.dom.tokens, items, (item) => {
+    const n = node("button", { cls: "token", type: "button", data: { token: item.key } }, node("b"), node("small"));
+    n.onclick = () => app.focus({ query: item.key });
+    return n;
+  });
+}
+
+function headButtons(app) {
+  const { L, block, T, small } = app;
+  const { n_heads: heads } = block.anatomy;
+  const on = app.want.head ?? app.head.head;
+  keyed(app.dom.headRow, Array.from({ length: heads }, (_, h) => ({
+    key: h,
+    update(n) {
+      const t = thumbAt(L, block, h);
+      put(n, t.x - 2, t.y - 2, t.s + 4, t.s + 18);
+      const kind = small ? T.kinds[small.label[h]] : "";
+      set(n, "aria-label", fill(T.head_label, { i: h + 1, kind }));
+      set(n, "aria-pressed", h === on);
+      n.title = small ? fill(T[`why_${small.label[h]}`], { p: percent(small.score[h]) }) : "";
+      n.classList.toggle("on", h === on);
+      n.tabIndex = h === on ? 0 : -1;
+      say(n.firstChild, String(h + 1));
+    },
+  })), ({ key }) => node("button", { cls: "head", type: "button", data: { head: key }, onclick: () => app.focus({ head: key }) }, node("span")));
+  const first = thumbAt(L, block, 0);
+  put(app.dom.headTitle, L.box.x + 16, first.y - 4, 90);
+  const shared = block.anatomy.n_kv_heads;
+  say(app.dom.headTitle.children[1], shared === heads ? T.heads_own : shared === 1 ? T.heads_one : fill(T.heads_shared, { n: heads / shared }));
+  const sink = app.sinkNote();
+  put(app.dom.headNote, L.at.mat.x + 4, L.bottom + L.gap / 2 + (L.dense ? 16 : 12), L.at.mat.w + 140);
+  say(app.dom.headNote, sink);
+  const last = thumbAt(L, block, Math.min(heads, L.perRow) - 1);
+  put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 122), L.headsY + L.thumb / 2 - 14);
+}
+
+// The list of next tokens: bars are elements, so their change is eased by CSS.
+function nextList(app) {
+  const { L, T, next } = app;
+  const a = L.at;
+  if (!next) return;
+  const x = a.next.x + 4;
+  const w = a.next.r - x;
+  const most = Math.max(next.probability[0], 1e-9);
+  const rows = next.strings.map((text, k) => ({ key: k, text, p: next.probability[k], id: next.ids[k] }));
+  rows.push({ key: "rest", text: fill(T.others, { n: integer(next.others) }), p: next.rest });
+  keyed(app.dom.next, rows.map((r, k) => ({
+    key: r.key,
+    update(n) {
+      put(n, x, app.listRowY(k) - L.rowH / 2, w, L.rowH);
+      say(n.children[0], r.key === "rest" ? r.text : shown(r.text));
+      n.children[1].firstChild.style.width = `${Math.max(1.5, 100 * Math.min(1, r.p / most))}%`;
+      say(n.children[2], percent(r.p));
+      n.classList.toggle("sampled", next.sampled === k);
+      n.title = r.id === undefined ? "" : `${JSON.stringify(r.text)} · ${fill(T.id, { id: integer(r.id) })}${next.sampled === k ? ` · ${T.drawn}` : ""}`;
+      n.tabIndex = k === 0 ? 0 : -1;
+    },
+  })), ({ key }) => {
+    const n = node("button", { cls: key === "rest" ? "next rest" : "next", type: "button", data: { row: key } }, node("b"), node("i", {}, node("u")), node("em"));
+    n.onclick = () => app.openNext(key);
+    return n;
+  });
+}
+
+// The small names under the lanes are the parts' buttons: what the canvas shows, the keyboard opens.
+function captions(app) {
+  const { L, T, block } = app;
+  const a = L.at;
+  const norm = block.anatomy.norm_kind;
+  const post = Boolean(a.n1b);
+  const list = [];
+  if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "residual", "ln1"]);
+  list.push(["qkv", T.qkv, a.qkv.m, "attention", "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "attention", "z"], ["wo", T.w_o, a.wo.m, "attention", "attn_out"]);
+  if (post) list.push(["ln1b", norm, a.n1b.m, "residual", "attn_out"]);
+  list.push(["add1", T.add, a.plus1.m, "residual", "attn_out"]);
+  if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "residual", "ln2"]);
+  list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp", "mlp_post"], ["down", T.down, a.mout.m, "mlp", "mlp_out"]);
+  if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "residual", "mlp_out"]);
+  if (!block.anatomy.parallel) list.push(["add2", T.add, a.plus2.m, "residual", "mlp_out"]);
+  const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2);
+  let right = -1e9;
+  let low = 0;
+  keyed(app.dom.captions, list.map(([key, text, x, view, tensor], k) => {
+    const half = Math.max(9, text.length * 2.9);
+    low = x - half < right + 4 && !low ? 1 : 0; // neighbours that would touch take turns on two lines
+    if (!low) right = x + half; else right = Math.max(right, x + half);
+    const drop = low;
+    return {
+      key,
+      update(n) {
+        put(n, x - 45, y + drop * 13, 90);
+        say(n, text);
+        n.dataset.view = view;
+        n.tabIndex = k === 0 ? 0 : -1;
+        n.onclick = () => app.openPart(view, tensor);
+      },
+    };
+  }), ({ key }) => node("button", { cls: `caption c-${key}`, type: "button", data: { part: key } }));
+}
+
+export function syncOverlay(app) {
+  headings(app);
+  pager(app);
+  tokens(app);
+  headButtons(app);
+  nextList(app);
+  captions(app);
+  const { L, dom } = app;
+  put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4);
+  put(dom.chart, L.at.blocks.x, L.top + 24, L.at.blocks.w, L.bottom + L.gap / 2 - L.top - 4);
+  dom.windowBar.hidden = !L.windowed;
+  if (L.windowed) {
+    put(dom.windowBar, L.box.r - 330, L.top - 15, 310);
+    dom.range.max = app.tokens.total - L.n;
+    if (document.activeElement !== dom.range && app.root.getRootNode().activeElement !== dom.range) dom.range.value = app.tokens.start;
+    say(dom.windowText, fill(app.T.window, { a: app.tokens.start, b: app.tokens.start + L.n - 1, n: app.tokens.total }));
+  }
+  app.root.style.setProperty("--flow-h", `${L.H}px`);
+}

@@ -1,0 +1,212 @@
+"""The whole model as one picture: every token has a lane, and all that is computed for it lies on that lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+from panel.viewable import Viewable
+
+from txpanel.components.flow import FlowPicture
+from txpanel.views import flow_data
+from txpanel.views.base import View
+from txpanel.views.flow_data import Window
+from txpanel.views.flow_text import texts
+from txpanel.worker import Dispatch, Worker
+
+__all__ = ["FlowView"]
+
+PLACES = ("layer", "head", "query", "key", "neuron")
+
+
+def session_dispatch() -> Dispatch | None:
+    """How a worker hands results to this session; None outside a server, where work is done at once."""
+    doc = pn.state.curdoc
+    if doc is None or doc.session_context is None:
+        return None
+
+    def dispatch(result: Callable[[], None]) -> None:
+        doc.add_next_tick_callback(result)
+
+    return dispatch
+
+
+class FlowView(View):
+    """The flow from token to next token. Draws nothing that `txpanel.views.flow_data` does not take from the trace."""
+
+    id: ClassVar[str] = "flow"
+    title: ClassVar[str] = "The model at work"
+    order: ClassVar[int] = 0
+
+    def __panel__(self) -> Viewable:
+        self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)
+        self.picture.on_message = self._heard
+        dispatch = session_dispatch()
+        self._writer, self._gridder = Worker(dispatch), Worker(dispatch)
+        self._keys: dict[str, Any] = {}
+        self._norms: dict[int, dict[str, np.ndarray]] = {}  # layer -> attn, mlp float32 [T] of the trace `_uid`
+        self._uid = 0
+        self._start: int | None = None
+        self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled")
+        if "opened" in self.state.param:
+            self.follow(self._opened, "trace", "opened")
+        return self.picture
+
+    def close(self) -> None:
+        """Stops what is being computed for the picture."""
+        if self._built is not None:
+            self._writer.cancel()
+            self._gridder.cancel()
+            self.picture.on_message = None
+        super().close()
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        state, trace = self.state, self.state.trace
+        new = trace.uid != self._uid
+        if new:
+            self._uid, self._norms, self._start = trace.uid, {}, None
+            self._gridder.cancel()
+        window = self._window()
+        stamp = f"{trace.uid}/{window.start}/{window.count}"
+        layer, head, query = state.layer, state.head, state.query
+        drawn = state.sampled.token if state.sampled is not None and query == window.total - 1 else None
+        changes: dict[str, Any] = {"query": query, "key": state.key}
+        for name, key, build in (
+            ("anatomy", trace.uid, lambda: _shape(trace)),
+            (
+                "tokens",
+                stamp,
+                lambda: flow_data.token_payload(trace, window) | {"stamp": stamp, "trace_stamp": trace.uid},
+            ),
+            ("block", (stamp, layer), lambda: flow_data.block_payload(trace, layer, window) | {"stamp": stamp}),
+            (
+                "head",
+                (stamp, layer, head),
+                lambda: flow_data.head_payload(trace, layer, head, window) | {"stamp": stamp},
+            ),
+            ("next", (trace.uid, query, drawn), lambda: flow_data.next_payload(trace, query, drawn)),
+            (
+                "small",
+                (trace.uid, layer),
+                lambda: flow_data.layer_payload(trace, layer, flow_data.THUMB) | {"stamp": trace.uid},
+            ),
+        ):
+            if self._keys.get(name) != key:
+                changes[name] = build()
+                self._keys[name] = key
+        self.picture.param.update(**changes)
+        self._send_writes(query)
+        if new:
+            self._writer.submit(partial(self._collect_norms, trace))
+
+    def _window(self) -> Window:
+        total, query = len(self.state.trace.tokens.ids), self.state.query
+        window = Window.around(total, query, self._start)
+        if self._start is not None and self._keys.get("query") not in (None, query) and not window.holds(query):
+            window = Window.around(total, query)  # a token outside the window was chosen: go there
+        self._keys["query"] = query
+        self._start = window.start if window.count < total else None
+        return window
+
+    def _opened(self) -> None:
+        self.picture.opened = self.state.opened or ""
+
+    # --- what takes longer: something of every block --------------------------------------------------------------------
+
+    def _collect_norms(self, trace: Any, cancel: Any, publish: Dispatch) -> None:
+        for layer in range(trace.anatomy.n_layers):
+            if cancel.is_set():
+                return
+            norms = flow_data.write_norms(trace, layer)
+            last = layer == trace.anatomy.n_layers - 1
+            publish(partial(self._norms_arrived, trace.uid, layer, norms, last or layer % 4 == 3))
+
+    def _norms_arrived(self, uid: int, layer: int, norms: dict[str, np.ndarray], show: bool) -> None:
+        if uid == self._uid and self.state is not None:
+            self._norms[layer] = norms
+            if show:
+                self._send_writes(self.state.query)
+
+    def _send_writes(self, query: int) -> None:
+        layers = self.state.trace.anatomy.n_layers
+        key = (self._uid, query, len(self._norms))
+        if self._keys.get("writes") != key:
+            self._keys["writes"] = key
+            self.picture.writes = flow_data.writes_payload(self._norms, layers, query) | {"stamp": self._uid}
+
+    def _compute_grid(self, trace: Any, cancel: Any, publish: Dispatch) -> None:
+        for layer in range(trace.anatomy.n_layers):
+            if cancel.is_set():
+                return
+            part = flow_data.layer_payload(trace, layer, flow_data.MINI) | {"stamp": trace.uid}
+            publish(partial(self._grid_arrived, part))
+
+    def _grid_arrived(self, part: dict[str, Any]) -> None:
+        if part["stamp"] == self._uid:
+            self.picture.grid_part = part
+
+    # --- what the browser asks for ------------------------------------------------------------------------------------
+
+    def _heard(self, message: Any) -> None:
+        handlers = {
+            "focus": self._focus,
+            "act": self._act,
+            "open": self._open,
+            "next": self._ask_next,
+            "window": self._move,
+            "grid": self._grid,
+        }
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind in handlers and self.state is not None and self.state.trace is not None:
+            self._guarded(partial(handlers[kind], message))
+
+    def _focus(self, message: dict[str, Any]) -> None:
+        wanted = message.get("focus")
+        if isinstance(wanted, dict):
+            self.state.focus(**{place: int(wanted[place]) for place in PLACES if place in wanted})
+
+    def _act(self, message: dict[str, Any]) -> None:
+        self._focus(message)
+        match message.get("ask"):
+            case [str(name), dict(index)] if name in self.state.trace:
+                self.state.ask(name, **{str(axis): int(place) for axis, place in index.items()})
+        view = str(message.get("open") or "")
+        if view and view != self.picture.opened:
+            self._open({"view": view})
+
+    def _open(self, message: dict[str, Any]) -> None:
+        view = str(message.get("view") or "")
+        shut = view == self.picture.opened
+        if "opened" in self.state.param:
+            self.state.opened = "" if shut else view
+        else:
+            self.picture.opened = "" if shut else view
+
+    def _ask_next(self, message: dict[str, Any]) -> None:
+        token = message.get("id")
+        if token is not None and int(message.get("position", -1)) == len(self.state.trace.tokens.ids) - 1:
+            self.state.ask("logits", vocab=int(token))
+        if self.picture.opened != "softmax":
+            self._open({"view": "softmax"})
+
+    def _move(self, message: dict[str, Any]) -> None:
+        self._start = int(message.get("start", 0))
+        self._update()
+
+    def _grid(self, _message: dict[str, Any]) -> None:
+        self._gridder.submit(partial(self._compute_grid, self.state.trace))
+
+
+def _shape(trace: Any) -> dict[str, int]:
+    anatomy = trace.anatomy
+    return {
+        "layers": anatomy.n_layers,
+        "heads": max(block.n_heads for block in anatomy.blocks),
+        "width": anatomy.width,
+        "vocab": anatomy.vocab,
+    }

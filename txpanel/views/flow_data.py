@@ -1,0 +1,309 @@
+"""Every array the flow sends to the browser, built here and nowhere else, each one a part of the trace or a declared reduction of it.
+
+Strips (vectors) travel as *bars*: where a vector is longer than the picture has room for, a bar stands for a run of neighbouring
+entries and carries the one that is largest in size, with its sign and its index, so a bar's number is always a number of the trace:
+``value[t, b] == trace.tensor(name)[..., t, index[t, b]]`` exactly. Maps travel max-pooled, and say so (``pooled``).
+
+Shapes use one letter per axis: T tokens of the text, n lanes on screen, b bars, H heads, L blocks, P pooled map side, K listed tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from txpanel.views.flow_heads import label_head, pool
+
+if TYPE_CHECKING:
+    from txpanel.tracing import Trace
+
+__all__ = [
+    "LANES",
+    "WINDOW",
+    "Window",
+    "block_payload",
+    "head_payload",
+    "layer_payload",
+    "next_payload",
+    "strip",
+    "token_payload",
+    "write_norms",
+    "writes_payload",
+]
+
+LANES = 40
+"""Texts up to this many tokens get a lane for every token."""
+WINDOW = 28
+"""Longer texts show this many lanes at a time."""
+BARS = 48
+"""Bars of a residual-stream or neuron strip."""
+HEAD_BARS = 64
+"""Bars of a head's strip; a head of at most this many dimensions is drawn entry by entry."""
+THUMB = 32
+"""Side of a head's thumbnail, in cells, at most."""
+MINI = 16
+"""Side of a map in the overview of all heads, at most."""
+MAP = 96
+"""Side of the pooled map of the whole text, at most."""
+LISTED = 13
+"""Next tokens listed one by one."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The lanes on screen: tokens `start` to ``start + count - 1`` of `total`."""
+
+    start: int
+    count: int
+    total: int
+
+    @classmethod
+    def around(cls, total: int, query: int, start: int | None = None) -> Window:
+        """All tokens of a short text; else a window that begins at `start`, or ends a few lanes behind `query`."""
+        if total <= LANES:
+            return cls(0, total, total)
+        first = min(query + 1 + WINDOW // 4, total) - WINDOW if start is None else start
+        return cls(int(np.clip(first, 0, total - WINDOW)), WINDOW, total)
+
+    @property
+    def rows(self) -> slice:
+        """The window as a slice over the token axis."""
+        return slice(self.start, self.start + self.count)
+
+    def holds(self, token: int) -> bool:
+        """Whether the token has a lane."""
+        return self.start <= token < self.start + self.count
+
+
+def _array(trace: Trace, name: str) -> np.ndarray:
+    return np.asarray(trace.tensor(name).detach().to("cpu").float().numpy())
+
+
+def strip(values: np.ndarray, name: str, axis: str, bars: int = BARS, **index: int) -> dict[str, Any]:
+    """A vector per lane as bars.
+
+    Args:
+        values: float32 [n, N], one row per lane.
+        name: the tensor's name in the trace.
+        axis: what its last axis is called ("feature", "dim", "neuron").
+        bars: how many bars there is room for.
+        index: the further coordinates that select these rows (head=2).
+
+    Returns:
+        ``value`` float32 [n, b], ``index`` uint32 [n, b], ``scale`` float32 [n] (full colour: the row's 98th percentile of sizes),
+        ``size`` N, ``bin`` entries per bar at most, ``name``, ``axis``, ``at``.
+    """
+    n, size = values.shape
+    count = min(size, bars)
+    edges = np.arange(count + 1) * size // count
+    best = np.empty((n, count), np.uint32)
+    for b in range(count):
+        best[:, b] = edges[b] + np.abs(values[:, edges[b] : edges[b + 1]]).argmax(1)
+    value = np.take_along_axis(values, best.astype(np.int64), 1).astype(np.float32)
+    scale = np.quantile(np.abs(value), 0.98, axis=1) if n else np.zeros(0)
+    return {
+        "value": np.ascontiguousarray(value),
+        "index": best,
+        "scale": np.where(scale > 0, scale, 1.0).astype(np.float32),
+        "size": size,
+        "bin": int(np.diff(edges).max()),
+        "name": name,
+        "axis": axis,
+        "at": index,
+    }
+
+
+def _strip(trace: Trace, name: str, axis: str, window: Window) -> dict[str, Any]:
+    return strip(_array(trace, name)[window.rows], name, axis)
+
+
+def _norm(values: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(values.astype(np.float64), axis=-1).astype(np.float32)
+
+
+def token_payload(trace: Trace, window: Window) -> dict[str, Any]:
+    """What depends on the text alone.
+
+    Returns:
+        ``total``, ``start``, ``ids`` int32 [n], ``strings`` (list of n, what to show), ``embed`` and, where positions are
+        learned, ``pos_embed``: strips [n, b].
+    """
+    rows = window.rows
+    out: dict[str, Any] = {
+        "total": window.total,
+        "start": window.start,
+        "ids": np.asarray(trace.tokens.ids[rows], np.int32),
+        "strings": list(trace.tokens.strings[rows]),
+        "embed": _strip(trace, "embed", "feature", window),
+    }
+    if "pos_embed" in trace:
+        out["pos_embed"] = _strip(trace, "pos_embed", "feature", window)
+    return out
+
+
+def _experts(trace: Trace, prefix: str, window: Window) -> dict[str, Any]:
+    chosen = np.asarray(trace.tensor(prefix + "expert_index"))[window.rows]
+    return {"expert": chosen.astype(np.int32), "weight": _array(trace, prefix + "expert_weight")[window.rows]}
+
+
+def _anatomy(trace: Trace, layer: int) -> dict[str, Any]:
+    block = trace.anatomy.blocks[layer]
+    keys = (
+        "norm_kind",
+        "norm_place",
+        "parallel",
+        "alibi",
+        "qk_norm",
+        "window",
+        "sinks",
+        "gated",
+        "activation",
+        "n_heads",
+        "n_kv_heads",
+        "head_dim",
+        "n_neurons",
+    )
+    out = {key: getattr(block, key) for key in keys}
+    out["rotary"] = block.rotary is not None
+    out["experts"] = None if block.experts is None else {"n": block.experts.n, "k": block.experts.k}
+    return out
+
+
+def block_payload(trace: Trace, layer: int, window: Window) -> dict[str, Any]:
+    """What depends on the block and not on the head.
+
+    Returns:
+        ``layer``, ``anatomy`` (flags and sizes), ``norms``: float32 [n] each of resid_pre, attn_out, mlp_out, resid_post;
+        ``z_norm`` float32 [n, H]; strips ``attn_out``, ``mlp_pre``, ``mlp_post``, ``mlp_out`` and ``mlp_gate`` where they exist;
+        ``experts``: ``expert`` int32 [n, k], ``weight`` float32 [n, k] in a mixture.
+    """
+    p = f"blocks.{layer}."
+    streams = {
+        name: _array(trace, p + name)[window.rows] for name in ("resid_pre", "attn_out", "mlp_out", "resid_post")
+    }
+    out: dict[str, Any] = {
+        "layer": layer,
+        "anatomy": _anatomy(trace, layer),
+        "names": [name.removeprefix(p) for name in trace.names(layer)],
+        "norms": {name: _norm(values) for name, values in streams.items()},
+        "z_norm": np.ascontiguousarray(_norm(_array(trace, p + "z")[:, window.rows]).T),
+        "attn_out": strip(streams["attn_out"], p + "attn_out", "feature"),
+        "mlp_out": strip(streams["mlp_out"], p + "mlp_out", "feature"),
+    }
+    for name in ("mlp_gate", "mlp_pre", "mlp_post"):
+        if p + name in trace:
+            out[name] = _strip(trace, p + name, "neuron", window)
+    if p + "expert_index" in trace:
+        out["experts"] = _experts(trace, p, window)
+    return out
+
+
+def _head_strip(trace: Trace, name: str, head: int, window: Window, axis: str = "head") -> dict[str, Any]:
+    return strip(_array(trace, name)[head, window.rows], name, "dim", HEAD_BARS, **{axis: head})
+
+
+def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[str, Any]:
+    """One head of one block.
+
+    Returns:
+        ``layer``, ``head``, ``kv``; strips ``q`` ``k`` ``v`` ``z``; ``pattern`` float32 [n, n] (query lane, key lane), its rows'
+        rest: ``first`` float32 [n] (weight on token 0) and ``earlier`` float32 [n] (sum over the tokens between it and the window),
+        both zero when the window begins at token 0; ``map`` uint8 [P, P], the whole text's pattern, max-pooled, 255 = 1,
+        only for a windowed text (else empty); ``pooled`` cells of the text per map cell.
+    """
+    p, block = f"blocks.{layer}.", trace.anatomy.blocks[layer]
+    kv = head * block.n_kv_heads // block.n_heads
+    full = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)  # [T, T]
+    rows, begin = full[window.rows], window.start
+    windowed = window.count < window.total
+    first = rows[:, 0] if begin > 0 else np.zeros(window.count, np.float32)
+    side = min(window.total, MAP)
+    return {
+        "layer": layer,
+        "head": head,
+        "kv": kv,
+        "q": _head_strip(trace, p + "q", head, window),
+        "k": _head_strip(trace, p + "k", kv, window, "kv_head"),
+        "v": _head_strip(trace, p + "v", kv, window, "kv_head"),
+        "z": _head_strip(trace, p + "z", head, window),
+        "pattern": np.ascontiguousarray(rows[:, window.rows]),
+        "first": np.ascontiguousarray(first),
+        "earlier": rows[:, 1 : max(begin, 1)].astype(np.float64).sum(1).astype(np.float32),
+        "map": quantised(pool(full, side)) if windowed else np.zeros((0, 0), np.uint8),
+        "pooled": -(-window.total // side),
+    }
+
+
+def quantised(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities as uint8: 0 to 255 for 0 to 1, rounded; off by at most 1/510."""
+    return np.asarray(np.rint(np.asarray(probabilities, np.float32) * 255).astype(np.uint8))
+
+
+def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
+    """All heads of one block, small, and what the block writes.
+
+    Returns:
+        ``layer``; ``thumbs`` uint8 [H, P, P] (patterns, max-pooled to P = min(T, side), 255 = 1); ``label`` (a code of
+        `txpanel.views.flow_heads.LABELS` per head, list of H) and ``score`` float32 [H]; ``pooled`` cells of the text per cell.
+    """
+    heads, total = trace.anatomy.blocks[layer].n_heads, len(trace.tokens.ids)
+    small, found = min(total, side), []
+    thumbs = np.empty((heads, small, small), np.uint8)
+    for head in range(heads):
+        pattern = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)
+        thumbs[head] = quantised(pool(pattern, small))
+        found.append(label_head(pattern, trace.tokens.ids))
+    return {
+        "layer": layer,
+        "thumbs": thumbs,
+        "label": [kind for kind, _score in found],
+        "score": np.array([score for _kind, score in found], np.float32),
+        "pooled": -(-total // small),
+    }
+
+
+def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
+    """Norms of what one block writes to every lane: ``attn`` (of attn_out) and ``mlp`` (of mlp_out), float32 [T]."""
+    return {part: _norm(_array(trace, f"blocks.{layer}.{part}_out")) for part in ("attn", "mlp")}
+
+
+def writes_payload(norms: dict[int, dict[str, np.ndarray]], layers: int, query: int) -> dict[str, Any]:
+    """What each block wrote to one token: ``attn`` ``mlp`` float32 [L] (NaN: not computed yet), ``query``."""
+    out: dict[str, Any] = {part: np.full(layers, np.nan, np.float32) for part in ("attn", "mlp")}
+    for layer, found in norms.items():
+        for part, values in found.items():
+            out[part][layer] = values[query]
+    return out | {"query": query}
+
+
+def next_payload(trace: Trace, position: int, sampled: int | None = None, listed: int = LISTED) -> dict[str, Any]:
+    """The distribution over the token after `position`: softmax over the full vocabulary, the first K tokens listed.
+
+    Returns:
+        ``position``, ``ids`` int32 [K], ``strings``, ``probability`` float32 [K], ``others`` (how many tokens are not listed),
+        ``rest`` (their probability together), ``vocab``, ``sampled`` (position in the list, -1: not listed or nothing drawn).
+    """
+    logits = np.asarray(trace.logits_at(position).values, np.float64)
+    weights = np.exp(logits - logits.max())
+    probability = weights / weights.sum()
+    ids = np.argsort(-probability, kind="stable")[:listed]
+    at = np.flatnonzero(ids == sampled) if sampled is not None else np.zeros(0, int)
+    return {
+        "position": position,
+        "ids": ids.astype(np.int32),
+        "strings": token_strings(trace, ids),
+        "probability": probability[ids].astype(np.float32),
+        "others": int(len(probability) - len(ids)),
+        "rest": float(max(0.0, 1.0 - probability[ids].sum())),
+        "vocab": len(probability),
+        "sampled": int(at[0]) if at.size else -1,
+    }
+
+
+def token_strings(trace: Trace, ids: np.ndarray) -> list[str]:
+    """What to show for token ids; a trace opened without its model knows only their numbers."""
+    if trace.model is None:
+        return [f"#{i}" for i in ids.tolist()]
+    return list(trace.model.tokens([int(i) for i in ids]).strings)

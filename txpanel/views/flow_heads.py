@@ -1,0 +1,69 @@
+"""What a head does on this text, told from its pattern alone, and the pooling of patterns.
+
+A label is a statement about the text at hand, not about the head in general: each has a score between 0 and 1 computed from the
+recorded pattern, and is given only where the score passes `THRESHOLD`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+LABELS = ("previous", "first", "self", "induction", "broad", "mixed")
+"""Codes, in the order in which ties are broken."""
+THRESHOLD = {"previous": 0.5, "first": 0.5, "self": 0.5, "induction": 0.4, "broad": 0.85}
+"""A head gets the label with the greatest score among those above their threshold; else it is "mixed"."""
+
+
+def pool(pattern: np.ndarray, side: int) -> np.ndarray:
+    """Max-pool a square map [T, T] to [side, side]; each cell covers ``T // side`` or one more rows and columns."""
+    edges = np.arange(side) * len(pattern) // side
+    return np.asarray(np.maximum.reduceat(np.maximum.reduceat(pattern, edges, axis=0), edges, axis=1))
+
+
+def scores(pattern: np.ndarray, ids: np.ndarray) -> dict[str, float]:
+    """How far each description fits.
+
+    Args:
+        pattern: [T, T], rows are queries.
+        ids: int [T], the token ids, needed for repeats.
+
+    Returns:
+        previous, first, self: mean weight on the token before, on token 0, on itself (queries from 1 on; ``first`` and ``previous``
+        from 2 on, where the two differ); induction: mean weight on the tokens that followed earlier copies of the query's token
+        (needs two such queries, else 0); broad: mean entropy of a row over the greatest one possible (queries from 2 on).
+    """
+    total = len(pattern)
+    if total < 3:
+        return dict.fromkeys(THRESHOLD, 0.0)
+    rows = np.arange(2, total)
+    found = {
+        "previous": float(pattern[rows, rows - 1].mean()),
+        "first": float(pattern[rows, 0].mean()),
+        "self": float(pattern[rows, rows].mean()),
+        "induction": _induction(pattern, ids),
+    }
+    logs = np.log(np.where(pattern > 0, pattern, 1.0))
+    entropy = -(pattern * logs).sum(1)[rows] / np.log(rows + 1)
+    return found | {"broad": float(entropy.mean())}
+
+
+def _induction(pattern: np.ndarray, ids: np.ndarray) -> float:
+    ids = np.asarray(ids)
+    weights = []
+    for query in range(2, len(ids)):
+        after = (
+            np.flatnonzero(ids[: query - 1] == ids[query]) + 1
+        )  # tokens that followed an earlier copy, itself left out
+        if after.size:
+            weights.append(float(pattern[query, after].sum()))
+    return float(np.mean(weights)) if len(weights) >= 2 else 0.0
+
+
+def label_head(pattern: np.ndarray, ids: np.ndarray) -> tuple[str, float]:
+    """The label of one head on this text and its score; "mixed" with the best score where nothing fits."""
+    found = scores(pattern, ids)
+    fits = [(found[name], name) for name in LABELS[:-1] if found[name] >= THRESHOLD[name]]
+    if not fits:
+        return "mixed", max(found.values())
+    best = max(fits, key=lambda pair: pair[0])
+    return best[1], best[0]
