@@ -41,6 +41,7 @@ def page(main: list[Any], *, title: str, dark: bool = False) -> pmui.Page:
         busy_indicator=None,
         sidebar=[],
         sidebar_open=False,
+        sidebar_variant="temporary",
         theme_config={"light": _theme(dark=False), "dark": _theme(dark=True)},
         stylesheets=[css_variables(":host"), SHELL_CSS],
         raw_css=[css_variables(":root"), DOCUMENT_CSS],

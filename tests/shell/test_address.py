@@ -1,0 +1,55 @@
+"""The state in the address: what is written is read again, and nonsense harms nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from txpanel.shell.address import LONGEST_TEXT, read, write
+
+
+def test_round_trip() -> None:
+    values = {
+        "model": "HuggingFaceTB/SmolLM2-135M",
+        "text": "a&b=c #\n  שלום 🦊\u200b",
+        "layer": 12,
+        "head": 3,
+        "temperature": 0.8,
+        "top_p": 0.9,
+        "seed": 7,
+        "view": "my-view",
+        "dark": True,
+    }
+    assert read(write(values)) == values
+
+
+def test_what_is_usual_is_not_written() -> None:
+    assert write({"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0, "text": "", "view": ""}) == ""
+
+
+def test_one_bad_value_never_drops_the_rest() -> None:
+    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&dark=maybe&text=kept&zz=1"
+    assert read(bad) == {"layer": 0, "seed": 2**32 - 1, "text": "kept"}
+    assert read("?layer=x&layer=3")["layer"] == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "value"),
+    [
+        ("temperature=-3", "temperature", 0.0),
+        ("temperature=inf", "temperature", 10.0),
+        ("top_p=7", "top_p", 1.0),
+        ("layer=123456", "layer", 9999),
+        ("text=%FF%FE", "text", "\ufffd\ufffd"),
+    ],
+)
+def test_clamped(query: str, name: str, value: object) -> None:
+    assert read(query)[name] == value
+
+
+@pytest.mark.parametrize("search", ["", "?", "?&&&", "?====", "?%%%", "?" + "a=1&" * 1000, "?text"])
+def test_nonsense_is_no_state(search: str) -> None:
+    assert set(read(search)) <= {"text"}
+
+
+def test_long_texts_stay_out_of_the_address() -> None:
+    assert write({"text": "x" * (LONGEST_TEXT + 1), "layer": 2}) == "?layer=2"

@@ -1,0 +1,165 @@
+"""One session of the served page: it is painted at once, and the model comes when it is there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+from panel.io.state import set_curdoc
+
+from txpanel import ui
+from txpanel.dashboard import Dashboard
+from txpanel.messages import _
+from txpanel.shell import address
+from txpanel.shell.words import default_text
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+    from txpanel.state import ModelState
+
+__all__ = ["Session", "serve", "warm_up", "warm_up_soon"]
+
+log = logging.getLogger("txpanel.app")
+
+IN_ADDRESS = ("layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed")
+
+_warm = threading.Event()
+_painted = threading.Event()
+_warming = threading.Lock()
+PATIENCE = 3.0
+"""Seconds that the slow imports wait for a first page to be painted: they would hold it up."""
+
+
+def serve() -> None:
+    """Puts the page of a new session into the current document; called by ``main.py``."""
+    Session()
+
+
+def warm_up_soon() -> None:
+    """Begins `warm_up` in the background, after the first page or a little later."""
+
+    def wait() -> None:
+        _painted.wait(PATIENCE)
+        warm_up()
+
+    threading.Thread(target=wait, name="txpanel-warm-up", daemon=True).start()
+
+
+def warm_up() -> None:
+    """Imports what is slow (torch, transformers), once per process; returns when it is there."""
+    with _warming:
+        if not _warm.is_set():
+            import txpanel.discovery
+            import txpanel.models.choice
+            import txpanel.models.loading
+            import txpanel.state  # noqa: F401
+
+            _warm.set()
+
+
+class Session:
+    """What one browser tab sees: a dashboard on a page, its state, and its address."""
+
+    def __init__(self) -> None:
+        self.given = address.read(pn.state.location.search or "") if pn.state.location else {}
+        self.location = pn.state.location
+        self.doc: Document = pn.state.curdoc
+        self.ended = threading.Event()
+        self.state: ModelState | None = None
+        self.dashboard = Dashboard(
+            dark=self.given.get("dark", False), opened=self.given.get("view", ""), on_theme=self._themed
+        )
+        self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
+        self.page = ui.page([self.bar, self.body], title="txpanel", dark=self.dashboard.dark)
+        self.page.servable(title="txpanel")
+        pn.state.on_session_destroyed(self._end)
+        if _warm.is_set():
+            self._begin()
+        else:
+            self.dashboard.bar.say(_("Starting: loading PyTorch and the model code, once per server"))
+            pn.state.onload(threading.Thread(target=self._wait_for_imports, daemon=True).start)
+
+    # -- beginning -----------------------------------------------------------------------------------------------------------
+
+    def _wait_for_imports(self) -> None:
+        _painted.set()
+        try:
+            warm_up()
+        except Exception as error:
+            log.exception("txpanel could not be imported")
+            said = _("The model code could not be loaded: {error}").format(error=error)
+            self.dispatch(lambda: self.dashboard.bar.say(said))
+        else:
+            self.dispatch(self._begin)
+
+    def _begin(self) -> None:
+        from txpanel.state import ModelState
+
+        if self.ended.is_set():
+            return
+        given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
+        self.state = ModelState(dispatch=self.dispatch, **given)
+        self.dashboard.attach(self.state)
+        if "text" in self.given:
+            self.state.text = self.given["text"]
+        self._choose_model()
+        self.state.param.watch(self._write_address, ["text", "model_name", *IN_ADDRESS])
+        self.dashboard.param.watch(self._write_address, ["opened", "dark"])
+
+    def _choose_model(self) -> None:
+        """The address names a model, or we choose one, which may take seconds when no hub answers."""
+        if "model" in self.given:
+            self._load(self.given["model"], _("The address of this page names it."))
+            return
+        self.dashboard.bar.say(_("Looking for a model"))
+
+        def choose() -> None:
+            from txpanel.models.choice import choose
+
+            chosen = choose()
+            self.dispatch(lambda: self._load(chosen.name, chosen.reason))
+
+        threading.Thread(target=choose, daemon=True).start()
+
+    def _load(self, name: str, reason: str) -> None:
+        if self.state is None:
+            return
+        if "text" not in self.given and not self.state.text:
+            self.state.text = default_text(name)
+        self.state.load(name, reason)
+
+    def dispatch(self, function: Callable[[], Any]) -> None:
+        """Calls a function on this session's thread, with its document current; drops it once the session has ended."""
+
+        def call() -> None:
+            if not self.ended.is_set():
+                with set_curdoc(self.doc):
+                    function()
+
+        if not self.ended.is_set():
+            self.doc.add_next_tick_callback(call)
+
+    # -- while it runs -------------------------------------------------------------------------------------------------------
+
+    def _themed(self, dark: bool) -> None:
+        self.page.dark_theme = dark
+
+    def _write_address(self, *_events: Any) -> None:
+        if self.state is None or self.location is None:
+            return
+        values = {name: getattr(self.state, name) for name in IN_ADDRESS}
+        values |= {"text": self.state.text, "model": self.state.model_name}
+        values |= {"view": self.dashboard.opened, "dark": self.dashboard.dark or None}
+        self.location.search = address.write(values)
+
+    def _end(self, _context: Any) -> None:
+        """The tab was closed: nothing may keep its traces alive."""
+        self.ended.set()
+        self.dashboard.close()
+        ui.release(self.page)
+        self.state = None
+        self.location = None

@@ -1,0 +1,59 @@
+"""The parts of the page that are not views: the bar on top and the tabs below the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import param
+
+from txpanel.components import Component
+
+__all__ = ["Tabs", "TopBar"]
+
+OnMessage = Callable[[dict[str, Any]], None]
+
+
+class _Told(Component):
+    """A component that hands the browser's messages to one function."""
+
+    def __init__(self, on_message: OnMessage, **params: Any) -> None:
+        super().__init__(**params)
+        self._on_message: OnMessage | None = on_message
+
+    def _handle_msg(self, data: Any) -> None:
+        if self._on_message is not None and isinstance(data, dict):
+            self._on_message(data)
+
+    def close(self) -> None:
+        """Hears nothing any more."""
+        self._on_message = None
+
+
+class TopBar(_Told):
+    """Model, prompt, examples, sampling, generate; what runs and why; progress and errors; block, head and token."""
+
+    text = param.String(
+        default="", doc="The text that the server has; what is typed and not run yet lives in the browser."
+    )
+    info = param.Dict(default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed.")
+    settings = param.Dict(default={}, doc="temperature, top_k, top_p, min_p, seed.")
+    status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
+    next = param.Dict(default={}, doc="The drawn next token: text and p.")
+    place = param.Dict(default={}, doc="layer, head, query and what can be chosen: layers, heads, querys.")
+    words = param.Dict(default={}, doc="All texts of the bar.")
+
+    _module = "top_bar.js"
+    _styles = "top_bar.css"
+
+
+class Tabs(_Told):
+    """Which view is unfolded below the flow."""
+
+    tabs = param.List(default=[], doc="id, title and failed of each view.")
+    open = param.String(default="", doc="Id of the unfolded one; empty: none.")
+    label = param.String(default="", doc="What the tabs are, for screen readers.")
+    failed_label = param.String(default="", doc="On the mark of a view that failed.")
+
+    _module = "tabs.js"
+    _styles = "tabs.css"

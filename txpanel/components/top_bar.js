@@ -1,0 +1,200 @@
+// The bar on top: model, prompt, examples, sampling, generate; below it what runs and why, progress, errors, where we look.
+const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
+
+export function render({model, el}) {
+  const w = model.words
+  const send = (kind, more = {}) => model.send_msg({kind, ...more})
+  const button = (label, title, onclick, more = {}) => tx.h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
+
+  // --- prompt ------------------------------------------------------------------------------------------------------
+  const box = tx.h("textarea", {rows: 1, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": w.prompt,
+    placeholder: w.placeholder, "aria-describedby": "hint"})
+  const mirror = tx.h("div", {class: "mirror", "aria-hidden": "true"})
+  const ghost = tx.h("button", {type: "button", class: "ghost", onclick: () => send("append")})
+  const field = tx.h("div", {class: "field"}, mirror, box)
+  let known = model.text // what the server has; what differs from it is not run yet
+  const dirty = () => box.value !== known
+  const grow = () => {
+    mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? tx.h("span", null, box.value) : "", ghost)
+    ghost.hidden = dirty() || !model.next.text || !box.value || model.status.busy
+    box.style.height = "0"
+    box.style.height = `${Math.min(box.scrollHeight, 168)}px`
+    mirror.scrollTop = box.scrollTop
+    run.hidden = !dirty()
+    field.classList.toggle("dirty", dirty())
+  }
+  const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
+  const submit = () => { known = clean(box.value); if (box.value !== known) box.value = known; send("run", {text: known}); grow() }
+  box.addEventListener("input", grow)
+  box.addEventListener("scroll", () => { mirror.scrollTop = box.scrollTop })
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit() }
+    if (event.key === "Tab" && !event.shiftKey && !ghost.hidden && box.selectionStart === box.value.length && event.altKey) { event.preventDefault(); send("append") }
+  })
+  const run = button(w.run, w.run_title, submit, {class: "run"})
+  field.append(run)
+
+  // --- popovers: a button, and a sheet that closes on Esc or a click elsewhere ------------------------------------------
+  const popover = (label, title, more = {}) => {
+    const sheet = tx.h("div", {class: `sheet ${more.sheet ?? ""}`, role: "dialog", "aria-label": title, hidden: true})
+    const opener = tx.h("button", {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"}, label)
+    const root = tx.h("div", {class: "popover"}, opener, sheet)
+    const show = (on) => { sheet.hidden = !on; opener.setAttribute("aria-expanded", on); if (on) { more.fill?.(); sheet.querySelector("button,input,select")?.focus() } }
+    opener.addEventListener("click", () => show(sheet.hidden))
+    root.addEventListener("keydown", (event) => { if (event.key === "Escape" && !sheet.hidden) { event.stopPropagation(); show(false); opener.focus() } })
+    root.addEventListener("focusout", (event) => { if (event.relatedTarget && !root.contains(event.relatedTarget)) show(false) })
+    document.addEventListener("pointerdown", (event) => { if (!event.composedPath().includes(root)) show(false) })
+    return {root, sheet, opener, show}
+  }
+
+  const models = popover("", w.choose_model, {class: "chip", sheet: "models", fill: () => {
+    const other = tx.h("input", {type: "text", placeholder: w.other_model, "aria-label": w.other_model, spellcheck: "false"})
+    const go = () => { if (other.value.trim()) { send("load", {name: other.value.trim()}); models.show(false) } }
+    other.addEventListener("keydown", (event) => { if (event.key === "Enter") go() })
+    models.sheet.replaceChildren(
+      tx.h("div", {class: "list"}, model.info.models.map((entry) =>
+        tx.h("button", {type: "button", class: "item", "aria-current": entry.name === model.info.name, onclick: () => { send("load", {name: entry.name}); models.show(false) }},
+          tx.h("b", null, entry.title), tx.h("span", null, entry.facts), entry.note ? tx.h("small", null, entry.note) : null))),
+      model.info.fixed ? null : tx.h("div", {class: "other"}, other, button(w.load, w.load, go, {class: "small"})))
+  }})
+  const examples = popover("☰", w.examples, {class: "icon", sheet: "examples", fill: () => {
+    examples.sheet.replaceChildren(tx.h("p", null, w.examples), ...model.info.examples.map((text) =>
+      tx.h("button", {type: "button", class: "item", onclick: () => { box.value = text; submit(); examples.show(false); box.focus() }}, text)))
+  }})
+
+  // --- sampling ----------------------------------------------------------------------------------------------------
+  const settings = {}
+  const slider = (name, label, most, step) => {
+    const input = tx.h("input", {type: "range", min: 0, max: most, step, "aria-label": label})
+    const shown = tx.h("output")
+    const draw = () => {
+      const value = model.settings[name]
+      if (document.activeElement !== el && (el.getRootNode().activeElement ?? null) !== input) input.value = value
+      else if (Math.abs(input.value - value) > 1e-9 && !dragging) input.value = value
+      paint()
+    }
+    let dragging = false
+    const paint = () => { shown.textContent = String(Math.round(input.value * 100) / 100); input.style.setProperty("--part", `${(input.value / most) * 100}%`) }
+    input.addEventListener("pointerdown", () => { dragging = true })
+    input.addEventListener("pointerup", () => { dragging = false })
+    input.addEventListener("input", () => { paint(); send("set", {[name]: Number(input.value)}) })
+    settings[name] = draw
+    return tx.h("label", {class: "slider"}, tx.h("span", null, label), input, shown)
+  }
+  const numeric = (name, label, most, step, hint) => {
+    const input = tx.h("input", {type: "number", min: 0, max: most, step, "aria-label": label})
+    input.addEventListener("change", () => { if (input.value !== "") send("set", {[name]: Number(input.value)}) })
+    settings[name] = () => { if (el.shadowRoot?.activeElement !== input) input.value = model.settings[name] }
+    return tx.h("label", {class: "numeric"}, tx.h("span", null, label), input, tx.h("small", null, hint))
+  }
+  const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
+  const temperature = slider("temperature", w.temperature, 2, 0.05)
+  const nucleus = slider("top_p", "top-p", 1, 0.01)
+  const inline = tx.h("div", {class: "sliders"}, temperature, nucleus)
+  more.sheet.append(numeric("top_k", "top-k", 1000000, 1, w.top_k_hint), numeric("min_p", "min-p", 1, 0.01, w.min_p_hint),
+    numeric("seed", w.seed, 4294967295, 1, w.seed_hint))
+
+  // --- generate ----------------------------------------------------------------------------------------------------
+  const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 50, 100].map((n) => tx.h("option", {value: n, selected: n === 10}, `+${n}`)))
+  const generate = tx.h("button", {type: "button", class: "primary", onclick: () => {
+    if (model.status.busy) return send("cancel")
+    const text = dirty() ? clean(box.value) : null
+    if (text !== null) known = text
+    send("generate", {n: Number(amount.value), text})
+    grow()
+  }})
+  const append = button("+1", w.append_title, () => send("append"), {class: "icon"})
+  const undo = button("↶", w.undo, () => send("undo"), {class: "icon"})
+  const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
+  const theme = button("◐", w.theme, () => send("theme"), {class: "icon"})
+
+  // --- where we look -------------------------------------------------------------------------------------------------
+  const stepper = (name, label) => {
+    const choose = tx.h("select", {"aria-label": label, onchange: () => send("focus", {[name]: Number(choose.value)})})
+    const step = (by) => () => send("focus", {[name]: Number(choose.value) + by})
+    const [before, after] = [button("‹", `${label} −`, step(-1)), button("›", `${label} +`, step(1))]
+    const root = tx.h("div", {class: "stepper"}, tx.h("span", {class: "name"}, label), before, choose, after)
+    let size = -1
+    return {root, draw: () => {
+      const [at, names] = [model.place[name], model.place[`${name}s`] ?? []]
+      root.hidden = names.length < 1
+      const key = names.join("\u0000")
+      if (key !== size) { size = key; choose.replaceChildren(...names.map((text, i) => tx.h("option", {value: i}, text))) }
+      choose.value = String(at)
+      before.disabled = at <= 0
+      after.disabled = at >= names.length - 1
+    }}
+  }
+  const steppers = [stepper("layer", w.block), stepper("head", w.head), stepper("query", w.token)]
+
+  // --- messages ------------------------------------------------------------------------------------------------------
+  const said = tx.h("span", {class: "said"})
+  const meter = tx.h("i", {class: "meter"}, tx.h("b"))
+  const stop = button(w.cancel, w.cancel, () => send("cancel"), {class: "small"})
+  const working = tx.h("div", {class: "working", role: "status", hidden: true}, tx.h("i", {class: "spin", "aria-hidden": "true"}), tx.h("span", {class: "stage"}), meter, stop)
+  const banner = tx.h("div", {class: "banner", role: "alert", hidden: true}, tx.h("span"), button("×", w.dismiss, () => send("dismiss"), {class: "icon"}))
+  const status = tx.h("div", {class: "status"}, said, working, tx.h("div", {class: "look"}, steppers.map((s) => s.root)))
+
+  el.append(tx.h("header", {class: "bar", role: "banner"},
+    tx.h("div", {class: "top"},
+      tx.h("h1", {class: "logo"}, "txpanel"), models.root,
+      tx.h("div", {class: "prompt"}, field, tx.h("span", {id: "hint", class: "unseen"}, w.hint)),
+      tx.h("div", {class: "tools"}, examples.root, undo, redo),
+      tx.h("div", {class: "sampling"}, inline, more.root),
+      tx.h("div", {class: "go"}, append, tx.h("span", {class: "split"}, generate, amount)), theme),
+    status, banner))
+
+  // --- from the server -------------------------------------------------------------------------------------------------
+  const drawInfo = () => {
+    const {title, facts, reason} = model.info
+    models.opener.replaceChildren(tx.h("b", null, title || w.no_model), facts ? tx.h("span", null, ` · ${facts}`) : "", tx.h("i", {"aria-hidden": "true"}, "▾"))
+    said.textContent = reason
+    said.title = reason
+  }
+  const drawStatus = () => {
+    const {busy, progress, error, notice, ready, generating} = model.status
+    working.hidden = !(busy && progress)
+    if (progress) {
+      working.querySelector(".stage").textContent = progress.text
+      meter.hidden = progress.fraction == null
+      meter.firstChild.style.width = `${(progress.fraction ?? 0) * 100}%`
+    }
+    stop.hidden = !progress?.can_cancel
+    said.hidden = !working.hidden
+    banner.hidden = !(error || notice)
+    banner.classList.toggle("notice", !error)
+    banner.firstChild.textContent = error || notice || ""
+    field.classList.toggle("busy", busy && !progress)
+    generate.textContent = busy && generating ? w.stop : w.generate
+    generate.title = busy && generating ? w.stop : w.generate_title
+    generate.disabled = !ready
+    append.disabled = !ready || busy || !model.next.text
+    undo.disabled = !model.status.can_undo
+    redo.disabled = !model.status.can_redo
+    grow()
+  }
+  const drawNext = () => {
+    const {text, p} = model.next
+    ghost.textContent = text
+    ghost.title = text ? w.ghost.replace("{p}", tx.percent(p)) : ""
+    ghost.setAttribute("aria-label", ghost.title)
+    drawStatus()
+  }
+  model.on("text", () => {
+    if (!dirty() || box.value === model.text) box.value = model.text // what somebody is typing is never overwritten
+    known = model.text
+    grow()
+  })
+  model.on("info", drawInfo)
+  model.on("status", drawStatus)
+  model.on("next", drawNext)
+  model.on("settings", () => Object.values(settings).forEach((draw) => draw()))
+  model.on("place", () => steppers.forEach((s) => s.draw()))
+  box.value = model.text
+  drawInfo()
+  drawNext()
+  Object.values(settings).forEach((draw) => draw())
+  steppers.forEach((s) => s.draw())
+  new ResizeObserver(() => { grow(); el.style.setProperty("--bar", `${el.offsetHeight}px`) }).observe(field)
+  document.fonts?.ready.then(grow)
+}

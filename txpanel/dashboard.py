@@ -1,0 +1,286 @@
+"""The whole dashboard: the bar on top, the flow, the views that unfold below it, and "why this number" beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+import param
+
+from txpanel.components.page import Tabs
+from txpanel.components.text import Rich, rich
+from txpanel.messages import _
+from txpanel.shell import offline
+from txpanel.shell.bar import Bar
+from txpanel.views.frame import ViewFrame
+
+if TYPE_CHECKING:
+    from txpanel.models.language_model import LanguageModel
+    from txpanel.shell.frames import Part
+    from txpanel.state import ModelState
+
+__all__ = ["Dashboard", "explain"]
+
+FLOW = "flow"
+FIRST_OPEN = "attention"
+
+ROOT_CSS = """
+:host{background:var(--tx-background);color:var(--tx-text);font-family:Roboto,"Helvetica Neue",Arial,sans-serif;min-height:100%}
+"""
+BODY_CSS = """
+:host{padding:6px 24px 28px;box-sizing:border-box;gap:8px}
+@media (max-width:640px){:host{padding:6px 10px 20px}}
+"""
+UNFOLDED_CSS = """
+:host{gap:16px;align-items:flex-start;flex-wrap:nowrap}
+@media (max-width:1100px){:host{flex-wrap:wrap}}
+"""
+WHY_CSS = """
+:host{flex:0 0 400px;width:400px;max-width:100%;position:sticky;top:110px;max-height:calc(100vh - 130px);overflow:auto;box-sizing:border-box;
+  background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
+@media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;top:auto;width:100%;flex:none;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
+  box-shadow:0 -10px 32px rgb(15 23 42/.22)} :host(.idle){display:none!important}}
+"""
+
+
+class Dashboard(pn.viewable.Viewer):
+    """Everything about one state on one page; it stands before the state is there (`attach`).
+
+    Args:
+        state: what to show; may come later.
+        fixed: whether the model cannot be changed here.
+        on_theme: called with True for dark when the theme changes.
+    """
+
+    dark = param.Boolean(default=False, doc="Whether it is dark.")
+    opened = param.String(default="", doc="Id of the view that is unfolded below the flow.")
+
+    def __init__(
+        self,
+        state: ModelState | None = None,
+        *,
+        fixed: bool = False,
+        on_theme: Callable[[bool], None] | None = None,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.state: ModelState | None = None
+        self.parts: list[Part] = []
+        self.why: ViewFrame | None = None
+        self.bar = Bar(self._other_theme, fixed=fixed)
+        self._on_theme = on_theme
+        self._watchers: list[tuple[Any, Any]] = []
+        self._built: set[str] = set()
+        self._syncing = False
+        self._make_layout()
+        self.param.watch(self._theme_changed, "dark")
+        self.param.watch(self._open_changed, "opened")
+        if state is not None:
+            self.attach(state)
+
+    def _make_layout(self) -> None:
+        self.flow = pn.Column(sizing_mode="stretch_width", margin=0)
+        self.empty = Rich(look="lead", sizing_mode="stretch_width", margin=(40, 0), paragraphs=_welcome())
+        label = _("Parts of the model")
+        self.tabs = Tabs(self._tab_told, label=label, failed_label=_("failed"), sizing_mode="stretch_width", margin=0)
+        self.tabs.visible = False
+        self.unfolded = pn.Column(margin=0, styles={"flex": "1 1 0", "min-width": "0"}, sizing_mode="stretch_width")
+        self.beside = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], visible=False)
+        self.below = pn.FlexBox(
+            self.unfolded, self.beside, margin=0, sizing_mode="stretch_width", stylesheets=[UNFOLDED_CSS]
+        )
+        self.body = pn.Column(
+            self.empty, self.flow, self.tabs, self.below, sizing_mode="stretch_width", margin=0, stylesheets=[BODY_CSS]
+        )
+
+    def __panel__(self) -> pn.Column:
+        if not hasattr(self, "_layout"):
+            self._layout = pn.Column(
+                self.bar.component, self.body, sizing_mode="stretch_width", margin=0, stylesheets=[ROOT_CSS]
+            )
+            self._layout.styles = self._scheme()
+        return self._layout
+
+    # -- the state ---------------------------------------------------------------------------------------------------------
+
+    def attach(self, state: ModelState) -> None:
+        """Shows a state; once."""
+        from txpanel.shell.frames import parts
+
+        self.state = state
+        self.bar.attach(state)
+        self.parts = parts(state)
+        for part in self.parts:
+            part.frame.param.update(dark=self.dark, active=False)
+            self._watch(part.frame, self._draw_tabs, "failed")
+        self.why = self._why_frame()
+        self._watch(state, self._trace_came, "trace")
+        self._watch(state, self._asked, "question")
+        self._draw_tabs()
+        self._trace_came()
+        self._asked()
+
+    def close(self) -> None:
+        """The session is over: nothing is held any more."""
+        self.bar.close()
+        self.tabs.close()
+        for source, watcher in self._watchers:
+            source.param.unwatch(watcher)
+        self._watchers.clear()
+        for frame in [part.frame for part in self.parts] + ([self.why] if self.why else []):
+            frame.close()
+        self.parts, self.why = [], None
+        if self.state is not None:
+            self.state.close()
+        self.state = None
+
+    def _watch(self, source: Any, callback: Callable[..., None], *names: str) -> None:
+        self._watchers.append((source, source.param.watch(callback, list(names))))
+
+    def _why_frame(self) -> ViewFrame:
+        def load() -> Any:
+            from txpanel.views.why import WhyCard
+
+            return WhyCard
+
+        frame = ViewFrame(self.state, load, name=_("Why this number"), dark=self.dark)
+        self.beside[:] = [frame.layout]
+        return frame
+
+    def _trace_came(self, *_events: Any) -> None:
+        there = self.state is not None and self.state.trace is not None
+        self.empty.visible = not there
+        self.flow.visible = self.below.visible = self.tabs.visible = there
+        if not there or self._built:
+            return
+        flow = self._part(FLOW)
+        if flow is not None:
+            self._build(flow)
+            self.flow[:] = [flow.frame.layout]
+            flow.frame.active = True
+        if self.opened and self._part(self.opened) is None:
+            self.opened = ""
+        if not self.opened:
+            ids = [part.id for part in self._foldable()]
+            self.opened = FIRST_OPEN if FIRST_OPEN in ids else ids[0] if ids else ""
+        else:
+            self._unfold()
+
+    def _asked(self, *_events: Any) -> None:
+        asked = self.state is not None and self.state.question is not None
+        if asked and self.why is not None and self.why.view is None and not self.why.failed:
+            self.why.build()
+        self.beside.visible = asked
+        self.beside.css_classes = [] if asked else ["idle"]
+
+    # -- views ---------------------------------------------------------------------------------------------------------------
+
+    def _foldable(self) -> list[Part]:
+        return [part for part in self.parts if part.id != FLOW]
+
+    def _part(self, name: str) -> Part | None:
+        return next((part for part in self.parts if part.id == name), None)
+
+    def _build(self, part: Part) -> None:
+        if part.id not in self._built:
+            self._built.add(part.id)
+            part.frame.active = True
+            part.frame.build()
+            self._link(part.frame)
+
+    def _link(self, frame: ViewFrame) -> None:
+        """A view may ask for another one to be unfolded (a click in the flow), through its own ``opened``."""
+        if frame.view is not None:
+            frame.view.opened = self.opened
+            self._watch(frame.view, lambda event: setattr(self, "opened", event.new), "opened")
+
+    def _tab_told(self, data: dict[str, Any]) -> None:
+        self.opened = str(data.get("open", ""))
+
+    def _open_changed(self, *_events: Any) -> None:
+        if self.state is not None and self.state.trace is not None and self._built:
+            self._unfold()
+
+    def _unfold(self) -> None:
+        part = self._part(self.opened) if self.opened != FLOW else None
+        if part is None and self.opened:
+            self.opened = ""
+            return
+        for other in self._foldable():
+            other.frame.active = other is part
+        if part is not None:
+            self._build(part)
+        self.unfolded[:] = [part.frame.layout] if part is not None else []
+        for each in self.parts:
+            if each.frame.view is not None:
+                each.frame.view.opened = self.opened
+        self._draw_tabs()
+
+    def _draw_tabs(self, *_events: Any) -> None:
+        tabs = [{"id": p.id, "title": p.title, "failed": p.frame.failed} for p in self._foldable()]
+        self.tabs.param.update(tabs=tabs, open=self.opened)
+
+    # -- light and dark ------------------------------------------------------------------------------------------------------
+
+    def _other_theme(self) -> None:
+        self.dark = not self.dark
+
+    def _scheme(self) -> dict[str, str]:
+        return {"color-scheme": "dark" if self.dark else "light"}
+
+    def _theme_changed(self, *_events: Any) -> None:
+        if hasattr(self, "_layout"):
+            self._layout.styles = self._scheme()
+        for frame in [part.frame for part in self.parts] + ([self.why] if self.why else []):
+            frame.dark = self.dark
+        if self._on_theme is not None:
+            self._on_theme(self.dark)
+
+    # -- outside a server ----------------------------------------------------------------------------------------------------
+
+    def save(self, filename: str | Path, **kwargs: Any) -> None:
+        """Writes the dashboard as one HTML file that works without network and server.
+
+        What needs the model (another text, another block) does not work in it; what the browser does by itself does.
+        """
+        offline.save(self.__panel__(), filename, **kwargs)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        offline.notebook()
+        return super()._repr_mimebundle_(include, exclude)
+
+
+def explain(text: str, model: LanguageModel | str | None = None, **params: Any) -> Dashboard:
+    """The whole dashboard of a model on a text: shows itself in a notebook, and has ``.servable()`` and ``.save("x.html")``.
+
+    Args:
+        text: what the model runs on.
+        model: a `LanguageModel`, or a name for `txpanel.load`; the model that the page would start with by default.
+        **params: of the `ModelState`, such as ``layer=3`` or ``temperature=0.8``.
+
+    Raises:
+        TxpanelError: the text is empty or too long, or the model cannot be found, in words.
+    """
+    import txpanel
+    from txpanel.models.choice import choose
+    from txpanel.state import ModelState
+
+    reason = _("You chose it.")
+    if model is None:
+        chosen = choose()
+        model, reason = chosen.name, chosen.reason
+    if isinstance(model, str):
+        model = txpanel.load(model)
+    state = ModelState(model=model, text=text, model_name=model.name, model_reason=reason, **params)
+    return Dashboard(state, fixed=True)
+
+
+def _welcome() -> list[Any]:
+    return rich(
+        _(
+            "Type a text above and press Enter: the model runs on it, and every number on the way to its next token can be "
+            "looked at here.\n\nNothing on this page is made up: each number is in the run, or recomputed from it."
+        )
+    )

@@ -1,0 +1,95 @@
+"""The state in the address of the page, so that a link or a reload shows the same thing.
+
+Everything in an address may have been typed by anybody: each value is read and clamped by itself, and one that makes no
+sense is left out without harm to the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+__all__ = ["LONGEST_TEXT", "read", "write"]
+
+LONGEST_TEXT = 2000
+"""Characters of text kept in an address; browsers and proxies cut longer ones."""
+
+DEFAULTS: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0}
+
+
+def _whole(most: int) -> Callable[[str], int]:
+    return lambda text: min(max(int(text), 0), most)
+
+
+def _number(most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text)
+        if math.isnan(value):
+            raise ValueError(text)
+        return min(max(value, 0.0), most)
+
+    return read
+
+
+def _name(text: str) -> str:
+    if not text or len(text) > 300 or not text.isprintable():
+        raise ValueError(text)
+    return text
+
+
+def _id(text: str) -> str:
+    if len(text) > 60 or not text.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(text)
+    return text
+
+
+def _flag(text: str) -> bool:
+    return {"1": True, "0": False}[text]
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "model": _name,
+    "text": str,
+    "layer": _whole(9999),
+    "head": _whole(9999),
+    "query": _whole(10**7),
+    "key": _whole(10**7),
+    "neuron": _whole(10**7),
+    "temperature": _number(10.0),
+    "top_k": _whole(10**7),
+    "top_p": _number(1.0),
+    "min_p": _number(1.0),
+    "seed": _whole(2**32 - 1),
+    "view": _id,
+    "dark": _flag,
+}
+
+
+def read(search: str) -> dict[str, Any]:
+    """What a query string such as ``"?text=Hi&layer=3"`` says; nonsense is left out, each value by itself."""
+    try:
+        given = parse_qs(search.lstrip("?"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        return {}
+    found: dict[str, Any] = {}
+    for name, reader in READERS.items():
+        try:
+            found[name] = reader(given[name][-1])
+        except (KeyError, ValueError, OverflowError):
+            continue
+    return found
+
+
+def write(values: Mapping[str, Any]) -> str:
+    """The query string of a state; what is as usual, and a text too long for an address, is left out."""
+    kept: dict[str, str] = {}
+    for name in READERS:
+        value = values.get(name)
+        if value is None or value == DEFAULTS.get(name, "") or (name == "text" and len(value) > LONGEST_TEXT):
+            continue
+        kept[name] = (
+            str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+        )
+    return f"?{urlencode(kept)}" if kept else ""

@@ -1,0 +1,271 @@
+"""The bar on top, kept in step with a state: what it shows, and what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from txpanel.components.page import TopBar
+from txpanel.messages import _, plural
+from txpanel.shell.words import bar_words, examples
+from txpanel.views.numbers import count
+
+if TYPE_CHECKING:
+    from txpanel.models.catalogue import Entry
+    from txpanel.state import ModelState
+
+__all__ = ["Bar"]
+
+SETTINGS: dict[str, tuple[type, float]] = {
+    "temperature": (float, 10.0),
+    "top_k": (int, 1e7),
+    "top_p": (float, 1.0),
+    "min_p": (float, 1.0),
+    "seed": (int, 2**32 - 1),
+}
+PLACES = ("layer", "head", "query")
+
+
+class Bar:
+    """Fills a `TopBar` from a `ModelState` and passes the browser's wishes on to it.
+
+    Args:
+        on_theme: called when somebody asks for the other theme.
+        fixed: whether the model cannot be changed (a dashboard around a model at hand).
+    """
+
+    def __init__(self, on_theme: Callable[[], None], *, fixed: bool = False) -> None:
+        self._on_theme = on_theme
+        self._fixed = fixed
+        self._state: ModelState | None = None
+        self._watchers: list[Any] = []
+        self._generating = False
+        self._runs = 0
+        self.component = TopBar(
+            self._told,
+            words=bar_words(),
+            info=self._info(),
+            status=self._status(),
+            next={"text": "", "p": 0.0},
+            settings={"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0},
+            sizing_mode="stretch_width",
+            margin=0,
+            styles={"position": "sticky", "top": "0", "z-index": "30"},
+        )
+
+    def say(self, text: str) -> None:
+        """Shows what is going on while there is no state yet."""
+        self.component.status = {**self._status(), "busy": True, "progress": {"text": text}}
+
+    def attach(self, state: ModelState) -> None:
+        """Follows a state from now on."""
+        self._state = state
+        for draw, names in (
+            (self._draw_text, ["text"]),
+            (self._draw_info, ["model", "model_name", "model_reason", "trace"]),
+            (self._draw_settings, list(SETTINGS)),
+            (self._draw_status, ["busy", "progress", "error", "notice", "can_undo", "can_redo", "model", "trace"]),
+            (self._draw_next, ["sampled", "stale", "trace"]),
+            (self._draw_place, ["trace", *PLACES]),
+        ):
+            self._watchers.append(state.param.watch(draw, names))
+        self._watchers.append(state.param.watch(self._count, "trace"))
+        for draw in (
+            self._draw_text,
+            self._draw_info,
+            self._draw_settings,
+            self._draw_status,
+            self._draw_next,
+            self._draw_place,
+        ):
+            draw()
+
+    def close(self) -> None:
+        """Lets go of the state."""
+        if self._state is not None:
+            for watcher in self._watchers:
+                self._state.param.unwatch(watcher)
+        self._watchers.clear()
+        self._state = None
+        self.component.close()
+
+    # -- what the browser asks for ---------------------------------------------------------------------------------------
+
+    def _told(self, data: dict[str, Any]) -> None:
+        kind = data.get("kind")
+        if kind == "theme":
+            self._on_theme()
+        elif self._state is not None:
+            wish = getattr(self, f"_wish_{kind}", None)
+            if wish is not None:
+                wish(self._state, data)
+
+    def _wish_run(self, state: ModelState, data: dict[str, Any]) -> None:
+        text = _clean(data.get("text"))
+        if text == state.text:
+            state.run()
+        else:
+            state.text = text
+
+    def _wish_generate(self, state: ModelState, data: dict[str, Any]) -> None:
+        if isinstance(data.get("text"), str):
+            state.text = _clean(data["text"])
+        self._generating = True
+        state.generate(min(max(int(data.get("n", 1)), 1), 1000))
+
+    def _wish_append(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.append()
+
+    def _wish_undo(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.undo()
+
+    def _wish_redo(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.redo()
+
+    def _wish_cancel(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.cancel()
+
+    def _wish_load(self, state: ModelState, data: dict[str, Any]) -> None:
+        if not self._fixed:
+            state.load(str(data.get("name", "")).strip())
+
+    def _wish_dismiss(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.param.update(error=None, notice=None)
+
+    def _wish_set(self, state: ModelState, data: dict[str, Any]) -> None:
+        wanted = {name: data[name] for name in SETTINGS if isinstance(data.get(name), int | float)}
+        state.param.update(**{name: SETTINGS[name][0](min(max(v, 0), SETTINGS[name][1])) for name, v in wanted.items()})
+
+    def _wish_focus(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.focus(**{name: int(data[name]) for name in PLACES if isinstance(data.get(name), int | float)})
+
+    # -- what it shows ---------------------------------------------------------------------------------------------------
+
+    def _count(self, _event: Any) -> None:
+        self._runs += 1
+
+    def _draw_text(self, *_events: Any) -> None:
+        self.component.text = self._state.text if self._state else ""
+
+    def _draw_info(self, *_events: Any) -> None:
+        self.component.info = self._info()
+
+    def _draw_settings(self, *_events: Any) -> None:
+        self.component.settings = {name: getattr(self._state, name) for name in SETTINGS}
+
+    def _draw_status(self, *_events: Any) -> None:
+        if self._state is not None and not self._state.busy:
+            self._generating = False
+        self.component.status = self._status()
+
+    def _draw_next(self, *_events: Any) -> None:
+        state = self._state
+        shown = {"text": "", "p": 0.0}
+        if state is not None and state.sampled is not None and state.trace is not None and not state.stale:
+            model = state.trace.model
+            if model is not None:
+                token = int(state.sampled.token)
+                shown = {"text": model.tokens([token]).strings[0], "p": float(state.sampled.probabilities[token])}
+        self.component.next = shown
+
+    def _draw_place(self, *_events: Any) -> None:
+        state = self._state
+        if state is None or state.trace is None:
+            self.component.place = {}
+            return
+        anatomy, strings = state.trace.anatomy, state.trace.tokens.strings
+        self.component.place = {
+            "layer": state.layer,
+            "head": state.head,
+            "query": state.query,
+            "layers": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
+            "heads": _of(anatomy.blocks[state.layer].n_heads),
+            "querys": [f"{i}: {text[:24]}" for i, text in enumerate(strings)] if len(strings) <= 2000 else [],
+        }
+
+    def _info(self) -> dict[str, Any]:
+        state = self._state
+        name = state.model_name if state else ""
+        shown = {
+            "name": name,
+            "title": "",
+            "facts": "",
+            "reason": "",
+            "models": [],
+            "examples": [],
+            "fixed": self._fixed,
+        }
+        if state is None:
+            return shown
+        from txpanel.models.catalogue import CATALOGUE
+
+        shown["examples"] = examples(name)
+        shown["models"] = [] if self._fixed else [_entry(entry) for entry in CATALOGUE]
+        model = state.model
+        anatomy = model.anatomy if model is not None else state.trace.anatomy if state.trace is not None else None
+        if anatomy is not None:
+            shown["title"] = model.title if model is not None else state.trace.provenance.get("model", "")
+            shown["facts"] = _facts(anatomy)
+            shown["reason"] = self._reason(state)
+        return shown
+
+    def _reason(self, state: ModelState) -> str:
+        parts = [state.model_reason]
+        if state.model is not None and state.model.source.note:
+            parts.append(state.model.source.note)
+        if state.trace is not None:
+            n = len(state.trace.tokens.ids)
+            parts.append(plural("{n} token", "{n} tokens", n).format(n=count(n)))
+        return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part)
+
+    def _status(self) -> dict[str, Any]:
+        state = self._state
+        if state is None:
+            return {"ready": False, "busy": False, "generating": False, "progress": None, "runs": 0}
+        progress = None
+        if state.progress is not None:
+            progress = {"text": str(state.progress), "fraction": state.progress.fraction, "can_cancel": True}
+        return {
+            "ready": state.model is not None,
+            "busy": state.busy,
+            "generating": self._generating and state.busy,
+            "progress": progress,
+            "error": state.error,
+            "notice": state.notice,
+            "can_undo": state.can_undo,
+            "can_redo": state.can_redo,
+            "runs": self._runs,
+        }
+
+
+def _clean(text: Any) -> str:
+    """Text that can be encoded: a lone half of a surrogate pair, which no text file can hold, becomes a question mark."""
+    return str(text or "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _of(n: int) -> list[str]:
+    return [_("{i} of {n}").format(i=i + 1, n=n) for i in range(n)]
+
+
+def _facts(anatomy: Any) -> str:
+    block = anatomy.blocks[0]
+    n = anatomy.n_layers
+    blocks = plural("{n} block", "{n} blocks", n).format(n=n)
+    if block.n_kv_heads != block.n_heads:
+        heads = _("{heads} heads on {kv} k,v").format(heads=block.n_heads, kv=block.n_kv_heads)
+    else:
+        heads = plural("{n} head", "{n} heads", block.n_heads).format(n=block.n_heads)
+    return f"{blocks} · {heads}"
+
+
+def _entry(entry: Entry) -> dict[str, str]:
+    from txpanel.models.progress import size_text
+
+    facts = [_("{n} M parameters").format(n=count(round(entry.parameters / 1e6)))] if entry.parameters > 1e6 else []
+    facts += [size_text(entry.packages.nbytes if entry.packages else entry.nbytes)] if entry.nbytes else []
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "facts": " · ".join([*facts, entry.licence]),
+        "note": " ".join(part for part in (entry.note, entry.terms) if part),
+    }

@@ -1,0 +1,57 @@
+"""The frames of all views that are installed, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from txpanel.views.base import View
+from txpanel.views.frame import ViewFrame
+
+if TYPE_CHECKING:
+    from txpanel.discovery import Record
+    from txpanel.state import ModelState
+
+__all__ = ["Part", "parts"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One view's place on the page."""
+
+    id: str
+    title: str
+    order: int
+    frame: ViewFrame
+
+
+def parts(state: ModelState, records: Iterable[Record] | None = None) -> list[Part]:
+    """A frame for each view that was found, also for those that could not be loaded, which come last.
+
+    Args:
+        state: what they follow.
+        records: from `txpanel.discovery`; None: whatever is installed.
+    """
+    from txpanel import discovery
+
+    found = discovery.discover() if records is None else records
+    return sorted((_part(state, record) for record in found), key=lambda part: (part.order, part.id))
+
+
+def _part(state: ModelState, record: Record) -> Part:
+    view = record.view_class
+    origin = " ".join(piece for piece in (record.dist, record.version) if piece and record.dist != "txpanel")
+    frame = ViewFrame(state, _loader(record), name=view.title if view else record.name, origin=origin)
+    if view is None:
+        return Part(record.name, record.name, 10_000, frame)
+    return Part(view.id or record.name, view.title or record.name, view.order, frame)
+
+
+def _loader(record: Record) -> Any:
+    def load() -> type[View]:
+        if record.view_class is not None:
+            return record.view_class
+        return record.load()
+
+    return load
