@@ -85,25 +85,34 @@ def test_an_error_is_not_kept(tiny: Tiny) -> None:
             sharing.shared_trace(tiny("gpt2"), "")
 
 
-def test_a_model_is_loaded_once_and_those_who_come_meanwhile_are_told_to_wait(tiny: Tiny) -> None:
-    begun, go, told, found = threading.Event(), threading.Event(), list[Progress](), list[LanguageModel]()
+def test_a_model_is_loaded_once_and_all_who_wait_see_its_progress(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go, waits = threading.Event(), threading.Event(), threading.Event()
     loads = 0
 
-    def load() -> LanguageModel:
+    def load(name: str, progress: Callable[[Progress], None], **_more: Any) -> LanguageModel:
         nonlocal loads
         loads += 1
         begun.set()
-        assert go.wait(10)
+        while not go.wait(0.01):
+            progress(Progress("download", 1, 2))
         return tiny("gpt2")
 
-    def session(progress: Callable[[Progress], None] | None) -> None:
-        found.append(sharing.shared_model("m", load, progress=progress))
+    monkeypatch.setattr(sharing, "load", load)
+    told: dict[str, list[Progress]] = {"first": [], "second": []}
+    found: list[LanguageModel] = []
 
-    first = threading.Thread(target=session, args=(None,))
+    def session(who: str) -> None:
+        def tell(progress: Progress) -> None:
+            told[who].append(progress)
+            if who == "second":
+                waits.set()
+
+        found.append(sharing.shared_model("m", progress=tell))
+
+    first = threading.Thread(target=session, args=("first",))
     first.start()
     assert begun.wait(10)
-    waits = threading.Event()
-    second = threading.Thread(target=session, args=(lambda p: (told.append(p), waits.set()),))
+    second = threading.Thread(target=session, args=("second",))
     second.start()
     assert waits.wait(10)
     go.set()
@@ -111,35 +120,42 @@ def test_a_model_is_loaded_once_and_those_who_come_meanwhile_are_told_to_wait(ti
     second.join()
     assert loads == 1
     assert found == [tiny("gpt2")] * 2
-    assert [p.stage for p in told] == ["wait"]
+    assert told["first"][-1] == told["second"][-1] == Progress("download", 1, 2)
+    assert sharing._loading[("m", "cpu", "None")].listeners == []
 
 
-def test_waiting_can_be_cancelled_and_a_failed_load_is_tried_again_by_the_next(tiny: Tiny) -> None:
+def test_waiting_can_be_cancelled_and_a_failed_load_is_tried_again_by_the_next(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, go = threading.Event(), threading.Event()
     outcomes: list[Exception] = []
 
-    def broken() -> LanguageModel:
+    def broken(name: str, **_more: Any) -> LanguageModel:
         begun.set()
         assert go.wait(10)
         raise DownloadFailed("The connection broke.")
 
     def first() -> None:
         try:
-            sharing.shared_model("m", broken)
+            sharing.shared_model("m")
         except DownloadFailed as error:
             outcomes.append(error)
 
+    monkeypatch.setattr(sharing, "load", broken)
     thread = threading.Thread(target=first)
     thread.start()
     assert begun.wait(10)
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
-        sharing.shared_model("m", broken, cancel=cancel)
+        sharing.shared_model("m", cancel=cancel)
     go.set()
     thread.join()
     assert len(outcomes) == 1
-    assert sharing.shared_model("m", lambda: tiny("gpt2")) is tiny("gpt2")
+    monkeypatch.setattr(sharing, "load", lambda name, **_more: tiny("gpt2"))
+    assert sharing.shared_model("m") is tiny("gpt2")
+    monkeypatch.setattr(sharing, "load", broken)
+    assert sharing.shared_model("m") is tiny("gpt2")
 
 
 def test_limits_come_from_the_environment_in_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Hashable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from txpanel.errors import Cancelled
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.loading import load
 from txpanel.models.progress import Progress, ProgressCallback
 from txpanel.tracing.record import record
 from txpanel.tracing.trace import Trace
@@ -81,7 +82,20 @@ def _megabytes(variable: str, default: int) -> int:
 traces: Store[Trace] = Store(_megabytes("TXPANEL_TRACE_MB", 512))
 models: Store[LanguageModel] = Store(_megabytes("TXPANEL_MODEL_MB", 8000))
 
-_loading: dict[Hashable, threading.Lock] = {}
+
+class _Loading:
+    """A model on its way: one session brings it, the others wait and are told how far it is."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.listeners: list[ProgressCallback] = []
+
+    def tell(self, progress: Progress) -> None:
+        for listener in list(self.listeners):
+            listener(progress)
+
+
+_loading: dict[Hashable, _Loading] = {}
 _loading_guard = threading.Lock()
 
 
@@ -105,36 +119,47 @@ def shared_trace(model: LanguageModel, text: str | Sequence[int], options: Hasha
 
 
 def shared_model(
-    key: Hashable,
-    load: Callable[[], LanguageModel],
+    name: str,
     *,
+    device: str = "cpu",
+    dtype: Any = None,
     progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
 ) -> LanguageModel:
-    """A model, loaded once for all sessions; those who come meanwhile wait for it.
+    """A model, loaded once for all sessions; those who come meanwhile wait and see the same progress.
 
     Args:
-        key: name, device and type.
-        load: loads it. If it raises, the next in line tries for itself.
-        progress: told while waiting for another session's load.
-        cancel: ends the waiting.
+        name: as `txpanel.load` takes it.
+        device: where it runs.
+        dtype: type of its weights; None for float32.
+        progress: told how far it is.
+        cancel: ends the loading, or for those who wait, the waiting.
 
     Raises:
-        Cancelled: while waiting. Also whatever ``load`` raises.
+        As `txpanel.load`. If the session that brings the model fails or is cancelled, the next in line tries for itself.
     """
+    key = (name, device, str(dtype))
     with _loading_guard:
-        lock = _loading.setdefault(key, threading.Lock())
-    if not lock.acquire(blocking=False):
-        if progress:
-            progress(Progress("wait", message=_("Another session is loading this model; waiting for it.")))
-        while not lock.acquire(timeout=0.2):
+        loading = _loading.setdefault(key, _Loading())
+    tell = progress or (lambda _progress: None)
+    loading.listeners.append(tell)
+    try:
+        while not loading.lock.acquire(timeout=0.1):
             if cancel is not None and cancel.is_set():
                 raise Cancelled(_("Loading the model was cancelled."))
-    try:
-        found = models.get(key)
-        if found is None:
-            found = load()
-            models.put(key, found)
-        return found
+        try:
+            return _kept_or_loaded(key, loading, name, device, dtype, cancel)
+        finally:
+            loading.lock.release()
     finally:
-        lock.release()
+        loading.listeners.remove(tell)
+
+
+def _kept_or_loaded(
+    key: Hashable, loading: _Loading, name: str, device: str, dtype: Any, cancel: threading.Event | None
+) -> LanguageModel:
+    found = models.get(key)
+    if found is None:
+        found = load(name, device=device, dtype=dtype, progress=loading.tell, cancel=cancel)
+        models.put(key, found)
+    return found

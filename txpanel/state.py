@@ -126,17 +126,20 @@ class ModelState(Focus):
         prompt, settings, wanted = self._prompt, self.settings, max(1, int(n))
         self._start(lambda model, cancel: jobs.extend(model, prompt, settings, wanted, cancel))
 
-    def load(self, name: str, reason: str = "") -> None:
+    def load(self, name: str, reason: str = "", *, trusted: bool = False) -> None:
         """Bring a model and run it on the text.
 
         Args:
             name: catalogue name, hub id, folder or .gguf file.
             reason: a sentence for `model_reason`; by default that it was chosen here.
+            trusted: the program's own choice, which `permit` need not allow.
         """
         prompt, settings = Prompt(self.text, seed=self.seed), self.settings  # appended ids were the old tokenizer's
         why = reason or _("You chose it.")
 
         def job(cancel: threading.Event, publish: Dispatch) -> None:
+            if self._permit and not trusted:
+                self._permit(name)
             model = self._bring(name, cancel, publish)
             try:
                 result = jobs.run(model, prompt, settings)
@@ -215,10 +218,11 @@ class ModelState(Focus):
         """Look at a run that somebody else made: from a file, or from a script."""
         self._known = trace.model
         prompt = Prompt(trace.text, tuple(int(token) for token in trace.tokens.ids), seed=self.seed)
+        self._prompt = prompt
         self._texts.add(prompt)
         changes = self._showing(Result(prompt, trace, draw(trace, self.settings)))
-        self.param.update(model=trace.model, **changes)
-        self.param.update(**self._named())
+        name = trace.provenance.get("model", "")
+        self.param.update(text=prompt.text, model=trace.model, model_name=name, model_reason="", **changes)
 
     # the way from a request to what is shown --------------------------------------------------------------------------
 
@@ -242,17 +246,10 @@ class ModelState(Focus):
         self._worker.submit(guarded)
 
     def _bring(self, name: str, cancel: threading.Event, publish: Dispatch) -> LanguageModel:
-        from txpanel.models.loading import load  # most sessions never load a model of their own
-
         def tell(progress: Progress) -> None:
             publish(lambda: self.param.update(progress=progress))
 
-        def bring() -> LanguageModel:
-            return load(name, device=self._device, dtype=self._dtype, progress=tell, cancel=cancel)
-
-        if self._permit:
-            self._permit(name)
-        return shared_model((name, self._device, str(self._dtype)), bring, progress=tell, cancel=cancel)
+        return shared_model(name, device=self._device, dtype=self._dtype, progress=tell, cancel=cancel)
 
     def _show(self, result: Result) -> None:
         self.param.update(**self._showing(result))
@@ -276,7 +273,7 @@ class ModelState(Focus):
 
     def _places(self, trace: Trace) -> dict[str, int]:
         """Where to look in a new trace: as before, but whoever looked from the last token still does."""
-        before, last = self.trace, len(trace.tokens.ids) - 1
+        before, last = self._shown if self.trace is not None else None, len(trace.tokens.ids) - 1
         places = {name: getattr(self, name) for name in PLACES}
         follows = not self._query_chosen if before is None else self.query == len(before.tokens.ids) - 1
         self._query_chosen = False
