@@ -1,0 +1,174 @@
+"""The hub, against a stand-in on this machine: the real huggingface_hub client, real HTTP, real interruptions."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.models.conftest import Seen
+from tests.models.standin import COMMIT, Server, hub_handler, serving
+from txpanel.errors import Cancelled, DownloadFailed, ModelNotFound, Unsupported
+from txpanel.models.sources import hub
+
+REPO = "someone/small"
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def server(whole: Path, cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    (whole / "pytorch_model.bin").write_bytes(b"a pickle that nobody may fetch")
+    (whole / "modeling_own.py").write_text("raise SystemExit")
+    with serving(hub_handler({REPO: whole})) as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "2")
+        yield running
+
+
+def same(folder: Path, whole: Path) -> bool:
+    return all((folder / name).read_bytes() == (whole / name).read_bytes() for name in ("config.json", WEIGHTS))
+
+
+def test_download_brings_what_is_needed_and_no_code_or_pickles(server: Server, whole: Path, seen: Seen) -> None:
+    assert hub.cached(REPO) is None
+    folder = hub.fetch(REPO, seen)
+    assert same(folder, whole)
+    assert folder.name == COMMIT
+    assert hub.cached(REPO) == folder
+    assert not server.files(".bin")
+    assert not server.files(".py")
+    total = sum((folder / name).stat().st_size for name in os.listdir(folder))
+    assert seen.reports[-1].done == seen.reports[-1].total == total
+    assert [report.done for report in seen.reports] == sorted(report.done for report in seen.reports)
+
+
+def test_a_second_time_asks_for_no_file(server: Server, seen: Seen) -> None:
+    hub.fetch(REPO, seen)
+    before = len([ask for ask in server.asked if ask[0] == "GET" and "/resolve/" in ask[1]])
+    hub.fetch(REPO, seen)
+    assert len([ask for ask in server.asked if ask[0] == "GET" and "/resolve/" in ask[1]]) == before
+
+
+def test_cut_in_the_middle_goes_on_from_there(server: Server, whole: Path, seen: Seen) -> None:
+    server.cut[WEIGHTS] = 1
+    folder = hub.fetch(REPO, seen)
+    assert same(folder, whole)
+    ranges = [ask[2] for ask in server.files(WEIGHTS) if ask[0] == "GET"]
+    assert ranges[0] == ""
+    assert 0 < int(ranges[1].removeprefix("bytes=").rstrip("-")) < (whole / WEIGHTS).stat().st_size
+
+
+@pytest.mark.slow
+def test_cut_again_and_again_is_told_and_the_next_start_heals(server: Server, whole: Path, seen: Seen) -> None:
+    server.cut[WEIGHTS] = 1
+    cancel = threading.Event()
+    stopping = Seen(cancel)
+    server.slow = 0.05
+    stopping._callback = lambda report: cancel.set() if report.done > 150_000 else None
+    with pytest.raises(Cancelled):
+        hub.fetch(REPO, stopping)
+    assert hub.cached(REPO) is None
+    server.slow, server.cut = 0.0, {}
+    before = len(server.asked)
+    assert same(hub.fetch(REPO, seen), whole)
+    resumed = [ask[2] for ask in server.asked[before:] if ask[0] == "GET" and ask[1].endswith(WEIGHTS)]
+    assert len(resumed) == 1
+    assert resumed[0].startswith("bytes=")
+
+
+def test_cancel_is_quick(server: Server) -> None:
+    server.slow = 0.5
+    cancel = threading.Event()
+    threading.Timer(2.5, cancel.set).start()
+    begun = time.monotonic()
+    with pytest.raises(Cancelled):
+        hub.fetch(REPO, Seen(cancel))
+    assert time.monotonic() - begun < 6
+
+
+def test_no_such_model(server: Server, seen: Seen) -> None:
+    with pytest.raises(ModelNotFound, match=r"The hub has no model someone/else"):
+        hub.fetch("someone/else", seen)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "words"),
+    [
+        (401, "GatedRepo", DownloadFailed, "agreement to its licence"),
+        (403, "", DownloadFailed, "agreement to its licence"),
+        (401, "", ModelNotFound, "or it is private"),
+        (500, "", DownloadFailed, "answered 500"),
+        (503, "", DownloadFailed, "answered 503"),
+    ],
+)
+def test_refusals_in_words(
+    server: Server, seen: Seen, status: int, code: str, error: type[Exception], words: str
+) -> None:
+    server.status = status
+    server.headers = {"X-Error-Code": code} if code else {}
+    with pytest.raises(error, match=words):
+        hub.fetch(REPO, seen)
+
+
+def test_silence_is_given_up_within_seconds(server: Server, seen: Seen) -> None:
+    server.silent = 60
+    begun = time.monotonic()
+    with pytest.raises(DownloadFailed, match="did not answer in time"):
+        hub.fetch(REPO, seen)
+    assert time.monotonic() - begun < 25
+
+
+def test_nobody_there(cache_root: Path, seen: Seen, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port}")
+    with pytest.raises(DownloadFailed, match="connection to the hub failed"):
+        hub.fetch(REPO, seen)
+
+
+def test_only_pickles_are_refused(server: Server, whole: Path, seen: Seen) -> None:
+    (whole / WEIGHTS).unlink()
+    with pytest.raises(Unsupported, match="no safetensors"):
+        hub.fetch(REPO, seen)
+    assert not server.files(".bin")
+
+
+def test_switched_off(server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not hub.reachable(REPO)
+    with pytest.raises(DownloadFailed, match="HF_HUB_OFFLINE"):
+        hub.fetch(REPO, seen)
+    assert not server.asked
+
+
+def test_no_permission_to_write(server: Server, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("a file where the cache should be")
+    monkeypatch.setenv("TXPANEL_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(DownloadFailed, match="TXPANEL_CACHE|file"):
+        hub.fetch(REPO, seen)
+
+
+def test_probe(server: Server) -> None:
+    assert hub.reachable(REPO)
+    assert not hub.reachable("someone/else")
+    server.silent = 30
+    begun = time.monotonic()
+    assert not hub.reachable(REPO, timeout=0.5)
+    assert time.monotonic() - begun < 1.5
+
+
+def test_a_download_of_another_tool_is_used(server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TXPANEL_CACHE")
+    folder = hub.fetch(REPO, seen)
+    assert hub.shared_cache() in folder.parents
+    monkeypatch.setenv("TXPANEL_CACHE", str(folder.parent / "elsewhere"))
+    assert hub.cached(REPO) == folder
+
+
+def test_an_unfinished_download_does_not_count(server: Server, seen: Seen) -> None:
+    folder = hub.fetch(REPO, seen)
+    weights = (folder / WEIGHTS).resolve()
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert hub.cached(REPO) is None
