@@ -6,7 +6,7 @@ An :class:`Anatomy` holds no tensor and no module. It is enough to list every op
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 NormKind = Literal["LayerNorm", "RMSNorm"]
@@ -81,6 +81,7 @@ class BlockAnatomy:
         gated: the MLP multiplies act(gate) by a second projection. gate_kind: ``clamped`` is GPT-OSS's own variant.
         swiglu_limit, swiglu_alpha: that variant's two constants.
         residual_multiplier: factor on what attention and MLP add (Granite).
+        norm_eps: the small number under each norm's root, by the norm's name.
     """
 
     index: int
@@ -113,6 +114,7 @@ class BlockAnatomy:
     residual_multiplier: float = 1.0
     attn_bias: bool = False
     mlp_bias: bool = False
+    norm_eps: dict[str, float] = field(default_factory=dict)
 
     @property
     def group(self) -> int:
@@ -151,6 +153,7 @@ class Anatomy:
     logit_scale: float = 1.0
     logit_softcap: float | None = None
     logit_bias: bool = False
+    norm_eps: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready nested dicts, lists and numbers."""

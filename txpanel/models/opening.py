@@ -81,6 +81,7 @@ class _Opener:
         self._mlp(parts, facts)
         self._positions(attn, facts, index)
         facts["residual_multiplier"] = float(getattr(block, "residual_multiplier", 1.0))
+        facts["norm_eps"] = {name: norm.eps for name, norm in parts.norms.items()}
         return BlockAnatomy(**facts), parts
 
     def _norms(self, block: nn.Module, parts: BlockParts, facts: dict[str, Any]) -> None:
@@ -349,6 +350,7 @@ class _Opener:
             embed_projection="embed_projection" in whole.maps, position_offset=self.quirk.position_offset if position is not None else 0,
             final_norm=whole.norms["ln_final"].kind if "ln_final" in whole.norms else None, output_projection="output_projection" in whole.maps,
             logit_scale=self._logit_scale(), logit_softcap=getattr(self.config, "final_logit_softcapping", None), logit_bias=whole.maps["unembed"].bias is not None,
+            norm_eps={name: norm.eps for name, norm in whole.norms.items()},
         )  # fmt: skip
         return facts, whole
 

@@ -38,11 +38,11 @@ class Graph:
         self.dims: dict[str, tuple[str, ...]] = {"tokens": ("token",), "positions": ("token",)}
         self.feeds: dict[str, list[str]] = {}
         self._by_layer: dict[int | None, list[str]] = {None: []}
-        stream = _embedding(_Writer(self, None), anatomy, parts)
+        stream = _embedding(_Writer(self, None, anatomy.norm_eps), anatomy, parts)
         for block in anatomy.blocks:
-            writer = _Writer(self, block.index)
+            writer = _Writer(self, block.index, block.norm_eps)
             stream = (_block(writer, anatomy, block, parts.blocks[block.index] if parts else None, stream),)
-        _head(_Writer(self, None), anatomy, parts, stream[0])
+        _head(_Writer(self, None, anatomy.norm_eps), anatomy, parts, stream[0])
 
     def names(self, layer: int | None = None) -> list[str]:
         """Outputs in order of computation; of one block, or of the whole model."""
@@ -65,8 +65,8 @@ class Graph:
 class _Writer:
     """Adds operations of one block (or of the ends of the model) under their full names."""
 
-    def __init__(self, graph: Graph, layer: int | None) -> None:
-        self.graph, self.layer = graph, layer
+    def __init__(self, graph: Graph, layer: int | None, eps: dict[str, float]) -> None:
+        self.graph, self.layer, self.eps = graph, layer, eps
         self.prefix = "" if layer is None else f"blocks.{layer}."
 
     def leaf(self, name: str, dims: tuple[str, ...]) -> str:
@@ -88,7 +88,7 @@ class _Writer:
             means = (self.add(ops.Mean, f"{stats}.mean", (source,), at, rf"\mu = \frac{{1}}{{{size}}}\sum_{{i=1}}^{{{size}}} x_i", over=over),)
         centred = r"(x_i - \mu)^2" if means else "x_i^2"
         var = self.add(ops.Variance, f"{stats}.var", (source, *means), at, rf"\sigma^2 = \frac{{1}}{{{size}}}\sum_{{i=1}}^{{{size}}} {centred}", over=over)
-        eps = 1e-6 if parts is None else parts.eps
+        eps = self.eps[stats]
         scale = self.add(ops.Scale, f"{stats}.scale", (var,), at, rf"s = \frac{{1}}{{\sqrt{{\sigma^2 + {_power(eps)}}}}}", eps=eps)
         shift = r"(x_i - \mu)" if means else "x_i"
         bias = " + b_i" if parts is not None and parts.bias is not None else ""
@@ -107,7 +107,7 @@ def _power(x: float) -> str:
 
 def _product(n: int, m: int, matrix: str, x: str = "x", y: str = "y", bias: bool = False) -> str:
     """A matrix product with its sizes."""
-    return rf"{y}_o = \sum_{{i=1}}^{{{n}}} {x}_i\, {matrix}_{{i,o}}{' + b_o' if bias else ''}, \quad o \le {m}"
+    return rf"{y}_o = \sum_{{i=1}}^{{{n}}} {x}_i\, {{{matrix}}}_{{i,o}}{' + b_o' if bias else ''}, \quad o \le {m}"
 
 
 def _embedding(w: _Writer, a: Anatomy, parts: ModelParts | None) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def _attention(facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwa
     look, bias = allowed(mask, n, k.shape[1], quirk.mask_true_means, buffer)
     kept = {"q": q, "k": k, "v": v, "mask": look}
     if facts.alibi:
-        kept["alibi"] = _alibi(facts, kwargs, bias, n)
+        kept["alibi"] = _alibi(facts, parts, kwargs, bias, heard.pattern is not None)
     if parts.sinks is not None:
         kept["sinks"] = parts.sinks.detach()
     if facts.rotary:
@@ -169,12 +169,24 @@ def _attention(facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwa
     return kept
 
 
-def _alibi(facts: BlockAnatomy, kwargs: dict[str, Any], bias: Tensor | None, n: int) -> Tensor:
-    """The bias that is added to the scores, [H, 1 or Q, S]."""
-    if bias is not None:  # already folded into the mask, scaled
-        return bias
-    given = kwargs["alibi"] if kwargs.get("alibi") is not None else kwargs["position_bias"]
-    return given.detach().reshape(facts.n_heads, -1, given.shape[-1])[..., -n:]
+def _alibi(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], folded: Tensor | None, by_hand: bool) -> Tensor:
+    """The bias that really was added to the scores, [H, 1 or Q, S].
+
+    Falcon folds it, scaled, into the mask; written-out attention adds it as an argument (Falcon's does both, so it counts twice there).
+    """
+    given = kwargs.get("alibi") if kwargs.get("alibi") is not None else kwargs.get("position_bias")
+    if folded is not None and (given is None or not by_hand):
+        return folded
+    assert given is not None
+    factor = float(getattr(parts.attn, "beta", 1.0))
+    added = given.detach().cpu().reshape(facts.n_heads, -1, given.shape[-1])[..., -_keys(kwargs, given) :] * factor
+    return added if folded is None else folded + added
+
+
+def _keys(kwargs: dict[str, Any], given: Tensor) -> int:
+    """How many keys there are: MPT's table of biases is as long as its longest text."""
+    mask = kwargs.get("attention_mask")
+    return int(mask.shape[-1] if mask is not None else given.shape[-1])
 
 
 def _angles(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], n: int) -> tuple[Tensor, Tensor]:

@@ -92,7 +92,8 @@ def open_trace(path: str | Path) -> Trace:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise BadFile(f"'{path.name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote.")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # copies: what is mapped from a file that is later cut short would bring the process down
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise BadFile(f"'{path.name}' can't be opened: it is damaged, cut short, or no safetensors file ({_reason(error)}). Save the trace again.") from error
     except OSError as error:
