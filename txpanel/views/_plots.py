@@ -27,7 +27,7 @@ GAPS_UP_TO = 40
 NUMBERS_UP_TO = 12
 """Cells carry their number up to this many in a row."""
 
-_FLOAT32 = """
+EXACT = """
 const exact = (v) => {
   if (!Number.isFinite(v)) return v > 0 ? "∞" : v < 0 ? "−∞" : "—"
   for (let p = 1; p < 10; p++) { const s = v.toPrecision(p); if (Math.fround(Number(s)) === Math.fround(v)) return String(Number(s)).replace("-", "−") }
@@ -65,11 +65,16 @@ def rendered(element: Any) -> Any:
     return BokehRenderer.instance().get_plot(element).state
 
 
-def sized(column: Any, figure: Any, width: int, height: int) -> None:
-    """Gives a picture (what `pieces.picture` returns) its natural size in pixels; on a narrow page it shrinks in width."""
+def sized(column: Any, figure: Any, width: int, height: int, *, stacked: bool = False) -> None:
+    """Gives a picture (what `pieces.picture` returns) its natural size in pixels; on a narrow page it shrinks in width.
+
+    Args:
+        stacked: the pictures stand one above the other, not side by side.
+    """
     figure.update(height=height, sizing_mode="stretch_width")
     column.plot.height = height
-    column.styles = {"flex": f"1 1 {min(width, 300)}px", "max-width": f"{width}px", "min-width": "0"}
+    side_by_side = {} if stacked else {"flex": f"1 1 {min(width, 300)}px"}
+    column.styles = {**side_by_side, "width": "100%", "max-width": f"{width}px", "min-width": "0"}
 
 
 def _plain(figure: Any) -> None:
@@ -84,9 +89,10 @@ def _plain(figure: Any) -> None:
 
 
 def _ink(axis: Any, ink: str) -> None:
-    """Colours tick labels. The page's theme repaints every axis in the browser; the CSS variables are what it leaves alone."""
-    css = {"--bk-major-label-text-color": ink, "--bk-major-label-text-font-size": "12px", "--bk-background-fill-color": "transparent"}
-    axis.update(css_variables=css, major_label_text_color=ink, major_label_text_font_size="12px")
+    """Colours tick labels. The page's theme repaints every axis in the browser; CSS variables are what it leaves alone
+    (in a style sheet: of ``css_variables`` Bokeh 3.9 applies only the first)."""
+    css = f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent}}"
+    axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
 
 
 class Heat:
@@ -127,7 +133,7 @@ class Heat:
 
     def _hover(self, lines: tuple[str, str, str]) -> None:
         self.cell = CustomJSHover(code=_AT + "return template.replace('{r}', rows[r - row0] ?? r).replace('{c}', columns[c - column0] ?? c)")
-        self.number = CustomJSHover(code=_FLOAT32 + "return exact(value)")
+        self.number = CustomJSHover(code=EXACT + "return exact(value)")
         self.place = CustomJSHover(code=_AT + "return name.replace('{r}', r * row_step).replace('{c}', c * column_step)")
         tooltips = [(lines[0], "$x{custom}"), (lines[1], "@image{custom}"), (lines[2], "$y{custom}")]
         formatters = {"$x": self.cell, "@image": self.number, "$y": self.place}
@@ -160,7 +166,7 @@ class Heat:
         self.figure.y_range.update(start=rows.stop - 0.5, end=rows.start - 0.5)
         for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
             at, names = side.ticks(most) if most else ([], {})
-            axis.update(ticker=FixedTicker(ticks=at), major_label_overrides=names)
+            axis.update(ticker=FixedTicker(ticks=at), major_label_overrides=names, visible=bool(most))
         self.figure.xaxis[0].major_label_orientation = (0.0 if len(columns.labels) <= 4 else 0.8) if angle is None else angle
         for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
             near = self.gaps and len(side.labels) <= GAPS_UP_TO
@@ -202,14 +208,14 @@ class Heat:
         """Follows the theme of the page."""
         self.scale = self.scale.themed(dark)
         self._mapper.update(palette=list(self.scale.colours), nan_color="rgba(0,0,0,0)")
-        gap = {"--bk-grid-line-color": colour("surface", dark=dark), "--bk-grid-line-width": "2", "--bk-grid-line-alpha": "1"}
+        gap = f":host{{--bk-grid-line-color:{colour('surface', dark=dark)};--bk-grid-line-width:2;--bk-grid-line-alpha:1}}"
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
-            grid.update(css_variables=gap, grid_line_color=colour("surface", dark=dark), grid_line_width=2, level="overlay", visible=self.gaps)
+            grid.update(stylesheets=[gap], grid_line_color=colour("surface", dark=dark), grid_line_width=2, level="guide", visible=self.gaps)
         for axis, ink in zip((*self.figure.yaxis, *self.figure.xaxis), self.inks, strict=True):
             _ink(axis, colour(ink, dark=dark))
         if self.gaps:
             sunken = colour("sunken", dark=dark)
-            self.figure.update(css_variables={"--bk-background-fill-color": sunken}, background_fill_color=sunken)
+            self.figure.update(stylesheets=[f":host{{--bk-background-fill-color:{sunken}}}"], background_fill_color=sunken)
         for glyph, meaning in self.frames:
             glyph.glyph.line_color = colour(meaning, dark=dark)
         self._numbers()
@@ -239,7 +245,7 @@ class Bars:
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
         self.numbers = self.figure.text("end", "y", text="text", source=self.source, x_offset=6, text_baseline="middle", text_font_size="11.5px")
         self.figure.xaxis[0].visible = self.figure.xgrid[0].visible = self.figure.ygrid[0].visible = False
-        formatter = CustomJSHover(code=_FLOAT32 + "return exact(value)")
+        formatter = CustomJSHover(code=EXACT + "return exact(value)")
         tooltips = [(hover[0], "@name"), (hover[1], "@value{custom}"), (hover[2], "@tensor")]
         self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters={"@value": formatter}))
         if tap is not None:

@@ -38,7 +38,7 @@ class AttentionView(View):
         cursor = ColumnDataSource({"query": [np.nan], "key": [np.nan]})
         self.all_heads, self.maps, self.sides = AllHeads(self), Maps(self, cursor), Sides(self)
         self.qkv, self.z, self.shares = Vectors(self, cursor, "qkv"), Vectors(self, cursor, "z"), Shares(self)
-        self.words, self.about = Rich(heading=" ", paragraphs=[]), Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
+        self.words, self.about = Rich(heading=" ", paragraphs=[]), Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0))
         self.formulas = engineers()
         boxes = [pn.widgets.Checkbox.from_param(self.param[name], margin=(2, 0)) for name in ("hide_sink", "weigh")]
         intro = rich(_("From each token's stream the head makes three short vectors: a <q>query</q> (what am I looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."))

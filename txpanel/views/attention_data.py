@@ -254,7 +254,7 @@ class Mosaic:
     def at(self, row: int, column: int) -> int | None:
         """The head at a cell, its label below it included; None between heads."""
         for head, (top, left) in enumerate(self.corners):
-            if top <= row < top + 1.6 * self.side and left <= column < left + self.side:
+            if top <= row < top + 1.8 * self.side and left <= column < left + self.side:
                 return head
         return None
 
@@ -268,7 +268,7 @@ def mosaic(maps: Floats, group: int, across: int = 16) -> Mosaic:
     count, side = len(maps), maps.shape[1]
     near, far = max(1, round(0.16 * side)), max(2, round(0.5 * side)) if 1 < group < count else max(1, round(0.16 * side))
     across = min(count, max(group, across // group * group) if group <= across else across)
-    below = max(2, round(0.62 * side))  # room for a label
+    below = max(3, round(0.85 * side))  # room for a label
     lefts = [c * side + sum(far if i % group == 0 else near for i in range(1, c + 1)) for c in range(across)]
     corners = [(h // across * (side + below), lefts[h % across]) for h in range(count)]
     values = np.full((corners[-1][0] + side + below, lefts[-1] + side), np.nan, np.float32)

@@ -24,8 +24,8 @@ const h = tops.findIndex((top, i) => r >= top && r < top + side && c >= lefts[i]
 """
 _WHO = _CELL + "return h < 0 ? '' : heads[h]"
 _WHERE = _CELL + "if (h < 0) return ''; const part = (i) => step > 1 ? `${Math.floor(i * total / side)}…` : i; return name.replace('{h}', h).replace('{r}', part(r - tops[h])).replace('{c}', part(c - lefts[h]))"
-THUMB = 54
-"""Pixels that a thumbnail and its gap take where there is room."""
+ROOM = 960
+"""Pixels that a row of thumbnails takes where there is room."""
 
 
 class AllHeads:
@@ -58,12 +58,15 @@ class AllHeads:
         self.mosaic = mosaic(self.heads.maps, block.group)
         rows, columns = self.mosaic.values.shape
         self.heat.feed(self.mosaic.values, Axis([""] * rows), Axis([""] * columns), scale=Scale("probability", 0, 1), room=(0, 0))
+        edge = 0.12 * self.mosaic.side
+        self.heat.figure.x_range.update(start=-0.5 - edge, end=columns - 0.5 + edge)
+        self.heat.figure.y_range.update(start=rows - 0.5, end=-0.5 - edge)
         tops, lefts = zip(*self.mosaic.corners, strict=True)
         names = [_("head {n} · {what}").format(n=i + 1, what=f"{short_label(label) or _('mixed')} {percent(share)}") for i, (label, share) in enumerate(zip(self.heads.labels, self.heads.shares, strict=True))]
         place = {"tops": list(tops), "lefts": list(lefts), "side": self.mosaic.side}
         self.heat.cell.args = {**place, "heads": names}
         self.heat.place.args = {**place, "step": self.heads.step, "total": look.total, "name": f"blocks.{look.layer}.pattern[{{h}}, {{r}}, {{c}}]"}
-        scale = THUMB / (self.mosaic.side * 1.16)
+        scale = min(ROOM / columns, 84 / self.mosaic.side)
         sized(self.picture, self.heat.figure, max(280, round(columns * scale)), max(70, round(rows * scale)))
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)

@@ -73,7 +73,7 @@ class Maps:
         if not (rows.whole and columns.whole):
             subtitle += " · " + _("rows {a}–{b}, columns {c}–{d} of {n}").format(a=rows.start, b=rows.stop - 1, c=columns.start, d=columns.stop - 1, n=rows.total)
         column.heading.param.update(heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])])
-        side = max(170, min(380, 42 * columns.stop - columns.start))
+        side = max(180, min(380, 46 * columns.stop - columns.start))
         sized(column, heat.figure, side + 92, side + 56)
         self.legend[part].show(heat.scale)
         column.tools.changed()

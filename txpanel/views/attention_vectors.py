@@ -40,7 +40,11 @@ class Vectors:
         self.values: dict[str, tuple[int, np.ndarray]] = {}
         self.rows: dict[str, Cut] = {}
         self.chosen = ColumnDataSource({"query": [0], "key": [0]})
-        self.panel = pn.FlexBox(gap="20px 26px", align_items="flex-start", margin=0, styles={"flex": "1 1 100%", "min-width": "0"})
+        # before above after: time runs downwards in each of the three
+        style = {"flex": "1 1 300px", "max-width": "440px", "min-width": "0", "gap": "18px"}
+        self.columns = {letter: pn.Column(margin=0, styles=style) for letter in letters}
+        wide = {"flex": "1 1 100%"} if len(letters) > 1 else {"flex": "1 1 300px", "max-width": "440px"}
+        self.panel = pn.FlexBox(*self.columns.values(), gap="20px 26px", align_items="flex-start", margin=0, styles={**wide, "min-width": "0"})
 
     def feed(self, look: Look) -> None:
         """Another head, block or run."""
@@ -49,9 +53,10 @@ class Vectors:
         for part in self.values:
             same = [found for name, (_at, found) in self.values.items() if name[0] == part[0]]
             self._show(part, look, Scale.of("signed", np.concatenate([x.ravel() for x in same])), cut(look.total, state.query if FRAME[part[0]] == "query" else state.key))
-        wanted = [self.pictures[part] for part in self.values]
-        if [id(x) for x in self.panel.objects] != [id(x) for x in wanted]:
-            self.panel.objects = wanted
+        for letter, column in self.columns.items():
+            wanted = [self.pictures[part] for part in self.values if part[0] == letter]
+            if [id(x) for x in column.objects] != [id(x) for x in wanted]:
+                column.objects = wanted
         self.choose()
 
     def choose(self) -> bool:
@@ -77,7 +82,7 @@ class Vectors:
             subtitle += " · " + _("tokens {a}–{b} of {n}").format(a=rows.start, b=rows.stop - 1, n=rows.total)
         column.heading.param.update(heading=_("{title} · {dims} numbers per token").format(title=title, dims=dims), paragraphs=[[("", subtitle)]])
         height = 30 + int(np.clip(22 * len(strings), 60, 420))
-        sized(column, heat.figure, 440, height)
+        sized(column, heat.figure, 440, height, stacked=True)
         for glyph, _meaning in heat.frames:
             glyph.glyph.update(x=(dims - 1) / 2, width=dims)
         self.legends[part].show(heat.scale)

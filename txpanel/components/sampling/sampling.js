@@ -1,7 +1,7 @@
 // The sampling bench: dials, what each stage leaves, and the draw. Everything moves here, in the browser; the server is told and confirms.
-const {h, s, number, percent} = tx
 
 export function render({model, el}) {
+  const {h, s, number, percent} = tx
   const w = model.words
   let row = null // the vocabulary, likeliest first
   let settings = {...model.settings}
@@ -133,7 +133,8 @@ export function render({model, el}) {
     return known ? {id: known.token, name: known.name} : {id: row.ids[shown.draw.rank], name: label(shown.draw.rank)}
   }
 
-  const WIDE = 1000
+  let WIDE = 1000
+  new ResizeObserver(() => { if (row && Math.abs(strip.clientWidth - WIDE) > 1) showStrip() }).observe(strip)
   function pieces() {
     const p = shown.stages[4].p
     const {rank: hit, uniform, low, high} = shown.draw
@@ -154,7 +155,12 @@ export function render({model, el}) {
       s("text", {y: 82, "text-anchor": x < 60 ? "start" : x > WIDE - 60 ? "end" : "middle"}, `u = ${uniform.toFixed(6)}`)))
     const pattern = s("pattern", {id: "many", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"}, s("line", {y2: 5, class: "hatch"}))
     const axis = [0, 0.25, 0.5, 0.75, 1].map((v) => s("text", {class: "tick", x: v * WIDE, y: 100, "text-anchor": v === 0 ? "start" : v === 1 ? "end" : "middle"}, String(v)))
-    return s("svg", {viewBox: `-2 0 ${WIDE + 4} 104`, role: "img", "aria-label": sentence.textContent, preserveAspectRatio: "none"}, s("defs", null, pattern), parts, axis)
+    return s("svg", {width: WIDE, height: 104, role: "img", "aria-label": sentence.textContent}, s("defs", null, pattern), parts, axis)
+  }
+
+  function showStrip() {
+    WIDE = strip.clientWidth || 1000
+    strip.replaceChildren(pieces())
   }
 
   function piece(rank, at, p, hit) {
@@ -194,7 +200,7 @@ export function render({model, el}) {
     showDials()
     table.replaceChildren(h("caption", {class: "words"}, w.table), head(), body())
     say()
-    strip.replaceChildren(pieces())
+    showStrip()
     const {rank, low, high, uniform} = shown.draw
     Object.assign(ground.dataset, {kept: shown.stages.map((stage) => stage.kept).join(","), token: drawn().id, rank, low, high, uniform, entropy: shown.stages.map((x) => x.entropy).join(",")})
   }
