@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -46,7 +47,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(ABC):
     """One declared step of the model.
 
     Attributes:
@@ -62,17 +63,17 @@ class Operation:
     cells: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Dimension names of inputs, where they are not the output's own."""
 
+    @abstractmethod
     def recompute(self, x: Values) -> Tensor:
         """The output, computed by the declared formula from the inputs (float32).
 
         Raises:
             Unsupported: if weights are needed and this trace was opened without the model.
         """
-        raise NotImplementedError  # abstract
 
+    @abstractmethod
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         """The operands of one output cell; they add up to it."""
-        raise NotImplementedError  # abstract
 
     def at(self, name: str, *place: int) -> Source:
         """Source of a cell of input ``name``."""
