@@ -122,7 +122,7 @@ const tx = (() => {
     const probe = document.createElement("i")
     probe.setAttribute("aria-hidden", "true")
     probe.style.cssText =
-      "position:absolute;width:1px;height:1px;opacity:0;pointer-events:none;transition:color 1ms;color:light-dark(#000001,#fffffe)"
+      "position:absolute;width:1px;height:1px;opacity:0;pointer-events:none;transition:color 1ms!important;color:light-dark(#000001,#fffffe)"
     ;(el.shadowRoot ?? el).append(probe)
     probe.addEventListener("transitionend", () => callback(isDark(el)))
     return () => probe.remove()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from txpanel.views.flow_heads import label_head, pool
+from txpanel.views.flow_text import activation_name
 
 if TYPE_CHECKING:
     from txpanel.tracing import Trace
@@ -166,6 +167,7 @@ def _anatomy(trace: Trace, layer: int) -> dict[str, Any]:
         "n_neurons",
     )
     out = {key: getattr(block, key) for key in keys}
+    out["act"] = activation_name(block.activation)
     out["rotary"] = block.rotary is not None
     out["experts"] = None if block.experts is None else {"n": block.experts.n, "k": block.experts.k}
     return out

@@ -18,8 +18,8 @@ def _parts() -> dict[str, Any]:
     return {
         "empty": _("Write a text above. Its way through the model is drawn here, token by token."),
         "embedding": _("Embedding"),
-        "embedding_sub": _("its row of the token table: {d} numbers"),
-        "embedding_pos": _("its row of the token table, and its position's: {d} numbers"),
+        "embedding_sub": _("a row of {d} numbers per token"),
+        "embedding_pos": _("token row + position row: {d} numbers"),
         "attention": _("Attention"),
         "attention_sub": _("every token looks back at those before it"),
         "mlp": _("MLP"),
@@ -42,15 +42,17 @@ def _parts() -> dict[str, Any]:
         "others": _("{n} others"),
         "drawn": _("drawn with the settings above"),
         "key": _("key"),
+        "query": _("query"),
         "qkv": "q  k  v",
         "shares_z": _("shares of v → z"),
         "w_o": "W_O",
+        "norm": _("norm"),
         "add": _("add"),
         "down": _("down"),
         "cap_gated": _("gate · up · {act}(gate) × up"),
         "cap_plain": _("up · {act}(up)"),
         "cap_experts": _("router: {k} of {n} experts"),
-        "first_token": _("first token"),
+        "first_token": _("first"),
         "earlier_tokens": _("earlier, summed"),
         "phone_rest": _("{n} tokens not shown: {p}"),
         "map_title": _("whole text, max-pooled"),
@@ -150,7 +152,19 @@ def _heads() -> dict[str, Any]:
         ),
         "why_broad": _("On this text its rows are spread: {p} of the greatest possible entropy, on average."),
         "why_mixed": _("No single description fits on this text; the nearest reaches {p}."),
-        "sink": _(
-            "This head rests {p} of its weight on the first token: an attention sink, the place where a head that has nothing to say parks its attention."
-        ),
+        "sink": _("attention sink: on average {p} of this head's weight rests on the first token"),
     }
+
+
+def activation_name(activation: str) -> str:
+    """How people write an activation whose name in the config is, say, ``"gelu_new"``."""
+    known = {
+        "silu": "SiLU",
+        "swish": "SiLU",
+        "relu": "ReLU",
+        "gelu": "GELU",
+        "gelu_new": "GELU (tanh)",
+        "gelu_pytorch_tanh": "GELU (tanh)",
+        "gelu_fast": "GELU (tanh)",
+    }
+    return known.get(activation, activation)

@@ -156,11 +156,29 @@ function outline(app, x, y, colour) {
   ctx.stroke();
 }
 
+// Where cells are close, a row stands on its own ground, so that lane and query do not shimmer through; the chosen row is framed.
+function rowGround(app, i, on) {
+  const { ctx, L, theme } = app;
+  const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9)) + 2;
+  const x = (L.windowed && app.tokens.start > 0 ? firstX(L) : colX(L, 0)) - L.pitch / 2 - 1;
+  const grow = cellIn(app, i, i, L.n);
+  if (grow <= 0) return;
+  ctx.beginPath();
+  ctx.roundRect(x, laneY(L, i) - h / 2, colX(L, i) + L.pitch / 2 + 1 - x, h, 4);
+  ctx.fillStyle = theme.blend("surface", "background", 0.45, grow);
+  ctx.fill();
+  if (!on) return;
+  ctx.strokeStyle = theme.of("focus", grow);
+  ctx.lineWidth = 2;
+  ctx.stroke();
+}
+
 function paintCells(app) {
   const { L, head, tokens } = app;
   const q = chosen(app);
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i);
+    if (!L.circles) rowGround(app, i, i === q);
     if (L.windowed && tokens.start > 0) {
       cell(app, firstX(L), y, head.first[i], cellIn(app, i, 0, L.n), i === q);
       cell(app, earlierX(L), y, head.earlier[i], cellIn(app, i, 0, L.n), i === q);
@@ -280,16 +298,8 @@ export function paintAttentionWords(app) {
     ctx.fillText(app.short(app.hover.key, 90), colX(L, app.hover.key), laneY(L, app.hover.key) - 12);
   }
   if (L.windowed && app.tokens.start > 0) {
-    ctx.save();
-    ctx.textAlign = "left";
-    for (const [x, word] of [[firstX(L), t.first_token], [earlierX(L), t.earlier_tokens]]) {
-      ctx.save();
-      ctx.translate(x + 3, laneY(L, 0) - 12);
-      ctx.rotate(-Math.PI / 3.2);
-      ctx.fillText(word, 0, 0);
-      ctx.restore();
-    }
-    ctx.restore();
+    ctx.fillText(t.first_token, firstX(L), laneY(L, 0) - 14);
+    ctx.fillText("Σ", earlierX(L), laneY(L, 0) - 14);
   }
   ctx.font = `650 10px ${app.font}`;
   const edge = L.circles ? L.radius + 6 : L.pitch / 2 + 5;
@@ -297,6 +307,12 @@ export function paintAttentionWords(app) {
   if (L.at.mat.x + 4 < left - edge - 16 || L.circles) {
     ctx.textAlign = "right";
     ctx.fillStyle = theme.of("key-ink");
+    const q = chosen(app);
+    if (L.circles && q >= 0 && q < L.n) {
+      ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n));
+      ctx.fillText(t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8));
+      ctx.fillStyle = theme.of("key-ink");
+    }
     if (!L.windowed) ctx.fillText(t.key, left - edge + 2, laneY(L, 0) - (L.circles ? L.radius + 7 : 9));
   }
 }

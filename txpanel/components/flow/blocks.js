@@ -111,13 +111,13 @@ export function paintHeads(app) {
 export function paintBlocks(app) {
   const { ctx, L, theme, writes, block } = app;
   const c = L.at.blocks;
-  const y0 = L.top + 24;
-  const y1 = L.bottom + L.gap / 2 + 20;
+  const y0 = L.phone ? L.y.blocks : L.top + 24;
+  const y1 = L.phone ? y0 + 130 : L.bottom + L.gap / 2 + 20;
   card(app, c.x, y0, c.w, y1 - y0, 12);
   const i = chosen(app);
   const mid = (y0 + y1) / 2;
   app.hit.blocks = { x: c.x + 10, w: c.w - 20, y0, y1, mid };
-  const half = (y1 - y0) / 2 - 30;
+  const half = (y1 - y0) / 2 - (L.phone ? 22 : 30);
   const step = (c.w - 20) / app.layers;
   const wide = Math.max(1, step - (step > 3 ? 1.2 : 0.4));
   const most = Math.max(1e-9, ...writes.attn.filter(Number.isFinite), ...writes.mlp.filter(Number.isFinite));
@@ -127,7 +127,7 @@ export function paintBlocks(app) {
     for (const [rows, colour, dir] of [[writes.attn, "value", -1], [writes.mlp, "mlp", 1]]) {
       ctx.fillStyle = theme.of(colour, on ? 1 : 0.5);
       if (!Number.isFinite(rows[l])) { ctx.fillStyle = theme.of("border"); ctx.fillRect(x, mid + (dir < 0 ? -4 : 2), wide, 2); continue; }
-      const part = i < 0 ? 1 : passed(app, Math.min(i, L.n - 1), c.x, c.r);
+      const part = i < 0 || L.phone ? 1 : passed(app, Math.min(i, L.n - 1), c.x, c.r);
       const h = Math.max(1, half * Math.sqrt(Math.max(0, rows[l]) / most)) * part;
       ctx.beginPath();
       ctx.roundRect(x, dir < 0 ? mid - 2 - h : mid + 2, wide, h, Math.min(1.5, wide / 3));
@@ -137,7 +137,7 @@ export function paintBlocks(app) {
       ctx.strokeStyle = theme.of("focus");
       ctx.lineWidth = 1.6;
       ctx.beginPath();
-      ctx.roundRect(x - 2.5, y0 + 26, wide + 5, y1 - y0 - 52, 5);
+      ctx.roundRect(x - 2.5, y0 + (L.phone ? 8 : 26), wide + 5, y1 - y0 - (L.phone ? 16 : 52), 5);
       ctx.stroke();
     }
   }
@@ -175,7 +175,7 @@ export function paintFan(app) {
     const ty = app.listRowY(k);
     const w = clamp(26 * lerp(old, p, app.motion.mix), 0.7, 22);
     const m = lerp(x0, x1, 0.5);
-    ctx.strokeStyle = listed ? theme.of("focus", next.sampled === k ? 0.6 : 0.34) : theme.of("lane", 0.35);
+    ctx.strokeStyle = listed ? theme.of("focus", next.sampled === k ? 0.6 : 0.34) : theme.of("lane", 0.22);
     ctx.lineWidth = w;
     ctx.beginPath();
     ctx.moveTo(x0, y);

@@ -10,9 +10,8 @@ export function build(T) {
     pager: node("div", { cls: "pager", attrs: { role: "group" }, aria: { label: T.block_pager } }, button("", "‹", T.previous_block), node("span"), button("", "›", T.next_block)),
     tokens: group("tokens", T.tokens),
     captions: group("captions", T.steps),
-    headTitle: node("div", { cls: "headtitle" }, node("b", { text: T.heads }), node("span")),
+    headTitle: node("div", { cls: "headtitle" }, node("b", { text: T.heads }), node("span"), node("em")),
     headRow: group("headrow", T.heads),
-    headNote: node("div", { cls: "headnote" }),
     allHeads: node("button", { cls: "quiet all", type: "button", aria: { expanded: "false" } }),
     next: group("nextlist", T.next),
     grid: node("div", { cls: "spot", tabIndex: 0, attrs: { role: "group" }, aria: { label: T.pattern_keys } }),
@@ -26,7 +25,7 @@ export function build(T) {
     empty: node("p", { cls: "empty", text: T.empty }),
   };
   dom.windowBar = node("label", { cls: "windowbar", hidden: true }, dom.windowText, dom.range);
-  dom.stage = node("div", { cls: "stage" }, dom.canvas, dom.grid, dom.chart, dom.heads, dom.pager, dom.windowBar, dom.tokens, dom.captions, dom.headTitle, dom.headRow, dom.headNote, dom.allHeads, dom.next, dom.play);
+  dom.stage = node("div", { cls: "stage" }, dom.canvas, dom.grid, dom.chart, dom.heads, dom.pager, dom.windowBar, dom.tokens, dom.captions, dom.headTitle, dom.headRow, dom.allHeads, dom.next, dom.play);
   dom.legend = node("div", { cls: "legend", attrs: { role: "note" }, aria: { label: T.legend } });
   return dom;
 }
@@ -36,6 +35,7 @@ export function legend(app) {
   const { T, block, dom, tokens } = app;
   const sign = (cls, text) => node("i", { cls: `sign ${cls}`, text: text ?? "" });
   const list = [
+    [[sign("norm", "N")], block.anatomy.norm_kind],
     [[sign("lane"), sign("lane on")], T.legend_lane],
     [[sign("q", "q"), sign("k", "k"), sign("v", "v")], T.legend_qkv],
     [[sign("ramp p")], T.legend_weight],

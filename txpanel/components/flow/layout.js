@@ -6,13 +6,13 @@ export const PHONE = 860;
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
 function parts(block, o) {
   const post = block.names.includes("attn_proj");
-  const list = [["n1", block.names.includes("ln1") ? 16 : 0, 0, 12], ["qkv", o.dense ? 74 : 92, 0.06, 10], ["mat", o.mat, 0.34, 16]];
+  const list = [["n1", block.names.includes("ln1") ? 16 : 0, 0, 10], ["qkv", o.dense ? 74 : 92, 0.06, 10], ["mat", o.mat, 0.34, 16]];
   list.push(["share", 12, 0, 12], ["z", o.dense ? 48 : 56, 0.05, 20], ["wo", 18, 0, 10]);
   if (o.wide) list.push(["aout", 50, 0.06, 12]);
   if (post) list.push(["n1b", 16, 0, 8]);
   if (!block.anatomy.parallel) list.push(["plus1", 24, 0, o.wide ? 14 : 10]);
   list.push(["n2", !block.anatomy.parallel && block.names.includes("ln2") ? 16 : 0, 0, 6]);
-  list.push(["mlp", o.dense ? 84 : 98, 0.12, 18], ["mout", 48, 0.05, 16]);
+  list.push(["mlp", 106, 0.12, 16], ["mout", 48, 0.05, 16]);
   if (block.names.includes("mlp_proj")) list.push(["n2b", 16, 0, 8]);
   if (block.anatomy.parallel) list.push(["plus1", 24, 0, 8]);
   list.push(["plus2", 24, 0, block.anatomy.parallel ? 0 : 10]);
@@ -20,14 +20,14 @@ function parts(block, o) {
 }
 
 function columns(width, block, o) {
-  const tail = [["blocks", 126, 0.16, 46], ["nf", 16, 0, 14], ["fan", 26, 0.02, 4], ["next", 158, 0.08, 0]];
-  const list = [["label", o.dense ? 86 : 96, 0.03, 0], ["embed", o.dense ? 48 : 96, 0.05, 10], ["skip", 14, 0, 10], ...parts(block, o), ...tail];
+  const tail = [["blocks", 112, 0.14, 44], ["nf", 16, 0, 12], ["fan", 30, 0.02, 2], ["next", 184, 0.1, 0]];
+  const list = [["label", o.small ? 84 : 96, 0.03, 0], ["embed", o.small ? 48 : 96, 0.05, 10], ["skip", 14, 0, 10], ...parts(block, o), ...tail];
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0);
   const spare = Math.max(0, width - used - 4);
   const at = {};
   let x = 2;
   for (const [name, w, share, gap] of list) {
-    x += gap + (name === "n1" ? 14 : 0) * 0;
+    x += gap;
     const full = w + spare * share;
     at[name] = { x, w: full, m: x + full / 2, r: x + full };
     x += full;
@@ -42,31 +42,32 @@ export function desktop(app) {
   const tall = clamp(app.W / 1440, 0.92, 1.4);
   const gap = dense ? Math.max(18, Math.min(42, (430 * tall) / n)) : clamp((430 * tall) / n, 42 * tall, 72 * tall);
   const windowed = tokens.total > n;
-  const mat = dense ? lerp(250, 300, clamp((n - 10) / 20, 0, 1)) : 176;
-  const at = columns(W, block, { dense, mat, wide: W >= 1560 });
+  const small = n > 6;
+  const mat = dense ? lerp(250, 300, clamp((n - 10) / 20, 0, 1)) : lerp(176, 250, clamp((n - 5) / 4, 0, 1));
+  const at = columns(W, block, { dense, small, mat, wide: W >= 1560 });
   const top = 64; // the block's frame
   const span = (n - 1) * gap;
   const least = 250 * tall;
   const y0 = top + 64 + Math.max(0, (least - span) / 2);
   const left = windowed ? 2 : 0; // columns for the first token and for all between it and the window
   const inner = at.mat.w - 28;
-  const pitch = Math.min(gap, 44 * tall, inner / (n + left + (windowed ? 0.6 : 0)));
-  const used = pitch * (n + left + (windowed ? 0.6 : 0));
-  const c0 = at.mat.x + 14 + (inner - used) / 2 + pitch / 2 + (windowed ? pitch * (left + 0.6) : 0);
+  const pitch = Math.min(gap, 44 * tall, inner / (n + left * 1.7));
+  const used = pitch * (n + left * 1.7);
+  const c0 = at.mat.x + 14 + (inner - used) / 2 + pitch / 2 + pitch * left * 1.7;
   const bottom = Math.max(y0 + span, top + 64 + least);
   const box = { x: at.skip.r + 2, r: at.plus2.r + 14 };
   const heads = block.anatomy.n_heads;
-  const perRow = Math.max(4, Math.floor((box.r - box.x - 130) / 24));
+  const perRow = Math.max(4, Math.floor((box.r - box.x - 170) / 24));
   const rows = Math.ceil(heads / perRow);
   const groups = Math.min(heads, perRow);
   const extra = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? (block.anatomy.n_kv_heads - 1) * 8 : 0;
-  const thumb = clamp((box.r - box.x - 150 - extra) / groups - 6, 16, rows > 1 ? 26 : 38);
-  const headsY = bottom + gap / 2 + (dense ? 44 : 50);
+  const thumb = clamp((box.r - box.x - 170 - extra) / groups - 6, 16, rows > 1 ? 26 : 40 * tall);
+  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 48 : 46);
   const boxBottom = headsY + rows * (thumb + 20) + 12;
   return {
     phone: false, W, H: boxBottom + 6, n, gap, top, y0, bottom, dense, windowed, at, pitch, c0, left, box,
     radius: Math.min(16 * tall, pitch / 2 - 1.5, gap / 2 - 3), circles: !dense && pitch >= 18,
-    strip: clamp(gap * 0.27, 6, 19), qkvH: Math.min(gap - (dense ? 4 : 16), 54 * tall), mlpH: Math.min(gap - (dense ? 4 : 16), 50 * tall),
+    strip: clamp(gap * 0.27, 6, 19), qkvH: Math.min(gap - (dense ? 4 : 10), 54 * tall), mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
     headsY, thumb, perRow, boxBottom, tall, rowH: clamp((bottom - top + 20) / 14.6, 20, 32), listY: top + 4,
   };
 }
@@ -74,8 +75,8 @@ export function desktop(app) {
 // Vertical place of lane i, and horizontal place of key column j.
 export const laneY = (L, i) => L.y0 + i * L.gap;
 export const colX = (L, j) => L.c0 + j * L.pitch;
-export const firstX = (L) => L.c0 - L.pitch * (L.left + 0.6);
-export const earlierX = (L) => L.c0 - L.pitch * (L.left - 1 + 0.6);
+export const firstX = (L) => L.c0 - L.pitch * L.left * 1.7;
+export const earlierX = (L) => L.c0 - L.pitch * 1.6;
 
 // The layout between two others: only numbers move, the rest is the later one's.
 export function between(a, b, t) {
@@ -95,5 +96,5 @@ export function thumbAt(L, block, h) {
   const line = Math.floor(h / L.perRow);
   const first = line * L.perRow;
   const group0 = kv > 1 && kv < heads ? Math.floor((first * kv) / heads) : 0;
-  return { x: L.box.x + 112 + (h - first) * (L.thumb + 6) + (group - group0) * 8, y: L.headsY + line * (L.thumb + 20), s: L.thumb };
+  return { x: L.box.x + 22 + (h - first) * (L.thumb + 6) + (group - group0) * 8, y: L.headsY + line * (L.thumb + 20), s: L.thumb };
 }

@@ -7,11 +7,11 @@ import { paintEmbedding, paintLanes, paintNodes } from "./lanes.js";
 import { paintAttention, paintAttentionWords } from "./attention.js";
 import { paintMLP, paintParallel } from "./mlp.js";
 import { paintBlocks, paintCuts, paintFan, paintFrame, paintHeads } from "./blocks.js";
-import { keyed, say, set, syncOverlay } from "./overlay.js";
+import { say, set, syncOverlay } from "./overlay.js";
 import { action, partAt, words } from "./hover.js";
 import { bindKeys } from "./keys.js";
 import { Grid } from "./grid.js";
-import { paintPhone, phone, phoneAt, phoneOverlay } from "./phone.js";
+import { paintPhone, phone, phoneAt } from "./phone.js";
 import { paintMap } from "./window.js";
 import { build, legend } from "./dom.js";
 
@@ -134,6 +134,7 @@ class Flow {
     if (!this.W) return;
     this.L = this.W < PHONE ? phone(this) : desktop(this);
     this.root.classList.toggle("phone", this.L.phone);
+    this.root.style.setProperty("--k", clamp(this.W / 1500, 1, 1.25).toFixed(3));
     this.dom.stage.style.height = `${this.L.H}px`;
     syncOverlay(this);
     say(this.dom.allHeads, fill(this.T.all_heads_button, { n: this.layers * this.heads }));
@@ -166,6 +167,7 @@ class Flow {
     this.L = final;
     const { moving } = this.motion;
     set(this.root, "data-moving", moving);
+    set(this.root, "data-running", this.motion.run < 0.9 && this.motion.from === 0);
     set(this.root, "data-shows", `${this.block.layer}/${this.head.head}/${this.sel.query}`);
     say(this.dom.play, moving && this.motion.run < 1 ? this.T.skip : this.T.play);
   }
@@ -187,7 +189,7 @@ class Flow {
   mlpWords() {
     const { anatomy } = this.block;
     if (anatomy.experts) return fill(this.T.cap_experts, anatomy.experts);
-    return fill(anatomy.gated ? this.T.cap_gated : this.T.cap_plain, { act: anatomy.activation });
+    return fill(anatomy.gated ? this.T.cap_gated : this.T.cap_plain, { act: anatomy.act });
   }
 
   sinkNote() {

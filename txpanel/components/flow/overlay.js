@@ -2,6 +2,7 @@
 import { fill, integer, node, percent, shown } from "./core.js";
 import { laneY, thumbAt } from "./layout.js";
 import { chosen } from "./lanes.js";
+import { phoneOverlay } from "./phone.js";
 
 // Keep one element per key: what stays is moved (CSS eases it), what is new fades in, what is gone goes.
 export function keyed(parent, items, make) {
@@ -10,15 +11,18 @@ export function keyed(parent, items, make) {
   for (const item of items) {
     const n = old.get(item.key) ?? make(item);
     now.set(item.key, n);
-    if (n.parentNode !== parent) parent.append(n);
     item.update?.(n);
   }
   for (const [key, n] of old) if (!now.has(key)) n.remove();
+  let i = 0;
+  for (const n of now.values()) { // in order, touching only what stands elsewhere: focus stays where it is
+    if (parent.children[i] !== n) parent.insertBefore(n, parent.children[i] ?? null);
+    i += 1;
+  }
   parent.kept = now;
-  return [...now.values()];
 }
 
-const put = (n, x, y, w, h) => {
+export const put = (n, x, y, w, h) => {
   n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
   if (w !== undefined) n.style.width = `${w.toFixed(1)}px`;
   if (h !== undefined) n.style.height = `${h.toFixed(1)}px`;
@@ -30,19 +34,25 @@ function headings(app) {
   const { L, T, block, anatomy } = app;
   const a = L.at;
   const mlp = block.anatomy.experts ? fill(T.mlp_experts, { n: block.anatomy.experts.n, k: block.anatomy.experts.k })
-    : fill(block.anatomy.gated ? T.mlp_gated : T.mlp_plain, { d: integer(anatomy.width), f: integer(block.anatomy.n_neurons), act: block.anatomy.activation });
+    : fill(block.anatomy.gated ? T.mlp_gated : T.mlp_plain, { d: integer(anatomy.width), f: integer(block.anatomy.n_neurons), act: block.anatomy.act });
   const to = shown(app.tokenText(app.sel.query));
+  const span = (x0, x1) => [(x0 + x1) / 2, x1 - x0];
+  const where = L.phone ? {} : {
+    embedding: span(Math.min(a.label.x, a.embed.r - 170), a.embed.r + 12), attention: span(a.qkv.x, a.wo.r), mlp: span(a.n2.x - 12, a.plus2.r + 12),
+    residual: span(a.blocks.x - 22, a.blocks.r + 22), softmax: span(a.fan.x - 5, a.next.r),
+  };
   const list = [
-    ["embedding", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, { d: integer(anatomy.width) }), (a.label.x + a.embed.r) / 2, a.embed.r - a.label.x + 24],
-    ["attention", T.attention, T.attention_sub, (a.qkv.x + a.wo.r) / 2, a.wo.r - a.qkv.x],
-    ["mlp", T.mlp, mlp, (a.n2.x + a.plus2.r) / 2, a.plus2.r - a.n2.x + 24],
-    ["residual", fill(app.layers === 1 ? T.one_block : T.all_blocks, { n: app.layers }), fill(T.blocks_sub, { token: to }), a.blocks.m, a.blocks.w + 44],
-    ["softmax", T.next, fill(T.next_sub, { v: integer(app.next?.vocab ?? anatomy.vocab) }), (a.fan.x + a.next.r) / 2, a.next.r - a.fan.x + 10],
+    ["embedding", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, { d: integer(anatomy.width) })],
+    ["attention", T.attention, T.attention_sub],
+    ["mlp", T.mlp, mlp],
+    ["residual", fill(app.layers === 1 ? T.one_block : T.all_blocks, { n: app.layers }), fill(T.blocks_sub, { token: to })],
+    ["softmax", T.next, fill(T.next_sub, { v: integer(app.next?.vocab ?? anatomy.vocab) })],
   ];
-  keyed(app.dom.heads, list.map(([id, title, sub, x, w]) => ({
+  keyed(app.dom.heads, list.map(([id, title, sub]) => ({
     key: id,
     update(n) {
-      put(n, x - w / 2, 0, w);
+      if (where[id]) put(n, where[id][0] - where[id][1] / 2, 0, where[id][1]);
+      n.hidden = false;
       say(n.children[0], title);
       say(n.children[1], sub);
       n.title = sub;
@@ -53,7 +63,7 @@ function headings(app) {
 
 function pager(app) {
   const { L, T, dom } = app;
-  put(dom.pager, L.box.x + 20, L.top - 15);
+  put(dom.pager, L.phone ? 20 : L.box.x + 20, L.top - 15);
   const block = app.want.layer ?? app.block.layer;
   say(dom.pager.children[1], fill(T.block_of, { i: block + 1, n: app.layers }));
   dom.pager.children[0].disabled = block === 0;
@@ -62,16 +72,15 @@ function pager(app) {
 
 function tokens(app) {
   const { L, tokens: t, T } = app;
-  const a = L.at.label;
   const on = chosen(app);
   const items = t.strings.map((text, i) => ({
     key: t.start + i,
     text,
     update(n) {
-      const y = laneY(L, i);
-      put(n, a.x, y - 11, a.w);
+      if (!L.phone) put(n, L.at.label.x, laneY(L, i) - 11, L.at.label.w);
+      n.hidden = false;
       say(n.children[0], shown(text));
-      n.children[0].style.fontSize = `${L.gap < 22 ? 11.5 : L.dense ? 12.5 : 14}px`;
+      n.classList.toggle("tight", Boolean(L.dense));
       say(n.children[1], L.gap >= 34 ? fill(T.id_pos, { id: integer(t.ids[i]), pos: t.start + i }) : "");
       n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, { id: integer(t.ids[i]), pos: t.start + i })}`;
       n.classList.toggle("on", i === on);
@@ -104,15 +113,14 @@ function headButtons(app) {
       say(n.firstChild, String(h + 1));
     },
   })), ({ key }) => node("button", { cls: "head", type: "button", data: { head: key }, onclick: () => app.focus({ head: key }) }, node("span")));
-  const first = thumbAt(L, block, 0);
-  put(app.dom.headTitle, L.box.x + 16, first.y - 4, 90);
   const shared = block.anatomy.n_kv_heads;
+  const x = L.phone ? 20 : L.box.x + 20;
+  put(app.dom.headTitle, x, L.headsY - 24, (L.phone ? L.W : L.box.r) - x - 20);
   say(app.dom.headTitle.children[1], shared === heads ? T.heads_own : shared === 1 ? T.heads_one : fill(T.heads_shared, { n: heads / shared }));
-  const sink = app.sinkNote();
-  put(app.dom.headNote, L.at.mat.x + 4, L.bottom + L.gap / 2 + (L.dense ? 16 : 12), L.at.mat.w + 140);
-  say(app.dom.headNote, sink);
+  say(app.dom.headTitle.children[2], app.sinkNote());
   const last = thumbAt(L, block, Math.min(heads, L.perRow) - 1);
-  put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 122), L.headsY + L.thumb / 2 - 14);
+  if (L.phone) put(app.dom.allHeads, 20, L.y.frameEnd - 38);
+  else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14);
 }
 
 // The list of next tokens: bars are elements, so their change is eased by CSS.
@@ -147,7 +155,7 @@ function nextList(app) {
 function captions(app) {
   const { L, T, block } = app;
   const a = L.at;
-  const norm = block.anatomy.norm_kind;
+  const norm = T.norm;
   const post = Boolean(a.n1b);
   const list = [];
   if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "residual", "ln1"]);
@@ -162,16 +170,19 @@ function captions(app) {
   let right = -1e9;
   let low = 0;
   keyed(app.dom.captions, list.map(([key, text, x, view, tensor], k) => {
-    const half = Math.max(9, text.length * 2.9);
+    if (key === "mlp") right = Math.min(right, x - 20); // stands above the lanes
+    const half = key === "mlp" ? 0 : Math.max(9, text.length * 2.9);
     low = x - half < right + 4 && !low ? 1 : 0; // neighbours that would touch take turns on two lines
     if (!low) right = x + half; else right = Math.max(right, x + half);
     const drop = low;
     return {
       key,
       update(n) {
-        put(n, x - 45, y + drop * 13, 90);
+        if (key === "mlp") put(n, x - 90, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), 180);
+        else put(n, x - 45, y + drop * 13, 90);
         say(n, text);
         n.dataset.view = view;
+        n.title = text === norm ? block.anatomy.norm_kind : "";
         n.tabIndex = k === 0 ? 0 : -1;
         n.onclick = () => app.openPart(view, tensor);
       },
@@ -185,16 +196,17 @@ export function syncOverlay(app) {
   tokens(app);
   headButtons(app);
   nextList(app);
-  captions(app);
   const { L, dom } = app;
+  dom.windowBar.hidden = !L.windowed || L.phone;
+  if (L.phone) { phoneOverlay(app, put, say); return; }
+  captions(app);
   put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4);
+  put(dom.play, L.box.r - 96, L.top - 14, 78);
   put(dom.chart, L.at.blocks.x, L.top + 24, L.at.blocks.w, L.bottom + L.gap / 2 - L.top - 4);
-  dom.windowBar.hidden = !L.windowed;
   if (L.windowed) {
-    put(dom.windowBar, L.box.r - 330, L.top - 15, 310);
+    put(dom.windowBar, L.box.r - 420, L.top - 15, 312);
     dom.range.max = app.tokens.total - L.n;
     if (document.activeElement !== dom.range && app.root.getRootNode().activeElement !== dom.range) dom.range.value = app.tokens.start;
     say(dom.windowText, fill(app.T.window, { a: app.tokens.start, b: app.tokens.start + L.n - 1, n: app.tokens.total }));
   }
-  app.root.style.setProperty("--flow-h", `${L.H}px`);
 }

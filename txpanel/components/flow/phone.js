@@ -18,19 +18,21 @@ export function phone(app) {
   const lanes = phoneLanes(app, W < 560 ? 4 : 6);
   const each = (W - 20) / lanes.length;
   const rows = mlpRows(block).length || 2;
-  const y = { heads: 40, embed: 92, frame: 146, norm: 190, qkv: 214, cells: 312, z: 384, plus1: 424, norm2: 454, mlp: 478 };
+  const y = { embed: 92, frame: 146, attention: 168, norm: 208, qkv: 230, cells: 336, z: 408, plus1: 446, mlpHead: 470, norm2: 506, mlp: 526 };
   y.plus2 = y.mlp + rows * 13 + 46;
   y.thumbs = y.plus2 + 52;
   const heads = block.anatomy.n_heads;
-  const perRow = Math.min(heads, Math.floor((W - 28) / 38));
-  const thumb = Math.min(38, (W - 28) / perRow - 6);
+  const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1;
+  const room = W - 36 - 8 * Math.min(groups - 1, 4);
+  const perRow = Math.min(heads, Math.floor(room / 36));
+  const thumb = Math.min(40, room / perRow - 6);
   const lines = Math.ceil(heads / perRow);
   y.frameEnd = y.thumbs + lines * (thumb + 20) + 44;
   y.blocks = y.frameEnd + 64;
   y.next = y.blocks + 190;
   const at = { blocks: { x: 10, w: W - 20, r: W - 10, m: W / 2 }, next: { x: 60, w: W - 72, r: W - 12 } };
   return {
-    phone: true, W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 10 - 112 + 8, r: W - 10 }, n: app.tokens.ids.length,
+    phone: true, W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 14 - 22, r: W - 10 }, n: app.tokens.ids.length,
     rowH: 28, listY: y.next, dense: false, strip: 14, gap: 60, tall: 1, top: y.frame, bottom: 0, windowed: app.tokens.total > app.tokens.ids.length,
   };
 }
@@ -136,7 +138,7 @@ function attention(app) {
     ctx.lineWidth = 1.6;
     ctx.beginPath();
     ctx.moveTo(x + 9, L.y.qkv + 38);
-    ctx.bezierCurveTo(x + 9, y - 20, x, L.y.qkv + 62, x, y - 17);
+    ctx.bezierCurveTo(x + 9, y - 30, x, L.y.qkv + 62, x, y - 17);
     ctx.stroke();
     const wide = 26 * p * grown(app, 0.5, 0.62);
     ctx.strokeStyle = theme.of("value", 0.45);
@@ -186,7 +188,13 @@ function captionsOf(app) {
   ctx.textAlign = "right";
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.of("muted");
-  if (hidden > 0) ctx.fillText(fill(T.phone_rest, { n: hidden, p: percent(Math.max(0, 1 - seen)) }), L.W - 14, L.y.cells - 34);
+  if (hidden > 0) {
+    const text = fill(T.phone_rest, { n: hidden, p: percent(Math.max(0, 1 - seen)) });
+    ctx.lineWidth = 5;
+    ctx.strokeStyle = theme.of("surface");
+    ctx.strokeText(text, L.W - 14, L.y.cells - 30);
+    ctx.fillText(text, L.W - 14, L.y.cells - 30);
+  }
   ctx.fillText("W_O", L.W - 12, L.y.plus1 - 16);
 }
 
@@ -238,20 +246,20 @@ export function phoneAt(app, x, y) {
 }
 
 // Headings stand above their parts; tokens above their lanes.
-export function phoneOverlay(app, put, keyed, say) {
-  const { L, tokens, sel, dom } = app;
-  const heads = { embedding: 0, attention: L.y.qkv - 8, mlp: 0, residual: L.y.blocks - 44, softmax: L.y.next - 52 };
+export function phoneOverlay(app, put, say) {
+  const { L, tokens, dom } = app;
+  const heads = { embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, residual: L.y.blocks - 44, softmax: L.y.next - 52 };
   for (const n of dom.heads.children) {
     const y = heads[n.dataset.part];
-    n.hidden = ["attention", "mlp"].includes(n.dataset.part);
     put(n, 0, y, L.W);
   }
+  put(dom.play, L.W - 92, L.top - 14, 78);
+  put(dom.chart, 10, L.y.blocks, L.W - 20, 130);
   for (const n of dom.tokens.children) {
     const i = Number(n.dataset.token) - tokens.start;
     const s = L.lanes.indexOf(i);
     n.hidden = s < 0;
-    if (s >= 0) put(n, 10 + s * L.each, 50, L.each);
-    say(n.children[0], shown(tokens.strings[i]));
-    n.classList.toggle("on", i === sel.query - tokens.start);
+    if (s < 0) continue;
+    put(n, 10 + s * L.each, 50, L.each);
   }
 }
