@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.families import FAMILIES, VARIANTS, tiny_hf
 
+from tests.families import FAMILIES, VARIANTS, tiny_hf
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.explain import place
 from txpanel.tracing.record import last_logits_only
@@ -66,9 +66,11 @@ def test_pattern_is_eager_attention(name: str) -> None:
     trace = build(name, attn="eager").trace(TEXT)
     attentions = reference(name, trace, attn="eager", output_attentions=True).attentions
     assert len(attentions) == trace.anatomy.n_layers
+    # Falcon multiplies (q.k + ALiBi) by the scale at once, we each by itself: one rounding more
+    tolerance = 2e-6 if name == "falcon-alibi" else 1e-6
     for layer, expected in enumerate(attentions):
         pattern = trace.tensor(f"blocks.{layer}.pattern")
-        assert (pattern - expected[0].float()).abs().max() < 1e-6, f"block {layer}"
+        assert (pattern - expected[0].float()).abs().max() < tolerance, f"block {layer}"
         for head in range(pattern.shape[0]):
             assert torch.allclose(torch.from_numpy(trace.head_map(layer, head)), pattern[head], atol=1e-6)
 
@@ -107,7 +109,10 @@ def test_terms_of_random_cells_add_up(name: str, trace_of: Callable[[str], Trace
 def test_identities_that_need_no_reference(name: str, trace_of: Callable[[str], Trace]) -> None:
     trace = trace_of(name)
     for layer, block in enumerate(trace.anatomy.blocks):
-        t = {own: trace.tensor(f"blocks.{layer}.{own}") for own in ("resid_pre", "attn_out", "mlp_out", "resid_post", "z", "v", "pattern")}
+        t = {
+            own: trace.tensor(f"blocks.{layer}.{own}")
+            for own in ("resid_pre", "attn_out", "mlp_out", "resid_post", "z", "v", "pattern")
+        }
         if block.norm_place != "post" and not block.norm_residual:
             assert torch.allclose(t["resid_pre"] + t["attn_out"] + t["mlp_out"], t["resid_post"], rtol=1e-5, atol=1e-4)
         assert (f"blocks.{layer}.resid_mid" in trace) is not block.parallel
@@ -158,6 +163,8 @@ def test_growing_token_by_token_gives_the_rows_of_one_pass(name: str, tiny: Tiny
     assert whole.recording.reused == 0
     assert torch.allclose(grown.tensor("logits"), whole.tensor("logits"), atol=1e-3, rtol=1e-4)
     for layer in range(3):
-        assert torch.allclose(grown.tensor(f"blocks.{layer}.pattern"), whole.tensor(f"blocks.{layer}.pattern"), atol=1e-4)
+        assert torch.allclose(
+            grown.tensor(f"blocks.{layer}.pattern"), whole.tensor(f"blocks.{layer}.pattern"), atol=1e-4
+        )
         assert grown.check(layer).difference < 1e-3
         assert "earlier pass" in grown.check(layer).note

@@ -19,7 +19,9 @@ from txpanel.tracing.saving import FORMAT
 Tiny = Callable[[str], LanguageModel]
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gemma3_text", "gptj", "gpt_oss", "deepseek_v3", "bloom", "opt-350m", "granite"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "gemma3_text", "gptj", "gpt_oss", "deepseek_v3", "bloom", "opt-350m", "granite"]
+)
 def test_everything_opens_again_without_the_model(name: str, tiny: Tiny, tmp_path: Path) -> None:
     trace = tiny(name).trace("naïve 🙂 text")
     opened = open_trace(trace.save(tmp_path / "run.safetensors"))
@@ -31,7 +33,7 @@ def test_everything_opens_again_without_the_model(name: str, tiny: Tiny, tmp_pat
             torch.testing.assert_close(opened.tensor(tensor), trace.tensor(tensor), rtol=1e-5, atol=1e-5)
     assert opened.why("blocks.1.scores", head=1, query=5, key=2).check.ok
     with pytest.raises(Unsupported, match="opened without the model"):
-        opened.why("blocks.1.v", **{"kv_head": 0, "token": 1, "dim": 0})
+        opened.why("blocks.1.v", kv_head=0, token=1, dim=0)
     with pytest.raises(Unsupported, match="opened without the model"):
         opened.check(0)
     assert opened.surprisal()[1:] == pytest.approx(trace.surprisal()[1:])

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tests.families import tiny_hf, tiny_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import txpanel
+from tests.families import tiny_hf, tiny_tokenizer
 from txpanel.errors import EmptyText, NoSuchTensor, TooLong, Unsupported
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.capture import NAME, listening
@@ -38,7 +38,11 @@ def test_dimensions_are_those_of_the_design(tiny: Tiny) -> None:
     pattern = trace["blocks.1.pattern"]
     assert pattern.dims == ("head", "query", "key")
     assert list(pattern.coords["key_text"].values) == trace.tokens.strings
-    assert trace["blocks.1.q"].dims == ("head", "token", "dim") and trace["blocks.1.k"].dims == ("kv_head", "token", "dim")
+    assert trace["blocks.1.q"].dims == ("head", "token", "dim") and trace["blocks.1.k"].dims == (
+        "kv_head",
+        "token",
+        "dim",
+    )
     assert trace.logits.dims == ("vocab",)
 
 
@@ -103,7 +107,9 @@ def test_errors_are_sentences(tiny: Tiny) -> None:
     assert model.trace("x").tensor("blocks.0.pattern").shape == (4, 1, 1)
 
 
-@pytest.mark.parametrize("text", ["é漢字🙂", "مرحبا", "a\u200bb", "a\x00b", "<script>alert(1)</script>", "\n\t ", "👩‍👩‍👧‍👦"])
+@pytest.mark.parametrize(
+    "text", ["é漢字🙂", "مرحبا", "a\u200bb", "a\x00b", "<script>alert(1)</script>", "\n\t ", "👩‍👩‍👧‍👦"]
+)
 def test_pieces_join_to_the_exact_text_and_bytes_are_shown_as_bytes(text: str, tiny: Tiny) -> None:
     trace = tiny("gpt2").trace(text)
     assert b"".join(trace.tokens.pieces).decode() == text == trace.text and trace.tokens.exact
@@ -160,7 +166,9 @@ def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> No
         scores = (torch.tanh(scores / 5.0) * 5.0).masked_fill(~trace.tensor("blocks.1.mask"), -torch.inf)
         eager = tiny_hf("gemma2", attn="eager", dtype=dtype)
         with torch.inference_mode():
-            expected = eager(input_ids=torch.tensor([trace.tokens.ids.tolist()]), output_attentions=True).attentions[1][0]
+            expected = eager(input_ids=torch.tensor([trace.tokens.ids.tolist()]), output_attentions=True).attentions[1][
+                0
+            ]
         differences.append(float((torch.softmax(scores.double(), -1) - expected.double()).abs().max()))
     assert differences[0] < 1e-5 and differences[1] < 1e-6
 
@@ -182,7 +190,9 @@ def test_both_routes_hear_the_same(name: str) -> None:
 
 
 def test_two_models_in_two_threads_do_not_mix(tiny: Tiny) -> None:
-    expected = {name: record(tiny(name), TEXT, reuse=False).tensor("blocks.1.pattern") for name in ("llama", "gpt_oss", "bloom")}
+    expected = {
+        name: record(tiny(name), TEXT, reuse=False).tensor("blocks.1.pattern") for name in ("llama", "gpt_oss", "bloom")
+    }
     wrong: list[str] = []
 
     def work(name: str) -> None:
@@ -206,13 +216,23 @@ def test_our_registry_entry_refuses_to_work_outside_a_replay(tiny: Tiny) -> None
 
 
 def test_models_that_cannot_be_opened_are_refused_in_words() -> None:
-    from transformers import MambaConfig, MambaForCausalLM, RwkvConfig, RwkvForCausalLM, T5Config, T5ForConditionalGeneration
+    from transformers import (
+        MambaConfig,
+        MambaForCausalLM,
+        RwkvConfig,
+        RwkvForCausalLM,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
 
     size = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2}
     refused = [
         (MambaForCausalLM(MambaConfig(**size)), "no attention"),
         (RwkvForCausalLM(RwkvConfig(**size, attention_hidden_size=32)), "no attention|can't be opened"),
-        (T5ForConditionalGeneration(T5Config(vocab_size=300, d_model=32, num_layers=2, num_heads=4, d_kv=8)), "encoder-decoder"),
+        (
+            T5ForConditionalGeneration(T5Config(vocab_size=300, d_model=32, num_layers=2, num_heads=4, d_kv=8)),
+            "encoder-decoder",
+        ),
     ]
     for model, words in refused:
         with pytest.raises(Unsupported, match=words):

@@ -99,12 +99,19 @@ def test_the_window_is_seen(name: str, tiny: Tiny) -> None:
 def test_masks_in_all_their_forms_mean_the_same() -> None:
     causal = torch.ones(4, 4, dtype=torch.bool).tril()
     low = torch.finfo(torch.float32).min
-    forms = [None, causal[None, None], torch.where(causal, 0.0, low)[None, None], torch.where(causal, 0.0, -torch.inf)[None, None]]
+    forms = [
+        None,
+        causal[None, None],
+        torch.where(causal, 0.0, low)[None, None],
+        torch.where(causal, 0.0, -torch.inf)[None, None],
+    ]
     for form in forms:
         look, bias = allowed(form, 4, 4, "look", None)
         assert torch.equal(look, causal) and bias is None
     assert torch.equal(allowed(~causal[None, None], 4, 4, "hide", None)[0], causal)
-    assert torch.equal(allowed(None, 1, 4, "look", None)[0], torch.ones(1, 4, dtype=torch.bool))  # one new query sees all keys
+    assert torch.equal(
+        allowed(None, 1, 4, "look", None)[0], torch.ones(1, 4, dtype=torch.bool)
+    )  # one new query sees all keys
     folded = torch.where(causal, torch.arange(4.0).expand(4, 4), low)[None, None]
     look, bias = allowed(folded, 4, 4, "look", None)
     assert torch.equal(look, causal) and bias is not None and torch.equal(bias[0][3], torch.arange(4.0))

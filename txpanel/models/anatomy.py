@@ -173,5 +173,7 @@ class Anatomy:
 
 def _block(data: dict[str, Any]) -> BlockAnatomy:
     nested = {"rotary": Rotary, "experts": Experts, "latent": Latent}
-    values = {key: nested[key](**value) if key in nested and value is not None else value for key, value in data.items()}
+    values = {
+        key: nested[key](**value) if key in nested and value is not None else value for key, value in data.items()
+    }
     return BlockAnatomy(**values)

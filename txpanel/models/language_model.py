@@ -43,10 +43,19 @@ class LanguageModel:
         self.anatomy, self.parts = open_model(model)
         self.lock = threading.RLock()
         self.key = f"{name}#{next(_counter)}"
+        self.verified = False  # set by the first recorded run (txpanel.tracing.verify)
         self.prefix: Any = None  # keys and values of the newest run (txpanel.tracing.prefix)
 
     @classmethod
-    def wrap(cls, model: nn.Module, tokenizer: Any, *, name: str | None = None, title: str | None = None, source: Provenance | None = None) -> LanguageModel:
+    def wrap(
+        cls,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        source: Provenance | None = None,
+    ) -> LanguageModel:
         """Open the user's own model and tokenizer.
 
         Args:
@@ -57,7 +66,9 @@ class LanguageModel:
             Unsupported: in words, if the model can't be opened (no attention, encoder-decoder, unknown structure).
         """
         if not isinstance(model, nn.Module) or not callable(tokenizer):
-            raise Unsupported("LanguageModel.wrap needs a PyTorch model from transformers and its tokenizer, in this order.")
+            raise Unsupported(
+                "LanguageModel.wrap needs a PyTorch model from transformers and its tokenizer, in this order."
+            )
         label = name or str(getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__)
         return cls(model, tokenizer, name=label, title=title or label, source=source or Provenance("wrapped", label))
 

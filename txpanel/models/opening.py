@@ -9,7 +9,17 @@ from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
 from txpanel.models.anatomy import Anatomy, BlockAnatomy, Experts, Latent, Rotary
-from txpanel.models.parts import QUIRKS, BlockParts, LinearMap, ModelParts, NormParts, Quirk, first, norm_parts, packed_rows
+from txpanel.models.parts import (
+    QUIRKS,
+    BlockParts,
+    LinearMap,
+    ModelParts,
+    NormParts,
+    Quirk,
+    first,
+    norm_parts,
+    packed_rows,
+)
 
 
 def open_model(model: nn.Module) -> tuple[Anatomy, ModelParts]:
@@ -25,20 +35,26 @@ def open_model(model: nn.Module) -> tuple[Anatomy, ModelParts]:
             f"'{family}' is an encoder-decoder: it reads one text and writes another. txpanel opens decoder-only models, "
             "which continue a text. Try GPT-2, SmolLM2 or another causal language model."
         )
-    names = {id(tensor): name for name, tensor in [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]}
+    names = {
+        id(tensor): name for name, tensor in [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
+    }
     names.update({id(module): name for name, module in model.named_modules()})
     blocks = find_blocks(model, family)
     quirk = QUIRKS.get(family, Quirk())
     opener = _Opener(model, config, family, quirk, names)
-    opened = [opener.block(index, block) for index, block in enumerate(blocks)]
-    return opener.whole(opened)
+    try:
+        return opener.whole([opener.block(index, block) for index, block in enumerate(blocks)])
+    except (AttributeError, KeyError, IndexError, TypeError, RuntimeError) as error:  # a structure never seen before
+        raise opener.fail(f"one of its parts ({error})") from error
 
 
 def text_config(model: nn.Module) -> Any:
     """The config of the language model, also where it sits inside a multimodal one."""
     config: Any = getattr(model, "config", None)
     if config is None:
-        raise Unsupported("This object has no config, so it is not a Hugging Face model. Wrap a causal language model from transformers.")
+        raise Unsupported(
+            "This object has no config, so it is not a Hugging Face model. Wrap a causal language model from transformers."
+        )
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
@@ -68,7 +84,9 @@ class _Opener:
         self.model, self.config, self.family, self.quirk, self.names = model, config, family, quirk, names
 
     def fail(self, what: str) -> Unsupported:
-        return Unsupported(f"'{self.family}' can't be opened: {what} was not found where models of this kind keep it. Open another model, or report this one.")
+        return Unsupported(
+            f"'{self.family}' can't be opened: {what} was not found where models of this kind keep it. Open another model, or report this one."
+        )
 
     # -- blocks ---------------------------------------------------------------------------------------------------
 
@@ -173,7 +191,9 @@ class _Opener:
     def _latent(self, attn: Any, parts: BlockParts, facts: dict[str, Any], n_heads: int) -> None:
         rank, nope, rope, value = attn.kv_lora_rank, attn.qk_nope_head_dim, attn.qk_rope_head_dim, attn.v_head_dim
         facts["latent"] = Latent(attn.q_lora_rank, rank, nope, rope)
-        facts.update(head_dim=nope + rope, value_dim=value, attn_bias=bool(getattr(self.config, "attention_bias", False)))
+        facts.update(
+            head_dim=nope + rope, value_dim=value, attn_bias=bool(getattr(self.config, "attention_bias", False))
+        )
         if attn.q_lora_rank is None:
             parts.modules["q"] = attn.q_proj
             parts.maps["q"] = self.linear(attn.q_proj)
@@ -209,7 +229,9 @@ class _Opener:
         heads = [norm_parts(norm, self.names.get(id(norm), "norm")) for norm in module.norms]
         weight = None if heads[0].weight is None else torch.stack([head.weight for head in heads])  # type: ignore[misc]
         bias = None if heads[0].bias is None else torch.stack([head.bias for head in heads])  # type: ignore[misc]
-        return NormParts(module, self.names.get(id(module), "norms"), heads[0].kind, heads[0].eps, weight, bias, separate=True)
+        return NormParts(
+            module, self.names.get(id(module), "norms"), heads[0].kind, heads[0].eps, weight, bias, separate=True
+        )
 
     def _positions(self, attn: nn.Module, facts: dict[str, Any], index: int) -> None:
         config = self.config
@@ -251,7 +273,16 @@ class _Opener:
         facts["mlp_bias"] = parts.maps["down"].bias is not None
         facts["activation"] = self._activation_name()
 
-    def _dense(self, maps: dict[str, LinearMap], modules: dict[str, nn.Module], prefix: str, up: Any, gate: Any, down: Any, fused: Any) -> None:
+    def _dense(
+        self,
+        maps: dict[str, LinearMap],
+        modules: dict[str, nn.Module],
+        prefix: str,
+        up: Any,
+        gate: Any,
+        down: Any,
+        fused: Any,
+    ) -> None:
         modules[prefix + "down"], maps[prefix + "down"] = down, self.linear(down)
         if fused is not None:
             size = self.linear(fused).outputs // 2
@@ -302,7 +333,16 @@ class _Opener:
     def _router(self, router: Any, clamped: bool, shared: int) -> Experts:
         n, k, norm = int(router.num_experts), int(router.top_k), bool(getattr(router, "norm_topk_prob", True))
         if hasattr(router, "num_group"):
-            return Experts(n, k, shared, "sigmoid-groups", router.num_group, router.topk_group, norm, float(router.routed_scaling_factor))
+            return Experts(
+                n,
+                k,
+                shared,
+                "sigmoid-groups",
+                router.num_group,
+                router.topk_group,
+                norm,
+                float(router.routed_scaling_factor),
+            )
         kind: Any = "topk-softmax" if clamped else "softmax-topk-norm" if norm else "softmax-topk"
         return Experts(n, k, shared, kind)
 
@@ -333,7 +373,10 @@ class _Opener:
         whole = ModelParts(blocks=parts, names=self.names, embed=embed, maps={"unembed": self.linear(head)})
         whole.tables["embed"] = (self.names.get(id(embed.weight), "embed.weight"), embed.weight.detach())
         if position is not None:
-            whole.tables["pos_embed"] = (self.names.get(id(position.weight), "pos_embed.weight"), position.weight.detach())
+            whole.tables["pos_embed"] = (
+                self.names.get(id(position.weight), "pos_embed.weight"),
+                position.weight.detach(),
+            )
         for name, attribute in (("embed_projection", "project_in"), ("output_projection", "project_out")):
             if getattr(base, attribute, None) is not None:
                 whole.maps[name] = self.linear(getattr(base, attribute))

@@ -56,6 +56,10 @@ QUIRKS: dict[str, Quirk] = {
     "cohere": Quirk(rotary_layout="interleaved"),
     "cohere2": Quirk(rotary_layout="interleaved"),
     "glm": Quirk(rotary_layout="interleaved"),
+    "glm4": Quirk(rotary_layout="interleaved"),
+    "helium": Quirk(rotary_layout="interleaved"),
+    "ernie4_5": Quirk(rotary_layout="interleaved"),
+    "ernie4_5_moe": Quirk(rotary_layout="interleaved"),
     "deepseek_v3": Quirk(rotary_layout="split"),
     "deepseek_v2": Quirk(rotary_layout="split"),
     "gpt_oss": Quirk(unfuse_gate="interleaved"),
@@ -113,7 +117,11 @@ class LinearMap:
 
     def bias_index(self, out: int, expert: int | None = None) -> dict[str, int]:
         """Index of the bias of output ``out`` in the stored parameter; of experts, one row each."""
-        return {"row": expert, "column": self._line(out)} if expert is not None and self.stacked else {"row": self._line(out)}
+        return (
+            {"row": expert, "column": self._line(out)}
+            if expert is not None and self.stacked
+            else {"row": self._line(out)}
+        )
 
     def _line(self, out: int) -> int:
         return out if self.rows is None else int(self.rows[out])
@@ -214,7 +222,9 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
     """
     weight = getattr(module, "weight", None)
     bias = getattr(module, "bias", None)
-    eps = next((float(getattr(module, key)) for key in ("eps", "variance_epsilon", "epsilon") if hasattr(module, key)), 1e-6)
+    eps = next(
+        (float(getattr(module, key)) for key in ("eps", "variance_epsilon", "epsilon") if hasattr(module, key)), 1e-6
+    )
     size = weight.shape[-1] if weight is not None else int(module.normalized_shape[-1])  # type: ignore[index, arg-type]
     probe = torch.linspace(-1.0, 2.0, size, device=weight.device if weight is not None else None)
     probe = probe if weight is None else probe.to(weight.dtype).expand(weight.shape)

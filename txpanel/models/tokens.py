@@ -39,7 +39,9 @@ def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None) -> Toke
     special = set(tokenizer.all_special_ids)
     raw = [_piece(tokenizer, token) for token in ids]
     pieces = [b"" if token in special else piece for token, piece in zip(ids, raw, strict=True)]
-    strings = [_name(tokenizer, token) if token in special else show(piece) for token, piece in zip(ids, pieces, strict=True)]
+    strings = [
+        _name(tokenizer, token) if token in special else show(piece) for token, piece in zip(ids, pieces, strict=True)
+    ]
     exact = True
     if text is not None:
         wanted = text.encode("utf-8", "surrogatepass")

@@ -6,4 +6,15 @@ from txpanel.tracing.record import extend, record
 from txpanel.tracing.saving import open_trace
 from txpanel.tracing.trace import BlockCheck, Trace
 
-__all__ = ["BlockCheck", "Check", "Explanation", "Operation", "Source", "Term", "Trace", "extend", "open_trace", "record"]
+__all__ = [
+    "BlockCheck",
+    "Check",
+    "Explanation",
+    "Operation",
+    "Source",
+    "Term",
+    "Trace",
+    "extend",
+    "open_trace",
+    "record",
+]

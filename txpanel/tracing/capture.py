@@ -53,7 +53,9 @@ class AttentionCall:
 _call: ContextVar[AttentionCall | None] = ContextVar("txpanel_attention_call", default=None)
 
 
-def _listen(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any) -> Any:
+def _listen(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any
+) -> Any:
     """Our entry in the registry: keep the call, then let the model's own function do the work."""
     call = _call.get()
     if call is None:
@@ -90,7 +92,11 @@ def listening(attn: nn.Module, route: str | None = None) -> Iterator[AttentionCa
     call = AttentionCall()
     token = _call.set(call)
     try:
-        with _by_registry(attn, call) if (route or ("registry" if uses_registry(attn) else "mode")) == "registry" else _by_mode(attn, call):
+        with (
+            _by_registry(attn, call)
+            if (route or ("registry" if uses_registry(attn) else "mode")) == "registry"
+            else _by_mode(attn, call)
+        ):
             yield call
     finally:
         _call.reset(token)
@@ -176,7 +182,9 @@ def scaling_of(attn: nn.Module, call: AttentionCall, default: float) -> float:
     return float(call.scaling) if call.scaling is not None else default
 
 
-def allowed(mask: Tensor | None, queries: int, keys: int, true_means: str, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def allowed(
+    mask: Tensor | None, queries: int, keys: int, true_means: str, buffer: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """A mask in any of its forms (HF-05) as (bool [Q, S]: may look; finite float bias [H or 1, Q, S] or ``None``)."""
     causal = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
     if buffer is not None:

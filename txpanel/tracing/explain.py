@@ -60,7 +60,11 @@ class Explanation:
     @property
     def total(self) -> float:
         """Sum of the terms, added in double precision."""
-        return math.fsum(term.value for term in self.terms) if all(math.isfinite(t.value) for t in self.terms) else sum(t.value for t in self.terms)
+        return (
+            math.fsum(term.value for term in self.terms)
+            if all(math.isfinite(t.value) for t in self.terms)
+            else sum(t.value for t in self.terms)
+        )
 
 
 def explain(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
@@ -73,12 +77,22 @@ def explain(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
     where = dict(zip(dims, cell, strict=True))
     feeds = tuple(trace.feeds(name))
     if operation is None:
-        kind = "token id" if name == "tokens" else "position" if name == "positions" else "given" if name in trace.graph.dims else "weight"
+        kind = (
+            "token id"
+            if name == "tokens"
+            else "position"
+            if name == "positions"
+            else "given"
+            if name in trace.graph.dims
+            else "weight"
+        )
         return Explanation(name, where, got, operation=kind, feeds=feeds)
     inputs = {source: trace.tensor(source) for source in operation.inputs}
     terms = sorted(operation.terms(inputs, cell), key=lambda term: -abs(term.value))
     found = Explanation(name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds)
-    return Explanation(name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds, _check(found, trace))
+    return Explanation(
+        name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds, _check(found, trace)
+    )
 
 
 def _check(found: Explanation, trace: Trace) -> Check:
@@ -98,7 +112,9 @@ def place(name: str, dims: tuple[str, ...], shape: tuple[int, ...], index: Mappi
         NoSuchTensor: a dimension is missing or unknown, or the place is outside.
     """
     if set(index) != set(dims):
-        raise NoSuchTensor(f"A cell of '{short(name)}' is chosen by {', '.join(dims) or 'nothing'}; got {', '.join(index) or 'nothing'}.")
+        raise NoSuchTensor(
+            f"A cell of '{short(name)}' is chosen by {', '.join(dims) or 'nothing'}; got {', '.join(index) or 'nothing'}."
+        )
     cell = []
     for dim, size in zip(dims, shape, strict=True):
         at = int(index[dim])

@@ -19,6 +19,7 @@ from transformers.cache_utils import Cache, DynamicCache
 from txpanel.errors import EmptyText, TooLong, TxpanelError
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.trace import Recording, Trace
+from txpanel.tracing.verify import PROVEN, verify
 
 PREFIX_BYTES = 512 * 1024**2
 """Largest cache of keys and values that is kept for the next edit."""
@@ -54,9 +55,18 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
             model.prefix = None  # a cache that was cut short in the middle of a pass must not be used again
             raise
     tokens = model.tokens(ids, text if isinstance(text, str) else None)
-    trace = Trace(recording, anatomy=model.anatomy, tokens=tokens, text=b"".join(tokens.pieces).decode("utf-8", "replace"), model=model)
+    trace = Trace(
+        recording,
+        anatomy=model.anatomy,
+        tokens=tokens,
+        text=b"".join(tokens.pieces).decode("utf-8", "replace"),
+        model=model,
+    )
     if model.prefix is not None:
         model.prefix.trace = weakref.ref(trace)
+    if not model.verified and model.anatomy.family not in PROVEN:
+        verify(trace)
+    model.verified = True
     return trace
 
 
@@ -67,7 +77,9 @@ def extend(trace: Trace, ids: list[int]) -> Trace:
         TxpanelError: if the trace was opened from a file without its model.
     """
     if trace.model is None:
-        raise TxpanelError("This trace was opened without its model, so it can't be continued. Load the model and record the text again.")
+        raise TxpanelError(
+            "This trace was opened without its model, so it can't be continued. Load the model and record the text again."
+        )
     return record(trace.model, [*(int(token) for token in trace.tokens.ids), *ids])
 
 
@@ -93,7 +105,9 @@ def _matching(model: LanguageModel, ids: list[int]) -> Prefix | None:
     trace = prefix.trace() if prefix is not None else None
     if prefix is None or trace is None:
         return None
-    shared = next((i for i, (a, b) in enumerate(zip(prefix.ids, ids, strict=False)) if a != b), min(len(prefix.ids), len(ids)))
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(prefix.ids, ids, strict=False)) if a != b), min(len(prefix.ids), len(ids))
+    )
     shared = min(shared, len(ids) - 1)
     if shared <= 0:
         return None
@@ -121,7 +135,9 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
     if cache_bytes(cache) <= PREFIX_BYTES and cache.get_seq_length() == len(ids):
         model.prefix = Prefix(list(ids), cache, lambda: None)  # type: ignore[arg-type]
     calls = taps.calls if not done else []
-    return Recording(streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output)
+    return Recording(
+        streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output
+    )
 
 
 def last_logits_only(model: Any) -> dict[str, int]:

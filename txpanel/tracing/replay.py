@@ -54,7 +54,9 @@ def replay(model: LanguageModel, layer: int, stream: Tensor, call: Call, route: 
             hook.remove()
     output = (output[0] if isinstance(output, tuple) else output)[0].detach()
     if heard.calls == 0 or heard.q is None:
-        raise Unsupported(f"The attention of block {layer} in '{model.anatomy.family}' could not be observed, so it is not shown. The rest of the block is.")
+        raise Unsupported(
+            f"The attention of block {layer} in '{model.anatomy.family}' could not be observed, so it is not shown. The rest of the block is."
+        )
     kept.update(_attention(facts, parts, heard, kwargs, args))
     tensors = {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
     return BlockTrace(tensors, output, heard.calls)
@@ -100,11 +102,19 @@ def _split(x: Tensor, map_: LinearMap, heads: int) -> Tensor:
 
 
 def _tap_projections(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:
-    """q and k before rotation and before their norm, where these stand apart from q and k as used."""
+    """Q and k before rotation and before their norm, where these stand apart from q and k as used."""
     if facts.latent:
         on(parts.modules.get("q_latent"), _output("q_latent"))
-        on(parts.modules["q"], lambda kept, args, out: kept.__setitem__("q_pre_rotary", _split(_rows(out), parts.maps["q"], facts.n_heads)))
-        on(parts.modules["kv_down"], lambda kept, args, out: kept.__setitem__("kv_latent", _rows(out)[:, parts.maps["kv_latent"].rows]))
+        on(
+            parts.modules["q"],
+            lambda kept, args, out: kept.__setitem__(
+                "q_pre_rotary", _split(_rows(out), parts.maps["q"], facts.n_heads)
+            ),
+        )
+        on(
+            parts.modules["kv_down"],
+            lambda kept, args, out: kept.__setitem__("kv_latent", _rows(out)[:, parts.maps["kv_latent"].rows]),
+        )
         return
     for letter, heads in (("q", facts.n_heads), ("k", facts.n_kv_heads)):
         module, map_ = parts.modules.get(letter, parts.modules.get("qkv")), parts.maps[letter]
@@ -112,14 +122,19 @@ def _tap_projections(on: Callable[..., None], facts: BlockAnatomy, parts: BlockP
         if facts.qk_norm or (facts.rotary and facts.q_factor == 1.0):
             on(module, lambda kept, args, out, n=name, m=map_, h=heads: kept.__setitem__(n, _split(_rows(out), m, h)))
         if facts.qk_norm and facts.rotary:
-            on(parts.modules[f"{letter}_norm"], lambda kept, args, out, n=f"{letter}_pre_rotary", h=heads: kept.__setitem__(n, _head_major(out[0], h)))
+            on(
+                parts.modules[f"{letter}_norm"],
+                lambda kept, args, out, n=f"{letter}_pre_rotary", h=heads: kept.__setitem__(n, _head_major(out[0], h)),
+            )
 
 
 def _head_major(x: Tensor, heads: int) -> Tensor:
     """The output of a q/k norm, in whichever layout the family norms it, as [H, T, D]."""
     if x.dim() == 2:
         return x.unflatten(-1, (heads, -1)).transpose(0, 1).detach()
-    return (x if x.shape[0] == heads and x.shape[1] != heads else x if x.shape[0] == heads else x.transpose(0, 1)).detach()
+    return (
+        x if x.shape[0] == heads and x.shape[1] != heads else x if x.shape[0] == heads else x.transpose(0, 1)
+    ).detach()
 
 
 def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:
@@ -128,11 +143,20 @@ def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) ->
         on(modules["router"], lambda kept, args, out: _keep_route(kept, out))
         raw = facts.norm_place in ("sandwich", "branch") or facts.residual_multiplier != 1.0
         on(parts.mlp, _output("mlp_proj" if raw else "mlp_out"))
-        for name, module in (("shared_pre", "shared_up"), ("shared_gate", "shared_gate"), ("shared_out", "shared_down")):
+        for name, module in (
+            ("shared_pre", "shared_up"),
+            ("shared_gate", "shared_gate"),
+            ("shared_out", "shared_down"),
+        ):
             on(modules.get(module), _output(name))
         return
     if "gate_up" in modules:
-        on(modules["gate_up"], lambda kept, args, out: kept.update(mlp_gate=_rows(out)[:, maps["gate"].rows], mlp_pre=_rows(out)[:, maps["up"].rows]))
+        on(
+            modules["gate_up"],
+            lambda kept, args, out: kept.update(
+                mlp_gate=_rows(out)[:, maps["gate"].rows], mlp_pre=_rows(out)[:, maps["up"].rows]
+            ),
+        )
     else:
         on(modules["up"], _output("mlp_pre"))
         on(modules.get("gate"), _output("mlp_gate"))
@@ -149,7 +173,9 @@ def _keep_route(kept: dict[str, Tensor], out: Any) -> None:
     kept["expert_weight"] = next(x for x in rest if x.is_floating_point()).detach()
 
 
-def _attention(facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Tensor]:
+def _attention(
+    facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]
+) -> dict[str, Tensor]:
     """q, k, v as used, the mask as a rule of who may look at whom, ALiBi, and the rotation's angles."""
     assert heard.q is not None and heard.k is not None and heard.v is not None
     q, k, v = heard.q, heard.k, heard.v
@@ -169,7 +195,9 @@ def _attention(facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwa
     return kept
 
 
-def _alibi(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], folded: Tensor | None, by_hand: bool) -> Tensor:
+def _alibi(
+    facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], folded: Tensor | None, by_hand: bool
+) -> Tensor:
     """The bias that really was added to the scores, [H, 1 or Q, S].
 
     Falcon folds it, scaled, into the mask; written-out attention adds it as an argument (Falcon's does both, so it counts twice there).
@@ -190,7 +218,7 @@ def _keys(kwargs: dict[str, Any], given: Tensor) -> int:
 
 
 def _angles(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], n: int) -> tuple[Tensor, Tensor]:
-    """cos and sin of every token's angles, one per pair: [T, dims / 2]."""
+    """Cos and sin of every token's angles, one per pair: [T, dims / 2]."""
     assert facts.rotary is not None
     half = facts.rotary.dims // 2
     table = getattr(parts.attn, "embed_positions", None)

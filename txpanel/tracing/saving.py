@@ -22,7 +22,22 @@ from txpanel.errors import BadFile
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.tokens import Tokens
 from txpanel.tracing.graph import Graph
-from txpanel.tracing.operations import Add, Bias, HeadOutput, Mask, Mean, RowMax, RowSum, Scale, Scores, SoftCap, Softmax, Times, Variance, WeightedSum
+from txpanel.tracing.operations import (
+    Add,
+    Bias,
+    HeadOutput,
+    Mask,
+    Mean,
+    RowMax,
+    RowSum,
+    Scale,
+    Scores,
+    SoftCap,
+    Softmax,
+    Times,
+    Variance,
+    WeightedSum,
+)
 from txpanel.tracing.trace import Recording, Trace
 
 FORMAT = "txpanel-trace-1"
@@ -75,7 +90,9 @@ def _write(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> 
     except (OSError, SafetensorError) as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise BadFile(f"The trace could not be written to '{path}': {_reason(error)}. Choose another folder or free some space; the trace itself is still open.") from error
+        raise BadFile(
+            f"The trace could not be written to '{path}': {_reason(error)}. Choose another folder or free some space; the trace itself is still open."
+        ) from error
 
 
 def open_trace(path: str | Path) -> Trace:
@@ -91,34 +108,54 @@ def open_trace(path: str | Path) -> Trace:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise BadFile(f"'{path.name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote.")
+                raise BadFile(
+                    f"'{path.name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote."
+                )
             # copies: what is mapped from a file that is later cut short would bring the process down
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
-        raise BadFile(f"'{path.name}' can't be opened: it is damaged, cut short, or no safetensors file ({_reason(error)}). Save the trace again.") from error
+        raise BadFile(
+            f"'{path.name}' can't be opened: it is damaged, cut short, or no safetensors file ({_reason(error)}). Save the trace again."
+        ) from error
     except OSError as error:
         raise BadFile(f"'{path.name}' can't be read: {_reason(error)}.") from error
     try:
         return _assemble(metadata, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise BadFile(f"'{path.name}' contradicts itself ({_reason(error)}), so nothing of it is shown. Save the trace again.") from error
+        raise BadFile(
+            f"'{path.name}' contradicts itself ({_reason(error)}), so nothing of it is shown. Save the trace again."
+        ) from error
 
 
 def _assemble(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Trace:
     anatomy = Anatomy.from_dict(_object(metadata["anatomy"]))
     given, provenance = _object(metadata["tokens"]), _object(metadata["provenance"])
-    tokens = Tokens(np.asarray(given["ids"], np.int64), [str(s) for s in given["strings"]], [bytes.fromhex(p) for p in given["pieces"]], bool(given["exact"]))
+    tokens = Tokens(
+        np.asarray(given["ids"], np.int64),
+        [str(s) for s in given["strings"]],
+        [bytes.fromhex(p) for p in given["pieces"]],
+        bool(given["exact"]),
+    )
     streams, logits, length = tensors.pop("streams"), tensors.pop("logits"), len(tokens)
     if not 0 < anatomy.n_layers <= 10_000 or anatomy.n_layers != len(anatomy.blocks):
         raise ValueError("the number of blocks")
     if tuple(streams.shape) != (anatomy.n_layers + 1, length, anatomy.width) or tuple(logits.shape) != (anatomy.vocab,):
         raise ValueError("the shapes of the streams or logits")
-    if not length == len(tokens.strings) == len(tokens.pieces) > 0 or not bool(((tokens.ids >= 0) & (tokens.ids < 2**31)).all()):
+    if not length == len(tokens.strings) == len(tokens.pieces) > 0 or not bool(
+        ((tokens.ids >= 0) & (tokens.ids < 2**31)).all()
+    ):
         raise ValueError("the tokens")
     _check_shapes(anatomy, tensors, length)
     recording = Recording(list(streams), [], logits, stored=tensors)
     text = b"".join(tokens.pieces).decode("utf-8", "replace")
-    return Trace(recording, anatomy=anatomy, tokens=tokens, text=text, model=None, provenance={str(k): str(v) for k, v in provenance.items()})
+    return Trace(
+        recording,
+        anatomy=anatomy,
+        tokens=tokens,
+        text=text,
+        model=None,
+        provenance={str(k): str(v) for k, v in provenance.items()},
+    )
 
 
 def _check_shapes(anatomy: Anatomy, tensors: dict[str, Tensor], length: int) -> None:
@@ -135,14 +172,16 @@ def _check_shapes(anatomy: Anatomy, tensors: dict[str, Tensor], length: int) -> 
         else:
             raise ValueError(f"an unknown tensor '{name[:80]}'")
         loose = name.endswith((".alibi", ".k_rope"))
-        if tensor.dim() != len(expected) or (not loose and any(want not in (None, got) for want, got in zip(expected, tensor.shape, strict=True))):
+        if tensor.dim() != len(expected) or (
+            not loose and any(want not in (None, got) for want, got in zip(expected, tensor.shape, strict=True))
+        ):
             raise ValueError(f"the shape of '{name[:80]}'")
 
 
 def _object(text: str) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
-        raise ValueError("its facts are no object")  # noqa: TRY004 - the file is wrong, not the call
+        raise ValueError("its facts are no object")
     return value
 
 

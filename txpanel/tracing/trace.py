@@ -69,7 +69,16 @@ class Trace:
     :meth:`why` explains one cell. Names: :meth:`names` and docs/architecture.md.
     """
 
-    def __init__(self, recording: Recording, *, anatomy: Anatomy, tokens: Tokens, text: str, model: LanguageModel | None, provenance: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        anatomy: Anatomy,
+        tokens: Tokens,
+        text: str,
+        model: LanguageModel | None,
+        provenance: dict[str, str] | None = None,
+    ) -> None:
         self.recording, self.anatomy, self.tokens, self.text, self.model = recording, anatomy, tokens, text, model
         self.provenance = provenance if provenance is not None else describe_run(model, recording)
         self.graph = graph_of(model) if model is not None else Graph(anatomy, None)
@@ -143,7 +152,9 @@ class Trace:
             NoSuchTensor: no such layer, head or stage.
         """
         if not 0 <= layer < self.anatomy.n_layers or not 0 <= head < self.anatomy.blocks[layer].n_heads:
-            raise NoSuchTensor(f"There is no head {head} in block {layer}: this model has {self.anatomy.n_layers} blocks.")
+            raise NoSuchTensor(
+                f"There is no head {head} in block {layer}: this model has {self.anatomy.n_layers} blocks."
+            )
         pre = f"blocks.{layer}."
         if pre + stage not in self.graph.operations or self.graph.dims[pre + stage] != ("head", "query", "key"):
             raise NoSuchTensor(f"'{stage}' is not a stage of this model's attention.")
@@ -226,7 +237,9 @@ class Trace:
         """
         last = len(self.tokens) - 1
         if not 0 <= layer <= self.anatomy.n_layers or not -last - 1 <= position <= last:
-            raise NoSuchTensor(f"There is no layer {layer} at token {position}: this run has {self.anatomy.n_layers} blocks and {last + 1} tokens.")
+            raise NoSuchTensor(
+                f"There is no layer {layer} at token {position}: this run has {self.anatomy.n_layers} blocks and {last + 1} tokens."
+            )
         position = position % (last + 1)
         if layer == self.anatomy.n_layers and position == last:
             return self.logits
@@ -253,7 +266,9 @@ class Trace:
                 x = torch.nn.functional.linear(x, parts.maps["output_projection"].stored)
             logits = self.model.model.get_output_embeddings()(x)
             logits = logits * anatomy.logit_scale if anatomy.logit_scale != 1.0 else logits
-            logits = torch.tanh(logits / anatomy.logit_softcap) * anatomy.logit_softcap if anatomy.logit_softcap else logits
+            logits = (
+                torch.tanh(logits / anatomy.logit_softcap) * anatomy.logit_softcap if anatomy.logit_softcap else logits
+            )
         return logits.float().cpu()
 
     def surprisal(self) -> npt.NDArray[np.float64]:
@@ -286,7 +301,9 @@ class Trace:
     def nbytes(self) -> int:
         """Bytes that the recording holds (shared storages once), without what was replayed since: see :attr:`replayed_nbytes`."""
         held: dict[int, int] = {}
-        for tensor in _tensors([self.recording.streams, self.recording.calls, self.recording.logits, self.recording.stored]):
+        for tensor in _tensors(
+            [self.recording.streams, self.recording.calls, self.recording.logits, self.recording.stored]
+        ):
             storage = tensor.untyped_storage()
             held[storage.data_ptr()] = storage.nbytes()
         return sum(held.values())
@@ -322,7 +339,12 @@ class Trace:
     def _derive(self, name: str) -> Tensor:
         if name == "ln_final" and self.model is not None:
             with self.model.lock:
-                return self.model.parts.norms["ln_final"].module(self.recording.streams[-1].to(self.model.device)).float().cpu()
+                return (
+                    self.model.parts.norms["ln_final"]
+                    .module(self.recording.streams[-1].to(self.model.device))
+                    .float()
+                    .cpu()
+                )
         operation = self.graph.operations.get(name)
         if operation is None:
             raise NoSuchTensor(self._unknown(name))
@@ -335,12 +357,17 @@ class Trace:
         return True
 
     def _replay(self, layer: int) -> Tensor:
-        from txpanel.tracing.replay import collect_calls, replay  # replay needs a model's parts, not needed for opened files
+        from txpanel.tracing.replay import (
+            collect_calls,
+            replay,
+        )  # replay needs a model's parts, not needed for opened files
 
         assert self.model is not None
         with self._lock:
             if not self.recording.calls:
-                self.recording.calls.extend(collect_calls(self.model, [int(i) for i in self.tokens.ids], self.recording.tuple_output))
+                self.recording.calls.extend(
+                    collect_calls(self.model, [int(i) for i in self.tokens.ids], self.recording.tuple_output)
+                )
             block = replay(self.model, layer, self.recording.streams[layer], self.recording.calls[layer])
             for own, tensor in block.tensors.items():
                 STORE.put(self.uid, f"blocks.{layer}.{own}", tensor)
@@ -362,7 +389,13 @@ class Trace:
         for dim in ("token", "query", "key"):
             if dim in coords and len(coords[dim]) == len(self.tokens):
                 coords[f"{dim}_text"] = (dim, np.asarray(self.tokens.strings, dtype=object))
-        return xr.DataArray(tensor.numpy(), dims=dims, coords=coords, name=name, attrs={"tensor": name, "model": self.provenance.get("model", "")})
+        return xr.DataArray(
+            tensor.numpy(),
+            dims=dims,
+            coords=coords,
+            name=name,
+            attrs={"tensor": name, "model": self.provenance.get("model", "")},
+        )
 
 
 def split_name(name: str) -> tuple[int | None, str]:

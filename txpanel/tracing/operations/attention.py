@@ -55,11 +55,21 @@ class Rotate(Operation):
                 pair = int(hit[0])
                 cos, sin = number(x[cos_name][token, pair]), number(x[sin_name][token, pair])
                 u, v = number(value[head, token, near[pair]]), number(value[head, token, far[pair]])
-                at_near, at_far = self.at(name, head, token, int(near[pair])), self.at(name, head, token, int(far[pair]))
+                at_near, at_far = (
+                    self.at(name, head, token, int(near[pair])),
+                    self.at(name, head, token, int(far[pair])),
+                )
                 angle = {"token": token, "pair": pair}
                 return [
-                    Term(u * cos, f"{short(name)}[{int(near[pair])}] · cos", (at_near, Source(cos_name, angle)), (u, cos)),
-                    Term(sign * v * sin, f"{'-' if sign < 0 else ''}{short(name)}[{int(far[pair])}] · sin", (at_far, Source(sin_name, angle)), (v, sign * sin)),
+                    Term(
+                        u * cos, f"{short(name)}[{int(near[pair])}] · cos", (at_near, Source(cos_name, angle)), (u, cos)
+                    ),
+                    Term(
+                        sign * v * sin,
+                        f"{'-' if sign < 0 else ''}{short(name)}[{int(far[pair])}] · sin",
+                        (at_far, Source(sin_name, angle)),
+                        (v, sign * sin),
+                    ),
                 ]
         v = number(value[cell])
         return [Term(v, f"{short(name)}[{dim}], not turned", (own,), (v,))]
@@ -106,7 +116,12 @@ class Scores(Operation):
         a, b = q[head, query], k[group, key]
         products = (a.double() * b.double() * self.scaling).tolist()
         return [
-            Term(v, f"q[{d}] · k[{d}] · {self.scaling:.4g}", (self.at(self.inputs[0], head, query, d), self.at(self.inputs[1], group, key, d)), (m, n))
+            Term(
+                v,
+                f"q[{d}] · k[{d}] · {self.scaling:.4g}",
+                (self.at(self.inputs[0], head, query, d), self.at(self.inputs[1], group, key, d)),
+                (m, n),
+            )
             for d, (v, m, n) in enumerate(zip(products, a.tolist(), b.tolist(), strict=True))
         ]
 
@@ -163,7 +178,14 @@ class RowMax(Operation):
         value, key = number(self.recompute(x)[cell]), int(row.argmax())
         if len(self.inputs) > 1 and number(row[key]) < value:
             return [Term(value, "the sink", (Source(self.inputs[1], {"head": cell[0]}),), (value,))]
-        return [Term(value, f"largest of {len(row)}: {short(self.inputs[0])}[{key}]", (self.at(self.inputs[0], *cell, key),), (value,))]
+        return [
+            Term(
+                value,
+                f"largest of {len(row)}: {short(self.inputs[0])}[{key}]",
+                (self.at(self.inputs[0], *cell, key),),
+                (value,),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -180,10 +202,17 @@ class RowSum(Operation):
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         top = number(x[self.inputs[1]][cell])
         row = x[self.inputs[0]][cell].tolist()
-        terms = [Term(math.exp(v - top), f"e^({short(self.inputs[0])}[{s}] - max)", (self.at(self.inputs[0], *cell, s),), (v,)) for s, v in enumerate(row)]
+        terms = [
+            Term(
+                math.exp(v - top), f"e^({short(self.inputs[0])}[{s}] - max)", (self.at(self.inputs[0], *cell, s),), (v,)
+            )
+            for s, v in enumerate(row)
+        ]
         if len(self.inputs) > 2:
             sink = number(x[self.inputs[2]][cell[0]])
-            terms.append(Term(math.exp(sink - top), "e^(sink - max)", (Source(self.inputs[2], {"head": cell[0]}),), (sink,)))
+            terms.append(
+                Term(math.exp(sink - top), "e^(sink - max)", (Source(self.inputs[2], {"head": cell[0]}),), (sink,))
+            )
         return terms
 
 
@@ -202,7 +231,14 @@ class Softmax(Operation):
         row = cell[:-1]
         score, high, below = number(value[cell]), number(top[row]), number(total[row])
         sources = (self.at(self.inputs[0], *cell), self.at(self.inputs[1], *row), self.at(self.inputs[2], *row))
-        return [Term(math.exp(score - high) / below, f"e^({score:.6g} - {high:.6g}) / {below:.6g}", sources, (score, high, below))]
+        return [
+            Term(
+                math.exp(score - high) / below,
+                f"e^({score:.6g} - {high:.6g}) / {below:.6g}",
+                sources,
+                (score, high, below),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -222,7 +258,12 @@ class WeightedSum(Operation):
         weights, values = pattern[head, query], v[group, :, dim]
         products = (weights.double() * values.double()).tolist()
         return [
-            Term(p, f"pattern[{s}] · v[{s}]", (self.at(self.inputs[0], head, query, s), self.at(self.inputs[1], group, s, dim)), (w, n))
+            Term(
+                p,
+                f"pattern[{s}] · v[{s}]",
+                (self.at(self.inputs[0], head, query, s), self.at(self.inputs[1], group, s, dim)),
+                (w, n),
+            )
             for s, (p, w, n) in enumerate(zip(products, weights.tolist(), values.tolist(), strict=True))
         ]
 

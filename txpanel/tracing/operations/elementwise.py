@@ -26,7 +26,9 @@ class Add(Operation):
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         values = [number(x[name][cell]) for name in self.inputs]
-        return [Term(v, short(name), (self.at(name, *cell),), (v,)) for name, v in zip(self.inputs, values, strict=True)]
+        return [
+            Term(v, short(name), (self.at(name, *cell),), (v,)) for name, v in zip(self.inputs, values, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,14 @@ class Times(Operation):
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         value = number(x[self.inputs[0]][cell])
-        return [Term(value * self.factor, f"{short(self.inputs[0])} · {self.factor:.6g}", (self.at(self.inputs[0], *cell),), (value,))]
+        return [
+            Term(
+                value * self.factor,
+                f"{short(self.inputs[0])} · {self.factor:.6g}",
+                (self.at(self.inputs[0], *cell),),
+                (value,),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,14 @@ class SoftCap(Operation):
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         value = number(x[self.inputs[0]][cell])
-        return [Term(number(self.recompute(x)[cell]), f"{self.cap:g} · tanh({value:.6g} / {self.cap:g})", (self.at(self.inputs[0], *cell),), (value,))]
+        return [
+            Term(
+                number(self.recompute(x)[cell]),
+                f"{self.cap:g} · tanh({value:.6g} / {self.cap:g})",
+                (self.at(self.inputs[0], *cell),),
+                (value,),
+            )
+        ]
 
 
 def _at(function: Callable[[Tensor], Tensor], x: Tensor, cell: Cell) -> float:
@@ -104,7 +120,9 @@ class Gate(Operation):
         gate, up = (x[name][cell] for name in self.inputs)
         act = _at(self.function, x[self.inputs[0]], cell)
         sources = tuple(self.at(name, *cell) for name in self.inputs)
-        return [Term(act * number(up), f"{self.function_name}(gate = {number(gate):.6g}) · up", sources, (act, number(up)))]
+        return [
+            Term(act * number(up), f"{self.function_name}(gate = {number(gate):.6g}) · up", sources, (act, number(up)))
+        ]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,14 @@ class ExpertChoice(Operation):
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         chosen = int(self.recompute(x)[cell])
         logit = number(x[self.inputs[0]][cell[0], chosen])
-        return [Term(float(chosen), f"expert {chosen}: among the {self.experts.k} highest of {self.experts.n}", (self.at(self.inputs[0], cell[0], chosen),), (logit,))]
+        return [
+            Term(
+                float(chosen),
+                f"expert {chosen}: among the {self.experts.k} highest of {self.experts.n}",
+                (self.at(self.inputs[0], cell[0], chosen),),
+                (logit,),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,14 @@ class ExpertWeight(Operation):
         expert = int(x[self.inputs[1]][cell])
         logit = number(x[self.inputs[0]][cell[0], expert])
         sources = (self.at(self.inputs[0], cell[0], expert), self.at(self.inputs[1], *cell))
-        return [Term(number(self.recompute(x)[cell]), f"{self.experts.router} of router[{expert}]", sources, (logit, float(expert)))]
+        return [
+            Term(
+                number(self.recompute(x)[cell]),
+                f"{self.experts.router} of router[{expert}]",
+                sources,
+                (logit, float(expert)),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,12 @@ class Mix(Operation):
         token, out = cell
         weights, outputs = x[self.inputs[0]][token].tolist(), x[self.inputs[1]][token, :, out].tolist()
         terms = [
-            Term(w * y, f"weight[{s}] · expert_out[{s}]", (self.at(self.inputs[1], token, s, out), self.at(self.inputs[0], token, s)), (y, w))
+            Term(
+                w * y,
+                f"weight[{s}] · expert_out[{s}]",
+                (self.at(self.inputs[1], token, s, out), self.at(self.inputs[0], token, s)),
+                (y, w),
+            )
             for s, (w, y) in enumerate(zip(weights, outputs, strict=True))
         ]
         if len(self.inputs) > 2:

@@ -35,7 +35,14 @@ class Lookup(Operation):
         weight = number(self.table[row, cell[1]].float())
         factor = "" if self.factor == 1.0 else f" · {self.factor:.6g}"
         sources = (Source(self.table_name, {"row": row, "column": cell[1]}), Source(self.inputs[0], {"token": cell[0]}))
-        return [Term(number(self.recompute(x)[cell]), f"{self.symbol}[{row}, {cell[1]}]{factor}", sources, (weight, float(row - self.offset)))]
+        return [
+            Term(
+                number(self.recompute(x)[cell]),
+                f"{self.symbol}[{row}, {cell[1]}]{factor}",
+                sources,
+                (weight, float(row - self.offset)),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,12 @@ class Linear(Operation):
         products = (vector.double() * row.double() * self.factor).tolist()
         name = short(self.inputs[0])
         terms = [
-            Term(value, f"{name}[{i}] · {self.symbol}[{i}]", (self._source(token, i, x), Source(self.map.name, self.map.weight_index(out, i))), (a, w))
+            Term(
+                value,
+                f"{name}[{i}] · {self.symbol}[{i}]",
+                (self._source(token, i, x), Source(self.map.name, self.map.weight_index(out, i))),
+                (a, w),
+            )
             for i, (value, a, w) in enumerate(zip(products, vector.tolist(), row.tolist(), strict=True))
         ]
         bias = self.map.offset()
@@ -116,7 +128,12 @@ class HeadOutput(Operation):
         row = self.map.row(out)[start : start + z.shape[0]]
         products = (z.double() * row.double()).tolist()
         return [
-            Term(value, f"z[{d}] · W_O[{start + d}]", (self.at(self.inputs[0], head, token, d), Source(self.map.name, self.map.weight_index(out, start + d))), (a, w))
+            Term(
+                value,
+                f"z[{d}] · W_O[{start + d}]",
+                (self.at(self.inputs[0], head, token, d), Source(self.map.name, self.map.weight_index(out, start + d))),
+                (a, w),
+            )
             for d, (value, a, w) in enumerate(zip(products, z.tolist(), row.tolist(), strict=True))
         ]
 

@@ -39,7 +39,10 @@ class Mean(Operation):
         return x[self.inputs[0]].mean(self.over)
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
-        return [Term(v / count, f"{short(self.inputs[0])}[{i}] / {count}", (source,), (v,)) for i, count, v, source in _row(self, x, cell, self.over)]
+        return [
+            Term(v / count, f"{short(self.inputs[0])}[{i}] / {count}", (source,), (v,))
+            for i, count, v, source in _row(self, x, cell, self.over)
+        ]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ class Variance(Operation):
         mean = number(x[self.inputs[1]][cell]) if len(self.inputs) > 1 else 0.0
         off = " - mean" if len(self.inputs) > 1 else ""
         name = short(self.inputs[0])
-        return [Term((v - mean) ** 2 / n, f"({name}[{i}]{off})² / {n}", (source,), (v,)) for i, n, v, source in _row(self, x, cell, self.over)]
+        return [
+            Term((v - mean) ** 2 / n, f"({name}[{i}]{off})² / {n}", (source,), (v,))
+            for i, n, v, source in _row(self, x, cell, self.over)
+        ]
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,14 @@ class Scale(Operation):
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         variance = number(x[self.inputs[0]][cell])
-        return [Term(number(self.recompute(x)[cell]), f"1 / √({variance:.6g} + {self.eps:g})", (self.at(self.inputs[0], *cell),), (variance,))]
+        return [
+            Term(
+                number(self.recompute(x)[cell]),
+                f"1 / √({variance:.6g} + {self.eps:g})",
+                (self.at(self.inputs[0], *cell),),
+                (variance,),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -97,14 +110,32 @@ class Normalise(Operation):
         scale = number(x[self.inputs[1]][at])
         weight, bias = (number(w.expand(value.shape)[cell]) for w in self._weights(value))
         name, own = short(self.inputs[0]), number(value[cell])
-        by_weight = (Source(self._name("weight", cell), self._index(value, cell)),) if self.parts is not None and self.parts.weight is not None else ()
+        by_weight = (
+            (Source(self._name("weight", cell), self._index(value, cell)),)
+            if self.parts is not None and self.parts.weight is not None
+            else ()
+        )
         scaled = (self.at(self.inputs[1], *at), *by_weight)
         factors = (scale, *((weight,) if by_weight else ()))
         symbols = " · scale" + (" · w" if by_weight else "")
-        terms = [Term(own * scale * weight, f"{name}[{cell[-1]}]{symbols}", (self.at(self.inputs[0], *cell), *scaled), (own, *factors))]
+        terms = [
+            Term(
+                own * scale * weight,
+                f"{name}[{cell[-1]}]{symbols}",
+                (self.at(self.inputs[0], *cell), *scaled),
+                (own, *factors),
+            )
+        ]
         if len(self.inputs) > 2:
             mean = number(x[self.inputs[2]][at])
-            terms.append(Term(-mean * scale * weight, f"-mean{symbols}", (self.at(self.inputs[2], *at), *scaled), (-mean, *factors)))
+            terms.append(
+                Term(
+                    -mean * scale * weight,
+                    f"-mean{symbols}",
+                    (self.at(self.inputs[2], *at), *scaled),
+                    (-mean, *factors),
+                )
+            )
         if self.parts is not None and self.parts.bias is not None:
             terms.append(Term(bias, "b", (Source(self._name("bias", cell), self._index(value, cell)),), (bias,)))
         return terms
@@ -114,7 +145,11 @@ class Normalise(Operation):
             if self.has_weights:
                 raise no_weights(self.output)
             return torch.ones(1), torch.zeros(1)
-        weight = torch.ones(1) if self.parts.weight is None else self._shaped(self.parts.weight.detach().float() + self.parts.plus_one, value)
+        weight = (
+            torch.ones(1)
+            if self.parts.weight is None
+            else self._shaped(self.parts.weight.detach().float() + self.parts.plus_one, value)
+        )
         bias = torch.zeros(1) if self.parts.bias is None else self._shaped(self.parts.bias.detach().float(), value)
         return weight.to(value.device), bias.to(value.device)
 

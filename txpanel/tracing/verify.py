@@ -1,0 +1,53 @@
+"""A family that was never proven in the tests is proven on the spot, at its first run, or refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from txpanel.errors import Unsupported
+
+if TYPE_CHECKING:
+    from txpanel.tracing.trace import Trace
+
+PROVEN = frozenset(
+    {
+        "gpt2", "gpt_neox", "gptj", "gpt_neo", "opt", "bloom", "falcon", "mpt", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi", "phi3", "gemma2",
+        "gemma3_text", "olmo2", "stablelm", "starcoder2", "cohere", "granite", "smollm3", "gpt_oss", "deepseek_v3",
+    }
+)  # fmt: skip
+"""Families whose every operation the tests compare with the untouched model, by ``model_type``."""
+
+
+def verify(trace: Trace) -> None:
+    """Compare every declared operation of every block with what the model really computed on this text.
+
+    Raises:
+        Unsupported: in words, at the first operation that does not give the recorded numbers: this model does something that
+            txpanel does not know, and a wrong explanation is worse than none.
+    """
+    try:
+        _compare(trace)
+    except (AttributeError, KeyError, IndexError, TypeError, RuntimeError, StopIteration) as error:
+        raise Unsupported(
+            f"The inside of '{trace.anatomy.family}' could not be followed ({error}), so it is not shown. Open another model, or report this family."
+        ) from error
+
+
+def _compare(trace: Trace) -> None:
+    tolerance = 1e-4 if trace.provenance.get("dtype") in ("float32", "float64") else 0.05
+    for name in trace.names():
+        operation = trace.operation(name)
+        assert operation is not None
+        recorded, again = (
+            trace.tensor(name),
+            operation.recompute({source: trace.tensor(source) for source in operation.inputs}),
+        )
+        finite = torch.isfinite(recorded)
+        same = again.shape == recorded.shape and bool((torch.isfinite(again) == finite).all())
+        if not same or float((again - recorded)[finite].abs().max()) > tolerance * float(recorded[finite].abs().max()):
+            raise Unsupported(
+                f"'{trace.anatomy.family}' computes '{name}' in a way that txpanel does not know, so its numbers could not be explained truthfully. "
+                "Open another model, or report this family."
+            )
