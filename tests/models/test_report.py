@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from txpanel.models import cache, catalogue, report
+from txpanel.models.provenance import Provenance
+from txpanel.models.sources import hub, packages
+
+
+@pytest.fixture
+def unreachable(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "reachable", lambda repo, timeout=0.0: False)
+    monkeypatch.setattr(packages, "reachable", lambda project, timeout=0.0: False)
+
+
+def status(title: str) -> report.Check:
+    return next(check for check in report.doctor() if check.title == title)
+
+
+def test_models_lists_the_catalogue(cache_root: Path) -> None:
+    rows = report.models()
+    assert [row.name for row in rows] == catalogue.names()
+    assert [row.name for row in rows if row.cached] == ["nano"]
+    assert all(row.licence for row in rows)
+
+
+def test_models_lists_what_is_in_the_cache(cache_root: Path) -> None:
+    from txpanel.models.progress import Reporter
+
+    for name in ("smollm2-135m", "mine-0123"):
+        with cache.making(name, Reporter()) as folder:
+            (folder / "config.json").write_text("{}")
+            (folder / "model.safetensors").write_bytes(b"123")
+            cache.finish(name, folder, Provenance("gguf", "/home/me/mine.gguf"))
+    rows = {row.name: row for row in report.models()}
+    assert rows["smollm2-135m"].cached
+    assert rows["smollm2-135m"].nbytes == 5
+    assert rows["mine-0123"].note == "/home/me/mine.gguf"
+
+
+def test_doctor_names_versions(unreachable: None) -> None:
+    checks = {check.title: check for check in report.doctor()}
+    assert checks["torch"].detail == importlib.metadata.version("torch")
+    assert checks["Python"].status == "ok"
+    assert "threads" in checks["torch build"].detail
+    assert all(check.advice for check in checks.values() if check.status != "ok")
+
+
+def test_doctor_on_the_network(unreachable: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (status("hub").status, status("package index").status) == ("warning", "warning")
+    monkeypatch.setattr(hub, "reachable", lambda repo, timeout=0.0: True)
+    monkeypatch.setattr(packages, "reachable", lambda project, timeout=0.0: True)
+    assert (status("hub").status, status("package index").status) == ("ok", "ok")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE" in status("hub").detail
+
+
+def test_doctor_on_the_cache(unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert status("cache").status == "ok"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TXPANEL_CACHE", str(tmp_path / "file" / "cache"))
+    assert status("cache").status == "error"
+    assert "TXPANEL_CACHE" in status("cache").advice
+
+
+def test_doctor_on_the_browser(unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert status("browser for tests").status == "warning"
+    (tmp_path / "chromium").write_text("#!/bin/sh\n")
+    (tmp_path / "chromium").chmod(0o755)
+    assert status("browser for tests").detail.endswith("chromium")
