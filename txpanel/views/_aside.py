@@ -24,5 +24,5 @@ def aside() -> Worker:
 
 def plot(figure: Any, height: int) -> pn.pane.Bokeh:
     """A Bokeh figure that is as wide as there is room, and so high."""
-    figure.update(sizing_mode="stretch_width", height=height)
+    figure.update(sizing_mode="stretch_width", height=height, background_fill_alpha=0, border_fill_alpha=0, outline_line_alpha=0)
     return pn.pane.Bokeh(figure, sizing_mode="stretch_width", height=height, margin=0)

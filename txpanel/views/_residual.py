@@ -135,31 +135,35 @@ def lens(trace: Trace, position: int, positions: int = POSITIONS, stop: threadin
     ids = np.zeros((layers + 1, len(where)), np.int64)
     top, bits = np.zeros(ids.shape), np.zeros(ids.shape)
     last: list[np.ndarray] = []
-    for column, at in enumerate(where):
-        for layer in range(layers + 1):
-            if stop is not None and stop.is_set():
-                return None
-            logits = np.asarray(trace.lens(layer, at).values, np.float64)
+    for layer in range(layers + 1):
+        if stop is not None and stop.is_set():
+            return None
+        before = _array(trace.unembed(trace.recording.streams[layer][where[0] : position])) if len(where) > 1 else np.zeros((0, trace.anatomy.vocab), np.float32)
+        last.append(np.asarray(trace.lens(layer, position).values, np.float32))  # this one to the last digit, the others in one product
+        for column, logits in enumerate([*before, last[-1]]):
             share = softmax(logits)
             ids[layer, column] = best = int(logits.argmax())
             top[layer, column] = share[best]
             bits[layer, column] = entropy(share)
-            if at == position:
-                last.append(logits)
         if tell is not None:
-            tell(column + 1, len(where))
+            tell(layer + 1, layers + 1)
     names = _Names(trace)
     choice = int(last[-1].argmax())
-    return Lens(
-        where, ids, [[names(int(i)) for i in row] for row in ids], top, bits,
-        [[(names(int(i)), float(softmax(row)[i]), float(row[i])) for i in np.argsort(-row, kind="stable")[:LISTED]] for row in last],
-        np.array([1 + int((row > row[choice]).sum()) for row in last]), np.array([softmax(row)[choice] for row in last]), names(choice),
-    )  # fmt: skip
+    listed = [[(names(int(i)), float(softmax(row)[i]), float(row[i])) for i in _best(row)] for row in last]
+    rank = np.array([1 + int((row > row[choice]).sum()) for row in last])
+    share_of = np.array([softmax(row)[choice] for row in last])
+    return Lens(where, ids, [[names(int(i)) for i in row] for row in ids], top, bits, listed, rank, share_of, names(choice))
+
+
+def _best(logits: np.ndarray) -> np.ndarray:
+    """The `LISTED` likeliest tokens, likeliest first."""
+    some = np.argpartition(-logits, min(LISTED, logits.size - 1))[:LISTED]
+    return np.asarray(some[np.argsort(-logits[some], kind="stable")])
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities over the full vocabulary, float64."""
-    powers = np.exp(logits - logits.max())
+    powers = np.exp(np.asarray(logits, np.float64) - float(logits.max()))
     return np.asarray(powers / powers.sum())
 
 

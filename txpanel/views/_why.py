@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,10 @@ SHOWN = 8
 MORE = 20
 """How many more then."""
 
+_MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
+"""A hyphen that is meant as a minus sign, as against the one in a name."""
+
 TOKENS = frozenset({"token", "query", "key"})
-SYMBOLS = {"head": "h", "kv_head": "g", "feature": "i", "neuron": "n", "dim": "d"}
 
 
 def short(name: str) -> str:
@@ -103,8 +106,7 @@ def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]
 
 
 def _label(term: Term) -> str:
-    label = term.label.replace("-∞", "−∞").replace(" - ", " − ")
-    return "−" + label[1:] if label.startswith("-") else label
+    return _MINUS.sub("−", term.label)
 
 
 def _finite(value: float) -> float:
@@ -167,7 +169,7 @@ def totals(explanation: Explanation) -> list[list[str]]:
     """The sum of the operands, and what the model's run recorded."""
     n = len(explanation.terms)
     added = math.fsum(t.value for t in explanation.terms) if all(math.isfinite(t.value) for t in explanation.terms) else explanation.terms[0].value
-    label = plural("the one operand", "sum of all {n} operands", n).format(n=count(n))
+    label = plural("its one operand", "sum of all {n} operands", n).format(n=count(n))
     digits = 4 if number(added) == number(explanation.value) else 7
     return [[label, number(added, digits)], [_("recorded in this run"), number(explanation.value, digits)]]
 

@@ -55,8 +55,8 @@ class EmbeddingView(View):
         near, bars = plot(self._near.figure, 300), plot(self._slopes.figure, 220)
         made = [
             ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, self._token_table, wide),
-            ("vector", _("From id to vector"), "", self._strips, self._strip_table, wide),
-            ("lanes", _("Every token as it enters block 0"), _("the beginning of each token's residual stream, all in one colour scale"), self._lanes, self._lane_table, wide),
+            ("vector", _("From id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
+            ("lanes", _("Every token as it enters block 0"), _("the beginning of each token's residual stream, all in one colour scale"), self._lanes, lambda: strip_table(self._lanes.strips), wide),
             ("rotary", _("Position turns pairs"), "", self._dials, self._pair_table, half),
             ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars, self._slope_table, half),
             ("neighbours", _("Nearest in the token table"), "", near, self._near_table, half),
@@ -79,10 +79,8 @@ class EmbeddingView(View):
         trace, at = self.state.trace, self.state.query
         facts, token = trace.anatomy, int(trace.tokens.ids[at])
         self._pieces.show(pieces(trace), at)
-        self._rows = strips(trace, at)
-        self._strips.show(self._rows)
-        self._lane_rows = lanes(trace, at)
-        self._lanes.show(self._lane_rows)
+        self._strips.show(strips(trace, at))
+        self._lanes.show(lanes(trace, at))
         text = _(
             "The model does not read letters. A tokenizer cuts your text into {n} pieces, each a row of a table with {vocab} rows.\n\n"
             "Token <token>{token}</token> is row {id}: {width} numbers, learned in training. Similar words have similar rows.\n\n{position}"
@@ -91,9 +89,9 @@ class EmbeddingView(View):
         self._words.paragraphs = rich(
             text, n=tokens, vocab=count(facts.vocab), token=trace.tokens.strings[at], id=count(token), width=count(facts.embed_width), position=self._position_words()
         )
-        self._fold.formula.latex = [trace.operation(name).formula for name in ("embed", "embed_proj", "embed_norm", "pos_embed", "embed_sum") if name in trace]
+        self._fold.formula.latex = [trace.operation(name).formula for name in ("embed", "embed_proj", "embed_norm", "pos_embed", "blocks.0.resid_pre") if name in trace]
         self._fold.notes.paragraphs = self._notes()
-        self._subtitle("vector", _("token {token}: every strip is the real vector, {n} numbers").format(token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)))
+        self._subtitle("vector", _("token “{token}”: every strip is the real vector, {n} numbers").format(token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)))
         self._refresh("tokens", "vector", "lanes")
         self._find_near(token)
 
@@ -164,12 +162,12 @@ class EmbeddingView(View):
         if self.state is None or self.state.trace is None:
             return
         self._nearest = (key, found)
-        names = [f"{text}" for text in found.strings]
+        names = [text.replace(" ", "␣") for text in found.strings]
         table = self.state.trace.model.parts.tables["embed"][0]
         rows = [f"{table}[{i}]" for i in found.ids]
         self._near.feed(names, found.cosines, [number(float(c), 3) for c in found.cosines], tensors=rows)
         name = self.state.trace.model.tokens([found.token]).strings[0]
-        self._subtitle("neighbours", _("rows that point the same way as {token}'s, by cosine, of all {n}").format(token=name.strip() or "␣", n=count(self.state.trace.anatomy.vocab)))
+        self._subtitle("neighbours", _("rows that point the same way as the one of “{token}”, by cosine, of all {n}").format(token=name.strip() or "␣", n=count(self.state.trace.anatomy.vocab)))
         self._refresh("neighbours")
 
     def _light(self) -> None:
@@ -199,12 +197,6 @@ class EmbeddingView(View):
     def _token_table(self) -> Table:
         rows = [] if self.state.trace is None else [(p["at"], p["text"], p["id"], p["bytes"]) for p in pieces(self.state.trace)]
         return Table([_("position"), _("piece"), _("id"), _("bytes")], rows, _("Tokens of the text"))
-
-    def _strip_table(self) -> Table:
-        return strip_table(getattr(self, "_rows", []))
-
-    def _lane_table(self) -> Table:
-        return strip_table(getattr(self, "_lane_rows", []))
 
     def _pair_table(self) -> Table:
         turn = getattr(self, "_turn", None)

@@ -21,7 +21,7 @@ class Dials(Component):
     _stylesheets: ClassVar[list[str]] = [
         BASE_CSS
         + """
-:host{display:block;width:100%;min-width:0} .dials{display:grid;grid-template-columns:repeat(auto-fill,minmax(74px,1fr));gap:6px}
+:host{display:block;width:100%;min-width:0} .dial-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(74px,1fr));gap:6px}
 .dial{display:grid;justify-items:center;background:none;border:0;border-radius:8px;padding:2px;cursor:pointer;font:inherit;color:inherit;line-height:1.25}
 .dial:hover{background:var(--tx-sunken)} svg{width:64px;height:64px} .pair{font-size:11.5px;color:var(--tx-muted)} b{font-size:12px;font-weight:600;color:var(--tx-query-ink)}
 .ring{fill:none;stroke:var(--tx-border)} .axis{stroke:var(--tx-border);stroke-dasharray:2 3;fill:none} .fan{fill:var(--tx-query);opacity:.16}

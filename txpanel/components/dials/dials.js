@@ -1,6 +1,6 @@
 // Rotary embedding: each pair of numbers is a hand that position turns. Grey before, coloured after, the wedge is the turn.
 export function render({model}) {
-  const root = tx.h("div", {class: "dials"})
+  const root = tx.h("div", {class: "dial-grid"})
   let frame = 0
   const R = 26, C = 32
 

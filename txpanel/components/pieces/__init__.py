@@ -27,7 +27,7 @@ class Pieces(Component):
     _stylesheets: ClassVar[list[str]] = [
         BASE_CSS
         + """
-:host{display:block;width:100%;min-width:0} .pieces{display:flex;flex-wrap:wrap;gap:6px} .window{color:var(--tx-muted);font-size:12px;margin:8px 0 0}
+:host{display:block;width:100%;min-width:0} .piece-row{display:flex;flex-wrap:wrap;gap:6px} .window{color:var(--tx-muted);font-size:12px;margin:8px 0 0}
 .piece{position:relative;display:grid;gap:1px;justify-items:center;border:1px solid var(--tx-border);border-radius:9px;background:var(--tx-surface);padding:4px 10px 5px;cursor:pointer;min-width:52px;max-width:220px}
 .piece:hover{border-color:var(--tx-focus)} .piece.on{border-color:var(--tx-focus);background:var(--tx-focus-soft);box-shadow:0 0 0 1px var(--tx-focus)}
 .text{font-size:14px;font-weight:600;white-space:pre-wrap;overflow-wrap:anywhere;max-width:100%} .on .text{color:var(--tx-focus-ink)}

@@ -1,6 +1,6 @@
 // The tokenizer's pieces: text with its boundaries, the id, the bytes. A click chooses the token.
 export function render({model}) {
-  const root = tx.h("div", {class: "pieces", role: "listbox", "aria-label": model.words.label})
+  const root = tx.h("div", {class: "piece-row", role: "listbox", "aria-label": model.words.label})
   const body = tx.h("div")
   body.append(root)
   let at = 0

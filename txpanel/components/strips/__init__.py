@@ -99,13 +99,18 @@ class Strips(JSComponent):
 
     def __init__(self, on_pick: Callable[..., None] | None = None, **params: Any) -> None:
         words = {
-            "legend": _("colour saturates here; where numbers share a pixel the strongest is drawn"),
-            "own": _("each strip has its own colour scale; where numbers share a pixel the strongest is drawn"),
+            "legend": _("full colour from here on; a pixel shows its strongest number"),
+            "own": _("each strip has its own colour scale; a pixel shows its strongest number"),
         }
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick = on_pick
         self._strips: tuple[Strip, ...] = ()
         self._cells: tuple[tuple[str, Mapping[str, int]], ...] = ()
+
+    @property
+    def strips(self) -> tuple[Strip, ...]:
+        """What is drawn."""
+        return self._strips
 
     def show(self, strips: Sequence[Strip]) -> None:
         """Draw these strips instead."""

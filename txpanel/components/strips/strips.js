@@ -1,15 +1,11 @@
 /** Real vectors as strips: one row each, hover and arrow keys read every number, a click asks why. */
 export function render({ model }) {
-  const root = tag("div", "strips");
+  const root = tag("div", "strip-rows");
   const tip = tag("div", "tip");
   tip.setAttribute("role", "status");
   let drawn = [];
 
-  const slice = (row) => {
-    const all = model.values;
-    const flat = all && all.length !== undefined ? all : new Float32Array(0);
-    return flat.subarray ? flat.subarray(row.start, row.start + row.length) : Array.from(flat).slice(row.start, row.start + row.length);
-  };
+  const slice = (row) => Float32Array.from({ length: row.length }, (_, i) => model.values[row.start + i]);
 
   function read(entry, i) {
     const v = entry.values[i];

@@ -286,7 +286,7 @@ export function render({ model }) {
     if (slot.stop) slot.stop();
     slot.stop = null;
     slot.paint = null;
-    const parts = [tools(card, c), crumbs(card, c), head(card)];
+    const parts = [tools(card, c), ...(card.crumbs.length > 1 ? [crumbs(card, c)] : []), head(card)];
     if (card.formula) {
       const math = tag("div", "math");
       math.tabIndex = 0; // long formulas scroll sideways

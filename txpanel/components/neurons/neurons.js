@@ -1,0 +1,34 @@
+// The neurons that write most for a token: their numbers, the size of what they write, and the tokens it points to.
+export function render({model}) {
+  const root = tx.h("div", {class: "neuron-list"})
+  const words = model.words
+
+  const token = ([text, value], meaning) => tx.h("span", {class: `token ${meaning}`, title: `${text}  ${tx.number(value)}`}, text.replace(/ /g, "␣") || "∅")
+
+  function row(n, most) {
+    const on = n.neuron === model.chosen
+    const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
+    const value = (part, v) => (v == null ? tx.h("span", {class: "num none"}, "–")
+      : tx.h("button", {type: "button", class: "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${tx.number(v)}: ${words.why}`, onclick: ask(part)}, tx.number(v)))
+    return tx.h("div", {class: on ? "line on" : "line", role: "row"},
+      tx.h("span", {role: "cell"}, tx.h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, tx.grouped(String(n.neuron)))),
+      ...model.columns.map(([part]) => tx.h("span", {role: "cell", class: "right"}, value(part, n[part]))),
+      tx.h("span", {role: "cell", class: "size"}, tx.h("i", {style: {width: `${(n.size / (most || 1)) * 100}%`}}), tx.h("span", null, tx.number(n.size, 3))),
+      tx.h("span", {role: "cell", class: "tokens"}, n.promotes.map((t) => token(t, "up")), n.resists.length ? tx.h("span", {class: "muted"}, words.not) : null, n.resists.map((t) => token(t, "down"))))
+  }
+
+  function build() {
+    const had = root.getRootNode().activeElement?.getAttribute("aria-label")
+    const most = Math.max(...model.neurons.map((n) => n.size), 0)
+    const head = tx.h("div", {class: "line head", role: "row"}, tx.h("span", {role: "columnheader"}, words.neuron),
+      ...model.columns.map(([, label]) => tx.h("span", {role: "columnheader", class: "right"}, label)),
+      tx.h("span", {role: "columnheader"}, words.size), tx.h("span", {role: "columnheader", class: "tokens"}, words.promotes))
+    const grid = tx.h("div", {class: "grid", role: "table", "aria-label": words.title, style: {"--columns": model.columns.length}}, head, ...model.neurons.map((n) => row(n, most)))
+    root.replaceChildren(grid)
+    if (had) [...root.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === had)?.focus({preventScroll: true})
+  }
+
+  build()
+  model.on(["version"], () => requestAnimationFrame(build))
+  return root
+}

@@ -1,0 +1,166 @@
+"""Numbers over the layers: lines with a point per layer, and writes as bars above and below a lane. Made by HoloViews once, fed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+from bokeh.events import Tap
+from bokeh.models import CustomJSHover, FixedTicker, HoverTool, Range1d, Span
+
+from txpanel.messages import _
+from txpanel.views._plots import rendered
+from txpanel.views.numbers import number
+from txpanel.views.palette import colour
+
+FULL = "return Number.isFinite(value) ? String(Number(Math.fround(value).toPrecision(7))).replace('-', '−') : '–'"
+
+
+class LayerPlot:
+    """What all plots with the layers along the bottom share: axes, theme, the line of the layer in focus.
+
+    Args:
+        view: the view it belongs to; light and dark are followed.
+        figure: made by HoloViews.
+        tap: called with (layer, height) of a click.
+    """
+
+    def __init__(self, view: Any, figure: Any, tap: Callable[[int, float], Any] | None) -> None:
+        self.figure = figure
+        figure.toolbar.update(logo=None, active_drag=None)
+        figure.toolbar_location = None
+        figure.x_range, figure.y_range = Range1d(-0.5, 0.5), Range1d(0, 1)
+        figure.xaxis[0].axis_label, figure.yaxis[0].axis_label = _("block"), ""
+        self.here = Span(location=0, dimension="height", line_width=2, line_alpha=0.6)
+        figure.add_layout(self.here)
+        self.layers = 1
+        if tap is not None:
+            figure.on_event(Tap, lambda event: self._tapped(event, tap))
+
+    def _tapped(self, event: Any, tap: Callable[[int, float], Any]) -> None:
+        if event.x is not None and event.y is not None and 0 <= (layer := int(np.floor(event.x + 0.5))) < self.layers:
+            tap(layer, float(event.y))
+
+    def _axes(self, layers: int, low: float, high: float, ends: Sequence[str] = ()) -> None:
+        """Ranges; every n-th block has its number, and `ends` follow after the last one."""
+        self.layers = layers
+        names = [*map(str, range(layers - len(ends))), *ends]
+        step = max(1, -(-layers // 16))
+        at = sorted({*range(0, layers, step), *range(layers - len(ends), layers)})
+        pad = 0.07 * (high - low or 1.0)
+        self.figure.x_range.update(start=-0.6, end=layers - 0.4)
+        self.figure.y_range.update(start=low - pad, end=high + pad)
+        self.figure.xaxis[0].update(ticker=FixedTicker(ticks=at), major_label_overrides={i: names[i] for i in at})
+
+    def theme(self, dark: bool) -> None:
+        """Follows the theme of the page."""
+        ink, line = colour("muted", dark=dark), colour("border", dark=dark)
+        quiet = {"axis_line_color": None, "major_tick_line_color": None, "minor_tick_line_color": None, "axis_label_text_font_style": "normal"}
+        for axis in (*self.figure.xaxis, *self.figure.yaxis):
+            names = {"--bk-major-label-text-color": ink, "--bk-axis-label-text-color": ink}
+            axis.update(css_variables=names, major_label_text_color=ink, axis_label_text_color=ink, axis_label_text_font_size="12px", **quiet)
+        for grid in (*self.figure.xgrid, *self.figure.ygrid):
+            grid.update(css_variables={"--bk-grid-line-color": line}, grid_line_color=line, grid_line_alpha=0.5)
+        self.figure.xgrid[0].grid_line_color = None
+        self.here.line_color = colour("focus", dark=dark)
+
+
+class Lines(LayerPlot):
+    """Up to a few series over the layers.
+
+    Args:
+        view: the view it belongs to.
+        meanings: colour of each series, a key of `palette.COLOURS`.
+        tap: called with (layer, height) of a click.
+    """
+
+    def __init__(self, view: Any, meanings: Sequence[str], tap: Callable[[int, float], Any] | None = None) -> None:
+        zero = np.zeros(1, np.float32)
+        parts = [hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"]) for _meaning in meanings]
+        element = hv.Overlay([part for overlay in parts for part in overlay]).opts(default_tools=[], responsive=True, show_grid=True, show_legend=False)
+        super().__init__(view, rendered(element), tap)
+        found = list(self.figure.renderers)
+        self.curves, self.points, self.meanings = found[::2], found[1::2], list(meanings)
+        for curve, points in zip(self.curves, self.points, strict=True):
+            curve.glyph.line_width = 2
+            points.glyph.update(size=6, line_color=None)
+            for renderer in (curve, points):
+                renderer.nonselection_glyph = renderer.selection_glyph = renderer.muted_glyph = None
+                renderer.data_source.data = {"layer": zero, "value": zero, "name": [""]}
+        tips = [(_("block"), "@layer"), ("", "@name"), (_("value"), "@value{custom}")]
+        self.figure.add_tools(HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": CustomJSHover(code=FULL)}))
+        self.zero = Span(location=0, dimension="width", line_width=1)
+        self.figure.add_layout(self.zero)
+        self.dark(view.dark)
+        view.watch(view, lambda event: self.dark(event.new), "dark")
+
+    def feed(self, series: dict[str, np.ndarray], focus: int, *, low: float | None = None, high: float | None = None, ends: Sequence[str] = ()) -> None:
+        """Shows other numbers: name of each series and one value per layer (NaN: none); `low`, `high` are the axis' ends where given."""
+        names, values = list(series), [np.asarray(v, np.float32) for v in series.values()]
+        for i, (curve, points) in enumerate(zip(self.curves, self.points, strict=True)):
+            on = i < len(values) and bool(np.isfinite(values[i]).any())
+            curve.visible = points.visible = on
+            if on:
+                layer = np.arange(values[i].size, dtype=np.float32)
+                data = {"layer": layer, "value": values[i], "name": [names[i]] * values[i].size}
+                curve.data_source.data = points.data_source.data = data
+        every = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(1)
+        every = every if every.size else np.zeros(1)
+        self._axes(max((v.size for v in values), default=1), float(every.min()) if low is None else low, float(every.max()) if high is None else high, ends)
+        self.here.location = focus
+
+    def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
+        self.theme(dark)
+        self.zero.line_color = colour("control", dark=dark)
+        for curve, points, meaning in zip(self.curves, self.points, self.meanings, strict=True):
+            curve.glyph.line_color = points.glyph.fill_color = colour(meaning, dark=dark)
+
+
+class Writes(LayerPlot):
+    """What attention (up) and MLP (down) write in each block; the height is the square root of the norm, so that small ones can be seen.
+
+    Args:
+        view: the view it belongs to.
+        tap: called with (layer, height) of a click.
+    """
+
+    def __init__(self, view: Any, tap: Callable[[int, float], Any]) -> None:
+        up = hv.Rectangles([(-0.4, 0.0, 0.4, 1.0)])
+        down = hv.Rectangles([(-0.4, -1.0, 0.4, 0.0)])
+        super().__init__(view, rendered((up * down).opts(default_tools=[], responsive=True, show_grid=True)), tap)
+        self.up, self.down = self.figure.renderers[:2]
+        for renderer in (self.up, self.down):
+            renderer.glyph.update(line_color=None, border_radius=2)
+            renderer.nonselection_glyph = renderer.selection_glyph = renderer.muted_glyph = None
+        tips = [(_("block"), "@layer"), ("", "@name"), (_("norm"), "@size{custom}"), (_("cosine with the stream"), "@turn{custom}")]
+        full = CustomJSHover(code=FULL)
+        self.figure.add_tools(HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@turn": full}))
+        self.lane = Span(location=0, dimension="width", line_width=5)
+        self.figure.add_layout(self.lane)
+        self.dark(view.dark)
+        view.watch(view, lambda event: self.dark(event.new), "dark")
+
+    def feed(self, attn: np.ndarray, mlp: np.ndarray, attn_turn: np.ndarray, mlp_turn: np.ndarray, focus: int) -> None:
+        """Shows other numbers: norm and cosine of what each block's attention and MLP write, all ``[L]``."""
+        layer = np.arange(attn.size, dtype=np.float32)
+        for renderer, sizes, turns, name, sign in ((self.up, attn, attn_turn, _("attention writes"), 1), (self.down, mlp, mlp_turn, _("MLP writes"), -1)):
+            tall = (sign * np.sqrt(sizes)).astype(np.float32)
+            renderer.data_source.data = {
+                "left": layer - 0.36, "right": layer + 0.36, "bottom": np.minimum(tall, 0), "top": np.maximum(tall, 0), "layer": layer,
+                "name": [name] * layer.size, "size": sizes.astype(np.float32), "turn": turns.astype(np.float32),
+            }  # fmt: skip
+        high, low = float(np.sqrt(attn.max(initial=0.0))), float(np.sqrt(mlp.max(initial=0.0)))
+        self._axes(attn.size, -low, high)
+        at = [-low, -low / 2, 0.0, high / 2, high]
+        self.figure.yaxis[0].update(ticker=FixedTicker(ticks=at), major_label_overrides={v: number(v * v, 3) for v in at})
+        self.here.location = focus
+
+    def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
+        self.theme(dark)
+        self.up.glyph.fill_color = colour("value", dark=dark)
+        self.down.glyph.fill_color = colour("mlp", dark=dark)
+        self.lane.line_color = colour("lane", dark=dark)
