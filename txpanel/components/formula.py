@@ -26,7 +26,7 @@ def mathml(latex: str) -> list[Any]:
 
 
 def _tree(node: Element) -> list[Any]:
-    text = [node.text if node.tag == "mtext" else unescape(node.text)] if node.text else []
+    text = [unescape(node.text)] if node.text else []
     return [node.tag, dict(node.attrib), *text, *(_tree(child) for child in node)]
 
 

@@ -212,7 +212,7 @@ def _block(w: _Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, stream
 
 
 def _attention(w: _Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
-    q, k, v = _latent(w, a, b, p, read) if b.latent else _queries_keys_values(w, a, b, p, read)
+    q, k, _v = _latent(w, a, b, p, read) if b.latent else _queries_keys_values(w, a, b, p, read)
     d, pre = b.head_dim, w.prefix
     scale = rf"\frac{{1}}{{\sqrt{{{d}}}}}" if abs(b.scaling - d**-0.5) < 1e-9 else f"{b.scaling:.6g}"
     scale = "" if b.scaling == 1.0 else scale + " "
@@ -451,7 +451,7 @@ def _activation(b: BlockAnatomy, p: BlockParts | None) -> Callable[[Tensor], Ten
     """The block's own activation; by its name where there is no model (an opened trace)."""
     if p is not None:
         return p.activation
-    return ACT2FN[b.activation] if b.activation in ACT2FN else None
+    return ACT2FN.get(b.activation, None)
 
 
 def _latex_name(name: str) -> str:
