@@ -24,7 +24,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gpt_neox": {**COMMON, "rotary_pct": 0.25},
     "gptj": {**OLD, "n_inner": 48, "rotary_dim": 4},
     "gpt_neo": {
-        "vocab_size": 300, "hidden_size": 32, "num_heads": 4, "num_layers": 3, "intermediate_size": 48, "max_position_embeddings": 128, "initializer_range": 0.5,
+        "vocab_size": 300, "hidden_size": 32, "num_heads": 4, "num_layers": 3, "intermediate_size": 48,
+        "max_position_embeddings": 128, "initializer_range": 0.5,
         "attention_types": [[["global", "local", "global"], 1]], "window_size": 4, "bos_token_id": 1, "eos_token_id": 2,
     },
     "opt": {**COMMON, "ffn_dim": 48, "word_embed_proj_dim": 32, "init_std": 0.5},
@@ -36,11 +37,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "mixtral": {**GQA, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None},
     "qwen2": GQA,
     "qwen3": {**GQA, "head_dim": 12},
-    "qwen3_moe": {**GQA, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "head_dim": 12, "norm_topk_prob": True, "decoder_sparse_step": 1},
+    "qwen3_moe": {**GQA, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "head_dim": 12,
+    "norm_topk_prob": True, "decoder_sparse_step": 1},
     "phi": {**COMMON, "partial_rotary_factor": 0.5},
     "phi3": {**GQA, "sliding_window": None},
     "gemma2": {**GQA, "head_dim": 12, "sliding_window": 4, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 8.0, "query_pre_attn_scalar": 24},
-    "gemma3_text": {**GQA, "head_dim": 12, "sliding_window": 4, "query_pre_attn_scalar": 24, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    "gemma3_text": {**GQA, "head_dim": 12, "sliding_window": 4, "query_pre_attn_scalar": 24, "layer_types": ["sliding_attention",
+    "full_attention", "sliding_attention"]},
     "olmo2": GQA,
     "stablelm": {**GQA, "partial_rotary_factor": 0.5},
     "starcoder2": {**GQA, "use_bias": True, "sliding_window": None},
@@ -87,7 +90,12 @@ def tiny_hf(name: str, *, attn: str | None = None, dtype: torch.dtype = torch.fl
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():  # biases, norms and sinks start at 0 or 1, where a mistake in their use would not show
         for parameter_name, parameter in model.named_parameters():
-            if parameter.dim() == 1 or "bias" in parameter_name or "sinks" in parameter_name or not bool(parameter.any()):
+            if (
+                parameter.dim() == 1
+                or "bias" in parameter_name
+                or "sinks" in parameter_name
+                or not bool(parameter.any())
+            ):
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
     return model.to(dtype)
 

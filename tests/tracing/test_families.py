@@ -98,7 +98,8 @@ def test_terms_of_random_cells_add_up(name: str, trace_of: Callable[[str], Trace
         for _ in range(3):
             cell = {dim: dice.randrange(size) for dim, size in zip(operation.dims, shape, strict=True)}
             found = trace.why(operation.output, **cell)
-            assert found.terms and found.check.ok, (operation.output, cell, found.value, found.total)
+            assert found.terms, operation.output
+            assert found.check.ok, (operation.output, cell, found.value, found.total)
             for term in dice.sample(found.terms, min(4, len(found.terms))):
                 for source in term.sources:  # every operand exists and can be asked for in turn
                     value = trace.value(source.name)

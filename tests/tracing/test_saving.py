@@ -25,8 +25,11 @@ Tiny = Callable[[str], LanguageModel]
 def test_everything_opens_again_without_the_model(name: str, tiny: Tiny, tmp_path: Path) -> None:
     trace = tiny(name).trace("naïve 🙂 text")
     opened = open_trace(trace.save(tmp_path / "run.safetensors"))
-    assert opened.model is None and opened.text == trace.text and opened.anatomy == trace.anatomy
-    assert opened.tokens.strings == trace.tokens.strings and opened.tokens.pieces == trace.tokens.pieces
+    assert opened.model is None
+    assert opened.text == trace.text
+    assert opened.anatomy == trace.anatomy
+    assert opened.tokens.strings == trace.tokens.strings
+    assert opened.tokens.pieces == trace.tokens.pieces
     assert opened.provenance["transformers"] == trace.provenance["transformers"]
     for tensor in trace.names():
         if opened.operation(tensor) is not None:
@@ -73,7 +76,8 @@ def test_truncated_and_foreign_files_are_refused(tiny: Tiny, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "spoil",
     [
-        {"anatomy": "{}"}, {"anatomy": "[]"}, {"anatomy": "not json"}, {"tokens": "{}"}, {"tokens": '{"ids": [1], "strings": ["a"], "pieces": ["zz"], "exact": true}'},
+        {"anatomy": "{}"}, {"anatomy": "[]"}, {"anatomy": "not json"}, {"tokens": "{}"},
+        {"tokens": '{"ids": [1], "strings": ["a"], "pieces": ["zz"], "exact": true}'},
         {"tokens": '{"ids": ["<script>"], "strings": ["a"], "pieces": [""], "exact": true}'}, {"provenance": "3"}, {"anatomy": "[" * 5000},
     ],
 )  # fmt: skip

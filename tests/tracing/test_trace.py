@@ -29,16 +29,19 @@ def test_dimensions_are_those_of_the_design(tiny: Tiny) -> None:
     sizes = {
         "embed": (n, 32), "blocks.1.resid_pre": (n, 32), "blocks.1.q": (4, n, 8), "blocks.1.k": (2, n, 8), "blocks.1.v": (2, n, 8),
         "blocks.1.scores": (4, n, n), "blocks.1.pattern": (4, n, n), "blocks.1.z": (4, n, 8), "blocks.1.result": (4, n, 32), "blocks.1.attn_out": (n, 32),
-        "blocks.1.resid_mid": (n, 32), "blocks.1.mlp_pre": (n, 48), "blocks.1.mlp_gate": (n, 48), "blocks.1.mlp_post": (n, 48), "ln_final": (n, 32), "logits": (300,),
+        "blocks.1.resid_mid": (n, 32), "blocks.1.mlp_pre": (n, 48), "blocks.1.mlp_gate": (n, 48), "blocks.1.mlp_post": (n, 48),
+        "ln_final": (n, 32), "logits": (300,),
     }  # fmt: skip
     for name, size in sizes.items():
         array = trace[name]
-        assert array.shape == size and array.dims == trace.dims(name), name
-        assert array.dtype == np.float32 and array.attrs["tensor"] == name
+        assert (array.shape, array.dims) == (size, trace.dims(name)), name
+        assert array.dtype == np.float32
+        assert array.attrs["tensor"] == name
     pattern = trace["blocks.1.pattern"]
     assert pattern.dims == ("head", "query", "key")
     assert list(pattern.coords["key_text"].values) == trace.tokens.strings
-    assert trace["blocks.1.q"].dims == ("head", "token", "dim") and trace["blocks.1.k"].dims == (
+    assert trace["blocks.1.q"].dims == ("head", "token", "dim")
+    assert trace["blocks.1.k"].dims == (
         "kv_head",
         "token",
         "dim",
@@ -57,11 +60,14 @@ def test_names_are_in_order_and_lead_back(tiny: Tiny) -> None:
     seen = {"tokens", "positions", *(f"blocks.{layer}.mask" for layer in range(3))}
     for name in trace.names():
         operation = trace.operation(name)
-        assert operation is not None and set(operation.inputs) <= seen, name
+        assert operation is not None
+        assert set(operation.inputs) <= seen, name
         seen.add(name)
         for source in operation.inputs:
             assert name in trace.feeds(source)
-    assert trace.operation("tokens") is None and "blocks.0.pattern" in trace and "blocks.9.pattern" not in trace
+    assert trace.operation("tokens") is None
+    assert "blocks.0.pattern" in trace
+    assert "blocks.9.pattern" not in trace
 
 
 def test_why_is_the_sum_of_its_terms(tiny: Tiny) -> None:
@@ -69,11 +75,16 @@ def test_why_is_the_sum_of_its_terms(tiny: Tiny) -> None:
     x = trace.why("blocks.2.scores", head=2, query=4, key=1)
     q, k = trace.tensor("blocks.2.q")[2, 4], trace.tensor("blocks.2.k")[1, 1]
     assert x.value == pytest.approx(float(q @ k) * 8**-0.5, rel=1e-5)
-    assert len(x.terms) == 8 and sum(t.value for t in x.terms) == pytest.approx(x.value, rel=1e-5)
+    assert len(x.terms) == 8
+    assert sum(t.value for t in x.terms) == pytest.approx(x.value, rel=1e-5)
     assert [abs(t.value) for t in x.terms] == sorted((abs(t.value) for t in x.terms), reverse=True)
-    assert x.check.ok and x.inputs == ("blocks.2.q", "blocks.2.k") and "\\sqrt{8}" in x.formula
+    assert x.check.ok
+    assert x.inputs == ("blocks.2.q", "blocks.2.k")
+    assert "\\sqrt{8}" in x.formula
     first = x.terms[0]
-    assert first.source is not None and first.source.name == "blocks.2.q" and first.source.index["token"] == 4
+    assert first.source is not None
+    assert first.source.name == "blocks.2.q"
+    assert first.source.index["token"] == 4
 
 
 def test_operands_lead_down_to_weights_and_ids(tiny: Tiny) -> None:
@@ -84,7 +95,8 @@ def test_operands_lead_down_to_weights_and_ids(tiny: Tiny) -> None:
         source = found.terms[0].source
         assert source is not None
         found, steps = trace.why(source.name, **source.index), steps + 1
-        assert found.check.ok and steps < 20
+        assert found.check.ok
+        assert steps < 20
     assert found.operation == "weight"
     assert found.value == pytest.approx(float(trace.value(found.name)[tuple(found.index.values())]))
     assert trace.why("tokens", token=2).value == trace.tokens.ids[2]
@@ -112,7 +124,8 @@ def test_errors_are_sentences(tiny: Tiny) -> None:
 )
 def test_pieces_join_to_the_exact_text_and_bytes_are_shown_as_bytes(text: str, tiny: Tiny) -> None:
     trace = tiny("gpt2").trace(text)
-    assert b"".join(trace.tokens.pieces).decode() == text == trace.text and trace.tokens.exact
+    assert b"".join(trace.tokens.pieces).decode() == text == trace.text
+    assert trace.tokens.exact
     assert all("\ufffd" not in shown and shown for shown in trace.tokens.strings)
     assert len(trace.tokens.strings) == len(trace.tokens.ids)
 
@@ -124,7 +137,8 @@ def test_editing_the_end_runs_only_what_changed(tiny: Tiny) -> None:
     hook = model.parts.blocks[0].block.register_forward_pre_hook(lambda _m, args: rows.append(args[0].shape[1]))
     edited = model.trace("the cat sat on the hat")
     hook.remove()
-    assert rows == [3] and edited.recording.reused == 19
+    assert rows == [3]
+    assert edited.recording.reused == 19
     whole = record(model, "the cat sat on the hat", reuse=False)
     assert torch.allclose(edited.tensor("logits"), whole.tensor("logits"), atol=1e-3)
     assert torch.equal(edited.recording.streams[2][:19], first.recording.streams[2][:19])
@@ -161,7 +175,9 @@ def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> No
         block = trace.model.parts.blocks[1]  # type: ignore[union-attr]
         with listening(block.attn) as heard, torch.inference_mode():
             block.block(trace.recording.streams[1][None], **trace.recording.calls[1][1])
-        assert heard.q is not None and heard.k is not None and heard.v is not None
+        assert heard.q is not None
+        assert heard.k is not None
+        assert heard.v is not None
         scores = heard.q @ heard.k.repeat_interleave(2, 0).transpose(-1, -2) * 24**-0.5
         scores = (torch.tanh(scores / 5.0) * 5.0).masked_fill(~trace.tensor("blocks.1.mask"), -torch.inf)
         eager = tiny_hf("gemma2", attn="eager", dtype=dtype)
@@ -170,7 +186,8 @@ def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> No
                 0
             ]
         differences.append(float((torch.softmax(scores.double(), -1) - expected.double()).abs().max()))
-    assert differences[0] < 1e-5 and differences[1] < 1e-6
+    assert differences[0] < 1e-5
+    assert differences[1] < 1e-6
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen3", "falcon"])
@@ -245,7 +262,8 @@ def test_half_precision_is_checked_with_its_own_tolerance() -> None:
     from tests.families import tiny as build
 
     trace = build("llama", dtype=torch.bfloat16).trace(TEXT)
-    assert trace.check(1).exact and trace.tensor("blocks.1.q").dtype == torch.float32
+    assert trace.check(1).exact
+    assert trace.tensor("blocks.1.q").dtype == torch.float32
     assert trace.why("blocks.1.mlp_out", token=3, feature=5).check.ok
 
 
@@ -259,14 +277,17 @@ def test_bytes_held_are_linear_and_small() -> None:
             parameter.fill_(0.01)
     opened = LanguageModel.wrap(model.tie_weights() or model, tiny_tokenizer())
     held = [record(opened, [int(x) % 250 + 3 for x in range(n)]).nbytes for n in (512, 1024)]
-    assert held[1] <= 45e6 and held[1] <= 2.1 * held[0], held
+    assert held[1] <= 45e6, held
+    assert held[1] <= 2.1 * held[0], held
 
 
 def test_the_store_is_bounded_by_bytes() -> None:
     store = Store(limit=1000)
     for n in range(10):
         store.put(1, f"t{n}", torch.zeros(50))
-    assert store.nbytes <= 1000 and store.get(1, "t9") is not None and store.get(1, "t0") is None
+    assert store.nbytes <= 1000
+    assert store.get(1, "t9") is not None
+    assert store.get(1, "t0") is None
     store.forget(1)
     assert store.nbytes == 0
 
@@ -291,7 +312,8 @@ def test_lens_and_surprisal_are_the_models_own(tiny: Tiny) -> None:
             assert torch.allclose(torch.from_numpy(trace.logits_at(position).values), logits[position], atol=1e-4)
         nats = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(trace.tokens.ids[1:]), reduction="none")
         bits = trace.surprisal()
-        assert np.isnan(bits[0]) and np.allclose(bits[1:], nats.numpy() / np.log(2), atol=1e-4)
+        assert np.isnan(bits[0])
+        assert np.allclose(bits[1:], nats.numpy() / np.log(2), atol=1e-4)
         assert trace.lens(0).shape == (300,)
 
 

@@ -56,7 +56,8 @@ def test_a_wrong_constant_is_seen(name: str, tensor: str, change: dict[str, obje
 def test_a_norm_without_its_mean_is_seen(tiny: Tiny) -> None:
     trace = tiny("gpt2").trace(TEXT)
     operation = trace.operation("blocks.1.ln1")
-    assert operation is not None and len(operation.inputs) == 3
+    assert operation is not None
+    assert len(operation.inputs) == 3
     assert differs(trace, operation.output, dataclasses.replace(operation, inputs=operation.inputs[:2]))
 
 
@@ -107,11 +108,14 @@ def test_masks_in_all_their_forms_mean_the_same() -> None:
     ]
     for form in forms:
         look, bias = allowed(form, 4, 4, "look", None)
-        assert torch.equal(look, causal) and bias is None
+        assert torch.equal(look, causal)
+        assert bias is None
     assert torch.equal(allowed(~causal[None, None], 4, 4, "hide", None)[0], causal)
     assert torch.equal(
         allowed(None, 1, 4, "look", None)[0], torch.ones(1, 4, dtype=torch.bool)
     )  # one new query sees all keys
     folded = torch.where(causal, torch.arange(4.0).expand(4, 4), low)[None, None]
     look, bias = allowed(folded, 4, 4, "look", None)
-    assert torch.equal(look, causal) and bias is not None and torch.equal(bias[0][3], torch.arange(4.0))
+    assert torch.equal(look, causal)
+    assert bias is not None
+    assert torch.equal(bias[0][3], torch.arange(4.0))

@@ -128,6 +128,9 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
     Raises:
         DownloadFailed: nothing loadable is in it.
     """
+    for path in folder.rglob("*"):
+        if path.is_file():  # safetensors are written for their owner alone; a cache may be shared
+            path.chmod(path.stat().st_mode | 0o044)
     files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     if "config.json" not in files or not any(file.endswith(".safetensors") for file in files):
         raise DownloadFailed(_("{name} could not be prepared: weights or configuration are missing.").format(name=name))

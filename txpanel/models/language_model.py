@@ -79,12 +79,12 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+        return next(self.model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights."""
-        return next(self.model.parameters()).dtype  # type: ignore[no-any-return]
+        return next(self.model.parameters()).dtype
 
     @property
     def max_tokens(self) -> int:

@@ -92,12 +92,14 @@ def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False
     """
     reporter = reporter or Reporter()
     name = os.fspath(name).strip()
+    if not name:
+        raise ModelNotFound(_unknown(name))
     if _is_path(name):
         return _local(Path(name).expanduser(), reporter)
     entry = catalogue.find(name)
     if entry is not None:
         return _catalogue(entry, reporter, offline)
-    if Path(name).is_dir():
+    if _is_folder(name):
         return _local(Path(name), reporter)
     if HUB_ID.fullmatch(name):
         return _hub(name, name.split("/")[1], name, reporter, offline)
@@ -106,7 +108,14 @@ def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False
 
 def _is_path(name: str) -> bool:
     explicit = name.startswith((".", "~", "/")) or os.path.isabs(name) or "\\" in name
-    return explicit or name.lower().endswith(".gguf") or ("/" in name and Path(name).is_dir())
+    return explicit or name.lower().endswith(".gguf") or ("/" in name and _is_folder(name))
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):  # longer than names can be, or with a NUL in it
+        return False
 
 
 def _unknown(name: str) -> str:

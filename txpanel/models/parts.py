@@ -225,11 +225,11 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
     eps = next(
         (float(getattr(module, key)) for key in ("eps", "variance_epsilon", "epsilon") if hasattr(module, key)), 1e-6
     )
-    size = weight.shape[-1] if weight is not None else int(module.normalized_shape[-1])  # type: ignore[index, arg-type]
+    size = weight.shape[-1] if weight is not None else int(module.normalized_shape[-1])  # type: ignore[index]
     probe = torch.linspace(-1.0, 2.0, size, device=weight.device if weight is not None else None)
     probe = probe if weight is None else probe.to(weight.dtype).expand(weight.shape)
     with torch.inference_mode():
-        got = module(probe[None, None] if probe.dim() == 1 else probe[None, None]).float().reshape(probe.shape)
+        got = module(probe[None, None]).float().reshape(probe.shape)
     probe = probe.float()
     scale = torch.ones(size) if weight is None else weight.detach().float()
     shift = 0.0 if bias is None else bias.detach().float()

@@ -51,7 +51,7 @@ def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None) -> Toke
 
 
 def show(piece: bytes) -> str:
-    """A printable form of a token's bytes: never a replacement mark, invisible characters by their code.
+    r"""A printable form of a token's bytes: never a replacement mark, invisible characters by their code.
 
     >>> show(b" make"), show(b"\\xe2\\x82"), show(b"\\n")
     (' make', '⟨E2 82⟩', '↵')

@@ -3,8 +3,9 @@
 from txpanel.tracing.explain import Check, Explanation
 from txpanel.tracing.operations.base import Operation, Source, Term
 from txpanel.tracing.record import extend, record
+from txpanel.tracing.recording import BlockCheck
 from txpanel.tracing.saving import open_trace
-from txpanel.tracing.trace import BlockCheck, Trace
+from txpanel.tracing.trace import Trace
 
 __all__ = [
     "BlockCheck",

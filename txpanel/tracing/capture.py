@@ -69,7 +69,8 @@ def _listen(
 def _native(module: nn.Module, name: str) -> Callable[..., Any]:
     """The attention function that the model uses by itself."""
     eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    return ALL_ATTENTION_FUNCTIONS.get_interface(name, eager)  # type: ignore[no-any-return]
+    found: Callable[..., Any] = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager)  # type: ignore[arg-type]
+    return found
 
 
 AttentionInterface.register(NAME, _listen)

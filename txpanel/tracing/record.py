@@ -18,7 +18,8 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from txpanel.errors import EmptyText, TooLong, TxpanelError
 from txpanel.models.language_model import LanguageModel
-from txpanel.tracing.trace import Recording, Trace
+from txpanel.tracing.recording import Recording
+from txpanel.tracing.trace import Trace
 from txpanel.tracing.verify import PROVEN, verify
 
 PREFIX_BYTES = 512 * 1024**2
@@ -147,7 +148,12 @@ def last_logits_only(model: Any) -> dict[str, int]:
 
 def cache_bytes(cache: DynamicCache) -> int:
     """Bytes of keys and values held."""
-    tensors = [t for layer in cache.layers for t in (layer.keys, layer.values) if t is not None]
+    tensors = [
+        t
+        for layer in cache.layers
+        for t in (getattr(layer, "keys", None), getattr(layer, "values", None))
+        if t is not None
+    ]
     return sum(t.numel() * t.element_size() for t in tensors)
 
 
@@ -172,6 +178,7 @@ class Taps:
         self.streams.append((output[0] if self.tuple_output else output).detach())
 
     def remove(self) -> None:
+        """Take all hooks off again."""
         for hook in self._hooks:
             hook.remove()
 

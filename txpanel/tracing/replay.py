@@ -177,7 +177,9 @@ def _attention(
     facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]
 ) -> dict[str, Tensor]:
     """q, k, v as used, the mask as a rule of who may look at whom, ALiBi, and the rotation's angles."""
-    assert heard.q is not None and heard.k is not None and heard.v is not None
+    assert heard.q is not None
+    assert heard.k is not None
+    assert heard.v is not None
     q, k, v = heard.q, heard.k, heard.v
     if k.shape[0] == facts.n_heads and facts.n_kv_heads < facts.n_heads:  # families that repeat k and v themselves
         k, v = k[:: facts.group], v[:: facts.group]

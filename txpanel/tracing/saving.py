@@ -38,7 +38,8 @@ from txpanel.tracing.operations import (
     Variance,
     WeightedSum,
 )
-from txpanel.tracing.trace import Recording, Trace
+from txpanel.tracing.recording import Recording
+from txpanel.tracing.trace import Trace
 
 FORMAT = "txpanel-trace-1"
 FOLLOWS = (Scores, SoftCap, Bias, Mask, RowMax, RowSum, Softmax, Mean, Variance, Scale, WeightedSum, Times, Add)
@@ -61,10 +62,15 @@ def save(trace: Trace, path: Path) -> Path:
     for name in trace.graph.dims:
         if name.endswith((".mask", ".alibi", ".sinks", ".rotary_cos", ".rotary_sin")):
             tensors[name] = trace.tensor(name)
-    metadata = {
-        "format": FORMAT, "anatomy": json.dumps(trace.anatomy.as_dict()), "provenance": json.dumps(trace.provenance),
-        "tokens": json.dumps({"ids": trace.tokens.ids.tolist(), "strings": trace.tokens.strings, "pieces": [piece.hex() for piece in trace.tokens.pieces], "exact": trace.tokens.exact}),
-    }  # fmt: skip
+    t = trace.tokens
+    tokens = {
+        "ids": t.ids.tolist(),
+        "strings": t.strings,
+        "pieces": [piece.hex() for piece in t.pieces],
+        "exact": t.exact,
+    }
+    facts = {"anatomy": trace.anatomy.as_dict(), "provenance": trace.provenance, "tokens": tokens}
+    metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in facts.items()}}
     _write({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata, path)
     return path
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import platform
 import threading
 import weakref
-from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,43 +20,13 @@ from txpanel.models.tokens import Tokens
 from txpanel.tracing.explain import Explanation, explain
 from txpanel.tracing.graph import Graph
 from txpanel.tracing.operations.base import Operation, no_weights
+from txpanel.tracing.recording import BlockCheck, Recording, describe_run, split_name
 from txpanel.tracing.store import STORE
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
 
 _counter = itertools.count(1)
-
-
-@dataclass
-class Recording:
-    """What a forward pass left behind.
-
-    Attributes:
-        streams: the residual stream before each block and after the last: n_layers + 1 tensors [T, D], in the model's type.
-        calls: each block's other call arguments; empty where they are to be collected when first needed. logits: float32 [vocab].
-        reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
-    """
-
-    streams: list[Tensor]
-    calls: list[Any]
-    logits: Tensor
-    reused: int = 0
-    tuple_output: bool = False
-    stored: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class BlockCheck:
-    """Whether a replayed block gives back the recorded stream.
-
-    Attributes:
-        exact: equal bit for bit. difference: largest absolute difference. note: why it may differ.
-    """
-
-    exact: bool
-    difference: float
-    note: str
 
 
 class Trace:
@@ -133,7 +100,7 @@ class Trace:
         if kept is not None:
             return kept
         with self._lock, torch.inference_mode():
-            layer, own = split_name(name)
+            layer, _ = split_name(name)
             if layer is not None and self.model is not None and 0 <= layer < self.anatomy.n_layers:
                 replayed = STORE.get(self.uid, name) if self._replayed(layer) else None
                 if replayed is not None:
@@ -215,9 +182,12 @@ class Trace:
         output = self._replay(layer)
         recorded = self.recording.streams[layer + 1]
         difference = float((output.float() - recorded.float()).abs().max())
-        note = "" if not self.recording.reused else (
-            f"The first {self.recording.reused} rows were computed in an earlier pass; passes of different length add in another order, so the last digits may differ."
-        )  # fmt: skip
+        note = ""
+        if self.recording.reused:
+            note = (
+                f"The first {self.recording.reused} rows were computed in an earlier pass; passes of different length "
+                "add in another order, so the last digits may differ."
+            )
         return BlockCheck(bool(torch.equal(output, recorded)), difference, note)
 
     # -- logits ---------------------------------------------------------------------------------------------------
@@ -377,7 +347,7 @@ class Trace:
         if self.model is None:
             return None
         try:
-            return self.model.model.get_parameter(name).detach()  # type: ignore[no-any-return]
+            return self.model.model.get_parameter(name).detach()
         except AttributeError:
             return None
 
@@ -398,15 +368,6 @@ class Trace:
         )
 
 
-def split_name(name: str) -> tuple[int | None, str]:
-    """``blocks.3.ln1.scale`` -> (3, ``ln1.scale``); names outside the blocks -> (None, name)."""
-    if name.startswith("blocks."):
-        layer, _, own = name[7:].partition(".")
-        if layer.isdecimal() and own:
-            return int(layer), own
-    return None, name
-
-
 def graph_of(model: LanguageModel) -> Graph:
     """The model's operations, listed once."""
     found: Graph | None = getattr(model, "_graph", None)
@@ -414,20 +375,6 @@ def graph_of(model: LanguageModel) -> Graph:
         found = Graph(model.anatomy, model.parts)
         model._graph = found  # type: ignore[attr-defined]
     return found
-
-
-def describe_run(model: LanguageModel | None, recording: Recording) -> dict[str, str]:
-    """What has to stand beside every figure: which model, which versions, how it ran (HF-16)."""
-    if model is None:
-        return {}
-    return {
-        "model": model.name, "title": model.title, "family": model.anatomy.family,
-        **{f"source_{key}": value for key, value in model.source.as_dict().items()},
-        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
-        "attention": str(getattr(model.model.config, "_attn_implementation", "")),
-        "reused_rows": str(recording.reused), "python": platform.python_version(),
-        **{package: version(package) for package in ("txpanel", "torch", "transformers")},
-    }  # fmt: skip
 
 
 def _tensors(value: Any) -> list[Tensor]:

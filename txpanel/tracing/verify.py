@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PROVEN = frozenset(
     {
-        "gpt2", "gpt_neox", "gptj", "gpt_neo", "opt", "bloom", "falcon", "mpt", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi", "phi3", "gemma2",
-        "gemma3_text", "olmo2", "stablelm", "starcoder2", "cohere", "granite", "smollm3", "gpt_oss", "deepseek_v3",
+        "gpt2", "gpt_neox", "gptj", "gpt_neo", "opt", "bloom", "falcon", "mpt", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi", "phi3",
+        "gemma2", "gemma3_text", "olmo2", "stablelm", "starcoder2", "cohere", "granite", "smollm3", "gpt_oss", "deepseek_v3",
     }
 )  # fmt: skip
 """Families whose every operation the tests compare with the untouched model, by ``model_type``."""

@@ -67,14 +67,16 @@ def cached(repo: str) -> Path | None:
 
 
 def _snapshots(repo: Path) -> Iterator[Path]:
-    """Snapshots, the one ``main`` points to first."""
-    folders = repo / "snapshots"
+    """Snapshots: the one ``main`` points to first, then the newest (a download of ours names no branch)."""
     try:
         current = (repo / "refs" / "main").read_text(encoding="utf-8").strip()
-        names = sorted((path.name for path in folders.iterdir()), key=lambda name: name != current)
+    except OSError:
+        current = ""
+    try:
+        found = sorted((repo / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     except OSError:
         return
-    yield from (folders / name for name in names)
+    yield from sorted(found, key=lambda path: path.name != current)
 
 
 def reachable(repo: str, timeout: float = 3.0) -> bool:

@@ -6,7 +6,7 @@ Vaswani et al., arXiv:1706.03762. Letters: H heads, G key/value heads, Q queries
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -34,7 +34,7 @@ class Rotate(Operation):
     """Each pair (a, b) turned by its position's angle: ``(a cos - b sin, b cos + a sin)``. Inputs: x [H, T, D], cos, sin [T, dims/2]."""
 
     kind: ClassVar[str] = "rotary"
-    rotary: Rotary = Rotary(0, None)
+    rotary: Rotary = field(default_factory=lambda: Rotary(0, None))
 
     def recompute(self, x: Values) -> Tensor:
         value, cos, sin = (x[name] for name in self.inputs)
@@ -155,7 +155,7 @@ class Mask(Operation):
         return x[self.inputs[0]].masked_fill(~x[self.inputs[1]], -math.inf)
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
-        head, query, key = cell
+        _head, query, key = cell
         score = number(x[self.inputs[0]][cell])
         source = (self.at(self.inputs[0], *cell), Source(self.inputs[1], {"query": query, "key": key}))
         if bool(x[self.inputs[1]][query, key]):

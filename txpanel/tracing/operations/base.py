@@ -84,7 +84,8 @@ class Operation(ABC):
 def no_weights(what: str) -> Unsupported:
     """The error of operations whose weights did not travel with a saved trace."""
     return Unsupported(
-        f"'{what}' is made with the model's weights, and this trace was opened without the model. Load the model and record the text again to see how this number is made."
+        f"'{what}' is made with the model's weights, and this trace was opened without the model. "
+        "Load the model and record the text again to see how this number is made."
     )
 
 

@@ -5,7 +5,7 @@ Shazeer et al., arXiv:1701.06538; Mixtral, arXiv:2401.04088; DeepSeek-V3, arXiv:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -45,7 +45,7 @@ class ExpertChoice(Operation):
     """Which experts a token goes to: int64 [T, k]. Input: router logits [T, n]."""
 
     kind: ClassVar[str] = "choice"
-    experts: Experts = Experts(1, 1, 0, "softmax-topk")
+    experts: Experts = field(default_factory=lambda: Experts(1, 1, 0, "softmax-topk"))
     bias: Tensor | None = None
 
     def recompute(self, x: Values) -> Tensor:
@@ -69,7 +69,7 @@ class ExpertWeight(Operation):
     """The weight of each chosen expert: [T, k]. Inputs: router logits [T, n], chosen experts [T, k]."""
 
     kind: ClassVar[str] = "expert weight"
-    experts: Experts = Experts(1, 1, 0, "softmax-topk")
+    experts: Experts = field(default_factory=lambda: Experts(1, 1, 0, "softmax-topk"))
     bias: Tensor | None = None
 
     def recompute(self, x: Values) -> Tensor:

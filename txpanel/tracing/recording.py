@@ -1,0 +1,67 @@
+"""What a pass leaves behind, and the facts that stand beside every figure."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from txpanel.models.language_model import LanguageModel
+
+
+@dataclass
+class Recording:
+    """What a forward pass left behind.
+
+    Attributes:
+        streams: the residual stream before each block and after the last: n_layers + 1 tensors [T, D], in the model's type.
+        calls: each block's other call arguments; empty where they are to be collected when first needed. logits: float32 [vocab].
+        reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
+    """
+
+    streams: list[Tensor]
+    calls: list[Any]
+    logits: Tensor
+    reused: int = 0
+    tuple_output: bool = False
+    stored: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCheck:
+    """Whether a replayed block gives back the recorded stream.
+
+    Attributes:
+        exact: equal bit for bit. difference: largest absolute difference. note: why it may differ.
+    """
+
+    exact: bool
+    difference: float
+    note: str
+
+
+def split_name(name: str) -> tuple[int | None, str]:
+    """``blocks.3.ln1.scale`` -> (3, ``ln1.scale``); names outside the blocks -> (None, name)."""
+    if name.startswith("blocks."):
+        layer, _, own = name[7:].partition(".")
+        if layer.isdecimal() and own:
+            return int(layer), own
+    return None, name
+
+
+def describe_run(model: LanguageModel | None, recording: Recording) -> dict[str, str]:
+    """What has to stand beside every figure: which model, which versions, how it ran (HF-16)."""
+    if model is None:
+        return {}
+    return {
+        "model": model.name, "title": model.title, "family": model.anatomy.family,
+        **{f"source_{key}": value for key, value in model.source.as_dict().items()},
+        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
+        "attention": str(getattr(model.model.config, "_attn_implementation", "")),
+        "reused_rows": str(recording.reused), "python": platform.python_version(),
+        **{package: version(package) for package in ("txpanel", "torch", "transformers")},
+    }  # fmt: skip
