@@ -10,7 +10,7 @@ import torch
 
 from txpanel_logit_lens import lens
 
-TEXT = "hfcadbge"
+TEXT = "CBABBC="
 
 
 def by_hand(model: Any, text: str, position: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_rows_are_sorted_and_the_last_one_is_the_prediction(model: Any) -> None:
     found = lens(trace)
     assert found.ids.shape == (trace.anatomy.n_layers + 1, 5)
     assert (np.diff(found.probabilities, axis=1) <= 0).all()
-    assert found.ids[-1, 0] == int(trace.logits.argmax())
+    assert found.ids[-1, 0] == int(np.argmax(trace.logits.values))
 
 
 def test_a_position_that_does_not_exist(model: Any) -> None:

@@ -24,7 +24,7 @@ def test_it_keeps_the_rules_for_views() -> None:
 
 
 def test_the_picture_holds_the_lens_s_numbers(model: Any) -> None:
-    state = txpanel.ModelState(model=model, text="hfcadbge")
+    state = txpanel.ModelState(model=model, text="CBABBC=")
     view = LogitLensView(state)
     view.__panel__()
     found = lens(state.trace, state.query, top=5)
@@ -33,7 +33,7 @@ def test_the_picture_holds_the_lens_s_numbers(model: Any) -> None:
 
 
 def test_it_follows_the_position_and_leads_the_block(model: Any) -> None:
-    state = txpanel.ModelState(model=model, text="hfcadbge")
+    state = txpanel.ModelState(model=model, text="CBABBC=")
     view = LogitLensView(state)
     view.__panel__()
     state.focus(query=1)

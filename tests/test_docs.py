@@ -1,0 +1,135 @@
+"""Nothing without its line in the docs: views, commands, options, environment, public names, tensors, models, messages, scripts."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import txpanel
+from tests.families import FAMILIES
+from txpanel.cli import parser
+from txpanel.models.anatomy import Anatomy
+from txpanel.models.catalogue import CATALOGUE
+from txpanel.tracing.graph import Graph
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def section(title: str) -> str:
+    """The part of the reference under a heading."""
+    return REFERENCE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+@pytest.mark.parametrize("name", PROJECT["entry-points"]["txpanel.views"])
+def test_view(name: str) -> None:
+    assert f"| `{name}` |" in section("Views")
+
+
+def test_no_view_is_described_that_is_gone() -> None:
+    described = set(re.findall(r"^\| `([\w-]+)` \|", section("Views"), re.MULTILINE))
+    assert described == set(PROJECT["entry-points"]["txpanel.views"])
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+def test_command_and_its_options(name: str, command: argparse.ArgumentParser) -> None:
+    assert re.search(rf"^\| `{name}\b", section("Commands"), re.MULTILINE)
+    options = {option for action in command._actions for option in action.option_strings} - {"-h", "--help"}
+    assert not {option for option in options if not re.search(rf"`{option}\b", section("Commands"))}
+
+
+def test_no_option_is_described_that_is_gone() -> None:
+    options = {option for _, command in commands() for action in command._actions for option in action.option_strings}
+    assert set(re.findall(r"`(--[\w-]+)", section("Commands"))) <= options | {"--version"}
+
+
+def test_environment() -> None:
+    used = {
+        name
+        for path in (ROOT / "txpanel").rglob("*.py")
+        for name in re.findall(r"\"(TXPANEL_[A-Z_]+)\"", path.read_text(encoding="utf-8"))
+    }
+    assert used == set(re.findall(r"^\| `(TXPANEL_[A-Z_]+)`", section("Environment"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", sorted(set(txpanel.__all__) - {"__version__"}))
+def test_public_name(name: str) -> None:
+    assert f"`txpanel.{name}" in section("Python")
+    assert getattr(txpanel, name).__doc__
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tensors(family: str, tiny_anatomy: dict[str, Anatomy]) -> None:
+    names = {re.sub(r"^blocks\.\d+\.", "", name) for name in Graph(tiny_anatomy[family], None).dims}
+    bare = {re.sub(r"\.(mean|var|scale|max|sum)$", "", name) for name in names}
+    assert not {
+        name for name in bare if f"`{name}`" not in section("Tensors") and f"`{name}." not in section("Tensors")
+    }
+
+
+@pytest.fixture(scope="module")
+def tiny_anatomy() -> dict[str, Anatomy]:
+    from tests.families import tiny
+
+    return {family: tiny(family).anatomy for family in FAMILIES}
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+def test_model(entry: object) -> None:
+    assert re.search(rf"^\| `{entry.name}` \|.*{re.escape(entry.licence)}", README, re.MULTILINE)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family(family: str) -> None:
+    assert f"`{family}`" in README
+
+
+def test_what_a_view_has_is_in_the_author_guide() -> None:
+    own = {name for name in vars(txpanel.View) if not name.startswith("_")} - {
+        "state",
+        "name",
+        "active",
+        "dark",
+        "param",
+    }
+    assert not {name for name in own if not re.search(rf"`(self\.)?{name}\b", PLUGINS)}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("[a-z]*")), ids=lambda path: path.name)
+def test_script(path: Path) -> None:
+    assert f"scripts/{path.name}" in ARCHITECTURE
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("plugins/*/README.md")]
+    dead = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert not dead, dead
+
+
+def test_the_version_is_one() -> None:
+    assert txpanel.__version__ == PROJECT["version"]
+    assert re.search(
+        r"^## \[(Unreleased|" + re.escape(PROJECT["version"]) + r")\]",
+        (ROOT / "CHANGELOG.md").read_text(),
+        re.MULTILINE,
+    )
