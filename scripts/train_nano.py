@@ -144,6 +144,7 @@ def save(model: GPT2LMHeadModel) -> None:
     """Write config, weights and tokenizer into the package."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(FOLDER)
+    (FOLDER / "model.safetensors").chmod(0o644)
     (FOLDER / "generation_config.json").unlink(missing_ok=True)
     (FOLDER / "tokenizer.json").write_text(tokenizer_json() + "\n", encoding="utf-8")
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": POSITIONS}

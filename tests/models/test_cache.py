@@ -52,9 +52,13 @@ def test_a_finished_model_is_found_with_its_origin(cache_root: Path, seen: Seen)
 
 
 def test_an_interrupted_making_leaves_nothing_that_counts(cache_root: Path, seen: Seen) -> None:
-    with pytest.raises(RuntimeError), cache.making("m", seen) as folder:
-        (folder / "config.json").write_text("{}")
-        raise RuntimeError
+    def interrupted() -> None:
+        with cache.making("m", seen) as folder:
+            (folder / "config.json").write_text("{}")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        interrupted()
     assert cache.find("m") is None
     assert not any((cache_root / "partial").iterdir())
 
@@ -91,9 +95,10 @@ def test_a_folder_that_is_not_whole_does_not_count_and_is_replaced(cache_root: P
 
 
 def test_nothing_loadable_is_not_finished(cache_root: Path, seen: Seen) -> None:
-    with cache.making("m", seen) as folder, pytest.raises(DownloadFailed, match="could not be prepared"):
+    with cache.making("m", seen) as folder:
         (folder / "config.json").write_text("{}")
-        cache.finish("m", folder, SOURCE)
+        with pytest.raises(DownloadFailed, match="could not be prepared"):
+            cache.finish("m", folder, SOURCE)
 
 
 def test_waiting_for_another_is_said_and_can_be_cancelled(cache_root: Path, seen: Seen) -> None:

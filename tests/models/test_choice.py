@@ -63,9 +63,7 @@ def test_a_wish_asks_nobody(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert choose("gpt2").name == "gpt2"
 
 
-def test_a_silent_hub_delays_by_seconds_at_most(
-    cache_root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_hub_delays_by_seconds_at_most(cache_root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TXPANEL_MODEL", raising=False)
     monkeypatch.setattr(packages, "reachable", lambda project, timeout=0.0: True)
     with serving(hub_handler({})) as server:

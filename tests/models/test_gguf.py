@@ -53,12 +53,20 @@ def test_numbers_come_through_bit_for_bit(cache_root: Path, path: Path, seen: Se
     assert torch.equal(txpanel.load(str(path)).model(ids).logits, original(ids).logits)
 
 
-def test_quantised_weights_are_what_the_blocks_say(cache_root: Path, tmp_path: Path, seen: Seen) -> None:
-    path = tmp_path / "q8.gguf"
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> cache.Entry:
+    """One conversion (Q8_0) that several tests read."""
+    base = tmp_path_factory.mktemp("converted")
+    path = base / "q8.gguf"
+    tinygguf.write(path, tinygguf.model(), gguf.GGMLQuantizationType.Q8_0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TXPANEL_CACHE", str(base / "cache"))
+        return gguf_file.prepare(path, Seen())
+
+
+def test_quantised_weights_are_what_the_blocks_say(converted: cache.Entry) -> None:
     original = tinygguf.model()
-    tinygguf.write(path, original, gguf.GGMLQuantizationType.Q8_0)
-    made = gguf_file.prepare(path, seen)
-    model, _tokenizer = opener.open_folder(made.folder)
+    model, _tokenizer = opener.open_folder(converted.folder)
     weight = original.model.layers[1].mlp.up_proj.weight.detach().numpy()
     blocks = gguf.quants.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
     expected = torch.from_numpy(gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType.Q8_0))
@@ -66,8 +74,8 @@ def test_quantised_weights_are_what_the_blocks_say(cache_root: Path, tmp_path: P
     assert 0 < float((expected - torch.from_numpy(weight)).abs().max()) < 0.02
 
 
-def test_smollm_splits_digits_and_any_text_comes_back(cache_root: Path, path: Path, seen: Seen) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(gguf_file.prepare(path, seen).folder)
+def test_smollm_splits_digits_and_any_text_comes_back(converted: cache.Entry) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(converted.folder)
     parts = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("a 2024")
     assert [part for part, _span in parts] == ["a", "Ġ", "2", "0", "2", "4"]
     for text in ("abab", "héllo €", "👩‍👩‍👧", "שלום", "a\u200bb\x00c", "\r\n\t  x  ", "<|end|>", "\ufeff"):
@@ -148,8 +156,7 @@ def test_no_space_is_told_before_anything_is_written(
         converting._check_space(tmp_path, 10**6)
 
 
-def test_the_manifest_says_where_it_came_from(cache_root: Path, path: Path, seen: Seen) -> None:
-    made = gguf_file.prepare(path, seen)
-    manifest = json.loads((made.folder / cache.MANIFEST).read_text())
+def test_the_manifest_says_where_it_came_from(converted: cache.Entry) -> None:
+    manifest = json.loads((converted.folder / cache.MANIFEST).read_text())
     assert manifest["provenance"]["kind"] == "gguf"
     assert len(manifest["provenance"]["revision"]) == 64

@@ -35,7 +35,9 @@ def build_wheel(folder: Path, project: str, member: str, content: bytes) -> Whee
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{module}/{member}", content)
         archive.writestr(f"{module}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
-        archive.writestr(f"{module}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{module}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{module}-1.0.dist-info/RECORD", "")
     return Wheel(project, "1.0", sha(path), path.stat().st_size, f"{module}/{member}")
 

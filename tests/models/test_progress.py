@@ -69,13 +69,16 @@ def test_cancel_raises_at_the_next_report() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (97_300_000, "97.3 MB"), (3_247_159_078, "3.25 GB")]
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (97_300_000, "97.3 MB"), (3_247_159_078, "3.25 GB")],
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size_text(count) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
+)
 def test_times_for_people(seconds: float, text: str) -> None:
     assert time_text(seconds) == text
 

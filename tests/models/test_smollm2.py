@@ -53,7 +53,17 @@ def test_tokens_are_those_of_the_original(smollm2: LanguageModel) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["héllo €", "👩‍👩‍👧 x", "שלום עולם", "日本語テスト", "a\u200bb\x00c", "\r\n\t  x  ", "\ufeffx", "e\u0301 ﬁ ①", "</script>"],
+    [
+        "héllo €",
+        "👩‍👩‍👧 x",
+        "שלום עולם",
+        "日本語テスト",
+        "a\u200bb\x00c",
+        "\r\n\t  x  ",
+        "\ufeffx",
+        "e\u0301 ﬁ ①",
+        "</script>",
+    ],
 )
 def test_any_text_comes_back_to_the_byte(smollm2: LanguageModel, text: str) -> None:
     ids = smollm2.encode(text)

@@ -5,7 +5,8 @@ Layout::
     <root>/models/<name>/     a finished model: config.json, safetensors, tokenizer files, txpanel.json (written last)
     <root>/partial/<name>/    one being made; only the holder of the lock touches it, whatever is left over is stale
     <root>/locks/<name>.lock  one maker at a time, over all processes
-    <root>/hub/               the hub's own cache, where TXPANEL_CACHE is set; else the hub's usual place is shared
+
+What Hugging Face's own tools have downloaded is used where it lies, and never written to.
 """
 
 from __future__ import annotations
@@ -81,21 +82,28 @@ def contents() -> list[Entry]:
 
 
 @contextmanager
-def making(name: str, reporter: Reporter) -> Iterator[Path]:
-    """A fresh folder in which to make `name`, under a lock that holds over all processes.
+def making(name: str, reporter: Reporter, *, keep: bool = False) -> Iterator[Path]:
+    """A folder in which to make `name`, under a lock that holds over all processes.
 
-    What an interrupted run left behind is removed first. Call `finish` with the folder when all is there; if that
-    does not happen, the folder is removed. If another process holds the lock this waits, and says so.
+    Call `finish` with the folder when all is there. If another process holds the lock this waits, and says so.
+
+    Args:
+        name: as in `find`.
+        reporter: hears about waiting, and is asked about a cancel.
+        keep: leave unfinished work for the next time (a download that can go on); else the folder is fresh, and
+            removed if nothing came of it.
     """
     base = root()
     folder = base / "partial" / name
     with locked(name, reporter):
         try:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -190,7 +190,11 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
         if offline:
             raise DownloadFailed(_("{name} is not on this machine, and nothing may be fetched.").format(name=name))
         folder = hub.fetch(repo, reporter, terms=terms)
-    return Located(name, title, folder, Provenance("hub", repo, folder.name, terms))
+    made = cache.find(hub.key(repo))
+    ours = made is not None and made.folder == folder
+    commit = made.provenance.revision if made is not None and ours else folder.name
+    source = Provenance("hub", repo, commit, terms)
+    return Located(name, title, folder, source, (lambda: cache.remove(hub.key(repo))) if ours else None)
 
 
 def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> LanguageModel:

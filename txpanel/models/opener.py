@@ -71,6 +71,7 @@ def _model(folder: Path, device: Any, dtype: Any) -> Any:
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told by name below, instead of by a table in a log
             )
             _refuse_gaps(folder, info)
             return model.to(device).eval()

@@ -16,6 +16,7 @@ from txpanel.messages import _
 from txpanel.models import cache, catalogue
 from txpanel.models.choice import is_cached
 from txpanel.models.progress import size_text
+from txpanel.models.sources import hub
 
 Status = Literal["ok", "warning", "error"]
 PACKAGES = ("txpanel", "panel", "bokeh", "holoviews", "panel-material-ui", "torch", "transformers", "huggingface_hub")
@@ -46,7 +47,7 @@ class ModelRow:
 def models() -> list[ModelRow]:
     """The catalogue in its order, then what else is in txpanel's cache (converted GGUF files)."""
     rows = [_row(entry) for entry in catalogue.CATALOGUE]
-    known = {row.name for row in rows}
+    known = {row.name for row in rows} | {hub.key(entry.hub) for entry in catalogue.CATALOGUE if entry.hub}
     for made in cache.contents():
         if made.name not in known:
             rows.append(ModelRow(made.name, made.name, "", "", 0, made.nbytes, True, ("cache",), made.provenance.where))
@@ -131,8 +132,6 @@ def _cache() -> Check:
 
 
 def _hub() -> Check:
-    from txpanel.models.sources import hub
-
     if hub.offline():
         return Check("hub", "warning", _("switched off by HF_HUB_OFFLINE"), _("Unset it to fetch models from the hub."))
     repo = catalogue.CATALOGUE[1].hub or ""

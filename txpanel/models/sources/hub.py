@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -14,8 +15,10 @@ from txpanel.errors import DownloadFailed, TxpanelError
 from txpanel.messages import _
 from txpanel.models import cache
 from txpanel.models.progress import Reporter
+from txpanel.models.provenance import Provenance
 from txpanel.models.sources import folder as local
 from txpanel.models.sources import process
+from txpanel.models.sources.process import os_error_text
 
 PATIENCE = 60.0  # seconds without a single byte
 WORKER = "txpanel.models.sources.hub_worker"
@@ -34,13 +37,6 @@ def offline() -> bool:
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
 
 
-def download_cache() -> Path:
-    """Where downloads go: under ``TXPANEL_CACHE`` where that is set, else the cache all Hugging Face tools share."""
-    if os.environ.get("TXPANEL_CACHE"):
-        return cache.root() / "hub"
-    return shared_cache()
-
-
 def shared_cache() -> Path:
     """The cache of Hugging Face's own tools, as the environment has it now."""
     if chosen := os.environ.get("HF_HUB_CACHE"):
@@ -54,20 +50,27 @@ def shared_cache() -> Path:
     return base / "hub"
 
 
+def key(repo: str) -> str:
+    """The name of `repo` in txpanel's cache."""
+    return f"hub--{repo.replace('/', '--')}"
+
+
 def cached(repo: str) -> Path | None:
-    """The folder of a complete download of `repo`, ours or another tool's, or ``None``."""
-    for base in dict.fromkeys((download_cache(), shared_cache())):
-        for snapshot in _snapshots(base / f"models--{repo.replace('/', '--')}"):
-            try:
-                local.check(snapshot, kind=False)
-            except (TxpanelError, OSError):
-                continue
-            return snapshot
+    """The folder of a complete download of `repo`, ours or one of Hugging Face's own tools, or ``None``."""
+    made = cache.find(key(repo))
+    if made is not None:
+        return made.folder
+    for snapshot in _snapshots(shared_cache() / f"models--{repo.replace('/', '--')}"):
+        try:
+            local.check(snapshot, kind=False)
+        except (TxpanelError, OSError):
+            continue
+        return snapshot
     return None
 
 
 def _snapshots(repo: Path) -> Iterator[Path]:
-    """Snapshots: the one ``main`` points to first, then the newest (a download of ours names no branch)."""
+    """Snapshots: the one ``main`` points to first, then the newest."""
     try:
         current = (repo / "refs" / "main").read_text(encoding="utf-8").strip()
     except OSError:
@@ -102,7 +105,7 @@ def fetch(repo: str, reporter: Reporter, *, terms: str = "") -> Path:
     """Download `repo` (configuration, tokenizer, safetensors; never code or pickles), or go on with a download.
 
     Returns:
-        The folder with its files.
+        The folder with its files, in txpanel's cache.
 
     Raises:
         ModelNotFound, DownloadFailed, Unsupported: in words.
@@ -114,13 +117,25 @@ def fetch(repo: str, reporter: Reporter, *, terms: str = "") -> Path:
         )
     reporter.start("download", terms or _("Asking the hub for {repo}").format(repo=repo))
     env = {
-        "HF_HUB_DISABLE_XET": "1",  # plain HTTP can be resumed byte by byte, and stopped at once
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DOWNLOAD_TIMEOUT": os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT", "10"),
         "HF_ENDPOINT": endpoint(),
     }
-    with cache.locked(f"hub--{repo.replace('/', '--')}", reporter):
-        path = process.run(WORKER, [repo, str(download_cache())], reporter, env=env, patience=PATIENCE)
-    found = Path(path)
-    local.check(found)
-    return found
+    try:
+        with cache.making(key(repo), reporter, keep=True) as folder:
+            done = cached(repo)  # another process fetched it while we waited
+            return done or _download(repo, folder, reporter, env)
+    except OSError as error:
+        raise DownloadFailed(os_error_text(error)) from error
+
+
+def _download(repo: str, folder: Path, reporter: Reporter, env: dict[str, str]) -> Path:
+    commit = process.run(WORKER, [repo, str(folder)], reporter, env=env, patience=PATIENCE)
+    for stale in folder.glob("*.part"):  # of an older commit
+        stale.unlink()
+    try:
+        local.check(folder)
+    except TxpanelError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return cache.finish(key(repo), folder, Provenance("hub", repo, commit)).folder

@@ -1,17 +1,28 @@
-"""The download from the hub, in a process of its own: ``python -m txpanel.models.sources.hub_worker REPO CACHE``."""
+"""The download from the hub, in a process of its own: ``python -m txpanel.models.sources.hub_worker REPO FOLDER``.
+
+huggingface_hub asks and signs; the bytes are received here, because since its version 2 it throws an interrupted
+download away, and half a gigabyte over a school's network is not to start again from nothing.
+"""
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import os
+import shutil
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 from txpanel.errors import DownloadFailed, ModelNotFound, TxpanelError, Unsupported
 from txpanel.messages import _
+from txpanel.models.progress import size_text
 from txpanel.models.sources.process import emit, main, os_error_text
 
 TIMEOUT = 8.0  # seconds for the first answer
+TRIES = 5  # times in a row without one more byte
+PAUSE = 1.0  # seconds before another try
+BLOCK = 1 << 16
 WANTED = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "vocab.txt", "chat_template.jinja",
@@ -21,40 +32,18 @@ INDEX = "model.safetensors.index.json"
 
 
 class Counter:
-    """Bytes of all files together; looks enough like a tqdm bar for huggingface_hub."""
+    """Bytes of all files together, told to the parent about ten times a second."""
 
-    total, done, message, last = 0, 0, "", -1
+    def __init__(self, message: str, total: int) -> None:
+        self.message, self.total, self.done, self.last = message, total, 0, 0.0
 
-    def __init__(self, *_args: Any, initial: int = 0, **_kwargs: Any) -> None:
-        self.counted = 0
-        self.update(initial)
-
-    def update(self, count: float | None = 1) -> None:
-        """`count` more bytes of this file."""
-        self.counted += int(count or 0)
-        Counter.done += int(count or 0)
-        if Counter.done // 200_000 != Counter.last:
-            Counter.last = Counter.done // 200_000
-            Counter.tell()
-
-    @staticmethod
-    def tell() -> None:
-        """Report to the parent."""
-        emit(stage="download", done=Counter.done, total=Counter.total, message=Counter.message)
-
-    def __enter__(self) -> Counter:
-        return self
-
-    def __exit__(self, *_args: object) -> None: ...
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def set_description(self, *_args: object, **_kwargs: object) -> None:
-        """There is one description for all files."""
-
-    def refresh(self, *_args: object, **_kwargs: object) -> None:
-        """Nothing is drawn."""
+    def add(self, count: int) -> None:
+        """`count` more bytes are there (or fewer, when a file has to start again)."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.last > 0.1 or self.done == self.total:
+            self.last = now
+            emit(stage="download", done=self.done, total=self.total, message=self.message)
 
 
 def choose(files: dict[str, int]) -> list[str]:
@@ -75,24 +64,93 @@ def choose(files: dict[str, int]) -> list[str]:
 
 
 def download(repo: str, folder: Path) -> str:
-    """Fetch what is missing of `repo` into the hub cache `folder`; returns the snapshot's path."""
-    from huggingface_hub import HfApi, hf_hub_download
+    """Bring the files of `repo` into `folder`; what an earlier try left there is gone on with. Returns the commit."""
+    from huggingface_hub import HfApi
 
     info = HfApi().model_info(repo, files_metadata=True, timeout=TIMEOUT)
     sizes = {item.rfilename: int(item.size or 0) for item in info.siblings or []}
     files = choose(sizes)
-    Counter.total = sum(sizes[name] for name in files)
-    Counter.message = _("Downloading {repo} from the hub").format(repo=repo)
-    Counter.tell()
-    path = ""
+    counter = Counter(_("Downloading {repo} from the hub").format(repo=repo), sum(sizes[name] for name in files))
+    counter.add(0)
+    _check_space(folder, counter.total)
     for name in files:
-        begun = Counter.done
-        path = hf_hub_download(
-            repo, name, revision=info.sha, cache_dir=folder, etag_timeout=TIMEOUT, tqdm_class=Counter
+        _file(repo, name, str(info.sha), folder, counter)
+    return str(info.sha)
+
+
+def _check_space(folder: Path, total: int) -> None:
+    free, here = shutil.disk_usage(folder).free, sum(path.stat().st_size for path in folder.iterdir())
+    if free < total - here:
+        raise DownloadFailed(
+            _("Not enough space in {folder}: the download takes {needed} and {free} are free.").format(
+                folder=folder, needed=size_text(total - here), free=size_text(free)
+            )
         )
-        Counter.done = begun + sizes[name]  # also what was there already
-        Counter.tell()
-    return str(Path(path).parent)
+
+
+def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> None:
+    """One file, over as many connections as it takes; its content is compared with the hub's hash where there is one."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(repo, name, revision=commit)
+    facts = get_hf_file_metadata(url, timeout=TIMEOUT)
+    etag, size = str(facts.etag), int(facts.size or 0)
+    if (folder / name).is_file():
+        counter.add(size)
+        return
+    part = folder / f"{name}.{hashlib.sha256(etag.encode()).hexdigest()[:16]}.part"
+    counter.add(part.stat().st_size if part.exists() else 0)
+    tries, reached = 0, -1
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        tries, reached = (0, before) if before > reached else (tries + 1, reached)
+        try:
+            _receive(url, part, before, counter)
+            break
+        except Exception as error:
+            if not _worth_another_try(error) or tries >= TRIES:
+                raise
+            time.sleep(PAUSE)
+    _verify(part, name, etag, size)
+    part.replace(folder / name)
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """Whether the line broke, rather than the hub having said no."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"TransportError", "RemoteProtocolError", "ReadError"}) and "ConnectTimeout" not in kinds
+
+
+def _receive(url: str, part: Path, start: int, counter: Counter) -> None:
+    """Append to `part` what follows byte `start`."""
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    timeout = float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT", "10"))
+    with get_session().stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as reply:
+        if reply.status_code == 416:  # all of it is here already
+            return
+        hf_raise_for_status(reply)
+        with part.open("ab") as file:
+            if start and reply.status_code == 200:  # the server does not do parts: from the beginning
+                file.truncate(0)
+                counter.add(-start)
+            for block in reply.iter_bytes(BLOCK):
+                file.write(block)
+                file.flush()
+                counter.add(len(block))
+
+
+def _verify(part: Path, name: str, etag: str, size: int) -> None:
+    whole = part.stat().st_size == size
+    if whole and len(etag) == 64:  # the hub names large files by their SHA-256
+        with part.open("rb") as file:
+            whole = hashlib.file_digest(file, "sha256").hexdigest() == etag
+    if not whole:
+        part.unlink()
+        raise DownloadFailed(_("{name} arrived damaged and was thrown away. Try again.").format(name=name))
 
 
 def explain(error: Exception, repo: str) -> TxpanelError:

@@ -192,4 +192,8 @@ def os_error_text(error: OSError) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _("No permission to write {where}. Set TXPANEL_CACHE to a folder of your own.").format(where=where)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return _("{where} cannot be made: a file is in its place. Set TXPANEL_CACHE to another folder.").format(
+            where=where
+        )
     return _("{where}: {reason}").format(where=where, reason=error.strerror or str(error))
