@@ -15,6 +15,9 @@ from txpanel.views._plots import rendered
 from txpanel.views.numbers import number
 from txpanel.views.palette import colour
 
+SERIES = 4
+"""Series a plot has room for."""
+
 FULL = "return Number.isFinite(value) ? String(Number(Math.fround(value).toPrecision(7))).replace('-', '−') : '–'"
 
 
@@ -47,8 +50,8 @@ class LayerPlot:
         """Ranges; every n-th block has its number, and `ends` follow after the last one."""
         self.layers = layers
         names = [*map(str, range(layers - len(ends))), *ends]
-        step = max(1, -(-layers // 16))
-        at = sorted({*range(0, layers, step), *range(layers - len(ends), layers)})
+        step = max(1, -(-layers // 10))
+        at = sorted({*range(0, layers - len(ends) - step // 2, step), *range(layers - len(ends), layers)})
         pad = 0.07 * (high - low or 1.0)
         self.figure.x_range.update(start=-0.6, end=layers - 0.4)
         self.figure.y_range.update(start=low - pad, end=high + pad)
@@ -72,17 +75,16 @@ class Lines(LayerPlot):
 
     Args:
         view: the view it belongs to.
-        meanings: colour of each series, a key of `palette.COLOURS`.
         tap: called with (layer, height) of a click.
     """
 
-    def __init__(self, view: Any, meanings: Sequence[str], tap: Callable[[int, float], Any] | None = None) -> None:
+    def __init__(self, view: Any, tap: Callable[[int, float], Any] | None = None) -> None:
         zero = np.zeros(1, np.float32)
-        parts = [hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"]) for _meaning in meanings]
+        parts = [hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"]) for _series in range(SERIES)]
         element = hv.Overlay([part for overlay in parts for part in overlay]).opts(default_tools=[], responsive=True, show_grid=True, show_legend=False)
         super().__init__(view, rendered(element), tap)
         found = list(self.figure.renderers)
-        self.curves, self.points, self.meanings = found[::2], found[1::2], list(meanings)
+        self.curves, self.points, self.meanings = found[::2], found[1::2], ["lane"] * SERIES
         for curve, points in zip(self.curves, self.points, strict=True):
             curve.glyph.line_width = 2
             points.glyph.update(size=6, line_color=None)
@@ -96,8 +98,17 @@ class Lines(LayerPlot):
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
-    def feed(self, series: dict[str, np.ndarray], focus: int, *, low: float | None = None, high: float | None = None, ends: Sequence[str] = ()) -> None:
-        """Shows other numbers: name of each series and one value per layer (NaN: none); `low`, `high` are the axis' ends where given."""
+    def feed(self, series: dict[str, np.ndarray], focus: int, meanings: Sequence[str], *, dashed: Sequence[str] = (), low: float | None = None,
+             high: float | None = None, ends: Sequence[str] = ()) -> None:
+        """Shows other numbers.
+
+        Args:
+            series: name of each and one value per layer (NaN: none).
+            focus: the layer in focus.
+            meanings: colour of each series, a key of `palette.COLOURS`. dashed: names of those drawn dashed.
+            low, high: ends of the axis where they are given. ends: names of the places behind the last block.
+        """
+        self.meanings = [*meanings, *["lane"] * SERIES][:SERIES]
         names, values = list(series), [np.asarray(v, np.float32) for v in series.values()]
         for i, (curve, points) in enumerate(zip(self.curves, self.points, strict=True)):
             on = i < len(values) and bool(np.isfinite(values[i]).any())
@@ -106,13 +117,16 @@ class Lines(LayerPlot):
                 layer = np.arange(values[i].size, dtype=np.float32)
                 data = {"layer": layer, "value": values[i], "name": [names[i]] * values[i].size}
                 curve.data_source.data = points.data_source.data = data
+                curve.glyph.line_dash = "dashed" if names[i] in dashed else "solid"
         every = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(1)
         every = every if every.size else np.zeros(1)
         self._axes(max((v.size for v in values), default=1), float(every.min()) if low is None else low, float(every.max()) if high is None else high, ends)
         self.here.location = focus
+        self.dark(self._dark)
 
     def dark(self, dark: bool) -> None:
         """Follows the theme of the page."""
+        self._dark = dark
         self.theme(dark)
         self.zero.line_color = colour("control", dark=dark)
         for curve, points, meaning in zip(self.curves, self.points, self.meanings, strict=True):

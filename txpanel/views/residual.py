@@ -23,7 +23,8 @@ from txpanel.views.pieces import Legend, Rich, Table, card, engineers, picture, 
 _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 """Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
 
-NORM_COLOURS = ("focus", "query", "key", "value")
+NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
+"""A norm has the colour of what reads it or wrote it; those of a write are dashed."""
 
 
 class LensGrid(Heat):
@@ -59,9 +60,9 @@ class ResidualView(View):
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._strips = Strips(on_pick=self.state.ask)
         self._writes = Writes(self, tap=lambda layer, _height: self.state.focus(layer=layer))
-        self._turns = Lines(self, ("value", "mlp"), tap=lambda layer, _height: self.state.focus(layer=layer))
-        self._stats = {kind: Lines(self, NORM_COLOURS, tap=lambda layer, _height, kind=kind: self._ask_stat(layer, kind)) for kind in STATISTICS}
-        self._share = Lines(self, ("focus",), tap=lambda layer, _height: self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1)))
+        self._turns = Lines(self, tap=lambda layer, _height: self.state.focus(layer=layer))
+        self._stats = {kind: Lines(self, tap=lambda layer, _height, kind=kind: self._ask_stat(layer, kind)) for kind in STATISTICS}
+        self._share = Lines(self, tap=lambda layer, _height: self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1)))
         hover = (_("cell"), _("norm"), _("tensor"))
         self._sizes = Heat(self, "magnitude", "layer", "token", tap=lambda row, column: self.state.focus(layer=row, query=column), hover=hover, gaps=False)
         self._grid = LensGrid(self, "probability", "layer", "token", tap=self._lens_tapped, hover=(_("cell"), _("its probability"), _("lens")))
@@ -83,7 +84,7 @@ class ResidualView(View):
         made = [
             ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
             ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), self._write_table, None, half),
-            ("turns", _("In which direction"), _("cosine of each write with the stream it is added to: 1 strengthens, −1 takes away, 0 is new"), plot(self._turns.figure, 260), self._write_table, None, half),
+            ("turns", _("In which direction"), "", plot(self._turns.figure, 260), self._write_table, None, half),
             ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420), self._lens_table, self._lens_legend, wide),
             ("share", _("When it decides"), "", plot(self._share.figure, 230), self._listed_table, None, half),
             ("sizes", _("How long the stream is"), "", plot(self._sizes.figure, 260), self._size_table, self._legend, half),
@@ -93,7 +94,11 @@ class ResidualView(View):
             name: picture(title, subtitle, shown, table=table, legend=legend, name=f"residual-{name}", source=lambda: provenance(self.state, "resid_post"), **params)
             for name, title, subtitle, shown, table, legend, params in made
         }
-        return list(self._shown.values())
+        stats = [self._shown.pop(f"norm-{kind}") for kind in STATISTICS]
+        row = pn.FlexBox(*stats, gap="20px 26px", margin=0, sizing_mode="stretch_width", styles={"min-width": "0", "flex": "1 1 100%"})
+        pictures = [*self._shown.values(), row]
+        self._shown |= {f"norm-{kind}": shown for kind, shown in zip(STATISTICS, stats, strict=True)}
+        return pictures
 
     def close(self) -> None:
         """See `View.close`."""
@@ -126,11 +131,13 @@ class ResidualView(View):
             self._place_changed()
 
     def _tell(self, name: str, template: str, done: int, of: int) -> None:
-        if self.state is not None and self._built is not None:
-            self._subtitle(name, template.format(done=done, of=of))
+        there = self._stream if name == "writes" else self._lens
+        if self.state is not None and there is None:
+            self._subtitle(name, template, done=done, of=of)
 
     def _lens_wanted(self) -> None:
         trace, at = self.state.trace, self.state.query
+        self._lens = None
         self._shown["lens"].visible = self._shown["share"].visible = trace.model is not None
         if trace.model is None:
             return
@@ -145,7 +152,7 @@ class ResidualView(View):
     def _place_changed(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
         self._strips.show(strips(trace, layer, at))
-        self._subtitle("strips", _("block {layer}, token “{token}”: what is added to its lane, all in one colour scale").format(layer=layer, token=self._token()))
+        self._subtitle("strips", _("block {layer}, token “{token}”: what is added to its lane, all in one colour scale"), layer=layer, token=self._token())
         self._show_words()
         if self._stream is not None:
             self._show_stream(self._stream)
@@ -189,20 +196,22 @@ class ResidualView(View):
     def _show_stream(self, found: Stream) -> None:
         at, layer, layers = self.state.query, self.state.layer, self.state.trace.anatomy.n_layers
         self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_turn[:, at], found.mlp_turn[:, at], layer)
-        self._subtitle("writes", _("for “{token}”: attention up, MLP down; height = √norm, the axis says the norm").format(token=self._token()))
-        self._turns.feed({_("attention writes"): found.attn_turn[:, at], _("MLP writes"): found.mlp_turn[:, at]}, layer, low=-1, high=1)
+        self._subtitle("writes", _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"), token=self._token())
+        turns = {_("attention writes"): found.attn_turn[:, at], _("MLP writes"): found.mlp_turn[:, at]}
+        self._turns.feed(turns, layer, ("value", "mlp"), low=-1, high=1)
+        self._subtitle("turns", _("cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"))
         self._show_sizes(found.size, layers)
         for kind, lines in self._stats.items():
             series = {norm: kinds[kind][:, at] for norm, kinds in found.stats.items() if np.isfinite(kinds[kind]).any()}
             if kind in found.final and series:
                 series = {norm: np.append(values, np.nan) for norm, values in series.items()}
-                first = next(iter(series))
                 series["ln_final"] = np.append(np.full(layers, np.nan), found.final[kind][at])
-                series = {first: series.pop(first), **series}
             self._shown[f"norm-{kind}"].visible = bool(series)
             if series:
-                lines.feed(series, layer, ends=[_("final")] if kind in found.final else [])
-                names = " · ".join(series)
+                colours = [NORM_COLOURS.get(norm, "lane") for norm in series]
+                lines.feed(series, layer, colours, dashed=[norm for norm in series if norm.endswith("_norm")], ends=[_("final")] if kind in found.final else [])
+                marks = {"value": "v", "mlp": "m", "focus": "f", "lane": "muted"}
+                names = " · ".join(f"<{marks[c]}>{norm}</{marks[c]}>" for norm, c in zip(series, colours, strict=True))
                 words = {"mean": _("taken off by {names}"), "var": _("of what {names} reads"), "scale": _("factor of {names}: 1 / √(variance + ε)")}[kind]
                 self._subtitle(f"norm-{kind}", words.format(names=names))
 
@@ -210,14 +219,15 @@ class ResidualView(View):
         tokens = self.state.trace.tokens.strings
         start = max(0, min(self.state.query - 20, len(tokens) - 40))
         shown = size[:, start : start + 40]
-        top = float(np.quantile(shown, 0.9))
+        others = shown[:, 1:] if shown.shape[1] > 1 else shown  # the first token is often an attention sink with a stream a hundred times as long
+        top = float(np.quantile(others, 0.98))
         scale = Scale("magnitude", 0.0, top or 1.0)
         rows = Axis([*(str(i) for i in range(layers)), _("out")])
         columns = Axis([t.strip() or "␣" for t in tokens[start : start + 40]], start)
         self._sizes.feed(shown, rows, columns, scale=scale, name="‖blocks.{r}.resid_pre[{c}]‖", cell=_("before block {r}, token {c}"), room=(16, 24))
         self._legend.show(scale)
         words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
-        self._subtitle("sizes", words.format(top=number(top, 3), most=number(float(shown.max()), 4)))
+        self._subtitle("sizes", words, top=number(top, 3), most=number(float(shown.max()), 4))
 
     def _show_lens(self, trace: Any, found: Lens) -> None:
         if self.state is None or self.state.trace is not trace:
@@ -230,11 +240,13 @@ class ResidualView(View):
         self._grid.feed(found.top, rows, columns, scale=Scale.of("probability"), name="lens[{r}, {c}]", cell="{r} · {c}", room=(layers + 1, len(found.positions)))
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
         words = _("likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”")
-        self._subtitle("lens", words.format(n=len(found.positions), token=self._token()))
-        self._share.feed({found.choice: found.share}, self.state.layer, low=0, high=max(float(found.share.max()), 0.01), ends=[_("out")])
+        self._subtitle("lens", words, n=len(found.positions), token=self._token())
+        self._share.feed({found.choice: found.share}, self.state.layer, ("focus",), low=0, high=max(float(found.share.max()), 0.01), ends=[_("out")])
         first = next((i for i in range(len(found.rank)) if (found.rank[i:] == 1).all()), len(found.rank) - 1)
-        words = _("probability of “{token}”, the final choice ({share}); it leads from layer {first} on")
-        self._subtitle("share", words.format(token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first if first < layers else _("the last")))
+        words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
+        if first == layers:
+            words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
+        self._subtitle("share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first)
         self._shown["lens"].tools.changed()
         self._shown["share"].tools.changed()
 
@@ -259,8 +271,8 @@ class ResidualView(View):
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
-    def _subtitle(self, name: str, text: str) -> None:
-        self._shown[name].heading.paragraphs = [[("", text)]]
+    def _subtitle(self, name: str, template: str, **values: Any) -> None:
+        self._shown[name].heading.paragraphs = rich(template, **values)
 
     def _write_table(self) -> Table:
         found, at = self._stream, self.state.query
