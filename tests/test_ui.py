@@ -35,5 +35,7 @@ def test_the_cure_is_still_needed() -> None:
 
 
 def test_material_ui_is_imported_in_one_place() -> None:
-    users = [path.name for path in PACKAGE.rglob("*.py") if "import panel_material_ui" in path.read_text(encoding="utf-8")]
+    users = [
+        path.name for path in PACKAGE.rglob("*.py") if "import panel_material_ui" in path.read_text(encoding="utf-8")
+    ]
     assert users == ["ui.py"]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
+from panel.io.document import hold
 from panel.io.state import set_curdoc
 
 from txpanel import ui
 from txpanel.dashboard import Dashboard
 from txpanel.messages import _
-from txpanel.shell import address
+from txpanel.shell import address, late
 from txpanel.shell.words import default_text
 
 if TYPE_CHECKING:
@@ -56,7 +58,10 @@ def warm_up() -> None:
             import txpanel.discovery
             import txpanel.models.choice
             import txpanel.models.loading
-            import txpanel.state  # noqa: F401
+            import txpanel.state
+            import txpanel.views.why
+
+            txpanel.discovery.discover()  # imports the views
 
             _warm.set()
 
@@ -68,11 +73,11 @@ class Session:
         self.given = address.read(pn.state.location.search or "") if pn.state.location else {}
         self.location = pn.state.location
         self.doc: Document = pn.state.curdoc
+        late.knows_all(self.doc)
         self.ended = threading.Event()
         self.state: ModelState | None = None
-        self.dashboard = Dashboard(
-            dark=self.given.get("dark", False), opened=self.given.get("view", ""), on_theme=self._themed
-        )
+        look = {"dark": self.given.get("dark", False), "opened": self.given.get("view", "")}
+        self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
         self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
         self.page = ui.page([self.bar, self.body], title="txpanel", dark=self.dashboard.dark)
         self.page.servable(title="txpanel")
@@ -97,12 +102,14 @@ class Session:
             self.dispatch(self._begin)
 
     def _begin(self) -> None:
+        from txpanel import serving
         from txpanel.state import ModelState
 
-        if self.ended.is_set():
-            return
         given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
-        self.state = ModelState(dispatch=self.dispatch, **given)
+        host = self.location.hostname if self.location else None
+        permit = partial(serving.permit, host=host)
+        self.state = ModelState(dispatch=self.dispatch, permit=permit, **serving.options(), **given)
+        self.dashboard.bar.offer(serving.allowed_models(host), any_model=serving.any_model(host))
         self.dashboard.attach(self.state)
         if "text" in self.given:
             self.state.text = self.given["text"]
@@ -134,14 +141,18 @@ class Session:
 
     def dispatch(self, function: Callable[[], Any]) -> None:
         """Calls a function on this session's thread, with its document current; drops it once the session has ended."""
-
-        def call() -> None:
-            if not self.ended.is_set():
-                with set_curdoc(self.doc):
-                    function()
-
         if not self.ended.is_set():
-            self.doc.add_next_tick_callback(call)
+            self.doc.add_next_tick_callback(partial(self._call, function))
+
+    def _later(self, function: Callable[[], None]) -> None:
+        """As `dispatch`, but after what is there has gone to the browser."""
+        if not self.ended.is_set():
+            self.doc.add_timeout_callback(partial(self._call, function), 30)
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        if not self.ended.is_set():
+            with set_curdoc(self.doc), hold(self.doc):
+                function()
 
     # -- while it runs -------------------------------------------------------------------------------------------------------
 

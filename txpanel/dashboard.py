@@ -12,7 +12,7 @@ import param
 from txpanel.components.page import Tabs
 from txpanel.components.text import Rich, rich
 from txpanel.messages import _
-from txpanel.shell import offline
+from txpanel.shell import late, offline
 from txpanel.shell.bar import Bar
 from txpanel.views.frame import ViewFrame
 
@@ -52,6 +52,7 @@ class Dashboard(pn.viewable.Viewer):
         state: what to show; may come later.
         fixed: whether the model cannot be changed here.
         on_theme: called with True for dark when the theme changes.
+        later: calls a function after what is there has been sent to the browser; at once by default.
     """
 
     dark = param.Boolean(default=False, doc="Whether it is dark.")
@@ -63,6 +64,7 @@ class Dashboard(pn.viewable.Viewer):
         *,
         fixed: bool = False,
         on_theme: Callable[[bool], None] | None = None,
+        later: Callable[[Callable[[], None]], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -71,6 +73,7 @@ class Dashboard(pn.viewable.Viewer):
         self.why: ViewFrame | None = None
         self.bar = Bar(self._other_theme, fixed=fixed)
         self._on_theme = on_theme
+        self._later = later or (lambda step: step())
         self._watchers: list[tuple[Any, Any]] = []
         self._built: set[str] = set()
         self._syncing = False
@@ -145,9 +148,7 @@ class Dashboard(pn.viewable.Viewer):
 
             return WhyCard
 
-        frame = ViewFrame(self.state, load, name=_("Why this number"), dark=self.dark)
-        self.beside[:] = [frame.layout]
-        return frame
+        return ViewFrame(self.state, load, name=_("Why this number"), dark=self.dark)
 
     def _trace_came(self, *_events: Any) -> None:
         there = self.state is not None and self.state.trace is not None
@@ -160,6 +161,9 @@ class Dashboard(pn.viewable.Viewer):
             self._build(flow)
             self.flow[:] = [flow.frame.layout]
             flow.frame.active = True
+        self._later(self._first_unfold)
+
+    def _first_unfold(self) -> None:
         if self.opened and self._part(self.opened) is None:
             self.opened = ""
         if not self.opened:
@@ -171,7 +175,8 @@ class Dashboard(pn.viewable.Viewer):
     def _asked(self, *_events: Any) -> None:
         asked = self.state is not None and self.state.question is not None
         if asked and self.why is not None and self.why.view is None and not self.why.failed:
-            self.why.build()
+            self._build_frame(self.why)
+            self.beside[:] = [self.why.layout]
         self.beside.visible = asked
         self.beside.css_classes = [] if asked else ["idle"]
 
@@ -187,8 +192,14 @@ class Dashboard(pn.viewable.Viewer):
         if part.id not in self._built:
             self._built.add(part.id)
             part.frame.active = True
-            part.frame.build()
+            self._build_frame(part.frame)
             self._link(part.frame)
+
+    def _build_frame(self, frame: ViewFrame) -> None:
+        """Builds a view before it is put on the page, so that the browser can be told of its components first."""
+        frame.build()
+        if pn.state.curdoc is not None:
+            late.teach(pn.state.curdoc, self.bar.component)
 
     def _link(self, frame: ViewFrame) -> None:
         """A view may ask for another one to be unfolded (a click in the flow), through its own ``opened``."""
@@ -200,10 +211,13 @@ class Dashboard(pn.viewable.Viewer):
         self.opened = str(data.get("open", ""))
 
     def _open_changed(self, *_events: Any) -> None:
-        if self.state is not None and self.state.trace is not None and self._built:
-            self._unfold()
+        if self._built:
+            self._draw_tabs()
+            self._later(self._unfold)
 
     def _unfold(self) -> None:
+        if self.state is None:
+            return
         part = self._part(self.opened) if self.opened != FLOW else None
         if part is None and self.opened:
             self.opened = ""
@@ -220,7 +234,7 @@ class Dashboard(pn.viewable.Viewer):
 
     def _draw_tabs(self, *_events: Any) -> None:
         tabs = [{"id": p.id, "title": p.title, "failed": p.frame.failed} for p in self._foldable()]
-        self.tabs.param.update(tabs=tabs, open=self.opened)
+        self.tabs.param.update(tabs=tabs, chosen=self.opened)
 
     # -- light and dark ------------------------------------------------------------------------------------------------------
 

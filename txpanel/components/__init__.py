@@ -45,6 +45,11 @@ def shared_source() -> str:
     return constants + (FOLDER / "shared.js").read_text(encoding="utf-8")
 
 
+RESERVED = ("Axis", "Legend", "ColorBar", "Title", "Grid", "Figure", "Toolbar", "Tooltip", "Terminal", "ECharts", "Split")
+"""Endings by which panel-material-ui's page takes a model for Bokeh's own and sets properties that a component lacks:
+the whole page then stays white."""
+
+
 class Component(JSComponent):
     """Base of all browser-side pieces; a subclass names its file in `_module`.
 
@@ -65,6 +70,8 @@ class Component(JSComponent):
     _stylesheets: ClassVar[list[str]] = [BASE_CSS]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.__name__.endswith(RESERVED) or cls.__name__ == "Rect":
+            raise TypeError(f"{cls.__name__}: choose a name with another ending, panel-material-ui would restyle it")
         if "_styles" in cls.__dict__:
             cls._stylesheets = [BASE_CSS + (FOLDER / cls._styles).read_text(encoding="utf-8")]
         if "_module" in cls.__dict__:

@@ -51,7 +51,7 @@ class Tabs(_Told):
     """Which view is unfolded below the flow."""
 
     tabs = param.List(default=[], doc="id, title and failed of each view.")
-    open = param.String(default="", doc="Id of the unfolded one; empty: none.")
+    chosen = param.String(default="", doc="Id of the unfolded one; empty: none.")
     label = param.String(default="", doc="What the tabs are, for screen readers.")
     failed_label = param.String(default="", doc="On the mark of a view that failed.")
 

@@ -24,7 +24,7 @@ __all__ = ["Fold", "Legend", "Table", "Tools"]
 ROWS_ON_SCREEN = 200
 
 
-class Legend(Component):
+class ColourKey(Component):
     """The colours of a picture and what they mean, made from the picture's own `Scale`."""
 
     scale = param.Dict(default={}, doc="What `Scale.legend` returns.")
@@ -36,6 +36,9 @@ class Legend(Component):
     def show(self, scale: Scale) -> None:
         """Shows another scale."""
         self.scale = scale.legend()
+
+
+Legend = ColourKey  # see `txpanel.components.RESERVED`: a component's class cannot itself be called Legend
 
 
 class Fold(Component):

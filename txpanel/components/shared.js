@@ -13,6 +13,7 @@ const tx = (() => {
 
   function fill(node, attributes, children) {
     for (const [name, value] of Object.entries(attributes ?? {})) {
+      if (name.startsWith("aria-") && typeof value === "boolean") { node.setAttribute(name, String(value)); continue }
       if (value == null || value === false) continue
       if (name.startsWith("on")) node.addEventListener(name.slice(2), value)
       else if (name === "style" && typeof value === "object") {

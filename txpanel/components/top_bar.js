@@ -153,6 +153,8 @@ export function render({model, el}) {
   }
   const drawStatus = () => {
     const {busy, progress, error, notice, ready, generating} = model.status
+    el.dataset.runs = model.status.runs
+    el.dataset.busy = Boolean(busy)
     working.hidden = !(busy && progress)
     if (progress) {
       working.querySelector(".stage").textContent = progress.text

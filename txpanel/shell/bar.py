@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.components.page import TopBar
@@ -41,6 +41,8 @@ class Bar:
         self._watchers: list[Any] = []
         self._generating = False
         self._runs = 0
+        self._offered: tuple[str, ...] | None = None
+        self._any_model = True
         self.component = TopBar(
             self._told,
             words=bar_words(),
@@ -56,6 +58,10 @@ class Bar:
     def say(self, text: str) -> None:
         """Shows what is going on while there is no state yet."""
         self.component.status = {**self._status(), "busy": True, "progress": {"text": text}}
+
+    def offer(self, names: Sequence[str], *, any_model: bool) -> None:
+        """Sets which models can be chosen, and whether others can be named."""
+        self._offered, self._any_model = tuple(names), any_model
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
@@ -197,10 +203,9 @@ class Bar:
         }
         if state is None:
             return shown
-        from txpanel.models.catalogue import CATALOGUE
-
         shown["examples"] = examples(name)
-        shown["models"] = [] if self._fixed else [_entry(entry) for entry in CATALOGUE]
+        shown["models"] = [] if self._fixed else self._choices()
+        shown["fixed"] = self._fixed or not self._any_model
         model = state.model
         anatomy = model.anatomy if model is not None else state.trace.anatomy if state.trace is not None else None
         if anatomy is not None:
@@ -208,6 +213,13 @@ class Bar:
             shown["facts"] = _facts(anatomy)
             shown["reason"] = self._reason(state)
         return shown
+
+    def _choices(self) -> list[dict[str, str]]:
+        from txpanel.models.catalogue import CATALOGUE, find
+
+        names = self._offered if self._offered is not None else [entry.name for entry in CATALOGUE]
+        entries = {name: find(name) for name in names}
+        return [_entry(e) if e else {"name": n, "title": n, "facts": "", "note": ""} for n, e in entries.items()]
 
     def _reason(self, state: ModelState) -> str:
         parts = [state.model_reason]

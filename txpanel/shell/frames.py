@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from txpanel.views.base import View
+from txpanel.errors import Unsupported
 from txpanel.views.frame import ViewFrame
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from txpanel.state import ModelState
 
 __all__ = ["Part", "parts"]
+
+LAST = 10_000
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,17 @@ def parts(state: ModelState, records: Iterable[Record] | None = None) -> list[Pa
     from txpanel import discovery
 
     found = discovery.discover() if records is None else records
-    return sorted((_part(state, record) for record in found), key=lambda part: (part.order, part.id))
+    return sorted(
+        (_part(state, record) for record in found if record.status != "disabled"),
+        key=lambda part: (part.order, part.id),
+    )
 
 
 def _part(state: ModelState, record: Record) -> Part:
     view = record.view_class
     origin = " ".join(piece for piece in (record.dist, record.version) if piece and record.dist != "txpanel")
-    frame = ViewFrame(state, _loader(record), name=view.title if view else record.name, origin=origin)
+    frame = ViewFrame(state, record.load, name=view.title if view else record.name, origin=origin)
     if view is None:
-        return Part(record.name, record.name, 10_000, frame)
-    return Part(view.id or record.name, view.title or record.name, view.order, frame)
-
-
-def _loader(record: Record) -> Any:
-    def load() -> type[View]:
-        if record.view_class is not None:
-            return record.view_class
-        return record.load()
-
-    return load
+        frame.fail(Unsupported(record.error or record.status))
+        return Part(record.name, record.name, LAST, frame)
+    return Part(view.id, view.title, view.order, frame)

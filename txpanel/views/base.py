@@ -140,8 +140,8 @@ class View(pn.viewable.Viewer):
         self._built = None
         self.state = None
 
-    def _catch_up(self, event: Any) -> None:
-        if event.new:
+    def _catch_up(self, _event: Any) -> None:
+        if self.active:
             late, self._late = list(self._late.values()), {}
             for run in late:
                 run()

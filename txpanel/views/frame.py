@@ -95,6 +95,10 @@ class ViewFrame(pn.viewable.Viewer):
             if self.error is None:  # else an update failed while it was built, and the card stands already
                 self._layout[:] = [content]
 
+    def fail(self, error: Exception) -> None:
+        """Shows the card without trying: the view was found to be broken before. `retry` tries again."""
+        self._show(error, _("be imported"))
+
     def retry(self) -> None:
         """Tries once more, from the import on."""
         self.build()
@@ -121,10 +125,10 @@ class ViewFrame(pn.viewable.Viewer):
             except Exception:
                 log.exception("the view %s failed while it was closed", self.label)
 
-    def _pass_on(self, event: Any) -> None:
+    def _pass_on(self, *events: Any) -> None:
         if self.view is not None:
             try:
-                setattr(self.view, event.name, event.new)
+                self.view.param.update(**{event.name: event.new for event in events})
             except Exception as error:
                 self._show(error, _("be updated"))
 
