@@ -59,7 +59,7 @@ class Record:
         problem = _problem(found)
         if problem:
             raise Unsupported(problem[1])
-        return found  # type: ignore[no-any-return]
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """For ``txpanel plugins --json``."""

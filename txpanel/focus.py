@@ -49,7 +49,7 @@ class Focus(param.Parameterized):
 
     def __init__(self, **params: Any) -> None:
         self._trail: History[Question] = History()
-        super().__init__(**params)  # type: ignore[no-untyped-call]
+        super().__init__(**params)
 
     def focus(self, **places: int) -> None:
         """Look elsewhere: any of layer, head, query, key, neuron. Clamped to the trace; one event for all of them."""

@@ -16,6 +16,7 @@ from txpanel.errors import ModelNotFound
 from txpanel.messages import _
 from txpanel.models import catalogue
 
+_offered: list[str] = []  # one server, one list
 LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]", "")
 
 
@@ -41,7 +42,14 @@ def allowed_models(host: str | None = None) -> tuple[str, ...]:
         return listed
     if not is_public(host):
         return tuple(entry.name for entry in catalogue.CATALOGUE)
-    return tuple(name for name in (os.environ.get("TXPANEL_MODEL", "").strip(),) if name)
+    first = os.environ.get("TXPANEL_MODEL", "").strip()
+    return tuple(dict.fromkeys([*([first] if first else []), *_offered]))
+
+
+def offer(name: str) -> None:
+    """Let visitors have a model that the program itself chose: a page must be able to come back to it."""
+    if name not in _offered:
+        _offered.append(name)
 
 
 def any_model(host: str | None = None) -> bool:

@@ -1,0 +1,9 @@
+"""``python -m txpanel`` is ``txpanel``."""
+
+from __future__ import annotations
+
+import sys
+
+from txpanel.cli import main
+
+sys.exit(main())
