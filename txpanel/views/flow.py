@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Event
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,14 +12,18 @@ import panel as pn
 from panel.viewable import Viewable
 
 from txpanel.components.flow import FlowPicture
+from txpanel.messages import _
 from txpanel.views import flow_data
 from txpanel.views.base import View
 from txpanel.views.flow_data import Window
 from txpanel.views.flow_text import texts
-from txpanel.worker import Dispatch, Worker
+from txpanel.worker import Dispatch, Worker, immediately
 
 __all__ = ["FlowView"]
 
+AT_ONCE = 200
+"""Texts of up to this many tokens are drawn at once; for longer ones a block is computed in a thread."""
+Part = tuple[str, Any, Callable[[], dict[str, Any]]]
 PLACES = ("layer", "head", "query", "key", "neuron")
 
 
@@ -28,7 +33,7 @@ def session_dispatch() -> Dispatch | None:
     if doc is None or doc.session_context is None:
         return None
 
-    def dispatch(result: Callable[[], None]) -> None:
+    def dispatch(result: Callable[[], object]) -> None:
         doc.add_next_tick_callback(result)
 
     return dispatch
@@ -45,12 +50,13 @@ class FlowView(View):
         self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)
         self.picture.on_message = self._heard
         dispatch = session_dispatch()
-        self._writer, self._gridder = Worker(dispatch), Worker(dispatch)
+        self._threaded = dispatch is not None
+        self._builder, self._writer, self._gridder = Worker(dispatch), Worker(dispatch), Worker(dispatch)
         self._keys: dict[str, Any] = {}
         self._norms: dict[int, dict[str, np.ndarray]] = {}  # layer -> attn, mlp float32 [T] of the trace `_uid`
         self._uid = 0
         self._start: int | None = None
-        self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled")
+        self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
         if "opened" in self.state.param:
             self.follow(self._opened, "trace", "opened")
         return self.picture
@@ -58,51 +64,73 @@ class FlowView(View):
     def close(self) -> None:
         """Stops what is being computed for the picture."""
         if self._built is not None:
-            self._writer.cancel()
-            self._gridder.cancel()
+            for worker in (self._builder, self._writer, self._gridder):
+                worker.cancel()
             self.picture.on_message = None
         super().close()
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
     def _update(self) -> None:
+        """Sends what has changed, and only that, in one event."""
         state, trace = self.state, self.state.trace
         new = trace.uid != self._uid
         if new:
             self._uid, self._norms, self._start = trace.uid, {}, None
             self._gridder.cancel()
         window = self._window()
-        stamp = f"{trace.uid}/{window.start}/{window.count}"
+        todo = [part for part in self._parts(window) if self._keys.get(part[0]) != part[1]]
+        job = partial(self._build, todo, state.query, state.key)
+        self._builder.cancel()
+        if self._threaded and window.total > AT_ONCE:
+            self.picture.busy = _("The block is being computed …")
+            self._builder.submit(job)
+        else:
+            job(Event(), immediately)
+        if new:
+            self._writer.submit(partial(self._collect_norms, trace))
+
+    def _build(self, todo: list[Part], query: int, key: int, cancel: Event, publish: Dispatch) -> None:
+        built: dict[str, Any] = {}
+        for name, _key, build in todo:
+            if cancel.is_set():
+                return
+            built[name] = build()
+        publish(lambda: self._show(built | {"query": query, "key": key}, {name: key for name, key, _build in todo}))
+
+    def _show(self, changes: dict[str, Any], keys: dict[str, Any]) -> None:
+        if self.state is None or self.state.trace is None or self.state.trace.uid != self._uid:
+            return
+        self._keys |= keys
+        self.picture.param.update(busy="", **changes)
+        self._send_writes(changes["query"])
+
+    def _blank(self) -> None:
+        """There is no run any more: the picture of a text that is gone would be a lie."""
+        self._keys, self._uid = {}, 0
+        for worker in (self._builder, self._writer, self._gridder):
+            worker.cancel()
+        self.picture.param.update(tokens={}, block={}, head={}, next={}, small={}, writes={}, busy="")
+
+    def _parts(self, window: Window) -> list[Part]:
+        """All parts of the picture: the parameter, what it depends on, and how it is built."""
+        state, trace, uid = self.state, self.state.trace, self._uid
         layer, head, query = state.layer, state.head, state.query
-        drawn = state.sampled.token if state.sampled is not None and query == window.total - 1 else None
-        changes: dict[str, Any] = {"query": query, "key": state.key}
-        for name, key, build in (
-            ("anatomy", trace.uid, lambda: _shape(trace)),
-            (
-                "tokens",
-                stamp,
-                lambda: flow_data.token_payload(trace, window) | {"stamp": stamp, "trace_stamp": trace.uid},
-            ),
+        last = query == window.total - 1
+        drawn = state.sampled.token if state.sampled is not None and last else None
+        stamp = f"{uid}/{window.start}/{window.count}"  # parts are drawn together only if they have the same
+        return [
+            ("anatomy", uid, lambda: _shape(trace)),
+            ("tokens", stamp, lambda: flow_data.token_payload(trace, window) | {"stamp": stamp, "trace_stamp": uid}),
             ("block", (stamp, layer), lambda: flow_data.block_payload(trace, layer, window) | {"stamp": stamp}),
             (
                 "head",
                 (stamp, layer, head),
                 lambda: flow_data.head_payload(trace, layer, head, window) | {"stamp": stamp},
             ),
-            ("next", (trace.uid, query, drawn), lambda: flow_data.next_payload(trace, query, drawn)),
-            (
-                "small",
-                (trace.uid, layer),
-                lambda: flow_data.layer_payload(trace, layer, flow_data.THUMB) | {"stamp": trace.uid},
-            ),
-        ):
-            if self._keys.get(name) != key:
-                changes[name] = build()
-                self._keys[name] = key
-        self.picture.param.update(**changes)
-        self._send_writes(query)
-        if new:
-            self._writer.submit(partial(self._collect_norms, trace))
+            ("next", (uid, query, drawn), lambda: flow_data.next_payload(trace, query, drawn)),
+            ("small", (uid, layer), lambda: flow_data.layer_payload(trace, layer, flow_data.THUMB) | {"stamp": uid}),
+        ]
 
     def _window(self) -> Window:
         total, query = len(self.state.trace.tokens.ids), self.state.query
@@ -118,7 +146,7 @@ class FlowView(View):
 
     # --- what takes longer: something of every block --------------------------------------------------------------------
 
-    def _collect_norms(self, trace: Any, cancel: Any, publish: Dispatch) -> None:
+    def _collect_norms(self, trace: Any, cancel: Event, publish: Dispatch) -> None:
         for layer in range(trace.anatomy.n_layers):
             if cancel.is_set():
                 return
@@ -139,7 +167,7 @@ class FlowView(View):
             self._keys["writes"] = key
             self.picture.writes = flow_data.writes_payload(self._norms, layers, query) | {"stamp": self._uid}
 
-    def _compute_grid(self, trace: Any, cancel: Any, publish: Dispatch) -> None:
+    def _compute_grid(self, trace: Any, cancel: Event, publish: Dispatch) -> None:
         for layer in range(trace.anatomy.n_layers):
             if cancel.is_set():
                 return
@@ -202,11 +230,12 @@ class FlowView(View):
         self._gridder.submit(partial(self._compute_grid, self.state.trace))
 
 
-def _shape(trace: Any) -> dict[str, int]:
+def _shape(trace: Any) -> dict[str, Any]:
     anatomy = trace.anatomy
     return {
         "layers": anatomy.n_layers,
         "heads": max(block.n_heads for block in anatomy.blocks),
         "width": anatomy.width,
         "vocab": anatomy.vocab,
+        "final_norm": anatomy.final_norm,
     }

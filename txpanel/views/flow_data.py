@@ -2,7 +2,7 @@
 
 Strips (vectors) travel as *bars*: where a vector is longer than the picture has room for, a bar stands for a run of neighbouring
 entries and carries the one that is largest in size, with its sign and its index, so a bar's number is always a number of the trace:
-``value[t, b] == trace.tensor(name)[..., t, index[t, b]]`` exactly. Maps travel max-pooled, and say so (``pooled``).
+``value[t, b] == trace.tensor(name)[..., t, index[t, b]]`` exactly (without ``index`` bar b is entry b). Maps travel max-pooled, and say so (``pooled``).
 
 Shapes use one letter per axis: T tokens of the text, n lanes on screen, b bars, H heads, L blocks, P pooled map side, K listed tokens.
 """
@@ -93,16 +93,20 @@ def strip(values: np.ndarray, name: str, axis: str, bars: int = BARS, **index: i
         index: the further coordinates that select these rows (head=2).
 
     Returns:
-        ``value`` float32 [n, b], ``index`` uint32 [n, b], ``scale`` float32 [n] (full colour: the row's 98th percentile of sizes),
+        ``value`` float32 [n, b], ``index`` uint16 or uint32 [n, b] (empty where each bar is one entry, in order),
+        ``scale`` float32 [n] (full colour: the row's 98th percentile of sizes),
         ``size`` N, ``bin`` entries per bar at most, ``name``, ``axis``, ``at``.
     """
     n, size = values.shape
     count = min(size, bars)
     edges = np.arange(count + 1) * size // count
-    best = np.empty((n, count), np.uint32)
-    for b in range(count):
-        best[:, b] = edges[b] + np.abs(values[:, edges[b] : edges[b + 1]]).argmax(1)
-    value = np.take_along_axis(values, best.astype(np.int64), 1).astype(np.float32)
+    if count == size:
+        value, best = values.astype(np.float32), np.zeros((0, 0), np.uint16)
+    else:
+        best = np.empty((n, count), np.uint16 if size <= 1 << 16 else np.uint32)
+        for b in range(count):
+            best[:, b] = edges[b] + np.abs(values[:, edges[b] : edges[b + 1]]).argmax(1)
+        value = np.take_along_axis(values, best.astype(np.int64), 1).astype(np.float32)
     scale = np.quantile(np.abs(value), 0.98, axis=1) if n else np.zeros(0)
     return {
         "value": np.ascontiguousarray(value),
@@ -155,6 +159,8 @@ def _anatomy(trace: Trace, layer: int) -> dict[str, Any]:
         "norm_kind",
         "norm_place",
         "parallel",
+        "shared_norm",
+        "residual_multiplier",
         "alibi",
         "qk_norm",
         "window",
@@ -188,14 +194,13 @@ def block_payload(trace: Trace, layer: int, window: Window) -> dict[str, Any]:
     out: dict[str, Any] = {
         "layer": layer,
         "anatomy": _anatomy(trace, layer),
-        "names": [name.removeprefix(p) for name in trace.names(layer)],
         "norms": {name: _norm(values) for name, values in streams.items()},
         "z_norm": np.ascontiguousarray(_norm(_array(trace, p + "z")[:, window.rows]).T),
         "attn_out": strip(streams["attn_out"], p + "attn_out", "feature"),
         "mlp_out": strip(streams["mlp_out"], p + "mlp_out", "feature"),
     }
     for name in ("mlp_gate", "mlp_pre", "mlp_post"):
-        if p + name in trace:
+        if p + name in trace and trace.dims(p + name) == ("token", "neuron"):
             out[name] = _strip(trace, p + name, "neuron", window)
     if p + "expert_index" in trace:
         out["experts"] = _experts(trace, p, window)

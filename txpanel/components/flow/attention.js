@@ -129,7 +129,7 @@ function cell(app, x, y, p, grow, marked) {
     ctx.stroke();
     if (L.radius < 9.5 || grow < 1) return;
     ctx.fillStyle = theme.weightInk(p);
-    ctx.font = `600 ${L.radius >= 12 ? 10 : 9.5}px ${app.font}`;
+    ctx.font = `600 ${L.radius >= 18 ? 12 : L.radius >= 12 ? 10 : 9.5}px ${app.font}`;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     const text = weight(p);
@@ -285,7 +285,7 @@ export function paintAttentionWords(app) {
   const t = app.T;
   ctx.textBaseline = "alphabetic";
   ctx.textAlign = "center";
-  ctx.font = `500 10px ${app.font}`;
+  ctx.font = `500 ${10 * app.k}px ${app.font}`;
   ctx.fillStyle = theme.of("key-ink");
   if (L.circles) {
     for (let j = 0; j < L.n; j++) {
@@ -301,7 +301,7 @@ export function paintAttentionWords(app) {
     ctx.fillText(t.first_token, firstX(L), laneY(L, 0) - 14);
     ctx.fillText("Σ", earlierX(L), laneY(L, 0) - 14);
   }
-  ctx.font = `650 10px ${app.font}`;
+  ctx.font = `650 ${10 * app.k}px ${app.font}`;
   const edge = L.circles ? L.radius + 6 : L.pitch / 2 + 5;
   const left = L.windowed && app.tokens.start > 0 ? firstX(L) : colX(L, 0);
   if (L.at.mat.x + 4 < left - edge - 16 || L.circles) {

@@ -58,7 +58,7 @@ function cut(app, x, words, count) {
   ctx.save();
   ctx.translate(x, (y0 + y1) / 2);
   ctx.rotate(-Math.PI / 2);
-  ctx.font = `500 10px ${app.font}`;
+  ctx.font = `500 ${10 * app.k}px ${app.font}`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.of("muted");
@@ -119,10 +119,10 @@ export function paintBlocks(app) {
   app.hit.blocks = { x: c.x + 10, w: c.w - 20, y0, y1, mid };
   const half = (y1 - y0) / 2 - (L.phone ? 22 : 30);
   const step = (c.w - 20) / app.layers;
-  const wide = Math.max(1, step - (step > 3 ? 1.2 : 0.4));
+  const wide = Math.min(16, Math.max(1, step - (step > 3 ? 1.2 : 0.4)));
   const most = Math.max(1e-9, ...writes.attn.filter(Number.isFinite), ...writes.mlp.filter(Number.isFinite));
   for (let l = 0; l < app.layers; l++) {
-    const x = c.x + 10 + l * step;
+    const x = c.x + 10 + l * step + (step - wide) / 2;
     const on = l === block.layer;
     for (const [rows, colour, dir] of [[writes.attn, "value", -1], [writes.mlp, "mlp", 1]]) {
       ctx.fillStyle = theme.of(colour, on ? 1 : 0.5);
@@ -141,7 +141,7 @@ export function paintBlocks(app) {
       ctx.stroke();
     }
   }
-  ctx.font = `600 10.5px ${app.font}`;
+  ctx.font = `600 ${10.5 * app.k}px ${app.font}`;
   ctx.textBaseline = "alphabetic";
   ctx.textAlign = "left";
   ctx.fillStyle = theme.of("value-ink");

@@ -106,7 +106,7 @@ function nodeWords(app, { part, lane }) {
     return { value: number(norm), name: `‖${p}${name}‖ [token ${app.tokens.start + lane}]`, more: fill(part === "plus1" ? T.share_pre : T.share_post, { s: percent(Math.min(share, 9.99)), token: token(app, lane) }) };
   }
   const after = part === "n1b" || part === "n2b";
-  return { value: block.anatomy.norm_kind, name: after ? `${p}${part === "n1b" ? "attn_out" : "mlp_out"}` : `${p}${part === "n1" ? "ln1" : "ln2"}`, more: after ? T.norm_after : T.norm_before };
+  return { value: block.anatomy.norm_kind, name: after ? `${p}${part === "n1b" ? "attn_out" : "mlp_out"}` : `${p}${part === "n1" ? "ln1" : "ln2"}`, more: after ? T.norm_after : block.anatomy.norm_place === "post" ? T.norm_lane : T.norm_before };
 }
 
 // Value, tensor name, one more line: the tooltip's words for a part.

@@ -6,8 +6,6 @@ import { drawStrip, stripWidth } from "./strips.js";
 
 export const chosen = (app) => app.sel.query - app.tokens.start; // the chosen token's lane; may be outside the window
 
-const has = (app, name) => app.block.names.includes(name);
-
 export function paintLanes(app) {
   const { ctx, L, theme } = app;
   const a = L.at;
@@ -52,7 +50,7 @@ function disc(app, x, y, r, fill, stroke, width = 1.4) {
   if (stroke) { ctx.strokeStyle = stroke; ctx.lineWidth = width; ctx.stroke(); }
 }
 
-function normSign(app, x, y, part, r) {
+export function normSign(app, x, y, part, r) {
   if (part <= 0) return;
   const { ctx, theme } = app;
   disc(app, x, y, r * easeOut(part), theme.of("surface"), theme.of("lane"), 1.2);
@@ -103,8 +101,7 @@ export function paintNodes(app) {
     if (a.n2b) normSign(app, a.n2b.m, y, at(a.n2b), r);
     plusSign(app, "attn_out", a.plus1.m, i, "value", at(a.plus1));
     plusSign(app, "mlp_out", a.plus2.m, i, "mlp", at(a.plus2));
-    if (i === chosen(app) && i === L.n - 1 | 0) { /* the chosen lane carries the final norm */ }
   }
   const i = chosen(app);
-  if (i >= 0 && i < L.n && has(app, "resid_post")) normSign(app, a.nf.m, laneY(L, i), passed(app, i, a.nf.x, a.nf.r), Math.max(r, 6));
+  if (i >= 0 && i < L.n && app.anatomy.final_norm) normSign(app, a.nf.m, laneY(L, i), passed(app, i, a.nf.x, a.nf.r), Math.max(r, 6));
 }

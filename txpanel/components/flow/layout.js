@@ -1,22 +1,30 @@
 // Where everything stands: a pure function of the width and of what the model has. Numbers only, so that layouts can be eased.
 import { clamp, lerp } from "./core.js";
 
-export const PHONE = 860;
+export const PHONE = 1100;
+
+// How narrow a part may get where the page is: what is not named keeps its width.
+const LEAST = { label: 66, embed: 48, mat: 150, mlp: 58, mout: 24, blocks: 70, next: 132, z: 40 };
 
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
 function parts(block, o) {
-  const post = block.names.includes("attn_proj");
-  const list = [["n1", block.names.includes("ln1") ? 16 : 0, 0, 10], ["qkv", o.dense ? 74 : 92, 0.06, 10], ["mat", o.mat, 0.34, 16]];
-  list.push(["share", 12, 0, 12], ["z", o.dense ? 48 : 56, 0.05, 20], ["wo", 18, 0, 10]);
+  const { norm_place: place, parallel } = block.anatomy;
+  const before = place === "pre" || place === "sandwich"; // a norm reads the lane
+  const after = place === "sandwich" || place === "branch"; // a norm on what is about to be added
+  const behind = place === "post"; // a norm on the lane itself, after the add
+  const norm = (name, on, gap) => [name, on ? 16 : 0, 0, on ? gap : 0];
+  const list = [norm("n1", before, 12), ["qkv", o.dense ? 74 : 92, 0.06, 10], ["mat", o.mat, 0.34, 16], ["share", 12, 0, 12], ["z", o.dense ? 48 : 56, 0.05, 20], ["wo", 18, 0, 10]];
   if (o.wide) list.push(["aout", 50, 0.06, 12]);
-  if (post) list.push(["n1b", 16, 0, 8]);
-  if (!block.anatomy.parallel) list.push(["plus1", 24, 0, o.wide ? 14 : 10]);
-  list.push(["n2", !block.anatomy.parallel && block.names.includes("ln2") ? 16 : 0, 0, 6]);
-  list.push(["mlp", 106, 0.12, 16], ["mout", 48, 0.05, 16]);
-  if (block.names.includes("mlp_proj")) list.push(["n2b", 16, 0, 8]);
-  if (block.anatomy.parallel) list.push(["plus1", 24, 0, 8]);
-  list.push(["plus2", 24, 0, block.anatomy.parallel ? 0 : 10]);
-  return list;
+  if (after) list.push(norm("n1b", true, 8));
+  const plus1 = ["plus1", 24, 0, o.wide ? 14 : 10];
+  if (!parallel) list.push(plus1);
+  if (behind) list.push(norm("n1", true, 6));
+  list.push(norm("n2", before && !parallel, 6), ["mlp", 106, 0.12, 16], ["mout", 48, 0.05, 16]);
+  if (after) list.push(norm("n2b", true, 8));
+  if (parallel) list.push(plus1);
+  list.push(["plus2", 24, 0, parallel ? 0 : 10]);
+  if (behind) list.push(norm("n2", true, 6));
+  return behind ? list.filter(([name, w]) => w > 0 || (name !== "n1" && name !== "n2")) : list;
 }
 
 function columns(width, block, o) {
@@ -24,11 +32,14 @@ function columns(width, block, o) {
   const list = [["label", o.small ? 84 : 96, 0.03, 0], ["embed", o.small ? 48 : 96, 0.05, 10], ["skip", 14, 0, 10], ...parts(block, o), ...tail];
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0);
   const spare = Math.max(0, width - used - 4);
+  const slack = (name, w) => Math.max(0, w - (LEAST[name] ?? w));
+  const most = list.reduce((sum, [name, w]) => sum + slack(name, w), 0);
+  const tight = clamp((used + 4 - width) / Math.max(1, most), 0, 1);
   const at = {};
   let x = 2;
   for (const [name, w, share, gap] of list) {
     x += gap;
-    const full = w + spare * share;
+    const full = w + spare * share - slack(name, w) * tight;
     at[name] = { x, w: full, m: x + full / 2, r: x + full };
     x += full;
   }
@@ -55,20 +66,21 @@ export function desktop(app) {
   const used = pitch * (n + left * 1.7);
   const c0 = at.mat.x + 14 + (inner - used) / 2 + pitch / 2 + pitch * left * 1.7;
   const bottom = Math.max(y0 + span, top + 64 + least);
-  const box = { x: at.skip.r + 2, r: at.plus2.r + 14 };
+  const box = { x: at.skip.r + 2, r: Math.max(at.plus2.r, at.n2.r) + 14 };
   const heads = block.anatomy.n_heads;
   const perRow = Math.max(4, Math.floor((box.r - box.x - 170) / 24));
   const rows = Math.ceil(heads / perRow);
   const groups = Math.min(heads, perRow);
   const extra = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? (block.anatomy.n_kv_heads - 1) * 8 : 0;
   const thumb = clamp((box.r - box.x - 170 - extra) / groups - 6, 16, rows > 1 ? 26 : 40 * tall);
-  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 48 : 46);
+  const rowH = clamp((bottom - top + 20) / 14.6, 20, 32 * tall);
+  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 54 : 52);
   const boxBottom = headsY + rows * (thumb + 20) + 12;
   return {
     phone: false, W, H: boxBottom + 6, n, gap, top, y0, bottom, dense, windowed, at, pitch, c0, left, box,
     radius: Math.min(16 * tall, pitch / 2 - 1.5, gap / 2 - 3), circles: !dense && pitch >= 18,
     strip: clamp(gap * 0.27, 6, 19), qkvH: Math.min(gap - (dense ? 4 : 10), 54 * tall), mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
-    headsY, thumb, perRow, boxBottom, tall, rowH: clamp((bottom - top + 20) / 14.6, 20, 32), listY: top + 4,
+    headsY, thumb, perRow, boxBottom, tall, rowH, listY: top + Math.max(4, (bottom - top - rowH * 14) / 2),
   };
 }
 

@@ -70,6 +70,7 @@ class Flow {
     const m = this.model;
     const { tokens, block, head } = m;
     const whole = tokens?.ids && block?.norms && head?.pattern && tokens.stamp === block.stamp && tokens.stamp === head.stamp && block.layer === head.layer;
+    if (!tokens?.ids) { this.block = this.tokens = this.head = this.next = undefined; this.toggleGrid(false); }
     this.dom.empty.hidden = Boolean(whole || this.block);
     this.dom.stage.hidden = this.dom.legend.hidden = !(whole || this.block);
     say(this.dom.busy, m.busy);
@@ -134,7 +135,8 @@ class Flow {
     if (!this.W) return;
     this.L = this.W < PHONE ? phone(this) : desktop(this);
     this.root.classList.toggle("phone", this.L.phone);
-    this.root.style.setProperty("--k", clamp(this.W / 1500, 1, 1.25).toFixed(3));
+    this.k = clamp(this.W / 1500, 1, 1.25);
+    this.root.style.setProperty("--k", this.k.toFixed(3));
     this.dom.stage.style.height = `${this.L.H}px`;
     syncOverlay(this);
     say(this.dom.allHeads, fill(this.T.all_heads_button, { n: this.layers * this.heads }));
@@ -264,6 +266,7 @@ class Flow {
   }
 
   toggleGrid(open) {
+    if (open === this.gridOpen) return;
     this.gridOpen = open;
     this.grid.panel.hidden = !open;
     set(this.dom.allHeads, "aria-expanded", open);

@@ -1,7 +1,7 @@
 // The MLP of each lane: gate, up and what the activation leaves; or the experts of a mixture; then down to the lane.
 import { lerp } from "./core.js";
 import { laneY } from "./layout.js";
-import { chosen } from "./lanes.js";
+import { chosen, normSign } from "./lanes.js";
 import { passed } from "./motion.js";
 import { drawStrip, stripWidth } from "./strips.js";
 
@@ -97,22 +97,26 @@ export function paintMLP(app) {
   }
 }
 
-// In a parallel block the MLP reads the same normed stream as attention: its input runs above the lane, past attention.
+// In a parallel block the MLP reads the same stream as attention: its input runs above the lane, past attention; through the norm that both
+// share, or through one of its own.
 export function paintParallel(app) {
   const { ctx, L, theme, block } = app;
   if (!block.anatomy.parallel) return;
-  ctx.strokeStyle = theme.of("mlp", 0.55);
-  ctx.lineWidth = 1.4;
+  const own = !block.anatomy.shared_norm;
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i);
-    const up = y - L.gap / 2 + 2;
-    const x0 = L.at.n1.m;
+    const up = y - L.gap / 2 + (L.dense ? 2 : 5);
+    const x0 = own ? L.at.n1.x - 4 : L.at.n1.m;
     const x1 = L.at.mlp.x - 10;
+    const part = passed(app, i, x0, x1);
+    ctx.strokeStyle = theme.of("mlp", 0.6);
+    ctx.lineWidth = 1.4;
     ctx.beginPath();
-    ctx.moveTo(x0, y - 7);
+    ctx.moveTo(x0, own ? y : y - 7);
     ctx.quadraticCurveTo(x0, up, x0 + 10, up);
-    ctx.lineTo(lerp(x0 + 10, x1 - 8, passed(app, i, x0, x1)), up);
-    if (passed(app, i, x0, x1) >= 1) ctx.quadraticCurveTo(x1, up, x1 + 4, y - 2);
+    ctx.lineTo(lerp(x0 + 10, x1 - 8, part), up);
+    if (part >= 1) ctx.quadraticCurveTo(x1, up, x1 + 4, y - 2);
     ctx.stroke();
+    if (own && part > 0.1) normSign(app, L.at.qkv.r + 10, up, 1, Math.min(7, L.gap / 4));
   }
 }

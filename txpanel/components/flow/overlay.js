@@ -157,21 +157,23 @@ function captions(app) {
   const a = L.at;
   const norm = T.norm;
   const post = Boolean(a.n1b);
+  const times = block.anatomy.residual_multiplier;
+  const add = times === 1 ? T.add : fill(T.add_times, { m: times });
   const list = [];
   if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "residual", "ln1"]);
   list.push(["qkv", T.qkv, a.qkv.m, "attention", "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "attention", "z"], ["wo", T.w_o, a.wo.m, "attention", "attn_out"]);
   if (post) list.push(["ln1b", norm, a.n1b.m, "residual", "attn_out"]);
-  list.push(["add1", T.add, a.plus1.m, "residual", "attn_out"]);
+  list.push(["add1", add, a.plus1.m, "residual", "attn_out"]);
   if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "residual", "ln2"]);
   list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp", "mlp_post"], ["down", T.down, a.mout.m, "mlp", "mlp_out"]);
   if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "residual", "mlp_out"]);
-  if (!block.anatomy.parallel) list.push(["add2", T.add, a.plus2.m, "residual", "mlp_out"]);
+  if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "residual", "mlp_out"]);
   const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2);
   let right = -1e9;
   let low = 0;
   keyed(app.dom.captions, list.map(([key, text, x, view, tensor], k) => {
     if (key === "mlp") right = Math.min(right, x - 20); // stands above the lanes
-    const half = key === "mlp" ? 0 : Math.max(9, text.length * 2.9);
+    const half = key === "mlp" ? 0 : Math.max(10, text.length * 3.1);
     low = x - half < right + 4 && !low ? 1 : 0; // neighbours that would touch take turns on two lines
     if (!low) right = x + half; else right = Math.max(right, x + half);
     const drop = low;

@@ -166,12 +166,17 @@ function attention(app) {
 
 function nodes(app) {
   const { L, theme, block } = app;
-  const has = (name) => block.names.includes(name);
+  const { norm_place: place, parallel } = block.anatomy;
+  const before = place === "pre" || place === "sandwich";
   L.lanes.forEach((i, s) => {
     const x = laneX(L, s);
-    if (has("ln1")) sign(app, x, L.y.norm, 9, "N", theme.of("surface"), theme.of("lane"));
-    if (has("ln2") && !block.anatomy.parallel) sign(app, x, L.y.norm2, 9, "N", theme.of("surface"), theme.of("lane"));
-    const y1 = block.anatomy.parallel ? L.y.plus2 - 26 : L.y.plus1;
+    if (before) sign(app, x, L.y.norm, 9, "N", theme.of("surface"), theme.of("lane"));
+    if (before && !parallel) sign(app, x, L.y.norm2, 9, "N", theme.of("surface"), theme.of("lane"));
+    if (place === "sandwich" || place === "branch") {
+      sign(app, x, L.y.plus1 - 26, 8, "N", theme.of("surface"), theme.of("lane"));
+      sign(app, x, L.y.plus2 - 26, 8, "N", theme.of("surface"), theme.of("lane"));
+    }
+    const y1 = parallel ? L.y.plus2 - 26 : L.y.plus1;
     sign(app, x, y1, plusRadius(app, block.norms.attn_out[i]), "+", theme.blend("surface", "value", 0.2), theme.of("value"), theme.of("value-ink"));
     sign(app, x, L.y.plus2, plusRadius(app, block.norms.mlp_out[i]), "+", theme.blend("surface", "mlp", 0.2), theme.of("mlp"), theme.of("mlp-ink"));
   });

@@ -64,5 +64,5 @@ export function barAt(strip, i, x, x0, w) {
   const b = clamp(Math.floor(((x - x0) / w) * bars), 0, bars - 1);
   const low = Math.floor((b * strip.size) / bars);
   const high = Math.floor(((b + 1) * strip.size) / bars) - 1;
-  return { b, value: strip.value[i * bars + b], index: strip.index[i * bars + b], low, high, scale: strip.scale[i] };
+  return { b, value: strip.value[i * bars + b], index: strip.index.length ? strip.index[i * bars + b] : b, low, high, scale: strip.scale[i] };
 }
