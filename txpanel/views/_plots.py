@@ -81,7 +81,7 @@ def _plain(figure: Any) -> None:
     figure.toolbar.logo = None
     figure.toolbar_location = None
     figure.toolbar.active_drag = None
-    figure.outline_line_color = None
+    figure.update(outline_line_color=None, outline_line_alpha=0, background_fill_alpha=0, border_fill_alpha=0)
     figure.min_border = 2
     for axis in (*figure.xaxis, *figure.yaxis):
         axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
@@ -186,7 +186,7 @@ class Heat:
 
     def outline(self, source: ColumnDataSource, meaning: str, *, x: Any = "x", y: Any = "y", width: Any = 1, height: Any = 1, line: float = 2.5) -> None:
         """Draws frames around cells that `source` names (columns or constants for centre and size)."""
-        glyph = self.figure.rect(x=x, y=y, width=width, height=height, source=source, fill_alpha=0, line_width=line, border_radius=3, line_color=colour(meaning))
+        glyph = self.figure.rect(x=x, y=y, width=width, height=height, source=source, fill_alpha=0, line_width=line, border_radius=3, line_color=colour(meaning, dark=self.scale.dark))
         glyph.level = "annotation"
         self.frames.append((glyph, meaning))
 
@@ -215,7 +215,7 @@ class Heat:
             _ink(axis, colour(ink, dark=dark))
         if self.gaps:
             sunken = colour("sunken", dark=dark)
-            self.figure.update(stylesheets=[f":host{{--bk-background-fill-color:{sunken}}}"], background_fill_color=sunken)
+            self.figure.update(stylesheets=[f":host{{--bk-background-fill-color:{sunken};--bk-background-fill-alpha:1}}"], background_fill_color=sunken)
         for glyph, meaning in self.frames:
             glyph.glyph.line_color = colour(meaning, dark=dark)
         self._numbers()

@@ -245,36 +245,40 @@ class Mosaic:
     Attributes:
         values: float32 [rows, columns]; NaN between the thumbnails.
         corners: (row, column) of each head's first cell. side: rows and columns of a thumbnail.
+        cell: pixels of a cell where there is room. below: rows kept free under each thumbnail for its label.
     """
 
     values: Floats
     corners: tuple[tuple[int, int], ...]
     side: int
+    cell: float
+    below: int
 
     def at(self, row: int, column: int) -> int | None:
         """The head at a cell, its label below it included; None between heads."""
         for head, (top, left) in enumerate(self.corners):
-            if top <= row < top + 1.8 * self.side and left <= column < left + self.side:
+            if top <= row < top + self.side + self.below and left <= column < left + self.side:
                 return head
         return None
 
 
-def mosaic(maps: Floats, group: int, across: int = 16) -> Mosaic:
+def mosaic(maps: Floats, group: int, across: int = 16, room: int = 960) -> Mosaic:
     """Thumbnails side by side, those that share k and v closer together.
 
     Args:
-        maps: float32 [H, S, S]. group: heads that share one k and v. across: most thumbnails in a row.
+        maps: float32 [H, S, S]. group: heads that share one k and v. across: most thumbnails in a row. room: pixels for a row.
     """
     count, side = len(maps), maps.shape[1]
     near, far = max(1, round(0.16 * side)), max(2, round(0.5 * side)) if 1 < group < count else max(1, round(0.16 * side))
     across = min(count, max(group, across // group * group) if group <= across else across)
-    below = max(3, round(0.85 * side))  # room for a label
     lefts = [c * side + sum(far if i % group == 0 else near for i in range(1, c + 1)) for c in range(across)]
+    cell = min(room / (lefts[-1] + side), 84 / side)
+    below = int(np.ceil(38 / cell))  # two short lines of text
     corners = [(h // across * (side + below), lefts[h % across]) for h in range(count)]
     values = np.full((corners[-1][0] + side + below, lefts[-1] + side), np.nan, np.float32)
     for head, (top, left) in enumerate(corners):
         values[top : top + side, left : left + side] = maps[head]
-    return Mosaic(values, tuple(corners), side)
+    return Mosaic(values, tuple(corners), side, cell, below)
 
 
 class Look:

@@ -24,9 +24,6 @@ const h = tops.findIndex((top, i) => r >= top && r < top + side && c >= lefts[i]
 """
 _WHO = _CELL + "return h < 0 ? '' : heads[h]"
 _WHERE = _CELL + "if (h < 0) return ''; const part = (i) => step > 1 ? `${Math.floor(i * total / side)}…` : i; return name.replace('{h}', h).replace('{r}', part(r - tops[h])).replace('{c}', part(c - lefts[h]))"
-ROOM = 960
-"""Pixels that a row of thumbnails takes where there is room."""
-
 
 class AllHeads:
     """The mosaic of a block's heads.
@@ -66,8 +63,8 @@ class AllHeads:
         place = {"tops": list(tops), "lefts": list(lefts), "side": self.mosaic.side}
         self.heat.cell.args = {**place, "heads": names}
         self.heat.place.args = {**place, "step": self.heads.step, "total": look.total, "name": f"blocks.{look.layer}.pattern[{{h}}, {{r}}, {{c}}]"}
-        scale = min(ROOM / columns, 84 / self.mosaic.side)
-        sized(self.picture, self.heat.figure, max(280, round(columns * scale)), max(70, round(rows * scale)))
+        width, height = round(columns * self.mosaic.cell), round(rows * self.mosaic.cell)
+        sized(self.picture, self.heat.figure, max(280, width), height)
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)
         said = _("click a head to open it")

@@ -40,7 +40,8 @@ class SoftmaxView(View):
     def __panel__(self) -> pn.Column:
         self.words, self.facts, self.formulas = Rich(heading=" ", paragraphs=[]), Facts(sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 100%"}), engineers()
         self.table = Probabilities(on_pick=self._ask, words=_words(), sizing_mode="stretch_width", margin=0)
-        self.field = pn.widgets.TextInput.from_param(self.param.wanted, label=_("Look for any token"), placeholder=_("a word, or an id"), description="", sizing_mode="stretch_width", margin=(8, 0, 0, 0))
+        self.field = pn.widgets.TextInput(label=_("Look for any token"), value=self.wanted, placeholder=_("a word, or an id"), sizing_mode="stretch_width", margin=(8, 0, 0, 0))
+        self.watch(self.field, lambda event: self.param.update(wanted=event.new), "value")
         self.answer = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
         self.mirror, self.ranked, self.surprisal = Mirror(self), Ranked(self), Surprisal(self, self._go)
         self.pictures = {

@@ -90,9 +90,16 @@ export function render({model, el}) {
 
   function body() {
     const [first, warm, k, p, m] = shown.stages
-    const top = Math.max(first.p[0], warm.p[0], m.p[0])
+    const listed = cells()
+    const rest = row.ids.length - listed.length
+    const others = (stage) => {
+      let sum = 0
+      for (const rank of listed) sum += stage.p[rank] ?? 0
+      return Math.max(0, stage.kept <= listed.length ? 0 : 1 - sum)
+    }
+    const top = Math.max(first.p[0], warm.p[0], m.p[0], others(first), others(warm), others(m))
     const hit = shown.draw.rank
-    const lines = cells().map((rank) => {
+    const lines = listed.map((rank) => {
       const gone = rank >= m.kept
       const mark = (stage, before) => h("td", {class: `cut${!stage.active ? " idle" : ""}`},
         rank >= before.kept ? "" : h("span", {class: rank < stage.kept ? "kept" : "out"}, !stage.active ? "·" : rank < stage.kept ? "✓" : "✕",
@@ -104,13 +111,6 @@ export function render({model, el}) {
         h("td", {class: "logit"}, h("button", {type: "button", title: w.why, onclick: () => model.send_msg({kind: "why", token: row.ids[rank]})}, number(row.values[rank], 5))),
         share(first, "soft"), share(warm, warm.active ? "" : "soft"), mark(k, warm), mark(p, k), mark(m, p), share(m, "final"))
     })
-    const listed = cells()
-    const rest = row.ids.length - listed.length
-    const others = (stage) => {
-      let sum = 0
-      for (const rank of listed) sum += stage.p[rank] ?? 0
-      return Math.max(0, stage.kept <= listed.length ? 0 : 1 - sum)
-    }
     const count = (stage) => Math.max(0, stage.kept - listed.filter((rank) => rank < stage.kept).length)
     const mass = (stage, kind) => h("td", {class: `p ${kind}`}, bar(others(stage), top, "others"), h("span", null, percent(others(stage))))
     const number_left = (stage) => h("td", {class: `cut${stage.active ? "" : " idle"}`}, stage.active ? tx.grouped(String(count(stage))) : "·")
@@ -151,7 +151,7 @@ export function render({model, el}) {
       if (hit >= n) parts.push(s("rect", {class: "piece hit", x: low * WIDE, y: 24, width: Math.max(1.2, (high - low) * WIDE), height: 34}))
     }
     const x = uniform * WIDE
-    parts.push(s("g", {class: "ball", style: {transform: `translateX(${x}px)`}}, s("line", {y1: 12, y2: 66}), s("circle", {cy: 10, r: 5.5}),
+    parts.push(s("g", {class: "ball", style: {transform: `translateX(${x}px)`}}, s("line", {y1: 12, y2: 24}), s("line", {y1: 58, y2: 69}), s("circle", {cy: 10, r: 5.5}),
       s("text", {y: 82, "text-anchor": x < 60 ? "start" : x > WIDE - 60 ? "end" : "middle"}, `u = ${uniform.toFixed(6)}`)))
     const pattern = s("pattern", {id: "many", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"}, s("line", {y2: 5, class: "hatch"}))
     const axis = [0, 0.25, 0.5, 0.75, 1].map((v) => s("text", {class: "tick", x: v * WIDE, y: 100, "text-anchor": v === 0 ? "start" : v === 1 ? "end" : "middle"}, String(v)))
