@@ -62,13 +62,14 @@ def strips(trace: Trace, position: int) -> list[Strip]:
         out.append(Strip(_("token vector"), embed, "embed", at, sign="=" if out else "", note=factor, group="sum", tail=norm(embed)))
     steps = (
         ("embed_proj", "→", _("projected to the model's width"), "proj"), ("embed_norm", "→", _("normalised"), "norm"),
-        ("pos_embed", "+", _("row of position {n}").format(n=position), "sum"), ("blocks.0.resid_pre", "=", _("their sum"), "sum"),
+        ("pos_embed", "+", _("row of position {n}").format(n=position), "sum"),
+        ("blocks.0.resid_pre", "=", _("their sum") if "pos_embed" in trace else _("start of the lane"), "norm" if "embed_norm" in trace else "sum"),
     )  # fmt: skip
     for name, sign, label, group in steps:
-        if name in trace and (name != "blocks.0.resid_pre" or "pos_embed" in trace):
+        if name in trace:
             values = vector(trace, name, position)
             out.append(Strip(label, values, name, at, sign=sign, group=group, tail=norm(values)))
-    return [*out[:-1], replace(out[-1], strong=True, note=_("goes into block 0"))]
+    return [*out[:-1], replace(out[-1], strong=True, note=_("enters block 0"))]
 
 
 def lanes(trace: Trace, position: int) -> list[Strip]:

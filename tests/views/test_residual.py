@@ -1,0 +1,146 @@
+"""What the residual view sends to the browser is the trace's; the lens ends in the model's own logits."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.families import tiny
+from txpanel.state import ModelState
+from txpanel.views._residual import STATISTICS, entropy, lens, norms, softmax, stream, strips
+from txpanel.views.residual import ResidualView
+
+FAMILIES = ["gpt2", "llama", "gemma3_text", "gpt_neox", "gptj", "bloom", "olmo2", "opt-350m", "mixtral", "deepseek_v3", "gemma2", "granite"]
+TEXT = "the cat sat on"
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def trace(request: pytest.FixtureRequest) -> Any:
+    return tiny(request.param).trace(TEXT)
+
+
+def test_norms_and_directions_are_those_of_the_recorded_vectors(trace: Any) -> None:
+    found = stream(trace)
+    assert found is not None
+    for layer in range(3):
+        p = f"blocks.{layer}."
+        before, attn, mlp = (trace.tensor(p + name).double() for name in ("resid_pre", "attn_out", "mlp_out"))
+        middle = trace.tensor(p + "resid_mid").double() if p + "resid_mid" in trace else before
+        assert np.allclose(found.size[layer], before.norm(dim=-1), rtol=1e-6)
+        assert np.allclose(found.attn[layer], attn.norm(dim=-1)) and np.allclose(found.mlp[layer], mlp.norm(dim=-1))
+        assert np.allclose(found.attn_turn[layer], torch.cosine_similarity(attn, before, dim=-1), atol=1e-6)
+        assert np.allclose(found.mlp_turn[layer], torch.cosine_similarity(mlp, middle, dim=-1), atol=1e-6)
+    assert np.allclose(found.size[3], trace.tensor("blocks.2.resid_post").double().norm(dim=-1))
+
+
+def test_statistics_are_the_norms_own(trace: Any) -> None:
+    found = stream(trace)
+    assert found is not None and list(found.stats) == norms(trace)
+    for norm, kinds in found.stats.items():
+        for kind in STATISTICS:
+            for layer in range(3):
+                name = f"blocks.{layer}.{norm}.{kind}"
+                if name in trace:
+                    assert np.array_equal(kinds[kind][layer], trace.tensor(name).numpy().astype(np.float64))
+                else:
+                    assert np.isnan(kinds[kind][layer]).all()
+    assert set(found.final) == {kind for kind in STATISTICS if f"ln_final.{kind}" in trace}
+
+
+def test_the_lens_ends_in_the_models_own_logits(trace: Any) -> None:
+    last = len(trace.tokens.ids) - 1
+    found = lens(trace, last, positions=4)
+    assert found is not None and found.positions == (last - 3, last - 2, last - 1, last)
+    share = softmax(trace.logits.values)
+    best = int(trace.logits.values.argmax())
+    assert found.ids[-1, -1] == best and found.top[-1, -1] == share[best]
+    assert found.listed[-1][0][1] == share.max() and found.rank[-1] == 1
+    assert found.bits[-1, -1] == entropy(share)
+    model = trace.model.model
+    with torch.inference_mode():  # an independent road: the whole model on the text, all positions
+        whole = model(torch.as_tensor(trace.tokens.ids)[None]).logits[0].float()
+    assert found.ids[-1].tolist() == whole[list(found.positions)].argmax(-1).tolist()
+
+
+def test_the_lens_of_every_layer_is_the_traces(trace: Any) -> None:
+    found = lens(trace, 5, positions=3)
+    assert found is not None
+    for layer in range(4):
+        for column, position in enumerate(found.positions):
+            share = softmax(trace.lens(layer, position).values)
+            assert found.top[layer, column] == pytest.approx(share.max(), rel=1e-4)
+            assert share[found.ids[layer, column]] == pytest.approx(share.max(), rel=1e-4)
+
+
+def test_entropy_is_in_bits() -> None:
+    assert entropy(np.full(8, 1 / 8)) == pytest.approx(3) and entropy(np.array([1.0, 0.0])) == 0
+
+
+def test_strips_are_rows_of_the_trace_and_add_up(trace: Any) -> None:
+    made = {s.note: s for s in strips(trace, 1, 3)}
+    for strip in made.values():
+        assert np.array_equal(strip.values, trace.tensor(strip.tensor)[3].numpy())
+    if trace.anatomy.blocks[1].norm_place != "post":
+        total = made["resid_pre"].values + made["attn_out"].values + made["mlp_out"].values
+        assert np.allclose(total, made["resid_post"].values, rtol=1e-3, atol=1e-3)
+
+
+def test_both_stop_when_nobody_wants_them(trace: Any) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert stream(trace, stop) is None and lens(trace, 2, stop=stop) is None
+
+
+def test_progress_is_told_block_by_block(trace: Any) -> None:
+    told: list[tuple[int, int]] = []
+    stream(trace, tell=lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+# -- the view -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_view_draws_the_focus(family: str) -> None:
+    state = ModelState(model=tiny(family), text=TEXT)
+    view = ResidualView(state)
+    view.__panel__()
+    state.focus(layer=1, query=5)
+    found, seen = stream(state.trace), lens(state.trace, 5)
+    assert found is not None and seen is not None
+    up, down = view._writes.up.data_source.data, view._writes.down.data_source.data
+    assert np.array_equal(up["size"], found.attn[:, 5].astype(np.float32)) and np.array_equal(down["size"], found.mlp[:, 5].astype(np.float32))
+    assert np.allclose(up["top"] ** 2, up["size"], rtol=1e-4) and np.allclose(down["bottom"] ** 2, down["size"], rtol=1e-4)
+    assert np.array_equal(view._turns.curves[0].data_source.data["value"], found.attn_turn[:, 5].astype(np.float32))
+    assert np.array_equal(view._grid.values, seen.top.astype(np.float32)) and view._grid.words == seen.strings
+    assert np.array_equal(view._sizes.values, found.size.astype(np.float32))
+    assert np.array_equal(view._share.curves[0].data_source.data["value"], seen.share.astype(np.float32))
+    assert view._writes.here.location == 1
+    for shown in view._shown.values():
+        assert shown.tools._answer_csv()["text"]
+    view.close()
+
+
+def test_clicks_focus_and_ask() -> None:
+    state = ModelState(model=tiny("gpt2"), text=TEXT)
+    view = ResidualView(state)
+    view.__panel__()
+    last = len(state.trace.tokens.ids) - 1
+    view._ask_stat(2, "var")
+    assert state.layer == 2 and state.question is not None and (state.question.name, dict(state.question.index)) == ("blocks.2.ln1.var", {"token": last})
+    view._ask_stat(3, "mean")
+    assert state.question.name == "ln_final.mean"
+    view._lens_tapped(3, last)
+    assert state.question.name == "logits" and state.question.index["vocab"] == int(state.trace.logits.values.argmax())
+    view._lens_tapped(1, 4)
+    assert (state.layer, state.query) == (1, 4)
+
+
+def test_the_view_stands_before_anything_has_run() -> None:
+    view = ResidualView(ModelState())
+    view.__panel__()
+    assert view._strips.rows == [] and view._shown["writes"].tools._answer_table()["rows"] == []
