@@ -248,6 +248,18 @@ def test_what_nobody_foresaw_is_a_sentence_too(
     assert "memory" in (state.error or "")
 
 
+def test_the_error_of_a_watcher_is_the_watchers(state: ModelState) -> None:
+    def broken(_event: Any) -> None:
+        raise ZeroDivisionError
+
+    watcher = state.param.watch(broken, "trace")
+    with pytest.raises(ZeroDivisionError):
+        state.text = "next"
+    assert state.trace.text == "next"
+    assert (state.error, state.busy) == (None, False)
+    state.param.unwatch(watcher)
+
+
 # models ---------------------------------------------------------------------------------------------------------------
 
 

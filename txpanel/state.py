@@ -237,9 +237,20 @@ class ModelState(Focus):
 
     def _submit(self, job: Job) -> None:
         def guarded(cancel: threading.Event, publish: Dispatch) -> None:
+            watchers: list[Exception] = []
+
+            def show(result: Callable[[], object]) -> None:
+                try:
+                    publish(result)
+                except Exception as error:
+                    watchers.append(error)
+                    raise
+
             try:
-                job(cancel, publish)
+                job(cancel, show)
             except Exception as error:
+                if error in watchers:  # the work was done; whoever watches the state has failed, and should hear of it
+                    raise
                 publish(partial(self._failed, error))
 
         self.param.update(busy=True, progress=None, error=None, notice=None)
