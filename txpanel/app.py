@@ -32,6 +32,7 @@ IN_ADDRESS = ("layer", "head", "query", "key", "neuron", "temperature", "top_k",
 _warm = threading.Event()
 _painted = threading.Event()
 _warming = threading.Lock()
+LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 PATIENCE = 3.0
 """Seconds that the slow imports wait for a first page to be painted: they would hold it up."""
 
@@ -106,7 +107,7 @@ class Session:
         from txpanel.state import ModelState
 
         given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
-        host = self.location.hostname if self.location else None
+        host = self._host()
         permit = partial(serving.permit, host=host)
         self.state = ModelState(dispatch=self.dispatch, permit=permit, **serving.options(), **given)
         self.dashboard.bar.offer(serving.allowed_models(host), any_model=serving.any_model(host))
@@ -116,6 +117,14 @@ class Session:
         self._choose_model()
         self.state.param.watch(self._write_address, ["text", "model_name", *IN_ADDRESS])
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
+
+    def _host(self) -> str | None:
+        """Under which name the page was reached, or where the visitor sits if that is another machine."""
+        payload = getattr(self.doc.session_context, "token_payload", None) or {}
+        peer = payload.get("txpanel_peer")
+        if peer is not None and peer not in LOOPBACK:
+            return peer or "proxy"
+        return self.location.hostname if self.location else None
 
     def _choose_model(self) -> None:
         """The address names a model, or we choose one, which may take seconds when no hub answers."""
@@ -163,6 +172,8 @@ class Session:
         if self.state is None or self.location is None:
             return
         values = {name: getattr(self.state, name) for name in IN_ADDRESS}
+        if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
+            values["query"] = None  # the last token, as always: not worth a word
         values |= {"text": self.state.text, "model": self.state.model_name}
         values |= {"view": self.dashboard.opened, "dark": self.dashboard.dark or None}
         self.location.search = address.write(values)

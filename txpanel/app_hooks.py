@@ -1,4 +1,4 @@
-"""Panel runs `on_server_loaded` once per process: the slow imports begin before anybody looks, without delaying the page."""
+"""What Panel calls by itself: once per process before anybody looks, and for each request for a page."""
 
 from __future__ import annotations
 
@@ -10,3 +10,12 @@ def on_server_loaded(server_context: Any) -> None:
     from txpanel.app import warm_up_soon
 
     warm_up_soon()
+
+
+def process_request(request: Any) -> dict[str, str]:
+    """Who is on the other side: the page's own words about its address could be made up, the connection's can't.
+
+    A proxy on this machine speaks for others; it says so in its headers, and then nobody is taken for local.
+    """
+    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
+    return {"txpanel_peer": "" if forwarded else str(request.remote_ip)}
