@@ -57,8 +57,8 @@ class FlowView(View):
         self._uid = 0
         self._start: int | None = None
         self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
-        if "opened" in self.state.param:
-            self.follow(self._opened, "trace", "opened")
+        self.picture.opened = self.opened
+        self.watch(self, lambda event: setattr(self.picture, "opened", event.new), "opened")
         return self.picture
 
     def close(self) -> None:
@@ -141,9 +141,6 @@ class FlowView(View):
         self._start = window.start if window.count < total else None
         return window
 
-    def _opened(self) -> None:
-        self.picture.opened = self.state.opened or ""
-
     # --- what takes longer: something of every block --------------------------------------------------------------------
 
     def _collect_norms(self, trace: Any, cancel: Event, publish: Dispatch) -> None:
@@ -204,23 +201,17 @@ class FlowView(View):
             case [str(name), dict(index)] if name in self.state.trace:
                 self.state.ask(name, **{str(axis): int(place) for axis, place in index.items()})
         view = str(message.get("open") or "")
-        if view and view != self.picture.opened:
-            self._open({"view": view})
+        self.opened = view or self.opened
 
     def _open(self, message: dict[str, Any]) -> None:
         view = str(message.get("view") or "")
-        shut = view == self.picture.opened
-        if "opened" in self.state.param:
-            self.state.opened = "" if shut else view
-        else:
-            self.picture.opened = "" if shut else view
+        self.opened = "" if view == self.opened else view
 
     def _ask_next(self, message: dict[str, Any]) -> None:
         token = message.get("id")
         if token is not None and int(message.get("position", -1)) == len(self.state.trace.tokens.ids) - 1:
             self.state.ask("logits", vocab=int(token))
-        if self.picture.opened != "softmax":
-            self._open({"view": "softmax"})
+        self.opened = "softmax"
 
     def _move(self, message: dict[str, Any]) -> None:
         self._start = int(message.get("start", 0))

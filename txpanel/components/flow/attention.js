@@ -308,7 +308,7 @@ export function paintAttentionWords(app) {
     ctx.textAlign = "right";
     ctx.fillStyle = theme.of("key-ink");
     const q = chosen(app);
-    if (L.circles && q >= 0 && q < L.n) {
+    if (L.circles && q >= 0 && q < L.n && left - edge - 28 > L.at.qkv.r + 8) {
       ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n));
       ctx.fillText(t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8));
       ctx.fillStyle = theme.of("key-ink");

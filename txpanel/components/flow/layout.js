@@ -1,10 +1,10 @@
 // Where everything stands: a pure function of the width and of what the model has. Numbers only, so that layouts can be eased.
 import { clamp, lerp } from "./core.js";
 
-export const PHONE = 1100;
+export const PHONE = 1200;
 
 // How narrow a part may get where the page is: what is not named keeps its width.
-const LEAST = { label: 66, embed: 48, mat: 150, mlp: 58, mout: 24, blocks: 70, next: 132, z: 40 };
+const LEAST = { label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40 };
 
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
 function parts(block, o) {
@@ -32,7 +32,7 @@ function columns(width, block, o) {
   const list = [["label", o.small ? 84 : 96, 0.03, 0], ["embed", o.small ? 48 : 96, 0.05, 10], ["skip", 14, 0, 10], ...parts(block, o), ...tail];
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0);
   const spare = Math.max(0, width - used - 4);
-  const slack = (name, w) => Math.max(0, w - (LEAST[name] ?? w));
+  const slack = (name, w) => Math.max(0, w - (name === "mat" ? o.least : LEAST[name] ?? w));
   const most = list.reduce((sum, [name, w]) => sum + slack(name, w), 0);
   const tight = clamp((used + 4 - width) / Math.max(1, most), 0, 1);
   const at = {};
@@ -55,7 +55,7 @@ export function desktop(app) {
   const windowed = tokens.total > n;
   const small = n > 6;
   const mat = dense ? lerp(250, 300, clamp((n - 10) / 20, 0, 1)) : lerp(176, 250, clamp((n - 5) / 4, 0, 1));
-  const at = columns(W, block, { dense, small, mat, wide: W >= 1560 });
+  const at = columns(W, block, { dense, small, mat, least: dense ? 190 : Math.min(mat, 28 + Math.max(5, n) * 23), wide: W >= 1560 });
   const top = 64; // the block's frame
   const span = (n - 1) * gap;
   const least = 250 * tall;

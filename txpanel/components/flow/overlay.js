@@ -169,11 +169,12 @@ function captions(app) {
   if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "residual", "mlp_out"]);
   if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "residual", "mlp_out"]);
   const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2);
+  app.ctx.font = `${10.5 * app.k}px ${app.font}`;
   let right = -1e9;
   let low = 0;
   keyed(app.dom.captions, list.map(([key, text, x, view, tensor], k) => {
     if (key === "mlp") right = Math.min(right, x - 20); // stands above the lanes
-    const half = key === "mlp" ? 0 : Math.max(10, text.length * 3.1);
+    const half = key === "mlp" ? 0 : app.ctx.measureText(text).width / 2 + 1;
     low = x - half < right + 4 && !low ? 1 : 0; // neighbours that would touch take turns on two lines
     if (!low) right = x + half; else right = Math.max(right, x + half);
     const drop = low;

@@ -30,7 +30,7 @@ export function phone(app) {
   y.frameEnd = y.thumbs + lines * (thumb + 20) + 44;
   y.blocks = y.frameEnd + 64;
   y.next = y.blocks + 190;
-  const at = { blocks: { x: 10, w: W - 20, r: W - 10, m: W / 2 }, next: { x: 60, w: W - 72, r: W - 12 } };
+  const at = { blocks: { x: 10, w: W - 20, r: W - 10, m: W / 2 }, next: { x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12 } };
   return {
     phone: true, W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 14 - 22, r: W - 10 }, n: app.tokens.ids.length,
     rowH: 28, listY: y.next, dense: false, strip: 14, gap: 60, tall: 1, top: y.frame, bottom: 0, windowed: app.tokens.total > app.tokens.ids.length,
