@@ -54,10 +54,8 @@ def test_notebook(smollm2: LanguageModel) -> None:
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     client.execute()
     outputs = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
-    best = next(
-        out["data"]["text/plain"] for outs in outputs.values() for out in outs if "make" in str(out.get("data", ""))
-    )
-    assert "0.1197" in best
+    texts = [out.get("data", {}).get("text/plain", "") for outs in outputs.values() for out in outs]
+    assert any("make', 0.1197)" in text for text in texts), "the likeliest next token, as the README says"
     views = [
         out
         for outs in outputs.values()
