@@ -126,7 +126,7 @@ def accuracy(model: torch.nn.Module, most: int | None = None, before: str = "") 
     inputs = inputs[:: max(1, len(inputs) // most)] if most else inputs
     right = 0
     for length, group in itertools.groupby(inputs, len):
-        for chunk in itertools.batched(group, 2048) if hasattr(itertools, "batched") else _chunks(list(group), 2048):
+        for chunk in _chunks(list(group), 2048):
             lines = [f"{before}{letters}={''.join(sorted(letters))}\n" for letters in chunk]
             ids = torch.tensor([list(line.encode()) for line in lines])
             # feeding the right answer and asking for each next token finds a first mistake exactly where taking the

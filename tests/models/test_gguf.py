@@ -16,7 +16,6 @@ from tests.models import tinygguf
 from tests.models.conftest import Seen
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound
 from txpanel.models import cache, opener
-from txpanel.models.sources import convert as converting
 from txpanel.models.sources import gguf_file
 
 pytestmark = pytest.mark.slow  # each conversion is a process that imports transformers
@@ -147,13 +146,11 @@ def test_no_such_file(cache_root: Path, seen: Seen) -> None:
         gguf_file.prepare(Path("nowhere.gguf"), seen)
 
 
-def test_no_space_is_told_before_anything_is_written(
-    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_space_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(DownloadFailed, match=r"Not enough space.*1\.0 kB are free"):
-        converting._check_space(tmp_path, 10**6)
+    with pytest.raises(DownloadFailed, match=r"too full: 1\.0 MB are needed.*1\.0 kB are free"):
+        cache.check_space(tmp_path, 10**6)
 
 
 def test_the_manifest_says_where_it_came_from(converted: cache.Entry) -> None:

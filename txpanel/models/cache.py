@@ -23,7 +23,7 @@ from typing import Any
 
 from txpanel.errors import DownloadFailed
 from txpanel.messages import _
-from txpanel.models.progress import Reporter
+from txpanel.models.progress import Reporter, size_text
 from txpanel.models.provenance import Provenance
 
 MANIFEST = "txpanel.json"
@@ -153,6 +153,17 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
     if entry is None:
         raise DownloadFailed(_("{name} was prepared but cannot be read back from the cache.").format(name=name))
     return entry
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `DownloadFailed` if the disk of `folder` has not `needed` bytes left: better now than in the middle."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DownloadFailed(
+            _(
+                "The disk is too full: {needed} are needed in {folder}, {free} are free. TXPANEL_CACHE moves the cache."
+            ).format(needed=size_text(needed), folder=root(), free=size_text(free))
+        )
 
 
 def remove(name: str) -> None:

@@ -212,6 +212,13 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> Lang
 
 def warm_up() -> None:
     """Import what `load` needs (seconds, most of them in torch and transformers): call it early, in a thread."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+    # AutoModel and AutoTokenizer import these only when they are used
+    from transformers import (  # noqa: F401
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GenerationMixin,
+        PreTrainedModel,
+        PreTrainedTokenizerFast,
+    )
 
     from txpanel.models import language_model  # noqa: F401

@@ -7,6 +7,7 @@ quantised value exactly; the tokenizer becomes ``tokenizer.json``.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import struct
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadFile, DownloadFailed, TxpanelError, Unsupported
 from txpanel.messages import _
-from txpanel.models.sources.process import emit, main
+from txpanel.models.cache import check_space
+from txpanel.models.sources.process import emit, main, os_error_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,7 +44,7 @@ def convert(source: Path, target: Path) -> None:
     check_gguf(source)
     reader = _read_once(source)
     needed = sum(int(tensor.n_elements) for tensor in reader.tensors) * 4
-    _check_space(target, needed)
+    check_space(target, needed * 21 // 20)
     emit(stage="convert", done=0, total=needed, message=_("Reading the vocabulary"))
     tokenizer = _tokenizer(source, reader)
     emit(stage="convert", done=0, total=needed, message=_("Unpacking the weights to float32"))
@@ -51,20 +53,6 @@ def convert(source: Path, target: Path) -> None:
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     emit(stage="convert", done=needed, total=needed, message=_("Converted"))
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    import shutil
-
-    free = shutil.disk_usage(folder).free
-    if free < needed * 1.05:
-        from txpanel.models.progress import size_text
-
-        raise DownloadFailed(
-            _("Not enough space in {folder}: the converted model takes {needed} and {free} are free.").format(
-                folder=folder, needed=size_text(needed), free=size_text(free)
-            )
-        )
 
 
 def _read_once(source: Path) -> Any:
@@ -153,7 +141,9 @@ def _run(arguments: list[str]) -> None:
         convert(source, target)
     except (TxpanelError, OSError):
         raise
-    except Exception as error:
+    except Exception as error:  # safetensors wraps what the system says about the disk in an error of its own
+        if "No space left" in str(error):
+            raise DownloadFailed(os_error_text(OSError(errno.ENOSPC, "", str(target)))) from error
         raise BadFile(
             _("{path} could not be converted: {reason}").format(path=source, reason=str(error).split("\n")[0])
         ) from error

