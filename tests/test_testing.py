@@ -8,7 +8,6 @@ from typing import Any
 import panel as pn
 import param
 import pytest
-from bokeh.models import ImportedStyleSheet
 
 import txpanel
 from txpanel.testing import check_view, nano_state
@@ -49,7 +48,7 @@ def fails_on_update(self: Any) -> Any:
 
 
 def fetches(self: Any) -> Any:
-    return pn.pane.Str("", stylesheets=[ImportedStyleSheet(url="https://fonts.example.org/x.css")])
+    return pn.pane.Str("", stylesheets=["https://fonts.example.org/x.css"])
 
 
 def keeps_watching(self: Any) -> Any:
@@ -102,6 +101,7 @@ def test_a_view_that_cannot_do_without_a_run_fails() -> None:
         check_view(build(needs_data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Embedding", "Attention", "MLP", "Residual", "Softmax", "Sampling", "Flow"])
 def test_the_built_in_views_pass(name: str) -> None:
     check_view(getattr(txpanel.views, f"{name}View"))

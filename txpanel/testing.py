@@ -51,7 +51,6 @@ def check_view(view_class: type[View]) -> None:
     _check_empty(view_class)
     state = nano_state()
     view = view_class(state)
-    _render(view)
     _check_requests(view)
     _use(view, state)
     _check_closing(view_class)
@@ -89,17 +88,24 @@ def _check_empty(view_class: type[View]) -> None:
     view.close()
 
 
-def _render(view: View) -> Any:
+def _render(view: View) -> list[Any]:
+    """All Bokeh models of the view as a page would get them; the page itself is gone when this returns."""
     import panel as pn
 
-    return pn.panel(view.__panel__()).get_root()
+    layout = pn.panel(view.__panel__())
+    root = layout.get_root()
+    models = list(root.references())
+    layout._cleanup(root)
+    pn.state._views.pop(root.ref["id"], None)
+    return models
 
 
 def _check_requests(view: View) -> None:
     """Nothing may be fetched from elsewhere: neither by stylesheets nor by modules."""
-    for model in _render(view).references():
+    for model in _render(view):
         code = str(getattr(model, "esm", "")) + str(getattr(model, "css", ""))
-        urls = [str(getattr(model, "url", "") or "")] if type(model).__name__ == "ImportedStyleSheet" else []
+        sheets = [model, *getattr(model, "stylesheets", [])]
+        urls = [str(sheet.url) for sheet in sheets if type(sheet).__name__ == "ImportedStyleSheet"]
         maps = str(getattr(model, "importmap", "") or "")
         found = (
             REQUEST.findall(code) + [url for url in urls if url.startswith("http")] + re.findall(r"https?://\S+", maps)
