@@ -134,9 +134,11 @@ class Session:
         self.dashboard.bar.say(_("Looking for a model"))
 
         def choose() -> None:
+            from txpanel import serving
             from txpanel.models.choice import choose
 
             chosen = choose()
+            serving.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
             self.dispatch(lambda: self._load(chosen.name, chosen.reason))
 
         threading.Thread(target=choose, daemon=True).start()
