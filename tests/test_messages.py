@@ -28,7 +28,8 @@ def install(folder: Path, language: str, catalogue: dict[str, str]) -> None:
 
 
 def test_the_template_holds_every_message_of_the_package() -> None:
-    assert tool["POT"].read_text(encoding="utf-8") == tool["render"](tool["extract"]()), "run scripts/messages"
+    kept = tool["without_places"](tool["POT"].read_text(encoding="utf-8"))
+    assert kept == tool["without_places"](tool["render"](tool["extract"]())), "run scripts/messages"
 
 
 def test_a_pseudo_translation_of_every_message_shows_up(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from txpanel.models.choice import Choice
 from txpanel.models.language_model import LanguageModel
 
 
+@pytest.mark.slow
 def test_serve_brings_page_and_model_and_stops_at_ctrl_c(tiny: Callable[[str], LanguageModel], tmp_path: Path) -> None:
     model = tiny("gpt2")
     model.model.save_pretrained(tmp_path / "my-model")
