@@ -89,7 +89,12 @@ class Dashboard(pn.viewable.Viewer):
         label = _("Parts of the model")
         self.tabs = Tabs(self._tab_told, label=label, failed_label=_("failed"), sizing_mode="stretch_width", margin=0)
         self.tabs.visible = False
-        self.unfolded = pn.Column(margin=0, styles={"flex": "1 1 0", "min-width": "0"}, sizing_mode="stretch_width")
+        self.unfolded = pn.Column(
+            margin=0,
+            css_classes=["tx-unfolded"],
+            styles={"flex": "1 1 0", "min-width": "0"},
+            sizing_mode="stretch_width",
+        )
         self.beside = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], visible=False)
         self.below = pn.FlexBox(
             self.unfolded, self.beside, margin=0, sizing_mode="stretch_width", stylesheets=[UNFOLDED_CSS]

@@ -16,7 +16,17 @@ __all__ = ["LONGEST_TEXT", "read", "write"]
 LONGEST_TEXT = 2000
 """Characters of text kept in an address; browsers and proxies cut longer ones."""
 
-DEFAULTS: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0}
+DEFAULTS: dict[str, Any] = {
+    "layer": 0,
+    "head": 0,
+    "key": 0,
+    "neuron": 0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "seed": 0,
+}
 
 
 def _whole(most: int) -> Callable[[str], int]:

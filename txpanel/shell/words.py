@@ -17,7 +17,7 @@ EXAMPLES = (
     "def fibonacci(n):\n    if n < 2:\n        return n\n    return",
     "La tour Eiffel se trouve à",
 )
-NANO_EXAMPLES = ("CBABBC=", "FEDCBA=", "AABBAB=", "BADCFE=")
+NANO_EXAMPLES = ("CBABBC=", "EDCBA=", "AEBDC=", "BADCAB=")
 
 
 def examples(model_name: str) -> list[str]:

@@ -1,29 +1,21 @@
-"""The built-in views, each in a file of its own; imported when first used, since plotting libraries take a second."""
+"""The views: each one file, each a plugin like any other. Names are imported when they are first used."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from txpanel.views.attention import AttentionView
-    from txpanel.views.base import View
-    from txpanel.views.embedding import EmbeddingView
-    from txpanel.views.flow import FlowView
-    from txpanel.views.mlp import MLPView
-    from txpanel.views.residual import ResidualView
-    from txpanel.views.sampling import SamplingView
-    from txpanel.views.softmax import SoftmaxView
-
-_MODULES = {
-    "AttentionView": "attention",
-    "EmbeddingView": "embedding",
-    "FlowView": "flow",
-    "MLPView": "mlp",
-    "ResidualView": "residual",
-    "SamplingView": "sampling",
-    "SoftmaxView": "softmax",
-    "View": "base",
+_PUBLIC = {
+    "AttentionView": "txpanel.views.attention",
+    "EmbeddingView": "txpanel.views.embedding",
+    "FlowView": "txpanel.views.flow",
+    "MLPView": "txpanel.views.mlp",
+    "ResidualView": "txpanel.views.residual",
+    "SamplingView": "txpanel.views.sampling",
+    "SoftmaxView": "txpanel.views.softmax",
+    "View": "txpanel.views.base",
+    "ViewFrame": "txpanel.views.frame",
+    "WhyCard": "txpanel.views.why",
 }
 
 __all__ = [
@@ -35,14 +27,28 @@ __all__ = [
     "SamplingView",
     "SoftmaxView",
     "View",
+    "ViewFrame",
+    "WhyCard",
 ]
+
+if TYPE_CHECKING:
+    from txpanel.views.attention import AttentionView
+    from txpanel.views.base import View
+    from txpanel.views.embedding import EmbeddingView
+    from txpanel.views.flow import FlowView
+    from txpanel.views.frame import ViewFrame
+    from txpanel.views.mlp import MLPView
+    from txpanel.views.residual import ResidualView
+    from txpanel.views.sampling import SamplingView
+    from txpanel.views.softmax import SoftmaxView
+    from txpanel.views.why import WhyCard
 
 
 def __getattr__(name: str) -> Any:
     """Import a view on its first use (PEP 562)."""
-    if name not in _MODULES:
+    if name not in _PUBLIC:
         raise AttributeError(f"module 'txpanel.views' has no attribute {name!r}")
-    return getattr(import_module(f"txpanel.views.{_MODULES[name]}"), name)
+    return getattr(import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:

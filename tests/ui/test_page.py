@@ -1,0 +1,203 @@
+"""What people do on the page, in a real browser with the nano model, which sorts letters: ``CBABBC=`` goes on ``ABBBCC``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+
+
+def test_a_text_is_run_and_the_prediction_changes(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, temperature=0))
+    expect(tab.ghost).to_have_text("A")
+    tab.run("EDCEDC=")
+    expect(tab.ghost).to_have_text("C")
+    assert tab.prompt.input_value() == "EDCEDC="
+
+
+def test_generating_appends_tokens_and_undo_takes_them_back(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, temperature=0))
+    tab.page.get_by_role("combobox", name="How many tokens").select_option("5")
+    tab.page.get_by_role("button", name="Generate").click()
+    expect(tab.prompt).to_have_value(TEXT + "ABBBC")
+    tab.page.get_by_role("button", name="Append the drawn token").click()
+    expect(tab.prompt).to_have_value(TEXT + "ABBBCC")
+    tab.page.get_by_role("button", name="Undo").click()
+    expect(tab.prompt).to_have_value(TEXT + "ABBBC")
+    tab.page.get_by_role("button", name="Redo").click()
+    expect(tab.prompt).to_have_value(TEXT + "ABBBCC")
+
+
+def test_the_ghost_token_is_appended_by_a_click(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, temperature=0))
+    tab.ghost.click()
+    expect(tab.prompt).to_have_value(TEXT + "A")
+
+
+def test_temperature_moves_the_bars_without_a_forward_pass(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text="hello", view="sampling"))
+    panel = tab.page.locator(".tx-unfolded")
+    tab.until(lambda: "%" in panel.inner_text(), "the sampling view shows probabilities")
+    before, runs = panel.inner_text(), tab.runs
+    slider = tab.page.locator("header").get_by_role("slider", name="temperature")
+    slider.focus()
+    for _press in range(10):
+        slider.press("ArrowRight")
+    tab.until(lambda: panel.inner_text() != before, "the probabilities move with the temperature")
+    tab.until(lambda: "temperature=1.5" in tab.page.url, "the address follows")
+    assert tab.runs == runs >= 1
+
+
+def test_picking_a_head_moves_picture_links_and_address(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="attention"))
+    heading = tab.page.get_by_role("heading", name=re.compile("head 1", re.IGNORECASE)).first
+    expect(heading).to_be_visible()
+    tab.page.get_by_role("button", name="Head +").click()
+    expect(tab.page.get_by_role("heading", name=re.compile("head 2", re.IGNORECASE)).first).to_be_visible()
+    tab.until(lambda: "head=1" in tab.page.url)
+    assert tab.page.get_by_role("combobox", name="Head").input_value() == "1"
+
+
+def test_views_unfold_one_at_a_time_and_fold_with_escape(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    tabs = tab.page.get_by_role("tab")
+    assert tabs.count() >= 5
+    tabs.filter(has_text="Embedding").click()
+    expect(tab.page.get_by_role("tab", selected=True)).to_have_text("Embedding")
+    tab.until(lambda: "view=embedding" in tab.page.url)
+    tabs.filter(has_text="Embedding").press("Escape")
+    expect(tab.page.get_by_role("tab", selected=True)).to_have_count(0)
+
+
+def test_reload_keeps_the_state(server: Server, tab: Tab) -> None:
+    given = {
+        "text": "EDCBA=",
+        "layer": 1,
+        "head": 2,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 3,
+        "view": "mlp",
+        "dark": 1,
+    }
+    tab.open(server.address(**given))
+    tab.page.get_by_role("button", name="Block −").click()
+    tab.until(lambda: "layer" not in tab.page.url or "layer=0" in tab.page.url)
+    tab.page.reload()
+    tab.page.get_by_role("tab", selected=True).wait_for()
+    assert tab.prompt.input_value() == "EDCBA="
+    expect(tab.page.get_by_role("tab", selected=True)).to_have_text("MLP")
+    expect(tab.page.get_by_role("combobox", name="Block")).to_have_value("0")
+    expect(tab.page.get_by_role("combobox", name="Head")).to_have_value("2")
+    expect(tab.page.locator("header").get_by_role("slider", name="temperature")).to_have_value("0.5")
+
+
+def test_two_visitors_do_not_mix(server: Server, new_tab: Callable[..., Tab]) -> None:
+    first = new_tab().open(server.address(text="CBABBC=", temperature=0))
+    second = new_tab().open(server.address(text="EDCEDC=", temperature=0))
+    first.page.get_by_role("button", name="Head +").click()
+    expect(first.page.get_by_role("combobox", name="Head")).to_have_value("1")
+    expect(second.page.get_by_role("combobox", name="Head")).to_have_value("0")
+    expect(second.ghost).to_have_text("C")
+    second.run("AAAAAB=")
+    expect(second.ghost).to_have_text("A")
+    assert first.prompt.input_value() == "CBABBC="
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize("dark", [0, 1], ids=["light", "dark"])
+def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, height: int, dark: int) -> None:
+    tab = new_tab(width, height).open(server.address(text=TEXT, dark=dark))
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    scheme = tab.page.locator("[data-runs]").evaluate("node => getComputedStyle(node).colorScheme")
+    assert scheme == ("dark" if dark else "light")
+
+
+def test_the_theme_can_be_changed(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    scheme = "node => getComputedStyle(node).colorScheme"
+    tab.page.get_by_role("button", name="Light or dark").click()
+    tab.until(lambda: tab.page.locator("[data-runs]").evaluate(scheme) == "dark")
+    tab.until(lambda: "dark=1" in tab.page.url)
+
+
+def test_unknown_model_is_refused_in_words_and_nothing_is_lost(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, temperature=0))
+    tab.prompt.fill("typed and not run")
+    tab.page.get_by_role("button", name="Choose the model").click()
+    other = tab.page.get_by_role("textbox", name="Hub id")
+    other.fill("no-such/model")
+    other.press("Enter")
+    expect(tab.alert).to_contain_text("no-such/model")
+    assert tab.prompt.input_value() == "typed and not run"
+    tab.page.get_by_role("button", name="Close this message").click()
+    expect(tab.alert).to_have_count(0)
+    tab.run("EDCEDC=")
+    expect(tab.ghost).to_have_text("C")
+
+
+BAD = {
+    "empty": ("", "no text"),
+    "too long": ("A" * 100_000, "tokens"),
+    "one token": ("A", None),
+    "emoji": ("🦊👩‍👩‍👧", None),
+    "right to left": ("שלום עולם", None),
+    "zero width": ("a\u200bb\u200d\ufeff", None),
+    "control": ("a\u0000b\u0007", None),
+    "markup": ("<script>document.title='x'</script><img src=x onerror=alert(1)>", "tokens"),
+    "short markup": ("<img src=x onerror=document.title='x'>", None),
+    "lines": ("a\nb\n\n", None),
+}
+
+
+def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, temperature=0))
+    title = tab.page.title()
+    for name, (text, said) in BAD.items():
+        tab.run(text)
+        if said is not None:
+            expect(tab.alert, name).to_contain_text(said)
+            assert tab.prompt.input_value() == text, name
+        else:
+            tab.until(lambda: tab.ghost.is_visible() and not tab.alert.count(), f"{name}: a next token")
+            assert tab.prompt.input_value().replace("\u0000", "") == text.replace("\u0000", ""), name
+    assert tab.page.title() == title
+    tab.run("EDCEDC=")
+    expect(tab.ghost).to_have_text("C")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "layer=99999&head=-3&temperature=warm&text=CBABBC%3D",
+        "model=%3Cscript%3E&text=CBABBC%3D&top_p=nan&seed=1e9&view=%3Cb%3E",
+        "text=%FF%FE%00&key=x&&&==&layer",
+        "view=no-such-view&text=CBABBC%3D",
+    ],
+)
+def test_nonsense_in_the_address(server: Server, tab: Tab, query: str) -> None:
+    tab.open(f"{server.url}?{query}", ready=False)
+    tab.until(lambda: tab.page.get_by_role("tab").count() or tab.alert.count(), "views or a sentence")
+    tab.run("EDCEDC=")
+    if "model=" not in query:
+        tab.until(lambda: tab.ghost.is_visible())
+
+
+def test_the_keyboard_goes_from_prompt_to_generate(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    tab.prompt.focus()
+    focused: list[Any] = []
+    deepest = """() => { let at = document.activeElement; while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
+      return at?.getAttribute("aria-label") || at?.textContent }"""
+    for _press in range(16):
+        tab.page.keyboard.press("Tab")
+        focused.append(tab.page.evaluate(deepest))
+    for name in ("Examples", "temperature", "top-p", "Generate"):
+        assert name in focused
