@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from txpanel.models import opener
+from txpanel.models import catalogue, opener
 from txpanel.models.loading import NANO_FOLDER
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def test_shape_and_size(nano: LanguageModel) -> None:
     assert (NANO_FOLDER / "model.safetensors").stat().st_size < 1_000_000
     assert sum(path.stat().st_size for path in NANO_FOLDER.iterdir()) < 1_000_000
     assert nano.source.kind == "nano"
+    entry = catalogue.find("nano")
+    assert entry is not None
+    assert facts.parameters == entry.parameters
 
 
 def test_it_loads_in_well_under_a_second() -> None:

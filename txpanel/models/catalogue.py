@@ -136,8 +136,8 @@ _GEMMA_TERMS = (
 
 CATALOGUE: tuple[Entry, ...] = (
     Entry(
-        "nano", "Nano sorter", "gpt2", 0, 0, "Apache-2.0",
-        note="Ships inside txpanel. It knows one thing: sorting six letters. Type CBABBC= and generate six tokens.",
+        "nano", "Nano sorter", "gpt2", 100_272, 0, "Apache-2.0",
+        note="Ships inside txpanel. It knows one thing: putting up to six letters from A to E in order. Type CBABBC= and generate.",
     ),
     Entry("gpt2", "GPT-2 small", "gpt2", 124_439_808, 548_105_171, "MIT", "openai-community/gpt2"),
     Entry("gpt2-medium", "GPT-2 medium", "gpt2", 354_823_168, 1_519_984_962, "MIT", "openai-community/gpt2-medium"),

@@ -91,7 +91,7 @@ def _download(wheel: Wheel, folder: Path, reporter: Reporter, before: int, total
 def _watch(child: subprocess.Popen[str], scratch: Path, reporter: Reporter, before: int) -> list[str]:
     words: deque[str | None] = deque(maxlen=40)
     for stream in (child.stdout, child.stderr):
-        threading.Thread(target=process._read_lines, args=(stream, words.append), daemon=True).start()
+        threading.Thread(target=process.read_lines, args=(stream, words.append), daemon=True).start()
     seen, since = (-1, -1), time.monotonic()
     while True:
         size = _growth(scratch)

@@ -60,7 +60,8 @@ def stop(process: subprocess.Popen[str]) -> None:
             stream.close()
 
 
-def _read_lines(stream: Any, put: Callable[[str | None], None]) -> None:
+def read_lines(stream: Any, put: Callable[[str | None], None]) -> None:
+    """In a thread: hand over every line of a pipe, then ``None``."""
     try:
         for line in stream:
             put(line)
@@ -97,7 +98,7 @@ def run(
         lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         tail: deque[str | None] = deque(maxlen=8)
         for stream, put in ((process.stdout, lines.put), (process.stderr, tail.append)):
-            threading.Thread(target=_read_lines, args=(stream, put), daemon=True).start()
+            threading.Thread(target=read_lines, args=(stream, put), daemon=True).start()
         return _follow(process, lines, tail, reporter, patience)
 
 
