@@ -28,7 +28,8 @@ def true_row(trace: Any, strip: Strip) -> np.ndarray:
     """The row that a strip says it is, read from the trace or the weights."""
     value = trace.value(strip.tensor)
     where = tuple(strip.index[dim] if dim in strip.index else slice(None) for dim in trace.dims(strip.tensor))
-    assert strip.axis in trace.dims(strip.tensor) and strip.axis not in strip.index
+    assert strip.axis in trace.dims(strip.tensor)
+    assert strip.axis not in strip.index
     return np.asarray(value[where].float().numpy())
 
 
@@ -40,14 +41,16 @@ def test_every_strip_is_the_row_that_it_names(trace: Any) -> None:
 
 def test_the_last_strip_goes_into_block_0(trace: Any) -> None:
     made = strips(trace, 4)
-    assert made[-1].strong and np.array_equal(made[-1].values, trace.tensor("blocks.0.resid_pre")[4].numpy())
+    assert made[-1].strong
+    assert np.array_equal(made[-1].values, trace.tensor("blocks.0.resid_pre")[4].numpy())
 
 
 def test_the_table_row_is_the_models_own_embedding(trace: Any) -> None:
     token = int(trace.tokens.ids[3])
     name, row = table_row(trace.model, token)
     weight = trace.model.model.get_input_embeddings().weight
-    assert np.array_equal(row, weight[token].numpy()) and name in dict(trace.model.model.named_parameters(remove_duplicate=False))
+    assert np.array_equal(row, weight[token].numpy())
+    assert name in dict(trace.model.model.named_parameters(remove_duplicate=False))
 
 
 def test_where_positions_are_learned_the_strips_add_up() -> None:
@@ -60,7 +63,9 @@ def test_where_positions_are_learned_the_strips_add_up() -> None:
 def test_a_scaled_embedding_says_its_factor() -> None:
     trace = tiny("gemma3_text").trace(TEXT)
     row, scaled, start = strips(trace, 2)
-    assert np.allclose(row.values * trace.anatomy.embed_scale, scaled.values) and "5.657" in scaled.note and np.array_equal(scaled.values, start.values)
+    assert np.allclose(row.values * trace.anatomy.embed_scale, scaled.values)
+    assert "5.657" in scaled.note
+    assert np.array_equal(scaled.values, start.values)
 
 
 def test_what_is_packed_for_the_browser_is_what_the_strips_hold(trace: Any) -> None:
@@ -95,15 +100,20 @@ def test_rotation_turns_pairs_by_the_positions_angle(trace: Any) -> None:
         assert np.array_equal(found.after, whole[found.after_at])
 
 
-@pytest.mark.parametrize(("layout", "before", "after"), [("half", [0, 2], [0, 2]), ("interleaved", [0, 1], [0, 1]), ("split", [0, 1], [0, 2])])
+@pytest.mark.parametrize(
+    ("layout", "before", "after"),
+    [("half", [0, 2], [0, 2]), ("interleaved", [0, 1], [0, 1]), ("split", [0, 1], [0, 2])],
+)
 def test_pairs_lie_where_the_layout_says(layout: str, before: list[int], after: list[int]) -> None:
     first, last = pairs(4, layout, 3)
-    assert first[0].tolist() == [i + 3 for i in before] and last[0].tolist() == [i + 3 for i in after]
+    assert first[0].tolist() == [i + 3 for i in before]
+    assert last[0].tolist() == [i + 3 for i in after]
 
 
 def test_alibi_slopes_are_the_published_ones() -> None:
     found = slopes(tiny("bloom").trace(TEXT), 1)
-    assert found is not None and np.allclose(found, [-(2.0 ** (-8 * (h + 1) / 4)) for h in range(4)], rtol=1e-4)
+    assert found is not None
+    assert np.allclose(found, [-(2.0 ** (-8 * (h + 1) / 4)) for h in range(4)], rtol=1e-4)
     assert slopes(tiny("gpt2").trace(TEXT), 1) is None
     assert slopes(tiny("bloom").trace("a"), 1) is None
 
@@ -116,8 +126,10 @@ def test_neighbours_are_the_rows_with_the_largest_cosine(trace: Any) -> None:
     cosines = torch.nn.functional.cosine_similarity(table, table[token][None])
     cosines[token] = -2
     best = cosines.topk(5)
-    assert found.ids.tolist() == best.indices.tolist() and np.allclose(found.cosines, best.values, atol=1e-5)
-    assert token not in found.ids and found.strings == [trace.model.tokens([int(i)]).strings[0] for i in found.ids]
+    assert found.ids.tolist() == best.indices.tolist()
+    assert np.allclose(found.cosines, best.values, atol=1e-5)
+    assert token not in found.ids
+    assert found.strings == [trace.model.tokens([int(i)]).strings[0] for i in found.ids]
 
 
 def test_neighbours_stop_when_nobody_wants_them() -> None:
@@ -150,11 +162,16 @@ def test_the_view_follows_token_and_model(family: str) -> None:
     view = EmbeddingView(state)
     view.__panel__()
     state.focus(query=4, layer=1, head=2)
-    assert view._pieces.chosen == 4 and view._strips.strips[-1].index["token"] == 4
-    assert np.array_equal(view._strips.values[-state.trace.anatomy.width :], state.trace.tensor("blocks.0.resid_pre")[4].numpy())
+    assert view._pieces.chosen == 4
+    assert view._strips.strips[-1].index["token"] == 4
+    assert np.array_equal(
+        view._strips.values[-state.trace.anatomy.width :], state.trace.tensor("blocks.0.resid_pre")[4].numpy()
+    )
     assert view._shown["rotary"].visible == (state.trace.anatomy.blocks[1].rotary is not None)
     assert view._shown["slopes"].visible == state.trace.anatomy.blocks[1].alibi
-    assert view._near.source.data["value"].tolist() == pytest.approx(neighbours(state.model, int(state.trace.tokens.ids[4])).cosines.tolist())
+    assert view._near.source.data["value"].tolist() == pytest.approx(
+        neighbours(state.model, int(state.trace.tokens.ids[4])).cosines.tolist()
+    )
     for shown in view._shown.values():
         assert shown.tools._answer_csv()["text"]
     view.close()
@@ -168,7 +185,11 @@ def test_dials_are_the_rotated_pairs_and_answer_a_click() -> None:
     assert found is not None
     assert [d["after"] for d in view._dials.dials] == found.after.tolist()
     view._dials._handle_msg({"at": view._dials.dials[1]["at"]})
-    assert state.question is not None and (state.question.name, dict(state.question.index)) == ("blocks.1.q", {"head": 3, "token": 5, "dim": 1})
+    assert state.question is not None
+    assert (state.question.name, dict(state.question.index)) == (
+        "blocks.1.q",
+        {"head": 3, "token": 5, "dim": 1},
+    )
     view._dials._handle_msg({"at": 999})
     assert dict(state.question.index)["dim"] == 1
 
@@ -179,8 +200,13 @@ def test_a_click_on_a_strip_asks_why_and_the_place_lights_up() -> None:
     view.__panel__()
     view._strips._handle_msg({"row": 2, "index": 7})
     last = len(state.trace.tokens.ids) - 1
-    assert state.question is not None and (state.question.name, dict(state.question.index)) == ("blocks.0.resid_pre", {"token": last, "feature": 7})
-    assert view._strips.lights[2] == [7] and view._strips.lights[1] == [7]  # the cell, and the position's row it comes from
+    assert state.question is not None
+    assert (state.question.name, dict(state.question.index)) == (
+        "blocks.0.resid_pre",
+        {"token": last, "feature": 7},
+    )
+    assert view._strips.lights[2] == [7]
+    assert view._strips.lights[1] == [7]
     for nonsense in ({"row": 99, "index": 0}, {"row": 0, "index": 10**6}, {}, {"row": "x", "index": 1}, None):
         view._strips._handle_msg(nonsense)
     assert dict(state.question.index) == {"token": last, "feature": 7}
@@ -196,7 +222,8 @@ def test_long_texts_show_a_window_of_pieces_that_says_so() -> None:
     state = ModelState(model=tiny("llama"), text="ab " * 42)
     view = EmbeddingView(state)
     view.__panel__()
-    assert len(view._pieces.pieces) <= 120 and str(len(state.trace.tokens.ids)) in view._pieces.window
+    assert len(view._pieces.pieces) <= 120
+    assert str(len(state.trace.tokens.ids)) in view._pieces.window
     assert any(p["at"] == state.query for p in view._pieces.pieces)
 
 
@@ -211,4 +238,5 @@ def test_markup_in_the_text_stays_text() -> None:
 def test_strips_component_packs_nothing_gracefully() -> None:
     component = Strips()
     component.show([])
-    assert component.rows == [] and component.values.size == 0
+    assert component.rows == []
+    assert component.values.size == 0

@@ -10,10 +10,35 @@ import torch
 
 from tests.families import tiny
 from txpanel.state import ModelState
-from txpanel.views._mlp import activate, column_sizes, curve, inner_strips, mixture_strips, neurons, output_name, promoted, routing, strongest, write_strips
+from txpanel.views._mlp import (
+    activate,
+    column_sizes,
+    curve,
+    inner_strips,
+    mixture_strips,
+    neurons,
+    output_name,
+    promoted,
+    routing,
+    strongest,
+    write_strips,
+)
 from txpanel.views.mlp import MLPView
 
-FAMILIES = ["gpt2", "llama", "gemma3_text", "gpt_neox", "gptj", "bloom", "mixtral", "gpt_oss", "deepseek_v3", "olmo2", "granite", "mpt"]
+FAMILIES = [
+    "gpt2",
+    "llama",
+    "gemma3_text",
+    "gpt_neox",
+    "gptj",
+    "bloom",
+    "mixtral",
+    "gpt_oss",
+    "deepseek_v3",
+    "olmo2",
+    "granite",
+    "mpt",
+]
 TEXT = "the cat sat"
 
 
@@ -38,7 +63,9 @@ def test_the_points_lie_on_the_models_own_curve(trace: Any) -> None:
     if trace.anatomy.blocks[1].gate_kind == "plain":
         assert np.allclose(product, found.post, rtol=1e-4, atol=1e-5)
     line = curve(trace, 1, found.x)
-    assert line is not None and line[0].min() <= found.x.min() and line[0].max() >= found.x.max()
+    assert line is not None
+    assert line[0].min() <= found.x.min()
+    assert line[0].max() >= found.x.max()
     assert np.array_equal(line[1], activate(trace, 1, line[0]))
 
 
@@ -62,7 +89,8 @@ def test_the_strongest_neurons_write_most(trace: Any) -> None:
     assert [w.neuron for w in writers] == best.indices.tolist()
     assert np.allclose([w.size for w in writers], best.values, rtol=1e-4)
     for writer in writers:
-        assert np.array_equal(writer.direction, down[:, writer.neuron].numpy()) and writer.post == found.post[writer.neuron]
+        assert np.array_equal(writer.direction, down[:, writer.neuron].numpy())
+        assert writer.post == found.post[writer.neuron]
     assert np.allclose(column_sizes(trace.model, 1, found.expert), down.norm(dim=0), rtol=1e-5)
 
 
@@ -75,7 +103,8 @@ def test_the_writes_add_up_to_the_down_projection(trace: Any) -> None:
     assert np.allclose(total, made[at].values, rtol=1e-3, atol=1e-4)
     assert np.array_equal(made[at].values, trace.tensor(name)[found.at].numpy())
     if found.expert is None:
-        assert np.array_equal(made[-1].values, trace.tensor("blocks.1.mlp_out")[3].numpy()) and made[-1].strong
+        assert np.array_equal(made[-1].values, trace.tensor("blocks.1.mlp_out")[3].numpy())
+        assert made[-1].strong
 
 
 def test_inner_strips_are_rows_of_the_trace(trace: Any) -> None:
@@ -93,7 +122,8 @@ def test_promoted_tokens_are_a_product_with_the_models_unembedding() -> None:
     for row, (up, down) in enumerate(promoted(model, 1, writes, k=4)):
         high, low = logits[row].topk(4), (-logits[row]).topk(4)
         assert [t for t, _v in up] == [model.tokens([int(i)]).strings[0] for i in high.indices]
-        assert np.allclose([v for _t, v in up], high.values, rtol=1e-4) and np.allclose([v for _t, v in down], -low.values, rtol=1e-4)
+        assert np.allclose([v for _t, v in up], high.values, rtol=1e-4)
+        assert np.allclose([v for _t, v in down], -low.values, rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["mixtral", "gpt_oss", "deepseek_v3", "qwen3_moe"])
@@ -113,7 +143,8 @@ def test_experts_add_up_to_what_is_added(family: str) -> None:
 
 def test_a_single_mlp_has_no_router(trace: Any) -> None:
     single = trace.anatomy.blocks[0].experts is None
-    assert (routing(trace, 0, 1) is None) == single and (mixture_strips(trace, 0, 1) == []) == single
+    assert (routing(trace, 0, 1) is None) == single
+    assert (mixture_strips(trace, 0, 1) == []) == single
 
 
 # -- the view -----------------------------------------------------------------------------------------------------------
@@ -127,7 +158,8 @@ def test_the_view_draws_the_focus(family: str) -> None:
     state.focus(layer=2, query=5)
     found = neurons(state.trace, 2, 5)
     points = view._curve.points.data_source.data
-    assert np.array_equal(points["into"], found.x) and np.array_equal(points["out"], activate(state.trace, 2, found.x))
+    assert np.array_equal(points["into"], found.x)
+    assert np.array_equal(points["out"], activate(state.trace, 2, found.x))
     assert [row["neuron"] for row in view._list.neurons] == [w.neuron for w in strongest(state.trace, 2, found)]
     assert all(row["promotes"] and row["resists"] for row in view._list.neurons)
     assert view._shown["router"].visible == (state.trace.anatomy.blocks[2].experts is not None)
@@ -144,7 +176,11 @@ def test_a_click_on_a_neuron_or_a_point_asks_why() -> None:
     last = len(state.trace.tokens.ids) - 1
     for part, name in (("x", "mlp_gate"), ("up", "mlp_pre"), ("post", "mlp_post")):
         view._list._handle_msg({"neuron": first, "part": part})
-        assert state.question is not None and (state.question.name, dict(state.question.index)) == (f"blocks.1.{name}", {"token": last, "neuron": first})
+        assert state.question is not None
+        assert (state.question.name, dict(state.question.index)) == (
+            f"blocks.1.{name}",
+            {"token": last, "neuron": first},
+        )
     view._list._handle_msg({"neuron": first, "part": "focus"})
     assert state.neuron == first == view._list.chosen
     view._list._handle_msg({"neuron": -4, "part": "x"})
@@ -152,7 +188,9 @@ def test_a_click_on_a_neuron_or_a_point_asks_why() -> None:
     found = neurons(state.trace, 1, last)
     event = type("Tap", (), {"x": float(found.x[7]), "y": float(view._act[7])})
     view._curve._tapped(event, view._ask_neuron)
-    assert state.neuron == 7 and state.question is not None and state.question.index["neuron"] == 7
+    assert state.neuron == 7
+    assert state.question is not None
+    assert state.question.index["neuron"] == 7
 
 
 def test_another_expert_can_be_opened() -> None:
@@ -160,13 +198,20 @@ def test_another_expert_can_be_opened() -> None:
     view = MLPView(state)
     view.__panel__()
     route = routing(state.trace, 1, state.query)
-    assert route is not None and view._found is not None and view._found.expert == route.chosen[0]
+    assert route is not None
+    assert view._found is not None
+    assert view._found.expert == route.chosen[0]
     view._expert_picked(int(route.chosen[1]))
     assert view._found.expert == route.chosen[1]
-    assert state.question is not None and dict(state.question.index) == {"token": state.query, "expert": int(route.chosen[1])}
+    assert state.question is not None
+    assert dict(state.question.index) == {
+        "token": state.query,
+        "expert": int(route.chosen[1]),
+    }
 
 
 def test_the_view_stands_before_anything_has_run() -> None:
     view = MLPView(ModelState())
     view.__panel__()
-    assert view._inner.rows == [] and view._shown["curve"].tools._answer_table()["rows"] == []
+    assert view._inner.rows == []
+    assert view._shown["curve"].tools._answer_table()["rows"] == []

@@ -14,7 +14,20 @@ from txpanel.state import ModelState
 from txpanel.views._residual import STATISTICS, entropy, lens, norms, softmax, stream, strips
 from txpanel.views.residual import ResidualView
 
-FAMILIES = ["gpt2", "llama", "gemma3_text", "gpt_neox", "gptj", "bloom", "olmo2", "opt-350m", "mixtral", "deepseek_v3", "gemma2", "granite"]
+FAMILIES = [
+    "gpt2",
+    "llama",
+    "gemma3_text",
+    "gpt_neox",
+    "gptj",
+    "bloom",
+    "olmo2",
+    "opt-350m",
+    "mixtral",
+    "deepseek_v3",
+    "gemma2",
+    "granite",
+]
 TEXT = "the cat sat on"
 
 
@@ -31,7 +44,8 @@ def test_norms_and_directions_are_those_of_the_recorded_vectors(trace: Any) -> N
         before, attn, mlp = (trace.tensor(p + name).double() for name in ("resid_pre", "attn_out", "mlp_out"))
         middle = trace.tensor(p + "resid_mid").double() if p + "resid_mid" in trace else before
         assert np.allclose(found.size[layer], before.norm(dim=-1), rtol=1e-6)
-        assert np.allclose(found.attn[layer], attn.norm(dim=-1)) and np.allclose(found.mlp[layer], mlp.norm(dim=-1))
+        assert np.allclose(found.attn[layer], attn.norm(dim=-1))
+        assert np.allclose(found.mlp[layer], mlp.norm(dim=-1))
         assert np.allclose(found.attn_turn[layer], torch.cosine_similarity(attn, before, dim=-1), atol=1e-6)
         assert np.allclose(found.mlp_turn[layer], torch.cosine_similarity(mlp, middle, dim=-1), atol=1e-6)
     assert np.allclose(found.size[3], trace.tensor("blocks.2.resid_post").double().norm(dim=-1))
@@ -39,7 +53,8 @@ def test_norms_and_directions_are_those_of_the_recorded_vectors(trace: Any) -> N
 
 def test_statistics_are_the_norms_own(trace: Any) -> None:
     found = stream(trace)
-    assert found is not None and list(found.stats) == norms(trace)
+    assert found is not None
+    assert list(found.stats) == norms(trace)
     for norm, kinds in found.stats.items():
         for kind in STATISTICS:
             for layer in range(3):
@@ -54,11 +69,14 @@ def test_statistics_are_the_norms_own(trace: Any) -> None:
 def test_the_lens_ends_in_the_models_own_logits(trace: Any) -> None:
     last = len(trace.tokens.ids) - 1
     found = lens(trace, last, positions=4)
-    assert found is not None and found.positions == (last - 3, last - 2, last - 1, last)
+    assert found is not None
+    assert found.positions == (last - 3, last - 2, last - 1, last)
     share = softmax(trace.logits.values)
     best = int(trace.logits.values.argmax())
-    assert found.ids[-1, -1] == best and found.top[-1, -1] == share[best]
-    assert found.listed[-1][0][1] == share.max() and found.rank[-1] == 1
+    assert found.ids[-1, -1] == best
+    assert found.top[-1, -1] == share[best]
+    assert found.listed[-1][0][1] == share.max()
+    assert found.rank[-1] == 1
     assert found.bits[-1, -1] == entropy(share)
     model = trace.model.model
     with torch.inference_mode():  # an independent road: the whole model on the text, all positions
@@ -77,7 +95,8 @@ def test_the_lens_of_every_layer_is_the_traces(trace: Any) -> None:
 
 
 def test_entropy_is_in_bits() -> None:
-    assert entropy(np.full(8, 1 / 8)) == pytest.approx(3) and entropy(np.array([1.0, 0.0])) == 0
+    assert entropy(np.full(8, 1 / 8)) == pytest.approx(3)
+    assert entropy(np.array([1.0, 0.0])) == 0
 
 
 def test_strips_are_rows_of_the_trace_and_add_up(trace: Any) -> None:
@@ -92,7 +111,8 @@ def test_strips_are_rows_of_the_trace_and_add_up(trace: Any) -> None:
 def test_both_stop_when_nobody_wants_them(trace: Any) -> None:
     stop = threading.Event()
     stop.set()
-    assert stream(trace, stop) is None and lens(trace, 2, stop=stop) is None
+    assert stream(trace, stop) is None
+    assert lens(trace, 2, stop=stop) is None
 
 
 def test_progress_is_told_block_by_block(trace: Any) -> None:
@@ -111,12 +131,16 @@ def test_the_view_draws_the_focus(family: str) -> None:
     view.__panel__()
     state.focus(layer=1, query=5)
     found, seen = stream(state.trace), lens(state.trace, 5)
-    assert found is not None and seen is not None
+    assert found is not None
+    assert seen is not None
     up, down = view._writes.up.data_source.data, view._writes.down.data_source.data
-    assert np.array_equal(up["size"], found.attn[:, 5].astype(np.float32)) and np.array_equal(down["size"], found.mlp[:, 5].astype(np.float32))
-    assert np.allclose(up["top"] ** 2, up["size"], rtol=1e-4) and np.allclose(down["bottom"] ** 2, down["size"], rtol=1e-4)
+    assert np.array_equal(up["size"], found.attn[:, 5].astype(np.float32))
+    assert np.array_equal(down["size"], found.mlp[:, 5].astype(np.float32))
+    assert np.allclose(up["top"] ** 2, up["size"], rtol=1e-4)
+    assert np.allclose(down["bottom"] ** 2, down["size"], rtol=1e-4)
     assert np.array_equal(view._turns.curves[0].data_source.data["value"], found.attn_turn[:, 5].astype(np.float32))
-    assert np.array_equal(view._grid.values, seen.top.astype(np.float32)) and view._grid.words == seen.strings
+    assert np.array_equal(view._grid.values, seen.top.astype(np.float32))
+    assert view._grid.words == seen.strings
     assert np.array_equal(view._sizes.values, found.size.astype(np.float32))
     assert np.array_equal(view._share.curves[0].data_source.data["value"], seen.share.astype(np.float32))
     assert view._writes.here.location == 1
@@ -131,11 +155,14 @@ def test_clicks_focus_and_ask() -> None:
     view.__panel__()
     last = len(state.trace.tokens.ids) - 1
     view._ask_stat(2, "var")
-    assert state.layer == 2 and state.question is not None and (state.question.name, dict(state.question.index)) == ("blocks.2.ln1.var", {"token": last})
+    assert state.layer == 2
+    assert state.question is not None
+    assert (state.question.name, dict(state.question.index)) == ("blocks.2.ln1.var", {"token": last})
     view._ask_stat(3, "mean")
     assert state.question.name == "ln_final.mean"
     view._lens_tapped(3, last)
-    assert state.question.name == "logits" and state.question.index["vocab"] == int(state.trace.logits.values.argmax())
+    assert state.question.name == "logits"
+    assert state.question.index["vocab"] == int(state.trace.logits.values.argmax())
     view._lens_tapped(1, 4)
     assert (state.layer, state.query) == (1, 4)
 
@@ -143,4 +170,5 @@ def test_clicks_focus_and_ask() -> None:
 def test_the_view_stands_before_anything_has_run() -> None:
     view = ResidualView(ModelState())
     view.__panel__()
-    assert view._strips.rows == [] and view._shown["writes"].tools._answer_table()["rows"] == []
+    assert view._strips.rows == []
+    assert view._shown["writes"].tools._answer_table()["rows"] == []

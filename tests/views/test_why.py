@@ -14,7 +14,19 @@ from txpanel.state import ModelState
 from txpanel.views._why import SHOWN, card, exact, fed_index, lit, place, product, short
 from txpanel.views.why import WhyCard
 
-FAMILIES = ["gpt2", "llama", "gemma3_text", "gpt_neox", "gptj", "bloom", "mixtral", "gpt_oss", "deepseek_v3", "opt-350m", "granite"]
+FAMILIES = [
+    "gpt2",
+    "llama",
+    "gemma3_text",
+    "gpt_neox",
+    "gptj",
+    "bloom",
+    "mixtral",
+    "gpt_oss",
+    "deepseek_v3",
+    "opt-350m",
+    "granite",
+]
 TEXT = "the cat sat on a mat"
 
 
@@ -35,10 +47,11 @@ def test_two_hundred_random_cells_add_up_down_to_the_leaves(trace: Any) -> None:
     for name in rng.choice(names, 200 // len(FAMILIES) + 1):
         cell, at = random_cell(trace, str(name), rng), str(name)
         for _depth in range(400):
-            made, vectors, found = card(trace, at, cell)
+            made, _vectors, found = card(trace, at, cell)
             assert found is not None, made["text"]
             assert not made["terms"] or made["check"]["ok"], (at, cell, made["check"])
-            assert made["say"] and made["exact"]
+            assert made["say"]
+            assert made["exact"]
             steps += 1
             sources = [s for term in found.terms[:3] for s in term.sources]
             if not sources:
@@ -47,7 +60,8 @@ def test_two_hundred_random_cells_add_up_down_to_the_leaves(trace: Any) -> None:
             at, cell = source.name, source.index
         else:
             pytest.fail(f"{name} never came to a leaf")
-        assert not made["terms"] and made["text"], (at, cell)
+        assert not made["terms"], (at, cell)
+        assert made["text"]
     assert steps > 40
 
 
@@ -68,9 +82,13 @@ def test_a_product_is_its_row_times_its_column_in_order(trace: Any) -> None:
     made, vectors, found = card(trace, "blocks.0.v", cell, start=10)
     assert found is not None
     whole = product(found)
-    assert whole is not None and made["product"]["row"]["start"] == 10 and made["product"]["column"]["start"] == 10 + len(vectors[0])
+    assert whole is not None
+    assert made["product"]["row"]["start"] == 10
+    assert made["product"]["column"]["start"] == 10 + len(vectors[0])
     row, column = (v.astype(np.float64) for v in vectors)
-    assert (whole["bias"] or 0.0) + whole["factor"] * float(row @ column) == pytest.approx(found.value, rel=1e-4, abs=1e-4)
+    assert (whole["bias"] or 0.0) + whole["factor"] * float(row @ column) == pytest.approx(
+        found.value, rel=1e-4, abs=1e-4
+    )
     source = trace.tensor(whole["names"][0])
     for i, cells in enumerate(whole["cells"]):
         assert float(source[tuple(cells[0].index.values())]) == row[i]
@@ -95,16 +113,24 @@ def test_what_a_number_feeds_can_be_asked_for_and_exists(trace: Any) -> None:
     for name in ("embed", "blocks.0.v", "blocks.1.pattern", "blocks.1.resid_post"):
         cell = dict.fromkeys(trace.dims(name), 1)
         made, _vectors, found = card(trace, name, cell)
-        assert found is not None and [f["title"] for f in made["feeds"]] == list(found.feeds) != []
+        assert found is not None
+        assert [f["title"] for f in made["feeds"]] == list(found.feeds) != []
         for fed in found.feeds:
             there, _v, explained = card(trace, fed, fed_index(trace, fed, found.index, {"query": 3, "token": 3}))
             assert explained is not None, there["text"]
 
 
 def test_a_question_that_makes_no_sense_is_answered_with_a_sentence(trace: Any) -> None:
-    for name, cell in (("blocks.0.nothing", {}), ("blocks.0.v", {"kv_head": 0, "token": 99, "dim": 0}), ("blocks.0.v", {"token": 0})):
+    for name, cell in (
+        ("blocks.0.nothing", {}),
+        ("blocks.0.v", {"kv_head": 0, "token": 99, "dim": 0}),
+        ("blocks.0.v", {"token": 0}),
+    ):
         made, vectors, found = card(trace, name, cell)
-        assert found is None and not vectors and made["text"].endswith(".") and made["say"] == "–"
+        assert found is None
+        assert not vectors
+        assert made["text"].endswith(".")
+        assert made["say"] == "–"
 
 
 def test_cells_light_up_where_the_operands_come_from(trace: Any) -> None:
@@ -141,30 +167,38 @@ def test_the_card_follows_the_question_and_its_operands(asked: tuple[ModelState,
     assert view.cards.cards == []
     state.ask("blocks.0.mlp_out", token=3, feature=7)
     first = view.cards.cards[0]
-    assert first["name"] == "blocks.0.mlp_out" and not first["back"]
+    assert first["name"] == "blocks.0.mlp_out"
+    assert not first["back"]
     view.cards._handle_msg({"do": "ask", "card": 0, "term": 0, "source": 0})
-    assert state.question is not None and state.question.name == "blocks.0.mlp_post"
+    assert state.question is not None
+    assert state.question.name == "blocks.0.mlp_post"
     view.cards._handle_msg({"do": "ask", "card": 0, "term": 0, "source": 0})
     assert state.question.name == "blocks.0.mlp_pre"
     assert [crumb["label"] for crumb in view.cards.cards[0]["crumbs"]] == ["mlp_out", "mlp_post", "mlp_pre"]
     view.cards._handle_msg({"do": "back"})
-    assert state.question.name == "blocks.0.mlp_post" and view.cards.cards[0]["forward"]
+    assert state.question.name == "blocks.0.mlp_post"
+    assert view.cards.cards[0]["forward"]
     view.cards._handle_msg({"do": "forward"})
-    assert state.question.name == "blocks.0.mlp_pre" and not view.cards.cards[0]["forward"]
+    assert state.question.name == "blocks.0.mlp_pre"
+    assert not view.cards.cards[0]["forward"]
     view.cards._handle_msg({"do": "crumb", "card": 0, "steps": 2})
-    assert state.question.name == "blocks.0.mlp_out" and view.cards.cards[0]["forward"] and not view.cards.cards[0]["back"]
+    assert state.question.name == "blocks.0.mlp_out"
+    assert view.cards.cards[0]["forward"]
+    assert not view.cards.cards[0]["back"]
 
 
 def test_a_step_of_a_product_can_be_asked_for(asked: tuple[ModelState, WhyCard]) -> None:
     state, view = asked
     state.ask("blocks.0.mlp_pre", token=3, neuron=7)
     view.cards._handle_msg({"do": "cell", "card": 0, "part": "column", "index": 5})
-    assert state.question is not None and state.question.name.endswith("c_fc.weight")
+    assert state.question is not None
+    assert state.question.name.endswith("c_fc.weight")
     weight = dict(state.model.model.named_parameters())[state.question.name]
     assert np.float32(view.cards.cards[0]["exact"]) == np.float32(weight[tuple(state.question.index.values())].item())
     state.back()
     view.cards._handle_msg({"do": "cell", "card": 0, "part": "row", "index": 5})
-    assert state.question.name == "blocks.0.ln2" and dict(state.question.index) == {"token": 3, "feature": 5}
+    assert state.question.name == "blocks.0.ln2"
+    assert dict(state.question.index) == {"token": 3, "feature": 5}
 
 
 def test_two_cards_can_be_pinned_and_let_go(asked: tuple[ModelState, WhyCard]) -> None:
@@ -172,7 +206,8 @@ def test_two_cards_can_be_pinned_and_let_go(asked: tuple[ModelState, WhyCard]) -
     for feature in range(4):
         state.ask("blocks.0.resid_post", token=1, feature=feature)
         view.cards._handle_msg({"do": "pin"})
-    assert len(state.pinned) == 2 and len(view.cards.cards) == 3
+    assert len(state.pinned) == 2
+    assert len(view.cards.cards) == 3
     assert [card["index"][1][1] for card in view.cards.cards] == ["3", "0", "1"]
     assert not view.cards.cards[0]["can_pin"]
     view.cards._handle_msg({"do": "unpin", "at": 0})
@@ -193,8 +228,17 @@ def test_nonsense_from_the_browser_changes_nothing(asked: tuple[ModelState, WhyC
     state, view = asked
     state.ask("blocks.0.mlp_out", token=3, feature=7)
     question = state.question
-    for data in ({"do": "ask"}, {"do": "ask", "term": 10**9, "source": 0, "card": 0}, {"do": "cell", "card": 7}, {"do": "feed", "at": "x"}, {"do": []}, "text", None,
-                 {"do": "crumb", "steps": -5}, {"do": "unpin", "at": 99}, {"do": "cell", "card": 0, "index": float("nan"), "part": 3}):  # fmt: skip
+    nonsense: list[Any] = [
+        "text",
+        None,
+        {"do": []},
+        {"do": "ask"},
+        {"do": "cell", "card": 7},
+        {"do": "feed", "at": "x"},
+    ]
+    nonsense += [{"do": "ask", "term": 10**9, "source": 0, "card": 0}, {"do": "crumb", "steps": -5}]
+    nonsense += [{"do": "unpin", "at": 99}, {"do": "cell", "card": 0, "index": float("nan"), "part": 3}]
+    for data in nonsense:
         view.cards._handle_msg(data)
     assert state.question == question
 
@@ -204,7 +248,8 @@ def test_the_vectors_sent_are_those_of_the_trace(asked: tuple[ModelState, WhyCar
     state.ask("blocks.0.mlp_pre", token=3, neuron=7)
     sent, part = view.cards.vectors, view.cards.cards[0]["product"]
     row = torch.as_tensor(sent[part["row"]["start"] : part["row"]["start"] + part["length"]])
-    assert sent.dtype == np.float32 and torch.equal(row, state.trace.tensor("blocks.0.ln2")[3])
+    assert sent.dtype == np.float32
+    assert torch.equal(row, state.trace.tensor("blocks.0.ln2")[3])
     weight = dict(state.model.model.named_parameters())["transformer.h.0.mlp.c_fc.weight"]
     column = torch.as_tensor(sent[part["column"]["start"] : part["column"]["start"] + part["length"]])
     assert torch.equal(column, weight[:, 7])

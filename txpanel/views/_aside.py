@@ -16,7 +16,7 @@ def aside() -> Worker:
     if document is None or document.session_context is None:
         return Worker()
 
-    def dispatch(result: Callable[[], None]) -> None:
+    def dispatch(result: Callable[[], object]) -> None:
         document.add_next_tick_callback(result)
 
     return Worker(dispatch)
@@ -24,5 +24,7 @@ def aside() -> Worker:
 
 def plot(figure: Any, height: int) -> pn.pane.Bokeh:
     """A Bokeh figure that is as wide as there is room, and so high."""
-    figure.update(sizing_mode="stretch_width", height=height, background_fill_alpha=0, border_fill_alpha=0, outline_line_alpha=0)
+    figure.update(
+        sizing_mode="stretch_width", height=height, background_fill_alpha=0, border_fill_alpha=0, outline_line_alpha=0
+    )
     return pn.pane.Bokeh(figure, sizing_mode="stretch_width", height=height, margin=0)

@@ -52,8 +52,16 @@ class ActivationPlot:
     def _hover(self) -> None:
         whole = CustomJSHover(code="return String(Math.round(value))")
         full = CustomJSHover(code="return String(Number(Math.fround(value).toPrecision(7))).replace('-', '−')")
-        tips = [(_("neuron"), "@neuron{custom}"), (_("into the activation"), "@into{custom}"), (_("out of it"), "@out{custom}")]
-        tool = HoverTool(renderers=[self.points, self.strong], tooltips=tips, formatters={"@neuron": whole, "@into": full, "@out": full})
+        tips = [
+            (_("neuron"), "@neuron{custom}"),
+            (_("into the activation"), "@into{custom}"),
+            (_("out of it"), "@out{custom}"),
+        ]
+        tool = HoverTool(
+            renderers=[self.points, self.strong],
+            tooltips=tips,
+            formatters={"@neuron": whole, "@into": full, "@out": full},
+        )
         self.figure.add_tools(tool)
 
     def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:
@@ -66,7 +74,14 @@ class ActivationPlot:
         if away[nearest] < 0.03**2:
             tap(int(self.numbers[nearest]))
 
-    def feed(self, curve: tuple[np.ndarray, np.ndarray] | None, x: np.ndarray, y: np.ndarray, strongest: list[int], label: str) -> None:
+    def feed(
+        self,
+        curve: tuple[np.ndarray, np.ndarray] | None,
+        x: np.ndarray,
+        y: np.ndarray,
+        strongest: list[int],
+        label: str,
+    ) -> None:
         """Shows another curve and other points.
 
         Args:
@@ -95,11 +110,22 @@ class ActivationPlot:
         self.line.glyph.line_color = colour("lane", dark=dark)
         self.points.glyph.fill_color = colour("mlp", dark=dark)
         self.strong.glyph.update(fill_color=colour("focus", dark=dark), line_color=colour("surface", dark=dark))
-        quiet = {"axis_line_color": None, "major_tick_line_color": None, "minor_tick_line_color": None, "axis_label_text_font_style": "normal"}
+        quiet = {
+            "axis_line_color": None,
+            "major_tick_line_color": None,
+            "minor_tick_line_color": None,
+            "axis_label_text_font_style": "normal",
+        }
         for axis in (*self.figure.xaxis, *self.figure.yaxis):
             ink = colour("muted", dark=dark)
             names = {"--bk-major-label-text-color": ink, "--bk-axis-label-text-color": ink}
-            axis.update(css_variables=names, major_label_text_color=ink, axis_label_text_color=ink, axis_label_text_font_size="12px", **quiet)
+            axis.update(
+                css_variables=names,
+                major_label_text_color=ink,
+                axis_label_text_color=ink,
+                axis_label_text_font_size="12px",
+                **quiet,
+            )
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
             line = colour("border", dark=dark)
             grid.update(css_variables={"--bk-grid-line-color": line}, grid_line_color=line, grid_line_alpha=0.6)

@@ -56,10 +56,33 @@ def strips(trace: Trace, position: int) -> list[Strip]:
     changed = row is None or not np.array_equal(row[1], embed)
     if row is not None:
         label = _("row {id} of the token table").format(id=f"{token:,}")
-        out.append(Strip(label, row[1], row[0], {"row": token}, axis="column", group="row" if changed else "sum", tail=norm(row[1])))
+        out.append(
+            Strip(
+                label,
+                row[1],
+                row[0],
+                {"row": token},
+                axis="column",
+                group="row" if changed else "sum",
+                tail=norm(row[1]),
+            )
+        )
     if changed:
-        factor = _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
-        out.append(Strip(_("token vector"), embed, "embed", at, sign="=" if out else "", note=factor, group="sum", tail=norm(embed)))
+        factor = (
+            _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
+        )
+        out.append(
+            Strip(
+                _("token vector"),
+                embed,
+                "embed",
+                at,
+                sign="=" if out else "",
+                note=factor,
+                group="sum",
+                tail=norm(embed),
+            )
+        )
     steps = (
         ("embed_proj", "→", _("projected to the model's width"), "proj"), ("embed_norm", "→", _("normalised"), "norm"),
         ("pos_embed", "+", _("row of position {n}").format(n=position), "sum"),
@@ -69,7 +92,7 @@ def strips(trace: Trace, position: int) -> list[Strip]:
         if name in trace:
             values = vector(trace, name, position)
             out.append(Strip(label, values, name, at, sign=sign, group=group, tail=norm(values)))
-    return [*out[:-1], replace(out[-1], strong=True, note=_("enters block 0"))]
+    return [*out[:-1], replace(out[-1], strong=True, note=_("enters the first block"))]
 
 
 def lanes(trace: Trace, position: int) -> list[Strip]:
@@ -80,7 +103,18 @@ def lanes(trace: Trace, position: int) -> list[Strip]:
         values = vector(trace, "blocks.0.resid_pre", at)
         label = f"{at}  {trace.tokens.strings[at].strip() or '␣'}"
         hue = "var(--tx-focus)" if at == position else ""
-        out.append(Strip(label, values, "blocks.0.resid_pre", {"token": at}, group="lanes", strong=at == position, hue=hue, tail=norm(values)))
+        out.append(
+            Strip(
+                label,
+                values,
+                "blocks.0.resid_pre",
+                {"token": at},
+                group="lanes",
+                strong=at == position,
+                hue=hue,
+                tail=norm(values),
+            )
+        )
     return out
 
 

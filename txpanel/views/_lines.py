@@ -8,15 +8,12 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import CustomJSHover, FixedTicker, HoverTool, Range1d, Span
+from bokeh.models import ColumnDataSource, CustomJSHover, FixedTicker, HoverTool, Range1d, Span
 
 from txpanel.messages import _
 from txpanel.views._plots import rendered
 from txpanel.views.numbers import number
 from txpanel.views.palette import colour
-
-SERIES = 4
-"""Series a plot has room for."""
 
 FULL = "return Number.isFinite(value) ? String(Number(Math.fround(value).toPrecision(7))).replace('-', '−') : '–'"
 
@@ -49,7 +46,7 @@ class LayerPlot:
     def _axes(self, layers: int, low: float, high: float, ends: Sequence[str] = ()) -> None:
         """Ranges; every n-th block has its number, and `ends` follow after the last one."""
         self.layers = layers
-        names = [*map(str, range(layers - len(ends))), *ends]
+        names = [*(str(i + 1) for i in range(layers - len(ends))), *ends]  # blocks are counted from 1 on screen
         step = max(1, -(-layers // 10))
         at = sorted({*range(0, layers - len(ends) - step // 2, step), *range(layers - len(ends), layers)})
         pad = 0.07 * (high - low or 1.0)
@@ -60,10 +57,21 @@ class LayerPlot:
     def theme(self, dark: bool) -> None:
         """Follows the theme of the page."""
         ink, line = colour("muted", dark=dark), colour("border", dark=dark)
-        quiet = {"axis_line_color": None, "major_tick_line_color": None, "minor_tick_line_color": None, "axis_label_text_font_style": "normal"}
+        quiet = {
+            "axis_line_color": None,
+            "major_tick_line_color": None,
+            "minor_tick_line_color": None,
+            "axis_label_text_font_style": "normal",
+        }
         for axis in (*self.figure.xaxis, *self.figure.yaxis):
             names = {"--bk-major-label-text-color": ink, "--bk-axis-label-text-color": ink}
-            axis.update(css_variables=names, major_label_text_color=ink, axis_label_text_color=ink, axis_label_text_font_size="12px", **quiet)
+            axis.update(
+                css_variables=names,
+                major_label_text_color=ink,
+                axis_label_text_color=ink,
+                axis_label_text_font_size="12px",
+                **quiet,
+            )
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
             grid.update(css_variables={"--bk-grid-line-color": line}, grid_line_color=line, grid_line_alpha=0.5)
         self.figure.xgrid[0].grid_line_color = None
@@ -80,26 +88,49 @@ class Lines(LayerPlot):
 
     def __init__(self, view: Any, tap: Callable[[int, float], Any] | None = None) -> None:
         zero = np.zeros(1, np.float32)
-        parts = [hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"]) for _series in range(SERIES)]
-        element = hv.Overlay([part for overlay in parts for part in overlay]).opts(default_tools=[], responsive=True, show_grid=True, show_legend=False)
-        super().__init__(view, rendered(element), tap)
-        found = list(self.figure.renderers)
-        self.curves, self.points, self.meanings = found[::2], found[1::2], ["lane"] * SERIES
-        for curve, points in zip(self.curves, self.points, strict=True):
-            curve.glyph.line_width = 2
-            points.glyph.update(size=6, line_color=None)
-            for renderer in (curve, points):
-                renderer.nonselection_glyph = renderer.selection_glyph = renderer.muted_glyph = None
-                renderer.data_source.data = {"layer": zero, "value": zero, "name": [""]}
-        tips = [(_("block"), "@layer"), ("", "@name"), (_("value"), "@value{custom}")]
-        self.figure.add_tools(HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": CustomJSHover(code=FULL)}))
+        element = hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"])
+        super().__init__(
+            view, rendered(element.opts(default_tools=[], responsive=True, show_grid=True, show_legend=False)), tap
+        )
+        self.curves, self.points, self.meanings = [self.figure.renderers[0]], [self.figure.renderers[1]], ["lane"]
+        tips = [(_("block"), "@block"), ("", "@name"), (_("value"), "@value{custom}")]
+        self.hover = HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": CustomJSHover(code=FULL)})
+        self.figure.add_tools(self.hover)
+        self._plain(self.curves[0], self.points[0])
         self.zero = Span(location=0, dimension="width", line_width=1)
         self.figure.add_layout(self.zero)
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
-    def feed(self, series: dict[str, np.ndarray], focus: int, meanings: Sequence[str], *, dashed: Sequence[str] = (), low: float | None = None,
-             high: float | None = None, ends: Sequence[str] = ()) -> None:
+    def _plain(self, curve: Any, points: Any) -> None:
+        curve.glyph.line_width = 2
+        points.glyph.update(size=6, line_color=None)
+        for renderer in (curve, points):
+            renderer.nonselection_glyph = renderer.selection_glyph = renderer.muted_glyph = None
+            renderer.data_source.data = {name: np.zeros(1, np.float32) for name in ("block", "layer", "value")} | {
+                "name": [""]
+            }
+
+    def _grow(self, count: int) -> None:
+        """Room for more series: like the first, but made without HoloViews, of which each element costs 30 ms."""
+        while len(self.curves) < count:
+            source = ColumnDataSource({"layer": [], "value": [], "block": [], "name": []})
+            self.curves = [*self.curves, self.figure.line("layer", "value", source=source)]
+            self.points = [*self.points, self.figure.scatter("layer", "value", source=source)]
+            self._plain(self.curves[-1], self.points[-1])
+        self.hover.renderers = list(self.points)
+
+    def feed(
+        self,
+        series: dict[str, np.ndarray],
+        focus: int,
+        meanings: Sequence[str],
+        *,
+        dashed: Sequence[str] = (),
+        low: float | None = None,
+        high: float | None = None,
+        ends: Sequence[str] = (),
+    ) -> None:
         """Shows other numbers.
 
         Args:
@@ -108,19 +139,25 @@ class Lines(LayerPlot):
             meanings: colour of each series, a key of `palette.COLOURS`. dashed: names of those drawn dashed.
             low, high: ends of the axis where they are given. ends: names of the places behind the last block.
         """
-        self.meanings = [*meanings, *["lane"] * SERIES][:SERIES]
+        self._grow(len(series))
+        self.meanings = [*meanings, *["lane"] * len(self.curves)][: len(self.curves)]
         names, values = list(series), [np.asarray(v, np.float32) for v in series.values()]
         for i, (curve, points) in enumerate(zip(self.curves, self.points, strict=True)):
             on = i < len(values) and bool(np.isfinite(values[i]).any())
             curve.visible = points.visible = on
             if on:
                 layer = np.arange(values[i].size, dtype=np.float32)
-                data = {"layer": layer, "value": values[i], "name": [names[i]] * values[i].size}
+                data = {"layer": layer, "value": values[i], "block": layer + 1, "name": [names[i]] * values[i].size}
                 curve.data_source.data = points.data_source.data = data
                 curve.glyph.line_dash = "dashed" if names[i] in dashed else "solid"
         every = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(1)
         every = every if every.size else np.zeros(1)
-        self._axes(max((v.size for v in values), default=1), float(every.min()) if low is None else low, float(every.max()) if high is None else high, ends)
+        self._axes(
+            max((v.size for v in values), default=1),
+            float(every.min()) if low is None else low,
+            float(every.max()) if high is None else high,
+            ends,
+        )
         self.here.location = focus
         self.dark(self._dark)
 
@@ -149,9 +186,16 @@ class Writes(LayerPlot):
         for renderer in (self.up, self.down):
             renderer.glyph.update(line_color=None, border_radius=2)
             renderer.nonselection_glyph = renderer.selection_glyph = renderer.muted_glyph = None
-        tips = [(_("block"), "@layer"), ("", "@name"), (_("norm"), "@size{custom}"), (_("cosine with the stream"), "@turn{custom}")]
+        tips = [
+            (_("block"), "@block"),
+            ("", "@name"),
+            (_("norm"), "@size{custom}"),
+            (_("cosine with the stream"), "@turn{custom}"),
+        ]
         full = CustomJSHover(code=FULL)
-        self.figure.add_tools(HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@turn": full}))
+        self.figure.add_tools(
+            HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@turn": full})
+        )
         self.lane = Span(location=0, dimension="width", line_width=5)
         self.figure.add_layout(self.lane)
         self.dark(view.dark)
@@ -160,16 +204,21 @@ class Writes(LayerPlot):
     def feed(self, attn: np.ndarray, mlp: np.ndarray, attn_turn: np.ndarray, mlp_turn: np.ndarray, focus: int) -> None:
         """Shows other numbers: norm and cosine of what each block's attention and MLP write, all ``[L]``."""
         layer = np.arange(attn.size, dtype=np.float32)
-        for renderer, sizes, turns, name, sign in ((self.up, attn, attn_turn, _("attention writes"), 1), (self.down, mlp, mlp_turn, _("MLP writes"), -1)):
+        for renderer, sizes, turns, name, sign in (
+            (self.up, attn, attn_turn, _("attention writes"), 1),
+            (self.down, mlp, mlp_turn, _("MLP writes"), -1),
+        ):
             tall = (sign * np.sqrt(sizes)).astype(np.float32)
             renderer.data_source.data = {
-                "left": layer - 0.36, "right": layer + 0.36, "bottom": np.minimum(tall, 0), "top": np.maximum(tall, 0), "layer": layer,
+                "left": layer - 0.36, "right": layer + 0.36, "bottom": np.minimum(tall, 0), "top": np.maximum(tall, 0), "block": layer + 1,
                 "name": [name] * layer.size, "size": sizes.astype(np.float32), "turn": turns.astype(np.float32),
             }  # fmt: skip
         high, low = float(np.sqrt(attn.max(initial=0.0))), float(np.sqrt(mlp.max(initial=0.0)))
         self._axes(attn.size, -low, high)
         at = [-low, -low / 2, 0.0, high / 2, high]
-        self.figure.yaxis[0].update(ticker=FixedTicker(ticks=at), major_label_overrides={v: number(v * v, 3) for v in at})
+        self.figure.yaxis[0].update(
+            ticker=FixedTicker(ticks=at), major_label_overrides={v: number(v * v, 3) for v in at}
+        )
         self.here.location = focus
 
     def dark(self, dark: bool) -> None:

@@ -139,7 +139,9 @@ def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[Wr
     ]  # fmt: skip
 
 
-def promoted(model: LanguageModel, layer: int, writes: np.ndarray, k: int = PROMOTED) -> list[tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]]:
+def promoted(
+    model: LanguageModel, layer: int, writes: np.ndarray, k: int = PROMOTED
+) -> list[tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]]:
     """Tokens that vectors written into the residual stream push up and down, read directly through the unembedding.
 
     Each vector is multiplied by the gains of the norms on its way (the block's own output norm where it has one, and the final norm, whose
@@ -159,7 +161,9 @@ def promoted(model: LanguageModel, layer: int, writes: np.ndarray, k: int = PROM
     def listed(indices: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
         return tuple((name[i], v) for i, v in zip(indices.tolist(), values.tolist(), strict=True))
 
-    return [(listed(high.indices[r], high.values[r]), listed(low.indices[r], -low.values[r])) for r in range(len(writes))]
+    return [
+        (listed(high.indices[r], high.values[r]), listed(low.indices[r], -low.values[r])) for r in range(len(writes))
+    ]
 
 
 def unembed(model: LanguageModel, layer: int, writes: Tensor, chunk: int = 8192) -> Tensor:
@@ -181,13 +185,39 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     name = trace.anatomy.blocks[layer].activation
     if found.up is None:
         out = [Strip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)]
-        return [*out, Strip(_("after {name}").format(name=name), found.post, p + "mlp_post", note="mlp_post", sign="→", strong=True, tail=_share(found.post), **common)]
+        return [
+            *out,
+            Strip(
+                _("after {name}").format(name=name),
+                found.post,
+                p + "mlp_post",
+                note="mlp_post",
+                sign="→",
+                strong=True,
+                tail=_share(found.post),
+                **common,
+            ),
+        ]
     out = [Strip(_("gate"), found.x, found.x_name, note="mlp_gate", tail=_share(found.x), **common)]
     if act is not None:
         how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
-        out.append(Strip(f"{name}({_('gate')})", act, p + "mlp_post", derived=how, sign="→", tail=_share(act), **common))
+        out.append(
+            Strip(f"{name}({_('gate')})", act, p + "mlp_post", derived=how, sign="→", tail=_share(act), **common)
+        )
     out.append(Strip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
-    return [*out, Strip(_("into the down projection"), found.post, p + "mlp_post", note="mlp_post", sign="=", strong=True, tail=_share(found.post), **common)]
+    return [
+        *out,
+        Strip(
+            _("into the down projection"),
+            found.post,
+            p + "mlp_post",
+            note="mlp_post",
+            sign="=",
+            strong=True,
+            tail=_share(found.post),
+            **common,
+        ),
+    ]
 
 
 def _share(values: np.ndarray) -> str:
@@ -214,21 +244,80 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]
             how = f"mlp_post[{where}, {writer.neuron}] · W_down[{writer.neuron} → {{i}}]"
             label = _("neuron {n}").format(n=count(writer.neuron))
             vector = writer.direction * np.float32(writer.post)
-            out.append(Strip(label, vector, name, found.index, derived=how, group="w", sign="+" if out else "", tail=_("norm {value}").format(value=number(writer.size))))
+            out.append(
+                Strip(
+                    label,
+                    vector,
+                    name,
+                    found.index,
+                    derived=how,
+                    group="w",
+                    sign="+" if out else "",
+                    tail=_("norm {value}").format(value=number(writer.size)),
+                )
+            )
         left = torch.from_numpy(found.post.copy())
         left[[writer.neuron for writer in writers]] = 0
         rest = _array(down.matrix(found.expert) @ left.to(down.stored.device))
-        label = plural("{n} other neuron", "{n} other neurons", found.post.size - len(writers)).format(n=count(found.post.size - len(writers)))
-        out.append(Strip(label, rest, name, found.index, derived=_("sum over the other neurons") + "[{i}]", group="w", sign="+", tail=_norm(rest)))
+        label = plural("{n} other neuron", "{n} other neurons", found.post.size - len(writers)).format(
+            n=count(found.post.size - len(writers))
+        )
+        out.append(
+            Strip(
+                label,
+                rest,
+                name,
+                found.index,
+                derived=_("sum over the other neurons") + "[{i}]",
+                group="w",
+                sign="+",
+                tail=_norm(rest),
+            )
+        )
         bias = down.offset(found.expert)
         if bias is not None:
-            out.append(Strip(_("bias"), _array(bias), down.bias_name, {}, axis="row", group="w", sign="+", tail=_norm(_array(bias))))
+            out.append(
+                Strip(
+                    _("bias"),
+                    _array(bias),
+                    down.bias_name,
+                    {},
+                    axis="row",
+                    group="w",
+                    sign="+",
+                    tail=_norm(_array(bias)),
+                )
+            )
     last = name == p + "mlp_out"
     note = _("added to the residual stream") if last else name.removeprefix(p)
-    out.append(Strip(_("the MLP's output") if last else _("after the down projection"), total, name, found.index, group="w", sign="=", strong=last, note=note, tail=_norm(total)))
+    out.append(
+        Strip(
+            _("the MLP's output") if last else _("after the down projection"),
+            total,
+            name,
+            found.index,
+            group="w",
+            sign="=",
+            strong=last,
+            note=note,
+            tail=_norm(total),
+        )
+    )
     if not last and found.expert is None:
         added = _array(trace.tensor(p + "mlp_out")[found.index["token"]])
-        out.append(Strip(_("after norm or factor"), added, p + "mlp_out", {"token": found.index["token"]}, group="o", sign="→", strong=True, note=_("added to the residual stream"), tail=_norm(added)))
+        out.append(
+            Strip(
+                _("after norm or factor"),
+                added,
+                p + "mlp_out",
+                {"token": found.index["token"]},
+                group="o",
+                sign="→",
+                strong=True,
+                note=_("added to the residual stream"),
+                tail=_norm(added),
+            )
+        )
     return out
 
 
@@ -259,14 +348,48 @@ def mixture_strips(trace: Trace, layer: int, position: int) -> list[Strip]:
     p, found = f"blocks.{layer}.", routing(trace, layer, position)
     if found is None:
         return []
-    out = []
+    out: list[Strip] = []
     for slot, (expert, weight) in enumerate(zip(found.chosen, found.weights, strict=True)):
         vector = _array(trace.tensor(p + "expert_out")[position, slot]) * np.float32(weight)
         label = _("{weight} × expert {n}").format(weight=number(float(weight)), n=int(expert))
         how = f"expert_weight[{position}, {slot}] · expert_out[{position}, {slot}, {{i}}]"
-        out.append(Strip(label, vector, p + "expert_out", {"token": position, "slot": slot}, derived=how, group="e", sign="+" if out else "", tail=_norm(vector)))
+        out.append(
+            Strip(
+                label,
+                vector,
+                p + "expert_out",
+                {"token": position, "slot": slot},
+                derived=how,
+                group="e",
+                sign="+" if out else "",
+                tail=_norm(vector),
+            )
+        )
     if p + "shared_out" in trace:
         shared = _array(trace.tensor(p + "shared_out")[position])
-        out.append(Strip(_("shared expert"), shared, p + "shared_out", {"token": position}, group="e", sign="+", tail=_norm(shared)))
+        out.append(
+            Strip(
+                _("shared expert"),
+                shared,
+                p + "shared_out",
+                {"token": position},
+                group="e",
+                sign="+",
+                tail=_norm(shared),
+            )
+        )
     total = _array(trace.tensor(p + "mlp_out")[position])
-    return [*out, Strip(_("the MLP's output"), total, p + "mlp_out", {"token": position}, group="e", sign="=", strong=True, note=_("added to the residual stream"), tail=_norm(total))]
+    return [
+        *out,
+        Strip(
+            _("the MLP's output"),
+            total,
+            p + "mlp_out",
+            {"token": position},
+            group="e",
+            sign="=",
+            strong=True,
+            note=_("added to the residual stream"),
+            tail=_norm(total),
+        ),
+    ]

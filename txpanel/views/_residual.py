@@ -36,7 +36,9 @@ def _length(rows: np.ndarray) -> np.ndarray:
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     size = _length(a) * _length(b)
-    return np.divide((a.astype(np.float64) * b.astype(np.float64)).sum(-1), size, out=np.zeros_like(size), where=size > 0)
+    return np.divide(
+        (a.astype(np.float64) * b.astype(np.float64)).sum(-1), size, out=np.zeros_like(size), where=size > 0
+    )
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,13 @@ class Lens:
     choice: str
 
 
-def lens(trace: Trace, position: int, positions: int = POSITIONS, stop: threading.Event | None = None, tell: Tell | None = None) -> Lens | None:
+def lens(
+    trace: Trace,
+    position: int,
+    positions: int = POSITIONS,
+    stop: threading.Event | None = None,
+    tell: Tell | None = None,
+) -> Lens | None:
     """The lens at `position` and the few before it, through the model's own final norm and unembedding (`Trace.lens`)."""
     layers = trace.anatomy.n_layers
     where = tuple(range(max(0, position + 1 - positions), position + 1))
@@ -138,8 +146,14 @@ def lens(trace: Trace, position: int, positions: int = POSITIONS, stop: threadin
     for layer in range(layers + 1):
         if stop is not None and stop.is_set():
             return None
-        before = _array(trace.unembed(trace.recording.streams[layer][where[0] : position])) if len(where) > 1 else np.zeros((0, trace.anatomy.vocab), np.float32)
-        last.append(np.asarray(trace.lens(layer, position).values, np.float32))  # this one to the last digit, the others in one product
+        before = (
+            _array(trace.unembed(trace.recording.streams[layer][where[0] : position]))
+            if len(where) > 1
+            else np.zeros((0, trace.anatomy.vocab), np.float32)
+        )
+        last.append(
+            np.asarray(trace.lens(layer, position).values, np.float32)
+        )  # this one to the last digit, the others in one product
         for column, logits in enumerate([*before, last[-1]]):
             share = softmax(logits)
             ids[layer, column] = best = int(logits.argmax())
@@ -152,7 +166,9 @@ def lens(trace: Trace, position: int, positions: int = POSITIONS, stop: threadin
     listed = [[(names(int(i)), float(softmax(row)[i]), float(row[i])) for i in _best(row)] for row in last]
     rank = np.array([1 + int((row > row[choice]).sum()) for row in last])
     share_of = np.array([softmax(row)[choice] for row in last])
-    return Lens(where, ids, [[names(int(i)) for i in row] for row in ids], top, bits, listed, rank, share_of, names(choice))
+    return Lens(
+        where, ids, [[names(int(i)) for i in row] for row in ids], top, bits, listed, rank, share_of, names(choice)
+    )
 
 
 def _best(logits: np.ndarray) -> np.ndarray:
@@ -199,5 +215,18 @@ def strips(trace: Trace, layer: int, position: int) -> list[Strip]:
         if p + name in trace:
             row = _array(trace.tensor(p + name)[position])
             tail = _("norm {value}").format(value=number(float(_length(row))))
-            out.append(Strip(label, row, p + name, at, sign=sign, note=name, tail=tail, group="stream", strong=name.startswith("resid_p"), hue=hues.get(name, "")))
+            out.append(
+                Strip(
+                    label,
+                    row,
+                    p + name,
+                    at,
+                    sign=sign,
+                    note=name,
+                    tail=tail,
+                    group="stream",
+                    strong=name.startswith("resid_p"),
+                    hue=hues.get(name, ""),
+                )
+            )
     return out

@@ -44,7 +44,11 @@ def place(name: str, index: Mapping[str, int]) -> str:
 
 def exact(value: float) -> str:
     """A float32 with as many digits as it takes to get it back."""
-    return str(value) if not math.isfinite(value) or value == int(value) else np.format_float_positional(np.float32(value), unique=True, trim="-")
+    return (
+        str(value)
+        if not math.isfinite(value) or value == int(value)
+        else np.format_float_positional(np.float32(value), unique=True, trim="-")
+    )
 
 
 def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
@@ -95,7 +99,15 @@ def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]
     for i, term in enumerate(terms[:shown]):
         factors = [*term.factors, *[None] * len(term.sources)]
         sources = [_source(source, factors[j]) for j, source in enumerate(term.sources)]
-        rows.append({"at": i, "label": _label(term), "value": _finite(term.value), "say": number(term.value), "sources": sources})
+        rows.append(
+            {
+                "at": i,
+                "label": _label(term),
+                "value": _finite(term.value),
+                "say": number(term.value),
+                "sources": sources,
+            }
+        )
     left = terms[shown:]
     if not left:
         return rows, None
@@ -168,7 +180,11 @@ def _product_card(explanation: Explanation, start: int) -> tuple[dict[str, Any] 
 def totals(explanation: Explanation) -> list[list[str]]:
     """The sum of the operands, and what the model's run recorded."""
     n = len(explanation.terms)
-    added = math.fsum(t.value for t in explanation.terms) if all(math.isfinite(t.value) for t in explanation.terms) else explanation.terms[0].value
+    added = (
+        math.fsum(t.value for t in explanation.terms)
+        if all(math.isfinite(t.value) for t in explanation.terms)
+        else explanation.terms[0].value
+    )
     label = plural("its one operand", "sum of all {n} operands", n).format(n=count(n))
     digits = 4 if number(added) == number(explanation.value) else 7
     return [[label, number(added, digits)], [_("recorded in this run"), number(explanation.value, digits)]]
@@ -194,7 +210,9 @@ def sentence(operation: str) -> str:
         "add": _("A plus: the vectors are added number by number. Nothing is forgotten on the way."),
         "times": _("A fixed factor that belongs to this model."),
         "soft-cap": _("Large scores are bent towards a limit, small ones stay as they are."),
-        "activation": _("One number in, one number out, along a fixed curve. This is where the model stops being a plain sum."),
+        "activation": _(
+            "One number in, one number out, along a fixed curve. This is where the model stops being a plain sum."
+        ),
         "gate": _("One projection goes through the activation curve and decides how much of the other one passes."),
         "choice": _("The router gives every expert a score; the highest ones get the token."),
         "expert weight": _("How much the chosen expert's answer counts."),
@@ -213,7 +231,9 @@ def sentence(operation: str) -> str:
         "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
         "softmax": _("A share: this exponential divided by the sum of all in its row."),
         "weighted sum": _("The values of all tokens that are looked at, each times its share of the attention."),
-        "weight": _("This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."),
+        "weight": _(
+            "This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."
+        ),
         "token id": _("This is the number that the tokenizer gave to the token: here the question ends."),
         "position": _("This is the token's place in the text, counted from 0: here the question ends."),
         "given": _("This follows from the token's place alone, not from what stands there: here the question ends."),
@@ -236,7 +256,9 @@ def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[
     return index
 
 
-def card(trace: Trace, name: str, index: Mapping[str, int], *, shown: int = SHOWN, start: int = 0) -> tuple[dict[str, Any], list[np.ndarray], Explanation | None]:
+def card(
+    trace: Trace, name: str, index: Mapping[str, int], *, shown: int = SHOWN, start: int = 0
+) -> tuple[dict[str, Any], list[np.ndarray], Explanation | None]:
     """One card.
 
     Args:
@@ -258,7 +280,8 @@ def card(trace: Trace, name: str, index: Mapping[str, int], *, shown: int = SHOW
     rows, rest = term_rows(found, shown)
     matrix, vectors = _product_card(found, start)
     out |= {
-        "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found), "formula": mathml(found.formula) if found.formula else None,
+        "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
+        "formula": mathml(found.formula) if found.formula else None,
         "text": sentence(found.operation), "terms": rows, "rest": rest, "totals": totals(found) if found.terms else [], "product": matrix,
         "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
     }  # fmt: skip

@@ -12,7 +12,7 @@ from txpanel.components.pieces import Pieces
 from txpanel.components.strips import Strips, strip_table
 from txpanel.messages import _, plural
 from txpanel.views._aside import aside, plot
-from txpanel.views._embedding import Neighbours, lanes, neighbours, pieces, rotation, slopes, strips
+from txpanel.views._embedding import Neighbours, Rotation, lanes, neighbours, pieces, rotation, slopes, strips
 from txpanel.views._plots import Bars
 from txpanel.views._why import lit
 from txpanel.views.base import View
@@ -34,7 +34,9 @@ class EmbeddingView(View):
     requires: ClassVar[frozenset[str]] = frozenset({"embed"})
 
     def __panel__(self) -> pn.viewable.Viewable:
-        self._worker, self._nearest = aside(), None
+        self._worker = aside()
+        self._nearest: tuple[tuple[str, int], Neighbours] | None = None
+        self._turn: Rotation | None = None
         self._words = Rich(sizing_mode="stretch_width")
         self._fold = engineers()
         self._pieces = Pieces(on_pick=lambda at: self.state.focus(query=at))
@@ -56,13 +58,22 @@ class EmbeddingView(View):
         made = [
             ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, self._token_table, wide),
             ("vector", _("From id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
-            ("lanes", _("Every token as it enters block 0"), _("the beginning of each token's residual stream, all in one colour scale"), self._lanes, lambda: strip_table(self._lanes.strips), wide),
+            ("lanes", _("Every token as it enters the first block"), _("the beginning of each token's residual stream, all in one colour scale"), self._lanes,
+             lambda: strip_table(self._lanes.strips), wide),
             ("rotary", _("Position turns pairs"), "", self._dials, self._pair_table, half),
             ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars, self._slope_table, half),
             ("neighbours", _("Nearest in the token table"), "", near, self._near_table, half),
         ]  # fmt: skip
         self._shown = {
-            name: picture(title, subtitle, plot, table=table, name=f"embedding-{name}", source=lambda: provenance(self.state, "embed"), **params)
+            name: picture(
+                title,
+                subtitle,
+                plot,
+                table=table,
+                name=f"embedding-{name}",
+                source=lambda: provenance(self.state, "embed"),
+                **params,
+            )
             for name, title, subtitle, plot, table, params in made
         }
         return list(self._shown.values())
@@ -87,33 +98,68 @@ class EmbeddingView(View):
         )
         tokens = plural("{n}", "{n}", len(trace.tokens.ids)).format(n=count(len(trace.tokens.ids)))
         self._words.paragraphs = rich(
-            text, n=tokens, vocab=count(facts.vocab), token=trace.tokens.strings[at], id=count(token), width=count(facts.embed_width), position=self._position_words()
+            text,
+            n=tokens,
+            vocab=count(facts.vocab),
+            token=trace.tokens.strings[at],
+            id=count(token),
+            width=count(facts.embed_width),
+            position=self._position_words(),
         )
-        self._fold.formula.latex = [trace.operation(name).formula for name in ("embed", "embed_proj", "embed_norm", "pos_embed", "blocks.0.resid_pre") if name in trace]
+        self._fold.formula.latex = [
+            trace.operation(name).formula
+            for name in ("embed", "embed_proj", "embed_norm", "pos_embed", "blocks.0.resid_pre")
+            if name in trace
+        ]
         self._fold.notes.paragraphs = self._notes()
-        self._subtitle("vector", _("token “{token}”: every strip is the real vector, {n} numbers").format(token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)))
+        self._subtitle(
+            "vector",
+            _("token “{token}”: every strip is the real vector, {n} numbers").format(
+                token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)
+            ),
+        )
         self._refresh("tokens", "vector", "lanes")
         self._find_near(token)
 
     def _position_words(self) -> str:
         return {
             "learned": _("Where it stands is a second row, from a table of positions; both are added."),
-            "rotary": _("Where it stands is not added here: inside each block, position turns pairs of numbers of every query and key."),
+            "rotary": _(
+                "Where it stands is not added here: inside each block, position turns pairs of numbers of every query and key."
+            ),
             "alibi": _("Where it stands is not added here: inside each block, keys further back get a penalty."),
             "none": _("This model adds nothing for the position."),
         }[self.state.trace.anatomy.positions]
 
     def _notes(self) -> list[Any]:
         facts = self.state.trace.anatomy
-        tied = _("The unembedding at the end is this same table.") if facts.tied else _("The unembedding at the end is a table of its own.")
-        scale = _(" Rows are multiplied by {factor}.").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
-        exact = "" if self.state.trace.tokens.exact else _(" The tokenizer changes this text before cutting it, so the pieces do not join to it exactly.")
+        tied = (
+            _("The unembedding at the end is this same table.")
+            if facts.tied
+            else _("The unembedding at the end is a table of its own.")
+        )
+        scale = (
+            _(" Rows are multiplied by {factor}.").format(factor=number(facts.embed_scale))
+            if facts.embed_scale != 1
+            else ""
+        )
+        exact = (
+            ""
+            if self.state.trace.tokens.exact
+            else _(" The tokenizer changes this text before cutting it, so the pieces do not join to it exactly.")
+        )
         rotary = facts.blocks[self.state.layer].rotary
         turned = ""
         if rotary is not None:
-            layout = {"half": _("i with i + {half}"), "interleaved": _("2i with 2i + 1"), "split": _("2i with 2i + 1, written to i and i + {half}")}[rotary.layout]
+            layout = {
+                "half": _("i with i + {half}"),
+                "interleaved": _("2i with 2i + 1"),
+                "split": _("2i with 2i + 1, written to i and i + {half}"),
+            }[rotary.layout]
             turned = _(" Rotary: {dims} of {all} numbers of a head are turned, pairs {layout}.").format(
-                dims=rotary.dims, all=facts.blocks[self.state.layer].head_dim, layout=layout.format(half=rotary.dims // 2)
+                dims=rotary.dims,
+                all=facts.blocks[self.state.layer].head_dim,
+                layout=layout.format(half=rotary.dims // 2),
             )
         return rich("{all}", all=tied + scale + turned + exact)
 
@@ -124,15 +170,16 @@ class EmbeddingView(View):
         self._shown["rotary"].visible = self._turn is not None
         self._shown["slopes"].visible = self._slope is not None
         if self._turn is not None:
-            self._show_dials()
+            self._show_dials(self._turn)
         if self._slope is not None:
             tensors = [f"blocks.{layer}.alibi[{head}]" for head in range(len(self._slope))]
-            names = [_("head {n}").format(n=head) for head in range(len(self._slope))]
-            self._slopes.feed(names, self._slope, [number(float(v)) for v in self._slope], tensors=tensors, chosen=self.state.head)
+            names = [_("head {n}").format(n=head + 1) for head in range(len(self._slope))]
+            self._slopes.feed(
+                names, self._slope, [number(float(v)) for v in self._slope], tensors=tensors, chosen=self.state.head
+            )
         self._refresh("rotary", "slopes")
 
-    def _show_dials(self) -> None:
-        turn = self._turn
+    def _show_dials(self, turn: Rotation) -> None:
         shown = np.unique(np.linspace(0, len(turn.angle) - 1, min(DIALS, len(turn.angle))).round().astype(int))
         dials = [
             {"label": f"{turn.after_at[i, 0]}, {turn.after_at[i, 1]}", "before": turn.before[i].tolist(), "after": turn.after[i].tolist(),
@@ -140,10 +187,23 @@ class EmbeddingView(View):
         ]  # fmt: skip
         size = np.hypot(turn.before[shown, 0], turn.before[shown, 1])
         self._dials.show(dials, float(np.quantile(size, 0.9)) or 1.0)
-        words = _("q of head {head} in block {layer} at position {at}: grey before, blue after; {n} of {all} pairs, longest hands cut at the ring")
+        words = _(
+            "q of head {head} in block {layer} at position {at}: grey before, blue after; {n} of {all} pairs, longest hands cut at the ring"
+        )
         if len(shown) == len(turn.angle):
-            words = _("q of head {head} in block {layer} at position {at}: grey before, blue after; longest hands cut at the ring")
-        self._subtitle("rotary", words.format(head=self.state.head, layer=self.state.layer, at=self.state.query, n=len(shown), all=len(turn.angle)))
+            words = _(
+                "q of head {head} in block {layer} at position {at}: grey before, blue after; longest hands cut at the ring"
+            )
+        self._subtitle(
+            "rotary",
+            words.format(
+                head=self.state.head + 1,
+                layer=self.state.layer + 1,
+                at=self.state.query,
+                n=len(shown),
+                all=len(turn.angle),
+            ),
+        )
 
     def _find_near(self, token: int) -> None:
         model = self.state.trace.model
@@ -167,7 +227,12 @@ class EmbeddingView(View):
         rows = [f"{table}[{i}]" for i in found.ids]
         self._near.feed(names, found.cosines, [number(float(c), 3) for c in found.cosines], tensors=rows)
         name = self.state.trace.model.tokens([found.token]).strings[0]
-        self._subtitle("neighbours", _("rows that point the same way as the one of “{token}”, by cosine, of all {n}").format(token=name.strip() or "␣", n=count(self.state.trace.anatomy.vocab)))
+        self._subtitle(
+            "neighbours",
+            _("rows that point the same way as the one of “{token}”, by cosine, of all {n}").format(
+                token=name.strip() or "␣", n=count(self.state.trace.anatomy.vocab)
+            ),
+        )
         self._refresh("neighbours")
 
     def _light(self) -> None:
@@ -178,6 +243,8 @@ class EmbeddingView(View):
     # -- what a person did -------------------------------------------------------------------------------------------
 
     def _ask_pair(self, dim: int) -> None:
+        if self._turn is None:
+            return
         self.state.ask(self._turn.name, head=self._turn.head, token=self.state.query, dim=dim)
 
     def _visit(self, place: int) -> None:
@@ -195,23 +262,41 @@ class EmbeddingView(View):
             self._shown[name].tools.changed()
 
     def _token_table(self) -> Table:
-        rows = [] if self.state.trace is None else [(p["at"], p["text"], p["id"], p["bytes"]) for p in pieces(self.state.trace)]
+        rows = (
+            []
+            if self.state.trace is None
+            else [(p["at"], p["text"], p["id"], p["bytes"]) for p in pieces(self.state.trace)]
+        )
         return Table([_("position"), _("piece"), _("id"), _("bytes")], rows, _("Tokens of the text"))
 
     def _pair_table(self) -> Table:
-        turn = getattr(self, "_turn", None)
-        columns = [_("pair"), _("before, first"), _("before, second"), _("after, first"), _("after, second"), _("turned by (radians)")]
+        turn = self._turn
+        columns = [
+            _("pair"),
+            _("before, first"),
+            _("before, second"),
+            _("after, first"),
+            _("after, second"),
+            _("turned by (radians)"),
+        ]
         if turn is None:
             return Table(columns, [])
-        rows = zip((f"{a}, {b}" for a, b in turn.after_at), *turn.before.T.tolist(), *turn.after.T.tolist(), turn.angle.tolist(), strict=True)
+        rows = zip(
+            (f"{a}, {b}" for a, b in turn.after_at),
+            *turn.before.T.tolist(),
+            *turn.after.T.tolist(),
+            turn.angle.tolist(),
+            strict=True,
+        )
         return Table(columns, rows, turn.name)
 
     def _slope_table(self) -> Table:
         found = getattr(self, "_slope", None)
-        rows = [] if found is None else [(head, float(value)) for head, value in enumerate(found)]
+        rows = [] if found is None else [(head + 1, float(value)) for head, value in enumerate(found)]
         return Table([_("head"), _("taken off per step back")], rows, _("ALiBi slopes"))
 
     def _near_table(self) -> Table:
         found = self._nearest[1] if self._nearest is not None else None
-        rows = [] if found is None else list(zip(found.strings, found.ids.tolist(), found.cosines.tolist(), strict=True))
+        columns = ([], [], []) if found is None else (found.strings, found.ids.tolist(), found.cosines.tolist())
+        rows = zip(*columns, strict=True)
         return Table([_("token"), _("id"), _("cosine")], rows, _("Nearest rows of the token table"))

@@ -13,7 +13,19 @@ from txpanel.components.strips import Strips, strip_table
 from txpanel.messages import _
 from txpanel.views._aside import aside, plot
 from txpanel.views._curve import ActivationPlot
-from txpanel.views._mlp import Neurons, Writer, activate, curve, inner_strips, mixture_strips, neurons, promoted, routing, strongest, write_strips
+from txpanel.views._mlp import (
+    Neurons,
+    Writer,
+    activate,
+    curve,
+    inner_strips,
+    mixture_strips,
+    neurons,
+    promoted,
+    routing,
+    strongest,
+    write_strips,
+)
 from txpanel.views._plots import Bars
 from txpanel.views._why import lit
 from txpanel.views.base import View
@@ -51,14 +63,24 @@ class MLPView(View):
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         made = [
             ("router", _("Which experts"), "", plot(self._router.figure, 230), self._router_table, half),
-            ("experts", _("What the experts return"), _("each answer times its weight; together they are what is added"), self._mixed, lambda: strip_table(self._mixed.strips), half),
+            ("experts", _("What the experts return"), _("each answer times its weight; together they are what is added"), self._mixed,
+             lambda: strip_table(self._mixed.strips), half),
             ("curve", _("Activation"), "", plot(self._curve.figure, 300), self._curve_table, half),
             ("inner", _("The inner layer"), "", self._inner, lambda: strip_table(self._inner.strips), half),
             ("neurons", _("Neurons that write most"), "", self._list, self._neuron_table, wide),
-            ("written", _("Down projection: a sum of vectors"), _("each neuron adds its own direction, as often as its value says"), self._written, lambda: strip_table(self._written.strips), wide),
+            ("written", _("Down projection: a sum of vectors"), _("each neuron adds its own direction, as often as its value says"), self._written,
+             lambda: strip_table(self._written.strips), wide),
         ]  # fmt: skip
         self._shown = {
-            name: picture(title, subtitle, shown, table=table, name=f"mlp-{name}", source=lambda: provenance(self.state, f"blocks.{self.state.layer}.mlp_post"), **params)
+            name: picture(
+                title,
+                subtitle,
+                shown,
+                table=table,
+                name=f"mlp-{name}",
+                source=lambda: provenance(self.state, f"blocks.{self.state.layer}.mlp_post"),
+                **params,
+            )
             for name, title, subtitle, shown, table, params in made
         }
         return list(self._shown.values())
@@ -83,7 +105,12 @@ class MLPView(View):
         self._show_curve()
         marks = tuple(writer.neuron for writer in self._writers)
         self._inner.show(inner_strips(trace, layer, found, marks))
-        self._subtitle("inner", _("{n} neurons of “{token}”; triangles mark those that write most").format(n=count(found.x.size), token=self._token()))
+        self._subtitle(
+            "inner",
+            _("{n} neurons of “{token}”; triangles mark those that write most").format(
+                n=count(found.x.size), token=self._token()
+            ),
+        )
         self._written.show(write_strips(trace, layer, found, self._writers))
         self._show_neurons()
         self._show_router(route)
@@ -97,11 +124,22 @@ class MLPView(View):
     def _show_words(self, route: Any) -> None:
         block, trace = self.state.trace.anatomy.blocks[self.state.layer], self.state.trace
         lead = _(
-            "Now each token works on its own. Its {width} numbers go up to {neurons} <m>neurons</m>, through a curve that lets strong signals pass and shuts weak ones, "
+            "Now each token works on its own. Its {width} numbers go up to {neurons} <m>neurons</m>, "
+            "through a curve that lets strong signals pass and shuts weak ones, "
             "and back down to {width}, which are added to its lane.\n\n"
         )
-        gate = _("Here a second projection, the <m>gate</m>, goes through the curve and decides how much of the first one passes.\n\n") if block.gated else ""
-        mixed = _("Of {experts} such MLPs a router picks {k} for each token; you see expert {expert}.\n\n") if route is not None else ""
+        gate = (
+            _(
+                "Here a second projection, the <m>gate</m>, goes through the curve and decides how much of the first one passes.\n\n"
+            )
+            if block.gated
+            else ""
+        )
+        mixed = (
+            _("Of {experts} such MLPs a router picks {k} for each token; you see expert {expert}.\n\n")
+            if route is not None
+            else ""
+        )
         here = _("For <token>{token}</token>, {share} of the neurons are above zero; what is added has norm {size}.")
         found = self._found
         assert found is not None
@@ -118,7 +156,8 @@ class MLPView(View):
         self._fold.formula.latex = [trace.operation(p + name).formula for name in names if p + name in trace]
         self._fold.notes.paragraphs = rich(
             _(
-                "The curve is the model's own activation module ({name}), evaluated. “Points towards” multiplies what the neuron writes by the gain of the final norm and by the "
+                "The curve is the model's own activation module ({name}), evaluated. “Points towards” multiplies what "
+                "the neuron writes by the gain of the final norm and by the "
                 "unembedding: a direct reading; later blocks may change it. Ranking: |value| × norm of the neuron's column of the down projection."
             ),
             name=block.activation,
@@ -137,12 +176,20 @@ class MLPView(View):
         gated = self._found is not None and self._found.up is not None
         columns = [("x", _("gate") if gated else _("in")), *([("up", _("up"))] if gated else []), ("post", _("value"))]
         rows = [
-            {"neuron": w.neuron, "x": w.x, "up": w.up, "post": w.post, "size": w.size, "promotes": [list(t) for t in w.promotes], "resists": [list(t) for t in w.resists[:2]]}
+            {
+                "neuron": w.neuron,
+                "x": w.x,
+                "up": w.up,
+                "post": w.post,
+                "size": w.size,
+                "promotes": [list(t) for t in w.promotes],
+                "resists": [list(t) for t in w.resists[:2]],
+            }
             for w in self._writers
         ]
         self._list.show(rows, columns, self.state.neuron)
         words = _("the {n} with the largest writes for “{token}” in block {layer}")
-        self._subtitle("neurons", words.format(n=len(rows), token=self._token(), layer=self.state.layer))
+        self._subtitle("neurons", words.format(n=len(rows), token=self._token(), layer=self.state.layer + 1))
 
     def _show_router(self, route: Any) -> None:
         self._shown["router"].visible = self._shown["experts"].visible = route is not None
@@ -151,10 +198,18 @@ class MLPView(View):
         layer, at = self.state.layer, self.state.query
         shares = dict(zip(route.chosen.tolist(), route.weights.tolist(), strict=True))
         names = [_("expert {n}").format(n=i) for i in range(route.logits.size)]
-        texts = [f"{number(float(v), 3)}" + (f"  → {percent(shares[i])}" if i in shares else "") for i, v in enumerate(route.logits)]
+        texts = [
+            f"{number(float(v), 3)}" + (f"  → {percent(shares[i])}" if i in shares else "")
+            for i, v in enumerate(route.logits)
+        ]
         tensors = [f"blocks.{layer}.router[{at}, {i}]" for i in range(route.logits.size)]
         self._router.feed(names, route.logits, texts, tensors=tensors, chosen=int(route.chosen[self._slot]))
-        self._subtitle("router", _("router logits; the {k} highest get “{token}” with these weights").format(k=len(route.chosen), token=self._token()))
+        self._subtitle(
+            "router",
+            _("router logits; the {k} highest get “{token}” with these weights").format(
+                k=len(route.chosen), token=self._token()
+            ),
+        )
         self._mixed.show(mixture_strips(self.state.trace, layer, at))
 
     def _point_to_tokens(self) -> None:
@@ -195,7 +250,11 @@ class MLPView(View):
             return
         found = self._found
         assert found is not None
-        names = {"x": found.x_name, "up": f"blocks.{self.state.layer}.mlp_pre", "post": f"blocks.{self.state.layer}.mlp_post"}
+        names = {
+            "x": found.x_name,
+            "up": f"blocks.{self.state.layer}.mlp_pre",
+            "post": f"blocks.{self.state.layer}.mlp_post",
+        }
         self.state.ask(names[part], **found.index, neuron=neuron)
 
     def _ask_neuron(self, neuron: int) -> None:
@@ -218,15 +277,38 @@ class MLPView(View):
         found = self._found
         if found is None:
             return Table([_("neuron")], [])
-        columns = {_("neuron"): range(found.x.size), _("into the activation"): found.x.tolist(), _("out of it"): self._act.tolist()}
+        columns = {
+            _("neuron"): range(found.x.size),
+            _("into the activation"): found.x.tolist(),
+            _("out of it"): self._act.tolist(),
+        }
         if found.up is not None:
             columns[_("up")] = found.up.tolist()
         columns[_("value")] = found.post.tolist()
         return Table.of(found.x_name, **columns)
 
     def _neuron_table(self) -> Table:
-        heads = [_("neuron"), _("into the activation"), _("up"), _("value"), _("size of its write"), _("points towards"), _("away from")]
-        rows = [(w.neuron, w.x, w.up, w.post, w.size, " · ".join(t for t, _v in w.promotes), " · ".join(t for t, _v in w.resists)) for w in self._writers]
+        heads = [
+            _("neuron"),
+            _("into the activation"),
+            _("up"),
+            _("value"),
+            _("size of its write"),
+            _("points towards"),
+            _("away from"),
+        ]
+        rows = [
+            (
+                w.neuron,
+                w.x,
+                w.up,
+                w.post,
+                w.size,
+                " · ".join(t for t, _v in w.promotes),
+                " · ".join(t for t, _v in w.resists),
+            )
+            for w in self._writers
+        ]
         return Table(heads, rows, _("Neurons that write most"))
 
     def _router_table(self) -> Table:
@@ -234,4 +316,8 @@ class MLPView(View):
         if route is None:
             return Table([_("expert")], [])
         shares = dict(zip(route.chosen.tolist(), route.weights.tolist(), strict=True))
-        return Table([_("expert"), _("router"), _("weight")], [(i, float(v), shares.get(i, 0.0)) for i, v in enumerate(route.logits)], _("Router"))
+        return Table(
+            [_("expert"), _("router"), _("weight")],
+            [(i, float(v), shares.get(i, 0.0)) for i, v in enumerate(route.logits)],
+            _("Router"),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,9 @@ import panel as pn
 
 from txpanel.components.strips import Strips, strip_table
 from txpanel.messages import _
+from txpanel.views import _residual_tables as tables
 from txpanel.views._aside import aside, plot
+from txpanel.views._lens import LensGrid
 from txpanel.views._lines import Lines, Writes
 from txpanel.views._plots import Axis, Heat
 from txpanel.views._residual import STATISTICS, Lens, Stream, lens, norms, stream, strips
@@ -18,29 +21,13 @@ from txpanel.views._why import lit
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
 from txpanel.views.palette import Scale
-from txpanel.views.pieces import Legend, Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.views.pieces import Legend, Rich, card, engineers, picture, provenance, rich
 
 _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 """Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
 
 NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
 """A norm has the colour of what reads it or wrote it; those of a write are dashed."""
-
-
-class LensGrid(Heat):
-    """A heat map of probabilities whose cells say which token is the likeliest."""
-
-    words: ClassVar[list[list[str]]] = []
-
-    def _numbers(self) -> None:
-        rows, columns = self.values.shape
-        room = max(3, 84 // max(1, columns))
-        at = [(r, c) for r, c in np.ndindex(rows, columns)] if len(self.words) == rows else []
-        texts = [self.words[r][c].replace(" ", "␣") for r, c in at]
-        self.cells.data = {
-            "x": [self.columns.start + c for _r, c in at], "y": [self.rows.start + r for r, _c in at],
-            "text": [t if len(t) <= room else t[: room - 1] + "…" for t in texts], "ink": [self.scale.ink(float(self.values[cell])) for cell in at],
-        }  # fmt: skip
 
 
 class ResidualView(View):
@@ -61,11 +48,28 @@ class ResidualView(View):
         self._strips = Strips(on_pick=self.state.ask)
         self._writes = Writes(self, tap=lambda layer, _height: self.state.focus(layer=layer))
         self._turns = Lines(self, tap=lambda layer, _height: self.state.focus(layer=layer))
-        self._stats = {kind: Lines(self, tap=lambda layer, _height, kind=kind: self._ask_stat(layer, kind)) for kind in STATISTICS}
-        self._share = Lines(self, tap=lambda layer, _height: self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1)))
+        self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
+        self._share = Lines(
+            self, tap=lambda layer, _height: self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1))
+        )
         hover = (_("cell"), _("norm"), _("tensor"))
-        self._sizes = Heat(self, "magnitude", "layer", "token", tap=lambda row, column: self.state.focus(layer=row, query=column), hover=hover, gaps=False)
-        self._grid = LensGrid(self, "probability", "layer", "token", tap=self._lens_tapped, hover=(_("cell"), _("its probability"), _("lens")))
+        self._sizes = Heat(
+            self,
+            "magnitude",
+            "layer",
+            "token",
+            tap=lambda row, column: self.state.focus(layer=row, query=column),
+            hover=hover,
+            gaps=False,
+        )
+        self._grid = LensGrid(
+            self,
+            "probability",
+            "layer",
+            "token",
+            tap=self._lens_tapped,
+            hover=(_("cell"), _("its probability"), _("lens")),
+        )
         layout = card("", self._words, *self._pictures(), beside=[self._fold])
         self.follow(self._run_changed, "trace")
         self.follow(self._place_changed, "trace", "layer", "query")
@@ -81,23 +85,42 @@ class ResidualView(View):
         self._lens_legend = Legend(caption=_("probability of the token in the cell"), sizing_mode="stretch_width")
         self._lens_legend.show(Scale.of("probability"))
         titles = {"mean": _("Mean"), "var": _("Variance"), "scale": _("Scale")}
+        writes = lambda: tables.writes(self._stream, self.state.query)  # noqa: E731
+        stats = lambda: tables.statistics(self._stream, self.state.query)  # noqa: E731
         made = [
             ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
-            ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), self._write_table, None, half),
-            ("turns", _("In which direction"), "", plot(self._turns.figure, 260), self._write_table, None, half),
-            ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420), self._lens_table, self._lens_legend, wide),
-            ("share", _("When it decides"), "", plot(self._share.figure, 230), self._listed_table, None, half),
-            ("sizes", _("How long the stream is"), "", plot(self._sizes.figure, 260), self._size_table, self._legend, half),
-            *((f"norm-{kind}", titles[kind], "", plot(self._stats[kind].figure, 200), self._norm_table, None, third) for kind in STATISTICS),
+            ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), writes, None, half),
+            ("turns", _("In which direction"), "", plot(self._turns.figure, 260), writes, None, half),
+            ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420),
+             lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
+            ("share", _("When it decides"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
+            ("sizes", _("How long the stream is"), "", plot(self._sizes.figure, 260),
+             lambda: tables.sizes(self._stream, self.state.trace), self._legend, half),
+            *((f"norm-{kind}", titles[kind], "", plot(self._stats[kind].figure, 200), stats, None, third) for kind in STATISTICS),
         ]  # fmt: skip
         self._shown = {
-            name: picture(title, subtitle, shown, table=table, legend=legend, name=f"residual-{name}", source=lambda: provenance(self.state, "resid_post"), **params)
+            name: picture(
+                title,
+                subtitle,
+                shown,
+                table=table,
+                legend=legend,
+                name=f"residual-{name}",
+                source=lambda: provenance(self.state, "resid_post"),
+                **params,
+            )
             for name, title, subtitle, shown, table, legend, params in made
         }
-        stats = [self._shown.pop(f"norm-{kind}") for kind in STATISTICS]
-        row = pn.FlexBox(*stats, gap="20px 26px", margin=0, sizing_mode="stretch_width", styles={"min-width": "0", "flex": "1 1 100%"})
+        below = [self._shown.pop(f"norm-{kind}") for kind in STATISTICS]
+        row = pn.FlexBox(
+            *below,
+            gap="20px 26px",
+            margin=0,
+            sizing_mode="stretch_width",
+            styles={"min-width": "0", "flex": "1 1 100%"},
+        )
         pictures = [*self._shown.values(), row]
-        self._shown |= {f"norm-{kind}": shown for kind, shown in zip(STATISTICS, stats, strict=True)}
+        self._shown |= {f"norm-{kind}": shown for kind, shown in zip(STATISTICS, below, strict=True)}
         return pictures
 
     def close(self) -> None:
@@ -116,7 +139,11 @@ class ResidualView(View):
             return
 
         def job(cancel: Any, publish: Any) -> None:
-            found = stream(trace, cancel, lambda done, of: publish(lambda: self._tell("writes", _("block {done} of {of} …"), done, of)))
+            found = stream(
+                trace,
+                cancel,
+                lambda done, of: publish(lambda: self._tell("writes", _("block {done} of {of} …"), done, of)),
+            )
             if found is not None:
                 publish(lambda: self._guarded(lambda: self._stream_there(trace, found)))
 
@@ -143,7 +170,12 @@ class ResidualView(View):
             return
 
         def job(cancel: Any, publish: Any) -> None:
-            found = lens(trace, at, stop=cancel, tell=lambda done, of: publish(lambda: self._tell("lens", _("layer {done} of {of} …"), done, of)))
+            found = lens(
+                trace,
+                at,
+                stop=cancel,
+                tell=lambda done, of: publish(lambda: self._tell("lens", _("layer {done} of {of} …"), done, of)),
+            )
             if found is not None:
                 publish(lambda: self._guarded(lambda: self._show_lens(trace, found)))
 
@@ -152,7 +184,12 @@ class ResidualView(View):
     def _place_changed(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
         self._strips.show(strips(trace, layer, at))
-        self._subtitle("strips", _("block {layer}, token “{token}”: what is added to its lane, all in one colour scale"), layer=layer, token=self._token())
+        self._subtitle(
+            "strips",
+            _("block {layer}, token “{token}”: what is added to its lane, all in one colour scale"),
+            layer=layer + 1,
+            token=self._token(),
+        )
         self._show_words()
         if self._stream is not None:
             self._show_stream(self._stream)
@@ -176,30 +213,57 @@ class ResidualView(View):
             size = self._stream.size[:, at]
             words = _("The lane of “{token}” grows from norm {first} to {last}.")
             here = words.format(token=self._token(), first=number(float(size[0])), last=number(float(size[-1])))
-        self._words.paragraphs = rich(text, width=count(facts.width), layers=facts.n_layers, norm=facts.blocks[layer].norm_kind, here=here)
+        self._words.paragraphs = rich(
+            text, width=count(facts.width), layers=facts.n_layers, norm=facts.blocks[layer].norm_kind, here=here
+        )
         p = f"blocks.{layer}."
         made = [p + f"{norm}{stat}" for norm in norms(trace) for stat in (".mean", ".var", ".scale", "")]
-        self._fold.formula.latex = [trace.operation(name).formula for name in (p + "resid_mid", p + "resid_post", *made) if name in trace and trace.operation(name) is not None]
+        self._fold.formula.latex = [
+            trace.operation(name).formula
+            for name in (p + "resid_mid", p + "resid_post", *made)
+            if name in trace and trace.operation(name) is not None
+        ]
         place = {
-            "pre": _("Norms stand before attention and before the MLP."), "post": _("Norms stand after each plus, on the lane itself."),
-            "sandwich": _("Norms stand before attention and MLP, and again before what they write is added."), "branch": _("Norms stand on what attention and MLP write, before it is added."),
+            "pre": _("Norms stand before attention and before the MLP."),
+            "post": _("Norms stand after each plus, on the lane itself."),
+            "sandwich": _("Norms stand before attention and MLP, and again before what they write is added."),
+            "branch": _("Norms stand on what attention and MLP write, before it is added."),
         }[facts.blocks[layer].norm_place]  # fmt: skip
-        parallel = _(" Attention and MLP of a block read the same vector and are added at once.") if facts.blocks[layer].parallel else ""
+        parallel = (
+            _(" Attention and MLP of a block read the same vector and are added at once.")
+            if facts.blocks[layer].parallel
+            else ""
+        )
         check = trace.check(layer) if trace.model is not None else None
         exact = ""
         if check is not None:
-            exact = _(" Replaying block {layer} gives back the recorded stream exactly.") if check.exact else _(" Replaying block {layer} differs from the recorded stream by {difference}.")
-            exact = exact.format(layer=layer, difference=number(check.difference))
-        note = _(" The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer.")
+            exact = (
+                _(" Replaying block {layer} gives back the recorded stream exactly.")
+                if check.exact
+                else _(" Replaying block {layer} differs from the recorded stream by {difference}.")
+            )
+            exact = exact.format(layer=layer + 1, difference=number(check.difference))
+        note = _(
+            " The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer."
+        )
         self._fold.notes.paragraphs = rich("{all}", all=place + parallel + exact + note)
 
     def _show_stream(self, found: Stream) -> None:
         at, layer, layers = self.state.query, self.state.layer, self.state.trace.anatomy.n_layers
         self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_turn[:, at], found.mlp_turn[:, at], layer)
-        self._subtitle("writes", _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"), token=self._token())
+        self._subtitle(
+            "writes",
+            _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"),
+            token=self._token(),
+        )
         turns = {_("attention writes"): found.attn_turn[:, at], _("MLP writes"): found.mlp_turn[:, at]}
         self._turns.feed(turns, layer, ("value", "mlp"), low=-1, high=1)
-        self._subtitle("turns", _("cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"))
+        self._subtitle(
+            "turns",
+            _(
+                "cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"
+            ),
+        )
         self._show_sizes(found.size, layers)
         for kind, lines in self._stats.items():
             series = {norm: kinds[kind][:, at] for norm, kinds in found.stats.items() if np.isfinite(kinds[kind]).any()}
@@ -209,22 +273,42 @@ class ResidualView(View):
             self._shown[f"norm-{kind}"].visible = bool(series)
             if series:
                 colours = [NORM_COLOURS.get(norm, "lane") for norm in series]
-                lines.feed(series, layer, colours, dashed=[norm for norm in series if norm.endswith("_norm")], ends=[_("final")] if kind in found.final else [])
+                lines.feed(
+                    series,
+                    layer,
+                    colours,
+                    dashed=[norm for norm in series if norm.endswith("_norm")],
+                    ends=[_("final")] if kind in found.final else [],
+                )
                 marks = {"value": "v", "mlp": "m", "focus": "f", "lane": "muted"}
                 names = " · ".join(f"<{marks[c]}>{norm}</{marks[c]}>" for norm, c in zip(series, colours, strict=True))
-                words = {"mean": _("taken off by {names}"), "var": _("of what {names} reads"), "scale": _("factor of {names}: 1 / √(variance + ε)")}[kind]
+                words = {
+                    "mean": _("taken off by {names}"),
+                    "var": _("of what {names} reads"),
+                    "scale": _("factor of {names}: 1 / √(variance + ε)"),
+                }[kind]
                 self._subtitle(f"norm-{kind}", words.format(names=names))
 
     def _show_sizes(self, size: np.ndarray, layers: int) -> None:
         tokens = self.state.trace.tokens.strings
         start = max(0, min(self.state.query - 20, len(tokens) - 40))
         shown = size[:, start : start + 40]
-        others = shown[:, 1:] if shown.shape[1] > 1 else shown  # the first token is often an attention sink with a stream a hundred times as long
+        others = (
+            shown[:, 1:] if shown.shape[1] > 1 else shown
+        )  # the first token is often an attention sink with a stream a hundred times as long
         top = float(np.quantile(others, 0.98))
         scale = Scale("magnitude", 0.0, top or 1.0)
-        rows = Axis([*(str(i) for i in range(layers)), _("out")])
+        rows = Axis([*(str(i + 1) for i in range(layers)), _("out")])
         columns = Axis([t.strip() or "␣" for t in tokens[start : start + 40]], start)
-        self._sizes.feed(shown, rows, columns, scale=scale, name="‖blocks.{r}.resid_pre[{c}]‖", cell=_("before block {r}, token {c}"), room=(16, 24))
+        self._sizes.feed(
+            shown,
+            rows,
+            columns,
+            scale=scale,
+            name="‖blocks.{r}.resid_pre[{c}]‖",
+            cell=_("block {r}, token {c}"),
+            room=(16, 24),
+        )
         self._legend.show(scale)
         words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
         self._subtitle("sizes", words, top=number(top, 3), most=number(float(shown.max()), 4))
@@ -234,19 +318,38 @@ class ResidualView(View):
             return
         self._lens = found
         layers = trace.anatomy.n_layers
-        rows = Axis([*(_("before {n}").format(n=i) for i in range(layers)), _("answer")])
+        rows = Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("answer")])
         columns = Axis([trace.tokens.strings[i].strip() or "␣" for i in found.positions], found.positions[0])
         self._grid.words = found.strings
-        self._grid.feed(found.top, rows, columns, scale=Scale.of("probability"), name="lens[{r}, {c}]", cell="{r} · {c}", room=(layers + 1, len(found.positions)))
+        self._grid.feed(
+            found.top,
+            rows,
+            columns,
+            scale=Scale.of("probability"),
+            name="lens({r}, {c})",
+            cell="{r} · {c}",
+            room=(layers + 1, len(found.positions)),
+        )
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
-        words = _("likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”")
+        words = _(
+            "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
+        )
         self._subtitle("lens", words, n=len(found.positions), token=self._token())
-        self._share.feed({found.choice: found.share}, self.state.layer, ("focus",), low=0, high=max(float(found.share.max()), 0.01), ends=[_("out")])
+        self._share.feed(
+            {found.choice: found.share},
+            self.state.layer,
+            ("focus",),
+            low=0,
+            high=max(float(found.share.max()), 0.01),
+            ends=[_("out")],
+        )
         first = next((i for i in range(len(found.rank)) if (found.rank[i:] == 1).all()), len(found.rank) - 1)
         words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
         if first == layers:
             words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
-        self._subtitle("share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first)
+        self._subtitle(
+            "share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first + 1
+        )
         self._shown["lens"].tools.changed()
         self._shown["share"].tools.changed()
 
@@ -254,6 +357,9 @@ class ResidualView(View):
         self._strips.light(lit(self.state.trace, self.state.question))
 
     # -- what a person did -------------------------------------------------------------------------------------------
+
+    def _stat_tapped(self, kind: str, layer: int, _height: float) -> None:
+        self._ask_stat(layer, kind)
 
     def _ask_stat(self, layer: int, kind: str) -> None:
         trace = self.state.trace
@@ -269,45 +375,5 @@ class ResidualView(View):
             self.state.ask("logits", vocab=int(self._lens.ids[-1, -1]))
         self.state.focus(layer=min(row, trace.anatomy.n_layers - 1), query=column)
 
-    # -- tables ------------------------------------------------------------------------------------------------------
-
     def _subtitle(self, name: str, template: str, **values: Any) -> None:
         self._shown[name].heading.paragraphs = rich(template, **values)
-
-    def _write_table(self) -> Table:
-        found, at = self._stream, self.state.query
-        heads = [_("block"), _("norm before"), _("attention writes"), _("its cosine"), _("MLP writes"), _("its cosine (MLP)")]
-        if found is None:
-            return Table(heads, [])
-        columns = (found.size[:-1, at], found.attn[:, at], found.attn_turn[:, at], found.mlp[:, at], found.mlp_turn[:, at])
-        return Table(heads, zip(range(len(found.attn)), *(c.tolist() for c in columns), strict=True), _("What each block writes"))
-
-    def _size_table(self) -> Table:
-        if self._stream is None:
-            return Table([_("layer")], [])
-        rows = [*map(str, range(len(self._stream.attn))), _("out")]
-        return Table.matrix(self._stream.size, rows, self.state.trace.tokens.strings, corner=_("before block"), caption=_("Norm of the stream"))
-
-    def _norm_table(self) -> Table:
-        found, at = self._stream, self.state.query
-        if found is None:
-            return Table([_("block")], [])
-        heads = [f"{norm}.{kind}" for norm, kinds in found.stats.items() for kind in kinds]
-        columns = [kinds[kind][:, at].tolist() for kinds in found.stats.values() for kind in kinds]
-        return Table([_("block"), *heads], zip(range(len(found.attn)), *columns, strict=True), _("Statistics of the norms"))
-
-    def _lens_table(self) -> Table:
-        found = self._lens
-        if found is None:
-            return Table([_("layer")], [])
-        heads = [f"{i} {self.state.trace.tokens.strings[i]}" for i in found.positions]
-        rows = [[layer, *(f"{t} ({percent(float(p))})" for t, p in zip(texts, top, strict=True))] for layer, (texts, top) in enumerate(zip(found.strings, found.top, strict=True))]
-        return Table([_("layer"), *heads], rows, _("Logit lens"))
-
-    def _listed_table(self) -> Table:
-        found = self._lens
-        heads = [_("layer"), _("rank of the final choice"), _("its probability"), _("likeliest tokens")]
-        if found is None:
-            return Table(heads, [])
-        rows = [(i, int(found.rank[i]), float(found.share[i]), " · ".join(f"{t} {percent(p)}" for t, p, _logit in found.listed[i])) for i in range(len(found.rank))]
-        return Table(heads, rows, _("Logit lens of the chosen token"))

@@ -25,7 +25,9 @@ class WhyCard(View):
 
     id, title, order = "why", "Why this number", 90
 
-    shown = param.Integer(default=SHOWN, bounds=(1, None), doc="Operands of the current card that are listed one by one.")
+    shown = param.Integer(
+        default=SHOWN, bounds=(1, None), doc="Operands of the current card that are listed one by one."
+    )
 
     def __init__(self, state: Any, **params: Any) -> None:
         super().__init__(state, **params)
@@ -64,7 +66,9 @@ class WhyCard(View):
             return self._clear()
         cards, vectors, explained, start = [], [np.zeros(0, np.float32)], [], 0
         for i, question in enumerate(questions):
-            made, arrays, found = card(self.state.trace, question.name, question.index, shown=self._more.get(i, self.shown), start=start)
+            made, arrays, found = card(
+                self.state.trace, question.name, question.index, shown=self._more.get(i, self.shown), start=start
+            )
             start += sum(len(a) for a in arrays)
             cards.append(made)
             vectors += arrays
@@ -125,7 +129,13 @@ class WhyCard(View):
         found, at = self._explained[i], _whole(data.get("at"))
         if 0 <= at < len(found.feeds):
             name = found.feeds[at]
-            focus = {"head": self.state.head, "query": self.state.query, "key": self.state.key, "token": self.state.query, "neuron": self.state.neuron}
+            focus = {
+                "head": self.state.head,
+                "query": self.state.query,
+                "key": self.state.key,
+                "token": self.state.query,
+                "neuron": self.state.neuron,
+            }
             self.state.ask(name, **fed_index(self.state.trace, name, found.index, focus))
 
     def _show_more(self, i: int, data: dict[str, Any]) -> None:
@@ -135,4 +145,10 @@ class WhyCard(View):
 
 def _whole(value: Any) -> int:
     """A whole number from the browser, -1 for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else int(value) if isinstance(value, float) and value.is_integer() else -1
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool)
+        else int(value)
+        if isinstance(value, float) and value.is_integer()
+        else -1
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import param
@@ -91,11 +91,13 @@ class Strips(JSComponent):
     rows = param.List(default=[], doc="One description per row, made by `pack`.")
     values = param.Array(default=np.zeros(0, np.float32), doc="All vectors, one after the other, float32.")
     words = param.Dict(default={}, doc="Translated texts of the component.")
-    lights = param.List(default=[], doc="Per strip the places that light up: numbers that the question on the page is about.")
+    lights = param.List(
+        default=[], doc="Per strip the places that light up: numbers that the question on the page is about."
+    )
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 
     _esm = PAINT + (_HERE / "strips.js").read_text(encoding="utf-8")
-    _stylesheets = [BASE_CSS, (_HERE / "strips.css").read_text(encoding="utf-8")]
+    _stylesheets: ClassVar[list[str]] = [BASE_CSS, (_HERE / "strips.css").read_text(encoding="utf-8")]
 
     def __init__(self, on_pick: Callable[..., None] | None = None, **params: Any) -> None:
         words = {
@@ -125,7 +127,11 @@ class Strips(JSComponent):
 
     def _lights(self) -> list[list[int]]:
         return [
-            [index[s.axis] for name, index in self._cells if name == s.tensor and not s.derived and {**s.index, s.axis: index.get(s.axis)} == dict(index)]
+            [
+                index[s.axis]
+                for name, index in self._cells
+                if name == s.tensor and not s.derived and {**s.index, s.axis: index.get(s.axis)} == dict(index)
+            ]
             for s in self._strips
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import param
@@ -67,7 +67,7 @@ class WhyCards(JSComponent):
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 
     _esm = PAINT + (_HERE / "why.js").read_text(encoding="utf-8")
-    _stylesheets = [BASE_CSS, (_HERE / "why.css").read_text(encoding="utf-8")]
+    _stylesheets: ClassVar[list[str]] = [BASE_CSS, (_HERE / "why.css").read_text(encoding="utf-8")]
 
     def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None, **params: Any) -> None:
         super().__init__(words=words(), **{"sizing_mode": "stretch_width", **params})
