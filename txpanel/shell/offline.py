@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import mimetypes
+import re
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 from bokeh.resources import INLINE
 
-__all__ = ["notebook", "save"]
+__all__ = ["notebook", "save", "self_contained"]
+
+DIST = Path(pn.__file__).parent / "dist"
+ELSEWHERE = re.compile(
+    r"https://cdn\.holoviz\.org/panel/[^/\"'\\\s]+/dist/([\w./@-]+\.(?:css|png|ico|svg|webmanifest))"
+)
 
 _ready = False
 
@@ -25,7 +34,21 @@ def save(content: Any, filename: str | Path, *, title: str = "txpanel", **kwargs
     """Writes Panel objects as one HTML file with everything inside."""
     before = pn.config.inline
     pn.config.inline = True
+    page = io.StringIO()
     try:
-        content.save(str(filename), title=title, resources=INLINE, **kwargs)
+        content.save(page, title=title, resources=INLINE, **kwargs)
     finally:
         pn.config.inline = before
+    Path(filename).write_text(self_contained(page.getvalue()), encoding="utf-8")
+
+
+def self_contained(page: str) -> str:
+    """A page with the style sheets and icons inside that Panel links to even when told to put everything in."""
+    return ELSEWHERE.sub(lambda found: _data_url(DIST / found.group(1)), page)
+
+
+def _data_url(path: Path) -> str:
+    if not path.is_file():
+        return "data:,"
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
