@@ -13,6 +13,7 @@ import panel as pn
 import pytest
 from bokeh.models import GlyphRenderer
 
+from tests import families
 from txpanel.models.language_model import LanguageModel
 from txpanel.state import ModelState
 from txpanel.views.attention import AttentionView
@@ -53,16 +54,24 @@ def test_every_picture_holds_the_numbers_of_the_trace(build: Callable[..., Atten
             assert image(view.maps.heats[part]).dtype == np.float32
         for vectors in (view.qkv, view.z):
             for part, (at, values) in vectors.values.items():
-                np.testing.assert_array_equal(image(vectors.heats[part]), trace.tensor(f"blocks.{layer}.{part}")[at].numpy())
+                np.testing.assert_array_equal(
+                    image(vectors.heats[part]), trace.tensor(f"blocks.{layer}.{part}")[at].numpy()
+                )
                 assert image(vectors.heats[part]).shape == values.shape
         for n, (top, left) in enumerate(view.all_heads.mosaic.corners):
-            tile = image(view.all_heads.heat)[top : top + view.all_heads.mosaic.side, left : left + view.all_heads.mosaic.side]
+            tile = image(view.all_heads.heat)[
+                top : top + view.all_heads.mosaic.side, left : left + view.all_heads.mosaic.side
+            ]
             np.testing.assert_array_equal(tile, stage(trace, layer, n, "pattern"))
         row = stage(trace, layer, head, "pattern")[state.query]
         np.testing.assert_allclose(view.sides.look_at.source.data["value"], row[np.isfinite(row)], rtol=1e-6)
         column = stage(trace, layer, head, "pattern")[:, state.key]
         np.testing.assert_allclose(view.sides.looked_at.source.data["value"], column[np.isfinite(column)], rtol=1e-6)
-        np.testing.assert_allclose(view.shares.bars.source.data["value"], np.linalg.norm(trace.tensor(f"blocks.{layer}.result")[:, state.query].double().numpy(), axis=-1), rtol=1e-4)
+        np.testing.assert_allclose(
+            view.shares.bars.source.data["value"],
+            np.linalg.norm(trace.tensor(f"blocks.{layer}.result")[:, state.query].double().numpy(), axis=-1),
+            rtol=1e-4,
+        )
 
 
 def test_a_legend_has_the_range_of_its_own_picture(build: Callable[..., AttentionView]) -> None:
@@ -125,10 +134,9 @@ def test_options_say_that_the_picture_is_not_what_the_model_used(build: Callable
     np.testing.assert_array_equal(image(view.maps.heats["pattern"]), plain)
 
 
-def test_a_long_text_is_shown_through_a_window(tiny: Callable[[str], LanguageModel], build: Callable[..., AttentionView]) -> None:
-    from tests.families import tiny as fresh
-
-    model = fresh("llama", max_position_embeddings=1200)
+def test_a_long_text_is_shown_through_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(families.FAMILIES, "llama", {**families.FAMILIES["llama"], "max_position_embeddings": 1200})
+    model = families.tiny("llama")
     view = AttentionView(ModelState(model=model, text="ab cd " * 60))
     view.__panel__()
     state = view.state

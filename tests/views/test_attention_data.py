@@ -11,7 +11,19 @@ import pytest
 from txpanel.models.language_model import LanguageModel
 from txpanel.views import attention_data as data
 
-FAMILIES = ("gpt2", "llama", "gemma2", "gemma3_text", "qwen3", "gpt_neox", "gptj", "bloom", "mistral", "gpt_oss", "granite")
+FAMILIES = (
+    "gpt2",
+    "llama",
+    "gemma2",
+    "gemma3_text",
+    "qwen3",
+    "gpt_neox",
+    "gptj",
+    "bloom",
+    "mistral",
+    "gpt_oss",
+    "granite",
+)
 TEXT = "the cat sat on the mat and the cat"
 
 
@@ -40,7 +52,9 @@ def test_vectors_are_the_recorded_ones_and_shared_heads_are_shared(trace: Any) -
         assert {"q", "k", "v", "z"} <= set(found)
         for part, (at, values) in found.items():
             np.testing.assert_array_equal(values, trace.tensor(f"blocks.1.{part}")[at].numpy())
-            assert at == (head if part[0] in "qz" else head // (block.n_heads // trace.tensor(f"blocks.1.{part}").shape[0]))
+            assert at == (
+                head if part[0] in "qz" else head // (block.n_heads // trace.tensor(f"blocks.1.{part}").shape[0])
+            )
 
 
 def test_the_heads_shares_add_up_to_what_attention_writes(trace: Any) -> None:
@@ -53,7 +67,11 @@ def test_the_heads_shares_add_up_to_what_attention_writes(trace: Any) -> None:
             bias = trace.operation(shares.output).map.offset()
             whole = shares.vectors.astype(np.float64).sum(0) + (0 if bias is None else bias.double().numpy())
             np.testing.assert_allclose(whole, recorded, atol=1e-4 * max(1, np.abs(recorded).max()))
-            np.testing.assert_allclose(shares.norms, np.linalg.norm(trace.tensor(f"blocks.{layer}.result")[:, token].double().numpy(), axis=-1), rtol=1e-4)
+            np.testing.assert_allclose(
+                shares.norms,
+                np.linalg.norm(trace.tensor(f"blocks.{layer}.result")[:, token].double().numpy(), axis=-1),
+                rtol=1e-4,
+            )
             if bias is None:
                 assert shares.toward.sum() == pytest.approx(1, abs=1e-3)
 
@@ -104,7 +122,9 @@ def test_long_patterns_are_max_pooled() -> None:
     assert small[127, 0] == pattern[297:, :2].max()
 
 
-@pytest.mark.parametrize(("total", "centre", "start", "stop"), [(5, 4, 0, 5), (300, 0, 0, 128), (300, 299, 172, 300), (300, 150, 86, 214)])
+@pytest.mark.parametrize(
+    ("total", "centre", "start", "stop"), [(5, 4, 0, 5), (300, 0, 0, 128), (300, 299, 172, 300), (300, 150, 86, 214)]
+)
 def test_a_window_holds_its_centre(total: int, centre: int, start: int, stop: int) -> None:
     found = data.cut(total, centre)
     assert (found.start, found.stop) == (start, stop)

@@ -1,6 +1,6 @@
 """Pictures shared by the built-in views: made by HoloViews once, fed afterwards.
 
-A `Heat` is an ``hv.Image`` and a `Bars` an ``hv.Rectangles``, each rendered a single time. Later values go straight into the Bokeh data source
+A `Heat` is an ``hv.Image`` and a `Bars` (in `_bars`) an ``hv.Rectangles``, each rendered a single time. Later values go straight into the Bokeh data source
 of that rendering: half a millisecond, where a ``DynamicMap`` takes twenty-five, and zoom and selection stay. Axes are integers with the tokens as
 tick labels, because tokens repeat. Token text only ever becomes tick labels and escaped tooltip text.
 """
@@ -20,7 +20,7 @@ from holoviews.plotting.bokeh import BokehRenderer
 from txpanel.views.numbers import number
 from txpanel.views.palette import Kind, Scale, colour
 
-__all__ = ["Axis", "Bars", "Heat", "shorten", "sized"]
+__all__ = ["Axis", "Heat", "shorten", "sized"]
 
 GAPS_UP_TO = 40
 """Cells stand apart, with the page showing between them, up to this many in a row."""
@@ -61,8 +61,14 @@ class Axis:
 
 
 def rendered(element: Any) -> Any:
-    """The Bokeh figure of a HoloViews element."""
-    return BokehRenderer.instance().get_plot(element).state
+    """The Bokeh figure of a HoloViews element.
+
+    HoloViews hangs a plot up on the current document for its clean-up; outside a session that document lives as long as the process, and with it
+    everything a click would reach. So it is taken down again.
+    """
+    plot = BokehRenderer.instance().get_plot(element)
+    plot.document = None
+    return plot.state
 
 
 def sized(column: Any, figure: Any, width: int, height: int, *, stacked: bool = False) -> None:
@@ -77,7 +83,7 @@ def sized(column: Any, figure: Any, width: int, height: int, *, stacked: bool = 
     column.styles = {**side_by_side, "width": "100%", "max-width": f"{width}px", "min-width": "0"}
 
 
-def _plain(figure: Any) -> None:
+def plain(figure: Any) -> None:
     figure.toolbar.logo = None
     figure.toolbar_location = None
     figure.toolbar.active_drag = None
@@ -88,9 +94,12 @@ def _plain(figure: Any) -> None:
         axis.axis_label = None
 
 
-def _ink(axis: Any, ink: str) -> None:
-    """Colours tick labels. The page's theme repaints every axis in the browser; CSS variables are what it leaves alone
-    (in a style sheet: of ``css_variables`` Bokeh 3.9 applies only the first)."""
+def ink_axis(axis: Any, ink: str) -> None:
+    """Colours tick labels.
+
+    The page's theme repaints every axis in the browser; CSS variables are what it leaves alone (in a style sheet: of
+    ``css_variables`` Bokeh 3.9 applies only the first).
+    """
     css = f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent}}"
     axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
 
@@ -108,23 +117,47 @@ class Heat:
     """
 
     def __init__(
-        self, view: Any, kind: Kind, row: str, column: str, *, tap: Callable[[int, int], Any] | None = None,
-        inks: tuple[str, str] = ("muted", "muted"), hover: tuple[str, str, str] = ("", "", ""), gaps: bool = True,
+        self,
+        view: Any,
+        kind: Kind,
+        row: str,
+        column: str,
+        *,
+        tap: Callable[[int, int], Any] | None = None,
+        inks: tuple[str, str] = ("muted", "muted"),
+        hover: tuple[str, str, str] = ("", "", ""),
+        gaps: bool = True,
     ) -> None:
         self.kind, self.inks, self.gaps = kind, inks, gaps
         self.rows = self.columns = Axis([""])
         self.frames: list[tuple[Any, str]] = []
         self.scale = Scale(kind, 0.0, 1.0, view.dark)
         self.values = np.zeros((1, 1), np.float32)
-        element = hv.Image((np.arange(1), np.arange(1), self.values), kdims=[column, row], vdims=["value"], bounds=(-0.5, -0.5, 0.5, 0.5))
-        self.figure = rendered(element.opts(default_tools=[], tools=[], colorbar=False, responsive=True, invert_yaxis=True))
-        _plain(self.figure)
+        element = hv.Image(
+            (np.arange(1), np.arange(1), self.values),
+            kdims=[column, row],
+            vdims=["value"],
+            bounds=(-0.5, -0.5, 0.5, 0.5),
+        )
+        self.figure = rendered(
+            element.opts(default_tools=[], tools=[], colorbar=False, responsive=True, invert_yaxis=True)
+        )
+        plain(self.figure)
         self.renderer = self.figure.renderers[0]
         self.source: ColumnDataSource = self.renderer.data_source
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
         self.cells = ColumnDataSource({"x": [], "y": [], "text": [], "ink": []})
-        self.figure.text("x", "y", text="text", text_color="ink", source=self.cells, text_align="center", text_baseline="middle", text_font_size="11px")
+        self.figure.text(
+            "x",
+            "y",
+            text="text",
+            text_color="ink",
+            source=self.cells,
+            text_align="center",
+            text_baseline="middle",
+            text_font_size="11px",
+        )
         self._hover(hover)
         if tap is not None:
             self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
@@ -132,12 +165,18 @@ class Heat:
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
     def _hover(self, lines: tuple[str, str, str]) -> None:
-        self.cell = CustomJSHover(code=_AT + "return template.replace('{r}', rows[r - row0] ?? r).replace('{c}', columns[c - column0] ?? c)")
+        self.cell = CustomJSHover(
+            code=_AT + "return template.replace('{r}', rows[r - row0] ?? r).replace('{c}', columns[c - column0] ?? c)"
+        )
         self.number = CustomJSHover(code=EXACT + "return exact(value)")
-        self.place = CustomJSHover(code=_AT + "return name.replace('{r}', r * row_step).replace('{c}', c * column_step)")
+        self.place = CustomJSHover(
+            code=_AT + "return name.replace('{r}', r * row_step).replace('{c}', c * column_step)"
+        )
         tooltips = [(lines[0], "$x{custom}"), (lines[1], "@image{custom}"), (lines[2], "$y{custom}")]
         formatters = {"$x": self.cell, "@image": self.number, "$y": self.place}
-        self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters=formatters, point_policy="follow_mouse"))
+        self.figure.add_tools(
+            HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters=formatters, point_policy="follow_mouse")
+        )
 
     def _tapped(self, event: Any, tap: Callable[[int, int], Any]) -> None:
         if event.x is None or event.y is None:
@@ -146,8 +185,19 @@ class Heat:
         if self.rows.start <= row < self.rows.stop and self.columns.start <= column < self.columns.stop:
             tap(row, column)
 
-    def feed(self, values: np.ndarray, rows: Axis, columns: Axis, *, scale: Scale | None = None, name: str = "", cell: str = "{r} · {c}",
-             room: tuple[int, int] = (32, 24), angle: float | None = None, steps: tuple[int, int] = (1, 1)) -> None:
+    def feed(
+        self,
+        values: np.ndarray,
+        rows: Axis,
+        columns: Axis,
+        *,
+        scale: Scale | None = None,
+        name: str = "",
+        cell: str = "{r} · {c}",
+        room: tuple[int, int] = (32, 24),
+        angle: float | None = None,
+        steps: tuple[int, int] = (1, 1),
+    ) -> None:
         """Shows other numbers.
 
         Args:
@@ -161,17 +211,31 @@ class Heat:
         self.values, self.rows, self.columns = np.asarray(values, np.float32), rows, columns
         self.scale = (scale or Scale.of(self.kind, values)).themed(self.scale.dark)
         self._mapper.update(low=self.scale.low, high=self.scale.high, palette=list(self.scale.colours))
-        self.source.data = {"image": [self.values], "x": [columns.start - 0.5], "y": [rows.start - 0.5], "dw": [len(columns.labels)], "dh": [len(rows.labels)]}
+        self.source.data = {
+            "image": [self.values],
+            "x": [columns.start - 0.5],
+            "y": [rows.start - 0.5],
+            "dw": [len(columns.labels)],
+            "dh": [len(rows.labels)],
+        }
         self.figure.x_range.update(start=columns.start - 0.5, end=columns.stop - 0.5)
         self.figure.y_range.update(start=rows.stop - 0.5, end=rows.start - 0.5)
         for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
             at, names = side.ticks(most) if most else ([], {})
             axis.update(ticker=FixedTicker(ticks=at), major_label_overrides=names, visible=bool(most))
-        self.figure.xaxis[0].major_label_orientation = (0.0 if len(columns.labels) <= 4 else 0.8) if angle is None else angle
+        self.figure.xaxis[0].major_label_orientation = (
+            (0.0 if len(columns.labels) <= 4 else 0.8) if angle is None else angle
+        )
         for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
             near = self.gaps and len(side.labels) <= GAPS_UP_TO
             grid.update(ticker=FixedTicker(ticks=[i - 0.5 for i in range(side.start, side.stop + 1)] if near else []))
-        self.cell.args = {"rows": list(rows.labels), "columns": list(columns.labels), "row0": rows.start, "column0": columns.start, "template": cell}
+        self.cell.args = {
+            "rows": list(rows.labels),
+            "columns": list(columns.labels),
+            "row0": rows.start,
+            "column0": columns.start,
+            "template": cell,
+        }
         self.place.args = {"name": name, "row_step": steps[0], "column_step": steps[1]}
         self._numbers()
 
@@ -180,13 +244,35 @@ class Heat:
         at = [(r, c) for r, c in np.ndindex(*self.values.shape) if np.isfinite(self.values[r, c])] if few else []
         numbers = [float(self.values[cell]) for cell in at]
         self.cells.data = {
-            "x": [self.columns.start + c for _, c in at], "y": [self.rows.start + r for r, _ in at],
-            "text": [number(v, 2) for v in numbers], "ink": [self.scale.ink(v) for v in numbers],
+            "x": [self.columns.start + c for _, c in at],
+            "y": [self.rows.start + r for r, _ in at],
+            "text": [number(v, 2) for v in numbers],
+            "ink": [self.scale.ink(v) for v in numbers],
         }
 
-    def outline(self, source: ColumnDataSource, meaning: str, *, x: Any = "x", y: Any = "y", width: Any = 1, height: Any = 1, line: float = 2.5) -> None:
+    def outline(
+        self,
+        source: ColumnDataSource,
+        meaning: str,
+        *,
+        x: Any = "x",
+        y: Any = "y",
+        width: Any = 1,
+        height: Any = 1,
+        line: float = 2.5,
+    ) -> None:
         """Draws frames around cells that `source` names (columns or constants for centre and size)."""
-        glyph = self.figure.rect(x=x, y=y, width=width, height=height, source=source, fill_alpha=0, line_width=line, border_radius=3, line_color=colour(meaning, dark=self.scale.dark))
+        glyph = self.figure.rect(
+            x=x,
+            y=y,
+            width=width,
+            height=height,
+            source=source,
+            fill_alpha=0,
+            line_width=line,
+            border_radius=3,
+            line_color=colour(meaning, dark=self.scale.dark),
+        )
         glyph.level = "annotation"
         self.frames.append((glyph, meaning))
 
@@ -195,7 +281,11 @@ class Heat:
         code = """
         const next = {...cursor.data}, r = Math.round(cb_obj.y), c = Math.round(cb_obj.x)
         const inside = y.start > r && r > y.end - 1 && x.start < c + 0.5 && c < x.end
-        const set = (column, v) => { if (column && next[column][0] !== v && !(Number.isNaN(next[column][0]) && Number.isNaN(v))) { next[column] = [v]; return true } return false }
+        const set = (column, v) => {
+          if (!column || Object.is(next[column][0], v)) return false
+          next[column] = [v]
+          return true
+        }
         const a = set(row, inside ? r : NaN), b = set(column, inside ? c : NaN)
         if (a || b) cursor.data = next
         """
@@ -210,88 +300,21 @@ class Heat:
         self._mapper.update(palette=list(self.scale.colours), nan_color="rgba(0,0,0,0)")
         gap = f":host{{--bk-grid-line-color:{colour('surface', dark=dark)};--bk-grid-line-width:2;--bk-grid-line-alpha:1}}"
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
-            grid.update(stylesheets=[gap], grid_line_color=colour("surface", dark=dark), grid_line_width=2, level="guide", visible=self.gaps)
+            grid.update(
+                stylesheets=[gap],
+                grid_line_color=colour("surface", dark=dark),
+                grid_line_width=2,
+                level="guide",
+                visible=self.gaps,
+            )
         for axis, ink in zip((*self.figure.yaxis, *self.figure.xaxis), self.inks, strict=True):
-            _ink(axis, colour(ink, dark=dark))
+            ink_axis(axis, colour(ink, dark=dark))
         if self.gaps:
             sunken = colour("sunken", dark=dark)
-            self.figure.update(stylesheets=[f":host{{--bk-background-fill-color:{sunken};--bk-background-fill-alpha:1}}"], background_fill_color=sunken)
+            self.figure.update(
+                stylesheets=[f":host{{--bk-background-fill-color:{sunken};--bk-background-fill-alpha:1}}"],
+                background_fill_color=sunken,
+            )
         for glyph, meaning in self.frames:
             glyph.glyph.line_color = colour(meaning, dark=dark)
         self._numbers()
-
-
-class Bars:
-    """Numbers as horizontal bars, from top to bottom, each with its name on the left and its number on the right.
-
-    Args:
-        view: the view it belongs to; light and dark are followed.
-        meaning: colour of a bar; a chosen one has `strong`, a remainder ("others") the lane's grey.
-        ink: colour of the names.
-        tap: called with the place of a clicked bar, 0 at the top.
-        hover: names of the tooltip's lines: name, value, tensor.
-    """
-
-    def __init__(self, view: Any, meaning: str, *, strong: str = "focus", ink: str = "text", tap: Callable[[int], Any] | None = None,
-                 hover: tuple[str, str, str] = ("", "", "")) -> None:
-        self.meanings, self.ink = (meaning, strong, "lane"), ink
-        self.figure = rendered(hv.Rectangles([(0.0, -0.3, 1.0, 0.3)]).opts(default_tools=[], tools=[], responsive=True, invert_yaxis=True))
-        _plain(self.figure)
-        self.renderer = self.figure.renderers[0]
-        self.renderer.glyph.update(fill_color="fill", line_color=None, border_radius=2)
-        self.source: ColumnDataSource = self.renderer.data_source
-        self.kinds: list[int] = []
-        self._table([], [], [], [], "")
-        self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
-        self.numbers = self.figure.text("end", "y", text="text", source=self.source, x_offset=6, text_baseline="middle", text_font_size="11.5px")
-        self.figure.xaxis[0].visible = self.figure.xgrid[0].visible = self.figure.ygrid[0].visible = False
-        formatter = CustomJSHover(code=EXACT + "return exact(value)")
-        tooltips = [(hover[0], "@name"), (hover[1], "@value{custom}"), (hover[2], "@tensor")]
-        self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters={"@value": formatter}))
-        if tap is not None:
-            self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
-        self.dark(view.dark)
-        view.watch(view, lambda event: self.dark(event.new), "dark")
-
-    def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:
-        if event.y is not None and 0 <= (place := int(np.floor(event.y + 0.5))) < len(self.kinds):
-            tap(place)
-
-    def _table(self, names: Sequence[str], values: Any, texts: Sequence[str], tensors: Sequence[str], fallback: str) -> None:
-        value, at = np.asarray(values, np.float64), np.arange(len(names), dtype=np.float64)
-        self.source.data = {
-            "left": np.minimum(value, 0), "right": np.maximum(value, 0), "bottom": at - 0.34, "top": at + 0.34, "y": at, "end": np.maximum(value, 0),
-            "text": list(texts), "value": value, "name": list(names), "tensor": list(tensors), "fill": [fallback] * len(names),
-        }
-
-    def feed(self, names: Sequence[str], values: Sequence[float] | np.ndarray, texts: Sequence[str], *, tensors: Sequence[str] = (),
-             chosen: int | None = None, others: int | None = None, low: float | None = None, high: float | None = None, length: int = 14) -> None:
-        """Shows other bars.
-
-        Args:
-            names: one per bar; cut to `length` characters beside the bar, whole in the tooltip.
-            values, texts: lengths, and what stands beside them.
-            tensors: name and index of each value.
-            chosen, others: the place of the highlighted bar, and of the one that stands for the rest.
-            low, high: ends of the axis; the values' own when None.
-        """
-        self.kinds = [1 if i == chosen else 2 if i == others else 0 for i in range(len(names))]
-        self._table(names, values, texts, tensors or [""] * len(names), "")
-        most = float(max(values, default=1.0) if high is None else high)
-        least = min(0.0, float(min(values, default=0.0) if low is None else low))
-        span = (most - least) or 1.0
-        self.figure.x_range.update(start=least, end=most + 0.3 * span)
-        self.figure.y_range.update(start=len(names) - 0.5, end=-0.5)
-        labels = {i: shorten(name, length) for i, name in enumerate(names)}
-        self.figure.yaxis[0].update(ticker=FixedTicker(ticks=list(labels)), major_label_overrides=labels)
-        self.dark(self._dark)
-
-    def dark(self, dark: bool) -> None:
-        """Follows the theme of the page."""
-        self._dark = dark
-        fills = [colour(meaning, dark=dark) for meaning in self.meanings]
-        self.source.data["fill"] = [fills[kind] for kind in self.kinds]
-        self.numbers.glyph.text_color = colour("soft", dark=dark)
-        ink = colour(self.ink, dark=dark)
-        for axis in self.figure.yaxis:
-            _ink(axis, ink)

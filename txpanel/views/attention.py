@@ -20,7 +20,22 @@ from txpanel.views.pieces import Rich, card, engineers, rich
 
 __all__ = ["AttentionView"]
 
-STEPS = ("q", "k", "v", "scores", "scores_capped", "scores_biased", "masked", "pattern.max", "pattern.sum", "pattern", "z", "result", "attn_proj", "attn_out")
+STEPS = (
+    "q",
+    "k",
+    "v",
+    "scores",
+    "scores_capped",
+    "scores_biased",
+    "masked",
+    "pattern.max",
+    "pattern.sum",
+    "pattern",
+    "z",
+    "result",
+    "attn_proj",
+    "attn_out",
+)
 
 
 class AttentionView(View):
@@ -31,18 +46,39 @@ class AttentionView(View):
     order: ClassVar[int] = 20
     requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
 
-    hide_sink = param.Boolean(False, label=_("hide the first token"), doc="Leave the first token out of the pattern's picture and divide each row by what remains.")
-    weigh = param.Boolean(False, label=_("weigh by what arrives"), doc="Show each weight times the length of the value it fetches, after W_O.")
+    hide_sink = param.Boolean(
+        False,
+        label=_("hide the first token"),
+        doc="Leave the first token out of the pattern's picture and divide each row by what remains.",
+    )
+    weigh = param.Boolean(
+        False,
+        label=_("weigh by what arrives"),
+        doc="Show each weight times the length of the value it fetches, after W_O.",
+    )
 
     def __panel__(self) -> pn.Column:
         cursor = ColumnDataSource({"query": [np.nan], "key": [np.nan]})
         self.all_heads, self.maps, self.sides = AllHeads(self), Maps(self, cursor), Sides(self)
         self.qkv, self.z, self.shares = Vectors(self, cursor, "qkv"), Vectors(self, cursor, "z"), Shares(self)
-        self.words, self.about = Rich(heading=" ", paragraphs=[]), Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0))
+        self.words, self.about = (
+            Rich(heading=" ", paragraphs=[]),
+            Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
+        )
         self.formulas = engineers()
         boxes = [pn.widgets.Checkbox.from_param(self.param[name], margin=(2, 0)) for name in ("hide_sink", "weigh")]
-        intro = rich(_("From each token's stream the head makes three short vectors: a <q>query</q> (what am I looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."))
-        output = rich(_("What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as the stream, and the vectors of all heads are added up. That is what attention writes."))
+        intro = rich(
+            _(
+                "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
+                "looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."
+            )
+        )
+        output = rich(
+            _(
+                "What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as "
+                "the stream, and the vectors of all heads are added up. That is what attention writes."
+            )
+        )
         cards = [
             self.all_heads.panel,
             card("", self.words, self.maps.panel, self.sides.panel, beside=[self.about, *boxes, self.formulas]),
@@ -50,7 +86,9 @@ class AttentionView(View):
             card(_("What the head writes"), output, self.z.panel, self.shares.panel),
         ]
         self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
-        self.empty = Rich(paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True)
+        self.empty = Rich(
+            paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
+        )
         self.follow(self._head, "trace", "layer", "head", empty=self._none)
         self.follow(self._cell, "query", "key")
         self.watch(self, lambda _event: self._option(), "hide_sink", "weigh")
@@ -98,8 +136,15 @@ class AttentionView(View):
         state = self.state
         self.sides.feed(self.look, state.query, state.key)
         self.shares.feed(self.look, state.query)
-        self.words.heading = _("Attention, block {block}, head {head}").format(block=state.layer + 1, head=state.head + 1)
-        first = rich(_("Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). The better the match, the more of that token's <v>value</v> it takes."))
+        self.words.heading = _("Attention, block {block}, head {head}").format(
+            block=state.layer + 1, head=state.head + 1
+        )
+        first = rich(
+            _(
+                "Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). "
+                "The better the match, the more of that token's <v>value</v> it takes."
+            )
+        )
         self.words.paragraphs = [*first, *head_words(self.look), *choice_words(self.look, state.query, state.key)]
         self.about.paragraphs = sink_words(self.look) if self.look.behaviour[0] == "first" else []
 
@@ -111,4 +156,8 @@ class AttentionView(View):
         """The formulas of this block's attention, with this model's sizes."""
         names = [f"blocks.{self.look.layer}.{part}" for part in STEPS]
         operations = [self.look.trace.operation(name) for name in names if name in self.look.trace]
-        return [rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0) for op in operations if op is not None and op.formula]
+        return [
+            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0)
+            for op in operations
+            if op is not None and op.formula
+        ]

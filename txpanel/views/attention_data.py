@@ -39,10 +39,12 @@ class Cut:
 
     @property
     def whole(self) -> bool:
+        """Whether nothing is left out."""
         return self.stop - self.start == self.total
 
     @property
     def slice(self) -> slice:
+        """For the token axis of an array."""
         return slice(self.start, self.stop)
 
 
@@ -157,7 +159,9 @@ def heads(trace: Any, layer: int, side: int = THUMBNAIL) -> Heads:
         told.append(label_head(pattern, trace.tokens.ids))
         may = pool(allowed(trace, layer, head).astype(np.float32), size) > 0
         maps.append(np.where(may, pool(pattern, size), np.float32(np.nan)))
-    return Heads(np.stack(maps), -(-total // size), tuple(label for label, _ in told), tuple(share for _, share in told))
+    return Heads(
+        np.stack(maps), -(-total // size), tuple(label for label, _ in told), tuple(share for _, share in told)
+    )
 
 
 def behaviour(pattern: Floats, ids: Any) -> tuple[str, float]:
@@ -186,7 +190,8 @@ class HeadShares:
         token: whose. output: name of the tensor that the heads add up to.
         vectors: float32 [H, width], each head's z through its slice of W_O.
         norms: float64 [H], their lengths. bias: length of the bias that is added once (0: there is none).
-        toward: float64 [H], the part of each that points along the whole (cosine with the sum times its length over the sum's): adds up to 1 with the bias' part.
+        toward: float64 [H], the part of each that points along the whole (cosine with the sum times its length over
+            the sum's): adds up to 1 with the bias' part.
         difference: largest |heads + bias - recorded output|.
     """
 
@@ -201,6 +206,7 @@ class HeadShares:
 
     @property
     def agrees(self) -> bool:
+        """Whether the heads add up to the recorded output."""
         return self.difference <= self.tolerance
 
 
@@ -217,8 +223,14 @@ def head_shares(trace: Any, layer: int, token: int) -> HeadShares | None:
     shares, offset = shares[:, 0].double(), again - shares[:, 0].double().sum(0)
     square = float(recorded @ recorded) or 1.0
     return HeadShares(
-        token, total.output, shares.float().numpy(), shares.norm(dim=-1).numpy(), float(offset.norm()) if total.map.offset() is not None else 0.0,
-        (shares @ recorded / square).numpy(), float((again - recorded).abs().max()), 1e-4 * max(1.0, float(recorded.abs().max())),
+        token,
+        total.output,
+        shares.float().numpy(),
+        shares.norm(dim=-1).numpy(),
+        float(offset.norm()) if total.map.offset() is not None else 0.0,
+        (shares @ recorded / square).numpy(),
+        float((again - recorded).abs().max()),
+        1e-4 * max(1.0, float(recorded.abs().max())),
     )
 
 
@@ -269,7 +281,10 @@ def mosaic(maps: Floats, group: int, across: int = 16, room: int = 960) -> Mosai
         maps: float32 [H, S, S]. group: heads that share one k and v. across: most thumbnails in a row. room: pixels for a row.
     """
     count, side = len(maps), maps.shape[1]
-    near, far = max(1, round(0.16 * side)), max(2, round(0.5 * side)) if 1 < group < count else max(1, round(0.16 * side))
+    near, far = (
+        max(1, round(0.16 * side)),
+        max(2, round(0.5 * side)) if 1 < group < count else max(1, round(0.16 * side)),
+    )
     across = min(count, max(group, across // group * group) if group <= across else across)
     lefts = [c * side + sum(far if i % group == 0 else near for i in range(1, c + 1)) for c in range(across)]
     cell = min(room / (lefts[-1] + side), 84 / side)
@@ -292,10 +307,12 @@ class Look:
         self.trace, self.layer, self.head = trace, layer, head
 
     def same(self, trace: Any, layer: int, head: int) -> bool:
+        """Whether that is what is looked at."""
         return trace is self.trace and (layer, head) == (self.layer, self.head)
 
     @property
     def total(self) -> int:
+        """Number of tokens."""
         return len(self.trace.tokens.ids)
 
     @cached_property

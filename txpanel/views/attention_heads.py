@@ -23,7 +23,12 @@ const r = Math.round(special_vars.y), c = Math.round(special_vars.x)
 const h = tops.findIndex((top, i) => r >= top && r < top + side && c >= lefts[i] && c < lefts[i] + side)
 """
 _WHO = _CELL + "return h < 0 ? '' : heads[h]"
-_WHERE = _CELL + "if (h < 0) return ''; const part = (i) => step > 1 ? `${Math.floor(i * total / side)}…` : i; return name.replace('{h}', h).replace('{r}', part(r - tops[h])).replace('{c}', part(c - lefts[h]))"
+_WHERE = (
+    _CELL + "if (h < 0) return ''; const part = (i) => step > 1 ? `${Math.floor(i * total / side)}…` : "
+    "i; return name.replace('{h}', h).replace('{r}', part(r - tops[h])).replace('{c}', part(c - "
+    "lefts[h]))"
+)
+
 
 class AllHeads:
     """The mosaic of a block's heads.
@@ -36,15 +41,46 @@ class AllHeads:
         self.view = view
         self.heads: Heads | None = None
         self.mosaic: Mosaic | None = None
-        self.heat = Heat(view, "probability", "row", "column", tap=self._tap, gaps=False, hover=(_("head"), _("weight"), _("tensor")))
+        self.heat = Heat(
+            view, "probability", "row", "column", tap=self._tap, gaps=False, hover=(_("head"), _("weight"), _("tensor"))
+        )
         self.heat.cell.code, self.heat.place.code = _WHO, _WHERE
-        self.boxes = ColumnDataSource({"x": [], "y": [], "w": [], "h": [], "ly": [], "text": [], "ink": [], "line": [], "width": []})
-        self.heat.figure.rect(x="x", y="y", width="w", height="h", source=self.boxes, fill_alpha=0, line_color="line", line_width="width", border_radius=4)
-        self.heat.figure.text("x", "ly", text="text", text_color="ink", source=self.boxes, text_align="center", text_baseline="top", text_font_size="11px", y_offset=5)
+        self.boxes = ColumnDataSource(
+            {"x": [], "y": [], "w": [], "h": [], "ly": [], "text": [], "ink": [], "line": [], "width": []}
+        )
+        self.heat.figure.rect(
+            x="x",
+            y="y",
+            width="w",
+            height="h",
+            source=self.boxes,
+            fill_alpha=0,
+            line_color="line",
+            line_width="width",
+            border_radius=4,
+        )
+        self.heat.figure.text(
+            "x",
+            "ly",
+            text="text",
+            text_color="ink",
+            source=self.boxes,
+            text_align="center",
+            text_baseline="top",
+            text_font_size="11px",
+            y_offset=5,
+        )
         self.words = Rich(heading=_("All heads"), paragraphs=[])
         self.legend = Legend(caption=_("attention weight"))
-        self.picture = picture(_("Who looks at whom, in every head"), "", pn.pane.Bokeh(self.heat.figure, sizing_mode="stretch_width", margin=0), legend=self.legend,
-                               table=self.table, name="heads", source=lambda: provenance(view.state, f"blocks.{view.state.layer}.pattern"))
+        self.picture = picture(
+            _("Who looks at whom, in every head"),
+            "",
+            pn.pane.Bokeh(self.heat.figure, sizing_mode="stretch_width", margin=0),
+            legend=self.legend,
+            table=self.table,
+            name="heads",
+            source=lambda: provenance(view.state, f"blocks.{view.state.layer}.pattern"),
+        )
         self.panel = card("", self.words, self.picture)
         view.watch(view, lambda _event: self.mark(), "dark")
 
@@ -54,22 +90,34 @@ class AllHeads:
         self.heads = heads(look.trace, look.layer)
         self.mosaic = mosaic(self.heads.maps, block.group)
         rows, columns = self.mosaic.values.shape
-        self.heat.feed(self.mosaic.values, Axis([""] * rows), Axis([""] * columns), scale=Scale("probability", 0, 1), room=(0, 0))
+        self.heat.feed(
+            self.mosaic.values, Axis([""] * rows), Axis([""] * columns), scale=Scale("probability", 0, 1), room=(0, 0)
+        )
         edge = 0.12 * self.mosaic.side
         self.heat.figure.x_range.update(start=-0.5 - edge, end=columns - 0.5 + edge)
         self.heat.figure.y_range.update(start=rows - 0.5, end=-0.5 - edge)
         tops, lefts = zip(*self.mosaic.corners, strict=True)
-        names = [_("head {n} · {what}").format(n=i + 1, what=f"{short_label(label) or _('mixed')} {percent(share)}") for i, (label, share) in enumerate(zip(self.heads.labels, self.heads.shares, strict=True))]
+        names = [
+            _("head {n} · {what}").format(n=i + 1, what=f"{short_label(label) or _('mixed')} {percent(share)}")
+            for i, (label, share) in enumerate(zip(self.heads.labels, self.heads.shares, strict=True))
+        ]
         place = {"tops": list(tops), "lefts": list(lefts), "side": self.mosaic.side}
         self.heat.cell.args = {**place, "heads": names}
-        self.heat.place.args = {**place, "step": self.heads.step, "total": look.total, "name": f"blocks.{look.layer}.pattern[{{h}}, {{r}}, {{c}}]"}
+        self.heat.place.args = {
+            **place,
+            "step": self.heads.step,
+            "total": look.total,
+            "name": f"blocks.{look.layer}.pattern[{{h}}, {{r}}, {{c}}]",
+        }
         width, height = round(columns * self.mosaic.cell), round(rows * self.mosaic.cell)
         sized(self.picture, self.heat.figure, max(280, width), height)
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)
         said = _("click a head to open it")
         if self.heads.step > 1:
-            said = _("each cell is the largest of up to {n} × {n} weights; click a head to open it").format(n=self.heads.step)
+            said = _("each cell is the largest of up to {n} × {n} weights; click a head to open it").format(
+                n=self.heads.step
+            )
         self.picture.heading.paragraphs = [[("", said)]]
         self.picture.tools.changed()
         self.mark()
@@ -83,10 +131,15 @@ class AllHeads:
         count, pad = len(tops), 0.08 * side
         here = [head == chosen for head in range(count)]
         self.boxes.data = {
-            "x": lefts + (side - 1) / 2, "y": tops + (side - 1) / 2, "w": [side + pad] * count, "h": [side + pad] * count, "ly": tops + side - 0.5 + pad / 2,
+            "x": lefts + (side - 1) / 2,
+            "y": tops + (side - 1) / 2,
+            "w": [side + pad] * count,
+            "h": [side + pad] * count,
+            "ly": tops + side - 0.5 + pad / 2,
             "text": [f"{head + 1}\n{short_label(label)}" for head, label in enumerate(self.heads.labels)],
             "ink": [colour("focus-ink" if mark else "muted", dark=dark) for mark in here],
-            "line": [colour("focus" if mark else "border", dark=dark) for mark in here], "width": [2.5 if mark else 1.0 for mark in here],
+            "line": [colour("focus" if mark else "border", dark=dark) for mark in here],
+            "width": [2.5 if mark else 1.0 for mark in here],
         }
 
     def _tap(self, row: int, column: int) -> None:
@@ -99,7 +152,12 @@ class AllHeads:
         assert self.heads is not None
         block = self.view.state.trace.anatomy.blocks[self.view.state.layer]
         count = len(self.heads.labels)
-        return Table.of(_("what each head does on this text"), **{
-            _("head"): list(range(count)), _("key/value head"): [h * block.n_kv_heads // block.n_heads for h in range(count)],
-            _("looks at"): list(self.heads.labels), _("share"): list(self.heads.shares),
-        })
+        return Table.of(
+            _("what each head does on this text"),
+            **{
+                _("head"): list(range(count)),
+                _("key/value head"): [h * block.n_kv_heads // block.n_heads for h in range(count)],
+                _("looks at"): list(self.heads.labels),
+                _("share"): list(self.heads.shares),
+            },
+        )

@@ -9,7 +9,8 @@ import panel as pn
 from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _
-from txpanel.views._plots import Axis, Bars, Heat, sized
+from txpanel.views._bars import Bars
+from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import WINDOW, Cut, Look, Ranking, cut, overview, ranking, stage, stages
 from txpanel.views.attention_text import option_words, quoted, stage_words
 from txpanel.views.numbers import number, percent
@@ -38,7 +39,9 @@ class Maps:
         self.legend: dict[str, Legend] = {}
         self.values: dict[str, np.ndarray] = {}
         self.window = (Cut(0, 0, 0), Cut(0, 0, 0))
-        self.panel = pn.FlexBox(gap="20px 22px", align_items="flex-start", margin=0, styles={"flex": "1 1 100%", "min-width": "0"})
+        self.panel = pn.FlexBox(
+            gap="20px 22px", align_items="flex-start", margin=0, styles={"flex": "1 1 100%", "min-width": "0"}
+        )
 
     def feed(self, look: Look, *, hide_sink: bool = False, weigh: bool = False) -> None:
         """Another head, block, run or option."""
@@ -46,9 +49,23 @@ class Maps:
         self.window = (cut(look.total, state.query), cut(look.total, state.key))
         parts = stages(look.trace, look.layer)
         for part in parts:
-            values = look.shown(hide_sink=hide_sink, weigh=weigh) if part == "pattern" else stage(look.trace, look.layer, look.head, part)
-            scale = Scale.of("magnitude", values) if weigh and part == "pattern" and look.norms is not None else Scale.of("probability" if part == "pattern" else "signed", values)
-            self._show(part, look, values, scale, option_words(look, hide_sink=hide_sink, weigh=weigh) if part == "pattern" else "")
+            values = (
+                look.shown(hide_sink=hide_sink, weigh=weigh)
+                if part == "pattern"
+                else stage(look.trace, look.layer, look.head, part)
+            )
+            scale = (
+                Scale.of("magnitude", values)
+                if weigh and part == "pattern" and look.norms is not None
+                else Scale.of("probability" if part == "pattern" else "signed", values)
+            )
+            self._show(
+                part,
+                look,
+                values,
+                scale,
+                option_words(look, hide_sink=hide_sink, weigh=weigh) if part == "pattern" else "",
+            )
         if look.total > WINDOW:
             self._show_overview(look)
         wanted = [self.pictures[part] for part in (*parts, *(["overview"] if look.total > WINDOW else []))]
@@ -67,12 +84,22 @@ class Maps:
         rows, columns = self.window
         strings = look.trace.tokens.strings
         self.values[part] = values
-        heat.feed(values[rows.slice, columns.slice], Axis(strings[rows.slice], rows.start), Axis(strings[columns.slice], columns.start), scale=scale,
-                  name=f"blocks.{look.layer}.{part}[{look.head}, {{r}}, {{c}}]", cell=_("{r} looks at {c}"))
+        heat.feed(
+            values[rows.slice, columns.slice],
+            Axis(strings[rows.slice], rows.start),
+            Axis(strings[columns.slice], columns.start),
+            scale=scale,
+            name=f"blocks.{look.layer}.{part}[{look.head}, {{r}}, {{c}}]",
+            cell=_("{r} looks at {c}"),
+        )
         title, subtitle = stage_words(look, part)
         if not (rows.whole and columns.whole):
-            subtitle += " · " + _("rows {a}–{b}, columns {c}–{d} of {n}").format(a=rows.start, b=rows.stop - 1, c=columns.start, d=columns.stop - 1, n=rows.total)
-        column.heading.param.update(heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])])
+            subtitle += " · " + _("rows {a}–{b}, columns {c}–{d} of {n}").format(
+                a=rows.start, b=rows.stop - 1, c=columns.start, d=columns.stop - 1, n=rows.total
+            )
+        column.heading.param.update(
+            heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])]
+        )
         side = max(180, min(380, 46 * columns.stop - columns.start))
         sized(column, heat.figure, side + 92, side + 56)
         self.legend[part].show(heat.scale)
@@ -81,12 +108,29 @@ class Maps:
 
     def _picture(self, part: str) -> tuple[Heat, Any]:
         if part not in self.heats:
-            heat = Heat(self.view, "probability" if part == "pattern" else "signed", "query", "key", tap=lambda q, k: self._tap(part, q, k), inks=INKS, hover=HOVER)
+            heat = Heat(
+                self.view,
+                "probability" if part == "pattern" else "signed",
+                "query",
+                "key",
+                tap=lambda q, k: self._tap(part, q, k),
+                inks=INKS,
+                hover=HOVER,
+            )
             heat.link(self.cursor, row="query", column="key")
             self.legend[part] = Legend()
             plot = pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0)
-            column = picture(" ", "", plot, legend=self.legend[part], table=lambda: self.table(part), name=part,
-                             source=lambda: provenance(self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.view.state.head}]"))
+            column = picture(
+                " ",
+                "",
+                plot,
+                legend=self.legend[part],
+                table=lambda: self.table(part),
+                name=part,
+                source=lambda: provenance(
+                    self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.view.state.head}]"
+                ),
+            )
             self.heats[part], self.pictures[part] = heat, column
             heat.outline(self.chosen, "focus", x="key", y="query")
         return self.heats[part], self.pictures[part]
@@ -108,8 +152,21 @@ class Maps:
         step = -(-look.total // len(small))
         names = [_("tokens from {i}").format(i=i * look.total // len(small)) for i in range(len(small))]
         self.values["overview"] = small
-        heat.feed(small, Axis(names), Axis(names), scale=Scale("probability", 0, 1), name=_("largest of up to {n} × {n} weights").format(n=step), cell=_("{r} look at {c}"), room=(0, 0))
-        column.heading.param.update(heading=_("The whole text"), paragraphs=[[("", _("each cell is the largest of up to {n} × {n} weights; click to go there").format(n=step))]])
+        heat.feed(
+            small,
+            Axis(names),
+            Axis(names),
+            scale=Scale("probability", 0, 1),
+            name=_("largest of up to {n} × {n} weights").format(n=step),
+            cell=_("{r} look at {c}"),
+            room=(0, 0),
+        )
+        column.heading.param.update(
+            heading=_("The whole text"),
+            paragraphs=[
+                [("", _("each cell is the largest of up to {n} × {n} weights; click to go there").format(n=step))]
+            ],
+        )
         sized(column, heat.figure, 300, 290)
         self.legend["overview"].show(heat.scale)
 
@@ -129,7 +186,9 @@ class Maps:
         values = self.values[part]
         if len(values) != len(names):
             names = [str(i) for i in range(len(values))]
-        return Table.matrix(values, names, names, corner=_("who looks / at whom"), caption=self.pictures[part].heading.heading)
+        return Table.matrix(
+            values, names, names, corner=_("who looks / at whom"), caption=self.pictures[part].heading.heading
+        )
 
 
 class Sides:
@@ -147,29 +206,84 @@ class Sides:
         self.look_at = Bars(view, "focus-mid", ink="key-ink", tap=lambda i: self._tap("row", i), hover=hover)
         self.looked_at = Bars(view, "focus-mid", ink="query-ink", tap=lambda i: self._tap("column", i), hover=hover)
         source = lambda: provenance(view.state, f"blocks.{view.state.layer}.pattern[{view.state.head}]")  # noqa: E731
-        self.left = picture(" ", "", pn.pane.Bokeh(self.look_at.figure, sizing_mode="stretch_width", margin=0), table=lambda: self.table("row"), name="where-it-looks", source=source)
-        self.right = picture(" ", "", pn.pane.Bokeh(self.looked_at.figure, sizing_mode="stretch_width", margin=0), table=lambda: self.table("column"), name="who-looks", source=source)
-        self.panel = pn.FlexBox(self.left, self.right, gap="20px 26px", align_items="flex-start", margin=0, styles={"flex": "1 1 100%", "min-width": "0"})
+        self.left = picture(
+            " ",
+            "",
+            pn.pane.Bokeh(self.look_at.figure, sizing_mode="stretch_width", margin=0),
+            table=lambda: self.table("row"),
+            name="where-it-looks",
+            source=source,
+        )
+        self.right = picture(
+            " ",
+            "",
+            pn.pane.Bokeh(self.looked_at.figure, sizing_mode="stretch_width", margin=0),
+            table=lambda: self.table("column"),
+            name="who-looks",
+            source=source,
+        )
+        self.panel = pn.FlexBox(
+            self.left,
+            self.right,
+            gap="20px 26px",
+            align_items="flex-start",
+            margin=0,
+            styles={"flex": "1 1 100%", "min-width": "0"},
+        )
 
     def feed(self, look: Look, query: int, key: int) -> None:
         """Another cell, head, block or run."""
         self.row, self.column = ranking(look.pattern[query]), ranking(look.pattern[:, key])
         strings = look.trace.tokens.strings
-        top, total = (float(look.trace.tensor(f"blocks.{look.layer}.pattern.{part}")[look.head, query]) for part in ("max", "sum"))
-        self._bars(self.look_at, self.left, self.row, strings, key, [f"blocks.{look.layer}.pattern[{look.head}, {query}, {i}]" for i in self.row.places])
-        self._bars(self.looked_at, self.right, self.column, strings, query, [f"blocks.{look.layer}.pattern[{look.head}, {i}, {key}]" for i in self.column.places])
-        said = _("its row of the pattern, which is e^(score − {max}) ÷ {sum}").format(max=number(top), sum=number(total))
-        self.left.heading.param.update(heading=_("Where does {token} look?").format(token=quoted(strings[query])), paragraphs=[[("", said)]])
-        self.right.heading.param.update(heading=_("Who looks at {token}?").format(token=quoted(strings[key])), paragraphs=[[("", _("its column; columns need not add up to 1"))]])
+        top, total = (
+            float(look.trace.tensor(f"blocks.{look.layer}.pattern.{part}")[look.head, query]) for part in ("max", "sum")
+        )
+        self._bars(
+            self.look_at,
+            self.left,
+            self.row,
+            strings,
+            key,
+            [f"blocks.{look.layer}.pattern[{look.head}, {query}, {i}]" for i in self.row.places],
+        )
+        self._bars(
+            self.looked_at,
+            self.right,
+            self.column,
+            strings,
+            query,
+            [f"blocks.{look.layer}.pattern[{look.head}, {i}, {key}]" for i in self.column.places],
+        )
+        said = _("its row of the pattern, which is e^(score − {max}) ÷ {sum}").format(
+            max=number(top), sum=number(total)
+        )
+        self.left.heading.param.update(
+            heading=_("Where does {token} look?").format(token=quoted(strings[query])), paragraphs=[[("", said)]]
+        )
+        self.right.heading.param.update(
+            heading=_("Who looks at {token}?").format(token=quoted(strings[key])),
+            paragraphs=[[("", _("its column; columns need not add up to 1"))]],
+        )
 
-    def _bars(self, bars: Bars, column: Any, shown: Ranking, strings: list[str], chosen: int, tensors: list[str]) -> None:
+    def _bars(
+        self, bars: Bars, column: Any, shown: Ranking, strings: list[str], chosen: int, tensors: list[str]
+    ) -> None:
         names, values = [strings[i] for i in shown.places], [float(v) for v in shown.values]
         texts = [percent(v) for v in values]
         if shown.others:
             names, values = [*names, _("{n} others").format(n=shown.others)], [*values, shown.rest]
             texts, tensors = [*texts, percent(shown.rest)], [*tensors, _("sum of the others")]
         place = shown.places.index(chosen) if chosen in shown.places else None
-        bars.feed(names, values, texts, tensors=tensors, chosen=place, others=len(names) - 1 if shown.others else None, low=0.0, high=max([*values, 1e-9]))
+        bars.feed(
+            names,
+            values,
+            texts,
+            tensors=tensors,
+            chosen=place,
+            others=len(names) - 1 if shown.others else None,
+            low=0.0,
+            high=max([*values, 1e-9]),
+        )
         sized(column, bars.figure, 330, BAR * len(names) + 8)
         column.tools.changed()
 
@@ -188,5 +302,11 @@ class Sides:
         weights = pattern[state.query] if side == "row" else pattern[:, state.key]
         seen = np.flatnonzero(np.isfinite(weights))
         strings = state.trace.tokens.strings
-        return Table.of((self.left if side == "row" else self.right).heading.heading, **{_("position"): seen.tolist(), _("token"): [strings[i] for i in seen], _("weight"): weights[seen].tolist()})
-
+        return Table.of(
+            (self.left if side == "row" else self.right).heading.heading,
+            **{
+                _("position"): seen.tolist(),
+                _("token"): [strings[i] for i in seen],
+                _("weight"): weights[seen].tolist(),
+            },
+        )

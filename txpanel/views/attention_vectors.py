@@ -9,7 +9,8 @@ import panel as pn
 from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _, plural
-from txpanel.views._plots import Axis, Bars, Heat, sized
+from txpanel.views._bars import Bars
+from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import Cut, HeadShares, Look, cut, head_shares, vectors
 from txpanel.views.attention_text import quoted, share_words, vector_words
 from txpanel.views.numbers import number, percent
@@ -44,15 +45,28 @@ class Vectors:
         style = {"flex": "1 1 300px", "max-width": "440px", "min-width": "0", "gap": "18px"}
         self.columns = {letter: pn.Column(margin=0, styles=style) for letter in letters}
         wide = {"flex": "1 1 100%"} if len(letters) > 1 else {"flex": "1 1 300px", "max-width": "440px"}
-        self.panel = pn.FlexBox(*self.columns.values(), gap="20px 26px", align_items="flex-start", margin=0, styles={**wide, "min-width": "0"})
+        self.panel = pn.FlexBox(
+            *self.columns.values(),
+            gap="20px 26px",
+            align_items="flex-start",
+            margin=0,
+            styles={**wide, "min-width": "0"},
+        )
 
     def feed(self, look: Look) -> None:
         """Another head, block or run."""
         state = self.view.state
-        self.values = {part: found for part, found in vectors(look.trace, look.layer, look.head).items() if part[0] in self.letters}
+        self.values = {
+            part: found for part, found in vectors(look.trace, look.layer, look.head).items() if part[0] in self.letters
+        }
         for part in self.values:
             same = [found for name, (_at, found) in self.values.items() if name[0] == part[0]]
-            self._show(part, look, Scale.of("signed", np.concatenate([x.ravel() for x in same])), cut(look.total, state.query if FRAME[part[0]] == "query" else state.key))
+            self._show(
+                part,
+                look,
+                Scale.of("signed", np.concatenate([x.ravel() for x in same])),
+                cut(look.total, state.query if FRAME[part[0]] == "query" else state.key),
+            )
         for letter, column in self.columns.items():
             wanted = [self.pictures[part] for part in self.values if part[0] == letter]
             if [id(x) for x in column.objects] != [id(x) for x in wanted]:
@@ -72,15 +86,26 @@ class Vectors:
         self.rows[part] = rows
         dims = values.shape[1]
         strings = look.trace.tokens.strings[rows.slice]
-        heat.feed(values[rows.slice], Axis(strings, rows.start), Axis([str(i) for i in range(dims)]), scale=scale, angle=0.0, room=(32, 5),
-                  name=f"blocks.{look.layer}.{part}[{at}, {{r}}, {{c}}]", cell=_("{r}, number {c}"))
+        heat.feed(
+            values[rows.slice],
+            Axis(strings, rows.start),
+            Axis([str(i) for i in range(dims)]),
+            scale=scale,
+            angle=0.0,
+            room=(32, 5),
+            name=f"blocks.{look.layer}.{part}[{at}, {{r}}, {{c}}]",
+            cell=_("{r}, number {c}"),
+        )
         title, subtitle = vector_words(part, norm=bool(block.qk_norm), rotary=block.rotary is not None)
         if part[0] in "kv" and block.group > 1:
             first = at * block.group + 1
             subtitle += " · " + _("shared by heads {a} to {b}").format(a=first, b=first + block.group - 1)
         if not rows.whole:
             subtitle += " · " + _("tokens {a}–{b} of {n}").format(a=rows.start, b=rows.stop - 1, n=rows.total)
-        column.heading.param.update(heading=_("{title} · {dims} numbers per token").format(title=title, dims=dims), paragraphs=[[("", subtitle)]])
+        column.heading.param.update(
+            heading=_("{title} · {dims} numbers per token").format(title=title, dims=dims),
+            paragraphs=[[("", subtitle)]],
+        )
         height = 30 + int(np.clip(22 * len(strings), 60, 420))
         sized(column, heat.figure, 440, height, stacked=True)
         for glyph, _meaning in heat.frames:
@@ -91,14 +116,31 @@ class Vectors:
     def _picture(self, part: str) -> tuple[Heat, Any]:
         if part not in self.heats:
             letter = part[0]
-            heat = Heat(self.view, "signed", "token", "dim", tap=lambda t, d: self._tap(part, t, d), inks=(INK[letter], "muted"), gaps=False,
-                        hover=(_("token"), _("value"), _("tensor")))
+            heat = Heat(
+                self.view,
+                "signed",
+                "token",
+                "dim",
+                tap=lambda t, d: self._tap(part, t, d),
+                inks=(INK[letter], "muted"),
+                gaps=False,
+                hover=(_("token"), _("value"), _("tensor")),
+            )
             heat.link(self.cursor, row=FRAME[letter])
             heat.outline(self.cursor, FRAME[letter], x=0, y=FRAME[letter], line=1.5)
             heat.outline(self.chosen, "focus", x=0, y=FRAME[letter], line=1.5)
             self.legends[part] = Legend()
-            column = picture(" ", "", pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0), legend=self.legends[part], table=lambda: self.table(part),
-                             name=part, source=lambda: provenance(self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.values[part][0]}]"))
+            column = picture(
+                " ",
+                "",
+                pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0),
+                legend=self.legends[part],
+                table=lambda: self.table(part),
+                name=part,
+                source=lambda: provenance(
+                    self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.values[part][0]}]"
+                ),
+            )
             self.heats[part], self.pictures[part] = heat, column
         return self.heats[part], self.pictures[part]
 
@@ -112,7 +154,13 @@ class Vectors:
         """All tokens' vectors."""
         values = self.values[part][1]
         names = [f"{i} {s}" for i, s in enumerate(self.view.state.trace.tokens.strings)]
-        return Table.matrix(values, names, [str(i) for i in range(values.shape[1])], corner=_("token / number"), caption=self.pictures[part].heading.heading)
+        return Table.matrix(
+            values,
+            names,
+            [str(i) for i in range(values.shape[1])],
+            corner=_("token / number"),
+            caption=self.pictures[part].heading.heading,
+        )
 
 
 class Shares:
@@ -128,8 +176,14 @@ class Shares:
         hover = (_("head"), _("length of what it writes"), _("tensor"))
         self.bars = Bars(view, "value", ink="value-ink", tap=self._tap, hover=hover)
         self.check = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
-        self.picture = picture(" ", "", pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=0), table=self.table, name="head-shares",
-                               source=lambda: provenance(view.state, f"blocks.{view.state.layer}.result"))
+        self.picture = picture(
+            " ",
+            "",
+            pn.pane.Bokeh(self.bars.figure, sizing_mode="stretch_width", margin=0),
+            table=self.table,
+            name="head-shares",
+            source=lambda: provenance(view.state, f"blocks.{view.state.layer}.result"),
+        )
         self.picture.append(self.check)
         self.panel = self.picture
 
@@ -147,9 +201,18 @@ class Shares:
         count = len(norms)
         said = _("length of z · W_O, and how much of the sum's direction it makes up")
         self.picture.heading.paragraphs = [[("", said)]]
-        texts = [f"{number(float(n), 3)} · {percent(float(t)) if t >= 0 else '−' + percent(-float(t))}" for n, t in zip(norms, toward, strict=True)]
+        texts = [
+            f"{number(float(n), 3)} · {percent(float(t)) if t >= 0 else '−' + percent(-float(t))}"
+            for n, t in zip(norms, toward, strict=True)
+        ]
         names = [plural("head {n}", "head {n}", 1).format(n=i + 1) for i in range(count)]
-        self.bars.feed(names, norms, texts, tensors=[f"|blocks.{look.layer}.result[{i}, {query}]|" for i in range(count)], chosen=look.head)
+        self.bars.feed(
+            names,
+            norms,
+            texts,
+            tensors=[f"|blocks.{look.layer}.result[{i}, {query}]|" for i in range(count)],
+            chosen=look.head,
+        )
         sized(self.picture, self.bars.figure, 460, 22 * count + 8)
         self.picture.tools.changed()
 
@@ -164,4 +227,11 @@ class Shares:
         """Length of each head's vector, and its part of the whole."""
         assert self.shares is not None
         count = len(self.shares.norms)
-        return Table.of(_("what each head writes"), **{_("head"): list(range(count)), _("length"): self.shares.norms.tolist(), _("part of the sum"): self.shares.toward.tolist()})
+        return Table.of(
+            _("what each head writes"),
+            **{
+                _("head"): list(range(count)),
+                _("length"): self.shares.norms.tolist(),
+                _("part of the sum"): self.shares.toward.tolist(),
+            },
+        )

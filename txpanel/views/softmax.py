@@ -38,27 +38,84 @@ class SoftmaxView(View):
     found: Distribution | None = None
 
     def __panel__(self) -> pn.Column:
-        self.words, self.facts, self.formulas = Rich(heading=" ", paragraphs=[]), Facts(sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 100%"}), engineers()
+        self.words, self.facts, self.formulas = (
+            Rich(heading=" ", paragraphs=[]),
+            Facts(sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 100%"}),
+            engineers(),
+        )
         self.table = Probabilities(on_pick=self._ask, words=_words(), sizing_mode="stretch_width", margin=0)
-        self.field = pn.widgets.TextInput(label=_("Look for any token"), value=self.wanted, placeholder=_("a word, or an id"), sizing_mode="stretch_width", margin=(8, 0, 0, 0))
+        self.field = pn.widgets.TextInput(
+            label=_("Look for any token"),
+            value=self.wanted,
+            placeholder=_("a word, or an id"),
+            sizing_mode="stretch_width",
+            margin=(8, 0, 0, 0),
+        )
         self.watch(self.field, lambda event: self.param.update(wanted=event.new), "value")
         self.answer = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
         self.mirror, self.ranked, self.surprisal = Mirror(self), Ranked(self), Surprisal(self, self._go)
         self.pictures = {
-            "probabilities": picture(_("From logit to probability"), "", self.table, table=self._rows, name="probabilities", source=self._source, styles={"flex": "1 1 560px", "min-width": "0", "max-width": "820px"}),
-            "mirror": picture(_("Where the tokens are, and where the probability is"), _("up: share of all tokens with such a logit; down: share of the probability they hold"), self._pane(self.mirror), table=self._bins, name="logit-histogram", source=self._source),
-            "ranked": picture(_("Logits by rank"), _("each point is one token's logit; the axis of ranks is logarithmic"), self._pane(self.ranked), table=self._ranks, name="logits-by-rank", source=self._source),
-            "surprisal": picture(_("How surprising was the text so far?"), "", self._pane(self.surprisal), table=self._bits, name="surprisal", source=self._source),
+            "probabilities": picture(
+                _("From logit to probability"),
+                "",
+                self.table,
+                table=self._rows,
+                name="probabilities",
+                source=self._source,
+                styles={"flex": "1 1 560px", "min-width": "0", "max-width": "820px"},
+            ),
+            "mirror": picture(
+                _("Where the tokens are, and where the probability is"),
+                _("up: share of all tokens with such a logit; down: share of the probability they hold"),
+                self._pane(self.mirror),
+                table=self._bins,
+                name="logit-histogram",
+                source=self._source,
+            ),
+            "ranked": picture(
+                _("Logits by rank"),
+                _("each point is one token's logit; the axis of ranks is logarithmic"),
+                self._pane(self.ranked),
+                table=self._ranks,
+                name="logits-by-rank",
+                source=self._source,
+            ),
+            "surprisal": picture(
+                _("How surprising was the text so far?"),
+                "",
+                self._pane(self.surprisal),
+                table=self._bits,
+                name="surprisal",
+                source=self._source,
+            ),
         }
         sized(self.pictures["mirror"], self.mirror.figure, 560, 210)
         sized(self.pictures["ranked"], self.ranked.figure, 560, 230)
         sized(self.pictures["surprisal"], self.surprisal.figure, 1100, 190)
-        right = pn.Column(self.pictures["mirror"], self.pictures["ranked"], margin=0, styles={"flex": "1 1 300px", "min-width": "0", "max-width": "560px", "gap": "18px"})
+        right = pn.Column(
+            self.pictures["mirror"],
+            self.pictures["ranked"],
+            margin=0,
+            styles={"flex": "1 1 300px", "min-width": "0", "max-width": "560px", "gap": "18px"},
+        )
         for name in ("mirror", "ranked"):
             self.pictures[name].styles = {"width": "100%", "min-width": "0"}
-        text = rich(_("Each token of a text had a probability before the model read it. Its <b>surprisal</b> is how many bits that is short of certainty: 1 bit for a half, 2 for a quarter, 10 for a thousandth. Click a bar to see what the model expected there."))
+        text = rich(
+            _(
+                "Each token of a text had a probability before the model read it. Its <b>surprisal</b> is "
+                "how many bits that is short of certainty: 1 bit for a half, 2 for a quarter, 10 for a "
+                "thousandth. Click a bar to see what the model expected there."
+            )
+        )
         cards = [
-            card("", self.words, self.facts, self.pictures["probabilities"], right, beside=[self.field, self.answer, self.formulas]),
+            card(
+                "",
+                self.words,
+                self.facts,
+                self.pictures["probabilities"],
+                right,
+                beside=[self.field, self.answer, self.formulas],
+            ),
             card(_("Surprisal"), text, self.pictures["surprisal"]),
         ]
         self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
@@ -76,6 +133,7 @@ class SoftmaxView(View):
 
     @property
     def last(self) -> int:
+        """The last token's place."""
         return len(self.state.trace.tokens.ids) - 1
 
     @property
@@ -102,7 +160,9 @@ class SoftmaxView(View):
         self._say(marked)
         self._list(marked)
         self.mirror.feed(histogram(self.found))
-        self.ranked.feed(self.found, lambda ids: token_names(trace, ids), list(dict.fromkeys([self.found.largest, *marked[:1]])))
+        self.ranked.feed(
+            self.found, lambda ids: token_names(trace, ids), list(dict.fromkeys([self.found.largest, *marked[:1]]))
+        )
         self._show_surprisal()
         for column in self.pictures.values():
             column.tools.changed()
@@ -114,50 +174,119 @@ class SoftmaxView(View):
         here = trace.tokens.strings[self.at]
         self.words.heading = _("What comes after {token}?").format(token=f"“{here.strip() or here}”")
         self.words.paragraphs = rich(
-            _("For each of the {n} tokens it knows, the model gives one number, a <b>logit</b>. The softmax makes probabilities of them: take off the largest, raise e to each, divide by the sum. They add up to 1.\n\nLikeliest here: <token>{best}</token> with <b>{p}</b>."),
-            n=count(found.size), best=best, p=percent(float(found.probabilities[found.largest])))
+            _(
+                "For each of the {n} tokens it knows, the model gives one number, a <b>logit</b>. The "
+                "softmax makes probabilities of them: take off the largest, raise e to each, divide by the "
+                "sum. They add up to 1.\n\nLikeliest here: <token>{best}</token> with <b>{p}</b>."
+            ),
+            n=count(found.size),
+            best=best,
+            p=percent(float(found.probabilities[found.largest])),
+        )
         choices = 2.0**found.entropy
         self.facts.facts = [
-            [_("largest logit"), number(found.max, 5), _("of {token}; taken off all logits").format(token=f"“{best.strip() or best}”")],
-            [_("sum of the powers"), number(found.sum, 5), _("of e^(logit − max), over {n} tokens").format(n=count(found.size))],
-            [_("likeliest"), percent(float(found.probabilities[found.largest])), _("1 ÷ {sum}: its power is e⁰ = 1").format(sum=number(found.sum, 5))],
-            [_("entropy"), _("{bits} bits").format(bits=number(found.entropy, 3)), _("as uncertain as among {n} equally likely tokens").format(n=number(choices, 3))],
+            [
+                _("largest logit"),
+                number(found.max, 5),
+                _("of {token}; taken off all logits").format(token=f"“{best.strip() or best}”"),
+            ],
+            [
+                _("sum of the powers"),
+                number(found.sum, 5),
+                _("of e^(logit − max), over {n} tokens").format(n=count(found.size)),
+            ],
+            [
+                _("likeliest"),
+                percent(float(found.probabilities[found.largest])),
+                _("1 ÷ {sum}: its power is e⁰ = 1").format(sum=number(found.sum, 5)),
+            ],
+            [
+                _("entropy"),
+                _("{bits} bits").format(bits=number(found.entropy, 3)),
+                _("as uncertain as among {n} equally likely tokens").format(n=number(choices, 3)),
+            ],
         ]
         if not self.wanted:
             self.answer.paragraphs = []
         elif not marked:
-            self.answer.paragraphs = rich(_("<muted>No token of this model is, begins with or holds that text.</muted>"))
+            self.answer.paragraphs = rich(
+                _("<muted>No token of this model is, begins with or holds that text.</muted>")
+            )
         else:
             text = _("<token>{token}</token> is number {rank} of {n}: logit {logit}, probability <b>{p}</b>.")
             names = token_names(trace, marked[:1])
-            self.answer.paragraphs = rich(text, token=names[0], rank=count(int(found.ranks[marked[0]]) + 1), n=count(found.size), logit=number(float(found.logits[marked[0]]), 5), p=percent(float(found.probabilities[marked[0]])))
+            self.answer.paragraphs = rich(
+                text,
+                token=names[0],
+                rank=count(int(found.ranks[marked[0]]) + 1),
+                n=count(found.size),
+                logit=number(float(found.logits[marked[0]]), 5),
+                p=percent(float(found.probabilities[marked[0]])),
+            )
         operation = trace.operation("logits")
         formula = [rf"\text{{logits:}}\quad {operation.formula}"] if operation is not None and operation.formula else []
-        self.formulas.formula.latex = [*formula, rf"p_i = \frac{{e^{{x_i - m}}}}{{Z}},\quad m = \max_j x_j,\quad Z = \sum_{{j=1}}^{{{found.size}}} e^{{x_j - m}}", r"H = -\sum_i p_i \log_2 p_i,\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})"]
+        self.formulas.formula.latex = [
+            *formula,
+            rf"p_i = \frac{{e^{{x_i - m}}}}{{Z}},\quad m = \max_j x_j,\quad Z = \sum_{{j=1}}^{{{found.size}}} e^{{x_j - m}}",
+            r"H = -\sum_i p_i \log_2 p_i,\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})",
+        ]
 
     def _list(self, marked: list[int]) -> None:
         found = self.found
         assert found is not None
-        listed = list(dict.fromkeys([*found.order[:LISTED].tolist(), *sorted(marked, key=lambda i: int(found.ranks[i]))]))
+        listed = list(
+            dict.fromkeys([*found.order[:LISTED].tolist(), *sorted(marked, key=lambda i: int(found.ranks[i]))])
+        )
         rest = found.size - len(listed)
         left = np.ones(found.size, bool)
         left[listed] = False
         self.table.param.update(
-            rows=[{"id": i, "token": name, "rank": int(found.ranks[i]), "logit": float(found.logits[i]), "shifted": float(found.logits[i]) - found.max, "power": float(found.powers[i]),
-                   "p": float(found.probabilities[i]), "mark": i in marked} for i, name in zip(listed, token_names(self.state.trace, listed), strict=True)],
-            others={"label": _("{n} other tokens").format(n=count(rest)), "power": float(found.powers[left].sum()), "p": float(found.probabilities[left].sum())} if rest else {},
-            total={"max": found.max, "sum": found.sum}, asks=self.at == self.last, version=self.table.version + 1)
+            rows=[
+                {
+                    "id": i,
+                    "token": name,
+                    "rank": int(found.ranks[i]),
+                    "logit": float(found.logits[i]),
+                    "shifted": float(found.logits[i]) - found.max,
+                    "power": float(found.powers[i]),
+                    "p": float(found.probabilities[i]),
+                    "mark": i in marked,
+                }
+                for i, name in zip(listed, token_names(self.state.trace, listed), strict=True)
+            ],
+            others={
+                "label": _("{n} other tokens").format(n=count(rest)),
+                "power": float(found.powers[left].sum()),
+                "p": float(found.probabilities[left].sum()),
+            }
+            if rest
+            else {},
+            total={"max": found.max, "sum": found.sum},
+            asks=self.at == self.last,
+            version=self.table.version + 1,
+        )
 
     def _show_surprisal(self) -> None:
         trace, column = self.state.trace, self.pictures["surprisal"]
         try:
             bits = trace.surprisal()
         except TxpanelError as error:
-            column.plot.visible, column.tools.visible, column.heading.paragraphs = False, False, [[("muted", str(error))]]
+            column.plot.visible, column.tools.visible, column.heading.paragraphs = (
+                False,
+                False,
+                [[("muted", str(error))]],
+            )
             return
         column.plot.visible = column.tools.visible = True
         known = bits[np.isfinite(bits)]
-        said = _("nothing to be surprised by: a single token") if not known.size else _("bits per token; {total} bits altogether, {mean} on average. After the chosen token stands what is shown above.").format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 3))
+        said = (
+            _("nothing to be surprised by: a single token")
+            if not known.size
+            else _(
+                "bits per token; {total} bits altogether, {mean} on average. After the chosen token stands "
+                "what is shown above."
+            ).format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 3))
+        )
         column.heading.paragraphs = [[("", said)]]
         sized(column, self.surprisal.figure, max(320, min(1100, 90 + 70 * len(bits))), 190)
         self.surprisal.feed(bits, trace.tokens.strings, self.at)
@@ -175,27 +304,59 @@ class SoftmaxView(View):
         found = self.found
         assert found is not None
         ids = found.order
-        head = token_names(self.state.trace, ids[:200]) + [f"#{i}" for i in ids[200:]] if self.state.trace.model is None else token_names(self.state.trace, ids)
-        return Table.of(_("all tokens, likeliest first"), **{_("token"): head, _("id"): ids, _("logit"): found.logits[ids], _("logit − max"): found.logits[ids].astype(np.float64) - found.max,
-                                                           _("e^(logit − max)"): found.powers[ids], _("probability"): found.probabilities[ids]})
+        columns: dict[str, Any] = {
+            _("token"): token_names(self.state.trace, ids),
+            _("id"): ids,
+            _("logit"): found.logits[ids],
+            _("logit − max"): found.logits[ids].astype(np.float64) - found.max,
+            _("e^(logit − max)"): found.powers[ids],
+            _("probability"): found.probabilities[ids],
+        }
+        return Table.of(_("all tokens, likeliest first"), **columns)
 
     def _bins(self) -> Table:
         shown = self.mirror.histogram
         assert shown is not None
-        return Table.of(_("logits in bins"), **{_("from"): shown.edges[:-1], _("to"): shown.edges[1:], _("tokens"): shown.counts, _("probability"): shown.mass})
+        columns: dict[str, Any] = {
+            _("from"): shown.edges[:-1],
+            _("to"): shown.edges[1:],
+            _("tokens"): shown.counts,
+            _("probability"): shown.mass,
+        }
+        return Table.of(_("logits in bins"), **columns)
 
     def _ranks(self) -> Table:
         data = self.ranked.source.data
-        return Table.of(_("logits by rank, the points of the curve"), **{_("rank"): np.asarray(data["rank"]), _("token"): data["name"], _("logit"): data["logit"]})
+        return Table.of(
+            _("logits by rank, the points of the curve"),
+            **{_("rank"): np.asarray(data["rank"]), _("token"): data["name"], _("logit"): data["logit"]},
+        )
 
     def _bits(self) -> Table:
         trace = self.state.trace
         bits = trace.surprisal()
-        return Table.of(_("surprisal of each token"), **{_("position"): list(range(len(bits))), _("token"): trace.tokens.strings, _("bits"): bits.tolist(), _("probability"): (2.0**-bits).tolist()})
+        return Table.of(
+            _("surprisal of each token"),
+            **{
+                _("position"): list(range(len(bits))),
+                _("token"): trace.tokens.strings,
+                _("bits"): bits.tolist(),
+                _("probability"): (2.0**-bits).tolist(),
+            },
+        )
 
 
 def _words() -> dict[str, str]:
     return {
-        "token": _("token"), "logit": _("logit"), "from_model": _("from the model"), "shifted": _("minus max"), "power": _("e to that"), "power_note": _("between 0 and 1"),
-        "p": _("probability"), "all": _("all tokens"), "why": _("why this number?"), "id": _("token id {id}"), "caption": _("softmax of the likeliest tokens"),
+        "token": _("token"),
+        "logit": _("logit"),
+        "from_model": _("from the model"),
+        "shifted": _("minus max"),
+        "power": _("e to that"),
+        "power_note": _("between 0 and 1"),
+        "p": _("probability"),
+        "all": _("all tokens"),
+        "why": _("why this number?"),
+        "id": _("token id {id}"),
+        "caption": _("softmax of the likeliest tokens"),
     }

@@ -27,6 +27,7 @@ class Distribution:
 
     @property
     def size(self) -> int:
+        """Tokens in the vocabulary."""
         return len(self.logits)
 
     @cached_property
@@ -36,6 +37,7 @@ class Distribution:
 
     @property
     def max(self) -> float:
+        """The largest logit."""
         return float(self.logits[self.largest])
 
     @cached_property

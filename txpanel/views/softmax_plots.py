@@ -11,7 +11,7 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
 
 from txpanel.messages import _
-from txpanel.views._plots import EXACT, _ink, _plain, rendered, shorten
+from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import colour
 from txpanel.views.softmax_data import Distribution, Histogram, ranked
@@ -24,7 +24,7 @@ class _Figure:
 
     def __init__(self, view: Any, element: Any) -> None:
         self.figure = rendered(element)
-        _plain(self.figure)
+        plain(self.figure)
         self.renderer = self.figure.renderers[0]
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
@@ -32,7 +32,7 @@ class _Figure:
         """Follows the theme of the page."""
         self._dark = dark
         for axis in (*self.figure.xaxis, *self.figure.yaxis):
-            _ink(axis, colour("muted", dark=dark))
+            ink_axis(axis, colour("muted", dark=dark))
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
             grid.update(grid_line_color=colour("border", dark=dark), grid_line_alpha=1)
 
@@ -47,8 +47,15 @@ class Mirror(_Figure):
         self.histogram: Histogram | None = None
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(-1, 1)
         self.figure.xgrid[0].visible = False
-        self.figure.yaxis[0].formatter = CustomJSTickFormatter(code="return Math.abs(Math.round(tick * 1000) / 10) + ' %'")
-        self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=[(_("logits"), "@range"), (_("tokens"), "@count"), (_("probability"), "@mass")]))
+        self.figure.yaxis[0].formatter = CustomJSTickFormatter(
+            code="return Math.abs(Math.round(tick * 1000) / 10) + ' %'"
+        )
+        self.figure.add_tools(
+            HoverTool(
+                renderers=[self.renderer],
+                tooltips=[(_("logits"), "@range"), (_("tokens"), "@count"), (_("probability"), "@mass")],
+            )
+        )
         self.dark(view.dark)
 
     def feed(self, found: Histogram) -> None:
@@ -57,35 +64,76 @@ class Mirror(_Figure):
         count, bins = found.counts.sum(), len(found.counts)
         left, right = np.tile(found.edges[:-1], 2), np.tile(found.edges[1:], 2)
         shares = found.counts / count
-        spans = [_("{a} to {b}").format(a=number(a, 3), b=number(b, 3)) for a, b in zip(found.edges[:-1], found.edges[1:], strict=True)]
+        spans = [
+            _("{a} to {b}").format(a=number(a, 3), b=number(b, 3))
+            for a, b in zip(found.edges[:-1], found.edges[1:], strict=True)
+        ]
         gap = 0.06 * (found.edges[1] - found.edges[0])
         self.source.data = {
-            "left": left + gap, "right": right - gap, "bottom": np.concatenate([np.zeros(bins), -found.mass]), "top": np.concatenate([shares, np.zeros(bins)]),
-            "range": spans * 2, "count": [f"{n:,}" for n in found.counts] * 2, "mass": [percent(m) for m in found.mass] * 2, "fill": [""] * (2 * bins),
+            "left": left + gap,
+            "right": right - gap,
+            "bottom": np.concatenate([np.zeros(bins), -found.mass]),
+            "top": np.concatenate([shares, np.zeros(bins)]),
+            "range": spans * 2,
+            "count": [f"{n:,}" for n in found.counts] * 2,
+            "mass": [percent(m) for m in found.mass] * 2,
+            "fill": [""] * (2 * bins),
         }
         self.figure.x_range.update(start=float(found.edges[0]), end=float(found.edges[-1]))
         self.figure.y_range.update(start=-1.06 * float(found.mass.max()), end=1.06 * float(shares.max()))
         self.dark(self._dark)
 
     def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
         super().dark(dark)
         bins = len(self.histogram.counts) if self.histogram else 0
-        self.source.data["fill"] = [colour("lane", dark=dark)] * bins + [colour("focus", dark=dark)] * bins if bins else [colour("lane", dark=dark)]
+        self.source.data["fill"] = (
+            [colour("lane", dark=dark)] * bins + [colour("focus", dark=dark)] * bins
+            if bins
+            else [colour("lane", dark=dark)]
+        )
 
 
 class Ranked(_Figure):
     """Logits from the largest down; the first tokens and the last ones are equally easy to see on the logarithmic axis."""
 
     def __init__(self, view: Any) -> None:
-        super().__init__(view, hv.Curve([(1.0, 0.0), (2.0, 1.0)], "rank", "logit").opts(default_tools=[], tools=[], responsive=True, logx=True))
+        super().__init__(
+            view,
+            hv.Curve([(1.0, 0.0), (2.0, 1.0)], "rank", "logit").opts(
+                default_tools=[], tools=[], responsive=True, logx=True
+            ),
+        )
         self.source: ColumnDataSource = self.renderer.data_source
         self.renderer.glyph.line_width = 2
         self.marks = ColumnDataSource({"rank": [], "logit": [], "name": [], "p": [], "text": []})
         self.dots = self.figure.scatter("rank", "logit", source=self.marks, size=9, line_color=None)
-        self.names = self.figure.text("rank", "logit", text="text", source=self.marks, x_offset=8, y_offset=-6, text_font_size="12px", text_baseline="bottom")
+        self.names = self.figure.text(
+            "rank",
+            "logit",
+            text="text",
+            source=self.marks,
+            x_offset=8,
+            y_offset=-6,
+            text_font_size="12px",
+            text_baseline="bottom",
+        )
         exact = CustomJSHover(code=EXACT + "return exact(value)")
-        tooltips = [(_("token"), "@name"), (_("rank"), "@rank{0,0}"), (_("logit"), "@logit{custom}"), (_("probability"), "@p")]
-        self.figure.add_tools(HoverTool(renderers=[self.renderer, self.dots], mode="mouse", line_policy="nearest", tooltips=tooltips, formatters={"@logit": exact}))
+        tooltips = [
+            (_("token"), "@name"),
+            (_("rank"), "@rank{0,0}"),
+            (_("logit"), "@logit{custom}"),
+            (_("probability"), "@p"),
+        ]
+        self.figure.add_tools(
+            HoverTool(
+                renderers=[self.renderer, self.dots],
+                mode="mouse",
+                line_policy="nearest",
+                tooltips=tooltips,
+                formatters={"@logit": exact},
+            )
+        )
         self.figure.x_range, self.figure.y_range = Range1d(1, 10), Range1d(0, 1)
         self.figure.xaxis[0].formatter = CustomJSTickFormatter(code="return tick.toLocaleString('en')")
         self.dark(view.dark)
@@ -94,10 +142,20 @@ class Ranked(_Figure):
         """Another distribution; `marked` tokens get a dot and their name."""
         places = ranked(found)
         ids = found.order[places]
-        self.source.data = {"rank": places + 1.0, "logit": found.logits[ids], "name": name(ids), "p": [percent(p) for p in found.probabilities[ids]]}
+        self.source.data = {
+            "rank": places + 1.0,
+            "logit": found.logits[ids],
+            "name": name(ids),
+            "p": [percent(p) for p in found.probabilities[ids]],
+        }
         names = name(marked)
-        self.marks.data = {"rank": [float(found.ranks[i]) + 1 for i in marked], "logit": [float(found.logits[i]) for i in marked], "name": names,
-                           "p": [percent(found.probabilities[i]) for i in marked], "text": [shorten(n, 18) if i == marked[-1] else "" for i, n in zip(marked, names, strict=True)]}
+        self.marks.data = {
+            "rank": [float(found.ranks[i]) + 1 for i in marked],
+            "logit": [float(found.logits[i]) for i in marked],
+            "name": names,
+            "p": [percent(found.probabilities[i]) for i in marked],
+            "text": [shorten(n, 18) if i == marked[-1] else "" for i, n in zip(marked, names, strict=True)],
+        }
         finite = found.logits[np.isfinite(found.logits)]
         low, high = float(finite.min()), float(finite.max())
         room = 0.08 * ((high - low) or 1.0)
@@ -105,6 +163,7 @@ class Ranked(_Figure):
         self.figure.y_range.update(start=low - room, end=high + 2 * room)
 
     def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
         super().dark(dark)
         self.renderer.glyph.line_color = colour("lane", dark=dark)
         self.dots.glyph.fill_color = colour("focus", dark=dark)
@@ -121,8 +180,15 @@ class Surprisal(_Figure):
         self.chosen, self.total = -1, 0
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0, 1)
         self.figure.xgrid[0].visible = False
-        self.figure.on_event(Tap, lambda event: event.x is not None and 0 <= round(event.x) < self.total and tap(round(event.x)))
-        self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=[(_("token"), "@name"), (_("surprisal"), "@bits"), (_("probability it had"), "@p")]))
+        self.figure.on_event(
+            Tap, lambda event: event.x is not None and 0 <= round(event.x) < self.total and tap(round(event.x))
+        )
+        self.figure.add_tools(
+            HoverTool(
+                renderers=[self.renderer],
+                tooltips=[(_("token"), "@name"), (_("surprisal"), "@bits"), (_("probability it had"), "@p")],
+            )
+        )
         self.dark(view.dark)
 
     def feed(self, bits: np.ndarray, names: list[str], chosen: int) -> None:
@@ -132,18 +198,31 @@ class Surprisal(_Figure):
         tops = np.nan_to_num(bits)
         wide = 0.38 if self.total <= 60 else 0.5
         self.source.data = {
-            "left": at - wide, "right": at + wide, "bottom": np.zeros(self.total), "top": tops, "name": names, "fill": [""] * self.total,
-            "bits": [_("{bits} bits").format(bits=number(b, 3)) if np.isfinite(b) else _("nothing came before it") for b in bits],
+            "left": at - wide,
+            "right": at + wide,
+            "bottom": np.zeros(self.total),
+            "top": tops,
+            "name": names,
+            "fill": [""] * self.total,
+            "bits": [
+                _("{bits} bits").format(bits=number(b, 3)) if np.isfinite(b) else _("nothing came before it")
+                for b in bits
+            ],
             "p": [percent(float(2.0**-b)) if np.isfinite(b) else "–" for b in bits],
         }
         self.figure.x_range.update(start=-0.6, end=self.total - 0.4)
         self.figure.y_range.update(start=0, end=max(1.0, 1.08 * float(tops.max(initial=0))))
         step = max(1, -(-self.total // 30))
         ticks = list(range(0, self.total, step))
-        self.figure.xaxis[0].update(ticker=FixedTicker(ticks=ticks), major_label_overrides={i: shorten(names[i], 12) for i in ticks}, major_label_orientation=0.0 if self.total <= 6 else 0.8)
+        self.figure.xaxis[0].update(
+            ticker=FixedTicker(ticks=ticks),
+            major_label_overrides={i: shorten(names[i], 12) for i in ticks},
+            major_label_orientation=0.0 if self.total <= 6 else 0.8,
+        )
         self.dark(self._dark)
 
     def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
         super().dark(dark)
         fills = [colour("focus" if i == self.chosen else "focus-mid", dark=dark) for i in range(max(1, self.total))]
         self.source.data["fill"] = fills

@@ -24,7 +24,9 @@ class Facts(Component):
 class Probabilities(Component):
     """Rows of token, logit, logit - max, its power, and the probability; ``on_pick(id)`` is called for a clicked logit."""
 
-    rows = param.List(default=[], doc="Dicts of id, token, rank (from 0), logit, shifted, power, p, and mark (searched for).")
+    rows = param.List(
+        default=[], doc="Dicts of id, token, rank (from 0), logit, shifted, power, p, and mark (searched for)."
+    )
     others = param.Dict(default={}, doc="The tokens that are not listed: label, power, p; empty where all are listed.")
     total = param.Dict(default={}, doc="What stands in the heads of the columns: max and sum.")
     asks = param.Boolean(default=True, doc="Whether a logit can be asked for its why.")

@@ -29,12 +29,18 @@ class SamplingBench(Component):
     logits = param.Array(default=np.zeros(0, np.float32), doc="float32 [V], as the model gave them.")
     names = param.List(default=[], doc="What to show for the likeliest tokens, in order.")
     settings = param.Dict(default={}, doc="temperature, top_k, top_p, min_p, seed, and the seed's uniform number.")
-    answer = param.Dict(default={}, doc="The server's own result for its settings: these, kept (a count per stage), token, name.")
+    answer = param.Dict(
+        default={}, doc="The server's own result for its settings: these, kept (a count per stage), token, name."
+    )
     rows = param.Integer(default=14, doc="How many tokens are listed.")
     words = param.Dict(default={}, doc="The texts.")
     version = param.Integer(default=0, doc="Counts the runs; the browser takes the logits when it changes.")
 
-    _esm = shared_source() + (_HERE / "pipeline.js").read_text(encoding="utf-8") + (_HERE / "sampling.js").read_text(encoding="utf-8")
+    _esm = (
+        shared_source()
+        + (_HERE / "pipeline.js").read_text(encoding="utf-8")
+        + (_HERE / "sampling.js").read_text(encoding="utf-8")
+    )
     _stylesheets = [BASE_CSS + (_HERE / "sampling.css").read_text(encoding="utf-8")]  # noqa: RUF012
 
     def __init__(self, on_message: Callable[[str, dict[str, Any]], Any] | None = None, **params: Any) -> None:

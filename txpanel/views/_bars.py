@@ -1,0 +1,126 @@
+"""Horizontal bars with names and numbers: ``hv.Rectangles`` rendered once, fed afterwards (see `_plots`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+from bokeh.events import Tap
+from bokeh.models import ColumnDataSource, CustomJSHover, FixedTicker, HoverTool, Range1d
+
+from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten
+from txpanel.views.palette import colour
+
+__all__ = ["Bars"]
+
+
+class Bars:
+    """Numbers as horizontal bars, from top to bottom, each with its name on the left and its number on the right.
+
+    Args:
+        view: the view it belongs to; light and dark are followed.
+        meaning: colour of a bar; a chosen one has `strong`, a remainder ("others") the lane's grey.
+        ink: colour of the names.
+        tap: called with the place of a clicked bar, 0 at the top.
+        hover: names of the tooltip's lines: name, value, tensor.
+    """
+
+    def __init__(
+        self,
+        view: Any,
+        meaning: str,
+        *,
+        strong: str = "focus",
+        ink: str = "text",
+        tap: Callable[[int], Any] | None = None,
+        hover: tuple[str, str, str] = ("", "", ""),
+    ) -> None:
+        self.meanings, self.ink = (meaning, strong, "lane"), ink
+        self.figure = rendered(
+            hv.Rectangles([(0.0, -0.3, 1.0, 0.3)]).opts(default_tools=[], tools=[], responsive=True, invert_yaxis=True)
+        )
+        plain(self.figure)
+        self.renderer = self.figure.renderers[0]
+        self.renderer.glyph.update(fill_color="fill", line_color=None, border_radius=2)
+        self.source: ColumnDataSource = self.renderer.data_source
+        self.kinds: list[int] = []
+        self._table([], [], [], [], "")
+        self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
+        self.numbers = self.figure.text(
+            "end", "y", text="text", source=self.source, x_offset=6, text_baseline="middle", text_font_size="11.5px"
+        )
+        self.figure.xaxis[0].visible = self.figure.xgrid[0].visible = self.figure.ygrid[0].visible = False
+        formatter = CustomJSHover(code=EXACT + "return exact(value)")
+        tooltips = [(hover[0], "@name"), (hover[1], "@value{custom}"), (hover[2], "@tensor")]
+        self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters={"@value": formatter}))
+        if tap is not None:
+            self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
+        self.dark(view.dark)
+        view.watch(view, lambda event: self.dark(event.new), "dark")
+
+    def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:
+        if event.y is not None and 0 <= (place := int(np.floor(event.y + 0.5))) < len(self.kinds):
+            tap(place)
+
+    def _table(
+        self, names: Sequence[str], values: Any, texts: Sequence[str], tensors: Sequence[str], fallback: str
+    ) -> None:
+        value, at = np.asarray(values, np.float64), np.arange(len(names), dtype=np.float64)
+        self.source.data = {
+            "left": np.minimum(value, 0),
+            "right": np.maximum(value, 0),
+            "bottom": at - 0.34,
+            "top": at + 0.34,
+            "y": at,
+            "end": np.maximum(value, 0),
+            "text": list(texts),
+            "value": value,
+            "name": list(names),
+            "tensor": list(tensors),
+            "fill": [fallback] * len(names),
+        }
+
+    def feed(
+        self,
+        names: Sequence[str],
+        values: Sequence[float] | np.ndarray,
+        texts: Sequence[str],
+        *,
+        tensors: Sequence[str] = (),
+        chosen: int | None = None,
+        others: int | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        length: int = 14,
+    ) -> None:
+        """Shows other bars.
+
+        Args:
+            names: one per bar; cut to `length` characters beside the bar, whole in the tooltip.
+            values, texts: lengths, and what stands beside them.
+            tensors: name and index of each value.
+            chosen, others: the place of the highlighted bar, and of the one that stands for the rest.
+            low, high: ends of the axis; the values' own when None.
+        """
+        self.kinds = [1 if i == chosen else 2 if i == others else 0 for i in range(len(names))]
+        self._table(names, values, texts, tensors or [""] * len(names), "")
+        most = float(max(values, default=1.0) if high is None else high)
+        least = min(0.0, float(min(values, default=0.0) if low is None else low))
+        span = (most - least) or 1.0
+        self.figure.x_range.update(start=least, end=most + 0.3 * span)
+        self.figure.y_range.update(start=len(names) - 0.5, end=-0.5)
+        labels = {i: shorten(name, length) for i, name in enumerate(names)}
+        self.figure.yaxis[0].update(ticker=FixedTicker(ticks=list(labels)), major_label_overrides=labels)
+        self.dark(self._dark)
+
+    def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
+        self._dark = dark
+        fills = [colour(meaning, dark=dark) for meaning in self.meanings]
+        self.source.data["fill"] = [fills[kind] for kind in self.kinds]
+        self.numbers.glyph.text_color = colour("soft", dark=dark)
+        ink = colour(self.ink, dark=dark)
+        for axis in self.figure.yaxis:
+            ink_axis(axis, ink)
