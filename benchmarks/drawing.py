@@ -88,14 +88,20 @@ class Page:
 
     def change_head(self) -> int:
         """Bytes received for one change of head."""
-        self.page.wait_for_timeout(3000)
-        before = self.received
+        before = self.quiet()
         self.page.get_by_role("button", name="next head").click()
-        self.page.wait_for_timeout(3000)
-        return self.received - before
+        return self.quiet() - before
+
+    def quiet(self, seconds: float = 3) -> int:
+        """Wait until nothing has come for a while; what has been received so far."""
+        before = -1
+        while before != self.received:
+            before = self.received
+            self.page.wait_for_timeout(seconds * 1000)
+        return self.received
 
     def elements(self) -> int:
-        self.page.wait_for_timeout(3000)
+        self.quiet()
         return int(self.page.evaluate(COUNT))
 
 
