@@ -12,8 +12,8 @@ from txpanel.components.pieces import Pieces
 from txpanel.components.strips import Strips, strip_table
 from txpanel.messages import _, plural
 from txpanel.views._aside import aside, plot
+from txpanel.views._bars import Bars
 from txpanel.views._embedding import Neighbours, Rotation, lanes, neighbours, pieces, rotation, slopes, strips
-from txpanel.views._plots import Bars
 from txpanel.views._why import lit
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number

@@ -12,6 +12,7 @@ from txpanel.components.neurons import NeuronList
 from txpanel.components.strips import Strips, strip_table
 from txpanel.messages import _
 from txpanel.views._aside import aside, plot
+from txpanel.views._bars import Bars
 from txpanel.views._curve import ActivationPlot
 from txpanel.views._mlp import (
     Neurons,
@@ -26,7 +27,6 @@ from txpanel.views._mlp import (
     strongest,
     write_strips,
 )
-from txpanel.views._plots import Bars
 from txpanel.views._why import lit
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
