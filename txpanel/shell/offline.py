@@ -16,8 +16,9 @@ __all__ = ["notebook", "save", "self_contained"]
 
 DIST = Path(pn.__file__).parent / "dist"
 ELSEWHERE = re.compile(
-    r"https://cdn\.holoviz\.org/panel/[^/\"'\\\s]+/dist/([\w./@-]+\.(?:css|png|ico|svg|webmanifest))"
+    r"https://cdn\.holoviz\.org/panel/[^/\"'\\\s]+/dist/([\w./@-]+\.(?:css|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
 )
+RELATIVE = re.compile(rb"url\(\s*['\"]?(?!data:|#)[^)]*\)")
 
 _ready = False
 
@@ -51,4 +52,7 @@ def _data_url(path: Path) -> str:
     if not path.is_file():
         return "data:,"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    content = path.read_bytes()
+    if path.suffix == ".css":  # what it refers to beside itself is not beside a data URL
+        content = RELATIVE.sub(b"url(data:,)", content)
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
