@@ -192,7 +192,7 @@ class Bar:
     def _info(self) -> dict[str, Any]:
         state = self._state
         name = state.model_name if state else ""
-        shown = {
+        shown: dict[str, Any] = {
             "name": name,
             "title": "",
             "facts": "",

@@ -42,7 +42,7 @@ def teach(document: Any, carrier: JSComponent) -> None:
             definitions.__set__(models[0], [component._data_model for component in late])
 
 
-def _components(root: type = ReactiveESM) -> Iterator[type]:
+def _components(root: Any = ReactiveESM) -> Iterator[Any]:
     for component in root.__subclasses__():
         yield component
         yield from _components(component)

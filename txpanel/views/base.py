@@ -79,7 +79,7 @@ class View(pn.viewable.Viewer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__panel__" in cls.__dict__:
-            cls.__panel__ = _built_once(cls.__dict__["__panel__"])  # type: ignore[method-assign]
+            cls.__panel__ = _built_once(cls.__dict__["__panel__"])  # type: ignore[assignment,method-assign]
 
     def __panel__(self) -> Viewable:
         """Builds the view: any Panel object. Must work while `state.trace` is None (nothing has run yet)."""

@@ -142,7 +142,9 @@ def search(trace: Any, wanted: str, most: int = 5) -> list[int]:
     found = [int(bare)] if bare.isdigit() and int(bare) < len(names) else []
     exact = {wanted: 0, f" {bare}": 1, bare: 2}
     hits = sorted((exact[name], i) for i, name in enumerate(names) if name in exact)
-    starts, holds, low = [], [], bare.lower()
+    starts: list[int] = []
+    holds: list[int] = []
+    low = bare.lower()
     for i, name in enumerate(names):
         text = name.strip().lower()
         if low and low in text:
