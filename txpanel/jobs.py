@@ -50,6 +50,12 @@ def run(model: LanguageModel, prompt: Prompt, settings: Settings) -> Result:
     return Result(prompt, trace, draw(trace, settings))
 
 
+def prepare(trace: Trace, layer: int) -> None:
+    """Replay the block that is looked at while still in the worker: the session's own thread then only reads it."""
+    if trace.model is not None:
+        trace.tensor(f"blocks.{min(layer, trace.anatomy.n_layers - 1)}.pattern")
+
+
 def append(model: LanguageModel, prompt: Prompt, settings: Settings, token: int) -> Result:
     """Run the model on the prompt and one more token; the draw moves on to the next seed.
 

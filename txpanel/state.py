@@ -143,6 +143,7 @@ class ModelState(Focus):
             model = self._bring(name, cancel, publish)
             try:
                 result = jobs.run(model, prompt, settings)
+                jobs.prepare(result.trace, self.layer)
             except Exception as error:
                 problem = error  # the name of an except clause does not outlive it
                 publish(lambda: self._model_arrived(model, name, why, prompt, problem))
@@ -231,6 +232,7 @@ class ModelState(Focus):
 
         def job(cancel: threading.Event, publish: Dispatch) -> None:
             for result in work(_needed(model, saved), cancel):
+                jobs.prepare(result.trace, self.layer)
                 publish(partial(self._show, result))
 
         self._submit(job)
