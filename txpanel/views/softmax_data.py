@@ -142,8 +142,8 @@ def search(trace: Any, wanted: str, most: int = 5) -> list[int]:
     found = [int(bare)] if bare.isdigit() and int(bare) < len(names) else []
     exact = {wanted: 0, f" {bare}": 1, bare: 2}
     hits = sorted((exact[name], i) for i, name in enumerate(names) if name in exact)
-    starts: list[int] = []
-    holds: list[int] = []
+    starts: list[tuple[int, int]] = []
+    holds: list[tuple[int, int]] = []
     low = bare.lower()
     for i, name in enumerate(names):
         text = name.strip().lower()
