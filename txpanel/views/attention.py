@@ -80,8 +80,8 @@ class AttentionView(View):
             )
         )
         cards = [
-            self.all_heads.panel,
             card("", self.words, self.maps.panel, self.sides.panel, beside=[self.about, *boxes, self.formulas]),
+            self.all_heads.panel,
             card(_("Queries, keys, values"), intro, self.qkv.panel),
             card(_("What the head writes"), output, self.z.panel, self.shares.panel),
         ]

@@ -6,7 +6,7 @@ export function render({model, el}) {
   let row = null // the vocabulary, likeliest first
   let settings = {...model.settings}
   let shown = null
-  let dragging = false
+  let wanted = null // what a person has just set, until the server has heard of it
   let timer = 0
 
   // --- dials ----------------------------------------------------------------------------------------------------
@@ -28,11 +28,12 @@ export function render({model, el}) {
       if (d.key === "top_k") value = Math.round(value)
       if (d.key.endsWith("_p")) value = Math.min(1, value)
       settings = {...settings, [d.key]: value}
+      wanted = {...settings, at: Date.now()}
       draw(true)
       tell()
     }
-    range.addEventListener("input", () => { dragging = true; set(Number(range.value)) })
-    range.addEventListener("change", () => { dragging = false; tell(true) })
+    range.addEventListener("input", () => set(Number(range.value)))
+    range.addEventListener("change", () => tell(true))
     box.addEventListener("change", () => set(Number(box.value)))
     const root = h("div", {class: "dial"}, h("div", {class: "head"}, h("label", {for: id}, w[d.key]), box), range, note)
     return {...d, root, range, box, note}
@@ -213,10 +214,11 @@ export function render({model, el}) {
 
   model.on("version", load)
   model.on("settings", () => {
-    const mine = settings
     settings = {...model.settings}
-    // what is being dragged stays under the hand; the server's word on it is on its way
-    if (dragging) settings = {...settings, ...mine, seed: settings.seed, uniform: settings.uniform}
+    // the server may still be answering for an earlier place of the slider: what is under the hand stays there
+    const {temperature, top_k, top_p, min_p, at} = wanted ?? {}
+    if (wanted && !same(wanted) && Date.now() - at < 3000) Object.assign(settings, {temperature, top_k, top_p, min_p})
+    else wanted = null
     draw()
   })
   model.on("answer", draw)
