@@ -1,0 +1,64 @@
+"""A session of the page: what it begins with, and that nothing of it is left when it has ended."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from bokeh.document import Document
+from panel.io.state import set_curdoc
+
+from txpanel import app
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Iterator[app.Session]:
+    """A session of the nano model in a document of its own, without a server."""
+    monkeypatch.setenv("TXPANEL_MODEL", "nano")
+    app.warm_up()
+    document = Document()
+    with set_curdoc(document):
+        session = app.Session()
+    yield session
+    session._end(None)
+
+
+def _ticks(session: app.Session) -> None:
+    """Runs what a server would run on the session's thread, until nothing comes any more."""
+    for _round in range(200):
+        callbacks = session.doc.session_callbacks
+        for callback in callbacks:
+            with set_curdoc(session.doc):
+                callback.callback()
+        if not callbacks and session.state is not None and session.state.trace is not None and not session.state.busy:
+            return
+        threading.Event().wait(0.05)
+
+
+def test_a_session_chooses_its_model_and_runs_an_example(begun: app.Session) -> None:
+    _ticks(begun)
+    assert begun.state is not None
+    assert begun.state.model_name == "nano"
+    assert begun.state.trace is not None
+    assert begun.dashboard.bar.component.status["ready"]
+
+
+def test_an_ended_session_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TXPANEL_MODEL", "nano")
+    app.warm_up()
+    document = Document()
+    with set_curdoc(document):
+        session = app.Session()
+    _ticks(session)
+    kept: list[Any] = [session.state, session.dashboard, session.page, session]
+    held = [weakref.ref(thing) for thing in kept]
+    for callback in document.callbacks.session_destroyed_callbacks:
+        callback(None)
+    kept.clear()
+    del session, document, callback
+    gc.collect()
+    assert [ref() for ref in held] == [None] * len(held)
