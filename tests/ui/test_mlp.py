@@ -1,0 +1,43 @@
+"""The MLP view in the browser: the curve, the neurons that write most, a question from each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+
+
+def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="mlp", layer=1))
+    table = tab.page.get_by_role("table", name="Neurons that write most")
+    expect(table.get_by_role("row")).to_have_count(9)
+    expect(table.locator(".token.up").first).to_be_visible()  # the tokens arrive from the worker
+    table.get_by_role("button", name=re.compile(r"^neuron \d+, post")).first.click()
+    why = tab.page.get_by_role("region", name="why this number")
+    expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
+    name = table.get_by_role("button", name=re.compile(r"^neuron \d+$")).first
+    name.click()
+    expect(name).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_block_changes_the_picture(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="mlp", layer=0))
+    table = tab.page.get_by_role("table", name="Neurons that write most")
+    expect(table.get_by_role("row")).to_have_count(9)
+    before = table.inner_text()
+    tab.page.get_by_role("button", name="Block +").click()
+    tab.until(lambda: table.inner_text() != before)
+    expect(tab.page.get_by_text("in block 2", exact=False).first).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
+def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = new_tab(width, 844).open(server.address(text=TEXT, view="mlp", dark=dark))
+    expect(tab.page.get_by_role("table", name="Neurons that write most")).to_be_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,34 @@
+"""The residual view in the browser: the lens ends in the model's answer, progress gives way to the picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+
+
+def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="residual", temperature=0))
+    expect(tab.ghost).to_have_text("A")
+    expect(tab.page.get_by_text(re.compile("likeliest next token if the model stopped"))).to_be_visible()
+    expect(tab.page.get_by_text(re.compile("probability of “A”, the final choice"))).to_be_visible()
+
+
+def test_another_token_changes_what_was_written(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="residual"))
+    expect(tab.page.get_by_text(re.compile("for “=”: attention up"))).to_be_visible()
+    tab.page.get_by_role("combobox", name="Token", exact=True).select_option("2")
+    expect(tab.page.get_by_text(re.compile("for “A”: attention up"))).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
+def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = new_tab(width, 844).open(server.address(text=TEXT, view="residual", dark=dark))
+    expect(tab.page.locator(".strip").first).to_be_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

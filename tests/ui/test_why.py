@@ -1,0 +1,132 @@
+"""Asking why, in the browser, with the keyboard alone: from a strip to a weight and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, expect
+
+import txpanel
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+
+
+@pytest.fixture(scope="module")
+def trace() -> Any:
+    return txpanel.load("nano").trace(TEXT)
+
+
+def number(shown: str) -> float:
+    """What a person reads as a number."""
+    return float(shown.replace("−", "-").replace(",", ""))
+
+
+def card(tab: Tab) -> Locator:
+    return tab.page.get_by_role("region", name="why this number")
+
+
+def ask(tab: Tab, strip: str, steps: int) -> tuple[int, float]:
+    """Walks along a strip with the arrow keys and asks for the number there; gives back its place and value."""
+    line = tab.page.get_by_role("slider", name=re.compile(strip)).first
+    line.focus()
+    line.press("Home")
+    for _step in range(steps):
+        line.press("ArrowRight")
+    where = line.get_attribute("aria-valuetext") or ""
+    line.press("Enter")
+    return int(line.get_attribute("aria-valuenow") or -1), number(where.rpartition("= ")[2])
+
+
+def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, trace: Any) -> None:
+    tab.open(server.address(text=TEXT, view="residual", layer=1))
+    place, shown = ask(tab, "MLP writes", 5)
+    last = len(trace.tokens.ids) - 1
+    assert place == 5
+    assert shown == pytest.approx(float(trace["blocks.1.mlp_out"][last, 5]), rel=1e-3)
+    why = card(tab)
+    expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
+    expect(why.get_by_text("✓ recomputed")).to_be_visible()
+    assert number(why.locator(".number strong").inner_text()) == pytest.approx(shown, rel=1e-3)
+    first = why.locator(".term button").first
+    first.focus()
+    first.press("Enter")
+    expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
+    why.get_by_role("button", name="Back to the question before").press("Enter")
+    expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
+    weight = why.locator(".term").first.locator("button").nth(1)
+    weight.focus()
+    weight.press("Enter")
+    expect(why.locator("code")).to_have_text(re.compile(r"\.weight$"))
+    expect(why.get_by_text("learned in training")).to_be_visible()
+    why.get_by_role("navigation").get_by_role("button").first.press("Enter")
+    expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
+
+
+def test_a_product_can_be_stepped_and_ends_at_the_value(server: Server, tab: Tab, trace: Any) -> None:
+    tab.open(server.address(text=TEXT, view="residual", layer=0))
+    ask(tab, "MLP writes", 3)
+    why = card(tab)
+    why.locator(".product summary").press("Enter")
+    last = len(trace.tokens.ids) - 1
+    terms = trace.why("blocks.0.mlp_out", token=last, feature=3)
+    expect(why.locator(".readout")).to_contain_text(f"{len(terms.terms) - 1} / {len(terms.terms) - 1}")
+    ends = number(why.locator(".readout .end").inner_text().removeprefix("Σ "))
+    assert ends == pytest.approx(terms.value, rel=1e-3)
+    slider = why.get_by_role("slider", name="Step of the product")
+    slider.focus()
+    slider.press("Home")
+    expect(why.locator(".readout")).to_contain_text("The sum starts")
+    why.get_by_role("button", name="One step on").press("Enter")
+    expect(why.locator(".readout")).to_contain_text("step 1 /")
+    row, column = (number(b.inner_text()) for b in why.locator(".readout button").all())
+    post = trace["blocks.0.mlp_post"].values[last, 0]
+    assert row == pytest.approx(float(post), rel=1e-3, abs=1e-6)
+    assert np.isfinite(column)
+    why.get_by_role("button", name="To the end").press("Enter")
+    assert number(why.locator(".readout .end").inner_text().removeprefix("Σ ")) == ends
+
+
+def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="residual", layer=0))
+    ask(tab, "attention writes", 2)
+    why = card(tab)
+    why.get_by_role("button", name="Keep this card").click()
+    expect(why.locator("article")).to_have_count(2)
+    why.locator(".feeds summary").first.click()
+    why.locator(".feeds").first.get_by_role("button", name="resid_mid").click()
+    expect(why.locator("code").first).to_have_text("blocks.0.resid_mid")
+    expect(why.locator("code").nth(1)).to_have_text("blocks.0.attn_out")
+    why.get_by_role("button", name="Take this card away").click()
+    expect(why.locator("article")).to_have_count(1)
+
+
+def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], trace: Any) -> None:
+    tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
+    tab.open(server.address(text=TEXT, view="residual", layer=0))
+    ask(tab, "attention writes", 2)
+    card(tab).get_by_role("button", name="Copy this value").click()
+    expect(card(tab).get_by_text("Copied").first).to_be_visible()
+    copied = tab.page.evaluate("navigator.clipboard.readText()")
+    assert np.float32(copied) == trace["blocks.0.attn_out"].values[len(trace.tokens.ids) - 1, 2]
+
+
+def test_the_numbers_in_question_light_up_in_the_picture(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="residual", layer=0))
+    ask(tab, "out of the block", 4)
+    expect(card(tab).locator("code")).to_have_text("blocks.0.resid_post")
+    expect(tab.page.locator(".strip .lit")).to_have_count(
+        3
+    )  # the cell itself, the stream before it, and what was added
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
+def test_the_card_fits(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = new_tab(width, 844).open(server.address(text=TEXT, view="residual", dark=dark))
+    ask(tab, "MLP writes", 2)
+    expect(card(tab).locator("code")).to_be_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
