@@ -43,14 +43,14 @@ def test_the_ghost_token_is_appended_by_a_click(server: Server, tab: Tab) -> Non
 
 def test_temperature_moves_the_bars_without_a_forward_pass(server: Server, tab: Tab) -> None:
     tab.open(server.address(text="hello", view="sampling"))
-    panel = tab.page.locator(".tx-unfolded")
-    tab.until(lambda: "%" in panel.inner_text(), "the sampling view shows probabilities")
-    before, runs = panel.inner_text(), tab.runs
+    shares = tab.page.locator(".tx-unfolded").get_by_text("%")
+    tab.until(lambda: shares.count() > 3, "the sampling view shows probabilities")
+    before, runs = shares.all_inner_texts(), tab.runs
     slider = tab.page.locator("header").get_by_role("slider", name="temperature")
     slider.focus()
     for _press in range(10):
         slider.press("ArrowRight")
-    tab.until(lambda: panel.inner_text() != before, "the probabilities move with the temperature")
+    tab.until(lambda: shares.all_inner_texts() != before, "the probabilities move with the temperature")
     tab.until(lambda: "temperature=1.5" in tab.page.url, "the address follows")
     assert tab.runs == runs >= 1
 

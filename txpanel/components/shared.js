@@ -58,8 +58,9 @@ const tx = (() => {
     if (value === 1) return "100 %"
     const part = value * 100
     if (part >= 99.95) {
-      const missing = 1 - value
-      return missing > 0 ? `100 % − ${percent(missing, digits)}` : "100 %"
+      const missing = 100 - part
+      if (missing < 1e-4) return value < 1 ? "> 99.9999 %" : "100 %"
+      return `${part.toFixed(1 - Math.floor(Math.log10(missing)))} %`
     }
     if (part < 1e-3) return `${scientific(part, digits)} %`
     const places = part >= 1 ? 1 : Math.max(1, digits - 1 - Math.floor(Math.log10(part)))

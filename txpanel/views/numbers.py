@@ -36,7 +36,8 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """A share (0 to 1) in percent: one place from 1 % on, significant digits below; 100 % only for exactly 1.
+    """A share (0 to 1) in percent: one place from 1 % on, significant digits below; 100 % only for exactly 1,
+    what is nearly that with as many nines as it takes.
 
     Example:
         >>> percent(0.1197), percent(0.00042), percent(1e-9)
@@ -49,7 +50,10 @@ def percent(share: float, digits: int = 2) -> str:
         return f"{int(share * 100)} %"
     part = share * 100
     if part >= 99.95:
-        return f"100 % − {percent(1 - share, digits)}" if share < 1 else "100 %"
+        missing = 100 - part
+        if missing < 1e-4:  # also what rounding may have left above 1
+            return "> 99.9999 %" if share < 1 else "100 %"
+        return f"{part:.{1 - math.floor(math.log10(missing))}f} %"
     if part < 1e-3:
         return f"{_scientific(part, digits)} %"
     places = 1 if part >= 1 else max(1, digits - 1 - math.floor(math.log10(part)))
