@@ -110,13 +110,18 @@ def test_next_tokens_are_the_softmax_of_all_logits(trace: Any) -> None:
     last = len(trace.tokens.ids) - 1
     logits = trace.logits.values.astype(np.float64)
     probability = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-    found = flow_data.next_payload(trace, last, sampled=int(np.argsort(-logits)[2]))
+    order = np.argsort(-logits)
+    found = flow_data.next_payload(trace, last, sampled=int(order[2]))
     np.testing.assert_allclose(found["probability"], probability[found["ids"]], rtol=1e-5)
     assert np.all(np.diff(found["probability"]) <= 0)
     assert found["probability"][0] == pytest.approx(probability.max())
     assert found["probability"].sum() + found["rest"] == pytest.approx(1.0, abs=1e-5)
     assert found["others"] + len(found["ids"]) == found["vocab"] == trace.anatomy.vocab
-    assert found["ids"][found["sampled"]] == np.argsort(-logits)[2]
+    assert found["sampled"] == 2
+    rare = flow_data.next_payload(trace, last, sampled=int(order[-1]))
+    assert rare["ids"].tolist() == [*found["ids"][:-1].tolist(), order[-1]]
+    assert rare["sampled"] == len(rare["ids"]) - 1
+    assert rare["probability"].sum() + rare["rest"] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_writes_are_norms_of_one_token_and_gaps_are_no_numbers(trace: Any) -> None:

@@ -286,16 +286,19 @@ def writes_payload(norms: dict[int, dict[str, np.ndarray]], layers: int, query: 
 
 
 def next_payload(trace: Trace, position: int, sampled: int | None = None, listed: int = LISTED) -> dict[str, Any]:
-    """The distribution over the token after `position`: softmax over the full vocabulary, the first K tokens listed.
+    """The distribution over the token after `position`: softmax over the full vocabulary, the likeliest K tokens
+    listed; the drawn one takes the last place if it is none of them.
 
     Returns:
         ``position``, ``ids`` int32 [K], ``strings``, ``probability`` float32 [K], ``others`` (how many tokens are not listed),
-        ``rest`` (their probability together), ``vocab``, ``sampled`` (position in the list, -1: not listed or nothing drawn).
+        ``rest`` (their probability together), ``vocab``, ``sampled`` (the drawn token's place in the list, -1: nothing drawn).
     """
     logits = np.asarray(trace.logits_at(position).values, np.float64)
     weights = np.exp(logits - logits.max())
     probability = weights / weights.sum()
     ids = np.argsort(-probability, kind="stable")[:listed]
+    if sampled is not None and sampled not in ids:
+        ids[-1] = sampled  # the token that was drawn is shown even if it is an unlikely one
     at = np.flatnonzero(ids == sampled) if sampled is not None else np.zeros(0, int)
     return {
         "position": position,

@@ -121,18 +121,36 @@ def _tips() -> dict[str, Any]:
 
 
 def _legend() -> dict[str, Any]:
+    """For each sign a short text and, behind a bar, the long one."""
     return {
-        "legend_lane": _("a lane is a token's residual stream; purple: the chosen one (its width means nothing)"),
-        "legend_qkv": _("query, key, value: own colour positive, grey negative"),
-        "legend_weight": _("attention weight 0 to 1, √ scale"),
-        "legend_signed": _("− 0 + of the stream, each strip on its own scale"),
-        "legend_share": _("height: share of each token's v, the row of the pattern"),
-        "legend_wo": _("all heads before W_O, opacity: norm of z"),
-        "legend_plus": _("added to the lane, size: norm of what is written (log scale)"),
-        "legend_fan": _("width: probability"),
-        "legend_bars": _("all blocks, height: √ of the norm written"),
-        "legend_kv": _("heads in a group read the same k, v"),
-        "legend_bin": _("long vectors: a bar is the largest entry of its run"),
+        "legend_lane": _(
+            "residual stream|A lane is a token's residual stream; the chosen token's is purple. A lane's width means nothing."
+        ),
+        "legend_qkv": _(
+            "positive; grey: negative|Entries of query, key, value and of what is made of them: own colour positive, grey negative."
+        ),
+        "legend_weight": _(
+            "weight 0 to 1|Attention weights; the colour goes with the square root of the weight, so that small ones can be told apart."
+        ),
+        "legend_signed": _(
+            "− 0 +|Entries of the stream, of gate and up: full colour is the strip's own 98th percentile, said on hover."
+        ),
+        "legend_share": _(
+            "height: share of each v|The row of the pattern as a stack: so much of each token's value pours into z."
+        ),
+        "legend_wo": _(
+            "heads before W_O|All heads side by side; opacity is the norm of a head's z, the head on screen stands out."
+        ),
+        "legend_plus": _("size: norm of what is added|Log scale, from 0 to the largest on screen."),
+        "legend_fan": _(
+            "width: probability|Of each next token, after the final norm, the unembedding and the softmax."
+        ),
+        "legend_bars": _(
+            "height: √ norm written|What attention and the MLP of each block add to the chosen token's stream."
+        ),
+        "legend_bin": _(
+            "bar: largest of its run|Vectors longer than the strip has room for: a bar is the largest entry, by size, of the run it stands for."
+        ),
     }
 
 

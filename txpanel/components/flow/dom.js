@@ -46,7 +46,9 @@ export function legend(app) {
     [[sign("fan")], T.legend_fan],
     [[sign("bars")], T.legend_bars],
   ];
-  if (block.anatomy.n_kv_heads < block.anatomy.n_heads) list.push([[sign("kv", "k v")], T.legend_kv]);
   if (tokens.embed.bin > 1) list.push([[sign("bin")], T.legend_bin]);
-  dom.legend.replaceChildren(...list.map(([signs, text]) => node("span", {}, ...signs, node("em", { text }))));
+  dom.legend.replaceChildren(...list.map(([signs, text]) => {
+    const [short, long] = text.split("|");
+    return node("span", { title: long ?? "" }, ...signs, node("em", { text: short }));
+  }));
 }

@@ -32,6 +32,7 @@ function columns(width, block, o) {
   const list = [["label", o.small ? 84 : 96, 0.03, 0], ["embed", o.small ? 48 : 96, 0.05, 10], ["skip", 14, 0, 10], ...parts(block, o), ...tail];
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0);
   const spare = Math.max(0, width - used - 4);
+  const shares = list.reduce((sum, [, , share]) => sum + share, 0);
   const slack = (name, w) => Math.max(0, w - (name === "mat" ? o.least : LEAST[name] ?? w));
   const most = list.reduce((sum, [name, w]) => sum + slack(name, w), 0);
   const tight = clamp((used + 4 - width) / Math.max(1, most), 0, 1);
@@ -39,7 +40,7 @@ function columns(width, block, o) {
   let x = 2;
   for (const [name, w, share, gap] of list) {
     x += gap;
-    const full = w + spare * share - slack(name, w) * tight;
+    const full = w + (spare * share) / shares - slack(name, w) * tight;
     at[name] = { x, w: full, m: x + full / 2, r: x + full };
     x += full;
   }

@@ -289,6 +289,7 @@ export function render({ model, el }) {
   root.className = "flow";
   el.append(root);
   const flow = new Flow(model, root);
+  root.flow = flow; // for tests and the curious
   model.on("remove", () => flow.close());
   return root;
 }

@@ -1,0 +1,323 @@
+"""The flow by itself in a real browser: what is drawn, what a click, a key and a pointer do, what moves and what does not."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import panel as pn
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import PATIENCE, Tab
+from txpanel.state import ModelState
+from txpanel.views.flow import FlowView
+
+TEXT = "the cat sat"
+NASTY = '<img src=x onerror="document.title=1">'
+
+
+@dataclass
+class Stage:
+    """A server of one view; `state` and `view` are those of the newest visitor."""
+
+    url: str = ""
+    model: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
+    state: Any = None
+    view: Any = None
+    doc: Any = None
+
+    def app(self) -> pn.Column:
+        self.state = ModelState(model=self.model, **{"text": TEXT, **self.options})
+        self.view, self.doc = FlowView(self.state), pn.state.curdoc
+        return pn.Column(self.view, sizing_mode="stretch_width")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Stage]:
+    from tests.families import tiny
+
+    stage = Stage(model=tiny("llama"))
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    running = pn.serve(stage.app, port=port, show=False, threaded=True, verbose=False)
+    stage.url = f"http://localhost:{port}/"
+    yield stage
+    running.stop()
+
+
+@pytest.fixture
+def stage(server: Stage) -> Stage:
+    server.options = {}
+    return server
+
+
+@pytest.fixture
+def show(stage: Stage, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
+    """Opens the flow of a text and waits until it stands still."""
+
+    def open_page(
+        width: int = 1440, height: int = 900, motion: str = "reduce", model: Any = None, **options: Any
+    ) -> Page:
+        before, stage.options = stage.model, options
+        stage.model = model or stage.model
+        page = new_tab(width, height, reduced_motion=motion).page
+        page.goto(stage.url, timeout=PATIENCE)
+        page.locator(".flow[data-shows]").wait_for(timeout=PATIENCE)
+        stage.model = before
+        if motion == "reduce":
+            expect(page.locator(".flow")).to_have_attribute("data-moving", "false")
+        return page
+
+    return open_page
+
+
+def shows(page: Page, layer: int, head: int, query: int) -> None:
+    expect(page.locator(".flow")).to_have_attribute("data-shows", f"{layer}/{head}/{query}")
+
+
+def inside(page: Page, script: str) -> Any:
+    """Runs a script with `flow`, the element of the picture, found through the shadow roots."""
+    return page.locator(".flow").evaluate(f"(flow) => {{ {script} }}")
+
+
+def until(page: Page, what: Callable[[], object]) -> None:
+    for _try in range(400):
+        if what():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not happen")
+
+
+def spot(page: Page, query: int, key: int) -> tuple[float, float]:
+    """The middle of a cell, found by moving the keyboard's frame to it: the tooltip stands at it."""
+    found = inside(page, f"const L = flow.flow.L; return [L.c0 + {key} * L.pitch, L.y0 + {query} * L.gap];")
+    box = page.locator("canvas.picture").bounding_box()
+    assert box is not None
+    return box["x"] + found[0], box["y"] + found[1]
+
+
+def test_everything_a_llama_has_is_there(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    for name in ("Embedding", "Attention", "MLP", "All 3 blocks", "Next token"):
+        expect(page.get_by_role("button", name=name).first).to_be_visible()
+    anatomy = stage.state.trace.anatomy.blocks[0]
+    assert page.locator("button.head").count() == anatomy.n_heads
+    assert page.locator("button.token").count() == len(stage.state.trace.tokens.ids)
+    captions = page.locator(".captions button").all_inner_texts()
+    assert captions[0] == "norm"
+    assert {"W_O", "add", "down"} <= set(captions)
+    assert any("SiLU(gate) × up" in caption for caption in captions)
+    assert "each group of 2 shares one k, v" in page.locator(".headtitle").inner_text()
+    assert "RMSNorm" in page.locator(".legend").inner_text()
+
+
+def test_a_cell_has_the_colour_of_its_weight(show: Callable[..., Page], stage: Stage) -> None:
+    page = show(text="abcdefghijkl")  # cells, not circles with a number in them
+    pattern = stage.state.trace.head_map(0, 0, "pattern")
+    colours = inside(
+        page,
+        """const f = flow.flow, L = f.L, out = [];
+        for (let i = 0; i < L.n; i++) for (let j = 0; j <= i; j++) {
+          const p = f.ctx.getImageData(Math.round((L.c0 + j * L.pitch) * f.dpr), Math.round((L.y0 + i * L.gap) * f.dpr), 1, 1).data;
+          out.push([i, j, p[0], p[1], p[2]]);
+        } return out;""",
+    )
+    from txpanel.views.palette import ramp
+
+    table = [[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in ramp("probability")]
+    for query, key, *rgb in colours:
+        expected = table[round(float(np.sqrt(pattern[query, key])) * 255)]
+        assert np.abs(np.array(rgb) - expected).max() <= 4, (query, key)
+
+
+def test_hover_says_the_recorded_value_and_its_name(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    page.mouse.move(*spot(page, 4, 2))
+    tip = page.locator(".tip")
+    expect(tip.locator("code")).to_have_text("blocks.0.pattern [head 0, query 4, key 2]")
+    value = float(stage.state.trace.head_map(0, 0, "pattern")[4, 2])
+    assert float(tip.locator("b").inner_text().replace("−", "-")) == pytest.approx(value, rel=1e-3)
+    x, y = inside(page, "const a = flow.flow.L.at.mlp; return [a.m, flow.flow.L.y0];")
+    box = page.locator("canvas.picture").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    expect(tip.locator("code")).to_have_text(re.compile(r"blocks\.0\.mlp_\w+ \[token 0, neuron \d+\]"))
+    name, neuron = re.match(r"(\S+) \[token 0, neuron (\d+)\]", tip.locator("code").inner_text()).groups()  # type: ignore[union-attr]
+    value = float(stage.state.trace.tensor(name)[0, int(neuron)])
+    assert float(tip.locator("b").inner_text().replace("−", "-")) == pytest.approx(value, rel=1e-3)
+
+
+def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    page.mouse.click(*spot(page, 5, 3))
+    until(page, lambda: stage.state.question is not None)
+    assert stage.state.question.name == "blocks.0.pattern"
+    assert dict(stage.state.question.index) == {"head": 0, "query": 5, "key": 3}
+    assert (stage.state.query, stage.state.key, stage.view.opened) == (5, 3, "attention")
+    shows(page, 0, 0, 5)
+    expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "true")
+    page.locator(".heading[data-part=attention]").click()
+    expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "false")
+    assert stage.view.opened == ""
+
+
+def test_heads_blocks_and_tokens_are_chosen_by_a_click(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    last = len(stage.state.trace.tokens.ids) - 1
+    page.locator("button.head").nth(3).click()
+    shows(page, 0, 3, last)
+    page.get_by_role("button", name="Next block").click()
+    shows(page, 1, 3, last)
+    page.locator("button.token").nth(2).click()
+    shows(page, 1, 3, 2)
+    assert (stage.state.layer, stage.state.head, stage.state.query) == (1, 3, 2)
+    probability = np.exp(stage.state.trace.logits_at(2).values.astype(np.float64))
+    best = float((probability / probability.sum()).max())
+    until(page, lambda: abs(float(page.locator(".next em").first.inner_text().split()[0]) / 100 - best) < 6e-4)
+
+
+def test_the_keyboard_reaches_every_part(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    last = len(stage.state.trace.tokens.ids) - 1
+    page.locator(f"button.token[data-token='{last}']").focus()
+    page.keyboard.press("ArrowUp")
+    shows(page, 0, 0, last - 1)
+    page.locator("button.head[data-head='0']").focus()
+    page.keyboard.press("ArrowRight")
+    shows(page, 0, 1, last - 1)
+    page.get_by_role("group", name="Attention pattern").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".live")).to_contain_text("attention")
+    page.keyboard.press("Enter")
+    until(page, lambda: stage.state.question is not None)
+    assert dict(stage.state.question.index) == {"head": 1, "query": last - 2, "key": 1}
+    expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    until(page, lambda: stage.view.opened == "")
+    page.get_by_role("group", name="What each block writes").focus()
+    page.keyboard.press("ArrowRight")
+    shows(page, 1, 1, last - 2)
+
+
+def test_tab_stops_are_few_and_all_have_names(show: Callable[..., Page]) -> None:
+    page = show()
+    names = inside(
+        page,
+        """return [...flow.querySelectorAll('button, input, [tabindex="0"]')].filter((n) => n.tabIndex === 0 && n.offsetParent && !n.hidden)
+        .map((n) => n.getAttribute('aria-label') || n.textContent.trim());""",
+    )
+    assert all(names)
+    assert len(names) <= 20
+
+
+def test_a_run_plays_once_and_can_be_skipped(show: Callable[..., Page]) -> None:
+    page = show(motion="no-preference")
+    expect(page.locator(".flow")).to_have_attribute("data-moving", "true")
+    page.get_by_role("button", name="Skip").click()
+    expect(page.locator(".flow")).to_have_attribute("data-moving", "false")
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".flow")).to_have_attribute("data-moving", "true")
+    expect(page.locator(".flow")).to_have_attribute("data-moving", "false", timeout=PATIENCE)
+
+
+def test_reduced_motion_moves_nothing(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    inside(
+        page,
+        "flow.seen = []; new MutationObserver(() => flow.seen.push(flow.dataset.moving)).observe(flow, {attributes: true});",
+    )
+    page.locator("button.head").nth(2).click()
+    shows(page, 0, 2, stage.state.query)
+    assert "true" not in inside(page, "return flow.seen")
+
+
+def test_an_appended_token_moves_alone(show: Callable[..., Page], stage: Stage) -> None:
+    page = show(motion="no-preference")
+    expect(page.locator(".flow")).to_have_attribute("data-moving", "false", timeout=PATIENCE)
+    count = len(stage.state.trace.tokens.ids)
+    inside(
+        page,
+        "flow.seen = []; const m = flow.flow.motion, play = m.play.bind(m); m.play = (from) => { flow.seen.push(from); play(from); };",
+    )
+    stage.doc.add_next_tick_callback(stage.state.append)
+    expect(page.locator("button.token")).to_have_count(count + 1)
+    until(page, lambda: inside(page, "return flow.seen.length"))
+    assert inside(page, "return flow.seen") == [count]
+
+
+def test_no_token_becomes_markup(show: Callable[..., Page], stage: Stage) -> None:
+    page = show(text=NASTY)
+    assert "".join(stage.state.trace.tokens.strings).startswith("<img")
+    page.mouse.move(*spot(page, 3, 1))
+    assert page.title() != "1"
+    assert page.locator("img").count() == 0
+
+
+def test_long_texts_have_a_window_that_moves(show: Callable[..., Page], stage: Stage) -> None:
+    page = show(text="abcde " * 15)
+    total = len(stage.state.trace.tokens.ids)
+    assert total > 40
+    lanes = page.locator("button.token").count()
+    assert lanes < 40
+    expect(page.locator(".windowbar")).to_contain_text(f"of {total}")
+    slider = page.get_by_role("slider", name="First token on screen")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".windowbar")).to_contain_text(f"tokens 0–{lanes - 1} of {total}")
+    expect(page.locator("button.token").first).to_have_attribute("data-token", "0")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 2560])
+def test_it_fits_the_page(show: Callable[..., Page], width: int) -> None:
+    page = show(width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = inside(
+        page,
+        """const left = flow.getBoundingClientRect().left;
+        const shown = [...flow.querySelectorAll('.stage button')].filter((n) => n.offsetParent);
+        return [flow.flow.W, ...shown.map((n) => n.getBoundingClientRect().right - left)];""",
+    )
+    assert max(wide[1:]) <= wide[0] + 2
+
+
+def test_all_heads_are_one_picture_with_few_nodes(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    page.get_by_role("button", name="All 12 heads").click()
+    panel = page.locator(".allheads")
+    expect(panel).to_be_visible()
+    expect(panel.locator("progress")).to_be_hidden()
+    assert inside(page, "return flow.flow.grid.parts.size") == 3
+    assert inside(page, "return flow.querySelectorAll('*').length") <= 2000
+    box = panel.locator("canvas").bounding_box()
+    assert box is not None
+    x, y = json.loads(
+        inside(page, "const g = flow.flow.grid; return JSON.stringify([g.left + 2.5 * g.size, g.top + 1.5 * g.size]);")
+    )
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    shows(page, 2, 1, stage.state.query)
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_dark_and_light_follow_the_page(show: Callable[..., Page]) -> None:
+    page = show()
+    middle = "const f = flow.flow; return [...f.ctx.getImageData(Math.round((f.L.box.x + 6) * f.dpr), Math.round((f.L.top + 60) * f.dpr), 1, 1).data];"
+    assert min(inside(page, middle)[:3]) > 200
+    page.evaluate("document.documentElement.style.colorScheme = 'dark'")
+    until(page, lambda: max(inside(page, middle)[:3]) < 80)
+
+
+def test_a_text_that_is_gone_leaves_no_picture(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    stage.doc.add_next_tick_callback(lambda: stage.state.param.update(trace=None))
+    expect(page.locator(".stage")).to_be_hidden()
+    expect(page.locator(".empty")).to_be_visible()
