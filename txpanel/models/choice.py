@@ -33,7 +33,7 @@ def choose(requested: str | None = None) -> Choice:
     if requested:
         return Choice(requested, _("You asked for it."))
     if named := os.environ.get("TXPANEL_MODEL", "").strip():
-        return Choice(named, _("It was chosen at the start (--model or TXPANEL_MODEL)."))
+        return Choice(named, _("It was chosen when txpanel was started."))
     return _by_itself()
 
 
