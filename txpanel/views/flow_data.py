@@ -286,8 +286,9 @@ def writes_payload(norms: dict[int, dict[str, np.ndarray]], layers: int, query: 
 
 
 def next_payload(trace: Trace, position: int, sampled: int | None = None, listed: int = LISTED) -> dict[str, Any]:
-    """The distribution over the token after `position`: softmax over the full vocabulary, the likeliest K tokens
-    listed; the drawn one takes the last place if it is none of them.
+    """The distribution over the token after `position`: softmax over the full vocabulary.
+
+    The likeliest K tokens are listed; the drawn one takes the last place if it is none of them.
 
     Returns:
         ``position``, ``ids`` int32 [K], ``strings``, ``probability`` float32 [K], ``others`` (how many tokens are not listed),

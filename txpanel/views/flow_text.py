@@ -55,6 +55,7 @@ def _parts() -> dict[str, Any]:
         "cap_experts": _("router: {k} of {n} experts"),
         "first_token": _("first"),
         "earlier_tokens": _("earlier, summed"),
+        "phone_one": _("1 token not shown: {p}"),
         "phone_rest": _("{n} tokens not shown: {p}"),
         "map_title": _("whole text, max-pooled"),
     }
@@ -130,10 +131,10 @@ def _legend() -> dict[str, Any]:
             "positive; grey: negative|Entries of query, key, value and of what is made of them: own colour positive, grey negative."
         ),
         "legend_weight": _(
-            "weight 0 to 1|Attention weights; the colour goes with the square root of the weight, so that small ones can be told apart."
+            "weight 0 to 1 (√)|Attention weights; the colour goes with the square root of the weight, so that small ones can be told apart."
         ),
         "legend_signed": _(
-            "− 0 +|Entries of the stream, of gate and up: full colour is the strip's own 98th percentile, said on hover."
+            "negative to positive|Entries of the stream, of gate and up: full colour is the strip's own 98th percentile, said on hover."
         ),
         "legend_share": _(
             "height: share of each v|The row of the pattern as a stack: so much of each token's value pours into z."
@@ -141,7 +142,7 @@ def _legend() -> dict[str, Any]:
         "legend_wo": _(
             "heads before W_O|All heads side by side; opacity is the norm of a head's z, the head on screen stands out."
         ),
-        "legend_plus": _("size: norm of what is added|Log scale, from 0 to the largest on screen."),
+        "legend_plus": _("size: norm added (log)|Log scale, from 0 to the largest on screen."),
         "legend_fan": _(
             "width: probability|Of each next token, after the final norm, the unembedding and the softmax."
         ),

@@ -279,6 +279,16 @@ export function paintAttention(app) {
   paintCells(app);
 }
 
+// Words that stand on a line or a frame keep a little ground around them.
+function haloed(app, text, x, y) {
+  const { ctx, theme } = app;
+  ctx.lineWidth = 4;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = theme.of("surface");
+  ctx.strokeText(text, x, y);
+  ctx.fillText(text, x, y);
+}
+
 // Names over the matrix: each key's token above its diagonal cell, and what rows and columns are.
 export function paintAttentionWords(app) {
   const { ctx, L, theme } = app;
@@ -310,9 +320,9 @@ export function paintAttentionWords(app) {
     const q = chosen(app);
     if (L.circles && q >= 0 && q < L.n && left - edge - 28 > L.at.qkv.r + 8) {
       ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n));
-      ctx.fillText(t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8));
+      haloed(app, t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8));
       ctx.fillStyle = theme.of("key-ink");
     }
-    if (!L.windowed) ctx.fillText(t.key, left - edge + 2, laneY(L, 0) - (L.circles ? L.radius + 7 : 9));
+    if (!L.windowed) haloed(app, t.key, left - edge + 2, laneY(L, 0) - (L.circles ? L.radius + 7 : 9));
   }
 }

@@ -194,7 +194,7 @@ function captionsOf(app) {
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.of("muted");
   if (hidden > 0) {
-    const text = fill(T.phone_rest, { n: hidden, p: percent(Math.max(0, 1 - seen)) });
+    const text = fill(hidden === 1 ? T.phone_one : T.phone_rest, { n: hidden, p: percent(Math.max(0, 1 - seen)) });
     ctx.lineWidth = 5;
     ctx.strokeStyle = theme.of("surface");
     ctx.strokeText(text, L.W - 14, L.y.cells - 30);
