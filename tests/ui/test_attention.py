@@ -1,0 +1,75 @@
+"""The attention view in Chromium: pictures follow the head, a click on a cell asks why, nothing is rebuilt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import Server, Tab
+from txpanel.models.language_model import LanguageModel
+
+TEXT = "CBABBC="
+FIND = """
+(name) => {
+  for (const model of Bokeh.documents.flatMap((doc) => [...doc.all_models]))
+    if (model.type === "GlyphRenderer" && model.glyph.type === "Image" && model.data_source.data.image?.length) {
+      const place = [...model.document.all_models].find((one) => one.type === "HoverTool" && one.renderers?.[0] === model)
+      if (place && place.formatters.$y?.args.name === name) {
+        const image = model.data_source.data.image[0]
+        return Array.from(image)
+      }
+    }
+  return null
+}
+"""
+
+
+def shown(page: Page, name: str) -> Any:
+    """The numbers that the browser holds for a picture, by the tensor name in its hover."""
+    return page.evaluate(FIND, name)
+
+
+def holds(tab: Tab, nano: LanguageModel, layer: int, head: int) -> None:
+    """Waits until the browser's pattern and scores are those of the trace."""
+    trace = nano.trace(TEXT)
+    for part in ("scores", "pattern"):
+        name = f"blocks.{layer}.{part}[{head}, {{r}}, {{c}}]"
+        tab.until(lambda name=name: shown(tab.page, name) is not None, name)  # type: ignore[misc]
+        found = np.array(shown(tab.page, name), np.float32)
+        expected = trace.head_map(layer, head, part)
+        seen = np.isfinite(found.reshape(expected.shape))
+        # another process, maybe another order of summation: a few of float32's last bits
+        np.testing.assert_allclose(found.reshape(expected.shape)[seen], expected[seen], rtol=1e-5, atol=1e-6)
+        assert seen.sum() == (len(expected) * (len(expected) + 1) // 2 if part == "pattern" else expected.size)
+
+
+def test_the_pictures_follow_block_and_head(server: Server, tab: Tab, nano: LanguageModel) -> None:
+    tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
+    holds(tab, nano, 0, 0)
+    tab.page.get_by_role("button", name="Block +").click()
+    holds(tab, nano, 1, 0)
+    tab.page.get_by_role("button", name="Head +").click()
+    holds(tab, nano, 1, 1)
+    expect(tab.page.get_by_role("heading", name="Attention, block 2, head 2")).to_be_visible()
+
+
+def test_a_click_on_a_cell_asks_why(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
+    heading = tab.page.get_by_role("heading", name="Pattern softmax")
+    heading.evaluate("node => node.scrollIntoView({block: 'center'})")
+    tab.page.wait_for_timeout(1000)
+    box = heading.bounding_box()
+    assert box is not None
+    tab.page.mouse.click(box["x"] + 130, box["y"] + 190)
+    why = tab.page.get_by_role("region", name="why this number")
+    expect(why.locator("code").first).to_have_text("blocks.0.pattern")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
+def test_nothing_sticks_out(server: Server, new_tab: Any, width: int, dark: int) -> None:
+    tab = new_tab(width, 844).open(server.address(text=TEXT, view="attention", dark=dark))
+    expect(tab.page.get_by_role("heading", name="Pattern softmax")).to_be_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
