@@ -35,9 +35,8 @@ def open_model(model: nn.Module) -> tuple[Anatomy, ModelParts]:
             f"'{family}' is an encoder-decoder: it reads one text and writes another. txpanel opens decoder-only models, "
             "which continue a text. Try GPT-2, SmolLM2 or another causal language model."
         )
-    names = {
-        id(tensor): name for name, tensor in [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
-    }
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
+    names = {id(tensor): name for name, tensor in reversed(tensors)}  # a tied table keeps its first name
     names.update({id(module): name for name, module in model.named_modules()})
     blocks = find_blocks(model, family)
     quirk = QUIRKS.get(family, Quirk())
