@@ -38,25 +38,28 @@ def main() -> None:
         "--quick", action="store_true", help="a smaller model, short texts, few rounds: to see that it runs"
     )
     parser.add_argument("--only", nargs="+", metavar="ID", help="such as B-02 B-11")
+    parser.add_argument("--repeat", type=int, default=9, help="rounds of each table; 9 by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, default=RESULTS)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    tables = run(chosen.quick, chosen.only)
-    chosen.output.write_text(report(tables, chosen.quick, chosen.threads), encoding="utf-8")
+    tables = run(chosen.quick, chosen.only, chosen.repeat)
+    chosen.output.write_text(
+        report(tables, chosen.quick, chosen.threads, 2 if chosen.quick else chosen.repeat), encoding="utf-8"
+    )
 
 
-def run(quick: bool, only: list[str] | None) -> list[Table]:
+def run(quick: bool, only: list[str] | None, rounds: int) -> list[Table]:
     """The tables, in order, each printed as it comes."""
     subject = Subject.make(quick)
-    lengths, repeat = ([16, 64], 2) if quick else ([16, 128, 512], 9)
+    lengths, repeat = ([16, 64], 2) if quick else ([16, 128, 512], rounds)
     cases: dict[str, Callable[[], Table]] = {
         "B-01": lambda: recording.first_map(subject, lengths, repeat),
         "B-02": lambda: recording.memory(subject, [32, 64] if quick else [128, 512, 1024]),
         "B-03": lambda: recording.head_change(subject, lengths, repeat),
         "B-04": lambda: drawing.bytes_sent(subject, [64] if quick else [64, 128, 256]),
         "B-05": lambda: drawing.overview(subject, [64] if quick else [64, 128]),
-        "B-07": lambda: generating.speed(subject, [32] if quick else [32, 512], 2 if quick else 5),
+        "B-07": lambda: generating.speed(subject, [32] if quick else [32, 512], max(2, repeat // 2)),
         "B-11": lambda: recording.edit(subject, lengths[-1], repeat),
     }
     tables = []
@@ -67,7 +70,7 @@ def run(quick: bool, only: list[str] | None) -> list[Table]:
     return tables
 
 
-def report(tables: list[Table], quick: bool, threads: int) -> str:
+def report(tables: list[Table], quick: bool, threads: int, rounds: int) -> str:
     """RESULTS.md: where and with what, then the tables."""
     subject = "6 blocks of width 384" if quick else "GPT-2 small (124 M)"
     head = [
@@ -75,7 +78,7 @@ def report(tables: list[Table], quick: bool, threads: int) -> str:
         "",
         (
             f"Written by `python -m benchmarks{' --quick' if quick else ''}` on {time.strftime('%Y-%m-%d')}: {subject}, random weights, float32, "
-            f"{threads} threads, Python {platform.python_version()}, {_processor()}; {', '.join(_versions())}."
+            f"{rounds} rounds, {threads} thread{'s' if threads > 1 else ''}, Python {platform.python_version()}, {_processor()}; {', '.join(_versions())}."
         ),
         "",
         (
