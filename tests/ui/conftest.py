@@ -96,6 +96,9 @@ def stop_server(server: Server) -> None:
         server.process.wait(10)
     except subprocess.TimeoutExpired:
         server.process.kill()
+        server.process.wait()
+    if server.process.stdout is not None:
+        server.process.stdout.close()
     if server.process.stdout is not None:
         server.process.stdout.close()
 

@@ -151,7 +151,7 @@ BAD = {
     "right to left": ("שלום עולם", None),
     "zero width": ("a\u200bb\u200d\ufeff", None),
     "control": ("a\u0000b\u0007", None),
-    "markup": ("<script>document.title='x'</script><img src=x onerror=alert(1)>", "tokens"),
+    "markup": ("<script>document.title='x'</script><img src=x onerror=alert(1)>" * 3, "tokens"),
     "short markup": ("<img src=x onerror=document.title='x'>", None),
     "lines": ("a\nb\n\n", None),
 }

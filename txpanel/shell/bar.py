@@ -66,6 +66,8 @@ class Bar:
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state = state
+        self._runs = int(state.trace is not None)
+        self._watchers.append(state.param.watch(self._count, "trace"))
         for draw, names in (
             (self._draw_text, ["text"]),
             (self._draw_info, ["model", "model_name", "model_reason", "trace"]),
@@ -75,7 +77,6 @@ class Bar:
             (self._draw_place, ["trace", *PLACES]),
         ):
             self._watchers.append(state.param.watch(draw, names))
-        self._watchers.append(state.param.watch(self._count, "trace"))
         for draw in (
             self._draw_text,
             self._draw_info,

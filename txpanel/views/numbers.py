@@ -36,8 +36,9 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """A share (0 to 1) in percent: one place from 1 % on, significant digits below; 100 % only for exactly 1,
-    what is nearly that with as many nines as it takes.
+    """A share (0 to 1) in percent: one place from 1 % on, significant digits below.
+
+    100 % is only for exactly 1; what is nearly that gets as many nines as it takes.
 
     Example:
         >>> percent(0.1197), percent(0.00042), percent(1e-9)
