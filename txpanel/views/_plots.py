@@ -130,6 +130,7 @@ class Heat:
     ) -> None:
         self.kind, self.inks, self.gaps = kind, inks, gaps
         self.rows = self.columns = Axis([""])
+        self._sides: tuple[Any, ...] = ()
         self.frames: list[tuple[Any, str]] = []
         self.scale = Scale(kind, 0.0, 1.0, view.dark)
         self.values = np.zeros((1, 1), np.float32)
@@ -209,35 +210,37 @@ class Heat:
             steps: how many indices one cell stands for (pooled pictures).
         """
         self.values, self.rows, self.columns = np.asarray(values, np.float32), rows, columns
+        kind = self.scale.kind
         self.scale = (scale or Scale.of(self.kind, values)).themed(self.scale.dark)
-        self._mapper.update(low=self.scale.low, high=self.scale.high, palette=list(self.scale.colours))
-        self.source.data = {
-            "image": [self.values],
+        self._mapper.update(low=self.scale.low, high=self.scale.high)
+        if self.scale.kind != kind:
+            self._mapper.palette = list(self.scale.colours)
+        place = {
             "x": [columns.start - 0.5],
             "y": [rows.start - 0.5],
             "dw": [len(columns.labels)],
             "dh": [len(rows.labels)],
         }
+        self.source.data = {"image": [self.values], **place}
+        if (sides := (rows, columns, room, angle, cell)) != self._sides:  # another head leaves them as they are
+            self._sides = sides
+            self._axes(rows, columns, room, angle)
+            labels = {"rows": list(rows.labels), "columns": list(columns.labels)}
+            self.cell.args = {**labels, "row0": rows.start, "column0": columns.start, "template": cell}
+        self.place.args = {"name": name, "row_step": steps[0], "column_step": steps[1]}
+        self._numbers()
+
+    def _axes(self, rows: Axis, columns: Axis, room: tuple[int, int], angle: float | None) -> None:
         self.figure.x_range.update(start=columns.start - 0.5, end=columns.stop - 0.5)
         self.figure.y_range.update(start=rows.stop - 0.5, end=rows.start - 0.5)
         for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
             at, names = side.ticks(most) if most else ([], {})
             axis.update(ticker=FixedTicker(ticks=at), major_label_overrides=names, visible=bool(most))
-        self.figure.xaxis[0].major_label_orientation = (
-            (0.0 if len(columns.labels) <= 4 else 0.8) if angle is None else angle
-        )
+        upright = 0.0 if len(columns.labels) <= 4 else 0.8
+        self.figure.xaxis[0].major_label_orientation = upright if angle is None else angle
         for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
             near = self.gaps and len(side.labels) <= GAPS_UP_TO
             grid.update(ticker=FixedTicker(ticks=[i - 0.5 for i in range(side.start, side.stop + 1)] if near else []))
-        self.cell.args = {
-            "rows": list(rows.labels),
-            "columns": list(columns.labels),
-            "row0": rows.start,
-            "column0": columns.start,
-            "template": cell,
-        }
-        self.place.args = {"name": name, "row_step": steps[0], "column_step": steps[1]}
-        self._numbers()
 
     def _numbers(self) -> None:
         few = self.gaps and max(self.values.shape) <= NUMBERS_UP_TO
