@@ -66,7 +66,12 @@ class AttentionView(View):
             Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
         )
         self.formulas = engineers()
-        boxes = [pn.widgets.Checkbox.from_param(self.param[name], margin=(2, 0)) for name in ("hide_sink", "weigh")]
+        boxes = [
+            pn.widgets.Checkbox.from_param(
+                self.param[name], margin=(2, 0), stylesheets=["label,span,:host{font-size:13px}"]
+            )
+            for name in ("hide_sink", "weigh")
+        ]
         intro = rich(
             _(
                 "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
