@@ -128,9 +128,21 @@ class Session:
 
     def _choose_model(self) -> None:
         """The address names a model, or we choose one, which may take seconds when no hub answers."""
-        if "model" in self.given:
+        if "model" in self.given and self.state is not None:
+            self._named = self.state.param.watch(self._named_failed, "error")
             self._load(self.given["model"], _("The address of this page names it."))
             return
+        self._choose()
+
+    def _named_failed(self, event: Any) -> None:
+        """The model that the address names can't be had: another one is better than none, and the page says why it runs."""
+        if self.state is None or not event.new:
+            return
+        self.state.param.unwatch(self._named)
+        if self.state.model is None:
+            self._choose(instead=event.new)
+
+    def _choose(self, instead: str = "") -> None:
         self.dashboard.bar.say(_("Looking for a model"))
 
         def choose() -> None:
@@ -139,7 +151,7 @@ class Session:
 
             chosen = choose()
             serving.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
-            self.dispatch(lambda: self._load(chosen.name, chosen.reason))
+            self.dispatch(lambda: self._load(chosen.name, f"{instead} {chosen.reason}".strip()))
 
         threading.Thread(target=choose, daemon=True).start()
 
