@@ -28,8 +28,8 @@ def interleave(cases: Mapping[str, Callable[[], Any]], repeat: int = 9) -> dict[
     """
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(repeat + 1):
+        gc.collect()
         for name, case in cases.items():
-            gc.collect()
             start = time.perf_counter()
             case()
             if turn:
