@@ -21,6 +21,8 @@ def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
     table.get_by_role("button", name=re.compile(r"^neuron \d+, post")).first.click()
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
+    table.locator(".token.up").first.click()
+    expect(why.locator("code")).to_have_text("logits")
     name = table.get_by_role("button", name=re.compile(r"^neuron \d+$")).first
     name.click()
     expect(name).to_have_attribute("aria-pressed", "true")

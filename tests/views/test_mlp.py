@@ -121,9 +121,10 @@ def test_promoted_tokens_are_a_product_with_the_models_unembedding() -> None:
     logits = (torch.from_numpy(writes) * gain) @ matrix.T
     for row, (up, down) in enumerate(promoted(model, 1, writes, k=4)):
         high, low = logits[row].topk(4), (-logits[row]).topk(4)
-        assert [t for t, _v in up] == [model.tokens([int(i)]).strings[0] for i in high.indices]
-        assert np.allclose([v for _t, v in up], high.values, rtol=1e-4)
-        assert np.allclose([v for _t, v in down], -low.values, rtol=1e-4)
+        assert [i for _t, _v, i in up] == high.indices.tolist()
+        assert [t for t, _v, _i in up] == [model.tokens([int(i)]).strings[0] for i in high.indices]
+        assert np.allclose([v for _t, v, _i in up], high.values, rtol=1e-4)
+        assert np.allclose([v for _t, v, _i in down], -low.values, rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["mixtral", "gpt_oss", "deepseek_v3", "qwen3_moe"])
@@ -184,7 +185,12 @@ def test_a_click_on_a_neuron_or_a_point_asks_why() -> None:
     view._list._handle_msg({"neuron": first, "part": "focus"})
     assert state.neuron == first == view._list.chosen
     view._list._handle_msg({"neuron": -4, "part": "x"})
+    view._list._handle_msg({"token": -1})
     view._list._handle_msg("nonsense")
+    assert state.question.name == "blocks.1.mlp_post"
+    token = view._list.neurons[0]["promotes"][0][2]
+    view._list._handle_msg({"token": token})
+    assert (state.question.name, dict(state.question.index)) == ("logits", {"vocab": token})
     found = neurons(state.trace, 1, last)
     event = type("Tap", (), {"x": float(found.x[7]), "y": float(view._act[7])})
     view._curve._tapped(event, view._ask_neuron)

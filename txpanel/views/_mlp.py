@@ -87,6 +87,10 @@ def curve(trace: Trace, layer: int, x: np.ndarray, points: int = 241) -> tuple[n
     return None if y is None else (grid, y)
 
 
+Pointed = tuple[str, float, int]
+"""A token that a vector points to: its string, the product with its row of the unembedding, its id."""
+
+
 @dataclass(frozen=True)
 class Writer:
     """One neuron's part in what the MLP writes.
@@ -94,7 +98,7 @@ class Writer:
     Attributes:
         neuron: its number. x, up, post: its recorded values (up None without gate). size: norm of what it writes, ``|post| * |direction|``.
         direction: float32 ``[D]``, its column of the down projection. promotes, resists: tokens with the largest and smallest
-            product of unembedding and what it writes, each (string, product).
+            product of unembedding and what it writes, each (string, product, id).
     """
 
     neuron: int
@@ -103,8 +107,8 @@ class Writer:
     post: float
     size: float
     direction: np.ndarray
-    promotes: tuple[tuple[str, float], ...] = ()
-    resists: tuple[tuple[str, float], ...] = ()
+    promotes: tuple[Pointed, ...] = ()
+    resists: tuple[Pointed, ...] = ()
 
 
 _SIZES: OrderedDict[tuple[str, int, int | None], np.ndarray] = OrderedDict()
@@ -141,7 +145,7 @@ def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[Wr
 
 def promoted(
     model: LanguageModel, layer: int, writes: np.ndarray, k: int = PROMOTED
-) -> list[tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]]:
+) -> list[tuple[tuple[Pointed, ...], tuple[Pointed, ...]]]:
     """Tokens that vectors written into the residual stream push up and down, read directly through the unembedding.
 
     Each vector is multiplied by the gains of the norms on its way (the block's own output norm where it has one, and the final norm, whose
@@ -151,15 +155,15 @@ def promoted(
         writes: float32 ``[n, D]``.
 
     Returns:
-        Per vector the `k` tokens with the largest and those with the smallest product, each (string, product).
+        Per vector the `k` tokens with the largest and those with the smallest product, each (string, product, id).
     """
     with torch.inference_mode():
         logits = unembed(model, layer, torch.from_numpy(np.ascontiguousarray(writes, np.float32)).to(model.device))
         high, low = logits.topk(k, dim=1), (-logits).topk(k, dim=1)
     name = {int(i): model.tokens([int(i)]).strings[0] for i in torch.cat([high.indices, low.indices]).unique().tolist()}
 
-    def listed(indices: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
-        return tuple((name[i], v) for i, v in zip(indices.tolist(), values.tolist(), strict=True))
+    def listed(indices: Tensor, values: Tensor) -> tuple[Pointed, ...]:
+        return tuple((name[i], v, i) for i, v in zip(indices.tolist(), values.tolist(), strict=True))
 
     return [
         (listed(high.indices[r], high.values[r]), listed(low.indices[r], -low.values[r])) for r in range(len(writes))

@@ -50,7 +50,7 @@ class MLPView(View):
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._curve = ActivationPlot(self, tap=self._ask_neuron)
         self._inner, self._written, self._mixed = (Strips(on_pick=self.state.ask) for _i in range(3))
-        self._list = NeuronList(on_pick=self._picked)
+        self._list = NeuronList(on_pick=self._picked, on_token=lambda token: self.state.ask("logits", vocab=token))
         self._router = Bars(self, "mlp", tap=self._expert_picked, hover=(_("expert"), _("router"), _("tensor")))
         layout = card("", self._words, *self._pictures(), beside=[self._fold])
         self.follow(self._changed, "trace", "layer", "query")
@@ -304,8 +304,8 @@ class MLPView(View):
                 w.up,
                 w.post,
                 w.size,
-                " · ".join(t for t, _v in w.promotes),
-                " · ".join(t for t, _v in w.resists),
+                " · ".join(t for t, _v, _i in w.promotes),
+                " · ".join(t for t, _v, _i in w.resists),
             )
             for w in self._writers
         ]

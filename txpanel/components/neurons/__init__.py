@@ -12,11 +12,14 @@ from txpanel.messages import _
 
 
 class NeuronList(Component):
-    """One row per neuron; ``on_pick(neuron, part)`` is called for a number (its column) or for the row itself (``"focus"``)."""
+    """One row per neuron.
+
+    ``on_pick(neuron, part)`` is called for a number (its column) or for the row itself (``"focus"``), ``on_token(id)`` for a token.
+    """
 
     neurons = param.List(
         default=[],
-        doc="Dicts of neuron, the columns' numbers, size, promotes and resists (pairs of token and product).",
+        doc="Dicts of neuron, the columns' numbers, size, promotes and resists (triples of token, product and id).",
     )
     columns = param.List(default=[], doc="Pairs (key in `neurons`, label) of the numbers shown.")
     chosen = param.Integer(default=-1, doc="The neuron in focus.")
@@ -26,13 +29,18 @@ class NeuronList(Component):
     _module = "neurons/neurons.js"
     _styles = "neurons/neurons.css"
 
-    def __init__(self, on_pick: Callable[[int, str], None] | None = None, **params: Any) -> None:
+    def __init__(
+        self,
+        on_pick: Callable[[int, str], None] | None = None,
+        on_token: Callable[[int], None] | None = None,
+        **params: Any,
+    ) -> None:
         words = {
             "title": _("Neurons that write most"), "neuron": _("neuron"), "size": _("size of its write"), "promotes": _("points towards"), "why": _("why"),
-            "not": _("away from"),
+            "not": _("away from"), "logit": _("why its logit is what it is"),
         }  # fmt: skip
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
-        self._on_pick = on_pick
+        self._on_pick, self._on_token = on_pick, on_token
 
     def show(self, neurons: list[dict[str, Any]], columns: list[tuple[str, str]], chosen: int) -> None:
         """Show these neurons instead."""
@@ -41,7 +49,13 @@ class NeuronList(Component):
         )
 
     def _handle_msg(self, data: Any) -> None:
-        if self._on_pick is None or not isinstance(data, dict):
+        if not isinstance(data, dict):
+            return
+        token = data.get("token")
+        if self._on_token is not None and isinstance(token, int) and token in self._tokens():
+            self._on_token(token)
+            return
+        if self._on_pick is None:
             return
         neuron, part = data.get("neuron"), data.get("part")
         if (
@@ -54,3 +68,7 @@ class NeuronList(Component):
             }
         ):
             self._on_pick(int(neuron), str(part))
+
+    def _tokens(self) -> set[int]:
+        """Ids of all tokens on the list."""
+        return {int(token[2]) for row in self.neurons for token in (*row["promotes"], *row["resists"])}

@@ -3,7 +3,10 @@ export function render({model}) {
   const root = tx.h("div", {class: "neuron-list"})
   const words = model.words
 
-  const token = ([text, value], meaning) => tx.h("span", {class: `token ${meaning}`, title: `${text}  ${tx.number(value)}`}, text.replace(/ /g, "␣") || "∅")
+  const token = ([text, value, id], meaning) => {
+    const shown = text.replace(/ /g, "␣") || "∅"
+    return tx.h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${tx.number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, shown)
+  }
 
   function row(n, most) {
     const on = n.neuron === model.chosen
