@@ -122,7 +122,8 @@ def test_options_say_that_the_picture_is_not_what_the_model_used(build: Callable
     view = build("gpt2")
     heading = view.maps.pictures["pattern"].heading
     plain = image(view.maps.heats["pattern"]).copy()
-    view.hide_sink = True
+    view.options.value = ["hide_sink"]
+    assert view.hide_sink
     shown = image(view.maps.heats["pattern"])
     assert np.isnan(shown[:, 0]).all()
     np.testing.assert_allclose(np.nansum(shown[1:], axis=1), 1, rtol=1e-5)

@@ -9,13 +9,13 @@ export function render({model, el}) {
   // --- prompt ------------------------------------------------------------------------------------------------------
   const box = tx.h("textarea", {rows: 1, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": w.prompt,
     placeholder: w.placeholder, "aria-describedby": "hint"})
-  const mirror = tx.h("div", {class: "mirror", "aria-hidden": "true"})
+  const mirror = tx.h("div", {class: "mirror"})
   const ghost = tx.h("button", {type: "button", class: "ghost", onclick: () => send("append")})
   const field = tx.h("div", {class: "field"}, mirror, box)
   let known = model.text // what the server has; what differs from it is not run yet
   const dirty = () => box.value !== known
   const grow = () => {
-    mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? tx.h("span", null, box.value) : "", ghost)
+    mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? tx.h("span", {"aria-hidden": "true"}, box.value) : "", ghost)
     ghost.hidden = dirty() || !model.next.text || !box.value || model.status.busy
     box.style.height = "0"
     box.style.height = `${Math.min(box.scrollHeight, 168)}px`
@@ -103,7 +103,7 @@ export function render({model, el}) {
     send("generate", {n: Number(amount.value), text})
     grow()
   }})
-  const append = button("+1", w.append_title, () => send("append"), {class: "icon"})
+  const append = button("+1", w.append_title, () => send("append"), {class: "icon", "aria-label": `+1: ${w.append_title}`})
   const undo = button("↶", w.undo, () => send("undo"), {class: "icon"})
   const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
   const theme = button("◐", w.theme, () => send("theme"), {class: "icon"})
@@ -148,6 +148,7 @@ export function render({model, el}) {
   const drawInfo = () => {
     const {title, facts, reason} = model.info
     models.opener.replaceChildren(tx.h("b", null, title || w.no_model), facts ? tx.h("span", null, ` · ${facts}`) : "", tx.h("i", {"aria-hidden": "true"}, "▾"))
+    models.opener.setAttribute("aria-label", `${models.opener.textContent.replace("▾", "")}: ${w.choose_model}`)
     said.textContent = reason
     said.title = reason
   }
@@ -179,7 +180,7 @@ export function render({model, el}) {
     const {text, p} = model.next
     ghost.textContent = text
     ghost.title = text ? w.ghost.replace("{p}", tx.percent(p)) : ""
-    ghost.setAttribute("aria-label", ghost.title)
+    ghost.setAttribute("aria-label", text ? `${text}: ${ghost.title}` : "")
     drawStatus()
   }
   model.on("text", () => {

@@ -38,6 +38,10 @@ STEPS = (
 )
 
 
+OPTIONS = ("hide_sink", "weigh")
+"""What the pattern's picture can show instead."""
+
+
 class AttentionView(View):
     """q, k and v of one head, its scores stage by stage, its pattern, and what it writes into the stream."""
 
@@ -66,12 +70,12 @@ class AttentionView(View):
             Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
         )
         self.formulas = engineers()
-        boxes = [
-            pn.widgets.Checkbox.from_param(
-                self.param[name], margin=(2, 0), stylesheets=["label,span,:host{font-size:13px}"]
-            )
-            for name in ("hide_sink", "weigh")
-        ]
+        self.options = pn.widgets.CheckBoxGroup(  # a group: a single Checkbox of Bokeh has no label that a screen reader finds
+            options={self.param[name].label: name for name in OPTIONS},
+            value=[name for name in OPTIONS if getattr(self, name)],
+            margin=(2, 0),
+            stylesheets=["label,span,:host{font-size:13px}"],
+        )
         intro = rich(
             _(
                 "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
@@ -85,7 +89,7 @@ class AttentionView(View):
             )
         )
         cards = [
-            card("", self.words, self.maps.panel, self.sides.panel, beside=[self.about, *boxes, self.formulas]),
+            card("", self.words, self.maps.panel, self.sides.panel, beside=[self.about, self.options, self.formulas]),
             self.all_heads.panel,
             card(_("Queries, keys, values"), intro, self.qkv.panel),
             card(_("What the head writes"), output, self.z.panel, self.shares.panel),
@@ -96,7 +100,10 @@ class AttentionView(View):
         )
         self.follow(self._head, "trace", "layer", "head", empty=self._none)
         self.follow(self._cell, "query", "key")
-        self.watch(self, lambda _event: self._option(), "hide_sink", "weigh")
+        self.watch(self, lambda _event: self._option(), *OPTIONS)
+        self.watch(
+            self.options, lambda event: self.param.update({name: name in event.new for name in OPTIONS}), "value"
+        )
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
 
     look: Any = None
@@ -154,6 +161,7 @@ class AttentionView(View):
         self.about.paragraphs = sink_words(self.look) if self.look.behaviour[0] == "first" else []
 
     def _option(self) -> None:
+        self.options.value = [name for name in OPTIONS if getattr(self, name)]
         if self.look is not None:
             self._maps()
 
