@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import panel as pn
@@ -274,6 +275,46 @@ def test_long_texts_have_a_window_that_moves(show: Callable[..., Page], stage: S
     page.keyboard.press("Home")
     expect(page.locator(".windowbar")).to_contain_text(f"tokens 0–{lanes - 1} of {total}")
     expect(page.locator("button.token").first).to_have_attribute("data-token", "0")
+
+
+def download(page: Page, button: str) -> bytes:
+    with page.expect_download() as started:
+        page.get_by_role("button", name=button).click()
+    return started.value.path().read_bytes()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_picture_is_saved_with_its_words(show: Callable[..., Page], stage: Stage, width: int) -> None:
+    page = show(width=width, text=NASTY)
+    svg = download(page, "Save the picture as SVG")
+    root = ElementTree.fromstring(svg)
+    name = "{http://www.w3.org/2000/svg}"
+    words = ["".join(node.itertext()) for node in root.iter(f"{name}text")]
+    assert {"Embedding", "Attention", "MLP", "Next token", "residual stream"} <= set(words)
+    assert page.locator(".next em").first.inner_text() in words
+    if width == 1440:
+        shown = [node.inner_text() for node in page.locator("button.token b").all()]
+        assert "<" in shown
+        assert set(shown) <= set(words)
+    assert not list(root.iter(f"{name}script")) + list(root.iter(f"{name}foreignObject"))
+    assert all(node.get("href", "").startswith("data:image/png") for node in root.iter(f"{name}image"))
+    assert NASTY in (root.findtext(f"{name}metadata") or "")
+    png = download(page, "Save the picture as PNG")
+    assert png[:4] == b"\x89PNG"
+    assert int.from_bytes(png[16:20]) == 2 * width
+    assert b"iTXtDescription" in png
+    assert page.title() != "1"
+
+
+def test_the_numbers_are_a_table_that_follows(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    page.get_by_role("button", name="Show the numbers").click()
+    expect(page.locator("table")).to_have_count(4)
+    expect(page.get_by_role("region", name="Attention pattern of block 1, head 1")).to_be_visible()
+    page.locator("button.head").nth(2).click()
+    expect(page.get_by_role("region", name="Attention pattern of block 1, head 3")).to_be_visible()
+    rows = page.get_by_role("region", name="Tokens in block 1").locator("tbody tr")
+    expect(rows).to_have_count(len(stage.state.trace.tokens.ids))
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 2560])

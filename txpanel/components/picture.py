@@ -63,11 +63,13 @@ class Table:
         columns: names of the columns; the first one heads its row.
         rows: one sequence a row; numbers as numbers (they are written in full in the CSV).
         caption: what the table shows, a few words.
+        more: further tables of the same picture, where its numbers do not fit into one; they have no `more` of their own.
     """
 
     columns: Sequence[str]
     rows: Iterable[Sequence[Any]]
     caption: str = ""
+    more: tuple[Table, ...] = ()
 
     @classmethod
     def matrix(
@@ -83,13 +85,19 @@ class Table:
         return cls(list(columns), zip(*columns.values(), strict=True), caption)
 
     def csv(self, provenance: dict[str, str]) -> str:
-        """The whole table as CSV text, where the numbers come from in comment lines on top."""
+        """The whole table as CSV text, where the numbers come from in comment lines on top.
+
+        Several tables stand one below the other, an empty line and their captions (as comments) between them.
+        """
         out = io.StringIO()
         for key, value in provenance.items():
             out.write(f"# {key}: {json.dumps(value, ensure_ascii=False)}\n")
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_plain(value) for value in row] for row in self.rows)
+        for i, table in enumerate([self, *self.more]):
+            if self.more:
+                out.write(f"{chr(10) if i else ''}# {json.dumps(table.caption, ensure_ascii=False)}\n")
+            writer.writerow(table.columns)
+            writer.writerows([_plain(value) for value in row] for row in table.rows)
         return out.getvalue()
 
     def on_screen(self) -> dict[str, Any]:
@@ -98,7 +106,8 @@ class Table:
         shown = [[_plain(value) for value in row] for row in islice(rows, ROWS_ON_SCREEN)]
         more = sum(1 for _row in rows)
         note = _("{more} more rows in the CSV file").format(more=more) if more else ""
-        return {"columns": list(self.columns), "rows": shown, "caption": self.caption, "note": note}
+        found = {"columns": list(self.columns), "rows": shown, "caption": self.caption, "note": note}
+        return found | {"more": [table.on_screen() for table in self.more]} if self.more else found
 
 
 def _plain(value: Any) -> Any:
@@ -124,6 +133,7 @@ class Tools(Component):
     words = param.Dict(default={}, doc="The texts on the buttons.")
 
     _module = "tools.js"
+    _before = ("paper.js",)
     _styles = "tools.css"
 
     def __init__(

@@ -3,7 +3,8 @@ const STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity
   "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline", "letter-spacing", "visibility", "display"]
 const SVG_NS = "http://www.w3.org/2000/svg"
 
-// All pictures beside the tools: Bokeh figures export themselves, <svg> and <canvas> of components are taken as they stand.
+// All pictures beside the tools: Bokeh figures export themselves, <svg> and <canvas> of components are taken as they stand;
+// an element with a method `asSvg` (a picture made of canvas and words) gives its own <svg>.
 function pieces(view) {
   const found = []
   const visit = (one) => {
@@ -11,13 +12,15 @@ function pieces(view) {
     if (typeof one.export === "function" && one.model?.type?.match(/Figure|Plot$/)) return found.push({box: one.el.getBoundingClientRect(), figure: one})
     const before = found.length
     for (const child of one.child_views ?? []) visit(child)
-    if (found.length === before && one.el) elements(one.el).forEach((node) => found.push({box: node.getBoundingClientRect(), node}))
+    if (found.length > before || !one.el) return
+    const own = elements(one.el).find((node) => node.asSvg)
+    found.push(own ? {box: own.getBoundingClientRect(), node: own} : {box: one.el.getBoundingClientRect(), node: {asSvg: () => paper(one.el)}})
   }
   for (const sibling of view.parent?.child_views ?? []) visit(sibling)
   return found.filter(({box}) => box.width > 8 && box.height > 8)
 }
 function elements(node, into = []) {
-  if (node instanceof SVGSVGElement || node instanceof HTMLCanvasElement) into.push(node)
+  if (node instanceof SVGSVGElement || node instanceof HTMLCanvasElement || node.asSvg) into.push(node)
   else for (const child of [...(node.shadowRoot?.children ?? []), ...(node.children ?? [])]) elements(child, into)
   return into
 }
@@ -36,18 +39,23 @@ function standalone(svg, box) {
   return copy
 }
 
+// As text. A token may hold control characters, for which XML has no place at all: they are written as ⟨0B⟩.
+const xml = (node) => new XMLSerializer().serializeToString(node)
+  .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`)
+
 async function asSvg(piece) {
   if (piece.figure) {
     const text = await (await piece.figure.export("svg").to_blob()).text()
     return new DOMParser().parseFromString(text, "image/svg+xml").documentElement
   }
+  if (piece.node.asSvg) return piece.node.asSvg()
   if (piece.node instanceof SVGSVGElement) return standalone(piece.node, piece.box)
   return tx.s("image", {href: piece.node.toDataURL(), width: piece.box.width, height: piece.box.height, style: {"image-rendering": "pixelated"}})
 }
 async function asImage(piece) {
   if (piece.figure) return createImageBitmap(await piece.figure.export("png", true).to_blob())
   if (piece.node instanceof HTMLCanvasElement) return piece.node
-  const text = new XMLSerializer().serializeToString(standalone(piece.node, piece.box))
+  const text = xml(await asSvg(piece))
   const image = new Image()
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`
   await image.decode()
@@ -68,7 +76,7 @@ async function svgBlob(list, ground, provenance) {
     part.setAttribute("y", piece.box.top - area.y)
     root.append(part)
   }
-  return new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"})
+  return new Blob([xml(root)], {type: "image/svg+xml"})
 }
 
 const CRC = Uint32Array.from({length: 256}, (_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1; return n })
@@ -98,6 +106,7 @@ async function pngBlob(list, ground, provenance) {
   return withText(await new Promise((done) => canvas.toBlob(done, "image/png")), provenance)
 }
 
+const tables = (answer) => [answer, ...(answer.more ?? [])].map(table)
 function table({columns, rows, caption, note}) {
   const cell = (value, i) => (i === 0
     ? tx.h("th", {scope: "row"}, typeof value === "number" ? tx.number(value) : String(value ?? ""))
@@ -139,9 +148,9 @@ export function render({model, view, el}) {
   const toggle = guarded(async (button) => {
     const open = button.getAttribute("aria-expanded") !== "true"
     button.setAttribute("aria-expanded", open)
-    place.replaceChildren(...(open ? [table(await ask("table"))] : []))
+    place.replaceChildren(...(open ? tables(await ask("table")) : []))
   })
-  const refresh = async () => { if (place.firstChild) place.replaceChildren(table(await ask("table"))) }
+  const refresh = async () => { if (place.firstChild) place.replaceChildren(...tables(await ask("table"))) }
   model.on("version", () => refresh().catch(() => {}))
   const csv = guarded(async () => {
     const {name, text} = await ask("csv")

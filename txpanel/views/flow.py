@@ -12,10 +12,12 @@ import panel as pn
 from panel.viewable import Viewable
 
 from txpanel.components.flow import FlowPicture
+from txpanel.components.picture import Table, Tools
 from txpanel.messages import _
 from txpanel.views import flow_data
 from txpanel.views.base import View
 from txpanel.views.flow_data import Window
+from txpanel.views.flow_table import drawn, facts, tables
 from txpanel.views.flow_text import texts
 from txpanel.worker import Dispatch, Worker, immediately
 
@@ -49,6 +51,9 @@ class FlowView(View):
     def __panel__(self) -> Viewable:
         self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)
         self.picture.on_message = self._heard
+        self.tools = Tools(
+            self._table, "flow", partial(facts, self.state), sizing_mode="stretch_width", margin=(6, 0, 0, 0)
+        )
         dispatch = session_dispatch()
         self._threaded = dispatch is not None
         self._builder, self._writer, self._gridder = Worker(dispatch), Worker(dispatch), Worker(dispatch)
@@ -59,7 +64,7 @@ class FlowView(View):
         self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
         self.picture.opened = self.opened
         self.watch(self, lambda event: setattr(self.picture, "opened", event.new), "opened")
-        return self.picture
+        return pn.Column(self.picture, self.tools, sizing_mode="stretch_width", margin=0)
 
     def close(self) -> None:
         """Stops what is being computed for the picture."""
@@ -103,6 +108,8 @@ class FlowView(View):
             return
         self._keys |= keys
         self.picture.param.update(busy="", **changes)
+        self.tools.visible = True
+        self.tools.changed()
         self._send_writes(changes["query"])
 
     def _blank(self) -> None:
@@ -111,13 +118,16 @@ class FlowView(View):
         for worker in (self._builder, self._writer, self._gridder):
             worker.cancel()
         self.picture.param.update(tokens={}, block={}, head={}, next={}, small={}, writes={}, busy="")
+        self.tools.visible = False
+
+    def _table(self) -> Table:
+        total = len(self.state.trace.tokens.ids) if self.state.trace is not None else 0
+        return tables(self.state, Window.around(total, self.state.query, self._start), self._norms)
 
     def _parts(self, window: Window) -> list[Part]:
         """All parts of the picture: the parameter, what it depends on, and how it is built."""
         state, trace, uid = self.state, self.state.trace, self._uid
-        layer, head, query = state.layer, state.head, state.query
-        last = query == window.total - 1
-        drawn = state.sampled.token if state.sampled is not None and last else None
+        layer, head, query, token = state.layer, state.head, state.query, drawn(state)
         stamp = f"{uid}/{window.start}/{window.count}"  # parts are drawn together only if they have the same
         return [
             ("anatomy", uid, lambda: _shape(trace)),
@@ -128,7 +138,7 @@ class FlowView(View):
                 (stamp, layer, head),
                 lambda: flow_data.head_payload(trace, layer, head, window) | {"stamp": stamp},
             ),
-            ("next", (uid, query, drawn), lambda: flow_data.next_payload(trace, query, drawn)),
+            ("next", (uid, query, token), lambda: flow_data.next_payload(trace, query, token)),
             ("small", (uid, layer), lambda: flow_data.layer_payload(trace, layer, flow_data.THUMB) | {"stamp": uid}),
         ]
 

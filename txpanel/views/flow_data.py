@@ -26,8 +26,10 @@ __all__ = [
     "Window",
     "block_payload",
     "head_payload",
+    "head_weights",
     "layer_payload",
     "next_payload",
+    "norms",
     "strip",
     "token_payload",
     "write_norms",
@@ -128,6 +130,11 @@ def _norm(values: np.ndarray) -> np.ndarray:
     return np.linalg.norm(values.astype(np.float64), axis=-1).astype(np.float32)
 
 
+def norms(trace: Trace, name: str) -> np.ndarray:
+    """Norm of a stream at each token: float32 [T]."""
+    return _norm(_array(trace, name))
+
+
 def token_payload(trace: Trace, window: Window) -> dict[str, Any]:
     """What depends on the text alone.
 
@@ -222,10 +229,7 @@ def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[st
     """
     p, block = f"blocks.{layer}.", trace.anatomy.blocks[layer]
     kv = head * block.n_kv_heads // block.n_heads
-    full = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)  # [T, T]
-    rows, begin = full[window.rows], window.start
     windowed = window.count < window.total
-    first = rows[:, 0] if begin > 0 else np.zeros(window.count, np.float32)
     side = min(window.total, MAP)
     return {
         "layer": layer,
@@ -235,11 +239,23 @@ def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[st
         "k": _head_strip(trace, p + "k", kv, window, "kv_head"),
         "v": _head_strip(trace, p + "v", kv, window, "kv_head"),
         "z": _head_strip(trace, p + "z", head, window),
+        "map": quantised(pool(_pattern(trace, layer, head), side)) if windowed else np.zeros((0, 0), np.uint8),
+        "pooled": -(-window.total // side),
+    } | head_weights(trace, layer, head, window)
+
+
+def _pattern(trace: Trace, layer: int, head: int) -> np.ndarray:
+    return np.asarray(trace.head_map(layer, head, "pattern"), np.float32)  # [T, T]
+
+
+def head_weights(trace: Trace, layer: int, head: int, window: Window) -> dict[str, np.ndarray]:
+    """The attention weights on screen: ``pattern``, ``first`` and ``earlier`` of `head_payload`."""
+    rows, begin = _pattern(trace, layer, head)[window.rows], window.start
+    first = rows[:, 0] if begin > 0 else np.zeros(window.count, np.float32)
+    return {
         "pattern": np.ascontiguousarray(rows[:, window.rows]),
         "first": np.ascontiguousarray(first),
         "earlier": rows[:, 1 : max(begin, 1)].astype(np.float64).sum(1).astype(np.float32),
-        "map": quantised(pool(full, side)) if windowed else np.zeros((0, 0), np.uint8),
-        "pooled": -(-window.total // side),
     }
 
 
@@ -273,14 +289,14 @@ def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
 
 def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
     """Norms of what one block writes to every lane: ``attn`` (of attn_out) and ``mlp`` (of mlp_out), float32 [T]."""
-    return {part: _norm(_array(trace, f"blocks.{layer}.{part}_out")) for part in ("attn", "mlp")}
+    return {part: norms(trace, f"blocks.{layer}.{part}_out") for part in ("attn", "mlp")}
 
 
-def writes_payload(norms: dict[int, dict[str, np.ndarray]], layers: int, query: int) -> dict[str, Any]:
+def writes_payload(found: dict[int, dict[str, np.ndarray]], layers: int, query: int) -> dict[str, Any]:
     """What each block wrote to one token: ``attn`` ``mlp`` float32 [L] (NaN: not computed yet), ``query``."""
     out: dict[str, Any] = {part: np.full(layers, np.nan, np.float32) for part in ("attn", "mlp")}
-    for layer, found in norms.items():
-        for part, values in found.items():
+    for layer, written in found.items():
+        for part, values in written.items():
             out[part][layer] = values[query]
     return out | {"query": query}
 

@@ -36,6 +36,7 @@ MODULES = (
     "phone",
     "window",
     "dom",
+    "export",
     "main",
 )
 """In the order in which they are joined: a module stands behind those it needs when it is loaded."""

@@ -14,6 +14,7 @@ import { Grid } from "./grid.js";
 import { paintPhone, phone, phoneAt } from "./phone.js";
 import { paintMap } from "./window.js";
 import { build, legend } from "./dom.js";
+import { asSvg } from "./export.js";
 
 class Flow {
   constructor(model, root) {
@@ -290,6 +291,7 @@ export function render({ model, el }) {
   el.append(root);
   const flow = new Flow(model, root);
   root.flow = flow; // for tests and the curious
+  root.asSvg = () => asSvg(flow); // for the tools below: PNG and SVG
   model.on("remove", () => flow.close());
   return root;
 }

@@ -38,7 +38,7 @@ function headings(app) {
   const to = shown(app.tokenText(app.sel.query));
   const span = (x0, x1) => [(x0 + x1) / 2, x1 - x0];
   const where = L.phone ? {} : {
-    embedding: span(Math.min(a.label.x, a.embed.r - 170), a.embed.r + 12), attention: span(a.qkv.x, a.wo.r), mlp: span(a.n2.x - 12, a.plus2.r + 12),
+    embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), a.embed.r + 12), attention: span(a.qkv.x, a.wo.r), mlp: span(a.n2.x - 12, a.plus2.r + 12),
     residual: span(a.blocks.x - 22, a.blocks.r + 22), softmax: span(a.fan.x - 5, a.next.r),
   };
   const list = [

@@ -6,9 +6,10 @@ const MEANINGS = [
   "on-focus", "lane", "background", "surface", "raised", "sunken", "border", "control", "text", "soft", "muted",
 ];
 
-function rgb(text) {
-  const found = text.match(/[\d.]+/g).map(Number);
-  return text.startsWith("color(") ? found.slice(-4, -1).map((c) => c * 255) : found.slice(0, 3);
+export function rgb(text) {
+  const space = text.match(/^color\(\S+ /)?.[0] ?? ""; // color(srgb 0.1 0.2 0.3 / 0.4) is what color-mix() comes down to
+  const found = text.slice(space.length).match(/[\d.e-]+/g).map(Number).slice(0, 3);
+  return space ? found.map((c) => c * 255) : found;
 }
 
 const mixed = (a, b, t) => a.map((x, i) => x + (b[i] - x) * t);
