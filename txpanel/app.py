@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
-from panel.io.document import hold
 from panel.io.state import set_curdoc
 
 from txpanel import ui
@@ -174,7 +173,7 @@ class Session:
 
     def _call(self, function: Callable[[], Any]) -> None:
         if not self.ended.is_set():
-            with set_curdoc(self.doc), hold(self.doc):
+            with set_curdoc(self.doc):
                 function()
 
     # -- while it runs -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ def aside() -> Worker:
         return Worker()
 
     def dispatch(result: Callable[[], object]) -> None:
-        document.add_next_tick_callback(result)
+        # Panel may put new figures on the page a tick later; a result that came first would name models unknown there.
+        document.add_timeout_callback(result, 60)
 
     return Worker(dispatch)
 
