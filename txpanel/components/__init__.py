@@ -64,6 +64,9 @@ class Component(JSComponent):
     _module: ClassVar[str | Path] = ""
     """The ES module: a file of ``txpanel/components``, or (for plugins) an absolute path."""
 
+    _before: ClassVar[tuple[str, ...]] = ()
+    """Files of ``txpanel/components`` that stand in front of the module and that it uses."""
+
     _styles: ClassVar[str | Path] = ""
     """Its style sheet beside it, if there is one; `BASE_CSS` comes first."""
 
@@ -75,5 +78,6 @@ class Component(JSComponent):
         if "_styles" in cls.__dict__:
             cls._stylesheets = [BASE_CSS + (FOLDER / cls._styles).read_text(encoding="utf-8")]
         if "_module" in cls.__dict__:
-            cls._esm = shared_source() + (FOLDER / cls._module).read_text(encoding="utf-8")
+            files = [FOLDER / name for name in (*cls._before, cls._module)]
+            cls._esm = shared_source() + "".join(path.read_text(encoding="utf-8") for path in files)
         super().__init_subclass__(**kwargs)
