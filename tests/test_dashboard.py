@@ -43,7 +43,7 @@ def test_only_what_is_unfolded_is_built_and_active(state: Any) -> None:
     dashboard.opened = "mlp"
     assert {part.id for part in dashboard.parts if part.frame.active} == {"flow", "mlp"}
     dashboard.opened = ""
-    assert list(dashboard.unfolded) == []
+    assert [layout.visible for layout in dashboard.unfolded] == [False, False]
     dashboard.close()
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
+from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
 from txpanel import ui
@@ -173,7 +174,8 @@ class Session:
 
     def _call(self, function: Callable[[], Any]) -> None:
         if not self.ended.is_set():
-            with set_curdoc(self.doc):
+            # unlocked: in Panel's own queue to the browser, where nothing overtakes the figures it belongs to
+            with set_curdoc(self.doc), unlocked():
                 function()
 
     # -- while it runs -------------------------------------------------------------------------------------------------------

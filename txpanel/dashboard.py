@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 import param
 
-from txpanel.components.page import Tabs
+from txpanel.components.page import SheetHead, Tabs
 from txpanel.components.text import Rich, rich
 from txpanel.messages import _
 from txpanel.shell import late, offline
@@ -37,6 +37,11 @@ UNFOLDED_CSS = """
 :host{gap:16px;align-items:flex-start;flex-wrap:nowrap}
 @media (max-width:1100px){:host{flex-wrap:wrap}}
 """
+LEAF_CSS = """
+@media (max-width:640px){:host(.sheet){position:fixed;inset:64px 0 0 0;width:auto!important;max-width:none;z-index:35;
+  overflow:hidden auto;overscroll-behavior:contain;box-sizing:border-box;padding:0 10px 24px;background:var(--tx-background);border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
+"""
+"""On a phone a part that somebody opens lies over the page. The one that is open from the start stands in it, below the flow."""
 WHY_CSS = """
 :host{flex:0 0 400px;width:400px;max-width:100%;position:sticky;top:110px;max-height:calc(100vh - 130px);overflow:auto;box-sizing:border-box;
   background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
@@ -77,6 +82,7 @@ class Dashboard(pn.viewable.Viewer):
         self._watchers: list[tuple[Any, Any]] = []
         self._built: set[str] = set()
         self._syncing = False
+        self._narrow = self._starting = False
         self._make_layout()
         self.param.watch(self._theme_changed, "dark")
         self.param.watch(self._open_changed, "opened")
@@ -89,15 +95,19 @@ class Dashboard(pn.viewable.Viewer):
         label = _("Parts of the model")
         self.tabs = Tabs(self._tab_told, label=label, failed_label=_("failed"), sizing_mode="stretch_width", margin=0)
         self.tabs.visible = False
-        self.unfolded = pn.Column(
+        self.unfolded = pn.Column(margin=0, css_classes=["tx-unfolded"], sizing_mode="stretch_width")
+        self.sheet = SheetHead(self._sheet_told, close_label=_("Close"), sizing_mode="stretch_width", margin=0)
+        self.leaf = pn.Column(
+            self.sheet,
+            self.unfolded,
             margin=0,
-            css_classes=["tx-unfolded"],
+            stylesheets=[LEAF_CSS],
             styles={"flex": "1 1 0", "min-width": "0"},
             sizing_mode="stretch_width",
         )
         self.beside = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], visible=False)
         self.below = pn.FlexBox(
-            self.unfolded, self.beside, margin=0, sizing_mode="stretch_width", stylesheets=[UNFOLDED_CSS]
+            self.leaf, self.beside, margin=0, sizing_mode="stretch_width", stylesheets=[UNFOLDED_CSS]
         )
         self.body = pn.Column(
             self.empty, self.flow, self.tabs, self.below, sizing_mode="stretch_width", margin=0, stylesheets=[BODY_CSS]
@@ -134,6 +144,7 @@ class Dashboard(pn.viewable.Viewer):
         """The session is over: nothing is held any more."""
         self.bar.close()
         self.tabs.close()
+        self.sheet.close()
         for source, watcher in self._watchers:
             source.param.unwatch(watcher)
         self._watchers.clear()
@@ -173,7 +184,9 @@ class Dashboard(pn.viewable.Viewer):
             self.opened = ""
         if not self.opened:
             ids = [part.id for part in self._foldable()]
+            self._starting = True
             self.opened = FIRST_OPEN if FIRST_OPEN in ids else ids[0] if ids else ""
+            self._starting = False
         else:
             self._unfold()
 
@@ -215,8 +228,24 @@ class Dashboard(pn.viewable.Viewer):
     def _tab_told(self, data: dict[str, Any]) -> None:
         self.opened = str(data.get("open", ""))
 
-    def _open_changed(self, *_events: Any) -> None:
+    def _sheet_told(self, data: dict[str, Any]) -> None:
+        if "narrow" in data:
+            self._narrow = bool(data["narrow"])
+        if "open" in data:
+            self.opened = ""
+
+    def _raise_sheet(self, name: str) -> None:
+        part = self._part(name)
+        shown = part is not None and part.id != FLOW and not self._starting
+        self.sheet.param.update(title=part.title if part is not None else "", shown=shown)
+        self.leaf.css_classes = ["sheet"] if shown else []
+
+    def _open_changed(self, event: Any) -> None:
         if self._built:
+            if self._narrow and not self.opened and not self.sheet.shown and self._part(event.old) is not None:
+                self.opened = event.old  # it stood far below, in the page; who clicks on it on a phone wants to see it
+                return
+            self._raise_sheet(self.opened)
             self._draw_tabs()
             self._later(self._unfold)
 
@@ -227,11 +256,13 @@ class Dashboard(pn.viewable.Viewer):
         if part is None and self.opened:
             self.opened = ""
             return
-        for other in self._foldable():
-            other.frame.active = other is part
         if part is not None:
             self._build(part)
-        self.unfolded[:] = [part.frame.layout] if part is not None else []
+            if part.frame.layout not in list(self.unfolded):
+                self.unfolded.append(part.frame.layout)
+        for other in self._foldable():  # hidden, not taken away: it is there at once when it is unfolded again
+            other.frame.layout.visible = other is part
+            other.frame.active = other is part
         for each in self.parts:
             if each.frame.view is not None:
                 each.frame.view.opened = self.opened

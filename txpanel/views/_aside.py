@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+from panel.io.document import unlocked
+from panel.io.state import set_curdoc
 
 from txpanel.worker import Worker
 
@@ -17,8 +19,13 @@ def aside() -> Worker:
         return Worker()
 
     def dispatch(result: Callable[[], object]) -> None:
-        # Panel may put new figures on the page a tick later; a result that came first would name models unknown there.
-        document.add_timeout_callback(result, 60)
+        def deliver() -> None:
+            # Panel writes new figures to the browser in its own queue; what is not in it would overtake them and name
+            # models that are unknown there.
+            with set_curdoc(document), unlocked():
+                result()
+
+        document.add_timeout_callback(deliver, 60)
 
     return Worker(dispatch)
 
