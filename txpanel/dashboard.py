@@ -38,8 +38,9 @@ UNFOLDED_CSS = """
 @media (max-width:1100px){:host{flex-wrap:wrap}}
 """
 LEAF_CSS = """
-@media (max-width:640px){:host(.sheet){position:fixed;inset:64px 0 0 0;width:auto!important;max-width:none;z-index:35;
-  overflow:hidden auto;overscroll-behavior:contain;box-sizing:border-box;padding:0 10px 24px;background:var(--tx-background);border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
+@media (max-width:640px){:host(.sheet){position:fixed;inset:64px 0 0 0;width:auto!important;max-width:none;height:calc(100dvh - 64px)!important;z-index:35;
+  overflow:hidden auto;overscroll-behavior:contain;box-sizing:border-box;padding:0 10px 24px;background:var(--tx-background);
+  border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
 """
 """On a phone a part that somebody opens lies over the page. The one that is open from the start stands in it, below the flow."""
 WHY_CSS = """

@@ -9,7 +9,7 @@ import param
 
 from txpanel.components import Component
 
-__all__ = ["Tabs", "TopBar"]
+__all__ = ["SheetHead", "Tabs", "TopBar"]
 
 OnMessage = Callable[[dict[str, Any]], None]
 
@@ -57,3 +57,14 @@ class Tabs(_Told):
 
     _module = "tabs.js"
     _styles = "tabs.css"
+
+
+class SheetHead(_Told):
+    """On a phone: the head of the sheet as which an opened part comes up. Says whether the page is a phone's, and closes the sheet."""
+
+    title = param.String(default="", doc="What is open.")
+    shown = param.Boolean(default=False, doc="Whether what is open is a sheet on a narrow page.")
+    close_label = param.String(default="", doc="On the button that closes it.")
+
+    _module = "sheet.js"
+    _styles = "sheet.css"

@@ -1,0 +1,41 @@
+// On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it; what was in focus before gets it back.
+export function render({model, view, el}) {
+  const narrow = matchMedia("(max-width:640px)")
+  const title = tx.h("h2", {tabindex: "-1"})
+  const close = () => model.send_msg({open: ""})
+  const root = tx.h("div", {class: "bar"}, title, tx.h("button", {type: "button", "aria-label": model.close_label, title: model.close_label, onclick: close}, "✕"))
+  el.append(root)
+  const sheet = () => view.parent?.el
+  const active = () => { let node = document.activeElement; while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement; return node }
+  let before = null
+  let up = false
+
+  const draw = () => {
+    title.textContent = model.title
+    root.classList.toggle("on", model.shown)
+    const now = model.shown && narrow.matches
+    if (now) sheet()?.setAttribute("aria-label", model.title)
+    if (now === up) return
+    up = now
+    document.documentElement.style.overflow = up ? "hidden" : ""
+    if (up) {
+      before = active()
+      sheet()?.setAttribute("role", "dialog")
+      requestAnimationFrame(() => { if (sheet()) sheet().scrollTop = 0; title.focus({preventScroll: true}) })
+    } else {
+      for (const name of ["role", "aria-label"]) sheet()?.removeAttribute(name)
+      if (before?.isConnected) before.focus({preventScroll: true})
+    }
+  }
+  const keys = (event) => { if (event.key === "Escape" && up && !event.defaultPrevented) close() }
+  const told = () => { model.send_msg({narrow: narrow.matches}); draw() }
+  document.addEventListener("keydown", keys)
+  narrow.addEventListener("change", told)
+  model.on(["title", "shown"], draw)
+  model.on("remove", () => {
+    document.removeEventListener("keydown", keys)
+    narrow.removeEventListener("change", told)
+    if (up) document.documentElement.style.overflow = ""
+  })
+  told()
+}
