@@ -1,0 +1,56 @@
+"""On a phone an opened part lies over the page as a sheet, and goes again; on a wide page there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+
+
+def covers(page: Page) -> bool:
+    """Whether the sheet is what one would touch in the middle of the screen."""
+    box = page.get_by_role("dialog").bounding_box()
+    return box is not None and box["x"] == 0 and box["width"] == 390 and 40 < box["y"] < 90 and box["height"] > 700
+
+
+@pytest.mark.parametrize("how", ["button", "Escape"])
+def test_an_opened_part_comes_up_and_goes(server: Server, new_tab: Callable[..., Tab], how: str) -> None:
+    page = new_tab(390, 844).open(server.address(text=TEXT)).page
+    expect(page.get_by_role("dialog")).to_have_count(0)  # what is open from the start stands in the page
+    heading = page.locator(".heading[data-part=mlp]")
+    heading.click()
+    sheet = page.get_by_role("dialog", name="MLP")
+    expect(sheet).to_be_visible()
+    assert covers(page)
+    expect(sheet.get_by_role("heading").first).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    if how == "button":
+        sheet.get_by_role("button", name="Close", exact=True).click()
+    else:
+        page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(heading).to_have_attribute("aria-expanded", "false")
+    expect(heading).to_be_focused()
+    heading.click()
+    expect(page.get_by_role("dialog", name="MLP")).to_be_visible()
+
+
+def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_tab: Callable[..., Tab]) -> None:
+    page = new_tab(390, 844).open(server.address(text=TEXT)).page
+    page.locator(".heading[data-part=attention]").click()
+    expect(page.get_by_role("dialog", name="Attention")).to_be_visible()
+    assert covers(page)
+
+
+def test_a_wide_page_has_no_sheet(server: Server, new_tab: Callable[..., Tab]) -> None:
+    page = new_tab(1440, 900).open(server.address(text=TEXT)).page
+    page.locator(".heading[data-part=mlp]").click()
+    expect(page.get_by_role("tab", selected=True)).to_have_text("MLP")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator(".heading[data-part=mlp]").click()
+    expect(page.get_by_role("tab", selected=True)).to_have_count(0)
