@@ -1,10 +1,11 @@
 // Under a picture: its numbers as a table, CSV with provenance, the picture as PNG or SVG.
 const STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "opacity",
   "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline", "letter-spacing", "visibility", "display"]
+const MARGIN = 12 // of saved pictures, in pixels of the page
 const SVG_NS = "http://www.w3.org/2000/svg"
 
-// All pictures beside the tools: Bokeh figures export themselves, <svg> and <canvas> of components are taken as they stand;
-// an element with a method `asSvg` (a picture made of canvas and words) gives its own <svg>.
+// All that stands beside the tools: Bokeh figures export themselves, an element with a method `asSvg` gives its own <svg>,
+// what any other component shows is put on paper (paper.js).
 function pieces(view) {
   const found = []
   const visit = (one) => {
@@ -62,8 +63,8 @@ async function asImage(piece) {
   return image
 }
 function frame(list) {
-  const [x, y] = [Math.min(...list.map((p) => p.box.left)), Math.min(...list.map((p) => p.box.top))]
-  return {x, y, width: Math.max(...list.map((p) => p.box.right)) - x, height: Math.max(...list.map((p) => p.box.bottom)) - y}
+  const [x, y] = [Math.min(...list.map((p) => p.box.left)) - MARGIN, Math.min(...list.map((p) => p.box.top)) - MARGIN]
+  return {x, y, width: Math.max(...list.map((p) => p.box.right)) - x + MARGIN, height: Math.max(...list.map((p) => p.box.bottom)) - y + MARGIN}
 }
 
 async function svgBlob(list, ground, provenance) {

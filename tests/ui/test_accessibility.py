@@ -1,0 +1,106 @@
+"""The whole page for people without a mouse or without eyes: axe-core on every view, and the keyboard from the prompt to a weight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+VIEWS = ("Embedding", "Attention", "MLP", "Residual stream and norms", "Softmax", "Sampling")
+DEEPEST = """() => {
+  let at = document.activeElement
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
+  let up = at
+  while (up && !(up.tagName === "SECTION" && up.getAttribute("aria-label"))) up = up.parentElement ?? up.getRootNode().host
+  return [at?.getAttribute("aria-label") || at?.getAttribute("title") || at?.textContent || "", up?.getAttribute("aria-label") ?? ""]
+}"""
+
+
+def serious(tab: Tab) -> list[str]:
+    """What axe-core finds on the page as it stands: rule, element, and what is wrong with it."""
+    assert AXE.exists(), "axe-core is missing: run scripts/browser once"
+    tab.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = tab.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:160]} ({node.get('failureSummary', '')[:200]})"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def settle(tab: Tab, view: str) -> None:
+    """Waits for the run, the picture of the flow, and the view."""
+    tab.until(lambda: tab.runs >= 1)
+    tab.page.locator(".flow[data-shows]").wait_for()
+    if view:
+        tab.page.locator(".tx-unfolded").get_by_role("button", name="CSV").first.wait_for()
+        tab.page.wait_for_timeout(800)  # what a view computes beside the page (neighbours, lens) arrives
+    expect(tab.page.locator(".flow")).to_have_attribute("data-moving", "false")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("dark", [0, 1], ids=["light", "dark"])
+def test_axe_finds_nothing_serious(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = new_tab(width, 900, reduced_motion="reduce").open(server.address(text=TEXT, dark=dark), ready=False)
+    found = {}
+    for title in ("", *VIEWS):
+        if title:
+            tab.page.get_by_role("tab", name=title, exact=True).click()
+        settle(tab, title)
+        found[title or "the flow alone"] = serious(tab)
+    assert {where: what for where, what in found.items() if what} == {}
+
+
+def focused(tab: Tab) -> tuple[str, str]:
+    """What has the keyboard, through all shadow roots: its name, and the name of the region that it is in."""
+    return tuple(tab.page.evaluate(DEEPEST))
+
+
+def tab_to(tab: Tab, name: str, region: str = "") -> str:
+    """Presses Tab until something of that name (a regular expression) has the focus; gives back the whole name."""
+    passed = []
+    for _press in range(250):
+        tab.page.keyboard.press("Tab")
+        here, where = focused(tab)
+        if re.search(name, here) and re.search(region, where):
+            return here
+        passed.append(here)
+    raise AssertionError(f"Tab never came to {name!r}; it passed {passed}")
+
+
+def test_the_keyboard_alone_goes_from_the_prompt_to_a_weight(server: Server, tab: Tab) -> None:
+    tab.open(server.address(), ready=False)
+    settle(tab, "")
+    for _press in range(12):
+        if focused(tab)[0] == "Prompt":
+            break
+        tab.page.keyboard.press("Tab")
+    runs = tab.runs
+    tab.page.keyboard.press("Control+a")
+    tab.page.keyboard.type(TEXT)
+    tab.page.keyboard.press("Enter")
+    tab.until(lambda: tab.runs > runs)
+    tab_to(tab, "^Attention pattern")
+    tab.page.keyboard.press("ArrowUp")
+    tab.page.keyboard.press("Enter")
+    why = tab.page.get_by_role("region", name="why this number").locator("article").first
+    code = why.locator("code").first
+    expect(code).to_have_text(re.compile(r"\.pattern$"))
+    for _step in range(12):  # the first operand of each number, until one of them is a weight
+        at = code.inner_text()
+        if at.endswith((".weight", ".bias")):
+            break
+        wanted = r"^Why \S+\.weight" if why.locator(".term button[title*='.weight']").count() else r"^Why "
+        tab_to(tab, wanted, "why this number")
+        tab.page.keyboard.press("Enter")
+        expect(code).not_to_have_text(at)
+    expect(why.get_by_text("learned in training")).to_be_visible()
+    assert tab.runs == runs + 1
