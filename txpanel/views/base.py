@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import panel as pn
@@ -30,6 +31,14 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
         return self._built
 
     return panel
+
+
+@contextmanager
+def one_look_through() -> Iterator[None]:
+    """Bokeh looks through all models of the page whenever one is replaced; in here it does so once, at the end."""
+    doc = pn.state.curdoc
+    with doc.models.freeze() if doc is not None else nullcontext():
+        yield
 
 
 class View(pn.viewable.Viewer):
@@ -148,7 +157,8 @@ class View(pn.viewable.Viewer):
 
     def _guarded(self, step: Callback) -> None:
         try:
-            step()
+            with one_look_through():
+                step()
         except Exception as error:
             if self._on_error is None:
                 raise
