@@ -166,7 +166,9 @@ def _heads() -> dict[str, Any]:
             "mixed": _("mixed"),
         },
         "why_previous": _("On this text {p} of its weight is on the token just before, on average."),
-        "why_first": _("On this text {p} of its weight is on the first token, on average: an attention sink."),
+        "why_first": _(
+            "On this text {p} of its weight is on the first token, on average: an attention sink, where a head rests that has nothing to fetch."
+        ),
         "why_self": _("On this text {p} of its weight is on the token itself, on average."),
         "why_induction": _(
             "On this text {p} of the weight of repeated tokens is on what followed their earlier copies."
