@@ -18,7 +18,9 @@ class LensGrid(Heat):
         room = max(3, 84 // max(1, columns))
         at = [(r, c) for r, c in np.ndindex(rows, columns)] if len(getattr(self, "words", [])) == rows else []
         texts = [self.words[r][c].replace(" ", "␣") for r, c in at]
-        self.cells.data = {
-            "x": [self.columns.start + c for _r, c in at], "y": [self.rows.start + r for r, _c in at],
-            "text": [t if len(t) <= room else t[: room - 1] + "…" for t in texts], "ink": [self.scale.ink(float(self.values[cell])) for cell in at],
-        }  # fmt: skip
+        self.cells.feed(
+            [self.columns.start + c for _r, c in at],
+            [self.rows.start + r for r, _c in at],
+            [t if len(t) <= room else t[: room - 1] + "…" for t in texts],
+            [self.scale.ink(float(self.values[cell])) for cell in at],
+        )

@@ -17,6 +17,7 @@ from bokeh.events import MouseLeave, MouseMove, Tap
 from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d
 from holoviews.plotting.bokeh import BokehRenderer
 
+from txpanel.views._ink import Words
 from txpanel.views.numbers import number
 from txpanel.views.palette import Kind, Scale, colour
 
@@ -156,17 +157,7 @@ class Heat:
         self.source: ColumnDataSource = self.renderer.data_source
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
-        self.cells = ColumnDataSource({"x": [], "y": [], "text": [], "ink": []})
-        self.figure.text(
-            "x",
-            "y",
-            text="text",
-            text_color="ink",
-            source=self.cells,
-            text_align="center",
-            text_baseline="middle",
-            text_font_size="11px",
-        )
+        self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
         self._hover(hover)
         if tap is not None:
             self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
@@ -255,12 +246,12 @@ class Heat:
         few = self.gaps and max(self.values.shape) <= NUMBERS_UP_TO
         at = [(r, c) for r, c in np.ndindex(*self.values.shape) if np.isfinite(self.values[r, c])] if few else []
         numbers = [float(self.values[cell]) for cell in at]
-        self.cells.data = {
-            "x": [self.columns.start + c for _, c in at],
-            "y": [self.rows.start + r for r, _ in at],
-            "text": [number(v, 2) for v in numbers],
-            "ink": [self.scale.ink(v) for v in numbers],
-        }
+        self.cells.feed(
+            [self.columns.start + c for _, c in at],
+            [self.rows.start + r for r, _ in at],
+            [number(v, 2) for v in numbers],
+            [self.scale.ink(v) for v in numbers],
+        )
 
     def outline(
         self,

@@ -9,6 +9,7 @@ import panel as pn
 from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _
+from txpanel.views._ink import Words
 from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import Heads, Look, Mosaic, heads, mosaic
 from txpanel.views.attention_text import heads_words, short_label
@@ -45,9 +46,7 @@ class AllHeads:
             view, "probability", "row", "column", tap=self._tap, gaps=False, hover=(_("head"), _("weight"), _("tensor"))
         )
         self.heat.cell.code, self.heat.place.code = _WHO, _WHERE
-        self.boxes = ColumnDataSource(
-            {"x": [], "y": [], "w": [], "h": [], "ly": [], "text": [], "ink": [], "line": [], "width": []}
-        )
+        self.boxes = ColumnDataSource({"x": [], "y": [], "w": [], "h": [], "line": [], "width": []})
         self.heat.figure.rect(
             x="x",
             y="y",
@@ -59,17 +58,8 @@ class AllHeads:
             line_width="width",
             border_radius=4,
         )
-        self.heat.figure.text(
-            "x",
-            "ly",
-            text="text",
-            text_color="ink",
-            source=self.boxes,
-            text_align="center",
-            text_baseline="top",
-            text_font_size="11px",
-            y_offset=5,
-        )
+        style = {"text_align": "center", "text_baseline": "top", "text_font_size": "11px", "y_offset": 5}
+        self.names = Words(self.heat.figure, **style)
         self.words = Rich(heading=_("All heads"), paragraphs=[])
         self.legend = Legend(caption=_("attention weight"))
         self.picture = picture(
@@ -135,12 +125,15 @@ class AllHeads:
             "y": tops + (side - 1) / 2,
             "w": [side + pad] * count,
             "h": [side + pad] * count,
-            "ly": tops + side - 0.5 + pad / 2,
-            "text": [f"{head + 1}\n{short_label(label)}" for head, label in enumerate(self.heads.labels)],
-            "ink": [colour("focus-ink" if mark else "muted", dark=dark) for mark in here],
             "line": [colour("focus" if mark else "border", dark=dark) for mark in here],
             "width": [2.5 if mark else 1.0 for mark in here],
         }
+        self.names.feed(
+            list(lefts + (side - 1) / 2),
+            list(tops + side - 0.5 + pad / 2),
+            [f"{head + 1}\n{short_label(label)}" for head, label in enumerate(self.heads.labels)],
+            [colour("focus-ink" if mark else "muted", dark=dark) for mark in here],
+        )
 
     def _tap(self, row: int, column: int) -> None:
         head = self.mosaic.at(row, column) if self.mosaic else None
