@@ -69,6 +69,8 @@ def rendered(element: Any) -> Any:
     """
     plot = BokehRenderer.instance().get_plot(element)
     plot.document = None
+    # A canvas each: WebGL, HoloViews' default, is slower for pictures this small, by seconds where no graphics card helps.
+    plot.state.output_backend = "canvas"
     return plot.state
 
 
