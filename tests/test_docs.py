@@ -46,7 +46,9 @@ def test_no_view_is_described_that_is_gone() -> None:
     assert described == set(PROJECT["entry-points"]["txpanel.views"])
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_command_and_its_options(name: str, command: argparse.ArgumentParser) -> None:
     assert re.search(rf"^\| `{name}\b", section("Commands"), re.MULTILINE)
     options = {option for action in command._actions for option in action.option_strings} - {"-h", "--help"}

@@ -45,7 +45,19 @@ def shared_source() -> str:
     return constants + (FOLDER / "shared.js").read_text(encoding="utf-8")
 
 
-RESERVED = ("Axis", "Legend", "ColorBar", "Title", "Grid", "Figure", "Toolbar", "Tooltip", "Terminal", "ECharts", "Split")
+RESERVED = (
+    "Axis",
+    "Legend",
+    "ColorBar",
+    "Title",
+    "Grid",
+    "Figure",
+    "Toolbar",
+    "Tooltip",
+    "Terminal",
+    "ECharts",
+    "Split",
+)
 """Endings by which panel-material-ui's page takes a model for Bokeh's own and sets properties that a component lacks:
 the whole page then stays white."""
 

@@ -70,11 +70,13 @@ class AttentionView(View):
             Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
         )
         self.formulas = engineers()
-        self.options = pn.widgets.CheckBoxGroup(  # a group: a single Checkbox of Bokeh has no label that a screen reader finds
-            options={self.param[name].label: name for name in OPTIONS},
-            value=[name for name in OPTIONS if getattr(self, name)],
-            margin=(2, 0),
-            stylesheets=["label,span,:host{font-size:13px}"],
+        self.options = (
+            pn.widgets.CheckBoxGroup(  # a group: a single Checkbox of Bokeh has no label that a screen reader finds
+                options={self.param[name].label: name for name in OPTIONS},
+                value=[name for name in OPTIONS if getattr(self, name)],
+                margin=(2, 0),
+                stylesheets=["label,span,:host{font-size:13px}"],
+            )
         )
         intro = rich(
             _(

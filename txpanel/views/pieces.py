@@ -57,7 +57,13 @@ def card(heading: str, text: Sequence[Paragraph] | Rich, *pictures: Any, beside:
         *pictures, gap="20px 26px", align_items="flex-start", margin=0, styles={"flex": "1 1 320px", "min-width": "0"}
     )
     return pn.FlexBox(
-        left, right, gap="20px 26px", sizing_mode="stretch_width", margin=0, stylesheets=[CARD_CSS], css_classes=["tx-card"]
+        left,
+        right,
+        gap="20px 26px",
+        sizing_mode="stretch_width",
+        margin=0,
+        stylesheets=[CARD_CSS],
+        css_classes=["tx-card"],
     )
 
 
