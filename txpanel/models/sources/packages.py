@@ -132,7 +132,8 @@ def _pip_failed(requirement: str, words: list[str]) -> str:
         return _(
             "The package index has no {name}, or does not answer (pip config list shows which index is used)."
         ).format(name=requirement)
-    if "incomplete-download" in text or "IncompleteRead" in text:
+    # pip before 25 does not notice that a download ended early, only that what came is no whole archive
+    if "incomplete-download" in text or "IncompleteRead" in text or ("Wheel '" in text and "is invalid" in text):
         return _("The connection to the package index broke while {name} was downloaded. Try again.").format(
             name=requirement
         )
