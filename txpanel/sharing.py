@@ -49,8 +49,15 @@ class Store(Generic[S]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by all values now; a run grows while its blocks are looked at."""
-        return sum(value.nbytes for value in list(self._values.values()))
+        """Bytes held by all values now, what they share counted once; a run grows while its blocks are looked at."""
+        shared: dict[int, int] = {}
+        own = 0
+        for value in list(self._values.values()):
+            if isinstance(value, Trace):
+                shared |= value.storages()
+            else:
+                own += value.nbytes
+        return own + sum(shared.values())
 
     def get(self, key: Hashable) -> S | None:
         """The value, now the most recently used; None if it is not here."""

@@ -12,7 +12,7 @@ import torch
 from tests.families import FAMILIES, VARIANTS, tiny_hf
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.explain import place
-from txpanel.tracing.record import last_logits_only
+from txpanel.tracing.replay import last_logits_only
 from txpanel.tracing.trace import Trace
 
 TEXT = "hello wörld, a b c"

@@ -7,7 +7,6 @@ bit for bit (matrix products of other shapes add in another order).
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,8 @@ from transformers.cache_utils import Cache, DynamicCache
 from txpanel.errors import EmptyText, TooLong, TxpanelError
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.recording import Recording
+from txpanel.tracing.replay import last_logits_only
+from txpanel.tracing.rows import Rows
 from txpanel.tracing.trace import Trace
 from txpanel.tracing.verify import PROVEN, verify
 
@@ -131,19 +132,17 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
     finally:
         taps.remove()
     streams = [stream[0] for stream in taps.streams]
+    rows = None
     if old is not None and done:
-        streams = [torch.cat([kept[:done], new]) for kept, new in zip(old.recording.streams, streams, strict=True)]
+        kept = old.recording
+        rows, streams = Rows.grown([stream[:done] for stream in kept.streams], kept.rows, streams)
     if cache_bytes(cache) <= PREFIX_BYTES and cache.get_seq_length() == len(ids):
         model.prefix = Prefix(list(ids), cache, lambda: None)  # type: ignore[arg-type]
     calls = taps.calls if not done else []
     return Recording(
-        streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output
-    )
-
-
-def last_logits_only(model: Any) -> dict[str, int]:
-    """The argument that spares the unembedding of all positions but the last, where the family has it (HF-13)."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+        streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output,
+        rows=rows,
+    )  # fmt: skip
 
 
 def cache_bytes(cache: DynamicCache) -> int:

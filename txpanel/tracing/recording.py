@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from txpanel.tracing.rows import Rows
+
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
 
@@ -21,6 +23,7 @@ class Recording:
         streams: the residual stream before each block and after the last: n_layers + 1 tensors [T, D], in the model's type.
         calls: each block's other call arguments; empty where they are to be collected when first needed. logits: float32 [vocab].
         reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
+        rows: the buffers that `streams` are views of, where the text has grown.
     """
 
     streams: list[Tensor]
@@ -29,6 +32,7 @@ class Recording:
     reused: int = 0
     tuple_output: bool = False
     stored: dict[str, Tensor] = field(default_factory=dict)
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -252,8 +253,14 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: bool) -> l
         try:
             for block in blocks:
                 block.forward = keep
-            model.model(input_ids=torch.tensor([ids], device=model.device), use_cache=False)
+            whole = torch.tensor([ids], device=model.device)
+            model.model(input_ids=whole, use_cache=False, **last_logits_only(model.model))
         finally:
             for block in blocks:
                 block.__dict__.pop("forward", None)
     return calls
+
+
+def last_logits_only(model: Any) -> dict[str, int]:
+    """The argument that spares the unembedding of all positions but the last, where the family has it (HF-13)."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}

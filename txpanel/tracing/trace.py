@@ -270,13 +270,17 @@ class Trace:
     @property
     def nbytes(self) -> int:
         """Bytes that the recording holds (shared storages once), without what was replayed since: see :attr:`replayed_nbytes`."""
+        return sum(self.storages().values())
+
+    def storages(self) -> dict[int, int]:
+        """Bytes of each storage that the recording holds, by address: runs of a text that grows share theirs."""
         held: dict[int, int] = {}
         for tensor in _tensors(
             [self.recording.streams, self.recording.calls, self.recording.logits, self.recording.stored]
         ):
             storage = tensor.untyped_storage()
             held[storage.data_ptr()] = storage.nbytes()
-        return sum(held.values())
+        return held
 
     @property
     def replayed_nbytes(self) -> int:
