@@ -121,7 +121,7 @@ def _steps(
 def draw(trace: Trace, settings: Settings, later: int = 0) -> Sample:
     """The next token of a run, with the seed moved on by ``later``."""
     s = settings
-    return pipeline(trace.logits, s.temperature, s.top_k, s.top_p, s.min_p, s.seed + later)
+    return pipeline(trace.tensor("logits"), s.temperature, s.top_k, s.top_p, s.min_p, s.seed + later)
 
 
 def end_tokens(model: LanguageModel) -> frozenset[int]:

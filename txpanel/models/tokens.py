@@ -36,18 +36,33 @@ class Tokens:
 
 def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None) -> Tokens:
     """Bytes and strings of ``ids``; with the ``text`` they came from, the pieces are fitted to it."""
-    special = set(tokenizer.all_special_ids)
-    raw = [_piece(tokenizer, token) for token in ids]
-    pieces = [b"" if token in special else piece for token, piece in zip(ids, raw, strict=True)]
-    strings = [
-        _name(tokenizer, token) if token in special else show(piece) for token, piece in zip(ids, pieces, strict=True)
-    ]
+    entries = [_entry(tokenizer, token) for token in ids]
+    pieces, strings = [entry.piece for entry in entries], [entry.string for entry in entries]
     exact = True
     if text is not None:
         wanted = text.encode("utf-8", "surrogatepass")
-        pieces = _fit(pieces, raw, wanted)
+        pieces = _fit(pieces, [entry.raw for entry in entries], wanted)
         exact = b"".join(pieces) == wanted
     return Tokens(np.asarray(ids, np.int64), strings, pieces, exact)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of a vocabulary: its bytes, its bytes in the text (none for special tokens), what to show."""
+
+    raw: bytes
+    piece: bytes
+    string: str
+
+
+def _entry(tokenizer: Any, token: int) -> _Entry:
+    """An entry, read once per tokenizer: a text that grows asks for the same ones at every step."""
+    known: dict[int, _Entry] = tokenizer.__dict__.setdefault("_txpanel_entries", {})
+    if token not in known:
+        raw = _piece(tokenizer, token)
+        special = token in tokenizer.all_special_ids
+        known[token] = _Entry(raw, b"" if special else raw, _name(tokenizer, token) if special else show(raw))
+    return known[token]
 
 
 def show(piece: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -67,5 +68,11 @@ def describe_run(model: LanguageModel | None, recording: Recording) -> dict[str,
         "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
         "attention": str(getattr(model.model.config, "_attn_implementation", "")),
         "reused_rows": str(recording.reused), "python": platform.python_version(),
-        **{package: version(package) for package in ("txpanel", "torch", "transformers")},
+        **_versions(),
     }  # fmt: skip
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Looked up once: each look reads a file, and every step of a generation is described."""
+    return {package: version(package) for package in ("txpanel", "torch", "transformers")}
