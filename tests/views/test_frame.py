@@ -9,6 +9,8 @@ from typing import Any
 import panel as pn
 import param
 import pytest
+from bokeh.document import Document
+from panel.io.state import set_curdoc
 
 from txpanel.components.text import ErrorCard
 from txpanel.views.base import View
@@ -97,6 +99,23 @@ def test_update_failure_leaves_the_others_alone() -> None:
     state.layer = 2
     bad.retry()
     assert not bad.failed
+
+
+def test_a_card_after_a_failed_update_is_known_to_the_server() -> None:
+    """Else its button speaks of a model that the server does not know (bokeh's freeze has no `finally`)."""
+    state, doc = State(trace="a"), Document()
+    with set_curdoc(doc):
+        frame = ViewFrame.of(state, Touchy)
+        root = pn.Column(frame.layout).get_root(doc)
+        doc.add_root(root)
+        frame.build()
+        state.layer = 13
+        column = next(model for model in doc.models if model.id == frame.layout._models[root.ref["id"]][0].id)
+        assert [model in set(doc.models) for model in column.children] == [True]
+        state.layer = 2
+        frame.layout[0]._handle_msg({"kind": "retry"})
+        assert not frame.failed
+        assert [model in set(doc.models) for model in column.children] == [True]
 
 
 def test_another_version_is_refused_in_words() -> None:

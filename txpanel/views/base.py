@@ -35,10 +35,20 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
 
 @contextmanager
 def one_look_through() -> Iterator[None]:
-    """Bokeh looks through all models of the page whenever one is replaced; in here it does so once, at the end."""
+    """Bokeh looks through all models of the page whenever one is replaced; in here it does so once, at the end.
+
+    An exception is carried around Bokeh's ``freeze``, which would stay frozen for ever: the browser would then speak of
+    models that the server never looked at.
+    """
     doc = pn.state.curdoc
+    failed: BaseException | None = None
     with doc.models.freeze() if doc is not None else nullcontext():
-        yield
+        try:
+            yield
+        except BaseException as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 class View(pn.viewable.Viewer):

@@ -137,12 +137,14 @@ class ViewFrame(pn.viewable.Viewer):
         self.error, self.failed = error, True
         origin = _(" ({origin})").format(origin=self.origin) if self.origin else ""
         heading = _("The view “{name}”{origin} could not {phase}").format(name=self.label, origin=origin, phase=phase)
-        card = ErrorCard(
-            on_retry=self.retry,
-            heading=heading,
-            reason=_sentence(error),
-            advice=_("Everything else on this page goes on. If it happens again, tell the author of the view."),
-            details=short_traceback(error),
-            sizing_mode="stretch_width",
-        )
-        self._layout[:] = [card]
+        words = {
+            "heading": heading,
+            "reason": _sentence(error),
+            "advice": _("Everything else on this page goes on. If it happens again, tell the author of the view."),
+            "details": short_traceback(error),
+        }
+        standing = self._layout[0] if len(self._layout) else None
+        if isinstance(standing, ErrorCard):  # somebody may be about to click on it: it must not be another one
+            standing.param.update(**words)
+        else:
+            self._layout[:] = [ErrorCard(on_retry=self.retry, sizing_mode="stretch_width", **words)]
