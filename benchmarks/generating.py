@@ -39,9 +39,7 @@ def cases(subject: Subject, ids: torch.Tensor) -> dict[str, Callable[[], Any]]:
     plain = subject.plain.generate(ids, **greedy)[0, ids.shape[1] :].tolist()
 
     def ours() -> None:
-        subject.ours.prefix = (
-            None  # the prompt's keys and values of the last round: plain transformers starts from nothing too
-        )
+        subject.ours.prefixes = None  # the last round's keys and values: plain transformers starts from nothing too
         steps = list(txpanel.generate(subject.ours, ids[0].tolist(), NEW, temperature=0))
         assert [step.token for step in steps] == plain[: len(steps)]
 

@@ -44,7 +44,7 @@ class LanguageModel:
         self.lock = threading.RLock()
         self.key = f"{name}#{next(_counter)}"
         self.verified = False  # set by the first recorded run (txpanel.tracing.verify)
-        self.prefix: Any = None  # keys and values of the newest run (txpanel.tracing.prefix)
+        self.prefixes: Any = None  # keys and values of recent runs (txpanel.tracing.prefix)
 
     @classmethod
     def wrap(

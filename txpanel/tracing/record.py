@@ -1,14 +1,12 @@
 """Recording: one native forward pass that keeps every block's input, and nothing else.
 
-A text that begins like the newest recorded one re-runs only from its first changed token: the prefix's keys and values are
-still in the model's cache, its checkpoints in the old trace. Rows computed in different passes agree to float rounding, not
+A text that begins like one of the recent ones re-runs only from its first changed token: the prefix's keys, values and
+checkpoints are still there (:mod:`txpanel.tracing.prefix`). Rows computed in different passes agree to float rounding, not
 bit for bit (matrix products of other shapes add in another order).
 """
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,30 +15,19 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from txpanel.errors import EmptyText, TooLong, TxpanelError
 from txpanel.models.language_model import LanguageModel
+from txpanel.tracing.prefix import LIMIT, Prefix, Prefixes, cache_bytes
 from txpanel.tracing.recording import Recording
 from txpanel.tracing.replay import last_logits_only
 from txpanel.tracing.rows import Rows
 from txpanel.tracing.trace import Trace
 from txpanel.tracing.verify import PROVEN, verify
 
-PREFIX_BYTES = 512 * 1024**2
-"""Largest cache of keys and values that is kept for the next edit."""
-
-
-@dataclass
-class Prefix:
-    """Keys and values of the newest run, and the trace they belong to."""
-
-    ids: list[int]
-    cache: DynamicCache
-    trace: weakref.ref[Trace]
-
 
 def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -> Trace:
     """Run ``model`` once on a text (or token ids) and return the :class:`Trace`.
 
     Args:
-        text: the text, or its token ids. reuse: start from the first token that differs from the newest run.
+        text: the text, or its token ids. reuse: start from the first token that no recent run has.
 
     Raises:
         EmptyText: no token to run on. TooLong: more tokens than the model has positions. Both say what to do.
@@ -48,14 +35,7 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
     ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
     _check_length(model, ids)
     with model.lock, torch.inference_mode():
-        prefix = _matching(model, ids) if reuse else None
-        try:
-            recording = _run(model, ids, prefix)
-        except TxpanelError:
-            raise
-        except Exception:
-            model.prefix = None  # a cache that was cut short in the middle of a pass must not be used again
-            raise
+        recording = _run(model, ids, prefixes(model).longest(ids) if reuse else None)
     tokens = model.tokens(ids, text if isinstance(text, str) else None)
     trace = Trace(
         recording,
@@ -64,8 +44,6 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
         text=b"".join(tokens.pieces).decode("utf-8", "replace"),
         model=model,
     )
-    if model.prefix is not None:
-        model.prefix.trace = weakref.ref(trace)
     if not model.verified and model.anatomy.family not in PROVEN:
         verify(trace)
     model.verified = True
@@ -101,29 +79,15 @@ def _added(model: LanguageModel) -> list[int]:
     return model.encode("")
 
 
-def _matching(model: LanguageModel, ids: list[int]) -> Prefix | None:
-    """The newest run cut back to what it shares with ``ids``; ``None`` where nothing can be reused."""
-    prefix: Prefix | None = model.prefix
-    trace = prefix.trace() if prefix is not None else None
-    if prefix is None or trace is None:
-        return None
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(prefix.ids, ids, strict=False)) if a != b), min(len(prefix.ids), len(ids))
-    )
-    shared = min(shared, len(ids) - 1)
-    if shared <= 0:
-        return None
-    if len(prefix.ids) > shared:
-        prefix.cache.crop(shared - len(prefix.ids))  # a negative count of tokens to drop (HF-12)
-    return Prefix(ids[:shared], prefix.cache, prefix.trace)
+def prefixes(model: LanguageModel) -> Prefixes:
+    """The runs of a model that can be continued."""
+    if model.prefixes is None:
+        model.prefixes = Prefixes()
+    return model.prefixes
 
 
 def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recording:
     done = len(prefix.ids) if prefix is not None else 0
-    old = prefix.trace() if prefix is not None else None
-    if old is None:
-        prefix, done = None, 0
-    model.prefix = None
     cache = prefix.cache if prefix is not None else DynamicCache()
     taps = Taps(model.parts.blocks)
     try:
@@ -131,29 +95,16 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
         output = model.model(input_ids=fresh, past_key_values=cache, use_cache=True, **last_logits_only(model.model))
     finally:
         taps.remove()
-    streams = [stream[0] for stream in taps.streams]
-    rows = None
-    if old is not None and done:
-        kept = old.recording
-        rows, streams = Rows.grown([stream[:done] for stream in kept.streams], kept.rows, streams)
-    if cache_bytes(cache) <= PREFIX_BYTES and cache.get_seq_length() == len(ids):
-        model.prefix = Prefix(list(ids), cache, lambda: None)  # type: ignore[arg-type]
-    calls = taps.calls if not done else []
+    streams, rows = [stream[0] for stream in taps.streams], None
+    if prefix is not None:
+        rows, streams = Rows.grown(prefix.streams, prefix.rows, streams)
+    if cache_bytes(cache) <= LIMIT and cache.get_seq_length() == len(ids):
+        prefixes(model).keep(Prefix(list(ids), cache, streams, rows))
+    calls = taps.calls if prefix is None else []
     return Recording(
         streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output,
         rows=rows,
     )  # fmt: skip
-
-
-def cache_bytes(cache: DynamicCache) -> int:
-    """Bytes of keys and values held."""
-    tensors = [
-        t
-        for layer in cache.layers
-        for t in (getattr(layer, "keys", None), getattr(layer, "values", None))
-        if t is not None
-    ]
-    return sum(t.numel() * t.element_size() for t in tensors)
 
 
 class Taps:
