@@ -12,9 +12,11 @@ import pytest
 
 import txpanel
 from tests.families import FAMILIES
+from txpanel.app import IN_ADDRESS
 from txpanel.cli import parser
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
+from txpanel.sampling import FIELDS
 from txpanel.tracing.graph import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -135,3 +137,9 @@ def test_the_version_is_one() -> None:
         (ROOT / "CHANGELOG.md").read_text(),
         re.MULTILINE,
     )
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_sampling_setting(name: str) -> None:
+    assert f"| `{name}` |" in section("Sampling settings")
+    assert name in IN_ADDRESS

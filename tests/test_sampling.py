@@ -13,12 +13,39 @@ from transformers import GPT2Config, GPT2LMHeadModel, LogitsProcessorList
 from transformers.generation.logits_process import LogitsProcessor
 
 from txpanel import sampling
+from txpanel.errors import NoTokenLeft
 
 V = 997
 SETTINGS = [
     {"temperature": t, "top_k": k, "top_p": p, "min_p": m}
     for t, k, p, m in itertools.product((0.3, 1.0, 1.7), (0, 1, 50, 5000), (1.0, 0.9, 0.05), (0.0, 0.02, 1.0))
 ]
+PROMPT = [3, 1, 4, 1, 5, 3, 1]
+
+
+def settings_of_chance(n: int) -> list[dict[str, float]]:
+    """Every stage on or off, with values from its whole range."""
+    chance = np.random.default_rng(11)
+    ranges = {
+        "temperature": (0.2, 3.0),
+        "top_k": (1, 60),
+        "top_p": (0.05, 0.999),
+        "min_p": (0.001, 0.3),
+        "typical_p": (0.05, 0.999),
+        "repetition_penalty": (0.5, 2.0),
+        "no_repeat_ngram_size": (1, 4),
+    }
+    found = []
+    for _n in range(n):
+        drawn = {
+            name: int(chance.integers(low, high))
+            if isinstance(high, int)
+            else round(float(chance.uniform(low, high)), 4)
+            for name, (low, high) in ranges.items()
+            if chance.random() < 0.5
+        }
+        found.append(drawn)
+    return found
 
 
 def rows(n: int = 3) -> torch.Tensor:
@@ -44,7 +71,7 @@ def gpt2() -> GPT2LMHeadModel:
     return GPT2LMHeadModel(config).eval()
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("settings", [*SETTINGS, *settings_of_chance(200)], ids=str)
 def test_each_stage_equals_the_one_in_generate(gpt2: GPT2LMHeadModel, settings: dict[str, float]) -> None:
     """The list that generate assembles itself, with a recorder behind each of its processors."""
     recorders: list[Recorder] = []
@@ -58,41 +85,42 @@ def test_each_stage_equals_the_one_in_generate(gpt2: GPT2LMHeadModel, settings: 
     gpt2._get_logits_processor = listening
     try:
         out = gpt2.generate(
-            torch.tensor([[3, 1, 4]]), max_new_tokens=1, do_sample=True, pad_token_id=0, return_dict_in_generate=True,
-            output_logits=True, output_scores=True, temperature=settings["temperature"], top_k=settings["top_k"],
-            top_p=settings["top_p"], min_p=settings["min_p"] or None,
+            torch.tensor([PROMPT]), max_new_tokens=1, do_sample=True, pad_token_id=0, return_dict_in_generate=True,
+            output_logits=True, output_scores=True, renormalize_logits=True, top_k=settings.get("top_k", 0),
+            min_p=settings.get("min_p") or None,
+            **{name: value for name, value in settings.items() if name not in ("top_k", "min_p")},
         )  # fmt: skip
     finally:
         del gpt2._get_logits_processor
-    ours = sampling.pipeline(out.logits[0], **settings)
+    ours = sampling.pipeline(out.logits[0], **settings, ids=PROMPT)
     active = [stage for stage in ours.stages[1:] if stage.active]
     assert len(active) == len(recorders)
     for stage, recorder in zip(active, recorders, strict=True):
         assert np.array_equal(stage.logits, recorder.seen[0].numpy()), stage.name
     assert np.array_equal(ours.stages[-1].logits, out.scores[0][0].numpy())
-    reference = out.scores[0][0].double().softmax(-1).numpy()
+    reference = (recorders[-2].seen[0] if len(recorders) > 1 else out.logits[0][0]).double().softmax(-1).numpy()
     np.testing.assert_allclose(ours.probabilities, reference, rtol=1e-12, atol=1e-15)
 
 
-def test_stages_are_always_the_same_five_and_off_ones_change_nothing() -> None:
+def test_stages_are_always_the_same_and_off_ones_change_nothing() -> None:
     s = sampling.pipeline(rows()[0], temperature=1, top_k=0, top_p=1, min_p=0)
-    assert [stage.name for stage in s.stages] == ["logits", "temperature", "top_k", "top_p", "min_p"]
-    assert [stage.active for stage in s.stages] == [True, False, False, False, False]
+    assert tuple(stage.name for stage in s.stages) == sampling.STAGES
+    assert [stage.active for stage in s.stages] == [True, *[False] * 7, True]
     for stage in s.stages:
-        assert np.array_equal(stage.logits, rows()[0].numpy())
         assert stage.kept == V
+        if stage.name != "renormalise":
+            assert np.array_equal(stage.logits, rows()[0].numpy())
         assert math.isclose(stage.probabilities.sum(), 1, abs_tol=1e-12)
 
 
 def test_what_is_left_is_counted() -> None:
     s = sampling.pipeline(rows()[0], temperature=0.8, top_k=50, top_p=0.9, min_p=0.1)
-    kept = [stage.kept for stage in s.stages]
-    assert kept[:3] == [V, V, 50]
-    assert 50 > kept[3] >= kept[4] == len(s.order) >= 1
-    before = s.stages[2].probabilities
-    assert before[np.isfinite(s.stages[3].logits)].sum() >= 0.9  # top-p keeps what reaches p ...
-    smallest = min(before[np.isfinite(s.stages[3].logits)])
-    assert before[np.isfinite(s.stages[3].logits)].sum() - smallest < 0.9  # ... and no token more
+    kept = {stage.name: stage.kept for stage in s.stages}
+    assert (kept["temperature"], kept["top_k"]) == (V, 50)
+    assert 50 > kept["top_p"] >= kept["min_p"] == kept["renormalise"] == len(s.order) >= 1
+    left = s.stage("top_k").probabilities[np.isfinite(s.stage("top_p").logits)]
+    assert left.sum() >= 0.9  # top-p keeps what reaches p ...
+    assert left.sum() - left.min() < 0.9  # ... and no token more
     assert (s.probabilities[s.order] >= 0.1 * s.probabilities.max() - 1e-9).all()
 
 
@@ -101,7 +129,7 @@ def test_temperature_zero_is_argmax(seed: int) -> None:
     row = rows()[0]
     s = sampling.pipeline(row, temperature=0, top_k=40, top_p=0.5, min_p=0.1, seed=seed)
     assert s.token == int(row.argmax())
-    assert s.stages[1].kept == 1
+    assert s.stage("temperature").kept == 1
     assert s.probabilities[s.token] == 1
     assert (s.draw.low, s.draw.high, s.draw.rank) == (0, 1, 0)
     assert s.stages[-1].entropy == 0
@@ -158,7 +186,8 @@ def test_arrays_tensors_and_data_arrays_are_all_taken_and_left_alone() -> None:
 
 def test_removed_tokens_of_the_model_stay_removed() -> None:
     s = sampling.pipeline(np.array([1.0, -np.inf, 0.5]), temperature=0.7)
-    assert [stage.kept for stage in s.stages] == [2] * 5
+    assert {stage.kept for stage in s.stages} == {2}
+    assert (s.removed_by(1), s.removed_by(0)) == ("logits", None)
     assert s.probabilities[1] == 0
 
 
@@ -175,6 +204,12 @@ def test_removed_tokens_of_the_model_stay_removed() -> None:
         ({"top_p": -0.1}, "top_p"),
         ({"min_p": 2}, "min_p"),
         ({"min_p": math.nan}, "min_p"),
+        ({"typical_p": 0}, "typical_p"),
+        ({"typical_p": 1.5}, "typical_p"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"repetition_penalty": math.inf}, "repetition_penalty"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size"),
+        ({"no_repeat_ngram_size": 1.0}, "no_repeat_ngram_size"),
         ({"seed": -1}, "seed"),
         ({"seed": None}, "seed"),
     ],
@@ -194,3 +229,25 @@ def test_what_is_no_row_of_logits_is_refused_in_words(logits: list[float]) -> No
 
 def test_entropy_is_in_bits() -> None:
     assert math.isclose(sampling.pipeline(np.zeros(8)).stages[0].entropy, 3)
+
+
+def test_it_is_known_which_stage_removed_a_token() -> None:
+    row = np.log(np.array([0.4, 0.3, 0.15, 0.1, 0.05]))
+    s = sampling.pipeline(row, no_repeat_ngram_size=2, top_k=3, top_p=0.7, ids=[2, 1, 2])
+    assert [s.removed_by(token) for token in range(5)] == [None, "no_repeat_ngram_size", None, "top_p", "top_k"]
+    assert s.removed.tolist() == [-1, 2, -1, 5, 4]
+    assert sampling.pipeline(row, top_k=2).removed_by(4) == "top_k"
+    assert [sampling.pipeline(row, temperature=0).removed_by(t) for t in (0, 1)] == [None, "temperature"]
+
+
+def test_a_penalty_needs_the_tokens_so_far() -> None:
+    for settings in ({"repetition_penalty": 1.2}, {"no_repeat_ngram_size": 2}):
+        with pytest.raises(ValueError, match="give their ids"):
+            sampling.pipeline(rows()[0], **settings)
+
+
+def test_no_token_left_is_refused_in_words() -> None:
+    with pytest.raises(NoTokenLeft, match="no_repeat_ngram_size removed every token"):
+        sampling.pipeline(np.zeros(3), no_repeat_ngram_size=1, ids=[0, 1, 2])
+    with pytest.raises(NoTokenLeft, match="repetition_penalty made a logit infinite"):
+        sampling.pipeline(np.array([3e38, 1.0]), repetition_penalty=1e-3, ids=[0])

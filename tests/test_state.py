@@ -17,7 +17,7 @@ import pytest
 
 from txpanel import jobs, sharing
 from txpanel.errors import Cancelled, DownloadFailed, ModelNotFound
-from txpanel.generation import end_tokens
+from txpanel.generation import end_tokens, generate
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
 from txpanel.sampling import pipeline
@@ -115,6 +115,33 @@ def test_settings_redraw_without_a_run(state: ModelState) -> None:
     expected = pipeline(trace.logits, temperature=1.3, top_k=7, top_p=0.9, min_p=0.01, seed=4)
     assert state.sampled.draw == expected.draw
     assert state.trace is trace
+
+
+def test_settings_that_leave_no_token_are_said_and_the_run_stays(state: ModelState) -> None:
+    trace, first = state.trace, state.sampled
+    state.repetition_penalty = 1e-39
+    assert state.sampled is None
+    assert "repetition_penalty" in (state.error or "")
+    state.text = "seven words more"
+    assert len(state.trace.tokens) == 16
+    assert "repetition_penalty" in (state.error or "")
+    state.param.update(text="seven words", repetition_penalty=1.0)
+    assert state.trace is trace
+    assert state.sampled.draw == first.draw
+    assert state.error is None
+
+
+def test_penalties_look_at_the_text_and_generation_follows_them(state: ModelState, model: LanguageModel) -> None:
+    state.param.update(typical_p=0.7, repetition_penalty=1.3, no_repeat_ngram_size=1)
+    assert state.sampled.settings == state.settings
+    assert not set(state.trace.tokens.ids.tolist()) & set(state.sampled.order.tolist())
+    steps = generate(
+        model, "seven words", 6, typical_p=0.7, repetition_penalty=1.3, no_repeat_ngram_size=1
+    )  # fmt: skip
+    tokens = [step.token for step in steps]
+    state.generate(6)
+    assert state.trace.tokens.ids[11:].tolist() == tokens
+    assert len(set(tokens)) == len(tokens)
 
 
 def test_append_takes_the_drawn_token_and_moves_the_seed_on(state: ModelState) -> None:

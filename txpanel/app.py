@@ -27,7 +27,10 @@ __all__ = ["Session", "serve", "warm_up", "warm_up_soon"]
 
 log = logging.getLogger("txpanel.app")
 
-IN_ADDRESS = ("layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed")
+IN_ADDRESS = (
+    "layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed", "typical_p",
+    "repetition_penalty", "no_repeat_ngram_size",
+)  # fmt: skip
 
 _warm = threading.Event()
 _painted = threading.Event()

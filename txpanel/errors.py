@@ -34,6 +34,10 @@ class EmptyText(TxpanelError):
     """There is no token to run the model on."""
 
 
+class NoTokenLeft(TxpanelError, ValueError):
+    """The sampling settings removed every token, or made the numbers unusable: there is nothing to draw from."""
+
+
 class BadFile(TxpanelError):
     """A file is damaged, truncated, foreign or not safe to open."""
 

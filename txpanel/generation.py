@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from txpanel.errors import TooLong
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
-from txpanel.sampling import Sample, Settings, pipeline
+from txpanel.sampling import Sample, Settings
+from txpanel.sampling import sample as sample_logits
 from txpanel.tracing.record import record as record_ids
 from txpanel.tracing.trace import Trace
 
@@ -63,6 +64,9 @@ def generate(
     top_p: float = 1.0,
     min_p: float = 0.0,
     seed: int = 0,
+    typical_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    no_repeat_ngram_size: int = 0,
     cancel: threading.Event | None = None,
     record: Recorder = record_ids,
 ) -> Iterator[Step]:
@@ -79,14 +83,19 @@ def generate(
         top_p: keep the likeliest that together reach this probability; 1 is off.
         min_p: keep those at least this share as likely as the likeliest; 0 is off.
         seed: of the first draw.
+        typical_p: keep those whose surprisal is closest to the entropy until they reach this probability; 1 is off.
+        repetition_penalty: makes tokens of the text so far less likely (above 1); 1 is off.
+        no_repeat_ngram_size: remove each token that would repeat a run of this many tokens; 0 is off.
         cancel: when set, no further step is begun.
         record: runs the model on ids; sessions give one that shares runs.
 
     Raises:
         ValueError: a setting is out of its range (at once, not at the first step).
-        EmptyText, TooLong: in words.
+        EmptyText, TooLong, NoTokenLeft: in words.
     """
-    settings = Settings(temperature, top_k, top_p, min_p, seed)
+    settings = Settings(
+        temperature, top_k, top_p, min_p, seed, typical_p, repetition_penalty, no_repeat_ngram_size
+    )  # fmt: skip
     if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
         raise ValueError(
             _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
@@ -120,8 +129,8 @@ def _steps(
 
 def draw(trace: Trace, settings: Settings, later: int = 0) -> Sample:
     """The next token of a run, with the seed moved on by ``later``."""
-    s = settings
-    return pipeline(trace.tensor("logits"), s.temperature, s.top_k, s.top_p, s.min_p, s.seed + later)
+    ids = trace.tokens.ids if settings.looks_back else None
+    return sample_logits(trace.tensor("logits"), replace(settings, seed=settings.seed + later), ids)
 
 
 def end_tokens(model: LanguageModel) -> frozenset[int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
-from txpanel.errors import TxpanelError
+from txpanel.errors import NoTokenLeft, TxpanelError
 from txpanel.generation import End, draw, generate
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
@@ -27,14 +27,18 @@ class Result:
     """A run to show, complete: everything that changes on screen changes at once.
 
     Attributes:
-        prompt: the text that was run. trace: the run. sample: the next draw.
+        prompt: the text that was run. trace: the run. seed: of the next draw.
+        sample: the next draw; None where the settings leave no token.
+        problem: a sentence: why there is no draw.
         appended: how many tokens this request has appended so far; 0 for a plain run.
         progress: set while more is to come. notice: a sentence to show with it.
     """
 
     prompt: Prompt
     trace: Trace
-    sample: Sample
+    seed: int
+    sample: Sample | None
+    problem: str | None = None
     appended: int = 0
     progress: Progress | None = None
     notice: str | None = None
@@ -47,7 +51,15 @@ def run(model: LanguageModel, prompt: Prompt, settings: Settings) -> Result:
         EmptyText, TooLong: in words.
     """
     trace = shared_trace(model, prompt.text if prompt.ids is None else prompt.ids)
-    return Result(prompt, trace, draw(trace, settings))
+    return Result(prompt, trace, settings.seed, *drawn(trace, settings))
+
+
+def drawn(trace: Trace, settings: Settings, later: int = 0) -> tuple[Sample | None, str | None]:
+    """The next token, or a sentence why there is none: a run is worth seeing even if the settings leave no token."""
+    try:
+        return draw(trace, settings, later), None
+    except NoTokenLeft as error:
+        return None, str(error)
 
 
 def prepare(trace: Trace, layer: int) -> None:
@@ -66,7 +78,7 @@ def append(model: LanguageModel, prompt: Prompt, settings: Settings, token: int)
         raise ValueError(_("{id} is not the id of a token of this model.").format(id=token))
     longer = prompt.appended(model, token)
     trace = shared_trace(model, longer.ids or ())
-    return Result(longer, trace, draw(trace, settings, 1), appended=1)
+    return Result(longer, trace, settings.seed + 1, *drawn(trace, settings, 1), appended=1)
 
 
 def extend(
@@ -75,18 +87,16 @@ def extend(
     """Up to ``wanted`` drawn tokens, a result for each.
 
     Raises:
-        EmptyText, TooLong: in words.
+        EmptyText, TooLong, NoTokenLeft: in words.
     """
-    s, start = settings, prompt.encoded(model)
-    steps = generate(
-        model, start, wanted, temperature=s.temperature, top_k=s.top_k, top_p=s.top_p, min_p=s.min_p, seed=s.seed,
-        cancel=cancel, record=shared_trace,
-    )  # fmt: skip
+    start = prompt.encoded(model)
+    steps = generate(model, start, wanted, cancel=cancel, record=shared_trace, **asdict(settings))
     for step in steps:
         n = step.index + 1
         prompt = prompt.appended(model, step.token)
         told = None if step.ended else Progress("generate", message=_("Token {i} of {n}").format(i=n, n=wanted))
-        yield Result(prompt, step.trace, draw(step.trace, settings, n), n, told, why_ended(step.ended))
+        after = drawn(step.trace, settings, n)
+        yield Result(prompt, step.trace, settings.seed + n, *after, n, told, why_ended(step.ended))
 
 
 def why_ended(end: End) -> str | None:

@@ -18,14 +18,13 @@ import param
 from txpanel import jobs
 from txpanel.errors import Cancelled, EmptyText, Unsupported
 from txpanel.focus import PLACES, Focus, Question
-from txpanel.generation import draw
 from txpanel.history import History
 from txpanel.jobs import Result
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
 from txpanel.prompt import Prompt
-from txpanel.sampling import Sample, Settings
+from txpanel.sampling import FIELDS, Sample, Settings
 from txpanel.sharing import shared_model
 from txpanel.tracing.trace import Trace
 from txpanel.worker import Dispatch, Job, Worker
@@ -62,6 +61,19 @@ class ModelState(Focus):
     top_p = param.Number(1.0, bounds=(0, 1), doc="Keep the likeliest tokens that reach this probability; 1 is off.")
     min_p = param.Number(0.0, bounds=(0, 1), doc="Keep tokens this share as likely as the likeliest; 0 is off.")
     seed = param.Integer(0, bounds=(0, None), doc="Of the next draw; each appended token moves it on by one.")
+    typical_p = param.Number(
+        1.0,
+        bounds=(0, 1),
+        inclusive_bounds=(False, True),
+        doc="Keep tokens of typical surprisal that reach this; 1 is off.",
+    )
+    repetition_penalty = param.Number(
+        1.0,
+        bounds=(0, None),
+        inclusive_bounds=(False, True),
+        doc="Above 1 makes tokens of the text less likely; 1 is off.",
+    )
+    no_repeat_ngram_size = param.Integer(0, bounds=(0, None), doc="Repeat no run of this many tokens; 0 is off.")
     sampled = param.ClassSelector(class_=Sample, doc="Stages and draw for the last position with these settings.")
     busy = param.Boolean(False, doc="Whether the model runs or is being loaded.")
     progress = param.ClassSelector(class_=Progress, doc="How far something slow has come; None otherwise.")
@@ -98,7 +110,7 @@ class ModelState(Focus):
     @property
     def settings(self) -> Settings:
         """The sampling settings as one value."""
-        return Settings(self.temperature, self.top_k, self.top_p, self.min_p, self.seed)
+        return Settings(**{name: getattr(self, name) for name in FIELDS})
 
     # what can be asked of it ------------------------------------------------------------------------------------------
 
@@ -195,13 +207,15 @@ class ModelState(Focus):
         if self.trace is not None and self.trace is not self._shown:
             self._adopt(self.trace)
 
-    @param.depends("temperature", "top_k", "top_p", "min_p", "seed", watch=True)
+    @param.depends(*FIELDS, watch=True)
     def _settings_set(self) -> None:
         if self._prompt.seed != self.seed:  # undo brings back the text with the draw that it had
             self._prompt = replace(self._prompt, seed=self.seed)
             self._texts.replace(self._prompt)
         if self.trace is not None and (self.sampled is None or self.sampled.settings != self.settings):
-            self.sampled = draw(self.trace, self.settings)
+            sample, problem = jobs.drawn(self.trace, self.settings)
+            told = {"error": problem} if problem or self.sampled is None else {}
+            self.param.update(sampled=sample, **told)
 
     def _edited(self) -> None:
         self._prompt = Prompt(self.text, seed=self.seed)
@@ -221,7 +235,7 @@ class ModelState(Focus):
         prompt = Prompt(trace.text, tuple(int(token) for token in trace.tokens.ids), seed=self.seed)
         self._prompt = prompt
         self._texts.add(prompt)
-        changes = self._showing(Result(prompt, trace, draw(trace, self.settings)))
+        changes = self._showing(Result(prompt, trace, self.seed, *jobs.drawn(trace, self.settings)))
         name = trace.provenance.get("model", "")
         self.param.update(text=prompt.text, model=trace.model, model_name=name, model_reason="", **changes)
 
@@ -269,19 +283,19 @@ class ModelState(Focus):
 
     def _showing(self, result: Result) -> dict[str, Any]:
         """All changes of a new result, for one single update; the trace first, since places are clamped to it."""
-        trace, sample, changes = result.trace, result.sample, dict[str, Any]()
+        trace, sample, problem, changes = result.trace, result.sample, result.problem, dict[str, Any]()
         if result.appended:
-            self._prompt = replace(result.prompt, seed=sample.settings.seed)
+            self._prompt = replace(result.prompt, seed=result.seed)
             (self._texts.add if result.appended == 1 else self._texts.replace)(self._prompt)
             changes = {"text": self._prompt.text, "seed": self._prompt.seed}
-        elif sample.settings != self.settings:  # changed while the model ran
-            sample = draw(trace, self.settings)
+        elif sample is None or sample.settings != self.settings:  # changed while the model ran
+            sample, problem = jobs.drawn(trace, self.settings)
         if self.question is not None and not self.question.fits(len(trace.tokens.ids)):
             changes |= self._no_questions()
         places = self._places(trace)
         self._shown = trace
         now = {"busy": result.progress is not None, "progress": result.progress, "notice": result.notice}
-        state = {"trace": trace, "sampled": sample, "stale": False, "error": None}
+        state = {"trace": trace, "sampled": sample, "stale": False, "error": problem}
         return state | now | changes | self._ways() | places
 
     def _places(self, trace: Trace) -> dict[str, int]:

@@ -27,7 +27,7 @@ def test_what_is_usual_is_not_written() -> None:
 
 
 def test_one_bad_value_never_drops_the_rest() -> None:
-    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&dark=maybe&text=kept&zz=1"
+    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&dark=maybe&typical_p=0&repetition_penalty=-1&text=kept&zz=1"
     assert read(bad) == {"layer": 0, "seed": 2**32 - 1, "text": "kept"}
     assert read("?layer=x&layer=3")["layer"] == 3
 
@@ -39,6 +39,9 @@ def test_one_bad_value_never_drops_the_rest() -> None:
         ("temperature=inf", "temperature", 10.0),
         ("top_p=7", "top_p", 1.0),
         ("layer=123456", "layer", 9999),
+        ("typical_p=3", "typical_p", 1.0),
+        ("repetition_penalty=1.2", "repetition_penalty", 1.2),
+        ("no_repeat_ngram_size=-2", "no_repeat_ngram_size", 0),
         ("text=%FF%FE", "text", "\ufffd\ufffd"),
     ],
 )

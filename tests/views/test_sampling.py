@@ -32,7 +32,9 @@ def expected(view: SamplingView) -> Any:
 def agrees(view: SamplingView) -> None:
     sample, bench = expected(view), view.bench
     assert bench.answer["token"] == sample.token
-    assert bench.answer["kept"] == [stage.kept for stage in sample.stages]
+    assert bench.answer["kept"] == [
+        sample.stage(name).kept for name in ("logits", "temperature", "top_k", "top_p", "min_p")
+    ]
     assert bench.settings["uniform"] == sample.draw.uniform
     assert bench.settings["seed"] == view.state.seed
 

@@ -26,6 +26,9 @@ DEFAULTS: dict[str, Any] = {
     "top_p": 1.0,
     "min_p": 0.0,
     "seed": 0,
+    "typical_p": 1.0,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
 }
 
 
@@ -39,6 +42,16 @@ def _number(most: float) -> Callable[[str], float]:
         if math.isnan(value):
             raise ValueError(text)
         return min(max(value, 0.0), most)
+
+    return read
+
+
+def _above_0(most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text)
+        if not value > 0:
+            raise ValueError(text)
+        return min(value, most)
 
     return read
 
@@ -72,6 +85,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "top_p": _number(1.0),
     "min_p": _number(1.0),
     "seed": _whole(2**32 - 1),
+    "typical_p": _above_0(1.0),
+    "repetition_penalty": _above_0(100.0),
+    "no_repeat_ngram_size": _whole(10**7),
     "view": _id,
     "dark": _flag,
 }

@@ -9,13 +9,16 @@ import panel as pn
 
 from txpanel.components.sampling import SamplingBench
 from txpanel.messages import _
-from txpanel.sampling import Sample, pipeline
+from txpanel.sampling import Sample
+from txpanel.sampling import sample as sample_logits
 from txpanel.views.base import View
 from txpanel.views.numbers import number, percent
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.views.softmax_data import token_names
 
 __all__ = ["SamplingView"]
+
+_SHOWN = ("logits", "temperature", "top_k", "top_p", "min_p")
 
 NAMED = 400
 """Likeliest tokens whose text travels with the logits; a token drawn from beyond them is named by the server's answer."""
@@ -102,14 +105,19 @@ class SamplingView(View):
             and (sample.stages[0].logits == logits.values).all()
         ):
             return sample
-        return pipeline(logits, **self._settings())
+        return sample_logits(logits, self.state.settings, self.state.trace.tokens.ids)
 
     def _tell(self) -> None:
         trace, sample, settings = self.state.trace, self._sample(), self._settings()
         name = token_names(trace, [sample.token])[0]
         self.bench.param.update(
             settings={**settings, "uniform": sample.draw.uniform},
-            answer={**settings, "kept": [stage.kept for stage in sample.stages], "token": sample.token, "name": name},
+            answer={
+                **settings,
+                "kept": [sample.stage(name).kept for name in _SHOWN],
+                "token": sample.token,
+                "name": name,
+            },
         )
         best = float(sample.stages[0].probabilities.max())
         self.words.paragraphs = rich(
@@ -153,12 +161,12 @@ class SamplingView(View):
         order = sample.order
         names = token_names(self.state.trace, order)
         columns: dict[str, Any] = {_("token"): names, _("id"): order, _("logit"): sample.stages[0].logits[order]}
-        for stage, title in zip(
-            sample.stages,
+        for name, title in zip(
+            _SHOWN,
             (_("model's p"), _("after temperature"), _("after top-k"), _("after top-p"), _("after min-p")),
             strict=True,
         ):
-            columns[title] = stage.probabilities[order]
+            columns[title] = sample.stage(name).probabilities[order]
         return Table.of(_("tokens that are left, likeliest first; the others have probability 0"), **columns)
 
 

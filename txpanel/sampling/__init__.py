@@ -1,0 +1,13 @@
+"""From logits to the next token: every stage over the whole vocabulary, and the draw itself.
+
+The stages are transformers' own processors in the order in which ``generate`` applies them (`stages.py`); the draw is
+a number from the seed that falls on a bar of probabilities (`bar.py`).
+"""
+
+from __future__ import annotations
+
+from txpanel.sampling.bar import Draw, uniform
+from txpanel.sampling.settings import FIELDS, Settings
+from txpanel.sampling.stages import STAGES, Logits, Sample, Stage, pipeline, sample
+
+__all__ = ["FIELDS", "STAGES", "Draw", "Logits", "Sample", "Settings", "Stage", "pipeline", "sample", "uniform"]

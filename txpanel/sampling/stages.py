@@ -1,0 +1,280 @@
+"""The stages: transformers' own processors in the order of its ``generate`` (``_get_logits_processor``, 5.23).
+
+raw logits -> repetition penalty -> no-repeat n-gram -> temperature -> top-k -> top-p -> min-p -> typical-p ->
+renormalise -> draw. Each is public and can be looked at, over all V tokens, before and after. The last is transformers'
+``LogitNormalization``, which ``generate`` uses with ``renormalize_logits=True``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+from transformers.generation.logits_process import (
+    LogitNormalization,
+    MinPLogitsWarper,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
+
+from txpanel.errors import NoTokenLeft
+from txpanel.messages import _
+from txpanel.sampling.bar import Draw, draw
+from txpanel.sampling.settings import Settings
+
+Logits = xr.DataArray | npt.NDArray[np.floating] | torch.Tensor
+Ids = Sequence[int] | npt.NDArray[np.integer] | torch.Tensor
+Processor = Callable[[torch.Tensor], torch.Tensor]  # [1, V] -> [1, V], float32
+
+STAGES = (
+    "logits",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "renormalise",
+)
+"""Names of all stages in their order; those between the first and the last are called like their setting."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The state of things after one processor.
+
+    Attributes:
+        name: one of `STAGES`; ``"logits"`` is as the model gave them.
+        active: whether the processor does anything with these settings; if not, the logits are those of before.
+        logits: float32 [V]; removed tokens are at minus infinity. After ``"renormalise"``: log-probabilities.
+    """
+
+    name: str
+    active: bool
+    logits: npt.NDArray[np.float32]
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """float64 [V], adding up to 1: the softmax of `logits`; 0 for removed tokens."""
+        powers = np.exp(self.logits.astype(np.float64) - self.logits.max())
+        return np.asarray(powers / powers.sum())
+
+    @cached_property
+    def kept(self) -> int:
+        """How many tokens are left."""
+        return int(np.count_nonzero(self.logits > -np.inf))
+
+    @cached_property
+    def entropy(self) -> float:
+        """Of the probabilities, in bits: 0 when only one token is left, log2 V when all are equally likely."""
+        p = self.probabilities[self.probabilities > 0]
+        return max(0.0, float(-(p * np.log2(p)).sum()))
+
+
+@dataclass(frozen=True)
+class Renormalised(Stage):
+    """The last stage, whose probabilities are the softmax of the logits before it, in float64.
+
+    Its own `logits` are log-probabilities in float32, as transformers makes them: the detour over those would cost digits.
+
+    Attributes:
+        before: the stage whose logits were renormalised.
+    """
+
+    before: Stage
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """float64 [V], adding up to 1; 0 for removed tokens."""
+        return self.before.probabilities
+
+
+@dataclass(frozen=True)
+class Sample:
+    """All stages from the model's logits to one token.
+
+    Attributes:
+        settings: temperature and the rest.
+        stages: always all of `STAGES`, in this order; those that are off change nothing.
+        order: int64 [kept], the tokens that are left, likeliest first (ties by id): the pieces of the bar.
+        token: the id that was drawn.
+        draw: how.
+    """
+
+    settings: Settings
+    stages: tuple[Stage, ...]
+    order: npt.NDArray[np.int64]
+    token: int
+    draw: Draw
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """float64 [V]: what the token was drawn from."""
+        return self.stages[-1].probabilities
+
+    def stage(self, name: str) -> Stage:
+        """The stage of that name, one of `STAGES`."""
+        return self.stages[STAGES.index(name)]
+
+    @cached_property
+    def removed(self) -> npt.NDArray[np.int8]:
+        """int8 [V]: which of `stages` removed each token; -1 for those that are left."""
+        found = np.full(len(self.stages[0].logits), -1, np.int8)
+        for place in reversed(range(len(self.stages))):
+            if place == 0 or self.stages[place].active:
+                found[np.isneginf(self.stages[place].logits)] = place
+        return found
+
+    def removed_by(self, token: int) -> str | None:
+        """Name of the stage that removed a token; ``"logits"`` if the model itself did, None if it is left."""
+        place = int(self.removed[token])
+        return None if place < 0 else self.stages[place].name
+
+
+def pipeline(
+    logits: Logits,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    seed: int = 0,
+    typical_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    no_repeat_ngram_size: int = 0,
+    *,
+    ids: Ids | None = None,
+) -> Sample:
+    """Take logits through all stages and draw a token.
+
+    Args:
+        logits: of one position, [V] or [1, V]; a DataArray, an array or a tensor. They are not changed.
+        temperature: divides the logits; 0 takes the likeliest token.
+        top_k: keep the k likeliest; 0 is off.
+        top_p: keep the likeliest that together reach this probability; 1 is off.
+        min_p: keep those at least this share as likely as the likeliest; 0 is off.
+        seed: of the draw.
+        typical_p: keep those whose surprisal is closest to the entropy until they reach this probability; 1 is off.
+        repetition_penalty: makes tokens of `ids` less likely (above 1) or likelier (below); 1 is off.
+        no_repeat_ngram_size: remove each token that would repeat a run of this many tokens; 0 is off.
+        ids: the tokens so far, [T]; only the two settings above look at them.
+
+    Returns:
+        The stages, the final probabilities, the token and the draw.
+
+    Raises:
+        ValueError: a setting is out of its range, or the logits are not one row of numbers; the text says which.
+        NoTokenLeft: a stage removed every token, or made a logit infinite.
+    """
+    settings = Settings(
+        temperature, top_k, top_p, min_p, seed, typical_p, repetition_penalty, no_repeat_ngram_size
+    )  # fmt: skip
+    return sample(logits, settings, ids)
+
+
+def sample(logits: Logits, settings: Settings, ids: Ids | None = None) -> Sample:
+    """As `pipeline`, with the settings as one value."""
+    if settings.looks_back and ids is None:
+        raise ValueError(_("A penalty on repeating looks at the tokens so far: give their ids."))
+    row = _row(logits)[None]  # [1, V]
+    stages = [Stage(STAGES[0], True, row[0].numpy())]
+    for name, processor in _processors(settings, ids):
+        if processor is not None:
+            row = _usable(processor(row), name)
+        stages.append(Stage(name, processor is not None, row[0].numpy()))
+    last = LogitNormalization()(_NO_IDS, row)[0].numpy()
+    stages.append(Renormalised(STAGES[-1], True, last, stages[-1]))
+    order = _order(stages[-2])
+    drawn = draw(stages[-1].probabilities[order], settings.seed)
+    return Sample(settings, tuple(stages), order, int(order[drawn.rank]), drawn)
+
+
+_NO_IDS = torch.empty((1, 0), dtype=torch.long)
+
+
+def _processors(settings: Settings, ids: Ids | None) -> Iterator[tuple[str, Processor | None]]:
+    """The processors in ``generate``'s order; None where the setting is off."""
+    s = settings
+    made: dict[str, Callable[[], Callable[..., torch.Tensor]]] = {
+        "repetition_penalty": lambda: RepetitionPenaltyLogitsProcessor(float(s.repetition_penalty)),
+        "no_repeat_ngram_size": lambda: NoRepeatNGramLogitsProcessor(int(s.no_repeat_ngram_size)),
+        "temperature": lambda: _Temperature(float(s.temperature)),
+        "top_k": lambda: TopKLogitsWarper(int(s.top_k)),
+        "top_p": lambda: TopPLogitsWarper(float(s.top_p)),
+        "min_p": lambda: MinPLogitsWarper(float(s.min_p)),
+        "typical_p": lambda: TypicalLogitsWarper(float(s.typical_p)),
+    }
+    off = Settings()
+    so_far = torch.as_tensor(np.asarray(ids, np.int64))[None] if s.looks_back else _NO_IDS  # [1, T]
+    for name in STAGES[1:-1]:
+        on = getattr(s, name) != getattr(off, name)
+        yield name, _with(made[name](), so_far) if on else None
+
+
+def _with(processor: Callable[..., torch.Tensor], ids: torch.Tensor) -> Processor:
+    return lambda row: processor(ids, row)
+
+
+class _Temperature:
+    """transformers' own, except where it cannot: at 0, and where a temperature close to 0 overflows float32."""
+
+    def __init__(self, temperature: float) -> None:
+        self.divide = TemperatureLogitsWarper(temperature) if temperature else None
+
+    def __call__(self, ids: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+        if self.divide is None:
+            return _greedy(row)
+        scaled = self.divide(ids, row)
+        if scaled.isposinf().any() or scaled.isneginf().sum() > row.isneginf().sum():
+            # softmax only knows differences, so take the maximum off first
+            scaled = self.divide(ids, row - row.max())
+        return scaled
+
+
+def _greedy(row: torch.Tensor) -> torch.Tensor:
+    """The limit of small temperatures: only the likeliest token (the first, among equals) is left."""
+    only = torch.full_like(row, -math.inf)
+    best = int(row[0].argmax())
+    only[0, best] = row[0, best]
+    return only
+
+
+def _usable(row: torch.Tensor, name: str) -> torch.Tensor:
+    best = float(row.max())  # NaN if there is one
+    if best == -math.inf:
+        text = _("{stage} removed every token: there is none left to draw. Loosen this setting.")
+        raise NoTokenLeft(text.format(stage=name))
+    if not math.isfinite(best):
+        text = _("{stage} made a logit infinite or not a number: there is nothing to draw from. Loosen this setting.")
+        raise NoTokenLeft(text.format(stage=name))
+    return row
+
+
+def _order(stage: Stage) -> npt.NDArray[np.int64]:
+    left = np.flatnonzero(stage.logits > -np.inf)
+    return left[np.argsort(-stage.logits[left], kind="stable")].astype(np.int64)
+
+
+def _row(logits: Logits) -> torch.Tensor:
+    """The logits as a float32 tensor [V] of our own on the CPU."""
+    values = logits.values if isinstance(logits, xr.DataArray) else logits
+    row = torch.as_tensor(np.array(values, np.float32) if not isinstance(values, torch.Tensor) else values.detach())
+    row = row.to("cpu", torch.float32, copy=True)
+    if row.ndim == 2 and len(row) == 1:
+        row = row[0]
+    if row.ndim != 1 or not row.numel():
+        text = _("One row of logits is needed, one number for each token; these have the shape {shape}.")
+        raise ValueError(text.format(shape=tuple(row.shape)))
+    if row.isnan().any() or row.isposinf().any() or row.isneginf().all():
+        raise ValueError(_("The logits are not usable: some are not a number or infinite, or no token is left."))
+    return row
