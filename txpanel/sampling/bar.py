@@ -14,6 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from txpanel.sampling.order import ascending
+
+HEAD = 1024
+"""Tokens that are sorted at first: among them nearly every draw ends."""
+
+SURE = 1 - 1e-9
+"""Below this an edge does not depend on how the sum of all pieces was rounded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:
@@ -46,8 +54,31 @@ def edges(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return found
 
 
-def draw(probabilities: npt.NDArray[np.float64], seed: int) -> Draw:
-    """The piece into which the seed's number falls, of [K] probabilities in the order of the bar."""
-    u, at = uniform(seed), edges(probabilities)
-    rank = int(np.searchsorted(at, u, side="right")) - 1
-    return Draw(seed, u, float(at[rank]), float(at[rank + 1]), rank)
+def likeliest(logits: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
+    """int64 [K]: the ids of the ``most`` largest logits and those that tie with the last, largest first, ties by id.
+
+    Args:
+        logits: float32 [V]; those at minus infinity are left out.
+        most: how many; V or more for all that are left.
+    """
+    least = np.partition(logits, -most)[-most] if most < len(logits) else -np.inf
+    chosen = np.flatnonzero((logits >= least) & (logits > -np.inf))
+    return chosen[ascending(-logits[chosen])].astype(np.int64)
+
+
+def draw(logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float64], seed: int) -> tuple[int, Draw]:
+    """The token on whose piece the seed's number falls. Mostly it is among the likeliest: the rest is sorted if not.
+
+    Args:
+        logits: float32 [V], which order the bar.
+        probabilities: float64 [V], their softmax.
+        seed: of the number.
+    """
+    u = uniform(seed)
+    for most in (HEAD, len(logits)):
+        order = likeliest(logits, most)
+        at = edges(probabilities[order])
+        rank = int(np.searchsorted(at, u, side="right")) - 1
+        if rank + 1 < len(order) and at[rank + 1] < SURE:  # not at their end, which is that of the bar only at last
+            break
+    return int(order[rank]), Draw(seed, u, float(at[rank]), float(at[rank + 1]), rank)

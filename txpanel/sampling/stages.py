@@ -7,8 +7,6 @@ renormalise -> draw. Each is public and can be looked at, over all V tokens, bef
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,37 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import xarray as xr
-from transformers.generation.logits_process import (
-    LogitNormalization,
-    MinPLogitsWarper,
-    NoRepeatNGramLogitsProcessor,
-    RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-    TypicalLogitsWarper,
-)
 
-from txpanel.errors import NoTokenLeft
 from txpanel.messages import _
-from txpanel.sampling.bar import Draw, draw
+from txpanel.sampling.bar import Draw, draw, likeliest
+from txpanel.sampling.processors import PROCESSORS, Ids, processors, renormalise
 from txpanel.sampling.settings import Settings
 
 Logits = xr.DataArray | npt.NDArray[np.floating] | torch.Tensor
-Ids = Sequence[int] | npt.NDArray[np.integer] | torch.Tensor
-Processor = Callable[[torch.Tensor], torch.Tensor]  # [1, V] -> [1, V], float32
 
-STAGES = (
-    "logits",
-    "repetition_penalty",
-    "no_repeat_ngram_size",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical_p",
-    "renormalise",
-)
+STAGES = ("logits", *PROCESSORS, "renormalise")
 """Names of all stages in their order; those between the first and the last are called like their setting."""
 
 
@@ -107,14 +83,12 @@ class Sample:
     Attributes:
         settings: temperature and the rest.
         stages: always all of `STAGES`, in this order; those that are off change nothing.
-        order: int64 [kept], the tokens that are left, likeliest first (ties by id): the pieces of the bar.
         token: the id that was drawn.
         draw: how.
     """
 
     settings: Settings
     stages: tuple[Stage, ...]
-    order: npt.NDArray[np.int64]
     token: int
     draw: Draw
 
@@ -122,6 +96,11 @@ class Sample:
     def probabilities(self) -> npt.NDArray[np.float64]:
         """float64 [V]: what the token was drawn from."""
         return self.stages[-1].probabilities
+
+    @cached_property
+    def order(self) -> npt.NDArray[np.int64]:
+        """int64 [kept]: the tokens that are left, likeliest first (ties by id), which are the pieces of the bar."""
+        return likeliest(self.stages[-2].logits, len(self.stages[-2].logits))
 
     def stage(self, name: str) -> Stage:
         """The stage of that name, one of `STAGES`."""
@@ -188,81 +167,12 @@ def sample(logits: Logits, settings: Settings, ids: Ids | None = None) -> Sample
         raise ValueError(_("A penalty on repeating looks at the tokens so far: give their ids."))
     row = _row(logits)[None]  # [1, V]
     stages = [Stage(STAGES[0], True, row[0].numpy())]
-    for name, processor in _processors(settings, ids):
-        if processor is not None:
-            row = _usable(processor(row), name)
+    for name, processor in processors(settings, ids):
+        row = processor(row) if processor else row
         stages.append(Stage(name, processor is not None, row[0].numpy()))
-    last = LogitNormalization()(_NO_IDS, row)[0].numpy()
-    stages.append(Renormalised(STAGES[-1], True, last, stages[-1]))
-    order = _order(stages[-2])
-    drawn = draw(stages[-1].probabilities[order], settings.seed)
-    return Sample(settings, tuple(stages), order, int(order[drawn.rank]), drawn)
-
-
-_NO_IDS = torch.empty((1, 0), dtype=torch.long)
-
-
-def _processors(settings: Settings, ids: Ids | None) -> Iterator[tuple[str, Processor | None]]:
-    """The processors in ``generate``'s order; None where the setting is off."""
-    s = settings
-    made: dict[str, Callable[[], Callable[..., torch.Tensor]]] = {
-        "repetition_penalty": lambda: RepetitionPenaltyLogitsProcessor(float(s.repetition_penalty)),
-        "no_repeat_ngram_size": lambda: NoRepeatNGramLogitsProcessor(int(s.no_repeat_ngram_size)),
-        "temperature": lambda: _Temperature(float(s.temperature)),
-        "top_k": lambda: TopKLogitsWarper(int(s.top_k)),
-        "top_p": lambda: TopPLogitsWarper(float(s.top_p)),
-        "min_p": lambda: MinPLogitsWarper(float(s.min_p)),
-        "typical_p": lambda: TypicalLogitsWarper(float(s.typical_p)),
-    }
-    off = Settings()
-    so_far = torch.as_tensor(np.asarray(ids, np.int64))[None] if s.looks_back else _NO_IDS  # [1, T]
-    for name in STAGES[1:-1]:
-        on = getattr(s, name) != getattr(off, name)
-        yield name, _with(made[name](), so_far) if on else None
-
-
-def _with(processor: Callable[..., torch.Tensor], ids: torch.Tensor) -> Processor:
-    return lambda row: processor(ids, row)
-
-
-class _Temperature:
-    """transformers' own, except where it cannot: at 0, and where a temperature close to 0 overflows float32."""
-
-    def __init__(self, temperature: float) -> None:
-        self.divide = TemperatureLogitsWarper(temperature) if temperature else None
-
-    def __call__(self, ids: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
-        if self.divide is None:
-            return _greedy(row)
-        scaled = self.divide(ids, row)
-        if scaled.isposinf().any() or scaled.isneginf().sum() > row.isneginf().sum():
-            # softmax only knows differences, so take the maximum off first
-            scaled = self.divide(ids, row - row.max())
-        return scaled
-
-
-def _greedy(row: torch.Tensor) -> torch.Tensor:
-    """The limit of small temperatures: only the likeliest token (the first, among equals) is left."""
-    only = torch.full_like(row, -math.inf)
-    best = int(row[0].argmax())
-    only[0, best] = row[0, best]
-    return only
-
-
-def _usable(row: torch.Tensor, name: str) -> torch.Tensor:
-    best = float(row.max())  # NaN if there is one
-    if best == -math.inf:
-        text = _("{stage} removed every token: there is none left to draw. Loosen this setting.")
-        raise NoTokenLeft(text.format(stage=name))
-    if not math.isfinite(best):
-        text = _("{stage} made a logit infinite or not a number: there is nothing to draw from. Loosen this setting.")
-        raise NoTokenLeft(text.format(stage=name))
-    return row
-
-
-def _order(stage: Stage) -> npt.NDArray[np.int64]:
-    left = np.flatnonzero(stage.logits > -np.inf)
-    return left[np.argsort(-stage.logits[left], kind="stable")].astype(np.int64)
+    stages.append(Renormalised(STAGES[-1], True, renormalise(row)[0].numpy(), stages[-1]))
+    token, drawn = draw(stages[-2].logits, stages[-1].probabilities, settings.seed)
+    return Sample(settings, tuple(stages), token, drawn)
 
 
 def _row(logits: Logits) -> torch.Tensor:
