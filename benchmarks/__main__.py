@@ -1,25 +1,27 @@
-"""``python -m benchmarks [--quick]``: run everything and write benchmarks/RESULTS.md."""
+"""``python -m benchmarks [--quick]``: run everything; write results.json, docs/benchmarks.md and its plots."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from benchmarks import drawing, generating, recording
-from benchmarks.measuring import CLOCKS, Table, use_clock
+from benchmarks import choosing, drawing, generating, recording, report
+from benchmarks.measuring import CLOCKS, use_clock
 from benchmarks.subject import Subject
+from benchmarks.tables import Table
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 PACKAGES = (
     "txpanel",
     "torch",
@@ -35,18 +37,22 @@ PACKAGES = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="a smaller model, short texts, few rounds: to see that it runs"
+        "--quick",
+        action="store_true",
+        help="a smaller model, short texts, few rounds: to see that it runs; writes nothing",
     )
-    parser.add_argument("--only", nargs="+", metavar="ID", help="such as B-02 B-11")
+    parser.add_argument("--only", nargs="+", metavar="ID", help="such as B-02 B-11; the other tables stay as they were")
     parser.add_argument("--repeat", type=int, default=9, help="rounds of each table; 9 by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: time computed, for a busy machine")
-    parser.add_argument("--output", type=Path, default=RESULTS)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     use_clock(chosen.clock)
     tables = run(chosen.quick, chosen.only, chosen.repeat)
-    chosen.output.write_text(report(tables, chosen), encoding="utf-8")
+    if not chosen.quick:
+        kept = _kept() if chosen.only else {}
+        found = kept | {table.id: table.data() for table in tables}
+        report.write({"setting": setting(chosen), "tables": [found[name] for name in sorted(found)]})
 
 
 def run(quick: bool, only: list[str] | None, rounds: int) -> list[Table]:
@@ -61,6 +67,7 @@ def run(quick: bool, only: list[str] | None, rounds: int) -> list[Table]:
         "B-05": lambda: drawing.overview(subject, [64] if quick else [64, 128]),
         "B-07": lambda: generating.speed(subject, [32] if quick else [32, 512], max(2, repeat // 2)),
         "B-11": lambda: recording.edit(subject, lengths[-1], repeat),
+        "B-13": lambda: choosing.speed(1_000 if quick else 50_257, max(2, repeat)),
     }
     tables = []
     for name, case in cases.items():
@@ -70,27 +77,24 @@ def run(quick: bool, only: list[str] | None, rounds: int) -> list[Table]:
     return tables
 
 
-def report(tables: list[Table], chosen: argparse.Namespace) -> str:
-    """RESULTS.md: where and with what, then the tables."""
-    quick, threads, rounds = chosen.quick, chosen.threads, 2 if chosen.quick else chosen.repeat
-    clock = "time computed by the process" if chosen.clock == "cpu" else "time on the wall"
-    subject = "6 blocks of width 384" if quick else "GPT-2 small (124 M)"
-    head = [
-        "# Side by side",
-        "",
-        (
-            f"Written by `python -m benchmarks{' --quick' if quick else ''}` on {time.strftime('%Y-%m-%d')}: {subject}, random weights, float32, "
-            f"{clock}, {rounds} rounds, {threads} thread{'s' if threads > 1 else ''}, Python {platform.python_version()}, "
-            f"{_processor()}; {', '.join(_versions())}."
-        ),
-        "",
-        (
-            "All cases of a table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine "
-            "trust the ratios and the bytes, not the milliseconds. The identifiers are those of the project's list of comparisons."
-        ),
-        "",
-    ]
-    return "\n".join(head) + "\n\n".join(table.markdown() for table in tables) + "\n"
+def setting(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Where and with what."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "what": "GPT-2 small (124 M) with random weights, float32",
+        "clock": "time computed by the process" if chosen.clock == "cpu" else "time on the wall",
+        "rounds": chosen.repeat,
+        "threads": f"{chosen.threads} thread{'s' if chosen.threads > 1 else ''}",
+        "python": platform.python_version(),
+        "machine": _processor(),
+        "versions": ", ".join(_versions()),
+    }
+
+
+def _kept() -> dict[str, Any]:
+    if not report.RESULTS.exists():
+        return {}
+    return {table["id"]: table for table in json.loads(report.RESULTS.read_text(encoding="utf-8"))["tables"]}
 
 
 def _processor() -> str:

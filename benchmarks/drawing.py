@@ -15,8 +15,8 @@ import panel as pn
 import torch
 
 import txpanel
-from benchmarks.measuring import Table
 from benchmarks.subject import Subject
+from benchmarks.tables import Table
 from txpanel.tracing import record
 
 FLAGS = (
@@ -31,30 +31,25 @@ def bytes_sent(subject: Subject, lengths: list[int]) -> Table:
     table = Table(
         "B-04",
         "Bytes for one head's map",
-        "txpanel: everything that the server sends after a change of head in its attention view, all pictures of that view together, and the "
-        "map alone. BertViz's head view and CircuitsVis send all maps as text in a page; per map is their size over the number of maps.",
-        ("tokens", "txpanel, head change", "map alone", "BertViz page", "per map", "CircuitsVis layer", "per map"),
+        "txpanel: everything that the server sends after a change of head in its attention view, all pictures of that view together. BertViz's head "
+        "view and CircuitsVis send all maps as text in a page: its size, and that over the number of maps.",
+        [("tokens and tool", ""), ("bytes sent", "bytes"), ("per map", "bytes")],
+        plot="per map",
+        log=True,
     )
+    heads, layers = subject.config.n_head, subject.config.n_layer
     for tokens in lengths:
         words = [f"w{i}" for i in range(tokens)]
         with torch.inference_mode():
             maps = subject.eager(subject.ids(tokens), output_attentions=True).attentions
-        bertviz, circuitsvis = _bertviz(maps, words), _circuitsvis(maps[0][0].numpy(), words)
         with page(subject, tokens) as view:
             sent = view.change_head()
-        heads = subject.config.n_head
-        per_map = [_size(bertviz, len(maps) * heads), _size(circuitsvis, heads)]
-        table.rows.append(
-            (
-                tokens,
-                f"{sent:,}",
-                f"{tokens * tokens * 4:,}",
-                _size(bertviz),
-                per_map[0],
-                _size(circuitsvis),
-                per_map[1],
-            )
-        )
+        bertviz, circuitsvis = _bertviz(maps, words), _circuitsvis(maps[0][0].numpy(), words)
+        table.rows += [
+            [f"{tokens}: **txpanel, a change of head**", sent, sent],
+            [f"{tokens}: BertViz, head view", bertviz, bertviz and bertviz // (layers * heads)],
+            [f"{tokens}: CircuitsVis, one block", circuitsvis, circuitsvis and circuitsvis // heads],
+        ]
     return table
 
 
@@ -65,13 +60,15 @@ def overview(subject: Subject, lengths: list[int]) -> Table:
         "All heads at once",
         "DOM elements of the whole page that holds txpanel's attention view (its overview is one picture of all heads of a block, and of all "
         "blocks), counted in Chromium, shadow roots included. BertViz's model view draws one SVG line for each pair of tokens in each head.",
-        ("tokens", "txpanel, elements", "BertViz, SVG lines"),
+        [("tokens and tool", ""), ("elements", "count")],
+        plot="elements",
+        log=True,
     )
+    heads = subject.config.n_layer * subject.config.n_head
     for tokens in lengths:
         with page(subject, tokens) as view:
-            table.rows.append(
-                (tokens, f"{view.elements():,}", f"{subject.config.n_layer * subject.config.n_head * tokens**2:,}")
-            )
+            table.rows.append([f"{tokens}: **txpanel, the page**", view.elements()])
+        table.rows.append([f"{tokens}: BertViz, lines of its model view (counted, not run)", heads * tokens**2])
     return table
 
 
@@ -163,7 +160,3 @@ def _circuitsvis(layer: np.ndarray, words: list[str]) -> int | None:
     from circuitsvis.attention import attention_heads
 
     return len(str(attention_heads(attention=layer, tokens=words)).encode())
-
-
-def _size(count: int | None, parts: int = 1) -> str:
-    return f"{count // parts:,}" if count is not None else "not installed"

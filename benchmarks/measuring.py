@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,15 +31,22 @@ def use_clock(name: str) -> None:
     clock = CLOCKS[name]
 
 
-def interleave(cases: Mapping[str, Callable[[], Any]], repeat: int = 9) -> dict[str, Timing]:
+def interleave(
+    cases: Mapping[str, Callable[[], Any]], repeat: int = 9, before: Callable[[], Any] | None = None
+) -> dict[str, Timing]:
     """Run every case once per round, `repeat` rounds after one that is not counted; the first case is the measure.
 
     Neighbours on a shared machine slow down whole rounds, so only cases of the same loop are compared.
+
+    Args:
+        cases: what is timed. repeat: rounds. before: called before each case, untimed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(repeat + 1):
         gc.collect()
         for name, case in cases.items():
+            if before is not None:
+                before()
             start = clock()
             case()
             if turn:
@@ -70,32 +77,3 @@ def held(*things: Any) -> int:
     for thing in things:
         visit(thing)
     return sum(storages.values())
-
-
-@dataclass
-class Table:
-    """One comparison, as it goes into RESULTS.md."""
-
-    id: str
-    title: str
-    note: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def markdown(self) -> str:
-        lines = [f"## {self.id} · {self.title}", "", self.note, ""]
-        lines += [_line(self.columns), _line("---" if i == 0 else "---:" for i in range(len(self.columns)))]
-        lines += [_line(row) for row in self.rows]
-        return "\n".join(lines)
-
-
-def _line(cells: Iterable[Any]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:,.1f}"
-
-
-def megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f}"

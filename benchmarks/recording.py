@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from transformers.cache_utils import DynamicCache
 
-from benchmarks.measuring import Table, Timing, held, interleave, megabytes, milliseconds
+from benchmarks.measuring import Timing, held, interleave
 from benchmarks.peers import Run, content, installed
 from benchmarks.subject import Subject
+from benchmarks.tables import Table
 from txpanel.tracing import record
 
 LAYER, HEAD = 5, 3
@@ -24,7 +27,8 @@ def first_map(subject: Subject, lengths: list[int], repeat: int) -> Table:
         "From token ids to the first head's map",
         "Seconds to run the model and have one head's pattern at hand; ratio to the plain forward pass (SDPA, all logits) of "
         "the same loop. txpanel asks the model for the last logits only, as a person looking at the next token does.",
-        ("tokens and tool", "best ms", "median ms", "ratio"),
+        [("tokens and tool", ""), ("best", "ms"), ("median", "ms"), ("ratio", "times")],
+        plot="ratio",
     )
     peers = {title: make(subject) for title, make in installed().items()}
     for tokens in lengths:
@@ -32,9 +36,7 @@ def first_map(subject: Subject, lengths: list[int], repeat: int) -> Table:
         agree(subject, ids)
         with torch.inference_mode():
             for name, timing in interleave(recorders(subject, ids, peers), repeat).items():
-                table.rows.append(
-                    (f"{tokens}: {name}", milliseconds(timing.best), milliseconds(timing.median), f"{timing.ratio:.2f}")
-                )
+                table.rows.append([f"{tokens}: {name}", timing.best, timing.median, timing.ratio])
     return table
 
 
@@ -68,10 +70,12 @@ def memory(subject: Subject, lengths: list[int]) -> Table:
         "Bytes held after recording",
         "Distinct tensor storages, in MB; the last column says how they grow when the text doubles. What each holds differs and is "
         "named: from txpanel's checkpoints every tensor of every block can be re-derived.",
-        ("tool", *(f"{tokens} tokens" for tokens in lengths), "per doubling"),
+        [("tool", ""), *((f"{tokens} tokens", "MB") for tokens in lengths), ("per doubling", "times")],
+        plot=f"{lengths[-1]} tokens",
+        log=True,
     )
     for title, bytes_held in _recordings(subject, lengths):
-        table.rows.append((title, *(megabytes(n) for n in bytes_held), f"{bytes_held[-1] / bytes_held[-2]:.2f}"))
+        table.rows.append([title, *bytes_held, bytes_held[-1] / bytes_held[-2]])
     return table
 
 
@@ -99,12 +103,17 @@ def head_change(subject: Subject, lengths: list[int], repeat: int) -> Table:
         "B-03",
         "Another head, another block",
         "Milliseconds of Python until the numbers are there. Another head of the open block: one map from its q and k. Another block: "
-        "one block replayed, then the map. The browser's part is measured in tests/ui.",
-        ("tokens", "another head, best ms", "another block, best ms", "plain forward, best ms"),
+        "one block replayed, then the map. The browser's part: `python -m benchmarks.page`.",
+        [
+            ("tokens", "count"),
+            ("another head, best", "ms"),
+            ("another block, best", "ms"),
+            ("plain forward, best", "ms"),
+        ],
     )
     for tokens in lengths:
         times = changes(subject, subject.ids(tokens), repeat)
-        table.rows.append((tokens, *(milliseconds(times[name].best) for name in ("head", "block", "plain"))))
+        table.rows.append([tokens, *(times[name].best for name in ("head", "block", "plain"))])
     return table
 
 
@@ -130,29 +139,53 @@ def edit(subject: Subject, tokens: int, repeat: int) -> Table:
     table = Table(
         "B-11",
         f"After an edit of one token, {tokens} tokens",
-        "Seconds until the new text is recorded. txpanel starts at the first changed token: the keys and values before it are still there.",
-        ("what", "best ms", "median ms", "ratio"),
+        "Milliseconds until the new text is recorded; ratio to one decoding step of transformers with its cache of the other tokens. txpanel starts at "
+        "the first changed token: keys and values before it are still there. After an edit in the middle half of the text is new.",
+        [("what", ""), ("best", "ms"), ("median", "ms"), ("ratio", "times")],
+        plot="ratio",
     )
+    with torch.inference_mode():
+        for name, timing in interleave(edits(subject, tokens), repeat).items():
+            table.rows.append([name, timing.best, timing.median, timing.ratio])
+    return table
+
+
+def edits(subject: Subject, tokens: int) -> dict[str, Callable[[], Any]]:
+    """Each case edits a text of its own, over and over, so that only its own edit lies between two runs."""
     ids = subject.ids(tokens)[0].tolist()
-    turn = iter(range(10**6))
+    turn = itertools.count()
 
     def edited(at: int) -> list[int]:
         new = list(ids)
         new[at] = 1 + (new[at] + next(turn)) % (subject.config.vocab_size - 2)
         return new
 
-    record(subject.ours, ids)
+    def ours(at: int) -> Callable[[], Any]:
+        model = copy.copy(subject.ours)  # the same weights, a cache of its own
+        model.prefixes = None
+        keep = [record(model, ids)]
 
-    def again(at: int) -> None:
-        record(subject.ours, edited(at))
+        def again() -> None:
+            keep[:] = [record(model, edited(at))]
 
-    cases = {
-        "transformers, plain forward": lambda: subject.plain(torch.tensor([edited(-1)])),
-        "transformers, last logits only": lambda: subject.plain(torch.tensor([edited(-1)]), logits_to_keep=1),
-        "**txpanel: the last token changed**": lambda: again(-1),
-        "**txpanel: the token in the middle changed**": lambda: again(tokens // 2),
+        again()
+        expected = subject.plain(torch.tensor([keep[0].tokens.ids.tolist()])).logits[0, -1]
+        assert (keep[0].tensor("logits") - expected).abs().max() < 1e-3
+        return again
+
+    cache = DynamicCache()
+    subject.plain(torch.tensor([ids[:-1]]), past_key_values=cache, logits_to_keep=1)
+
+    def decode() -> None:
+        subject.plain(torch.tensor([edited(-1)[-1:]]), past_key_values=cache, logits_to_keep=1)
+        cache.crop(-1)
+
+    return {
+        "transformers, one decoding step": decode,
+        "transformers, all again, last logits only": lambda: subject.plain(
+            torch.tensor([edited(-1)]), logits_to_keep=1
+        ),
+        "transformers, all again": lambda: subject.plain(torch.tensor([edited(-1)])),
+        "**txpanel: the last token changed**": ours(-1),
+        "**txpanel: the token in the middle changed**": ours(tokens // 2),
     }
-    with torch.inference_mode():
-        for name, timing in interleave(cases, repeat).items():
-            table.rows.append((name, milliseconds(timing.best), milliseconds(timing.median), f"{timing.ratio:.2f}"))
-    return table

@@ -61,9 +61,12 @@ def likeliest(logits: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int6
         logits: float32 [V]; those at minus infinity are left out.
         most: how many; V or more for all that are left.
     """
-    least = np.partition(logits, -most)[-most] if most < len(logits) else -np.inf
-    chosen = np.flatnonzero((logits >= least) & (logits > -np.inf))
-    return chosen[ascending(-logits[chosen])].astype(np.int64)
+    left = np.flatnonzero(logits > -np.inf)
+    values = logits[left]
+    if most < len(left):
+        near = values >= np.partition(values, -most)[-most]
+        left, values = left[near], values[near]
+    return left[ascending(-values)].astype(np.int64)
 
 
 def draw(logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float64], seed: int) -> tuple[int, Draw]:

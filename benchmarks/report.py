@@ -1,0 +1,83 @@
+"""From benchmarks/results.json to docs/benchmarks.md and its plots: ``python -m benchmarks.report``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import Table
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results.json"
+REPORT = ROOT / "docs" / "benchmarks.md"
+PLOTS = ROOT / "docs" / "images" / "benchmarks"
+
+OURS, THEIRS = "#7c3aed", "#9aa8bd"
+
+HEAD = """# Side by side
+
+Written by `python -m benchmarks` on {date} and generated from [benchmarks/results.json](../benchmarks/results.json).
+
+{what}, {clock}, {rounds} rounds, {threads}, Python {python}, {machine}; {versions}.
+
+All cases of a table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine trust the
+ratios, the bytes and the counts, not the milliseconds. The identifiers are those of the project's list of comparisons.
+"""
+
+
+def write(run: dict[str, Any]) -> None:
+    """Keeps a run as results.json and makes the report of it."""
+    RESULTS.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    REPORT.write_text(markdown(run), encoding="utf-8")
+    draw(run)
+
+
+def markdown(run: dict[str, Any]) -> str:
+    """The report: where and with what, then each table with its plot."""
+    parts = [HEAD.format(**run["setting"])]
+    for table in (Table.of(data) for data in run["tables"]):
+        picture = f"\n\n![{table.title}](images/benchmarks/{table.id}.svg)" if table.plot else ""
+        parts.append(table.markdown() + picture + "\n")
+    return "\n".join(parts)
+
+
+def draw(run: dict[str, Any]) -> None:
+    """One SVG for each table that has a plot: bars, ours in the accent colour."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "txpanel", "font.family": "sans-serif"})
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    for table in (Table.of(data) for data in run["tables"]):
+        if table.plot:
+            _bars(table, PLOTS / f"{table.id}.svg")
+
+
+def _bars(table: Table, path: Path) -> None:
+    from matplotlib import pyplot
+
+    from benchmarks.tables import UNITS
+
+    at = next(i for i, (title, _unit) in enumerate(table.columns) if title == table.plot)
+    unit = table.columns[at][1]
+    rows = [row for row in table.rows if row[at] is not None]
+    figure, axes = pyplot.subplots(figsize=(8, 0.32 * len(rows) + 0.9), layout="constrained")
+    values = [float(row[at]) for row in rows]  # type: ignore[arg-type]
+    names = [str(row[0]).replace("**", "") for row in rows]
+    drawn = axes.barh(range(len(rows)), values, color=[OURS if "txpanel" in name else THEIRS for name in names])
+    axes.bar_label(drawn, [UNITS[unit](row[at]) for row in rows], padding=4, fontsize=9)
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel(table.plot + (f", {unit}" if unit not in ("", "times", "count") else ""), fontsize=9)
+    if table.log:
+        axes.set_xscale("log")
+    axes.margins(x=0.14)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    write(json.loads(RESULTS.read_text(encoding="utf-8")))
