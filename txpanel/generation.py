@@ -14,6 +14,7 @@ from typing import Literal
 
 from txpanel.errors import TooLong
 from txpanel.messages import _
+from txpanel.models.chat import turn_ends
 from txpanel.models.language_model import LanguageModel
 from txpanel.sampling import Sample, Settings
 from txpanel.sampling import sample as sample_logits
@@ -21,7 +22,7 @@ from txpanel.tracing.record import record as record_ids
 from txpanel.tracing.trace import Trace
 
 Recorder = Callable[[LanguageModel, str | list[int]], Trace]
-End = Literal["", "end of text", "full", "enough"]
+End = Literal["", "end of text", "full", "enough", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Step:
         sample: every stage from those logits to the token, and the draw.
         trace: the run with the token appended, T + 1 tokens.
         ended: why this is the last step: the model said ``"end of text"``, it is ``"full"`` (no position is left), or
-            the wanted number is there (``"enough"``); empty while it goes on.
+            the wanted number is there (``"enough"``); empty while it goes on. Films also know ``"stopped"``: somebody
+            cancelled. `why_ended` has the sentences.
     """
 
     index: int
@@ -134,12 +136,27 @@ def draw(trace: Trace, settings: Settings, later: int = 0) -> Sample:
 
 
 def end_tokens(model: LanguageModel) -> frozenset[int]:
-    """Ids with which this model says that the text is over."""
+    """Ids with which this model says that the text is over: its generation config's, its tokenizer's, its chat template's."""
     config = getattr(model.model, "generation_config", None)
     stated = getattr(config, "eos_token_id", None)
     stated = stated if isinstance(stated, (list, tuple)) else [stated]
     own = getattr(model.tokenizer, "eos_token_id", None)
-    return frozenset(int(token) for token in [*stated, own] if token is not None)
+    return frozenset(int(token) for token in [*stated, own] if token is not None) | turn_ends(model)
+
+
+def why_ended(end: End, token: str = "") -> str | None:
+    """A sentence for the end of a generation; None while it goes on.
+
+    Args:
+        end: why. token: the last token as it is shown, for the model's own end.
+    """
+    sentences = {
+        "end of text": _("The model ended the text by itself, with its end token {token}.").format(token=token),
+        "full": _("The model is full: it has no position left for another token."),
+        "enough": _("As many tokens as were asked for."),
+        "stopped": _("You stopped it."),
+    }
+    return sentences.get(end)
 
 
 def _ended(stopped: bool, full: bool, enough: bool) -> End:

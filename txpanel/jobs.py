@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from txpanel.errors import NoTokenLeft, TxpanelError
-from txpanel.generation import End, draw, generate
+from txpanel.film import Film
+from txpanel.generation import draw, generate, why_ended
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
-from txpanel.prompt import Prompt
+from txpanel.outline import Outline
 from txpanel.sampling import Sample, Settings
 from txpanel.sharing import shared_trace
+from txpanel.shots import remake, shot
 from txpanel.tracing.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -27,31 +29,33 @@ class Result:
     """A run to show, complete: everything that changes on screen changes at once.
 
     Attributes:
-        prompt: the text that was run. trace: the run. seed: of the next draw.
+        film: where we are now, and what led there. trace: the run at that place. settings: of the next draw.
         sample: the next draw; None where the settings leave no token.
         problem: a sentence: why there is no draw.
         appended: how many tokens this request has appended so far; 0 for a plain run.
+        visit: whether we go to another place of the film, whose settings are then to be shown.
         progress: set while more is to come. notice: a sentence to show with it.
     """
 
-    prompt: Prompt
+    film: Film
     trace: Trace
-    seed: int
+    settings: Settings
     sample: Sample | None
     problem: str | None = None
     appended: int = 0
+    visit: bool = False
     progress: Progress | None = None
     notice: str | None = None
 
 
-def run(model: LanguageModel, prompt: Prompt, settings: Settings) -> Result:
-    """Run the model on the prompt as it stands.
+def run(model: LanguageModel, film: Film, settings: Settings) -> Result:
+    """Run the model on a film's tokens up to where it is looked at.
 
     Raises:
-        EmptyText, TooLong: in words.
+        EmptyText, TooLong, Unsupported: in words.
     """
-    trace = shared_trace(model, prompt.text if prompt.ids is None else prompt.ids)
-    return Result(prompt, trace, settings.seed, *drawn(trace, settings))
+    trace = shared_trace(model, film.prompt(film.at).source(model))
+    return Result(film, trace, settings, *drawn(trace, settings))
 
 
 def drawn(trace: Trace, settings: Settings, later: int = 0) -> tuple[Sample | None, str | None]:
@@ -68,42 +72,74 @@ def prepare(trace: Trace, layer: int) -> None:
         trace.tensor(f"blocks.{min(layer, trace.anatomy.n_layers - 1)}.pattern")
 
 
-def append(model: LanguageModel, prompt: Prompt, settings: Settings, token: int) -> Result:
-    """Run the model on the prompt and one more token; the draw moves on to the next seed.
+def append(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> Result:
+    """Run the model on one more token: the drawn one, or the one that somebody chose. The draw moves on to the next seed.
 
     Raises:
-        ValueError: no such token. TooLong: in words.
+        ValueError: no such token. TooLong, NoTokenLeft: in words.
     """
-    if not 0 <= token < model.anatomy.vocab:
+    if token is not None and not 0 <= token < model.anatomy.vocab:
         raise ValueError(_("{id} is not the id of a token of this model.").format(id=token))
-    longer = prompt.appended(model, token)
-    trace = shared_trace(model, longer.ids or ())
-    return Result(longer, trace, settings.seed + 1, *drawn(trace, settings, 1), appended=1)
+    film = started(model, film)
+    before = shared_trace(model, film.prompt(film.at).source(model))
+    sample, problem = drawn(before, settings)
+    if token is None and sample is None:
+        raise NoTokenLeft(problem or "")
+    next_one = sample.token if token is None and sample is not None else int(token or 0)
+    by_chance = sample is not None and next_one == sample.token
+    trace = shared_trace(model, [*before.tokens.ids.tolist(), next_one])
+    logits = before.tensor("logits").numpy()
+    film = film.add(shot(model, logits, next_one, settings, sample, parent=film.at, drawn=by_chance))
+    later = replace(settings, seed=settings.seed + 1)
+    return Result(film, trace, later, *drawn(trace, later), appended=1)
 
 
 def extend(
-    model: LanguageModel, prompt: Prompt, settings: Settings, wanted: int, cancel: threading.Event
+    model: LanguageModel, film: Film, settings: Settings, wanted: int | None, cancel: threading.Event, pace: float = 0.0
 ) -> Iterator[Result]:
-    """Up to ``wanted`` drawn tokens, a result for each.
+    """Up to ``wanted`` drawn tokens (None: until the model ends the text), a result for each, ``pace`` seconds apart.
 
     Raises:
         EmptyText, TooLong, NoTokenLeft: in words.
     """
-    start = prompt.encoded(model)
-    steps = generate(model, start, wanted, cancel=cancel, record=shared_trace, **asdict(settings))
+    film = started(model, film)
+    start = film.prompt(film.at).encoded(model)
+    most = wanted or max(1, model.max_tokens - len(start))
+    steps = generate(model, start, most, cancel=cancel, record=shared_trace, **asdict(settings))
     for step in steps:
-        n = step.index + 1
-        prompt = prompt.appended(model, step.token)
-        told = None if step.ended else Progress("generate", message=_("Token {i} of {n}").format(i=n, n=wanted))
-        after = drawn(step.trace, settings, n)
-        yield Result(prompt, step.trace, settings.seed + n, *after, n, told, why_ended(step.ended))
+        n, used = step.index + 1, replace(settings, seed=settings.seed + step.index)
+        logits = step.before.tensor("logits").numpy()
+        new = shot(
+            model, logits, step.token, used, step.sample, parent=film.at, drawn=True, ended=step.ended
+        )  # fmt: skip
+        film, later = film.add(new), replace(settings, seed=settings.seed + n)
+        told = None if step.ended else Progress("generate", message=_counted(n, wanted))
+        notice = why_ended(step.ended, step.string) if step.ended in ("end of text", "full") else None
+        yield Result(film, step.trace, later, *drawn(step.trace, later), n, progress=told, notice=notice)
+        if pace and not step.ended:
+            cancel.wait(pace)
 
 
-def why_ended(end: End) -> str | None:
-    """A sentence for the end of a generation; None where there is nothing to say."""
-    if end == "end of text":
-        return _("The model ended the text by itself.")
-    return _("The model is full: it has no position left for another token.") if end == "full" else None
+def _counted(n: int, wanted: int | None) -> str:
+    if wanted is None:
+        return _("Token {i}").format(i=n)
+    return _("Token {i} of {n}").format(i=n, n=wanted)
+
+
+def started(model: LanguageModel, film: Film) -> Film:
+    """The film with its prompt's exact tokens."""
+    return film if film.start else replace(film, start=tuple(film.root.encoded(model)))
+
+
+def restore(model: LanguageModel, outline: Outline, settings: Settings) -> Result:
+    """A film made again from its outline, looked at where it was.
+
+    Raises:
+        EmptyText, TooLong, Unsupported, ValueError: in words.
+    """
+    film = remake(model, outline, settings)
+    here = settings if film.following(film.at) is None else film.settings(film.at)
+    return replace(run(model, film, here), visit=True)
 
 
 def sentence(error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 The two are not the same thing. Tokens appended one by one may differ from those that the tokenizer would make of the
 same text, and a token may end in the middle of a character, which no text can hold. So appended ids are kept beside the
-text until the person edits it; bytes of an unfinished character wait until it is complete.
+text until the person edits it; bytes of an unfinished character wait until it is complete. To a chat model the text is
+what the person says: the tokens of its template stand around it, and the answer follows it in the ids only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
+from txpanel.errors import EmptyText
+from txpanel.messages import _
+from txpanel.models import chat
 from txpanel.models.language_model import LanguageModel
 
 
@@ -21,21 +25,39 @@ class Prompt:
         text: what the person sees and edits.
         ids: the exact tokens after an append; None where the tokenizer decides.
         pending: bytes of a character that the last tokens have begun.
-        seed: the draw that belongs to this text, so that undo brings back the same next token.
+        seed: the draw that belongs to this text.
+        chat: whether the text is a person's turn in a conversation.
     """
 
     text: str = ""
     ids: tuple[int, ...] | None = None
     pending: bytes = b""
     seed: int = 0
+    chat: bool = False
+
+    def source(self, model: LanguageModel) -> str | list[int]:
+        """What to run the model on: the text, or the exact ids.
+
+        Raises:
+            EmptyText, Unsupported: in words, of a conversation.
+        """
+        if self.ids is not None:
+            return list(self.ids)
+        if not self.chat:
+            return self.text
+        if not self.text.strip():
+            raise EmptyText(_("There is no text yet: type what you want to say to the model."))
+        return chat.encode(model, self.text)
 
     def encoded(self, model: LanguageModel) -> list[int]:
         """The token ids for a model."""
-        return list(self.ids) if self.ids is not None else model.encode(self.text)
+        source = self.source(model)
+        return model.encode(source) if isinstance(source, str) else source
 
     def appended(self, model: LanguageModel, token: int) -> Prompt:
         """The prompt with one more token and the next seed."""
         data = self.pending + model.tokens([token]).pieces[0]
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")  # bytes that can never be a character have no text
         text = self.text + decoder.decode(data)
-        return Prompt(text, (*self.encoded(model), token), decoder.getstate()[0], self.seed + 1)
+        shown = self.text if self.chat else text
+        return Prompt(shown, (*self.encoded(model), token), decoder.getstate()[0], self.seed + 1, self.chat)

@@ -122,6 +122,8 @@ def shared_trace(model: LanguageModel, text: str | Sequence[int], options: Hasha
         if found is None:
             found = record(model, source if isinstance(source, str) else list(source))
             traces.put(key, found)
+            if isinstance(source, str):  # who asks for the same tokens later, by their ids, finds this run
+                traces.put((model.key, tuple(found.tokens.ids.tolist()), options), found)
         return found
 
 

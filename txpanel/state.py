@@ -16,15 +16,19 @@ from typing import Any
 import param
 
 from txpanel import jobs
-from txpanel.errors import Cancelled, EmptyText, Unsupported
-from txpanel.focus import PLACES, Focus, Question
-from txpanel.history import History
+from txpanel.arriving import Arriving, Moment
+from txpanel.errors import Unsupported
+from txpanel.film import Film
+from txpanel.focus import Question
 from txpanel.jobs import Result
+from txpanel.knobs import values
 from txpanel.messages import _
+from txpanel.models import chat
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
+from txpanel.outline import Outline
 from txpanel.prompt import Prompt
-from txpanel.sampling import FIELDS, Sample, Settings
+from txpanel.sampling import FIELDS, Settings
 from txpanel.sharing import shared_model
 from txpanel.tracing.trace import Trace
 from txpanel.worker import Dispatch, Job, Worker
@@ -34,7 +38,7 @@ __all__ = ["ModelState", "Question"]
 _NAMES = ("model_name", "model_reason")
 
 
-class ModelState(Focus):
+class ModelState(Arriving):
     """The shared state of one session.
 
     Args:
@@ -51,37 +55,6 @@ class ModelState(Focus):
         >>> state.focus(layer=1, head=2)
     """
 
-    model = param.Parameter(None, allow_refs=False, doc="The `LanguageModel` that runs; None until one is there.")
-    model_name = param.String("", doc="Name under which the model was asked for.")
-    model_reason = param.String("", doc="A sentence: why this model runs.")
-    text = param.String("", doc="The text; setting it runs the model.")
-    stale = param.Boolean(False, doc="Whether `trace` belongs to another text or model than those set.")
-    temperature = param.Number(1.0, bounds=(0, None), doc="Divides the logits; 0 takes the likeliest token.")
-    top_k = param.Integer(0, bounds=(0, None), doc="Keep the k likeliest tokens; 0 is off.")
-    top_p = param.Number(1.0, bounds=(0, 1), doc="Keep the likeliest tokens that reach this probability; 1 is off.")
-    min_p = param.Number(0.0, bounds=(0, 1), doc="Keep tokens this share as likely as the likeliest; 0 is off.")
-    seed = param.Integer(0, bounds=(0, None), doc="Of the next draw; each appended token moves it on by one.")
-    typical_p = param.Number(
-        1.0,
-        bounds=(0, 1),
-        inclusive_bounds=(False, True),
-        doc="Keep tokens of typical surprisal that reach this; 1 is off.",
-    )
-    repetition_penalty = param.Number(
-        1.0,
-        bounds=(0, None),
-        inclusive_bounds=(False, True),
-        doc="Above 1 makes tokens of the text less likely; 1 is off.",
-    )
-    no_repeat_ngram_size = param.Integer(0, bounds=(0, None), doc="Repeat no run of this many tokens; 0 is off.")
-    sampled = param.ClassSelector(class_=Sample, doc="Stages and draw for the last position with these settings.")
-    busy = param.Boolean(False, doc="Whether the model runs or is being loaded.")
-    progress = param.ClassSelector(class_=Progress, doc="How far something slow has come; None otherwise.")
-    error = param.String(None, allow_None=True, doc="A sentence: what went wrong with the newest request.")
-    notice = param.String(None, allow_None=True, doc="A sentence that is no error, such as why generating ended.")
-    can_undo = param.Boolean(False, doc="Whether `undo` has somewhere to go.")
-    can_redo = param.Boolean(False, doc="Whether `redo` has somewhere to go.")
-
     def __init__(
         self,
         *,
@@ -93,11 +66,7 @@ class ModelState(Focus):
     ) -> None:
         self._worker = Worker(dispatch)
         self._permit, self._device, self._dtype = permit, device, dtype
-        self._prompt = Prompt()
-        self._texts: History[Prompt] = History()
-        self._shown: Trace | None = None  # the trace that this state itself put up
-        self._known: LanguageModel | None = None  # the model that runs are made with
-        self._query_chosen = "query" in params
+        self._awaited: Outline | None = None  # a film to be made again when its model is there
         saved = params.pop("trace", None)
         super().__init__(**params)
         if saved is not None:
@@ -107,36 +76,66 @@ class ModelState(Focus):
             self.param.update(**self._named() | {name: params[name] for name in _NAMES if name in params})
             self._edited()
 
-    @property
-    def settings(self) -> Settings:
-        """The sampling settings as one value."""
-        return Settings(**{name: getattr(self, name) for name in FIELDS})
-
     # what can be asked of it ------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run the model on the text as it stands."""
-        prompt, settings = self._prompt, self.settings
+        """Run the model on the text as it stands, with what was generated up to here."""
+        film, settings = self.film, self.settings
         if self.model is not None:  # else the text waits for its model
-            self._start(lambda model, cancel: [jobs.run(model, prompt, settings)])
+            self._start(lambda model, cancel: [jobs.run(model, film, settings)])
 
     def append(self, token: int | None = None) -> None:
-        """Append a token and run the model on it.
+        """Append a token and run the model on it; in the middle of a film that is another branch.
 
         Args:
             token: its id; None for the one that `sampled` drew.
         """
-        prompt, settings = self._prompt, self.settings
-        if token is None and self.sampled is not None:
-            token = self.sampled.token
-        if token is not None:
-            chosen = int(token)
-            self._start(lambda model, cancel: [jobs.append(model, prompt, settings, chosen)])
+        film, settings = self.film, self.settings
+        if token is not None or self.sampled is not None:
+            self._start(lambda model, cancel: [jobs.append(model, film, settings, token)])
 
-    def generate(self, n: int = 20) -> None:
-        """Append up to ``n`` drawn tokens, showing each when it is there. `cancel` stops between two of them."""
-        prompt, settings, wanted = self._prompt, self.settings, max(1, int(n))
-        self._start(lambda model, cancel: jobs.extend(model, prompt, settings, wanted, cancel))
+    def generate(self, n: int | None = 20, pace: float = 0.0) -> None:
+        """Append drawn tokens, showing each when it is there. `cancel` stops between two of them.
+
+        Args:
+            n: at most so many; None: until the model ends the text or is full.
+            pace: seconds to wait between two, for people to follow.
+        """
+        film, settings, wanted = self.film, self.settings, None if n is None else max(1, int(n))
+        self._start(lambda model, cancel: jobs.extend(model, film, settings, wanted, cancel, pace))
+
+    def go(self, node: int) -> None:
+        """Look at another step of the film: every view follows, and the draw is the one that was made there.
+
+        Raises:
+            IndexError: the film has no such node.
+        """
+        film = self.film.go(node)
+        if self.film.following(self.film.at) is None:
+            self._tips[self.film.at] = self.settings
+        left = self._tips.get(node) if film.following(node) is None else None
+        settings = left or replace(self.settings, seed=film.settings(node).seed)
+        if film.following(node) is not None:
+            settings = film.settings(node)
+        self._start(lambda model, cancel: [replace(jobs.run(model, film, settings), visit=True)])
+
+    def switch(self, leaf: int) -> None:
+        """Look at the end of another branch.
+
+        Raises:
+            IndexError: the film has no such node.
+        """
+        self.go(self.film.end(leaf))
+
+    def restore(self, outline: Outline) -> None:
+        """Bring a film back; it waits until a model is there."""
+        self._awaited = outline
+        with param.parameterized.discard_events(self):
+            self.param.update(text=outline.text, chat=outline.chat, film=Film(Prompt(outline.text, chat=outline.chat)))
+        self.param.trigger("text", "chat", "film")
+        if self.model is not None:
+            self._awaited, settings = None, self.settings
+            self._start(lambda model, cancel: [jobs.restore(model, outline, settings)])
 
     def load(self, name: str, reason: str = "", *, trusted: bool = False) -> None:
         """Bring a model and run it on the text.
@@ -146,36 +145,43 @@ class ModelState(Focus):
             reason: a sentence for `model_reason`; by default that it was chosen here.
             trusted: the program's own choice, which `permit` need not allow.
         """
-        prompt, settings = Prompt(self.text, seed=self.seed), self.settings  # appended ids were the old tokenizer's
-        why = reason or _("You chose it.")
+        settings, why, awaited = self.settings, reason or _("You chose it."), self._awaited
+        talk = self.chat or (awaited is not None and awaited.chat)
 
         def job(cancel: threading.Event, publish: Dispatch) -> None:
             if self._permit and not trusted:
                 self._permit(name)
             model = self._bring(name, cancel, publish)
+            # appended ids were the old tokenizer's: what is left is the text
+            film = Film(Prompt(self.film.root.text, chat=talk and chat.has_template(model)))
             try:
-                result = jobs.run(model, prompt, settings)
+                result = jobs.restore(model, awaited, settings) if awaited else jobs.run(model, film, settings)
                 jobs.prepare(result.trace, self.layer)
             except Exception as error:
                 problem = error  # the name of an except clause does not outlive it
-                publish(lambda: self._model_arrived(model, name, why, prompt, problem))
+                publish(lambda: self._model_arrived(model, name, why, film, problem))
             else:
-                publish(lambda: self._model_arrived(model, name, why, prompt, result))
+                publish(lambda: self._model_arrived(model, name, why, film, result))
 
+        self._awaited = None
         self._submit(job)
 
     def cancel(self) -> None:
         """Stop what runs or loads; what is on screen stays."""
         self._worker.cancel()
-        self.param.update(busy=False, progress=None)
+        generating = self.progress is not None and self.progress.stage == "generate"
+        film = self.film.marked(self.film.at, "stopped") if generating and self.film.at else self.film
+        if film is not self.film:
+            self._history.replace(Moment(film, self.settings))
+        self.param.update(busy=False, progress=None, film=film)
 
     def undo(self) -> None:
-        """Bring back the text of before."""
-        self._return_to(self._texts.back())
+        """Take the last change back: of the text, of what was generated, of a branch or of a setting."""
+        self._return_to(self._history.back())
 
     def redo(self) -> None:
-        """Bring back the text from which `undo` came."""
-        self._return_to(self._texts.forward())
+        """Make the change again that `undo` took back."""
+        self._return_to(self._history.forward())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing runs (for tests and scripts). Returns whether that is so."""
@@ -190,16 +196,19 @@ class ModelState(Focus):
 
     # changes from outside ---------------------------------------------------------------------------------------------
 
-    @param.depends("text", watch=True)
+    @param.depends("text", "chat", watch=True)
     def _text_set(self) -> None:
-        if self.text != self._prompt.text:
+        root = self.film.root
+        if self.text != self.film.prompt(self.film.at).text or self.chat != root.chat:
             self._edited()
 
     @param.depends("model", watch=True)
     def _model_set(self) -> None:
         if self.model is not self._known:
-            self._known, self._prompt = self.model, Prompt(self.text, seed=self.seed)
-            self.param.update(stale=self.trace is not None, **self._named(), **self._no_questions())
+            self._known = self.model
+            film = Film(Prompt(self.text, chat=self.chat and chat.has_template(self.model)))
+            told = {"stale": self.trace is not None, "film": film, "chat": film.root.chat}
+            self.param.update(**told, **self._named(), **self._no_questions())
             self.run()
 
     @param.depends("trace", watch=True)
@@ -209,35 +218,46 @@ class ModelState(Focus):
 
     @param.depends(*FIELDS, watch=True)
     def _settings_set(self) -> None:
-        if self._prompt.seed != self.seed:  # undo brings back the text with the draw that it had
-            self._prompt = replace(self._prompt, seed=self.seed)
-            self._texts.replace(self._prompt)
+        self._remember_settings()
         if self.trace is not None and (self.sampled is None or self.sampled.settings != self.settings):
             sample, problem = jobs.drawn(self.trace, self.settings)
             told = {"error": problem} if problem or self.sampled is None else {}
             self.param.update(sampled=sample, **told)
 
+    def _remember_settings(self) -> None:
+        """For undo. A slider that is drawn through many values is one change."""
+        now, history = self.settings, self._history
+        last, before = history.current, history.entries[history.place - 1] if history.can_go_back else None
+        if last is None or last.settings == now:
+            return
+        moving = _differing(last.settings, now)
+        same = before is not None and before.film is last.film and _differing(before.settings, last.settings) == moving
+        (history.replace if same and not history.can_go_forward else history.add)(Moment(self.film, now))
+        self.param.update(**self._ways())
+
     def _edited(self) -> None:
-        self._prompt = Prompt(self.text, seed=self.seed)
-        self._texts.add(self._prompt)
-        self.param.update(stale=self.trace is not None, **self._ways())
+        film = Film(Prompt(self.text, chat=self.chat))
+        self._tips.clear()
+        self._history.add(Moment(film, self.settings))
+        self.param.update(stale=self.trace is not None, film=film, **self._ways())
         self.run()
 
-    def _return_to(self, prompt: Prompt | None) -> None:
-        if prompt is not None:
-            self._prompt = prompt
-            self.param.update(text=prompt.text, seed=prompt.seed, stale=self.trace is not None, **self._ways())
+    def _return_to(self, moment: Moment | None) -> None:
+        if moment is not None:
+            film = moment.film
+            told = {"film": film, "text": film.prompt(film.at).text, "chat": film.root.chat}
+            self.param.update(**told, **values(moment.settings), stale=self.trace is not None, **self._ways())
             self.run()
 
     def _adopt(self, trace: Trace) -> None:
         """Look at a run that somebody else made: from a file, or from a script."""
         self._known = trace.model
-        prompt = Prompt(trace.text, tuple(int(token) for token in trace.tokens.ids), seed=self.seed)
-        self._prompt = prompt
-        self._texts.add(prompt)
-        changes = self._showing(Result(prompt, trace, self.seed, *jobs.drawn(trace, self.settings)))
+        ids = tuple(int(token) for token in trace.tokens.ids)
+        film = Film(Prompt(trace.text, ids), ids)
+        self._history.add(Moment(film, self.settings))
+        changes = self._showing(Result(film, trace, self.settings, *jobs.drawn(trace, self.settings)))
         name = trace.provenance.get("model", "")
-        self.param.update(text=prompt.text, model=trace.model, model_name=name, model_reason="", **changes)
+        self.param.update(model=trace.model, model_name=name, model_reason="", **changes)
 
     # the way from a request to what is shown --------------------------------------------------------------------------
 
@@ -278,64 +298,10 @@ class ModelState(Focus):
 
         return shared_model(name, device=self._device, dtype=self._dtype, progress=tell, cancel=cancel)
 
-    def _show(self, result: Result) -> None:
-        self.param.update(**self._showing(result))
 
-    def _showing(self, result: Result) -> dict[str, Any]:
-        """All changes of a new result, for one single update; the trace first, since places are clamped to it."""
-        trace, sample, problem, changes = result.trace, result.sample, result.problem, dict[str, Any]()
-        if result.appended:
-            self._prompt = replace(result.prompt, seed=result.seed)
-            (self._texts.add if result.appended == 1 else self._texts.replace)(self._prompt)
-            changes = {"text": self._prompt.text, "seed": self._prompt.seed}
-        elif sample is None or sample.settings != self.settings:  # changed while the model ran
-            sample, problem = jobs.drawn(trace, self.settings)
-        if self.question is not None and not self.question.fits(len(trace.tokens.ids)):
-            changes |= self._no_questions()
-        places = self._places(trace)
-        self._shown = trace
-        now = {"busy": result.progress is not None, "progress": result.progress, "notice": result.notice}
-        state = {"trace": trace, "sampled": sample, "stale": False, "error": problem}
-        return state | now | changes | self._ways() | places
-
-    def _places(self, trace: Trace) -> dict[str, int]:
-        """Where to look in a new trace: as before, but whoever looked from the last token still does."""
-        before, last = self._shown if self.trace is not None else None, len(trace.tokens.ids) - 1
-        places = {name: getattr(self, name) for name in PLACES}
-        follows = not self._query_chosen if before is None else self.query == len(before.tokens.ids) - 1
-        self._query_chosen = False
-        return places | {"query": last} if follows else places
-
-    def _model_arrived(
-        self, model: LanguageModel, name: str, reason: str, prompt: Prompt, outcome: Result | Exception
-    ) -> None:
-        self._known, self._prompt = model, prompt
-        changes: dict[str, Any] = {"model": model, "model_name": name, "model_reason": reason} | self._no_questions()
-        if isinstance(outcome, Result):
-            changes = self._showing(outcome) | changes
-        else:
-            told = None if isinstance(outcome, EmptyText) and not prompt.text else jobs.sentence(outcome)
-            changes |= {"trace": None, "sampled": None, "stale": False, "busy": False, "progress": None, "error": told}
-        self.param.update(**changes)
-
-    def _failed(self, error: Exception) -> None:
-        changes: dict[str, Any] = {"busy": False, "progress": None}
-        if not isinstance(error, Cancelled):
-            changes["error"] = jobs.sentence(error)
-        if isinstance(error, EmptyText):  # the picture of a text that is gone would be a lie
-            changes |= {"trace": None, "sampled": None, "stale": False} | self._no_questions()
-        self.param.update(**changes)
-
-    def _named(self) -> dict[str, str]:
-        name = self.model.name if self.model is not None else ""
-        return {"model_name": name, "model_reason": _("The program that opened this page chose it.") if name else ""}
-
-    def _ways(self) -> dict[str, bool]:
-        return {"can_undo": self._texts.can_go_back, "can_redo": self._texts.can_go_forward}
-
-    def _no_questions(self) -> dict[str, Any]:
-        self._trail.clear()
-        return {"question": None, "pinned": (), "can_go_back": False, "can_go_forward": False}
+def _differing(a: Settings, b: Settings) -> set[str]:
+    """Names of the settings in which two differ."""
+    return {name for name in FIELDS if getattr(a, name) != getattr(b, name)}
 
 
 def _needed(model: LanguageModel | None, saved: bool) -> LanguageModel:

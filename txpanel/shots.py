@@ -1,0 +1,120 @@
+"""What a film keeps of one step, worked out from the distribution before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from txpanel.errors import NoTokenLeft, TooLong
+from txpanel.film import Film, Shot
+from txpanel.generation import End
+from txpanel.messages import _
+from txpanel.models.language_model import LanguageModel
+from txpanel.outline import Entry, Outline
+from txpanel.prompt import Prompt
+from txpanel.sampling import Sample, Settings
+from txpanel.sampling import sample as sample_logits
+from txpanel.sharing import shared_trace
+from txpanel.tracing.trace import Trace
+
+ROWS = 64
+"""Positions whose logits are made at once when a film is brought back: [64, V] numbers."""
+
+
+def shot(
+    model: LanguageModel,
+    logits: npt.NDArray[np.float32],
+    token: int,
+    settings: Settings,
+    sample: Sample | None,
+    *,
+    parent: int,
+    drawn: bool,
+    ended: End = "",
+) -> Shot:
+    """One step.
+
+    Args:
+        logits: float32 [V] of the position before the token. settings: of the draw. sample: what they gave; None: no token.
+        drawn: whether the token is the sample's, not somebody's choice.
+    """
+    piece, string, special = _read(model, token)
+    powers = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return Shot(
+        parent=parent,
+        token=token,
+        piece=piece,
+        string=string,
+        special=special,
+        settings=settings,
+        draw=sample.draw if drawn and sample is not None else None,
+        p=float(sample.probabilities[token]) if sample is not None else 0.0,
+        model_p=float(powers[token] / powers.sum()),
+        rank=int(np.count_nonzero(logits > logits[token])),
+        ended=ended,
+    )
+
+
+def _read(model: LanguageModel, token: int) -> tuple[bytes, str, bool]:
+    tokens = model.tokens([token])
+    return tokens.pieces[0], tokens.strings[0], token in set(model.tokenizer.all_special_ids)
+
+
+def remake(model: LanguageModel, outline: Outline, settings: Settings) -> Film:
+    """A film from its outline: one forward pass per branch gives all its distributions.
+
+    Raises:
+        EmptyText, TooLong: in words. ValueError: the tokens are not this model's.
+    """
+    root = Prompt(outline.text, seed=settings.seed, chat=outline.chat)
+    bare = _bare(model, root, outline)
+    shots: dict[int, Shot] = {}
+    for leaf in bare.leaves:
+        path = bare.path(leaf)
+        trace = shared_trace(model, bare.prompt(leaf).ids or ())
+        for n, logits in _distributions(trace, len(bare.start), path, skip=shots):
+            ids = trace.tokens.ids[: len(bare.start) + path.index(n)]
+            shots[n] = _again(model, logits, outline.entries[n - 1], ids)
+    film = Film(root, bare.start, tuple(shots[n] for n in range(1, len(bare) + 1)))
+    return Film(root, film.start, film.shots, outline.at, film.end(outline.at) if not outline.leaf else outline.leaf)
+
+
+def _bare(model: LanguageModel, root: Prompt, outline: Outline) -> Film:
+    """The tree of tokens, checked against the model, without numbers."""
+    start, shots = tuple(root.encoded(model)), list[Shot]()
+    for entry in outline.entries:
+        if entry.token >= model.anatomy.vocab:
+            raise ValueError(_("{id} is not the id of a token of this model.").format(id=entry.token))
+        piece, string, special = _read(model, entry.token)
+        shots.append(Shot(entry.parent, entry.token, piece, string, special, entry.settings, None, 0.0, 0.0, 0))
+    bare = Film(root, start, tuple(shots))
+    longest = max((len(bare.path(leaf)) for leaf in bare.leaves), default=0)
+    if len(start) + longest > model.max_tokens:
+        text = _("The film has {n} tokens, and {model} can read {room}.")
+        raise TooLong(text.format(n=len(start) + longest, model=model.title, room=model.max_tokens))
+    return bare
+
+
+def _distributions(
+    trace: Trace, start: int, path: Sequence[int], skip: dict[int, Shot]
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """The nodes of a path that are not done yet, each with the logits [V] of the position before it."""
+    stream = trace.recording.streams[-1]
+    todo = [(n, start + place - 1) for place, n in enumerate(path) if n not in skip]
+    for at in range(0, len(todo), ROWS):
+        chunk = todo[at : at + ROWS]
+        logits = trace.unembed(stream[torch.tensor([row for _n, row in chunk])])
+        yield from ((n, row.numpy()) for (n, _row), row in zip(chunk, logits, strict=True))
+
+
+def _again(model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]) -> Shot:
+    """A step as it was; a token that its seed does not give here (another machine rounds otherwise) counts as chosen."""
+    try:
+        sample = sample_logits(logits, entry.settings, ids)
+    except (NoTokenLeft, ValueError):
+        sample = None
+    drawn = entry.drawn and sample is not None and sample.token == entry.token
+    return shot(model, logits, entry.token, entry.settings, sample, parent=entry.parent, drawn=drawn, ended=entry.ended)
