@@ -25,7 +25,7 @@ def first_map(subject: Subject, lengths: list[int], repeat: int) -> Table:
     table = Table(
         "B-01",
         "From token ids to the first head's map",
-        "Seconds to run the model and have one head's pattern at hand; ratio to the plain forward pass (SDPA, all logits) of "
+        "Milliseconds to run the model and have one head's pattern at hand; ratio to the plain forward pass (SDPA, all logits) of "
         "the same loop. txpanel asks the model for the last logits only, as a person looking at the next token does.",
         [("tokens and tool", ""), ("best", "ms"), ("median", "ms"), ("ratio", "times")],
         plot="ratio",

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import Table
+from benchmarks.tables import FACTORS, UNITS, Table, heading
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -57,25 +57,23 @@ def draw(run: dict[str, Any]) -> None:
 def _bars(table: Table, path: Path) -> None:
     from matplotlib import pyplot
 
-    from benchmarks.tables import UNITS
-
     at = next(i for i, (title, _unit) in enumerate(table.columns) if title == table.plot)
     unit = table.columns[at][1]
     rows = [row for row in table.rows if row[at] is not None]
     figure, axes = pyplot.subplots(figsize=(8, 0.32 * len(rows) + 0.9), layout="constrained")
-    values = [float(row[at]) for row in rows]  # type: ignore[arg-type]
+    values = [float(row[at]) * FACTORS.get(unit, 1) for row in rows]  # type: ignore[arg-type]
     names = [str(row[0]).replace("**", "") for row in rows]
     drawn = axes.barh(range(len(rows)), values, color=[OURS if "txpanel" in name else THEIRS for name in names])
     axes.bar_label(drawn, [UNITS[unit](row[at]) for row in rows], padding=4, fontsize=9)
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlabel(table.plot + (f", {unit}" if unit not in ("", "times", "count") else ""), fontsize=9)
+    axes.set_xlabel(heading(table.columns[at]), fontsize=9)
     if table.log:
         axes.set_xscale("log")
     axes.margins(x=0.14)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, facecolor="white")
     pyplot.close(figure)
 
 

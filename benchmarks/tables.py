@@ -10,6 +10,9 @@ Cell = str | float | int | None
 Column = tuple[str, str]
 """What stands above it, and its unit (a key of `UNITS`)."""
 
+FACTORS = {"ms": 1e3, "MB": 1e-6}
+"""From what is kept (seconds, bytes) to the unit that is written."""
+
 UNITS: dict[str, Callable[[Any], str]] = {
     "": str,
     "ms": lambda seconds: f"{seconds * 1e3:,.1f}",
@@ -43,7 +46,7 @@ class Table:
     def markdown(self) -> str:
         """A heading, the note and the table."""
         lines = [f"## {self.id} · {self.title}", "", self.note, ""]
-        lines += [_line(title for title, _unit in self.columns)]
+        lines += [_line(heading(column) for column in self.columns)]
         lines += [_line("---" if i == 0 else "---:" for i in range(len(self.columns)))]
         for row in self.rows:
             cells = zip(row, self.columns, strict=True)
@@ -58,6 +61,12 @@ class Table:
     def of(cls, data: dict[str, Any]) -> Self:
         """From JSON."""
         return cls(**{**data, "columns": [tuple(column) for column in data["columns"]]})
+
+
+def heading(column: Column) -> str:
+    """The title, with the unit where the cells do not say it."""
+    title, unit = column
+    return f"{title}, {unit}" if unit in (*FACTORS, "s", "bytes") else title
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ def test_a_table_is_written_with_its_units() -> None:
     table = Table(
         "B-00", "A thing", "What is counted.", columns, [["ours", 0.0123, 4_100_000, 0.5], ["theirs", None, None, None]]
     )
+    assert "| what | best, ms | held, MB | ratio |" in table.markdown()
     assert "| ours | 12.3 | 4.1 | 0.50 |" in table.markdown()
     assert "| theirs | not installed | not installed | not installed |" in table.markdown()
     assert Table.of(json.loads(json.dumps(table.data()))) == table
