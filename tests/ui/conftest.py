@@ -175,7 +175,11 @@ class Tab:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not HARMLESS.search(message.text):
-            self.wrong.append(f"console: {message.text}")
+            self.wrong.append(f"console: {message.text} ({message.location.get('url', '')[:200]})")
+
+    def _request_failed(self, request: Request) -> None:
+        if "FILE_NOT_FOUND" in (request.failure or ""):
+            self.wrong.append(f"not found: {request.url[:200]}")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith(
@@ -196,6 +200,7 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
         tab.page.on("console", tab._console)
         tab.page.on("pageerror", lambda error: tab.wrong.append(f"page error: {error}"))
         tab.page.on("request", tab._request)
+        tab.page.on("requestfailed", tab._request_failed)
         tabs.append(tab)
         return tab
 

@@ -16,8 +16,10 @@ __all__ = ["notebook", "save", "self_contained"]
 
 DIST = Path(pn.__file__).parent / "dist"
 ELSEWHERE = re.compile(
-    r"https://cdn\.holoviz\.org/panel/[^/\"'\\\s]+/dist/([\w./@-]+\.(?:css|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
+    r"(?:https://cdn\.holoviz\.org/panel/[^/\"'\\\s]+/dist/|(?<=[\"'])[./]*static/extensions/panel/)"
+    r"([\w./@-]+\.(?:css|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
 )
+"""Panel's files by address: at its CDN, or beside a server, where a process that also serves pages lets them point."""
 RELATIVE = re.compile(rb"url\(\s*['\"]?(?!data:|#)[^)]*\)")
 
 _ready = False
