@@ -301,7 +301,7 @@ def test_the_picture_is_saved_with_its_words(show: Callable[..., Page], stage: S
     assert NASTY in (root.findtext(f"{name}metadata") or "")
     png = download(page, "Save the picture as PNG")
     assert png[:4] == b"\x89PNG"
-    assert int.from_bytes(png[16:20]) == 2 * width
+    assert int.from_bytes(png[16:20]) == 2 * (width + 2 * 12)  # two pixels for each of the page's, and a margin around
     assert b"iTXtDescription" in png
     assert page.title() != "1"
 

@@ -10,9 +10,10 @@ export function render({model}) {
 
   function piece(p) {
     const on = p.at === model.chosen
-    return tx.h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at,
-      "aria-label": `${model.words.token} ${p.at}: ${p.text}, ${model.words.id} ${p.id}, ${model.words.bytes} ${p.bytes}`, onclick: () => choose(p.at)},
-      tx.h("b", {class: "text"}, spaces(p.text) || "∅"), tx.h("span", {class: "id"}, tx.grouped(String(p.id))), tx.h("span", {class: "bytes"}, p.bytes || "–"), tx.h("span", {class: "at"}, String(p.at)))
+    const unseen = (text) => tx.h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
+    return tx.h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at, onclick: () => choose(p.at)},
+      unseen(`${model.words.token} `), tx.h("span", {class: "at"}, String(p.at)), tx.h("b", {class: "text"}, spaces(p.text) || "∅"),
+      unseen(`, ${model.words.id} `), tx.h("span", {class: "id"}, tx.grouped(String(p.id))), unseen(`, ${model.words.bytes} `), tx.h("span", {class: "bytes"}, p.bytes || "–"))
   }
 
   function keys(event) {
