@@ -43,8 +43,11 @@ class Stage:
     @cached_property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """float64 [V], adding up to 1: the softmax of `logits`; 0 for removed tokens."""
-        powers = np.exp(self.logits.astype(np.float64) - self.logits.max())
-        return np.asarray(powers / powers.sum())
+        left = np.flatnonzero(self.logits > -np.inf)  # often a few tokens of fifty thousand
+        powers = np.exp(self.logits[left].astype(np.float64) - self.logits.max())
+        found = np.zeros(len(self.logits))
+        found[left] = powers / powers.sum()
+        return found
 
     @cached_property
     def kept(self) -> int:

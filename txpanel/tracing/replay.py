@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -263,4 +264,9 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: bool) -> l
 
 def last_logits_only(model: Any) -> dict[str, int]:
     """The argument that spares the unembedding of all positions but the last, where the family has it (HF-13)."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    return {"logits_to_keep": 1} if _takes_logits_to_keep(type(model).forward) else {}
+
+
+@cache
+def _takes_logits_to_keep(forward: Hashable) -> bool:
+    return "logits_to_keep" in inspect.signature(cast(Callable[..., Any], forward)).parameters
