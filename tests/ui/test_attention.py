@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocket, expect
 
 from tests.ui.conftest import Server, Tab
 from txpanel.models.language_model import LanguageModel
@@ -47,12 +47,18 @@ def holds(tab: Tab, nano: LanguageModel, layer: int, head: int) -> None:
 
 
 def test_the_pictures_follow_block_and_head(server: Server, tab: Tab, nano: LanguageModel) -> None:
+    sockets: list[WebSocket] = []
+    tab.page.on("websocket", lambda socket: sockets.append(socket))
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
     holds(tab, nano, 0, 0)
     tab.page.get_by_role("button", name="Block +").click()
     holds(tab, nano, 1, 0)
+    frames: list[str | bytes] = []
+    sockets[0].on("framereceived", lambda frame: frames.append(frame))
     tab.page.get_by_role("button", name="Head +").click()
     holds(tab, nano, 1, 1)
+    # all changes of a view travel together, else Chromium lays the page out again for each of a hundred
+    assert len([frame for frame in frames if isinstance(frame, str) and '"msgtype"' in frame]) <= 16
     expect(tab.page.get_by_role("heading", name="Attention, block 2, head 2")).to_be_visible()
 
 

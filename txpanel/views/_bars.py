@@ -8,9 +8,9 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, FixedTicker, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d
 
-from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten
+from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten, tick
 from txpanel.views.palette import colour
 
 __all__ = ["Bars"]
@@ -46,7 +46,8 @@ class Bars:
         self.renderer.glyph.update(fill_color="fill", line_color=None, border_radius=2)
         self.source: ColumnDataSource = self.renderer.data_source
         self.kinds: list[int] = []
-        self._table([], [], [], [], "")
+        self._dark = view.dark
+        self._table([], [], [], [])
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
         self.numbers = self.figure.text(
             "end", "y", text="text", source=self.source, x_offset=6, text_baseline="middle", text_font_size="11.5px"
@@ -64,23 +65,26 @@ class Bars:
         if event.y is not None and 0 <= (place := int(np.floor(event.y + 0.5))) < len(self.kinds):
             tap(place)
 
-    def _table(
-        self, names: Sequence[str], values: Any, texts: Sequence[str], tensors: Sequence[str], fallback: str
-    ) -> None:
+    def _table(self, names: Sequence[str], values: Any, texts: Sequence[str], tensors: Sequence[str]) -> None:
+        # lists: each array would travel in two frames of its own, and there are not many bars
         value, at = np.asarray(values, np.float64), np.arange(len(names), dtype=np.float64)
         self.source.data = {
-            "left": np.minimum(value, 0),
-            "right": np.maximum(value, 0),
-            "bottom": at - 0.34,
-            "top": at + 0.34,
-            "y": at,
-            "end": np.maximum(value, 0),
+            "left": np.minimum(value, 0).tolist(),
+            "right": np.maximum(value, 0).tolist(),
+            "bottom": (at - 0.34).tolist(),
+            "top": (at + 0.34).tolist(),
+            "y": at.tolist(),
+            "end": np.maximum(value, 0).tolist(),
             "text": list(texts),
-            "value": value,
+            "value": value.tolist(),
             "name": list(names),
             "tensor": list(tensors),
-            "fill": [fallback] * len(names),
+            "fill": self._fills(),
         }
+
+    def _fills(self) -> list[str]:
+        inks = [colour(meaning, dark=self._dark) for meaning in self.meanings]
+        return [inks[kind] for kind in self.kinds]
 
     def feed(
         self,
@@ -105,21 +109,20 @@ class Bars:
             low, high: ends of the axis; the values' own when None.
         """
         self.kinds = [1 if i == chosen else 2 if i == others else 0 for i in range(len(names))]
-        self._table(names, values, texts, tensors or [""] * len(names), "")
+        self._table(names, values, texts, tensors or [""] * len(names))
         most = float(max(values, default=1.0) if high is None else high)
         least = min(0.0, float(min(values, default=0.0) if low is None else low))
         span = (most - least) or 1.0
         self.figure.x_range.update(start=least, end=most + 0.3 * span)
         self.figure.y_range.update(start=len(names) - 0.5, end=-0.5)
         labels = {i: shorten(name, length) for i, name in enumerate(names)}
-        self.figure.yaxis[0].update(ticker=FixedTicker(ticks=list(labels)), major_label_overrides=labels)
-        self.dark(self._dark)
+        tick(self.figure.yaxis[0], list(labels))
+        self.figure.yaxis[0].major_label_overrides = labels
 
     def dark(self, dark: bool) -> None:
         """Follows the theme of the page."""
         self._dark = dark
-        fills = [colour(meaning, dark=dark) for meaning in self.meanings]
-        self.source.data["fill"] = [fills[kind] for kind in self.kinds]
+        self.source.data["fill"] = self._fills()
         self.numbers.glyph.text_color = colour("soft", dark=dark)
         ink = colour(self.ink, dark=dark)
         for axis in self.figure.yaxis:

@@ -8,10 +8,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, FixedTicker, HoverTool, Range1d, Span
+from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Span
 
 from txpanel.messages import _
-from txpanel.views._plots import rendered
+from txpanel.views._plots import rendered, tick
 from txpanel.views.numbers import number
 from txpanel.views.palette import colour
 
@@ -52,7 +52,8 @@ class LayerPlot:
         pad = 0.07 * (high - low or 1.0)
         self.figure.x_range.update(start=-0.6, end=layers - 0.4)
         self.figure.y_range.update(start=low - pad, end=high + pad)
-        self.figure.xaxis[0].update(ticker=FixedTicker(ticks=at), major_label_overrides={i: names[i] for i in at})
+        tick(self.figure.xaxis[0], at)
+        self.figure.xaxis[0].major_label_overrides = {i: names[i] for i in at}
 
     def theme(self, dark: bool) -> None:
         """Follows the theme of the page."""
@@ -216,9 +217,8 @@ class Writes(LayerPlot):
         high, low = float(np.sqrt(attn.max(initial=0.0))), float(np.sqrt(mlp.max(initial=0.0)))
         self._axes(attn.size, -low, high)
         at = [-low, -low / 2, 0.0, high / 2, high]
-        self.figure.yaxis[0].update(
-            ticker=FixedTicker(ticks=at), major_label_overrides={v: number(v * v, 3) for v in at}
-        )
+        tick(self.figure.yaxis[0], at)
+        self.figure.yaxis[0].major_label_overrides = {v: number(v * v, 3) for v in at}
         self.here.location = focus
 
     def dark(self, dark: bool) -> None:

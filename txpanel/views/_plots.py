@@ -107,8 +107,8 @@ def ink_axis(axis: Any, ink: str) -> None:
     axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
 
 
-def _tick(side: Any, at: Sequence[float]) -> None:
-    """Ticks of an axis or grid; the ticker stays, since a new one makes Bokeh look through the whole page."""
+def tick(side: Any, at: Sequence[float]) -> None:
+    """Ticks of an axis or grid. The ticker stays: for a new one Bokeh looks through the whole page, 0.1 s."""
     if isinstance(side.ticker, FixedTicker):
         side.ticker.ticks = list(at)
     else:
@@ -236,13 +236,13 @@ class Heat:
         self.figure.y_range.update(start=rows.stop - 0.5, end=rows.start - 0.5)
         for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
             at, names = side.ticks(most) if most else ([], {})
-            _tick(axis, at)
+            tick(axis, at)
             axis.update(major_label_overrides=names, visible=bool(most))
         upright = 0.0 if len(columns.labels) <= 4 else 0.8
         self.figure.xaxis[0].major_label_orientation = upright if angle is None else angle
         for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
             near = self.gaps and len(side.labels) <= GAPS_UP_TO
-            _tick(grid, [i - 0.5 for i in range(side.start, side.stop + 1)] if near else [])
+            tick(grid, [i - 0.5 for i in range(side.start, side.stop + 1)] if near else [])
 
     def _numbers(self) -> None:
         few = self.gaps and max(self.values.shape) <= NUMBERS_UP_TO

@@ -121,8 +121,8 @@ class AllHeads:
         count, pad = len(tops), 0.08 * side
         here = [head == chosen for head in range(count)]
         self.boxes.data = {
-            "x": lefts + (side - 1) / 2,
-            "y": tops + (side - 1) / 2,
+            "x": (lefts + (side - 1) / 2).tolist(),
+            "y": (tops + (side - 1) / 2).tolist(),
             "w": [side + pad] * count,
             "h": [side + pad] * count,
             "line": [colour("focus" if mark else "border", dark=dark) for mark in here],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import panel as pn
 import param
+from panel.io.document import unlocked
 from panel.viewable import Viewable
 
 from txpanel.views.palette import Kind, Scale
@@ -35,20 +36,26 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
 
 @contextmanager
 def one_look_through() -> Iterator[None]:
-    """Bokeh looks through all models of the page whenever one is replaced; in here it does so once, at the end.
+    """What changes in here goes to the browser as one message, and Bokeh looks through the page's models at most once.
 
-    An exception is carried around Bokeh's ``freeze``, which would stay frozen for ever: the browser would then speak of
-    models that the server never looked at.
+    Bokeh looks through all models (0.1 s on our page) whenever one is replaced, and its own ``freeze`` does so at the end
+    whether or not anything was. We do it if somebody asked for it, also after an exception.
     """
     doc = pn.state.curdoc
-    failed: BaseException | None = None
-    with doc.models.freeze() if doc is not None else nullcontext():
+    if doc is None or doc.models._freeze_count:
+        yield
+        return
+    models, roots, asked = doc.models, list(doc.roots), list[bool]()
+    with unlocked():
+        models._push_freeze()
+        models.__dict__["invalidate"] = lambda: asked.append(True)
         try:
             yield
-        except BaseException as error:
-            failed = error
-    if failed is not None:
-        raise failed
+        finally:
+            del models.__dict__["invalidate"]
+            models._freeze_count -= 1
+            if asked or roots != doc.roots:
+                models.recompute()
 
 
 class View(pn.viewable.Viewer):

@@ -8,10 +8,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter, HoverTool, Range1d
 
 from txpanel.messages import _
-from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten
+from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten, tick
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import colour
 from txpanel.views.softmax_data import Distribution, Histogram, ranked
@@ -214,8 +214,8 @@ class Surprisal(_Figure):
         self.figure.y_range.update(start=0, end=max(1.0, 1.08 * float(tops.max(initial=0))))
         step = max(1, -(-self.total // 30))
         ticks = list(range(0, self.total, step))
+        tick(self.figure.xaxis[0], ticks)
         self.figure.xaxis[0].update(
-            ticker=FixedTicker(ticks=ticks),
             major_label_overrides={i: shorten(names[i], 12) for i in ticks},
             major_label_orientation=0.0 if self.total <= 6 else 0.8,
         )

@@ -1,0 +1,94 @@
+"""What a change costs, counted: how often Bokeh looks through all models of the page (0.1 s each time on ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import panel as pn
+import pytest
+from bokeh.document import Document
+from bokeh.document.models import DocumentModelManager
+from bokeh.models import Range1d
+from bokeh.plotting import figure
+from panel.io.state import set_curdoc
+
+from txpanel.models.language_model import LanguageModel
+from txpanel.state import ModelState
+from txpanel.views.attention import AttentionView
+from txpanel.views.base import View, one_look_through
+from txpanel.views.embedding import EmbeddingView
+from txpanel.views.mlp import MLPView
+from txpanel.views.residual import ResidualView
+from txpanel.views.softmax import SoftmaxView
+
+TEXT = "CBABBC="
+VIEWS = (AttentionView, EmbeddingView, MLPView, ResidualView, SoftmaxView)
+CHANGES: tuple[dict[str, Any], ...] = ({"head": 1}, {"query": 2}, {"layer": 1}, {"text": "CBABBA="}, {"text": "CB"})
+
+
+class Looks(list[int]):
+    """Grows by one whenever Bokeh looks through a document."""
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    found, recompute = Looks(), DocumentModelManager.recompute
+
+    def counted(self: DocumentModelManager) -> None:
+        found.append(1)
+        recompute(self)
+
+    monkeypatch.setattr(DocumentModelManager, "recompute", counted)
+    return found
+
+
+@pytest.fixture
+def doc() -> Iterator[Document]:
+    made = Document()
+    with set_curdoc(made):
+        yield made
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_another_head_token_block_or_text_replaces_no_model(
+    view: type[View], nano: LanguageModel, doc: Document, looks: Looks
+) -> None:
+    shown = view(ModelState(model=nano, text=TEXT))
+    pn.panel(shown).server_doc(doc)
+    for change in CHANGES:
+        looks.clear()
+        shown.state.param.update(**change)
+        assert looks == [], f"{view.__name__} replaces a model when {change} comes"
+    shown.close()
+
+
+def test_bokeh_looks_once_however_many_models_are_replaced(doc: Document, looks: Looks) -> None:
+    range_, plot = Range1d(), figure()
+    doc.add_root(plot)
+    looks.clear()
+    with one_look_through():
+        plot.x_range = Range1d()
+        plot.x_range = range_
+        assert looks == []
+    assert looks == [1]
+    assert range_.document is doc
+    with one_look_through():
+        plot.title.text = "no other model"
+    assert looks == [1]
+
+
+def test_models_are_found_although_an_update_failed(doc: Document, looks: Looks) -> None:
+    range_, plot = Range1d(), figure()
+    doc.add_root(plot)
+
+    def fails() -> None:
+        plot.x_range = range_
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), one_look_through():
+        fails()
+    assert range_.document is doc
+    looks.clear()
+    plot.y_range = Range1d()
+    assert looks == [1]  # and nothing stays frozen
