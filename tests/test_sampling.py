@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from transformers import GPT2Config, GPT2LMHeadModel, LogitsProcessorList
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, LogitsProcessorList
 from transformers.generation.logits_process import LogitsProcessor
 
 from txpanel import sampling
@@ -251,3 +251,31 @@ def test_no_token_left_is_refused_in_words() -> None:
         sampling.pipeline(np.zeros(3), no_repeat_ngram_size=1, ids=[0, 1, 2])
     with pytest.raises(NoTokenLeft, match="repetition_penalty made a logit infinite"):
         sampling.pipeline(np.array([3e38, 1.0]), repetition_penalty=1e-3, ids=[0])
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, sampling.Settings(temperature=0.0)),
+        ({"repetition_penalty": 1.1, "top_p": 0.8}, sampling.Settings(temperature=0.0, repetition_penalty=1.1)),
+        ({"do_sample": True}, sampling.Settings(top_k=50)),
+        ({"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": 0.05, "typical_p": 0.9},
+         sampling.Settings(0.6, 20, 0.95, 0.05, typical_p=0.9)),
+        ({"do_sample": True, "temperature": -1.0}, None),
+    ],
+)  # fmt: skip
+def test_the_models_own_settings_are_those_that_generate_takes(
+    gpt2: GPT2LMHeadModel, config: dict[str, float], expected: sampling.Settings | None
+) -> None:
+    own = sampling.own_settings(GenerationConfig(**config))
+    assert own == expected
+    if own is None:
+        return
+    torch.manual_seed(0)
+    config_of_model = GenerationConfig(
+        **config, pad_token_id=0, return_dict_in_generate=True, output_scores=True, output_logits=True
+    )
+    out = gpt2.generate(torch.tensor([PROMPT]), generation_config=config_of_model, max_new_tokens=1)
+    ours = sampling.sample(out.logits[0], own, PROMPT)
+    stage = ours.stages[-2] if own.temperature else ours.stage("no_repeat_ngram_size")
+    assert np.array_equal(stage.logits, out.scores[0][0].numpy())

@@ -7,7 +7,21 @@ a number from the seed that falls on a bar of probabilities (`bar.py`).
 from __future__ import annotations
 
 from txpanel.sampling.bar import Draw, uniform
+from txpanel.sampling.presets import PRESETS, own_settings
 from txpanel.sampling.settings import FIELDS, Settings
 from txpanel.sampling.stages import STAGES, Logits, Sample, Stage, pipeline, sample
 
-__all__ = ["FIELDS", "STAGES", "Draw", "Logits", "Sample", "Settings", "Stage", "pipeline", "sample", "uniform"]
+__all__ = [
+    "FIELDS",
+    "PRESETS",
+    "STAGES",
+    "Draw",
+    "Logits",
+    "Sample",
+    "Settings",
+    "Stage",
+    "own_settings",
+    "pipeline",
+    "sample",
+    "uniform",
+]

@@ -1,16 +1,21 @@
-"""The sampling view: what temperature, top-k, top-p and min-p leave, and the draw of the next token."""
+"""The sampling view: what each stage from the logits to the next token does, and the draw."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import panel as pn
 
 from txpanel.components.sampling import SamplingBench
+from txpanel.errors import NoTokenLeft
 from txpanel.messages import _
-from txpanel.sampling import Sample
+from txpanel.sampling import FIELDS, Sample, own_settings, uniform
 from txpanel.sampling import sample as sample_logits
+from txpanel.views._sampling_words import KNOBS, bench_words, presets
 from txpanel.views.base import View
 from txpanel.views.numbers import number, percent
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
@@ -18,14 +23,26 @@ from txpanel.views.softmax_data import token_names
 
 __all__ = ["SamplingView"]
 
-_SHOWN = ("logits", "temperature", "top_k", "top_p", "min_p")
-
 NAMED = 400
 """Likeliest tokens whose text travels with the logits; a token drawn from beyond them is named by the server's answer."""
 
+SEEDS = 1000
+LONGEST = 1024
+"""Tokens of the text whose names travel, the newest ones: only what a repeated run is called needs them."""
+
+FORMULAS = (
+    r"\text{repetition:}\quad x_i' = x_i / r \;\text{ if } x_i \ge 0,\quad x_i \cdot r \;\text{ if } x_i < 0",
+    r"\text{temperature:}\quad x_i' = x_i / \tau",
+    r"\text{top-k:}\quad \text{keep } i \text{ if } x_i' \ge \text{the } k\text{-th largest}",
+    r"\text{top-p:}\quad \text{keep } i \text{ if } \textstyle\sum_{x_j > x_i} p_j < p",
+    r"\text{min-p:}\quad \text{keep } i \text{ if } p_i \ge \text{min-p} \cdot \max_j p_j",
+    r"\text{typical-p:}\quad \text{closest } \lvert -\log p_i - H \rvert \text{ first, until they reach it}",
+    r"\text{draw:}\quad \sum_{j<i} p_j \le u < \sum_{j\le i} p_j",
+)
+
 
 class SamplingView(View):
-    """Temperature, top-k, top-p and min-p over the whole vocabulary, live in the browser, and a draw that can be looked at."""
+    """From the model's logits over the whole vocabulary to one token, stage by stage, live in the browser."""
 
     id: ClassVar[str] = "sampling"
     title: ClassVar[str] = _("Sampling")
@@ -34,22 +51,8 @@ class SamplingView(View):
 
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("Choosing the next token"), paragraphs=[])
-        self.bench = SamplingBench(on_message=self._heard, words=_words(), sizing_mode="stretch_width", margin=0)
-        self.formulas = engineers(
-            r"x_i' = x_i / \tau",
-            r"\text{top-k:}\quad \text{keep } i \text{ if } x_i' \ge \text{the } k\text{-th largest}",
-            r"\text{top-p:}\quad \text{the likeliest that together reach } p",
-            r"\text{min-p:}\quad \text{keep } i \text{ if } p_i \ge \text{min-p} \cdot \max_j p_j",
-            r"\text{draw:}\quad \sum_{j<i} p_j \le u < \sum_{j\le i} p_j",
-            notes=rich(
-                _(
-                    "The logits of the whole vocabulary travel to the browser once per run, 4 bytes a token; "
-                    "moving a slider runs no model. The stages follow transformers' own processors in the order "
-                    "of <code>generate</code>, and the server's answer confirms every setting.\n\nu is drawn by "
-                    "NumPy's PCG64 generator from the seed alone: the same seed gives the same u everywhere."
-                )
-            ),
-        )
+        self.bench = SamplingBench(on_message=self._heard, words=bench_words(), sizing_mode="stretch_width", margin=0)
+        self.formulas = engineers(*FORMULAS, notes=_notes())
         self.picture = picture(
             _("What each stage leaves"),
             _("everything here moves in your browser; the model does not run again"),
@@ -61,18 +64,13 @@ class SamplingView(View):
         )
         self.card = card("", self.words, self.picture, beside=[self.formulas])
         self.follow(self._run, "trace", empty=self._none)
-        self.follow(self._moved, "sampled", "temperature", "top_k", "top_p", "min_p", "seed")
+        self.follow(self._moved, "sampled", *FIELDS)
         return pn.Column(self.card, sizing_mode="stretch_width", margin=0)
 
     def _settings(self) -> dict[str, Any]:
-        state = self.state
-        return {
-            "temperature": float(state.temperature),
-            "top_k": int(state.top_k),
-            "top_p": float(state.top_p),
-            "min_p": float(state.min_p),
-            "seed": int(state.seed),
-        }
+        """All settings as plain numbers, for the browser."""
+        off = self.state.param
+        return {name: type(off[name].default)(getattr(self.state, name)) for name in FIELDS}
 
     def _none(self) -> None:
         self.bench.param.update(logits=self.bench.param.logits.default, names=[], version=self.bench.version + 1)
@@ -81,16 +79,27 @@ class SamplingView(View):
         )
 
     def _run(self) -> None:
-        """Another run: its logits go to the browser."""
+        """Another run: its logits go to the browser, with the names of the likeliest tokens and of the text's."""
         trace = self.state.trace
         logits = trace.logits.values.astype("float32")
         best = (-logits).argsort(kind="stable")[:NAMED]
+        ids = [int(token) for token in trace.tokens.ids[-LONGEST:]]
+        text = [str(name) for name in trace.tokens.strings[-LONGEST:]]
         self._tell()
-        self.bench.param.update(logits=logits, names=token_names(trace, best), version=self.bench.version + 1)
+        model = self.state.model
+        own = own_settings(model.model.generation_config) if model is not None else None
+        self.bench.param.update(
+            logits=logits,
+            names=[*zip(ids, text, strict=True), *zip(best.tolist(), token_names(trace, best), strict=True)],
+            text={"ids": ids, "names": text},
+            uniforms=_uniforms(),
+            presets=presets(own),
+            version=self.bench.version + 1,
+        )
         self.picture.tools.changed()
 
     def _moved(self) -> None:
-        """A slider here or elsewhere on the page, or a new seed."""
+        """A knob here or elsewhere on the page, or a new seed."""
         self._tell()
         self.picture.tools.changed()
 
@@ -108,28 +117,31 @@ class SamplingView(View):
         return sample_logits(logits, self.state.settings, self.state.trace.tokens.ids)
 
     def _tell(self) -> None:
-        trace, sample, settings = self.state.trace, self._sample(), self._settings()
+        trace, settings = self.state.trace, self._settings()
+        here = {**settings, "uniform": uniform(settings["seed"])}
+        try:
+            sample = self._sample()
+        except NoTokenLeft as error:
+            self.bench.param.update(settings=here, answer={**settings, "none": str(error)})
+            self.words.paragraphs = rich("{error}", error=error)
+            return
         name = token_names(trace, [sample.token])[0]
-        self.bench.param.update(
-            settings={**settings, "uniform": sample.draw.uniform},
-            answer={
-                **settings,
-                "kept": [sample.stage(name).kept for name in _SHOWN],
-                "token": sample.token,
-                "name": name,
-            },
-        )
-        best = float(sample.stages[0].probabilities.max())
+        answer = {"kept": [stage.kept for stage in sample.stages], "start": _start(sample), "token": sample.token}
+        self.bench.param.update(settings=here, answer={**settings, **answer, "name": name})
+        self._say(sample, name)
+
+    def _say(self, sample: Sample, name: str) -> None:
         self.words.paragraphs = rich(
             _(
                 "The model does not choose a token: it gives each a probability, and one is <b>drawn</b>. "
                 "The likeliest would be taken in {best} of all draws, so it need not "
                 "win.\n\n<b>Temperature</b> sharpens (below 1) or flattens (above 1) the probabilities. "
-                "<b>Top-k</b>, <b>top-p</b> and <b>min-p</b> cut off the unlikely end.\n\nWith these "
+                "<b>Top-k</b>, <b>top-p</b>, <b>min-p</b> and <b>typical-p</b> cut tokens off; <b>repetition</b> "
+                "and <b>n-gram</b> look at the text so far.\n\nWith these "
                 "settings {kept} tokens are left, and the uncertainty is {bits} bits (the model's own: "
                 "{own}). A random number chose <token>{token}</token>."
             ),
-            best=percent(best),
+            best=percent(float(sample.stages[0].probabilities.max())),
             kept=f"{sample.stages[-1].kept:,}",
             bits=number(sample.stages[-1].entropy, 3),
             own=number(sample.stages[0].entropy, 3),
@@ -141,93 +153,72 @@ class SamplingView(View):
         state = self.state
         if state is None or state.trace is None:
             return
+        token = data.get("token")
+        known = isinstance(token, int) and 0 <= token < state.trace.logits.size
         if kind == "set":
             state.param.update(**_inside(data))
         elif kind == "seed" and isinstance(data.get("seed"), int) and data["seed"] >= 0:
             state.seed = data["seed"]
-        elif (
-            kind in ("append", "why")
-            and isinstance(data.get("token"), int)
-            and 0 <= data["token"] < state.trace.logits.size
-        ):
-            if kind == "append":
-                state.append(data["token"])
-            else:
-                state.ask("logits", vocab=data["token"])
+        elif kind == "append" and known:
+            state.append(token)
+        elif kind == "why" and known:
+            state.ask("logits", vocab=token)
 
     def _rows(self) -> Table:
-        """Every token that is left, with its probability at each stage."""
+        """Every token that is left, and the likeliest that are not, with its logit and probability after each stage."""
         sample = self._sample()
-        order = sample.order
-        names = token_names(self.state.trace, order)
-        columns: dict[str, Any] = {_("token"): names, _("id"): order, _("logit"): sample.stages[0].logits[order]}
-        for name, title in zip(
-            _SHOWN,
-            (_("model's p"), _("after temperature"), _("after top-k"), _("after top-p"), _("after min-p")),
-            strict=True,
-        ):
-            columns[title] = sample.stage(name).probabilities[order]
-        return Table.of(_("tokens that are left, likeliest first; the others have probability 0"), **columns)
+        best = (-sample.stages[0].logits).argsort(kind="stable")[:NAMED]
+        gone = best[sample.removed[best] >= 0]
+        order = np.concatenate([sample.order, gone])
+        words = bench_words()
+        columns: dict[str, Any] = {_("token"): token_names(self.state.trace, order), _("id"): order}
+        for stage in sample.stages[:-1]:
+            title = words[stage.name] if stage.name != "logits" else _("model's p")
+            if stage.active and stage.name in ("logits", "repetition_penalty", "temperature"):
+                columns[words["logit"] if stage.name == "logits" else f"{title}: x"] = stage.logits[order]
+            if stage.active:
+                columns[title if stage.name == "logits" else f"{title}: p"] = stage.probabilities[order]
+        columns[_("drawn from")] = sample.probabilities[order]
+        columns[_("cut by")] = [words[name] if (name := sample.removed_by(token)) else "" for token in order]
+        caption = _("tokens that are left, likeliest first; then the model's likeliest among those that were cut off")
+        return Table.of(caption, **columns)
+
+
+@cache
+def _uniforms() -> npt.NDArray[np.float64]:
+    """The numbers of the seeds 0 to 999, float64 [1000]."""
+    return np.array([uniform(seed) for seed in range(SEEDS)])
+
+
+def _start(sample: Sample) -> int:
+    """How many tokens stand before the first one that is left, once all that look back have done their part."""
+    before, last = sample.stage("no_repeat_ngram_size").logits, sample.stages[-1]
+    first = sample.order[0]
+    likelier = int((before > before[first]).sum())
+    return likelier if last.kept else 0
 
 
 def _inside(data: dict[str, Any]) -> dict[str, Any]:
     """Settings from the browser, each within its bounds; what is no number is left out."""
+    limits = {"temperature": (0.0, 100.0), "top_p": (0.0, 1.0), "min_p": (0.0, 1.0)}
+    limits |= {"typical_p": (1e-6, 1.0), "repetition_penalty": (1e-3, 1e3)}
+    limits |= {"top_k": (0, 10**7), "no_repeat_ngram_size": (0, 10**7)}
     found: dict[str, Any] = {}
-    for name, most in (("temperature", 100.0), ("top_p", 1.0), ("min_p", 1.0)):
-        value = data.get(name)
+    for name in KNOBS:
+        value, (least, most) = data.get(name), limits[name]
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            found[name] = min(most, max(0.0, float(value)))
-    k = data.get("top_k")
-    if isinstance(k, (int, float)) and not isinstance(k, bool) and math.isfinite(k):
-        found["top_k"] = max(0, int(k))
+            found[name] = type(least)(min(most, max(least, value)))
     return found
 
 
-def _words() -> dict[str, str]:
-    return {
-        "temperature": _("temperature"),
-        "top_k": _("top-k"),
-        "top_p": _("top-p"),
-        "min_p": _("min-p"),
-        "off": _("off"),
-        "kept": _("kept"),
-        "cut": _("cut off"),
-        "temperature_off": _("1: the model's own probabilities"),
-        "temperature_on": _("logits are divided by {value}"),
-        "temperature_zero": _("0: always the likeliest token"),
-        "top_k_off": _("0: off, no limit to the number"),
-        "top_k_on": _("the {value} likeliest stay"),
-        "top_k_zero": "",
-        "top_p_off": _("1: off, the whole distribution"),
-        "top_p_on": _("the likeliest that together reach {percent}"),
-        "top_p_zero": _("0: only the likeliest stays"),
-        "min_p_off": _("0: off"),
-        "min_p_on": _("those at least {percent} as likely as the likeliest"),
-        "min_p_zero": "",
-        "token": _("token"),
-        "logit": _("logit"),
-        "from_model": _("from the model"),
-        "model_p": _("model's p"),
-        "at_one": _("softmax of the logits"),
-        "temperature_p": _("with temperature"),
-        "greedy": _("0: the largest only"),
-        "final": _("drawn from"),
-        "adds_up": _("adds up to 100 %"),
-        "left": _("{n} left"),
-        "all": _("all {n}"),
-        "others": _("{n} others"),
-        "id": _("token {id}"),
-        "rank": _("rank {rank}, token id {id}"),
-        "why": _("why this number?"),
-        "table": _("what each stage leaves of the likeliest tokens"),
-        "draw": _("The draw"),
-        "seed": _("seed"),
-        "roll": _("Draw again"),
-        "append": _("Append"),
-        "more": _("{n} more tokens"),
-        "sentence": _(
-            "Seed {seed} gives u = {u}. On a bar from 0 to 1, the likeliest first, it falls between "
-            "{low} and {high}: the piece of {token}, number {rank}, as wide as its probability, {p}."
-        ),
-        "empty": _("Type a text above: then the next token can be drawn here."),
-    }
+def _notes() -> Any:
+    return rich(
+        _(
+            "The logits of the whole vocabulary travel to the browser once per run, 4 bytes a token; "
+            "turning a knob runs no model. The stages follow transformers' own processors in the order "
+            "of <code>generate</code>, and the server's answer confirms every setting.\n\nThe browser counts in "
+            "double precision, transformers in single: a token within a millionth of a threshold may change "
+            "sides when the answer arrives.\n\nu is drawn by "
+            "NumPy's PCG64 generator from the seed alone: the same seed gives the same u everywhere."
+        )
+    )
