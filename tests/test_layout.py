@@ -30,8 +30,19 @@ SOURCES = [
 ]
 
 # From the ground up. A module may import from its own level and from those before it, never from one after it.
-LEVELS = ("errors", "messages", "models", "tracing", "sampling", "generation", "state", "views", "app")
-HEADLESS = ("errors", "messages", "models", "tracing", "sampling", "generation", "worker", "state", "discovery")
+LEVELS = ("errors", "messages", "models", "tracing", "sampling", "generation", "beams", "state", "views", "app")
+HEADLESS = (
+    "errors",
+    "messages",
+    "models",
+    "tracing",
+    "sampling",
+    "generation",
+    "beams",
+    "worker",
+    "state",
+    "discovery",
+)
 
 # The one import against the arrows: `model.trace(text)` for notebooks, inside the method.
 CONVENIENCES = {"txpanel.models.language_model -> txpanel.tracing.record.record"}

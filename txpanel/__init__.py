@@ -18,6 +18,7 @@ _PUBLIC = {
     "record": ("txpanel.tracing", "record"),
     "open_trace": ("txpanel.tracing", "open_trace"),
     "generate": ("txpanel.generation", "generate"),
+    "beam_search": ("txpanel.beams", "beam_search"),
     "ModelState": ("txpanel.state", "ModelState"),
     "View": ("txpanel.views.base", "View"),
     "explain": ("txpanel.dashboard", "explain"),
@@ -35,6 +36,7 @@ __all__ = [
     "Trace",
     "View",
     "__version__",
+    "beam_search",
     "errors",
     "explain",
     "generate",
@@ -50,6 +52,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from txpanel import errors, models, sampling, testing, tracing, views
+    from txpanel.beams import beam_search
     from txpanel.dashboard import explain
     from txpanel.generation import generate
     from txpanel.models.language_model import LanguageModel
