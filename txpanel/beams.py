@@ -179,7 +179,7 @@ class _Watcher(LogitsProcessor):
         step = input_ids.shape[1] - len(self.ids)
         if self.progress:
             text = _("Step {i} of {n}").format(i=step + 1, n=self.wanted)
-            self.progress(Progress("generate", done=step, total=None, message=text))
+            self.progress(Progress("generate", message=text))
         self._choose(step, input_ids[:, len(self.ids) :].tolist(), scores.detach().float().cpu())
         self._let_others_in()
         return scores
