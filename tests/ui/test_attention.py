@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,42 @@ def test_a_click_on_a_cell_asks_why(server: Server, tab: Tab) -> None:
     tab.page.mouse.click(box["x"] + 130, box["y"] + 190)
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code").first).to_have_text("blocks.0.pattern")
+
+
+def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab, nano: LanguageModel) -> None:
+    """Eye, ear and Enter are told of the same cell; at the edge the page scrolls, and Escape leaves."""
+    tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
+    picture = tab.page.get_by_role("application", name="Pattern softmax")
+    picture.scroll_into_view_if_needed()
+    tab.page.get_by_role("button", name="Show the numbers of this picture as a table").first.focus()
+    while not picture.evaluate("node => node.matches(':focus')"):
+        tab.page.keyboard.press("Tab")
+    frame, spoken = picture.locator(".tx-cell"), tab.page.locator(".unseen[aria-live]")
+    expect(frame).to_be_visible()
+    before = frame.bounding_box()
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "Home", "ArrowRight"):
+        tab.page.keyboard.press(key)
+    value = nano.trace(TEXT).head_map(0, 0, "pattern")[3, 1]
+    (said,) = [text for text in spoken.all_text_contents() if text]
+    words, number, place = said.split(", ", 2)
+    assert (words, place) == ("B looks at B", "blocks.0.pattern[0, 3, 1]")
+    assert float(number) == pytest.approx(float(value), rel=1e-5)
+    after = frame.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["x"] > before["x"]
+    assert after["y"] > before["y"]
+    tab.page.keyboard.press("Enter")
+    why = tab.page.get_by_role("region", name="why this number")
+    expect(why.locator("code").first).to_have_text("blocks.0.pattern")
+    expect(why).to_contain_text(re.compile(r"query\s*3\s*B"))
+    tab.page.keyboard.press("Home")
+    tab.page.evaluate("addEventListener('keydown', (event) => { window.kept = event.defaultPrevented })")
+    for last in (False, False, False, True):
+        tab.page.keyboard.press("ArrowDown")
+        assert tab.page.evaluate("kept") is not last  # below the last row the page scrolls
+    tab.page.keyboard.press("Escape")
+    expect(frame).to_have_count(0)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])

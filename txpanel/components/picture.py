@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import param
+from bokeh.events import Tap
 from panel.viewable import Children
 
 from txpanel.components import Component
@@ -121,10 +122,13 @@ def _plain(value: Any) -> Any:
 class Tools(Component):
     """The row under a picture: table twin, CSV, PNG, SVG. Put it into the same Column as the picture.
 
+    A Bokeh figure in that Column can also be walked through with the keyboard (``walk.js``).
+
     Args:
         data: returns the `Table` of what the picture shows now; called when somebody asks.
         name: what files are called, without ending.
         provenance: returns what stands in the files (model, text, tensor, versions), as texts.
+        figure: the picture where it is a Bokeh figure: Enter on a cell does what a click on it does.
 
     Call `changed` when the picture's numbers changed, so that an open table follows.
     """
@@ -133,7 +137,7 @@ class Tools(Component):
     words = param.Dict(default={}, doc="The texts on the buttons.")
 
     _module = "tools.js"
-    _before = ("paper.js",)
+    _before = ("paper.js", "walk.js")
     _styles = "tools.css"
 
     def __init__(
@@ -141,9 +145,12 @@ class Tools(Component):
         data: Callable[[], Table],
         name: str,
         provenance: Callable[[], dict[str, str]] | None = None,
+        *,
+        figure: Any = None,
         **params: Any,
     ) -> None:
         self._data = data
+        self._figure = figure
         self._file = name
         self._provenance = provenance or dict
         super().__init__(words=_words(), **params)
@@ -161,6 +168,8 @@ class Tools(Component):
                 said = str(error) if isinstance(error, TxpanelError) else f"{type(error).__name__}: {error}"
                 answer = {"error": said}
             self._send_msg({"kind": kind, **answer})
+        elif kind == "tap" and self._figure is not None and all(isinstance(data.get(k), int | float) for k in "xy"):
+            self._figure._trigger_event(Tap(self._figure, x=float(data["x"]), y=float(data["y"])))
 
     def _answer_table(self) -> dict[str, Any]:
         return self._data().on_screen()
@@ -175,6 +184,7 @@ class Tools(Component):
 
 def _words() -> dict[str, str]:
     return {
+        "walk": _("{title}: arrow keys walk from number to number, Enter asks why"),
         "table": _("Table"),
         "table_title": _("Show the numbers of this picture as a table"),
         "csv_title": _("Save all its numbers as CSV, with model, text and versions"),

@@ -6,7 +6,7 @@ const SVG_NS = "http://www.w3.org/2000/svg"
 
 // All that stands beside the tools: Bokeh figures export themselves, an element with a method `asSvg` gives its own <svg>,
 // what any other component shows is put on paper (paper.js).
-function pieces(view) {
+function pieces(view, least = 8) {
   const found = []
   const visit = (one) => {
     if (one == null || one === view) return
@@ -18,7 +18,7 @@ function pieces(view) {
     found.push(own ? {box: own.getBoundingClientRect(), node: own} : {box: one.el.getBoundingClientRect(), node: {asSvg: () => paper(one.el)}})
   }
   for (const sibling of view.parent?.child_views ?? []) visit(sibling)
-  return found.filter(({box}) => box.width > 8 && box.height > 8)
+  return found.filter(({box}) => box.width >= least && box.height >= least)
 }
 function elements(node, into = []) {
   if (node instanceof SVGSVGElement || node instanceof HTMLCanvasElement || node.asSvg) into.push(node)
@@ -119,6 +119,26 @@ function table({columns, rows, caption, note}) {
       tx.h("tbody", null, rows.map((row) => tx.h("tr", null, row.map(cell))))))
 }
 
+// Each Bokeh figure beside the tools can be walked through with the keyboard (walk.js) once Bokeh has made it.
+function walkable(model, view, loud) {
+  const seen = new Map()
+  const name = () => {
+    const title = (view.parent?.child_views ?? []).map((one) => one.model?.data?.heading).find((text) => text?.trim()) ?? ""
+    seen.forEach((one) => { one.name(model.words.walk.replace("{title}", title)); one.again() })
+  }
+  const look = (tries) => {
+    if (!view.el.isConnected && tries < 60) return setTimeout(() => look(tries + 1), 500)
+    for (const {figure} of pieces(view, 0)) {
+      if (!figure || seen.has(figure) || !places(figure)) continue
+      seen.set(figure, walk(figure, loud, (x, y) => model.send_msg({kind: "tap", x, y})))
+    }
+    name()
+    if (!seen.size && tries < 12) setTimeout(() => look(tries + 1), 500)
+  }
+  requestAnimationFrame(() => look(0))
+  return name
+}
+
 export function render({model, view, el}) {
   const words = model.words
   const place = tx.h("div", {class: "place"})
@@ -152,7 +172,9 @@ export function render({model, view, el}) {
     place.replaceChildren(...(open ? tables(await ask("table")) : []))
   })
   const refresh = async () => { if (place.firstChild) place.replaceChildren(...tables(await ask("table"))) }
-  model.on("version", () => refresh().catch(() => {}))
+  const loud = tx.h("span", {class: "unseen", "aria-live": "polite"})
+  const renamed = walkable(model, view, loud)
+  model.on("version", () => { refresh().catch(() => {}); requestAnimationFrame(renamed) })
   const csv = guarded(async () => {
     const {name, text} = await ask("csv")
     tx.download(`${name}.csv`, new Blob([text], {type: "text/csv;charset=utf-8"}))
@@ -161,6 +183,6 @@ export function render({model, view, el}) {
   el.append(
     tx.h("div", {class: "row"},
       button(words.table, words.table_title, toggle, {"aria-expanded": "false"}), button("CSV", words.csv_title, csv),
-      button("PNG", words.png_title, image(pngBlob, "png")), button("SVG", words.svg_title, image(svgBlob, "svg")), status),
+      button("PNG", words.png_title, image(pngBlob, "png")), button("SVG", words.svg_title, image(svgBlob, "svg")), status, loud),
     place)
 }

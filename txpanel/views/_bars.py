@@ -10,10 +10,13 @@ import numpy as np
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d
 
+from txpanel.views._lights import Cell, Lights, names
 from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten, tick
 from txpanel.views.palette import colour
 
 __all__ = ["Bars"]
+
+CLEAR = "rgba(0,0,0,0)"
 
 
 class Bars:
@@ -43,10 +46,12 @@ class Bars:
         )
         plain(self.figure)
         self.renderer = self.figure.renderers[0]
-        self.renderer.glyph.update(fill_color="fill", line_color=None, border_radius=2)
+        self.renderer.glyph.update(fill_color="fill", line_color="line", line_width=2, border_radius=2)
         self.source: ColumnDataSource = self.renderer.data_source
         self.kinds: list[int] = []
         self._dark = view.dark
+        self.lights = Lights.of(view)
+        self.lights.add(self)
         self._table([], [], [], [])
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
         self.numbers = self.figure.text(
@@ -80,7 +85,18 @@ class Bars:
             "name": list(names),
             "tensor": list(tensors),
             "fill": self._fills(),
+            "line": self._lines(tensors, self.lights.cells),
         }
+
+    def light(self, cells: Sequence[Cell]) -> None:
+        """Frames the bars of numbers that the open "why" card is about."""
+        lines = self._lines(self.source.data["tensor"], cells)
+        if lines != self.source.data["line"]:
+            self.source.data["line"] = lines
+
+    def _lines(self, tensors: Sequence[str], cells: Sequence[Cell]) -> list[str]:
+        ink = colour("focus-ink", dark=self._dark)
+        return [ink if names(tensor, cells) else CLEAR for tensor in tensors]
 
     def _fills(self) -> list[str]:
         inks = [colour(meaning, dark=self._dark) for meaning in self.meanings]
@@ -123,6 +139,7 @@ class Bars:
         """Follows the theme of the page."""
         self._dark = dark
         self.source.data["fill"] = self._fills()
+        self.light(self.lights.cells)
         self.numbers.glyph.text_color = colour("soft", dark=dark)
         ink = colour(self.ink, dark=dark)
         for axis in self.figure.yaxis:

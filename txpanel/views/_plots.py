@@ -18,6 +18,7 @@ from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker,
 from holoviews.plotting.bokeh import BokehRenderer
 
 from txpanel.views._ink import Words
+from txpanel.views._lights import Cell, Lights, Locate
 from txpanel.views.numbers import number
 from txpanel.views.palette import Kind, Scale, colour
 
@@ -53,6 +54,9 @@ class Axis:
     @property
     def stop(self) -> int:
         return self.start + len(self.labels)
+
+    def __contains__(self, place: int) -> bool:
+        return self.start <= place < self.stop
 
     def ticks(self, room: int, length: int = 12) -> tuple[list[int], dict[int, str]]:
         """Every n-th label, so that at most `room` stand side by side."""
@@ -143,6 +147,7 @@ class Heat:
         self.rows = self.columns = Axis([""])
         self._sides: tuple[Any, ...] = ()
         self.frames: list[tuple[Any, str]] = []
+        self.at: Locate | None = None
         self.scale = Scale(kind, 0.0, 1.0, view.dark)
         self.values = np.zeros((1, 1), np.float32)
         element = hv.Image(
@@ -159,6 +164,10 @@ class Heat:
         self.source: ColumnDataSource = self.renderer.data_source
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
+        self.lit = ColumnDataSource({"x": [], "y": []})
+        self._lit = self.figure.rect("x", "y", 1, 1, source=self.lit, fill_alpha=0, line_width=2, level="annotation")
+        self.lights = Lights.of(view)
+        self.lights.add(self)
         self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
         self._hover(hover)
         if tap is not None:
@@ -184,7 +193,7 @@ class Heat:
         if event.x is None or event.y is None:
             return
         row, column = int(np.floor(event.y + 0.5)), int(np.floor(event.x + 0.5))
-        if self.rows.start <= row < self.rows.stop and self.columns.start <= column < self.columns.stop:
+        if row in self.rows and column in self.columns:
             tap(row, column)
 
     def feed(
@@ -199,6 +208,7 @@ class Heat:
         room: tuple[int, int] = (32, 24),
         angle: float | None = None,
         steps: tuple[int, int] = (1, 1),
+        at: Locate | None = None,
     ) -> None:
         """Shows other numbers.
 
@@ -209,6 +219,7 @@ class Heat:
             room: how many row and column labels have room.
             angle: of the column labels, in radians; None: upright where they fit.
             steps: how many indices one cell stands for (pooled pictures).
+            at: where a tensor's cell stands in the picture, so that it lights up when the "why" card names it.
         """
         self.values, self.rows, self.columns = np.asarray(values, np.float32), rows, columns
         kind = self.scale.kind
@@ -229,7 +240,18 @@ class Heat:
             labels = {"rows": list(rows.labels), "columns": list(columns.labels)}
             self.cell.args = {**labels, "row0": rows.start, "column0": columns.start, "template": cell}
         self.place.args = {"name": name, "row_step": steps[0], "column_step": steps[1]}
+        self.at = at
+        self.light(self.lights.cells if at is not None else [])
         self._numbers()
+
+    def light(self, cells: Sequence[Cell]) -> None:
+        """Frames the cells that the open "why" card is about."""
+        found = [self.at(*cell) for cell in cells] if self.at is not None else []
+        places = dict.fromkeys(one for one in found if one is not None)
+        inside = [(r, c) for r, c in places if r in self.rows and c in self.columns]
+        data = {"x": [c for _r, c in inside], "y": [r for r, _c in inside]}
+        if data != self.lit.data:
+            self.lit.data = data
 
     def _axes(self, rows: Axis, columns: Axis, room: tuple[int, int], angle: float | None) -> None:
         self.figure.x_range.update(start=columns.start - 0.5, end=columns.stop - 0.5)
@@ -320,6 +342,7 @@ class Heat:
                 stylesheets=[f":host{{--bk-background-fill-color:{sunken};--bk-background-fill-alpha:1}}"],
                 background_fill_color=sunken,
             )
+        self._lit.glyph.line_color = colour("focus", dark=dark)
         for glyph, meaning in self.frames:
             glyph.glyph.line_color = colour(meaning, dark=dark)
         self._numbers()

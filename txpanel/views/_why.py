@@ -83,7 +83,11 @@ def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
         found = explained(trace, question.name, question.index)
     except TxpanelError:
         return []
-    sources = [(s.name, dict(s.index)) for term in found.terms[:SHOWN] for s in term.sources]
+    largest = found.terms[:SHOWN]
+    terms = [
+        term for term in largest if term.value
+    ] or largest  # what has no part in it stays dark, such as a key ahead
+    sources = [(s.name, dict(s.index)) for term in terms for s in term.sources]
     return [(question.name, dict(found.index)), *sources]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,7 +83,12 @@ class AllHeads:
         self.mosaic = mosaic(self.heads.maps, block.group)
         rows, columns = self.mosaic.values.shape
         self.heat.feed(
-            self.mosaic.values, Axis([""] * rows), Axis([""] * columns), scale=Scale("probability", 0, 1), room=(0, 0)
+            self.mosaic.values,
+            Axis([""] * rows),
+            Axis([""] * columns),
+            scale=Scale("probability", 0, 1),
+            room=(0, 0),
+            at=partial(self._at, f"blocks.{look.layer}.pattern", look.total),
         )
         edge = 0.12 * self.mosaic.side
         self.heat.figure.x_range.update(start=-0.5 - edge, end=columns - 0.5 + edge)
@@ -134,6 +141,12 @@ class AllHeads:
             [f"{head + 1}\n{short_label(label)}" for head, label in enumerate(self.heads.labels)],
             [colour("focus-ink" if mark else "muted", dark=dark) for mark in here],
         )
+
+    def _at(self, tensor: str, total: int, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
+        if name != tensor or self.mosaic is None:
+            return None
+        top, left = self.mosaic.corners[index["head"]]
+        return top + index["query"] * self.mosaic.side // total, left + index["key"] * self.mosaic.side // total
 
     def _tap(self, row: int, column: int) -> None:
         head = self.mosaic.at(row, column) if self.mosaic else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _
 from txpanel.views._bars import Bars
+from txpanel.views._lights import Cells
 from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import WINDOW, Cut, Look, Ranking, cut, overview, ranking, stage, stages
 from txpanel.views.attention_text import option_words, quoted, stage_words
@@ -22,6 +25,14 @@ __all__ = ["Maps", "Sides"]
 HOVER = ("", _("value"), _("tensor"))
 INKS = ("query-ink", "key-ink")
 BAR = 24
+
+
+def _pooled(
+    tensor: str, head: int, side: int, total: int, name: str, index: Mapping[str, int]
+) -> tuple[int, int] | None:
+    """Where a weight stands in the overview of `side` x `side` cells."""
+    here = name == tensor and index["head"] == head
+    return (index["query"] * side // total, index["key"] * side // total) if here else None
 
 
 class Maps:
@@ -91,6 +102,7 @@ class Maps:
             scale=scale,
             name=f"blocks.{look.layer}.{part}[{look.head}, {{r}}, {{c}}]",
             cell=_("{r} looks at {c}"),
+            at=Cells(f"blocks.{look.layer}.{part}", "query", "key", {"head": look.head}),
         )
         title, subtitle = stage_words(look, part)
         if not (rows.whole and columns.whole):
@@ -160,6 +172,7 @@ class Maps:
             name=_("largest of up to {n} × {n} weights").format(n=step),
             cell=_("{r} look at {c}"),
             room=(0, 0),
+            at=partial(_pooled, f"blocks.{look.layer}.pattern", look.head, len(small), look.total),
         )
         column.heading.param.update(
             heading=_("The whole text"),

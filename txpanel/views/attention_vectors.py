@@ -10,6 +10,7 @@ from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _, plural
 from txpanel.views._bars import Bars
+from txpanel.views._lights import Cells
 from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import Cut, HeadShares, Look, cut, head_shares, vectors
 from txpanel.views.attention_text import quoted, share_words, vector_words
@@ -95,6 +96,7 @@ class Vectors:
             room=(32, 5),
             name=f"blocks.{look.layer}.{part}[{at}, {{r}}, {{c}}]",
             cell=_("{r}, number {c}"),
+            at=Cells(f"blocks.{look.layer}.{part}", "token", "dim", {"head" if part[0] in "qz" else "kv_head": at}),
         )
         title, subtitle = vector_words(part, norm=bool(block.qk_norm), rotary=block.rotary is not None)
         if part[0] in "kv" and block.group > 1:

@@ -241,6 +241,20 @@ class MLPView(View):
         cells = lit(self.state.trace, self.state.question)
         for strips in (self._inner, self._written, self._mixed):
             strips.light(cells)
+        self._list.lights = self._lit_neurons(cells)
+
+    def _lit_neurons(self, cells: list[Any]) -> list[list[Any]]:
+        """Neuron and column of the list's numbers that the open card is about."""
+        found = self._found
+        if found is None:
+            return []
+        parts = {name: part for part, name in reversed(self._tensors(found).items())}  # without a gate "up" is "x"
+        here = [
+            (parts[name], index)
+            for name, index in cells
+            if name in parts and all(index.get(dim) == at for dim, at in found.index.items())
+        ]
+        return [[index["neuron"], part] for part, index in here]
 
     # -- what a person did -------------------------------------------------------------------------------------------
 
@@ -250,12 +264,12 @@ class MLPView(View):
             return
         found = self._found
         assert found is not None
-        names = {
-            "x": found.x_name,
-            "up": f"blocks.{self.state.layer}.mlp_pre",
-            "post": f"blocks.{self.state.layer}.mlp_post",
-        }
-        self.state.ask(names[part], **found.index, neuron=neuron)
+        self.state.ask(self._tensors(found)[part], **found.index, neuron=neuron)
+
+    def _tensors(self, found: Neurons) -> dict[str, str]:
+        """The tensor of each column of the list."""
+        p = f"blocks.{self.state.layer}."
+        return {"x": found.x_name, "up": p + "mlp_pre", "post": p + "mlp_post"}
 
     def _ask_neuron(self, neuron: int) -> None:
         self.state.focus(neuron=neuron)

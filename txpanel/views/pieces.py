@@ -96,7 +96,8 @@ def picture(
     heading = Rich(heading=title, level=4, paragraphs=[[("", subtitle)]] if subtitle else [], look="small")
     heading.sizing_mode = "stretch_width"
     shown: Viewable = pn.panel(plot)
-    tools = Tools(table, name, source, sizing_mode="stretch_width") if table is not None else None
+    figure = shown.object if isinstance(shown, pn.pane.Bokeh) else None
+    tools = Tools(table, name, source, figure=figure, sizing_mode="stretch_width") if table is not None else None
     parts = [heading, shown, *([legend] if legend else []), *([tools] if tools else [])]
     column = pn.Column(*parts, margin=0, **params)
     column.heading, column.plot, column.tools = heading, shown, tools

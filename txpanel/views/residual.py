@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -28,6 +29,21 @@ _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 
 NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
 """A norm has the colour of what reads it or wrote it; those of a write are dashed."""
+
+
+_LENGTH = """
+const r = Math.round(special_vars.y), c = Math.round(special_vars.x)
+return r < blocks ? `‖blocks.${r}.resid_pre[${c}]‖` : `‖blocks.${blocks - 1}.resid_post[${c}]‖`
+"""
+
+
+def _length_at(layers: int, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
+    """Where the stream that a cell belongs to stands in the picture of its lengths."""
+    _blocks, _dot, rest = name.partition(".")
+    layer, _dot, part = rest.partition(".")
+    if part == "resid_pre":
+        return int(layer), index["token"]
+    return (layers, index["token"]) if name == f"blocks.{layers - 1}.resid_post" else None
 
 
 class ResidualView(View):
@@ -305,10 +321,12 @@ class ResidualView(View):
             rows,
             columns,
             scale=scale,
-            name="‖blocks.{r}.resid_pre[{c}]‖",
             cell=_("block {r}, token {c}"),
             room=(16, 24),
+            at=partial(_length_at, layers),
         )
+        self._sizes.place.code = _LENGTH
+        self._sizes.place.args = {"blocks": layers}
         self._legend.show(scale)
         words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
         self._subtitle("sizes", words, top=number(top, 3), most=number(float(shown.max()), 4))

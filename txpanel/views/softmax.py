@@ -11,6 +11,7 @@ import param
 from txpanel.components.probabilities import Facts, Probabilities
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
+from txpanel.views._lights import Lights
 from txpanel.views._plots import sized
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
@@ -121,8 +122,13 @@ class SoftmaxView(View):
         self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
         self.follow(self._run, "trace", empty=self._none)
+        Lights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
+
+    def light(self, cells: Any) -> None:
+        """Marks the logits that the open "why" card is about."""
+        self.table.lights = [index["vocab"] for name, index in cells if name == "logits" and self.at == self.last]
 
     @staticmethod
     def _pane(plot: Any) -> pn.pane.Bokeh:
@@ -265,6 +271,7 @@ class SoftmaxView(View):
             asks=self.at == self.last,
             version=self.table.version + 1,
         )
+        self.light(Lights.of(self).cells)
 
     def _show_surprisal(self) -> None:
         trace, column = self.state.trace, self.pictures["surprisal"]

@@ -23,6 +23,7 @@ class NeuronList(Component):
     )
     columns = param.List(default=[], doc="Pairs (key in `neurons`, label) of the numbers shown.")
     chosen = param.Integer(default=-1, doc="The neuron in focus.")
+    lights = param.List(default=[], doc="Pairs (neuron, column) of the numbers that the open card is about.")
     words = param.Dict(default={}, doc="Translated texts of the component.")
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 

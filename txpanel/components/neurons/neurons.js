@@ -8,11 +8,13 @@ export function render({model}) {
     return tx.h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${tx.number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, shown)
   }
 
+  const lit = (neuron, part) => model.lights.some(([n, p]) => n === neuron && p === part)
+
   function row(n, most) {
     const on = n.neuron === model.chosen
     const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
     const value = (part, v) => (v == null ? tx.h("span", {class: "num none"}, "–")
-      : tx.h("button", {type: "button", class: "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${tx.number(v)}: ${words.why}`, onclick: ask(part)}, tx.number(v)))
+      : tx.h("button", {type: "button", class: lit(n.neuron, part) ? "num lit" : "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${tx.number(v)}: ${words.why}`, onclick: ask(part)}, tx.number(v)))
     return tx.h("div", {class: on ? "line on" : "line", role: "row"},
       tx.h("span", {role: "cell"}, tx.h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, tx.grouped(String(n.neuron)))),
       ...model.columns.map(([part]) => tx.h("span", {role: "cell", class: "right"}, value(part, n[part]))),
@@ -32,6 +34,6 @@ export function render({model}) {
   }
 
   build()
-  model.on(["version"], () => requestAnimationFrame(build))
+  model.on(["version", "lights"], () => requestAnimationFrame(build))
   return root
 }

@@ -30,6 +30,7 @@ class Probabilities(Component):
     others = param.Dict(default={}, doc="The tokens that are not listed: label, power, p; empty where all are listed.")
     total = param.Dict(default={}, doc="What stands in the heads of the columns: max and sum.")
     asks = param.Boolean(default=True, doc="Whether a logit can be asked for its why.")
+    lights = param.List(default=[], doc="Ids of the tokens whose logit the open card is about.")
     words = param.Dict(default={}, doc="The texts.")
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 

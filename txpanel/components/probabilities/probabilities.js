@@ -13,7 +13,7 @@ export function render({model, el}) {
     return h("tr", {class: row.mark ? "mark" : null, "data-id": row.id},
       h("td", {class: "rank"}, grouped(String(row.rank + 1))),
       h("th", {scope: "row", class: "token", title: w.id.replace("{id}", grouped(String(row.id)))}, h("span", null, row.token)),
-      h("td", {class: "n logit", title: String(row.logit)}, ask), cell(row.shifted, 4), cell(row.power, 4),
+      h("td", {class: model.lights.includes(row.id) ? "n logit lit" : "n logit", title: String(row.logit)}, ask), cell(row.shifted, 4), cell(row.power, 4),
       h("td", {class: "p", "data-p": String(row.p), title: String(row.p)}, h("span", {class: "bar", "aria-hidden": "true"}, h("i", {style: {width: `${(row.p / top) * 100}%`}})), h("span", null, percent(row.p))))
   }
 
@@ -35,5 +35,5 @@ export function render({model, el}) {
       h("tbody", null, model.rows.map((row) => line(row, top, w)), rest), h("tfoot", null, foot))
   }
   draw()
-  model.on("version", draw)
+  model.on(["version", "lights"], draw)
 }
