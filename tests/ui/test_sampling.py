@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+import txpanel
 from tests.test_sampling_equality import some_settings
 from tests.ui.conftest import Server, Tab
 from txpanel import sampling
@@ -209,3 +210,26 @@ def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:
     expect(bench).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert bench.locator(".what .scroll").evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+
+
+def test_a_beam_search_on_request(server: Server, tab: Tab, nano: LanguageModel) -> None:
+    tab.open(server.address(text=TEXT, view="sampling"))
+    beams = tab.page.locator(".beams")
+    beams.get_by_label("tokens").select_option("3")
+    beams.get_by_role("button", name="Search").click()
+    expected = txpanel.beam_search(nano, TEXT, 3, 3)
+    nodes = beams.locator(".node")
+    expect(nodes).to_have_count(len(expected.nodes))
+    best = "".join(nano.tokens(list(expected.hypotheses[0].tokens)).strings)
+    expect(beams.locator(".results button").first).to_have_text(best)
+    assert nodes.evaluate_all("all => all.map((one) => one.matches('.dropped'))") == [
+        node.state == "dropped" for node in expected.nodes
+    ]
+    assert beams.locator(".node.best").count() == len(expected.hypotheses[0].tokens)
+    beams.locator(".scroll").press("ArrowLeft")
+    beams.locator(".scroll").press("ArrowLeft")
+    way = expected.path(expected.hypotheses[0].node)
+    expect(beams.locator(".sentence .token")).to_have_text(way[0].string)
+    expect(beams.locator(".node.chosen")).to_have_count(1)
+    tab.run(TEXT + "A")
+    expect(nodes).to_have_count(0)  # that tree belonged to another text

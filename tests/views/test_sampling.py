@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from txpanel.beams import beam_search
 from txpanel.models.language_model import LanguageModel
 from txpanel.sampling import PRESETS, sample, uniform
 from txpanel.state import ModelState
@@ -159,3 +160,65 @@ def test_without_a_text_there_is_nothing_to_draw(tiny: Callable[[str], LanguageM
     assert len(view.bench.logits) == 0
     view._heard("append", {"token": 1})
     view.close()
+
+
+# beam search ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_runs_on_request_and_draws_its_tree(view: SamplingView) -> None:
+    beams = view.beams
+    assert beams.tree.tree == {}
+    beams._heard("search", {"beams": 3, "tokens": 5, "penalty": 0.5})
+    expected_ = beam_search(view.state.model, view.state.trace.tokens.ids.tolist(), 3, 5, length_penalty=0.5)
+    assert beams.found == expected_
+    sent = beams.tree.tree
+    assert [one["score"] for one in sent["hypotheses"]] == [one.score for one in expected_.hypotheses]
+    assert sent["hypotheses"][0]["name"] == "".join(view.state.model.tokens(expected_.hypotheses[0].tokens).strings)
+    assert [node[3] for node in sent["nodes"]] == [node.log_probability for node in expected_.nodes]
+    assert beams.tree.status == {}
+    rows = [list(row) for row in beams._rows().rows]
+    assert [row[2] for row in rows] == [node.token for node in expected_.nodes]
+    assert {row[6] for row in rows} == {"goes on", "dropped", "finished"}
+    view.state.append()  # another text: the tree was that of the one before
+    assert beams.tree.tree == {}
+    assert beams.found is None
+    assert not list(beams._rows().rows)
+
+
+def test_a_search_follows_the_penalties_and_says_what_is_wrong(view: SamplingView) -> None:
+    view.state.no_repeat_ngram_size = 1
+    view.beams._heard("search", {"beams": 2, "tokens": 6, "penalty": 1})
+    best = view.beams.found.hypotheses[0].tokens
+    assert len(set(best)) == len(best)
+    assert not set(best) & set(view.state.trace.tokens.ids.tolist())
+    view.beams._heard("search", {"beams": 2, "tokens": 32, "penalty": 1})
+    view.state.text = "x" * (view.state.model.max_tokens - 3)
+    view.beams._heard("search", {"beams": 2, "tokens": 8, "penalty": 1})
+    assert "Ask for fewer" in view.beams.tree.status["text"]
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"beams": "x", "tokens": 3, "penalty": 1}, {"beams": 3, "tokens": float("nan"), "penalty": 1}]
+)
+def test_nonsense_is_not_searched(view: SamplingView, data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view.state.model.model, "forward", lambda *_a, **_k: pytest.fail("the model ran"))
+    view.beams._heard("search", data)
+    view.beams._heard("launch", {"beams": 2, "tokens": 3, "penalty": 1})
+    assert view.beams.tree.tree == {}
+
+
+def test_a_search_is_stopped_within_a_step(view: SamplingView, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    real = view.beams._told
+
+    def listen(text: str, *, busy: bool = False) -> None:
+        real(text, busy=busy)
+        told.append(text)
+        if text == "Step 2 of 30":
+            view.beams._heard("stop", {})
+
+    monkeypatch.setattr(view.beams, "_told", listen)
+    view.beams._heard("search", {"beams": 2, "tokens": 30, "penalty": 1})
+    assert told == ["Searching", "Step 1 of 30", "Step 2 of 30"]
+    assert view.beams.tree.status == {"text": "Stopped."}
+    assert view.beams.tree.tree == {}

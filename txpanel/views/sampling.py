@@ -15,6 +15,7 @@ from txpanel.errors import NoTokenLeft
 from txpanel.messages import _
 from txpanel.sampling import FIELDS, Sample, own_settings, uniform
 from txpanel.sampling import sample as sample_logits
+from txpanel.views._beams import Beams
 from txpanel.views._sampling_words import KNOBS, bench_words, presets
 from txpanel.views.base import View
 from txpanel.views.numbers import number, percent
@@ -62,7 +63,8 @@ class SamplingView(View):
             source=lambda: {**provenance(self.state, "logits"), **{k: str(v) for k, v in self._settings().items()}},
             styles={"flex": "1 1 320px", "min-width": "0"},
         )
-        self.card = card("", self.words, self.picture, beside=[self.formulas])
+        self.beams = Beams(self)
+        self.card = card("", self.words, self.picture, self.beams.picture, beside=[self.formulas])
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._moved, "sampled", *FIELDS)
         return pn.Column(self.card, sizing_mode="stretch_width", margin=0)
@@ -73,13 +75,21 @@ class SamplingView(View):
         return {name: type(off[name].default)(getattr(self.state, name)) for name in FIELDS}
 
     def _none(self) -> None:
+        self.beams.picture.visible = False
         self.bench.param.update(logits=self.bench.param.logits.default, names=[], version=self.bench.version + 1)
         self.words.paragraphs = rich(
             _("The model does not choose a token: it gives each a probability, and one is drawn.")
         )
 
+    def close(self) -> None:
+        """Lets go of the state; a search that runs ends within a step."""
+        if hasattr(self, "beams"):
+            self.beams.stop()
+        super().close()
+
     def _run(self) -> None:
         """Another run: its logits go to the browser, with the names of the likeliest tokens and of the text's."""
+        self.beams.reset()
         trace = self.state.trace
         logits = trace.logits.values.astype("float32")
         best = (-logits).argsort(kind="stable")[:NAMED]
