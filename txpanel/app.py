@@ -80,10 +80,11 @@ class Session:
         late.knows_all(self.doc)
         self.ended = threading.Event()
         self.state: ModelState | None = None
-        look = {"dark": self.given.get("dark", False), "opened": self.given.get("view", "")}
+        look = {"dark": self.given.get("dark", False), "follows": "dark" not in self.given}
+        look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
         self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
-        self.page = ui.page([self.bar, self.body], title="txpanel", dark=self.dashboard.dark)
+        self.page = ui.page([self.bar, self.body], title="txpanel", dark=None if look["follows"] else look["dark"])
         self.page.servable(title="txpanel")
         pn.state.on_session_destroyed(self._end)
         if _warm.is_set():
@@ -184,6 +185,8 @@ class Session:
     # -- while it runs -------------------------------------------------------------------------------------------------------
 
     def _themed(self, dark: bool) -> None:
+        if not self.dashboard.follows:
+            ui.choose(self.page, dark=dark)
         self.page.dark_theme = dark
 
     def _write_address(self, *_events: Any) -> None:
@@ -193,7 +196,7 @@ class Session:
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
             values["query"] = None  # the last token, as always: not worth a word
         values |= {"text": self.state.text, "model": self.state.model_name}
-        values |= {"view": self.dashboard.opened, "dark": self.dashboard.dark or None}
+        values |= {"view": self.dashboard.opened, "dark": None if self.dashboard.follows else self.dashboard.dark}
         self.location.search = address.write(values)
 
     def _end(self, _context: Any) -> None:

@@ -37,7 +37,17 @@ UNFOLDED_CSS = """
 :host{gap:16px;align-items:flex-start;flex-wrap:nowrap}
 @media (max-width:1100px){:host{flex-wrap:wrap}}
 """
+TURN_CSS = """
+:host{display:grid;grid-template-columns:minmax(0,1fr)}
+.leaf{grid-area:1/1;transition:opacity .28s ease,translate .28s ease,display .28s allow-discrete}
+.leaf.folded{opacity:0;translate:0 -14px}
+@starting-style{.leaf{opacity:0;translate:0 -14px}}
+@media (prefers-reduced-motion:reduce){.leaf{transition:none}}
+"""
+"""Views stand in one place: one goes while the next one comes, in the browser alone (where `display` can't ease they just change)."""
 LEAF_CSS = """
+@keyframes rise{from{translate:0 40px;opacity:0}}
+@media (max-width:640px) and (prefers-reduced-motion:no-preference){:host(.sheet){animation:rise .28s cubic-bezier(.2,.7,.2,1)}}
 @media (max-width:640px){:host(.sheet){position:fixed;inset:64px 0 0 0;width:auto!important;max-width:none;height:calc(100dvh - 64px)!important;z-index:35;
   overflow:hidden auto;overscroll-behavior:contain;box-sizing:border-box;padding:0 10px 24px;background:var(--tx-background);
   border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
@@ -46,6 +56,8 @@ LEAF_CSS = """
 WHY_CSS = """
 :host{flex:0 0 400px;width:400px;max-width:100%;position:sticky;top:110px;max-height:calc(100vh - 130px);overflow:auto;box-sizing:border-box;
   background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
+@keyframes come{from{translate:16px 0;opacity:0}}
+@media (prefers-reduced-motion:no-preference){:host{animation:come .26s cubic-bezier(.2,.7,.2,1)}}
 @media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;top:auto;width:100%;flex:none;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
   box-shadow:0 -10px 32px rgb(15 23 42/.22)} :host(.idle){display:none!important}}
 """
@@ -62,6 +74,7 @@ class Dashboard(pn.viewable.Viewer):
     """
 
     dark = param.Boolean(default=False, doc="Whether it is dark.")
+    follows = param.Boolean(default=False, doc="Whether dark is the system's choice, until somebody chooses.")
     opened = param.String(default="", doc="Id of the view that is unfolded below the flow.")
 
     def __init__(
@@ -96,7 +109,8 @@ class Dashboard(pn.viewable.Viewer):
         label = _("Parts of the model")
         self.tabs = Tabs(self._tab_told, label=label, failed_label=_("failed"), sizing_mode="stretch_width", margin=0)
         self.tabs.visible = False
-        self.unfolded = pn.Column(margin=0, css_classes=["tx-unfolded"], sizing_mode="stretch_width")
+        turn = {"css_classes": ["tx-unfolded"], "stylesheets": [TURN_CSS]}
+        self.unfolded = pn.Column(margin=0, sizing_mode="stretch_width", **turn)
         self.sheet = SheetHead(self._sheet_told, close_label=_("Close"), sizing_mode="stretch_width", margin=0)
         self.leaf = pn.Column(
             self.sheet,
@@ -232,6 +246,8 @@ class Dashboard(pn.viewable.Viewer):
     def _sheet_told(self, data: dict[str, Any]) -> None:
         if "narrow" in data:
             self._narrow = bool(data["narrow"])
+        if "dark" in data and self.follows:
+            self.dark = bool(data["dark"])
         if "open" in data:
             self.opened = ""
 
@@ -262,7 +278,8 @@ class Dashboard(pn.viewable.Viewer):
             if part.frame.layout not in list(self.unfolded):
                 self.unfolded.append(part.frame.layout)
         for other in self._foldable():  # hidden, not taken away: it is there at once when it is unfolded again
-            other.frame.layout.visible = other is part
+            css = ["leaf"] if other is part else ["leaf", "folded"]
+            other.frame.layout.param.update(visible=other is part, css_classes=css)
             other.frame.active = other is part
         for each in self.parts:
             if each.frame.view is not None:
@@ -276,9 +293,12 @@ class Dashboard(pn.viewable.Viewer):
     # -- light and dark ------------------------------------------------------------------------------------------------------
 
     def _other_theme(self) -> None:
+        self.follows = False
         self.dark = not self.dark
 
     def _scheme(self) -> dict[str, str]:
+        if self.follows:
+            return {"color-scheme": "light dark"}  # the browser decides, before anything has been said
         return {"color-scheme": "dark" if self.dark else "light"}
 
     def _theme_changed(self, *_events: Any) -> None:

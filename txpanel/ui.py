@@ -8,11 +8,16 @@ import panel_material_ui as pmui
 
 from txpanel.views.palette import colour, css_variables
 
-__all__ = ["page", "release"]
+__all__ = ["choose", "page", "release"]
+
+SCHEME_CSS = {
+    None: ":host,.mui-light,.mui-dark{color-scheme:light dark}",
+    False: ":host,.mui-light,.mui-dark{color-scheme:light}",
+    True: ":host,.mui-light,.mui-dark{color-scheme:dark}",
+}
+"""What decides about light and dark inside the page; None: the system."""
 
 SHELL_CSS = """
-:host{color-scheme:light}
-.mui-light{color-scheme:light} .mui-dark{color-scheme:dark}
 .header{display:none!important}
 .main>.MuiBox-root>.MuiToolbar-root{display:none}
 .main,.main-content{background:var(--tx-background)!important;color:var(--tx-text)}
@@ -25,27 +30,36 @@ html,body{background:light-dark(#f6f8fb,#0c1220)} body{font-variant-numeric:tabu
 """
 
 
-def page(main: list[Any], *, title: str, dark: bool = False) -> pmui.Page:
+def page(main: list[Any], *, title: str, dark: bool | None = False) -> pmui.Page:
     """A page that fills the window, in our colours, light or dark.
 
     Args:
         main: Panel objects from top to bottom; a first one with ``position: sticky`` stays in sight.
         title: of the browser's tab.
-        dark: which theme it begins with.
+        dark: which theme it begins with; None: the one that the system prefers, from the first paint on.
     """
     return pmui.Page(
         main=main,
         title=title,
-        dark_theme=dark,
+        dark_theme=bool(dark),
         theme_toggle=False,
         busy_indicator=None,
         sidebar=[],
         sidebar_open=False,
         sidebar_variant="temporary",
         theme_config={"light": _theme(dark=False), "dark": _theme(dark=True)},
-        stylesheets=[css_variables(":host"), SHELL_CSS],
-        raw_css=[css_variables(":root"), DOCUMENT_CSS],
+        stylesheets=_styles(dark),
+        raw_css=[css_variables(":root"), DOCUMENT_CSS, SCHEME_CSS[dark].replace(":host", "html")],
     )
+
+
+def choose(page: pmui.Page, *, dark: bool) -> None:
+    """Somebody chose light or dark: the system's preference does not count any more."""
+    page.stylesheets = _styles(dark)
+
+
+def _styles(dark: bool | None) -> list[str]:
+    return [css_variables(":host"), SCHEME_CSS[dark], SHELL_CSS]
 
 
 def release(page: pmui.Page) -> None:

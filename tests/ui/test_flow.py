@@ -255,6 +255,13 @@ def test_an_appended_token_moves_alone(show: Callable[..., Page], stage: Stage) 
     assert inside(page, "return flow.seen") == [count]
 
 
+def test_a_text_that_the_tokenizer_changes_is_said_to_be(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    expect(page.locator(".inexact")).to_be_hidden()
+    inside(page, "const m = flow.flow.model; m.tokens = {...m.tokens, exact: false};")
+    expect(page.locator(".inexact")).to_contain_text("cannot keep this text exactly")
+
+
 def test_no_token_becomes_markup(show: Callable[..., Page], stage: Stage) -> None:
     page = show(text=NASTY)
     assert "".join(stage.state.trace.tokens.strings).startswith("<img")
@@ -263,8 +270,9 @@ def test_no_token_becomes_markup(show: Callable[..., Page], stage: Stage) -> Non
     assert page.locator("img").count() == 0
 
 
-def test_long_texts_have_a_window_that_moves(show: Callable[..., Page], stage: Stage) -> None:
-    page = show(text="abcde " * 15)
+@pytest.mark.parametrize("width", [1440, 390])
+def test_long_texts_have_a_window_that_moves(show: Callable[..., Page], stage: Stage, width: int) -> None:
+    page = show(width=width, text="abcde " * 15)
     total = len(stage.state.trace.tokens.ids)
     assert total > 40
     lanes = page.locator("button.token").count()

@@ -120,11 +120,19 @@ def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: 
     assert scheme == ("dark" if dark else "light")
 
 
-def test_the_theme_can_be_changed(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
-    scheme = "node => getComputedStyle(node).colorScheme"
+def test_the_theme_is_the_systems_until_somebody_chooses(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(color_scheme="dark").open(server.address(text=TEXT), ready=False)
+    ink = "node => getComputedStyle(node).color"
+    bar = tab.page.locator("[data-runs]")
+    light = "rgb(31, 41, 55)"
+    tab.page.get_by_role("tab", selected=True).wait_for()
+    tab.until(lambda: bar.evaluate(ink) != light)
+    dark = bar.evaluate(ink)
+    assert "dark=" not in tab.page.url
+    tab.page.emulate_media(color_scheme="light")
+    tab.until(lambda: bar.evaluate(ink) == light)
     tab.page.get_by_role("button", name="Light or dark").click()
-    tab.until(lambda: tab.page.locator("[data-runs]").evaluate(scheme) == "dark")
+    tab.until(lambda: bar.evaluate(ink) == dark, "the button wins over the system")
     tab.until(lambda: "dark=1" in tab.page.url)
 
 

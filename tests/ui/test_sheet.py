@@ -48,9 +48,14 @@ def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_
 
 
 def test_a_wide_page_has_no_sheet(server: Server, new_tab: Callable[..., Tab]) -> None:
-    page = new_tab(1440, 900).open(server.address(text=TEXT)).page
+    page = new_tab(1440, 900, reduced_motion="no-preference").open(server.address(text=TEXT)).page
     page.locator(".heading[data-part=mlp]").click()
     expect(page.get_by_role("tab", selected=True)).to_have_text("MLP")
     expect(page.get_by_role("dialog")).to_have_count(0)
+    leaf = page.locator(".tx-unfolded .leaf:not(.folded)")
+    expect(leaf).to_have_css("opacity", "1")
+    expect(leaf).to_have_css("transition-duration", "0.28s, 0.28s, 0.28s")
+    page.emulate_media(reduced_motion="reduce")
+    expect(leaf).to_have_css("transition-duration", "0s")
     page.locator(".heading[data-part=mlp]").click()
     expect(page.get_by_role("tab", selected=True)).to_have_count(0)

@@ -57,6 +57,7 @@ def trace(request: pytest.FixtureRequest, tiny: Callable[[str], Any]) -> Any:
 def test_every_strip_is_the_vector_it_names(trace: Any, text: str) -> None:
     trace = trace if text == TEXT else trace.model.trace(text)
     window = windows(trace)
+    assert flow_data.token_payload(trace, window)["exact"] == trace.tokens.exact
     found = strips(flow_data.token_payload(trace, window))
     for layer in range(trace.anatomy.n_layers):
         found += strips(flow_data.block_payload(trace, layer, window))

@@ -60,7 +60,10 @@ class Tabs(_Told):
 
 
 class SheetHead(_Told):
-    """On a phone: the head of the sheet as which an opened part comes up. Says whether the page is a phone's, and closes the sheet."""
+    """On a phone: the head of the sheet as which an opened part comes up, and what closes it.
+
+    Says whether the page is as narrow as a phone's, and whether the system prefers dark.
+    """
 
     title = param.String(default="", doc="What is open.")
     shown = param.Boolean(default=False, doc="Whether what is open is a sheet on a narrow page.")

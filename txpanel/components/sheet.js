@@ -1,8 +1,15 @@
 // On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it; what was in focus before gets it back.
 export function render({model, view, el}) {
   const narrow = matchMedia("(max-width:640px)")
+  const system = matchMedia("(prefers-color-scheme:dark)")
   const title = tx.h("h2", {tabindex: "-1"})
-  const close = () => model.send_msg({open: ""})
+  const close = () => {
+    const say = () => model.send_msg({open: ""})
+    if (tx.reducedMotion() || !sheet()) return say()
+    const down = sheet().animate([{}, {translate: "0 60px", opacity: 0}], {duration: 220, easing: "ease-in", fill: "forwards"})
+    down.finished.then(say)
+    model.on("shown", () => down.cancel())
+  }
   const root = tx.h("div", {class: "bar"}, title, tx.h("button", {type: "button", "aria-label": model.close_label, title: model.close_label, onclick: close}, "✕"))
   el.append(root)
   const sheet = () => view.parent?.el
@@ -28,14 +35,15 @@ export function render({model, view, el}) {
     }
   }
   const keys = (event) => { if (event.key === "Escape" && up && !event.defaultPrevented) close() }
-  const told = () => { model.send_msg({narrow: narrow.matches}); draw() }
+  const told = () => { model.send_msg({narrow: narrow.matches, dark: system.matches}); draw() }
   document.addEventListener("keydown", keys)
-  narrow.addEventListener("change", told)
+  for (const query of [narrow, system]) query.addEventListener("change", told)
   model.on(["title", "shown"], draw)
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
-    narrow.removeEventListener("change", told)
+    for (const query of [narrow, system]) query.removeEventListener("change", told)
     if (up) document.documentElement.style.overflow = ""
   })
-  told()
+  draw()
+  setTimeout(told, 200) // the page's frame hears of a theme only once it stands
 }

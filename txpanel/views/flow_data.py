@@ -139,7 +139,8 @@ def token_payload(trace: Trace, window: Window) -> dict[str, Any]:
     """What depends on the text alone.
 
     Returns:
-        ``total``, ``start``, ``ids`` int32 [n], ``strings`` (list of n, what to show), ``embed`` and, where positions are
+        ``total``, ``start``, ``ids`` int32 [n], ``strings`` (list of n, what to show),
+        ``exact`` (False: the tokens do not join to the text that was written), ``embed`` and, where positions are
         learned, ``pos_embed``: strips [n, b].
     """
     rows = window.rows
@@ -148,6 +149,7 @@ def token_payload(trace: Trace, window: Window) -> dict[str, Any]:
         "start": window.start,
         "ids": np.asarray(trace.tokens.ids[rows], np.int32),
         "strings": list(trace.tokens.strings[rows]),
+        "exact": bool(trace.tokens.exact),
         "embed": _strip(trace, "embed", "feature", window),
     }
     if "pos_embed" in trace:

@@ -17,9 +17,13 @@ def texts() -> dict[str, Any]:
 def _parts() -> dict[str, Any]:
     return {
         "empty": _("Write a text above. Its way through the model is drawn here, token by token."),
+        "inexact": _(
+            "This model's tokenizer cannot keep this text exactly: some of its characters are dropped or changed. "
+            "The model was given the tokens below, and nothing else."
+        ),
         "embedding": _("Embedding"),
-        "embedding_sub": _("a row of {d} numbers per token"),
-        "embedding_pos": _("token row + position row: {d} numbers"),
+        "embedding_sub": _("{d} numbers per token"),
+        "embedding_pos": _("token + position: {d} numbers"),
         "attention": _("Attention"),
         "attention_sub": _("every token looks back at those before it"),
         "mlp": _("MLP"),
@@ -28,7 +32,7 @@ def _parts() -> dict[str, Any]:
         "mlp_experts": _("{k} of {n} experts for each token"),
         "all_blocks": _("All {n} blocks"),
         "one_block": _("The one block"),
-        "blocks_sub": _("what each one adds to “{token}”"),
+        "blocks_sub": _("what each adds to “{token}”"),
         "next": _("Next token"),
         "next_sub": _("softmax of {v} logits"),
         "attention_writes": _("attention writes"),
@@ -57,6 +61,7 @@ def _parts() -> dict[str, Any]:
         "earlier_tokens": _("earlier, summed"),
         "phone_one": _("1 token not shown: {p}"),
         "phone_rest": _("{n} tokens not shown: {p}"),
+        "phone_first": _("{n} tokens not shown: {p} (first token: {first})"),
         "map_title": _("whole text, max-pooled"),
     }
 

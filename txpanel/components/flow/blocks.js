@@ -1,5 +1,5 @@
 // What stands around the lanes: the block's frame, thumbnails of its heads, what every block writes, and the fan into the next tokens.
-import { clamp, lerp } from "./core.js";
+import { lerp } from "./core.js";
 import { laneY, thumbAt } from "./layout.js";
 import { chosen } from "./lanes.js";
 import { passed } from "./motion.js";
@@ -168,19 +168,23 @@ export function paintFan(app) {
   }
   ctx.save();
   if (part < 1) { ctx.beginPath(); ctx.rect(x0, 0, (x1 - x0) * part, L.H); ctx.clip(); }
+  const all = 26; // pixels for a probability of 1
+  let from = y - all / 2;
   for (let k = 0; k <= next.ids.length; k++) {
     const listed = k < next.ids.length;
     const p = listed ? next.probability[k] : next.rest;
     const old = was.next && listed ? was.next.probability[k] ?? p : p;
     const ty = app.listRowY(k);
-    const w = clamp(26 * lerp(old, p, app.motion.mix), 0.7, 22);
-    const m = lerp(x0, x1, 0.5);
-    ctx.strokeStyle = listed ? theme.of("focus", next.sampled === k ? 0.6 : 0.34) : theme.of("lane", 0.22);
-    ctx.lineWidth = w;
+    const w = all * lerp(old, p, app.motion.mix);
+    const [m, h] = [lerp(x0, x1, 0.5), Math.max(w, 0.8)];
+    ctx.fillStyle = listed ? theme.of("focus", next.sampled === k ? 0.6 : 0.34) : theme.of("lane", 0.3);
     ctx.beginPath();
-    ctx.moveTo(x0, y);
-    ctx.bezierCurveTo(m, y, m, ty, x1, ty);
-    ctx.stroke();
+    ctx.moveTo(x0, from);
+    ctx.bezierCurveTo(m, from, m, ty - h / 2, x1, ty - h / 2);
+    ctx.lineTo(x1, ty + h / 2);
+    ctx.bezierCurveTo(m, ty + h / 2, m, from + h, x0, from + h);
+    ctx.fill();
+    from += w;
   }
   ctx.restore();
 }

@@ -23,6 +23,7 @@ export function build(T) {
     tip: node("div", { cls: "tip", hidden: true, attrs: { role: "tooltip" } }, node("b"), node("code"), node("span")),
     busy: node("div", { cls: "busy", hidden: true }),
     empty: node("p", { cls: "empty", text: T.empty }),
+    inexact: node("p", { cls: "inexact", text: T.inexact, hidden: true }),
   };
   dom.windowBar = node("label", { cls: "windowbar", hidden: true }, dom.windowText, dom.range);
   dom.stage = node("div", { cls: "stage" }, dom.canvas, dom.grid, dom.chart, dom.heads, dom.pager, dom.windowBar, dom.tokens, dom.captions, dom.headTitle, dom.headRow, dom.allHeads, dom.next, dom.play);

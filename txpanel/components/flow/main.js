@@ -22,7 +22,7 @@ class Flow {
     this.root = root;
     this.T = model.texts;
     this.dom = build(this.T);
-    root.append(this.dom.empty, this.dom.stage, this.dom.live, this.dom.tip, this.dom.busy);
+    root.append(this.dom.empty, this.dom.inexact, this.dom.stage, this.dom.live, this.dom.tip, this.dom.busy);
     this.canvas = this.dom.canvas;
     this.ctx = this.canvas.getContext("2d");
     this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif";
@@ -74,6 +74,7 @@ class Flow {
     if (!tokens?.ids) { this.block = this.tokens = this.head = this.next = undefined; this.toggleGrid(false); }
     this.dom.empty.hidden = Boolean(whole || this.block);
     this.dom.stage.hidden = this.dom.legend.hidden = !(whole || this.block);
+    this.dom.inexact.hidden = tokens?.exact !== false;
     say(this.dom.busy, m.busy);
     this.dom.busy.hidden = !m.busy;
     if (!whole) return;

@@ -193,6 +193,18 @@ function captions(app) {
   }), ({ key }) => node("button", { cls: `caption c-${key}`, type: "button", data: { part: key } }));
 }
 
+// Which tokens of a long text have lanes, and the slider that moves them.
+function windowBar(app) {
+  const { L, dom, tokens: t } = app;
+  dom.windowBar.hidden = !L.windowed;
+  if (!L.windowed) return;
+  if (L.phone) put(dom.windowBar, 10, 46, L.W - 20);
+  else put(dom.windowBar, L.box.r - 420, L.top - 15, 312);
+  dom.range.max = t.total - L.n;
+  if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start;
+  say(dom.windowText, fill(app.T.window, { a: t.start, b: t.start + L.n - 1, n: t.total }));
+}
+
 export function syncOverlay(app) {
   headings(app);
   pager(app);
@@ -200,16 +212,10 @@ export function syncOverlay(app) {
   headButtons(app);
   nextList(app);
   const { L, dom } = app;
-  dom.windowBar.hidden = !L.windowed || L.phone;
+  windowBar(app);
   if (L.phone) { phoneOverlay(app, put, say); return; }
   captions(app);
   put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4);
   put(dom.play, L.box.r - 96, L.top - 14, 78);
   put(dom.chart, L.at.blocks.x, L.top + 24, L.at.blocks.w, L.bottom + L.gap / 2 - L.top - 4);
-  if (L.windowed) {
-    put(dom.windowBar, L.box.r - 420, L.top - 15, 312);
-    dom.range.max = app.tokens.total - L.n;
-    if (document.activeElement !== dom.range && app.root.getRootNode().activeElement !== dom.range) dom.range.value = app.tokens.start;
-    say(dom.windowText, fill(app.T.window, { a: app.tokens.start, b: app.tokens.start + L.n - 1, n: app.tokens.total }));
-  }
 }

@@ -18,7 +18,10 @@ export function phone(app) {
   const lanes = phoneLanes(app, W < 560 ? 4 : 6);
   const each = (W - 20) / lanes.length;
   const rows = mlpRows(block).length || 2;
-  const y = { embed: 92, frame: 146, attention: 168, norm: 208, qkv: 230, cells: 336, z: 408, plus1: 446, mlpHead: 470, norm2: 506, mlp: 526 };
+  const windowed = app.tokens.total > app.tokens.ids.length;
+  const top = windowed ? 44 : 0; // room for the slider that moves the window
+  const y = { names: 50, embed: 92, frame: 146, attention: 168, norm: 208, qkv: 230, cells: 336, z: 408, plus1: 446, mlpHead: 470, norm2: 506, mlp: 526 };
+  for (const part of Object.keys(y)) y[part] += top;
   y.plus2 = y.mlp + rows * 13 + 46;
   y.thumbs = y.plus2 + 52;
   const heads = block.anatomy.n_heads;
@@ -33,7 +36,7 @@ export function phone(app) {
   const at = { blocks: { x: 10, w: W - 20, r: W - 10, m: W / 2 }, next: { x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12 } };
   return {
     phone: true, W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 14 - 22, r: W - 10 }, n: app.tokens.ids.length,
-    rowH: 28, listY: y.next, dense: false, strip: 14, gap: 60, tall: 1, top: y.frame, bottom: 0, windowed: app.tokens.total > app.tokens.ids.length,
+    rowH: 28, listY: y.next, dense: false, strip: 14, gap: 60, tall: 1, top: y.frame, bottom: 0, windowed,
   };
 }
 
@@ -194,7 +197,9 @@ function captionsOf(app) {
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.of("muted");
   if (hidden > 0) {
-    const text = fill(hidden === 1 ? T.phone_one : T.phone_rest, { n: hidden, p: percent(Math.max(0, 1 - seen)) });
+    const first = tokens.start > 0 && !L.lanes.includes(-tokens.start);
+    const words = hidden === 1 ? T.phone_one : first ? T.phone_first : T.phone_rest;
+    const text = fill(words, { n: hidden, p: percent(Math.max(0, 1 - seen)), first: percent(head.first[q]) });
     ctx.lineWidth = 5;
     ctx.strokeStyle = theme.of("surface");
     ctx.strokeText(text, L.W - 14, L.y.cells - 30);
@@ -217,6 +222,13 @@ function fan(app) {
   ctx.stroke();
 }
 
+// The heads stand on a ground of their own: the lanes pass behind it.
+function headsGround(app) {
+  const { ctx, L, theme } = app;
+  ctx.fillStyle = theme.of("surface");
+  ctx.fillRect(8, L.y.thumbs - 30, L.W - 16, L.y.frameEnd - L.y.thumbs + 24);
+}
+
 export function paintPhone(app, paintHeads, paintBlocks) {
   frame(app);
   rails(app);
@@ -224,6 +236,7 @@ export function paintPhone(app, paintHeads, paintBlocks) {
   attention(app);
   nodes(app);
   captionsOf(app);
+  headsGround(app);
   paintHeads(app);
   paintBlocks(app);
   fan(app);
@@ -265,6 +278,6 @@ export function phoneOverlay(app, put, say) {
     const s = L.lanes.indexOf(i);
     n.hidden = s < 0;
     if (s < 0) continue;
-    put(n, 10 + s * L.each, 50, L.each);
+    put(n, 10 + s * L.each, L.y.names, L.each);
   }
 }
