@@ -195,7 +195,8 @@ def test_a_film_of_another_model_is_refused_in_words(model: LanguageModel) -> No
     state = ModelState(model=model, text="seven")
     bad = Entry(0, 4000, Settings(), True)
     state.restore(unpack(pack(outline(state.film).__class__("seven", entries=(bad,), at=1, leaf=1)), "seven"))
-    assert "not the id" in (state.error or "")
+    assert "not the id" in (state.notice or "")
+    assert state.trace.text == state.text == "seven"
     state.text = "again"
     assert state.trace.text == "again"
 

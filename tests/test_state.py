@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -46,9 +47,11 @@ class Session:
 
     def settle(self) -> None:
         """Until nothing runs and nothing waits."""
-        assert self.state.wait(20)
-        while not self.mailbox.empty():
-            self.mailbox.get_nowait()()
+        limit = time.monotonic() + 20
+        while not self.state.wait(0.02) or not self.mailbox.empty():
+            assert time.monotonic() < limit
+            while not self.mailbox.empty():
+                self.mailbox.get_nowait()()
 
 
 # by itself ------------------------------------------------------------------------------------------------------------

@@ -116,11 +116,24 @@ class Session:
         self.state = ModelState(dispatch=self.dispatch, permit=permit, **serving.options(), **given)
         self.dashboard.bar.offer(serving.allowed_models(host), any_model=serving.any_model(host))
         self.dashboard.attach(self.state)
-        if "text" in self.given:
-            self.state.text = self.given["text"]
+        self._begin_text(self.state)
         self._choose_model()
-        self.state.param.watch(self._write_address, ["text", "model_name", *IN_ADDRESS])
+        self.state.param.watch(self._write_address, ["text", "film", "chat", "busy", "model_name", *IN_ADDRESS])
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
+
+    def _begin_text(self, state: ModelState) -> None:
+        """The text of the address, with what was generated from it."""
+        from txpanel import outline
+
+        text, chat = self.given.get("text", ""), self.given.get("chat", False)
+        if "film" in self.given or chat:
+            try:
+                state.restore(outline.unpack(self.given.get("film", ""), text, chat))
+                return
+            except ValueError:  # a damaged film: the text by itself
+                state.chat = chat
+        if "text" in self.given:
+            state.text = text
 
     def _host(self) -> str | None:
         """Under which name the page was reached, or where the visitor sits if that is another machine."""
@@ -190,14 +203,27 @@ class Session:
         self.page.dark_theme = dark
 
     def _write_address(self, *_events: Any) -> None:
-        if self.state is None or self.location is None:
+        if self.state is None or self.location is None or self.state.progress is not None:
             return
         values = {name: getattr(self.state, name) for name in IN_ADDRESS}
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
             values["query"] = None  # the last token, as always: not worth a word
-        values |= {"text": self.state.text, "model": self.state.model_name}
-        values |= {"view": self.dashboard.opened, "dark": None if self.dashboard.follows else self.dashboard.dark}
-        self.location.search = address.write(values)
+        values |= {"model": self.state.model_name, "view": self.dashboard.opened}
+        values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
+        self.location.search = address.write(values | self._run_in_address(self.state))
+
+    def _run_in_address(self, state: ModelState) -> dict[str, Any]:
+        """The text with what was generated from it, or only the text where that is too long."""
+        from txpanel import outline
+
+        film = state.film
+        packed = outline.pack(outline.outline(film)) if film.shots else ""
+        text = film.root.text if film.shots else state.text
+        fits = len(packed) <= address.LONGEST_FILM and len(text) <= address.LONGEST_TEXT
+        self.dashboard.bar.share(fits)
+        if not fits:
+            return {"text": state.text}
+        return {"text": text, "film": packed or None, "chat": state.chat or None}
 
     def _end(self, _context: Any) -> None:
         """The tab was closed: nothing may keep its traces alive."""

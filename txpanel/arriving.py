@@ -61,6 +61,13 @@ class Arriving(Knobs):
     def _show(self, result: Result) -> None:
         self.param.update(**self._showing(result))
 
+    def _pass_by(self, result: Result) -> None:
+        """Of a step that others follow at once: the token only. The picture is still that of an earlier one, and says so."""
+        film = result.film
+        (self._history.add if result.appended == 1 else self._history.replace)(Moment(film, result.settings))
+        text = film.prompt(film.at).text
+        self.param.update(film=film, text=text, progress=result.progress, stale=True, **self._ways())
+
     def _showing(self, result: Result) -> dict[str, Any]:
         """All changes of a new result, for one single update; the trace first, since places are clamped to it."""
         trace, sample, problem, film = result.trace, result.sample, result.problem, result.film

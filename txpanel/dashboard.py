@@ -14,6 +14,7 @@ from txpanel.components.text import Rich, rich
 from txpanel.messages import _
 from txpanel.shell import late, offline
 from txpanel.shell.bar import Bar
+from txpanel.shell.strip import Strip
 from txpanel.views.frame import ViewFrame
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Dashboard(pn.viewable.Viewer):
         self.state: ModelState | None = None
         self.parts: list[Part] = []
         self.why: ViewFrame | None = None
-        self.bar = Bar(self._other_theme, fixed=fixed)
+        self.strip = Strip()
+        self.bar = Bar(self._other_theme, fixed=fixed, pace=lambda: self.strip.pace)
         self._on_theme = on_theme
         self._later = later or (lambda step: step())
         self._watchers: list[tuple[Any, Any]] = []
@@ -125,7 +127,14 @@ class Dashboard(pn.viewable.Viewer):
             self.leaf, self.beside, margin=0, sizing_mode="stretch_width", stylesheets=[UNFOLDED_CSS]
         )
         self.body = pn.Column(
-            self.empty, self.flow, self.tabs, self.below, sizing_mode="stretch_width", margin=0, stylesheets=[BODY_CSS]
+            self.empty,
+            self.strip.component,
+            self.flow,
+            self.tabs,
+            self.below,
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[BODY_CSS],
         )
 
     def __panel__(self) -> pn.Column:
@@ -144,6 +153,7 @@ class Dashboard(pn.viewable.Viewer):
 
         self.state = state
         self.bar.attach(state)
+        self.strip.attach(state)
         self.parts = parts(state)
         for part in self.parts:
             part.frame.param.update(dark=self.dark, active=False)
@@ -158,6 +168,7 @@ class Dashboard(pn.viewable.Viewer):
     def close(self) -> None:
         """The session is over: nothing is held any more."""
         self.bar.close()
+        self.strip.close()
         self.tabs.close()
         self.sheet.close()
         for source, watcher in self._watchers:

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from txpanel.errors import NoTokenLeft, TxpanelError
+from txpanel.errors import NoTokenLeft, TooLong, TxpanelError
 from txpanel.film import Film
 from txpanel.generation import draw, generate, why_ended
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
 from txpanel.outline import Outline
+from txpanel.prompt import Prompt
 from txpanel.sampling import Sample, Settings
 from txpanel.sharing import shared_trace
 from txpanel.shots import remake, shot
@@ -132,12 +133,16 @@ def started(model: LanguageModel, film: Film) -> Film:
 
 
 def restore(model: LanguageModel, outline: Outline, settings: Settings) -> Result:
-    """A film made again from its outline, looked at where it was.
+    """A film made again from its outline, looked at where it was; if it is not this model's, its text and a sentence.
 
     Raises:
-        EmptyText, TooLong, Unsupported, ValueError: in words.
+        EmptyText, TooLong, Unsupported: in words.
     """
-    film = remake(model, outline, settings)
+    try:
+        film = remake(model, outline, settings)
+    except (TooLong, ValueError) as error:
+        bare = Film(Prompt(outline.text, chat=outline.chat))
+        return replace(run(model, bare, settings), visit=True, notice=str(error))
     here = settings if film.following(film.at) is None else film.settings(film.at)
     return replace(run(model, film, here), visit=True)
 

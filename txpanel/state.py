@@ -8,6 +8,7 @@ thread of its own and results arrive through ``dispatch`` on the session's threa
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,10 @@ from txpanel.worker import Dispatch, Job, Worker
 __all__ = ["ModelState", "Question"]
 
 _NAMES = ("model_name", "model_reason")
+EVERY = 0.8
+"""Seconds at least between two complete pictures while it generates as fast as it goes."""
+PATIENCE = 10.0
+"""Seconds that a step waits for a page that says nothing."""
 
 
 class ModelState(Arriving):
@@ -66,6 +71,7 @@ class ModelState(Arriving):
     ) -> None:
         self._worker = Worker(dispatch)
         self._permit, self._device, self._dtype = permit, device, dtype
+        self._paged, self._seen = False, threading.Event()
         self._awaited: Outline | None = None  # a film to be made again when its model is there
         saved = params.pop("trace", None)
         super().__init__(**params)
@@ -102,7 +108,7 @@ class ModelState(Arriving):
             pace: seconds to wait between two, for people to follow.
         """
         film, settings, wanted = self.film, self.settings, None if n is None else max(1, int(n))
-        self._start(lambda model, cancel: jobs.extend(model, film, settings, wanted, cancel, pace))
+        self._start(lambda model, cancel: jobs.extend(model, film, settings, wanted, cancel, pace), brisk=not pace)
 
     def go(self, node: int) -> None:
         """Look at another step of the film: every view follows, and the draw is the one that was made there.
@@ -127,13 +133,16 @@ class ModelState(Arriving):
         """
         self.go(self.film.end(leaf))
 
-    def restore(self, outline: Outline) -> None:
-        """Bring a film back; it waits until a model is there."""
-        self._awaited = outline
+    def restore(self, outline: Outline, model: str = "") -> None:
+        """Bring a film back, with its model if that is another one; it waits until one is there."""
+        self._awaited, film = outline, Film(Prompt(outline.text, chat=outline.chat))
         with param.parameterized.discard_events(self):
-            self.param.update(text=outline.text, chat=outline.chat, film=Film(Prompt(outline.text, chat=outline.chat)))
+            self.param.update(text=outline.text, chat=outline.chat, film=film)
+        self.param.update(stale=self.trace is not None)
         self.param.trigger("text", "chat", "film")
-        if self.model is not None:
+        if model and model != self.model_name:
+            self.load(model, _("The run that was opened was made with it."))
+        elif self.model is not None:
             self._awaited, settings = None, self.settings
             self._start(lambda model, cancel: [jobs.restore(model, outline, settings)])
 
@@ -174,6 +183,19 @@ class ModelState(Arriving):
         if film is not self.film:
             self._history.replace(Moment(film, self.settings))
         self.param.update(busy=False, progress=None, film=film)
+        if generating and self.stale:  # the last steps passed by without their run
+            self.run()
+
+    def follow_page(self) -> None:
+        """From now on each generated step waits until `seen` says that the page has drawn it.
+
+        Of fast ones, some pass by with their token alone; the run follows about once a second, and at the end.
+        """
+        self._paged = True
+
+    def seen(self) -> None:
+        """The page has drawn the newest step."""
+        self._seen.set()
 
     def undo(self) -> None:
         """Take the last change back: of the text, of what was generated, of a branch or of a setting."""
@@ -261,15 +283,34 @@ class ModelState(Arriving):
 
     # the way from a request to what is shown --------------------------------------------------------------------------
 
-    def _start(self, work: Callable[[LanguageModel, threading.Event], Iterable[Result]]) -> None:
+    def _start(
+        self, work: Callable[[LanguageModel, threading.Event], Iterable[Result]], *, brisk: bool = False
+    ) -> None:
         model, saved = self.model, self.trace is not None
 
         def job(cancel: threading.Event, publish: Dispatch) -> None:
+            due = 0.0
             for result in work(_needed(model, saved), cancel):
-                jobs.prepare(result.trace, self.layer)
-                publish(partial(self._show, result))
+                goes_on, begin, self._seen = result.progress is not None, time.monotonic(), threading.Event()
+                passing = brisk and goes_on and self._paged and begin < due
+                if passing:
+                    publish(partial(self._pass_by, result))
+                else:
+                    jobs.prepare(result.trace, self.layer)
+                    publish(partial(self._show_and_tell, result))
+                while goes_on and not (self._seen.is_set() or cancel.is_set() or time.monotonic() > begin + PATIENCE):
+                    self._seen.wait(0.05)  # steps wait for the page, or they pile up and nobody can stop them
+                if not passing:  # pictures take at most a third of the time, on whatever machine
+                    due = time.monotonic() + max(EVERY, 2 * (time.monotonic() - begin))
 
         self._submit(job)
+
+    def _show_and_tell(self, result: Result) -> None:
+        try:
+            self._show(result)
+        finally:
+            if not self._paged:
+                self._seen.set()
 
     def _submit(self, job: Job) -> None:
         def guarded(cancel: threading.Event, publish: Dispatch) -> None:

@@ -25,6 +25,10 @@ class _Told(Component):
         if self._on_message is not None and isinstance(data, dict):
             self._on_message(data)
 
+    def send(self, data: dict[str, Any]) -> None:
+        """A message to the browser."""
+        self._send_msg(data)
+
     def close(self) -> None:
         """Hears nothing any more."""
         self._on_message = None
@@ -36,7 +40,9 @@ class TopBar(_Told):
     text = param.String(
         default="", doc="The text that the server has; what is typed and not run yet lives in the browser."
     )
-    info = param.Dict(default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed.")
+    info = param.Dict(
+        default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed, chat, link."
+    )
     settings = param.Dict(default={}, doc="temperature, top_k, top_p, min_p, seed.")
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")

@@ -16,7 +16,7 @@ export function render({model, el}) {
   const dirty = () => box.value !== known
   const grow = () => {
     mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? tx.h("span", {"aria-hidden": "true"}, box.value) : "", ghost)
-    ghost.hidden = dirty() || !model.next.text || !box.value || model.status.busy
+    ghost.hidden = dirty() || model.info.chat || !model.next.text || !box.value || model.status.busy
     box.style.height = "0"
     box.style.height = `${Math.min(box.scrollHeight, 168)}px`
     mirror.scrollTop = box.scrollTop
@@ -95,7 +95,7 @@ export function render({model, el}) {
     numeric("seed", w.seed, 4294967295, 1, w.seed_hint))
 
   // --- generate ----------------------------------------------------------------------------------------------------
-  const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 50, 100].map((n) => tx.h("option", {value: n, selected: n === 10}, `+${n}`)))
+  const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => tx.h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))
   const generate = tx.h("button", {type: "button", class: "primary", onclick: () => {
     if (model.status.busy) return send("cancel")
     const text = dirty() ? clean(box.value) : null
@@ -106,6 +106,37 @@ export function render({model, el}) {
   const append = button("+1", w.append_title, () => send("append"), {class: "icon", "aria-label": `+1: ${w.append_title}`})
   const undo = button("↶", w.undo, () => send("undo"), {class: "icon"})
   const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
+  const talk = button(w.chat, w.chat_title, () => send("chat", {on: !model.info.chat}), {class: "quiet talk", hidden: true})
+
+  // --- the link, and runs as files -----------------------------------------------------------------------------------
+  const file = tx.h("input", {type: "file", accept: ".safetensors", class: "unseen", tabindex: -1, "aria-label": w.open_run, onchange: async () => {
+    const [chosen, size] = [file.files[0], 400000]
+    file.value = ""
+    for (let at = 0; chosen && (at === 0 || at < chosen.size); at += size) {
+      const bytes = new Uint8Array(await chosen.slice(at, at + size).arrayBuffer())
+      let text = ""
+      for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
+      send("open", {name: chosen.name, at, data: btoa(text), last: at + size >= chosen.size})
+    }
+  }})
+  const share = popover("⇪", w.share, {class: "icon", sheet: "share", fill: () => {
+    const said = tx.h("p", {role: "status"}, model.info.link === false ? w.link_long : w.link_note)
+    const copy = async () => {
+      const link = location.href
+      try { await navigator.clipboard.writeText(link); said.textContent = w.copied } catch { // no clipboard without https
+        const field = tx.h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
+        said.replaceChildren(w.copy_by_hand, field)
+        field.select()
+      }
+    }
+    share.sheet.replaceChildren(...(model.info.link == null ? [] : [tx.h("button", {type: "button", class: "item", disabled: !model.info.link, onclick: copy}, w.copy), said]),
+      tx.h("button", {type: "button", class: "item", disabled: !model.status.ready, onclick: () => { send("save"); share.show(false) }}, w.save_run, tx.h("span", null, w.save_note)),
+      tx.h("button", {type: "button", class: "item", onclick: () => { file.click(); share.show(false) }}, w.open_run, tx.h("span", null, w.open_note)))
+  }})
+  share.root.append(file)
+  model.on("msg:custom", ({kind, name, data}) => {
+    if (kind === "file") tx.download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
+  })
   const theme = button("◐", w.theme, () => send("theme"), {class: "icon"})
 
   // --- where we look -------------------------------------------------------------------------------------------------
@@ -139,7 +170,7 @@ export function render({model, el}) {
     tx.h("div", {class: "top"},
       tx.h("h1", {class: "logo"}, "txpanel"), models.root,
       tx.h("div", {class: "prompt"}, field, tx.h("span", {id: "hint", class: "unseen"}, w.hint)),
-      tx.h("div", {class: "tools"}, examples.root, undo, redo),
+      tx.h("div", {class: "tools"}, talk, examples.root, undo, redo, share.root),
       tx.h("div", {class: "sampling"}, inline, more.root),
       tx.h("div", {class: "go"}, append, tx.h("span", {class: "split"}, generate, amount)), theme),
     status, banner))
@@ -151,6 +182,9 @@ export function render({model, el}) {
     models.opener.setAttribute("aria-label", `${models.opener.textContent.replace("▾", "")}: ${w.choose_model}`)
     said.textContent = reason
     said.title = reason
+    talk.hidden = model.info.chat == null
+    talk.setAttribute("aria-pressed", String(Boolean(model.info.chat)))
+    grow()
   }
   const drawStatus = () => {
     const {busy, progress, error, notice, ready, generating} = model.status

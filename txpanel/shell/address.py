@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-__all__ = ["LONGEST_TEXT", "read", "write"]
+__all__ = ["LONGEST_FILM", "LONGEST_TEXT", "read", "write"]
 
 LONGEST_TEXT = 2000
 """Characters of text kept in an address; browsers and proxies cut longer ones."""
+
+LONGEST_FILM = 4000
+"""Characters of what was generated: about 1,000 tokens."""
 
 DEFAULTS: dict[str, Any] = {
     "layer": 0,
@@ -68,6 +71,12 @@ def _id(text: str) -> str:
     return text
 
 
+def _packed(text: str) -> str:
+    if not 0 < len(text) <= LONGEST_FILM or not text.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(text)
+    return text
+
+
 def _flag(text: str) -> bool:
     return {"1": True, "0": False}[text]
 
@@ -75,6 +84,8 @@ def _flag(text: str) -> bool:
 READERS: dict[str, Callable[[str], Any]] = {
     "model": _name,
     "text": str,
+    "film": _packed,
+    "chat": _flag,
     "layer": _whole(9999),
     "head": _whole(9999),
     "query": _whole(10**7),

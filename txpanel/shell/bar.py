@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.components.page import TopBar
 from txpanel.messages import _, plural
+from txpanel.models.chat import has_template
+from txpanel.shell.files import Files
 from txpanel.shell.words import bar_words, examples
 from txpanel.views.numbers import count
 
@@ -32,10 +34,14 @@ class Bar:
     Args:
         on_theme: called when somebody asks for the other theme.
         fixed: whether the model cannot be changed (a dashboard around a model at hand).
+        pace: seconds to wait between two generated tokens.
     """
 
-    def __init__(self, on_theme: Callable[[], None], *, fixed: bool = False) -> None:
+    def __init__(
+        self, on_theme: Callable[[], None], *, fixed: bool = False, pace: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._on_theme = on_theme
+        self._pace = pace
         self._fixed = fixed
         self._state: ModelState | None = None
         self._watchers: list[Any] = []
@@ -43,6 +49,7 @@ class Bar:
         self._runs = 0
         self._offered: tuple[str, ...] | None = None
         self._any_model = True
+        self._link: bool | None = None
         self.component = TopBar(
             self._told,
             words=bar_words(),
@@ -54,6 +61,7 @@ class Bar:
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},
         )
+        self.files = Files(self.component.send)
 
     def say(self, text: str) -> None:
         """Shows what is going on while there is no state yet."""
@@ -63,6 +71,12 @@ class Bar:
         """Sets which models can be chosen, and whether others can be named."""
         self._offered, self._any_model = tuple(names), any_model
 
+    def share(self, fits: bool) -> None:
+        """Says that the page has an address, and whether all of the run fits into it."""
+        if fits != self._link:
+            self._link = fits
+            self._draw_info()
+
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state = state
@@ -70,7 +84,7 @@ class Bar:
         self._watchers.append(state.param.watch(self._count, "trace"))
         for draw, names in (
             (self._draw_text, ["text"]),
-            (self._draw_info, ["model", "model_name", "model_reason", "trace"]),
+            (self._draw_info, ["model", "model_name", "model_reason", "trace", "chat"]),
             (self._draw_settings, list(SETTINGS)),
             (self._draw_status, ["busy", "progress", "error", "notice", "can_undo", "can_redo", "model", "trace"]),
             (self._draw_next, ["sampled", "stale", "trace"]),
@@ -94,6 +108,7 @@ class Bar:
                 self._state.param.unwatch(watcher)
         self._watchers.clear()
         self._state = None
+        self.files.close()
         self.component.close()
 
     # -- what the browser asks for ---------------------------------------------------------------------------------------
@@ -118,10 +133,20 @@ class Bar:
         if isinstance(data.get("text"), str):
             state.text = _clean(data["text"])
         self._generating = True
-        state.generate(min(max(int(data.get("n", 1)), 1), 1000))
+        n = min(max(int(data.get("n", 1)), 0), 1000)
+        state.generate(n or None, pace=self._pace())
 
     def _wish_append(self, state: ModelState, data: dict[str, Any]) -> None:
         state.append()
+
+    def _wish_chat(self, state: ModelState, data: dict[str, Any]) -> None:
+        state.chat = bool(data.get("on")) and has_template(state.model)
+
+    def _wish_save(self, state: ModelState, data: dict[str, Any]) -> None:
+        self.files.save(state)
+
+    def _wish_open(self, state: ModelState, data: dict[str, Any]) -> None:
+        self.files.receive(state, data)
 
     def _wish_undo(self, state: ModelState, data: dict[str, Any]) -> None:
         state.undo()
@@ -201,6 +226,8 @@ class Bar:
             "models": [],
             "examples": [],
             "fixed": self._fixed,
+            "chat": state.chat if state is not None and has_template(state.model) else None,
+            "link": self._link,
         }
         if state is None:
             return shown

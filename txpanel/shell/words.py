@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from txpanel.messages import _
 
-__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples"]
+__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples", "film_words"]
 
 DEFAULT_TEXT = "Data visualization empowers users to"
 
@@ -61,7 +61,65 @@ def bar_words() -> dict[str, str]:
         "theme": _("Light or dark"),
         "cancel": _("Cancel"),
         "dismiss": _("Close this message"),
+        "until_end": _("until the end"),
+        "chat": _("as chat"),
+        "chat_title": _("The text is what you say to the model, in its chat template"),
+        "share": _("Share and save"),
+        "copy": _("Copy the link"),
+        "copied": _("The link is copied."),
+        "copy_by_hand": _("Copy this link:"),
+        "save_run": _("Save the run"),
+        "open_run": _("Open a run"),
+        "link_note": _("It opens the same text, settings, tokens and branches."),
+        "link_long": _("The run is too long for a link: save it, and open the file."),
+        "save_note": _("A small .safetensors file: the prompt, all tokens and branches, their settings."),
+        "open_note": _("A file saved here, or a trace from trace.save."),
         "block": _("Block"),
         "head": _("Head"),
         "token": _("Token"),
+    }
+
+
+def film_words() -> dict[str, str]:
+    """All texts of `FilmStrip`."""
+    return {
+        "film": _("What was generated, step by step"),
+        "track": _("Step of the generation"),
+        "step": _("{i} of {n}"),
+        "start": _("the prompt"),
+        "first": _("To the prompt"),
+        "last": _("To the last token"),
+        "play": _("Play"),
+        "pause": _("Pause"),
+        "pace": _("Speed"),
+        "paces": _("as fast as it goes|4 a second|2 a second|1 a second"),
+        "colour": _("Colour"),
+        "probability": _("probability"),
+        "surprisal": _("surprisal"),
+        "bits": _("bits"),
+        "rank": _("rank {n}"),
+        "seed": _("seed {n}"),
+        "chosen": _("chosen by hand"),
+        "special": _("a mark, no text"),
+        "model_p": _("the model gave it {p}"),
+        "drawn_p": _("drawn with {p}"),
+        "earlier": _("… {n} before"),
+        "later": _("{n} more …"),
+        "next": _("What can come next here"),
+        "came": _("came next"),
+        "draws": _("drawn"),
+        "take": _("Take “{token}” ({p})"),
+        "branch": _("Take “{token}” ({p}): another branch"),
+        "rest": _("{n} others"),
+        "cut": _("cut off"),
+        "replay": _("Replay the draw"),
+        "branches": _("Branches"),
+        "shared": _("shared: {n} tokens after the prompt"),
+        "parts": _("parts at token {n}"),
+        "tokens": _("{n} tokens"),
+        "logp": _("log p {value}"),
+        "logp_title": _("Natural logarithm of the probability that the model gave to all its tokens together"),
+        "per": _("{value} a token"),
+        "here": _("shown now"),
+        "switch": _("Show this branch"),
     }

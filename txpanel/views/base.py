@@ -78,7 +78,7 @@ class View(pn.viewable.Viewer):
     title: ClassVar[str] = ""
     """What stands above the view on the page."""
     order: ClassVar[int] = 100
-    """Where it stands: smaller numbers first. Built-in views use 0 to 60."""
+    """Where it stands: smaller numbers first. Built-in views use 0 to 70."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """Tensor names without block prefix (such as ``"pattern"``) without which the view has nothing to show."""
     api_version: ClassVar[int] = API_VERSION

@@ -1,0 +1,137 @@
+"""The timeline's side of the server: what it sends, how little, and the words for a draw."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from txpanel.shell.bar import Bar
+from txpanel.shell.files import Files
+from txpanel.shell.strip import Strip
+from txpanel.state import ModelState
+from txpanel.testing import nano_state
+
+
+@pytest.fixture
+def state() -> ModelState:
+    return nano_state("CBABBC=", temperature=1.6, seed=3)
+
+
+@pytest.fixture
+def strip(state: ModelState) -> Iterator[Strip]:
+    made = Strip()
+    made.attach(state)
+    yield made
+    made.close()
+
+
+def test_nothing_generated_takes_no_space(strip: Strip, state: ModelState) -> None:
+    assert not strip.component.visible
+    state.append()
+    assert strip.component.visible
+    state.undo()
+    assert not strip.component.visible
+
+
+def test_a_step_sends_itself_only(strip: Strip, state: ModelState) -> None:
+    sent: list[Any] = []
+    strip.component.param.watch(lambda event: sent.append(event.new), "added")
+    state.generate(5)
+    pieces = [each for each in sent if each]
+    assert [len(each["items"]) for each in pieces] == [1] * len(pieces)
+    assert [each["begin"] for each in pieces] == list(range(len(pieces)))
+    assert [token[1] for token in strip.component.line] == [shot.string for shot in state.film.shots]
+    assert strip.component.added == {}
+    assert "asked for" in strip.component.ended
+    assert strip.component.prompt["strings"] == list("CBABBC=")
+
+
+def test_why_the_token_came(strip: Strip, state: ModelState) -> None:
+    state.generate(3)
+    state.go(1)
+    taken = state.film.shot(2)
+    shown = strip.component.next
+    assert shown["taken"] == shown["drawn"] == taken.token
+    assert f"Seed {taken.settings.seed}" in shown["sentence"]
+    state.temperature = 40.0
+    shown = strip.component.next
+    assert shown["uniform"] == taken.draw.uniform  # the same number, on another bar
+    assert "temperature 1.6 → 40" in shown["sentence"]
+    assert taken.string in shown["sentence"]
+    assert len(shown["choices"]) >= 8
+
+
+def test_what_was_cut_off_can_still_be_chosen(strip: Strip, state: ModelState) -> None:
+    state.temperature = 0
+    state.append()
+    shown = strip.component.next
+    assert [p > 0 for _id, _text, p, _low, _high in shown["choices"]] == [True] + [False] * 7
+    strip._told({"kind": "take", "value": shown["choices"][3][0]})
+    assert state.film.shot(2).draw is None
+    state.go(1)
+    assert "Somebody chose" in strip.component.next["sentence"]
+
+
+def test_branches_are_told_apart(strip: Strip, state: ModelState) -> None:
+    state.generate(3)
+    assert strip.component.branches == []
+    strip._told({"kind": "go", "value": 1})
+    assert state.film.at == 1
+    other = next(token for token, *_rest in strip.component.next["choices"] if token != state.film.shot(2).token)
+    strip._told({"kind": "take", "value": other})
+    first, second = strip.component.branches
+    assert (first["n"], second["n"], second["current"]) == (3, 2, True)
+    assert first["fork"] == first["shared"] == 1
+    assert first["logp"] == pytest.approx(state.film.log_probability(3))
+    strip._told({"kind": "switch", "value": first["leaf"]})
+    assert state.film.line == [1, 2, 3]
+    for nonsense in (
+        {"kind": "go", "value": 99},
+        {"kind": "switch", "value": -4},
+        {"kind": "told", "value": 1},
+        {"kind": "go"},
+        {"kind": 7, "value": "x"},
+    ):
+        strip._told(nonsense)
+    assert state.film.at == 3
+
+
+def test_a_file_comes_in_pieces(state: ModelState) -> None:
+    sent: list[dict[str, Any]] = []
+    files = Files(sent.append)
+    state.generate(3)
+    tokens = state.trace.tokens.ids.tolist()
+    files.save(state)
+    assert sent[0]["name"] == "CBABBC.safetensors"
+    data = base64.b64decode(sent[0]["data"])
+    state.text = "A="
+    for at in range(0, len(data), 300):
+        piece = base64.b64encode(data[at : at + 300]).decode()
+        files.receive(state, {"at": at, "data": piece, "last": at + 300 >= len(data), "name": "x"})
+    assert state.trace.tokens.ids.tolist() == tokens
+    files.receive(state, {"at": 0, "data": "%%%", "last": True})
+    assert "whole" in (state.error or "")
+    files.receive(state, {"at": 300, "data": "", "last": True})  # no beginning: nothing happens
+    assert state.trace.tokens.ids.tolist() == tokens
+
+
+def test_a_file_that_is_too_large_is_refused(state: ModelState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txpanel.shell.files.LARGEST", 10)
+    Files(lambda data: None).receive(state, {"at": 0, "data": base64.b64encode(b"x" * 20).decode(), "last": True})
+    assert "larger" in (state.error or "")
+
+
+def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:
+    bar = Bar(lambda: None, pace=lambda: 0.0)
+    bar.attach(state)
+    assert bar.component.info["chat"] is None  # nano has no template: the switch isn't there
+    bar._told({"kind": "chat", "on": True})
+    assert not state.chat
+    bar._told({"kind": "generate", "n": 0})
+    assert state.film.shot(state.film.leaf).ended in ("full", "end of text")
+    bar.share(False)
+    assert bar.component.info["link"] is False
+    bar.close()

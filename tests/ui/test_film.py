@@ -1,0 +1,126 @@
+"""A film on the page, with the nano model: generate, scrub, branch, undo, stop, link and file. Few page loads, many checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+
+
+def strip_of(tab: Tab) -> list[str]:
+    return tab.page.locator(".film .chip").all_inner_texts()
+
+
+def current(tab: Tab) -> str:
+    return tab.page.locator(".film canvas").get_attribute("aria-valuenow") or ""
+
+
+def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab().open(server.address(text=TEXT, temperature=0))
+    page, film = tab.page, tab.page.locator(".film")
+    expect(film).to_be_hidden()  # nothing was generated: it takes no space
+    page.get_by_role("combobox", name="How many tokens").select_option("5")
+    page.get_by_role("button", name="Generate").click()
+    expect(film.locator(".ended")).to_have_text("As many tokens as were asked for.")
+    assert strip_of(tab) == list("ABBBC")
+    assert current(tab) == "5"
+
+    # scrub: the bar, the flow and the prompt follow
+    track = page.get_by_role("slider", name="Step of the generation")
+    track.focus()
+    track.press("Home")
+    expect(tab.prompt).to_have_value(TEXT)
+    track.press("ArrowRight")
+    track.press("ArrowRight")
+    expect(tab.prompt).to_have_value(TEXT + "AB")
+    expect(page.get_by_role("combobox", name="Token", exact=True)).to_have_value("8")
+    film.locator(".chip").nth(3).click()
+    expect(tab.prompt).to_have_value(TEXT + "ABBB")
+    box = track.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 14 + 26 * 3.5, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 14 + 26 * 0.5, box["y"] + 20, steps=4)
+    page.mouse.up()
+    expect(tab.prompt).to_have_value(TEXT + "A")
+    assert strip_of(tab) == list("ABBBC")  # what comes later is still there
+
+    # why, and another candidate: a branch; the old one stays
+    expect(film.locator(".next p")).to_contain_text("likeliest")
+    film.locator(".choice.taken").wait_for()
+    film.get_by_role("button", name=re.compile("another branch")).first.click()
+    tab.until(lambda: len(strip_of(tab)) == 2, "the branch has two tokens")
+    rows = film.locator(".branch")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("log p")
+    expect(rows.nth(1)).to_have_attribute("aria-current", "true")
+    branch = TEXT + "".join(strip_of(tab))
+    rows.nth(0).click()
+    expect(tab.prompt).to_have_value(TEXT + "ABBBC")
+    rows.nth(1).click()
+    expect(tab.prompt).to_have_value(branch)
+
+    # a knob, and what it changes; undo of everything, in turn
+    slider = page.locator("header").get_by_role("slider", name="temperature")
+    slider.focus()
+    slider.press("ArrowRight")
+    tab.until(lambda: "temperature=0.05" in page.url, "the address follows")
+    page.get_by_role("button", name="Undo").click()
+    expect(slider).to_have_value("0")
+    page.get_by_role("button", name="Undo").click()
+    tab.until(lambda: strip_of(tab) == list("ABBBC"), "the branch is taken back")
+    page.get_by_role("button", name="Redo").click()
+    expect(tab.prompt).to_have_value(branch)
+    tab.until(lambda: "film=" in page.url)
+
+    # the link opens the same thing elsewhere
+    page.wait_for_function("() => !document.querySelector('[data-busy=true]')")
+    page.get_by_role("button", name="Share and save").click()
+    expect(page.get_by_role("button", name="Copy the link")).to_be_enabled()
+    page.keyboard.press("Escape")
+    other = new_tab().open(page.url)
+    expect(other.prompt).to_have_value(branch)
+    expect(other.page.locator(".film .branch")).to_have_count(2)
+    assert strip_of(other) == strip_of(tab)
+    other.page.locator(".film .branch").nth(0).click()
+    expect(other.prompt).to_have_value(TEXT + "ABBBC")
+
+
+def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3))
+    page = tab.page
+    page.get_by_role("combobox", name="How many tokens").select_option("until the end")
+    page.get_by_role("button", name="Generate").click()
+    tab.until(lambda: len(strip_of(tab)) >= 2, "tokens come")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".film .ended")).to_have_text("You stopped it.")
+    n = len(strip_of(tab))
+    page.locator(".film .chip").nth(0).tap()
+    expect(tab.prompt).to_have_value(TEXT + strip_of(tab)[0])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Share and save").click()
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Save the run").click()
+    file = tmp_path / "run.safetensors"
+    saving.value.save_as(file)
+    tab.run("EDCEDC=")
+    expect(page.locator(".film")).to_be_hidden()
+
+    chooser = page.locator("input[type=file]")
+    chooser.set_input_files(file)
+    tab.until(lambda: len(strip_of(tab)) == n, "the run is back")
+    expect(tab.prompt).to_have_value(TEXT + strip_of(tab)[0])
+    hostile = tmp_path / "hostile.safetensors"
+    for data in (b"\x80\x04.", file.read_bytes()[:-9], file.read_bytes().replace(b"txpanel run", b"txpanel ruin")):
+        hostile.write_bytes(data)
+        chooser.set_input_files(hostile)
+        expect(tab.alert).to_contain_text("safetensors")
+        page.get_by_role("button", name="Close this message").click()
+        expect(tab.alert).to_have_count(0)
+    assert len(strip_of(tab)) == n

@@ -1,0 +1,222 @@
+// The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
+const SHOWN = 90 // chips at most; the track holds all tokens, however many
+
+export function render({model, el}) {
+  const w = model.words
+  const send = (kind, value) => model.send_msg({kind, value})
+  const button = (label, title, onclick, more = {}) => tx.h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
+  let line = model.line, local = null, wanted = null, asked = null, patience = 0, begin = 0, playing = 0
+  let mode = "probability", dark = tx.isDark(el), replay = () => {}
+
+  // --- where we are --------------------------------------------------------------------------------------------------
+  const place = () => Math.max(0, line.findIndex((token) => token[FILM.NODE] === model.place.at) + 1)
+  const at = () => Math.min(local ?? place(), line.length)
+  const node = (i) => (i ? line[i - 1][FILM.NODE] : 0)
+  const pump = () => {
+    if (asked !== null || wanted === null) return
+    if (wanted === model.place.at) { wanted = local = null; return }
+    asked = wanted
+    send("go", wanted)
+    clearTimeout(patience)
+    patience = setTimeout(() => { asked = null; wanted = local = null; draw() }, 8000)
+  }
+  const go = (i) => {
+    const to = Math.max(0, Math.min(line.length, i))
+    if (to === at()) return
+    local = to
+    wanted = node(to)
+    draw()
+    pump()
+  }
+  const stop = () => { clearTimeout(playing); playing = 0; draw() }
+  const play = () => {
+    const next = () => {
+      if (local === null) { if (at() >= line.length) return stop(); go(at() + 1) }
+      playing = setTimeout(next, Math.max(120, Number(pace.value) * 1000))
+    }
+    if (playing) return stop()
+    if (at() >= line.length) go(0)
+    playing = setTimeout(next, 60)
+    draw()
+  }
+
+  // --- controls --------------------------------------------------------------------------------------------------------
+  const icon = (path) => tx.s("svg", {viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true"}, tx.s("path", {d: path, fill: "currentColor"}))
+  const PLAY = "M4 2l10 6-10 6z", PAUSE = "M3 2h4v12H3zM9 2h4v12H9z"
+  const first = button(icon("M2 2h2v12H2zM14 2v12L5 8z"), w.first, () => go(0), {class: "icon"})
+  const toggle = button(icon(PLAY), w.play, play, {class: "icon play"})
+  const last = button(icon("M12 2h2v12h-2zM2 2v12l9-6z"), w.last, () => go(line.length), {class: "icon"})
+  const step = tx.h("span", {class: "step"})
+  const pace = tx.h("select", {"aria-label": w.pace, title: w.pace, onchange: () => send("pace", Number(pace.value))},
+    w.paces.split("|").map((text, i) => tx.h("option", {value: [0, 0.25, 0.5, 1][i]}, text)))
+  const modes = ["probability", "surprisal"].map((name) => button(w[name], `${w.colour}: ${w[name]}`, () => { mode = name; draw() }, {class: "mode", "data-mode": name}))
+  const ramp = tx.h("i", {class: "ramp"})
+  const ends = [tx.h("span"), tx.h("span")]
+  const legend = tx.h("div", {class: "legend"}, ends[0], ramp, ends[1])
+  const why = tx.h("span", {class: "ended", role: "status"})
+
+  // --- track and chips ---------------------------------------------------------------------------------------------------
+  const tip = tx.h("div", {class: "tip", hidden: true})
+  const tell = (i, x, y) => {
+    tip.hidden = i === null || i < 1 || i > line.length
+    if (tip.hidden) return
+    const box = root.getBoundingClientRect()
+    tip.replaceChildren(tx.h("b", null, line[i - 1][FILM.TEXT]), ...filmFacts(line[i - 1], w).map((text) => tx.h("span", null, text)))
+    tip.style.left = `${Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x - box.left - tip.offsetWidth / 2))}px`
+    tip.style.top = `${y - box.top}px`
+  }
+  const track = filmTrack(w, {go: (i) => { stop(); go(i) }, hover: (i, x) => tell(i, x, track.canvas.getBoundingClientRect().bottom + 4)})
+  const chips = tx.h("div", {class: "chips"})
+  const keys = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity}
+  const press = (event) => {
+    if (event.key === " " && event.target === track.canvas) { event.preventDefault(); play() }
+    if (!(event.key in keys) || event.altKey || event.ctrlKey || event.metaKey) return
+    event.preventDefault()
+    stop()
+    go(at() + keys[event.key])
+    if (event.target !== track.canvas) chips.querySelector("[aria-current=true]")?.focus()
+  }
+  track.canvas.addEventListener("keydown", press)
+  chips.addEventListener("keydown", press)
+  chips.addEventListener("click", (event) => {
+    const chip = event.target.closest("[data-i]")
+    if (chip) { stop(); go(Number(chip.dataset.i)) }
+    const shift = event.target.closest("[data-shift]")
+    if (shift) { begin = Math.max(0, Math.min(line.length - SHOWN, begin + Number(shift.dataset.shift))); drawChips(true) }
+  })
+  chips.addEventListener("pointerover", (event) => {
+    const chip = event.target.closest("[data-i]")
+    if (!chip || chip.dataset.i === "0") return tell(null)
+    const box = chip.getBoundingClientRect()
+    tell(Number(chip.dataset.i), box.left + box.width / 2, box.bottom + 4)
+  })
+  chips.addEventListener("pointerleave", () => tell(null))
+  chips.addEventListener("focusin", (event) => {
+    const chip = event.target.closest?.("[data-i]")
+    const box = chip?.getBoundingClientRect()
+    if (chip && chip.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
+  })
+  chips.addEventListener("focusout", () => tell(null))
+
+  const drawChips = (kept = false) => {
+    const i = at()
+    if (!kept && (i < begin + 4 || i > begin + SHOWN - 4)) begin = Math.max(0, Math.min(line.length - SHOWN, i - Math.floor(SHOWN / 2)))
+    begin = Math.max(0, Math.min(begin, Math.max(0, line.length - SHOWN)))
+    const {strings = [], special = [], more = 0} = model.prompt
+    const marks = new Set(special)
+    const shown = line.slice(begin, begin + SHOWN)
+    const after = line.length - begin - shown.length
+    const before = begin ? [] : strings.map((text, k) => tx.h("span", {class: marks.has(k) ? "token mark" : "token"}, text))
+    chips.replaceChildren(
+      begin ? tx.h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin)) : more ? tx.h("span", {class: "more"}, w.earlier.replace("{n}", more)) : "",
+      tx.h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
+      ...shown.map((token, k) => {
+        const [n, colour] = [begin + k + 1, filmColour(token, mode, dark)]
+        return tx.h("button", {type: "button", class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`, "data-i": n, "aria-current": n === i,
+          tabindex: n === i ? 0 : -1, "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
+          style: {"--ground": colour, "--ink": filmInk(colour)}}, token[FILM.TEXT])
+      }),
+      after > 0 ? tx.h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : "")
+    const here = chips.querySelector("[aria-current=true]")
+    if (here) { // the chip in view, without moving the page
+      const [top, bottom] = [here.offsetTop - chips.offsetTop, here.offsetTop - chips.offsetTop + here.offsetHeight]
+      if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight) chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)
+    }
+  }
+
+  // --- what can come next, and the branches --------------------------------------------------------------------------------
+  const next = tx.h("section", {class: "next"})
+  const drawNext = () => {
+    const {choices, taken, drawn, sentence} = model.next
+    next.hidden = !choices
+    if (!choices) return
+    const focused = next.getRootNode().activeElement?.dataset?.token
+    const bar = filmBar(model.next, w)
+    replay = bar.replay
+    next.setAttribute("aria-label", w.next)
+    next.replaceChildren(
+      tx.h("div", {class: "cast"}, button("↻", w.replay, () => replay(), {class: "icon small"}), bar.root), tx.h("p", null, tx.h("b", null, w.next), sentence),
+      tx.h("div", {class: "choices"}, choices.map(([token, text, p]) => {
+        const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
+        const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? tx.percent(p) : w.cut)
+        return tx.h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title, "aria-label": title,
+          onclick: () => { stop(); send("take", token) }},
+        tx.h("i", {style: {width: `${p * 100}%`}}), tx.h("b", null, text), tx.h("span", null, p > 0 ? tx.percent(p) : w.cut), tags.map((tag) => tx.h("em", null, tag)))
+      })))
+    if (focused) next.querySelector(`[data-token="${focused}"]`)?.focus()
+  }
+  const branches = tx.h("section", {class: "branches", hidden: true})
+  const drawBranches = () => {
+    branches.hidden = model.branches.length < 2
+    branches.replaceChildren(...(branches.hidden ? [] : filmBranches(model.branches, w, (leaf) => { stop(); send("switch", leaf) })))
+  }
+
+  // --- together --------------------------------------------------------------------------------------------------------------
+  const root = tx.h("section", {class: "film", "aria-label": w.film},
+    tx.h("div", {class: "controls"}, tx.h("span", {class: "buttons"}, first, toggle, last), step, pace, why,
+      tx.h("span", {class: "colours"}, tx.h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend)),
+    track.canvas, chips, next, branches, tip)
+  el.append(root)
+  const draw = () => {
+    const [i, n] = [at(), line.length]
+    root.classList.toggle("bare", !n)
+    step.textContent = i ? w.step.replace("{i}", i).replace("{n}", n) : w.start
+    toggle.replaceChildren(icon(playing ? PAUSE : PLAY))
+    toggle.title = playing ? w.pause : w.play
+    toggle.setAttribute("aria-label", toggle.title)
+    first.disabled = i === 0
+    last.disabled = i === n
+    modes.forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.mode === mode)))
+    ramp.className = `ramp ${mode}`
+    ends[0].textContent = "0"
+    ends[1].textContent = mode === "probability" ? "1" : `${FILM_BITS} ${w.bits}`
+    why.textContent = model.ended
+    next.classList.toggle("stale", Boolean(model.place.stale))
+    track.paint(line, i, mode, dark, el)
+    drawChips()
+  }
+  // A new token comes from its place among the candidates
+  const fly = () => {
+    const fresh = chips.querySelector(`[data-i="${line.length}"]`)
+    const from = next.querySelector(".choice.drawn")
+    if (!fresh || !from || tx.reducedMotion() || from.querySelector("b").textContent !== fresh.textContent) return
+    const [a, b] = [from.getBoundingClientRect(), fresh.getBoundingClientRect()]
+    fresh.animate([{transform: `translate(${a.left - b.left}px,${a.top - b.top}px)`, opacity: 0.6}, {transform: "none", opacity: 1}], {duration: 300, easing: "cubic-bezier(.3,.8,.3,1)"})
+  }
+  model.on("line", () => {
+    const grown = model.line.length === line.length + 1
+    line = model.line
+    draw()
+    if (grown) fly()
+  })
+  model.on("added", () => {
+    const {begin: from, items} = model.added
+    if (items === undefined) return
+    if (from > line.length) { send("sync", 0); return }
+    line = [...line.slice(0, from), ...items]
+    local = wanted = null
+    draw()
+    fly()
+  })
+  model.on("place", () => {
+    if (!model.place.busy || model.place.at === asked) { asked = null; clearTimeout(patience) }
+    if (wanted !== null && wanted === model.place.at) wanted = local = null
+    draw()
+    pump()
+    if (model.place.busy && line.length) { // the next step comes when this one is on the screen, and clicks are heard between the two
+      const done = () => setTimeout(() => send("seen", model.place.at))
+      document.hidden ? done() : requestAnimationFrame(done)
+    }
+  })
+  model.on("prompt", draw)
+  model.on("ended", draw)
+  model.on("next", drawNext)
+  model.on("branches", drawBranches)
+  tx.onTheme(el, (on) => { dark = on; draw() })
+  new ResizeObserver(() => track.paint(line, at(), mode, dark, el)).observe(track.canvas)
+  if (model.added.items && model.added.begin <= line.length) line = [...line.slice(0, model.added.begin), ...model.added.items]
+  drawNext()
+  drawBranches()
+  draw()
+  send("hello", 0)
+}

@@ -1,0 +1,103 @@
+// Pieces of the timeline: colours of a token, the track to scrub on, the bar of the draw, the branches.
+const FILM = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
+const FILM_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
+
+const filmColour = (token, mode, dark) => mode === "probability"
+  ? tx.rampColour("probability", token[FILM.MODEL_P], 0, 1, dark)
+  : tx.rampColour("magnitude", token[FILM.BITS] ?? FILM_BITS, 0, FILM_BITS, dark)
+
+// Black or white, whichever can be read on rgb(r,g,b): at least 4.5 to 1 on any colour
+function filmInk(rgb) {
+  const [r, g, b] = rgb.match(/\d+/g).map((c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4 })
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
+}
+
+// What is known of a token, as lines of text
+function filmFacts(token, w) {
+  const lines = [`${w.model_p.replace("{p}", tx.percent(token[FILM.MODEL_P]))} · ${w.rank.replace("{n}", tx.grouped(String(token[FILM.RANK] + 1)))}`]
+  lines.push(`${w.surprisal} ${tx.number(token[FILM.BITS] ?? Infinity, 3)} ${w.bits}`)
+  lines.push(token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", tx.percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen)
+  return token[FILM.SPECIAL] ? [w.special, ...lines] : lines
+}
+
+// A canvas with one bar per token, as high as its surprisal; a slider to the keyboard and to screen readers.
+function filmTrack(w, {go, hover}) {
+  const canvas = tx.h("canvas", {role: "slider", tabindex: 0, "aria-label": w.track, "aria-valuemin": 0})
+  const EDGE = 14 // room for the prompt
+  let size = 0, bars = []
+  const step = () => Math.min(26, (canvas.clientWidth - EDGE - 2) / Math.max(1, size))
+  const index = (event) => {
+    const x = event.clientX - canvas.getBoundingClientRect().left - EDGE
+    return Math.max(0, Math.min(size, Math.floor(x / step()) + 1))
+  }
+  let down = false
+  canvas.addEventListener("pointerdown", (event) => { down = true; canvas.setPointerCapture(event.pointerId); go(index(event)) })
+  canvas.addEventListener("pointermove", (event) => { if (down) go(index(event)); hover(index(event), event.clientX) })
+  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { down = false })
+  canvas.addEventListener("pointerleave", () => hover(null))
+  const paint = (tokens, at, mode, dark, el) => {
+    size = tokens.length
+    canvas.setAttribute("aria-valuemax", size)
+    canvas.setAttribute("aria-valuenow", at)
+    canvas.setAttribute("aria-valuetext", at ? `${w.step.replace("{i}", at).replace("{n}", size)}: ${tokens[at - 1][FILM.TEXT]}` : w.start)
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight]
+    if (!width) return
+    const ratio = window.devicePixelRatio || 1
+    canvas.width = Math.round(width * ratio)
+    canvas.height = Math.round(height * ratio)
+    const pen = canvas.getContext("2d")
+    pen.scale(ratio, ratio)
+    const [lane, focus] = [tx.colour(el, "lane"), tx.colour(el, "focus")]
+    const w1 = step()
+    pen.fillStyle = lane
+    pen.fillRect(0, height - 3, width, 1)
+    pen.beginPath(); pen.arc(EDGE / 2 - 1, height - 8, 3.5, 0, 7); pen.fill()
+    bars = tokens.map((token, i) => Math.max(3, Math.min(1, (token[FILM.BITS] ?? FILM_BITS) / FILM_BITS) * (height - 12)))
+    tokens.forEach((token, i) => {
+      pen.globalAlpha = i < at ? 1 : 0.38
+      pen.fillStyle = i < at ? focus : lane
+      pen.fillRect(EDGE + i * w1, height - 3 - bars[i], Math.max(1, w1 - (w1 > 4 ? 2 : 0.5)), bars[i])
+    })
+    pen.globalAlpha = 1
+    const x = at ? EDGE + (at - 0.5) * w1 - (w1 > 4 ? 1 : 0) : EDGE / 2 - 1
+    pen.fillStyle = focus
+    pen.fillRect(x - 0.75, 4, 1.5, height - 7)
+    pen.beginPath(); pen.moveTo(x - 5, 0); pen.lineTo(x + 5, 0); pen.lineTo(x, 7); pen.fill()
+  }
+  return {canvas, paint}
+}
+
+// The bar from 0 to 1 with its pieces, and the number that falls on one of them
+function filmBar(next, w) {
+  const left = next.choices.filter(([, , p]) => p > 0)
+  const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
+  const pieces = left.map(([token, text, p, low, high]) => tx.h("span", {
+    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${text} ${tx.percent(p)}`,
+    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? text : ""))
+  const rest = next.rest > 0 && end < 0.93 ? tx.h("span", {class: "rest", style: {left: `${end * 100}%`}}, w.rest.replace("{n}", tx.grouped(String(next.rest)))) : null
+  const mark = tx.h("i", {class: "at", style: {left: `${next.uniform * 100}%`}})
+  const root = tx.h("div", {class: "draw", role: "img", "aria-label": next.sentence}, pieces, rest, mark)
+  const replay = () => {
+    if (tx.reducedMotion()) return
+    mark.animate([{left: "0%"}, {left: `${next.uniform * 100}%`}], {duration: 900, easing: "cubic-bezier(.2,.7,.2,1)"})
+    root.querySelector(".drawn")?.animate([{opacity: 1}, {opacity: 0.25}, {opacity: 1}], {duration: 500, delay: 850, iterations: 2})
+  }
+  return {root, replay}
+}
+
+// Every branch as a row: where it parts from the others, how it goes on, how likely the model held all of it
+function filmBranches(branches, w, choose) {
+  const [shared, longest] = [branches[0].shared, Math.max(...branches.map((b) => b.n))]
+  const span = Math.max(1, longest - shared)
+  const rows = branches.map((b) => {
+    const own = b.fork - shared
+    const tail = b.tail.map((text, i) => tx.h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
+    const each = b.logp / Math.max(1, b.n)
+    return tx.h("button", {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
+      tx.h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
+      tx.h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
+      tx.h("span", {class: "sums"}, tx.h("b", {title: w.logp_title}, w.logp.replace("{value}", tx.number(b.logp, 4))),
+        ` · ${w.per.replace("{value}", tx.number(each, 3))} · ${w.tokens.replace("{n}", b.n)} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`))
+  })
+  return [tx.h("h3", null, w.branches, tx.h("small", null, w.shared.replace("{n}", shared))), tx.h("div", {class: "rows"}, rows)]
+}

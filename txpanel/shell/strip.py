@@ -1,0 +1,262 @@
+"""The timeline under the bar, kept in step with a state: the film as the browser needs it, and what is asked of it there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from txpanel.components.film import FilmStrip
+from txpanel.generation import why_ended
+from txpanel.messages import _
+from txpanel.sampling import FIELDS, Sample
+from txpanel.sampling.bar import edges
+from txpanel.shell.words import film_words
+from txpanel.views.numbers import number, percent
+
+if TYPE_CHECKING:
+    from txpanel.film import Film, Shot
+    from txpanel.state import ModelState
+
+__all__ = ["Strip"]
+
+PROMPT = 60
+"""Tokens of the prompt that are shown before what was generated."""
+CHOICES = 8
+TAIL = 40
+
+
+class Strip:
+    """Fills a `FilmStrip` from a `ModelState` and passes the browser's wishes on to it."""
+
+    def __init__(self) -> None:
+        self.pace = 0.0
+        self._state: ModelState | None = None
+        self._watchers: list[Any] = []
+        self._sent: list[int] = []
+        self._shots: tuple[Shot, ...] = ()
+        self.component = FilmStrip(self._told, words=film_words(), sizing_mode="stretch_width", margin=0, visible=False)
+
+    def attach(self, state: ModelState) -> None:
+        """Follows a state from now on."""
+        self._state = state
+        for draw, names in (
+            (self._draw_film, ["film", "busy", "stale", "chat"]),
+            (self._draw_prompt, ["trace", "film", "chat"]),
+            (self._draw_next, ["sampled", "film", "trace", "stale"]),
+        ):
+            self._watchers.append(state.param.watch(draw, names))
+            draw()
+
+    def close(self) -> None:
+        """Lets go of the state."""
+        for watcher in self._watchers:
+            if self._state is not None:
+                self._state.param.unwatch(watcher)
+        self._watchers.clear()
+        self._state = None
+        self.component.close()
+
+    # -- what the browser asks for ---------------------------------------------------------------------------------------
+
+    def _told(self, data: dict[str, Any]) -> None:
+        wish = getattr(self, f"_wish_{data.get('kind')}", None)
+        value = data.get("value")
+        if wish is not None and self._state is not None and isinstance(value, int | float):
+            wish(self._state, value)
+
+    def _wish_go(self, state: ModelState, node: float) -> None:
+        if 0 <= node <= len(state.film) and node != state.film.at:
+            state.go(int(node))
+
+    def _wish_switch(self, state: ModelState, leaf: float) -> None:
+        if 1 <= leaf <= len(state.film):
+            state.switch(int(leaf))
+
+    def _wish_take(self, state: ModelState, token: float) -> None:
+        state.append(int(token))
+
+    def _wish_pace(self, state: ModelState, seconds: float) -> None:
+        self.pace = min(max(float(seconds), 0.0), 10.0)
+
+    def _wish_hello(self, state: ModelState, _value: float) -> None:
+        state.follow_page()
+
+    def _wish_seen(self, state: ModelState, _node: float) -> None:
+        state.seen()
+
+    def _wish_sync(self, state: ModelState, _value: float) -> None:
+        self._send_line(state.film, whole=True)
+
+    # -- what it shows ---------------------------------------------------------------------------------------------------
+
+    def _draw_film(self, *_events: Any) -> None:
+        state = self._state
+        if state is None:
+            return
+        film = state.film
+        self._send_line(film, whole=not state.busy)
+        with_ends = film.line and film.at == film.leaf
+        last = film.shot(film.leaf) if with_ends else None
+        self.component.param.update(
+            visible=bool(film.shots) or state.chat,
+            place={"at": film.at, "leaf": film.leaf, "busy": state.busy, "stale": state.stale},
+            ended=(why_ended(last.ended, last.string) or "") if last is not None and not state.busy else "",
+        )
+        if not state.busy:
+            self.component.branches = _branches(film)
+
+    def _send_line(self, film: Film, *, whole: bool) -> None:
+        line = film.line
+        grown = len(line) > len(self._sent) and line[: len(self._sent)] == self._sent
+        if whole or not grown:
+            if line != self._sent or film.shots != self._shots or self.component.added:
+                self.component.param.update(line=[_token(film, n) for n in line], added={})
+            self._sent = line
+        else:
+            begin = len(self._sent)
+            self.component.added = {"begin": begin, "items": [_token(film, n) for n in line[begin:]]}
+            self._sent = line
+        self._shots = film.shots
+
+    def _draw_prompt(self, *_events: Any) -> None:
+        state = self._state
+        if state is None or state.trace is None or state.stale or not (state.film.shots or state.chat):
+            return
+        tokens, model = state.trace.tokens, state.trace.model
+        size = len(state.film.start) or len(tokens.ids)
+        begin = max(0, size - PROMPT)
+        special = set(model.tokenizer.all_special_ids) if model is not None else set()
+        shown = {
+            "strings": tokens.strings[begin:size],
+            "special": [i for i, token in enumerate(tokens.ids[begin:size].tolist()) if token in special],
+            "more": begin,
+        }
+        if shown != self.component.prompt:
+            self.component.prompt = shown
+
+    def _draw_next(self, *_events: Any) -> None:
+        state = self._state
+        if state is None or not state.film.shots or state.stale:
+            return
+        sample, trace = state.sampled, state.trace
+        if sample is None or trace is None or trace.model is None:
+            self.component.next = {}
+            return
+        after = state.film.following(state.film.at)
+        self.component.next = _next(sample, trace.model, state.film.shot(after) if after is not None else None)
+
+
+def _token(film: Film, node: int) -> list[Any]:
+    shot = film.shot(node)
+    bits = shot.surprisal if shot.model_p > 0 else None
+    return [
+        node,
+        shot.string,
+        shot.special,
+        shot.model_p,
+        shot.p,
+        shot.rank,
+        bits,
+        shot.settings.seed,
+        shot.draw is not None,
+    ]
+
+
+def _next(sample: Sample, model: Any, taken: Shot | None) -> dict[str, Any]:
+    """What could come next: the likeliest tokens and their pieces of the bar, the one that came, and why."""
+    at = edges(sample.probabilities[sample.order])
+    ranks = list(range(min(CHOICES, len(sample.order))))
+    for token in (sample.token, taken.token if taken is not None else sample.token):
+        found = (sample.order == token).nonzero()[0]
+        ranks += [int(rank) for rank in found if int(rank) not in ranks]
+    ids = [int(sample.order[rank]) for rank in ranks]
+    cut = _cut_off(sample, CHOICES - len(ids), taken)  # what the settings removed can still be chosen by hand
+    strings = model.tokens([*ids, *cut]).strings
+    choices = [
+        [token, text, float(at[rank + 1] - at[rank]), float(at[rank]), float(at[rank + 1])]
+        for rank, token, text in zip(ranks, ids, strings, strict=False)
+    ]
+    choices += [[token, text, 0.0, 1.0, 1.0] for token, text in zip(cut, strings[len(ids) :], strict=True)]
+    return {
+        "choices": choices,
+        "taken": taken.token if taken is not None else None,
+        "drawn": sample.token,
+        "uniform": sample.draw.uniform,
+        "rest": len(sample.order) - len(ranks),
+        "sentence": _why(sample, model, taken),
+    }
+
+
+def _cut_off(sample: Sample, n: int, taken: Shot | None) -> list[int]:
+    """The likeliest tokens, by the model, that the settings removed; with the one that came, if it is among them."""
+    logits, removed = sample.stages[0].logits, sample.removed >= 0
+    gone = np.flatnonzero(removed)
+    best = gone[np.argsort(-logits[gone], kind="stable")[: max(n, 0)]].tolist()
+    more = [taken.token] if taken is not None and removed[taken.token] and taken.token not in best else []
+    return [int(token) for token in best + more]
+
+
+def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
+    """Why the next token is what it is, in words."""
+    best = int(sample.order[0])
+    drawn, likeliest = model.tokens([sample.token, best]).strings
+    p = sample.probabilities
+    facts = {
+        "seed": sample.draw.seed,
+        "u": number(sample.draw.uniform, 4),
+        "drawn": drawn,
+        "p": percent(float(p[sample.token])),
+    }
+    facts |= {"best": likeliest, "best_p": percent(float(p[best])), "rank": sample.draw.rank + 1}
+    if taken is not None and taken.draw is None:
+        return _("Somebody chose “{taken}” here. The draw (u = {u}) falls on “{drawn}” ({p}).").format(
+            taken=taken.string, **facts
+        )
+    if taken is not None and taken.token != sample.token:
+        return _(
+            "With {changes} the same number, u = {u}, falls on “{drawn}” ({p}) instead of “{taken}” ({was})."
+        ).format(changes=_changes(taken, sample), taken=taken.string, was=percent(taken.p), **facts)
+    if sample.token == best:
+        return _(
+            "Seed {seed} gives u = {u}, and that falls on the piece of the likeliest token, “{drawn}” ({p})."
+        ).format(**facts)
+    return _(
+        "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall on it. Seed {seed} gives u = {u}, and that "
+        "is the piece of “{drawn}” ({p}, number {rank})."
+    ).format(end=number(float(p[best]), 3), **facts)
+
+
+def _changes(taken: Shot, sample: Sample) -> str:
+    """The settings that differ from those with which the token was drawn."""
+    old, new = taken.settings, sample.settings
+    names = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]
+    return ", ".join(f"{name} {getattr(old, name):g} → {getattr(new, name):g}" for name in names) or _(
+        "the same settings"
+    )
+
+
+def _branches(film: Film) -> list[dict[str, Any]]:
+    """All branches, oldest first; none while there is only one."""
+    leaves = film.leaves
+    if len(leaves) < 2:
+        return []
+    depth = {n: len(film.path(n)) for n in leaves}
+    shared = min(len(film.path(film.fork(a, b))) for a in leaves for b in leaves if a != b)
+    found = []
+    for leaf in leaves:
+        fork = len(film.path(film.fork(leaf, film.leaf))) if leaf != film.leaf else shared
+        tail = [film.shot(n).string for n in film.path(leaf)[shared:]]
+        found.append(
+            {
+                "leaf": leaf,
+                "fork": fork,
+                "shared": shared,
+                "n": depth[leaf],
+                "logp": film.log_probability(leaf),
+                "tail": tail[:TAIL],
+                "more": max(0, len(tail) - TAIL),
+                "current": leaf == film.leaf,
+            }
+        )
+    return found
