@@ -1,6 +1,6 @@
 // What else could have been: the same logits at other temperatures, and the same bar with other seeds.
 const HEIGHT = 190
-const TEMPERATURES = Array.from({length: 50}, (_x, i) => 0.04 + i * 0.04)
+const TEMPERATURES = Array.from({length: 25}, (_x, i) => 0.08 + i * 0.08)
 
 function temperatures(bench) {
   const {h, s, number} = tx

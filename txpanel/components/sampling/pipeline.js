@@ -73,7 +73,9 @@ function front(raw, ids, settings) {
   const at = (logits) => row.ids.length && logits !== last ? Float32Array.from(row.ids, (id) => logits[id]) : row.values
   const stage = (name, active, values) => {
     const p = unsorted(values)
-    return {name, active, values, start: 0, end: values.length, p, entropy: entropy(p), kept: p.reduce((n, x, i) => n + (values[i] > -Infinity), 0)}
+    let kept = 0
+    for (const x of values) if (x > -Infinity) kept++
+    return {name, active, values, start: 0, end: values.length, p, entropy: entropy(p), kept}
   }
   const first = stage("logits", true, at(raw))
   const second = penalty === 1 ? {...first, name: STAGES[1], active: false} : stage(STAGES[1], true, at(softer))
