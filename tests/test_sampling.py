@@ -279,3 +279,15 @@ def test_the_models_own_settings_are_those_that_generate_takes(
     ours = sampling.sample(out.logits[0], own, PROMPT)
     stage = ours.stages[-2] if own.temperature else ours.stage("no_repeat_ngram_size")
     assert np.array_equal(stage.logits, out.scores[0][0].numpy())
+
+
+def test_other_seeds_give_what_a_pipeline_with_them_would() -> None:
+    row = rows()[0] / 3
+    settings = {"temperature": 1.3, "top_k": 30, "typical_p": 0.9}
+    s = sampling.pipeline(row, **settings)
+    expected = [sampling.pipeline(row, **settings, seed=seed).token for seed in range(300)]
+    assert s.outcomes(range(300)).tolist() == expected
+    counts = np.bincount(s.outcomes(), minlength=V)
+    p = s.probabilities
+    assert (np.abs(counts - 1000 * p) <= 5 * np.sqrt(1000 * p * (1 - p)) + 1e-9).all()
+    assert s.outcomes([7]).tolist() == [sampling.pipeline(row, **settings, seed=7).token]

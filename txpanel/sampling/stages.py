@@ -7,6 +7,7 @@ renormalise -> draw. Each is public and can be looked at, over all V tokens, bef
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +17,7 @@ import torch
 import xarray as xr
 
 from txpanel.messages import _
-from txpanel.sampling.bar import Draw, draw, likeliest
+from txpanel.sampling.bar import Draw, draw, edges, likeliest, uniform
 from txpanel.sampling.processors import PROCESSORS, Ids, processors, renormalise
 from txpanel.sampling.settings import Settings
 
@@ -122,6 +123,12 @@ class Sample:
         """Name of the stage that removed a token; ``"logits"`` if the model itself did, None if it is left."""
         place = int(self.removed[token])
         return None if place < 0 else self.stages[place].name
+
+    def outcomes(self, seeds: Sequence[int] = range(1000)) -> npt.NDArray[np.int64]:
+        """int64 [len(seeds)]: the token that each of other seeds would have drawn with the same probabilities."""
+        numbers = np.array([uniform(seed) for seed in seeds])
+        pieces = np.searchsorted(edges(self.probabilities[self.order]), numbers, side="right") - 1
+        return self.order[pieces]
 
 
 def pipeline(

@@ -12,6 +12,7 @@ export function render({model, el}) {
   const w = model.words
   const same = (a, b) => Boolean(a && b) && KNOBS.every((key) => Math.abs(a[key] - b[key]) < 1e-12)
   let wanted = null // what a person has just set, until the server has heard of it
+  let asked = null // the same for the seed
   let timer = 0
   let turned = null // which knob was turned last: its first turn decides what "before" means
   let names = new Map()
@@ -28,12 +29,20 @@ export function render({model, el}) {
       return {id, name: bench.name(id)}
     },
     choose: (id) => { bench.chosen = id; bench.followed = false; show() },
-    seed: (value) => model.send_msg({kind: "seed", seed: Math.max(0, Math.round(value))}),
+    // The numbers of the first seeds are here: those are drawn at once, also on a page without a server.
+    seed: (value) => {
+      const seed = Math.max(0, Math.round(value))
+      model.send_msg({kind: "seed", seed})
+      if (seed >= model.uniforms.length || !bench.shown) return
+      asked = {seed, at: Date.now()}
+      bench.settings = {...bench.settings, seed, uniform: model.uniforms[seed]}
+      draw()
+    },
     set: (change, knob, now) => {
       if (knob !== turned || knob === "preset") remember()
       if (knob === null) bench.before = null
       turned = knob
-      bench.settings = {...bench.settings, ...change, uniform: model.settings.uniform, seed: bench.settings.seed}
+      bench.settings = {...bench.settings, ...change, uniform: bench.settings.uniform, seed: bench.settings.seed}
       wanted = {...bench.settings, at: Date.now()}
       draw()
       bench.tell(now)
@@ -90,7 +99,8 @@ export function render({model, el}) {
     const {logits} = model
     bench.raw = logits?.length ? new Float32Array(logits) : null
     Object.assign(bench, {text: model.text, size: logits?.length ?? 0, before: null, front: null, shown: null, chosen: -1, followed: true})
-    turned = null
+    turned = asked = null // another run has a seed of its own
+    Object.assign(bench.settings, {seed: model.settings.seed, uniform: model.settings.uniform})
     names = new Map(model.names)
     bench.likeliest = bench.raw ? bench.raw.reduce((best, x, i) => (x > bench.raw[best] ? i : best), 0) : -1
     draw()
@@ -102,6 +112,8 @@ export function render({model, el}) {
     // the server may still be answering for an earlier place of the slider: what is under the hand stays there
     if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000) Object.assign(now, Object.fromEntries(KNOBS.map((key) => [key, wanted[key]])))
     else wanted = null
+    if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000) Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
+    else asked = null
     const known = same(now, bench.settings)
     if (known && bench.shown && now.uniform === bench.settings.uniform) return void (bench.settings = now)
     if (!known && bench.shown && !wanted) { remember(); turned = null } // turned elsewhere on the page
