@@ -194,7 +194,7 @@ def test_the_draw_can_be_followed_repeated_and_taken(server: Server, tab: Tab, n
     runs = tab.runs
     page.locator("button.append").click()
     tab.until(lambda: tab.runs == runs + 1)
-    expect(bench.get_by_label("seed")).to_have_value(str(tokens.index(rarest) + 2))  # the next token has the next seed
+    expect(bench.locator("#seed")).to_have_value(str(tokens.index(rarest) + 2))  # the next token has the next seed
     expect(tab.prompt).to_have_value(TEXT + "".join(nano.tokens([int(token[0])]).strings))
 
 
