@@ -67,6 +67,15 @@ def test_scores_of_generate(seed: int, name: str, tiny: Callable[[str], Language
     assert not differences(out, ids, settings)
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("seed", range(8))
+def test_scores_of_generate_with_a_real_vocabulary(seed: int, smollm2: LanguageModel) -> None:
+    ids = smollm2.encode("Data visualization empowers users to see the data that users")
+    settings = some_settings(seed + 100)
+    out = their_generation(smollm2, ids, seed, **settings)
+    assert not differences(out, ids, settings)
+
+
 def test_another_order_of_the_stages_would_be_noticed(
     monkeypatch: pytest.MonkeyPatch, tiny: Callable[[str], LanguageModel]
 ) -> None:

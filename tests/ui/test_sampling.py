@@ -206,11 +206,21 @@ def tx_number(value: float) -> str:
 
 
 def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:
-    tab = new_tab(390, 844).open(server.address(text="CBABBCCBA=", view="sampling", typical_p=0.9, top_p=0.9))
+    tab = new_tab(390, 844, has_touch=True).open(
+        server.address(text="CBABBCCBA=", view="sampling", typical_p=0.9, top_p=0.9)
+    )
     page, bench = tab.page, tab.page.locator(BENCH)
     expect(bench).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert bench.locator(".what .scroll").evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+    third = bench.locator("tr[data-id] th button").nth(2)  # by touch: a token's way, and a place on a slider
+    third.tap()
+    expect(third).to_have_attribute("aria-pressed", "true")
+    slider = bench.get_by_role("slider", name="temperature")
+    box = slider.bounding_box() or {}
+    slider.tap(position={"x": box["width"] * 0.75, "y": box["height"] / 2})
+    assert float(slider.input_value()) == pytest.approx(1.5, abs=0.15)
+    expect(bench.locator(".changed").last).to_contain_text("temperature 1 →")
 
 
 def test_a_beam_search_on_request(server: Server, tab: Tab, nano: LanguageModel) -> None:

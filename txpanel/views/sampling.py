@@ -28,8 +28,6 @@ NAMED = 400
 """Likeliest tokens whose text travels with the logits; a token drawn from beyond them is named by the server's answer."""
 
 SEEDS = 1000
-LONGEST = 1024
-"""Tokens of the text whose names travel, the newest ones: only what a repeated run is called needs them."""
 
 FORMULAS = (
     r"\text{repetition:}\quad x_i' = x_i / r \;\text{ if } x_i \ge 0,\quad x_i \cdot r \;\text{ if } x_i < 0",
@@ -93,15 +91,17 @@ class SamplingView(View):
         trace = self.state.trace
         logits = trace.logits.values.astype("float32")
         best = (-logits).argsort(kind="stable")[:NAMED]
-        ids = [int(token) for token in trace.tokens.ids[-LONGEST:]]
-        text = [str(name) for name in trace.tokens.strings[-LONGEST:]]
+        text = {
+            "ids": [int(token) for token in trace.tokens.ids],
+            "names": [str(name) for name in trace.tokens.strings],
+        }
         self._tell()
         model = self.state.model
         own = own_settings(model.model.generation_config) if model is not None else None
         self.bench.param.update(
             logits=logits,
-            names=[*zip(ids, text, strict=True), *zip(best.tolist(), token_names(trace, best), strict=True)],
-            text={"ids": ids, "names": text},
+            names=list(zip(best.tolist(), token_names(trace, best), strict=True)),
+            text=text,
             uniforms=_uniforms(),
             presets=presets(own),
             version=self.bench.version + 1,

@@ -24,7 +24,7 @@ class SamplingBench(Component):
     """
 
     logits = param.Array(default=np.zeros(0, np.float32), doc="float32 [V], as the model gave them.")
-    names = param.List(default=[], doc="[id, what to show] for the likeliest tokens and those of the text.")
+    names = param.List(default=[], doc="[id, what to show] for the likeliest tokens.")
     text = param.Dict(default={"ids": [], "names": []}, doc="The tokens so far: their ids, and what to show for each.")
     uniforms = param.Array(default=np.zeros(0), doc="float64: the uniform numbers of the seeds 0, 1, 2, ...")
     settings = param.Dict(default={}, doc="The seven settings, the seed, and the seed's uniform number.")

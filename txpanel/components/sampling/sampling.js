@@ -101,7 +101,7 @@ export function render({model, el}) {
     Object.assign(bench, {text: model.text, size: logits?.length ?? 0, before: null, front: null, shown: null, chosen: -1, followed: true})
     turned = asked = null // another run has a seed of its own
     Object.assign(bench.settings, {seed: model.settings.seed, uniform: model.settings.uniform})
-    names = new Map(model.names)
+    names = new Map([...model.text.ids.map((id, i) => [id, model.text.names[i]]), ...model.names])
     bench.likeliest = bench.raw ? bench.raw.reduce((best, x, i) => (x > bench.raw[best] ? i : best), 0) : -1
     draw()
   }
