@@ -113,7 +113,7 @@ def test_settings_reach_the_sessions(
         del os.environ[name]
     started: list[list[str]] = []
     monkeypatch.setattr("panel.command.main", started.append)
-    monkeypatch.setattr(server, "_model_follows", lambda *args: None)
+    monkeypatch.setattr(server.gc, "disable", lambda: None)
     assert server.serve(port=0, open_browser=True, **given) == 0
     assert {**set_to, "TXPANEL_DEVICE": set_to.get("TXPANEL_DEVICE", "cpu")} == {
         name: value for name, value in os.environ.items() if name.startswith("TXPANEL_")

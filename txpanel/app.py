@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -12,9 +13,10 @@ import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
-from txpanel import ui
+from txpanel import serving, ui
 from txpanel.dashboard import Dashboard
 from txpanel.messages import _
+from txpanel.models import lean
 from txpanel.shell import address, late
 from txpanel.shell.words import default_text
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from txpanel.state import ModelState
 
-__all__ = ["Session", "serve", "warm_up", "warm_up_soon"]
+__all__ = ["Session", "serve", "start", "warm_up"]
 
 log = logging.getLogger("txpanel.app")
 
@@ -33,11 +35,9 @@ IN_ADDRESS = (
 )  # fmt: skip
 
 _warm = threading.Event()
-_painted = threading.Event()
+_model_code = threading.Event()
 _warming = threading.Lock()
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-PATIENCE = 3.0
-"""Seconds that the slow imports wait for a first page to be painted: they would hold it up."""
 
 
 def serve() -> None:
@@ -45,14 +45,31 @@ def serve() -> None:
     Session()
 
 
-def warm_up_soon() -> None:
-    """Begins `warm_up` in the background, after the first page or a little later."""
+def start() -> None:
+    """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
+    threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
+    threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
 
-    def wait() -> None:
-        _painted.wait(PATIENCE)
+
+def _warm_up_a_server() -> None:
+    gc.disable()  # what is imported stays: looking through it over and over is a fifth of the time
+    try:
+        with _warming:  # no session begins to import before
+            lean.install()
         warm_up()
+    except Exception:
+        log.exception("txpanel could not be imported")  # each session tries again, and says what it meets
+    finally:
+        gc.freeze()
+        gc.enable()
+        _model_code.set()
 
-    threading.Thread(target=wait, name="txpanel-warm-up", daemon=True).start()
+
+def _bring_model() -> None:
+    from txpanel.server import bring_model
+
+    _model_code.wait()
+    bring_model(**serving.options())
 
 
 def warm_up() -> None:
@@ -65,8 +82,9 @@ def warm_up() -> None:
             import txpanel.state
             import txpanel.views.why
 
-            txpanel.discovery.discover()  # imports the views
-
+            txpanel.models.loading.warm_up()
+            _model_code.set()
+            txpanel.discovery.discover()  # imports the views, while the first model comes
             _warm.set()
 
 
@@ -96,7 +114,6 @@ class Session:
     # -- beginning -----------------------------------------------------------------------------------------------------------
 
     def _wait_for_imports(self) -> None:
-        _painted.set()
         try:
             warm_up()
         except Exception as error:
@@ -107,7 +124,6 @@ class Session:
             self.dispatch(self._begin)
 
     def _begin(self) -> None:
-        from txpanel import serving
         from txpanel.state import ModelState
 
         given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
@@ -163,7 +179,6 @@ class Session:
         self.dashboard.bar.say(_("Looking for a model"))
 
         def choose() -> None:
-            from txpanel import serving
             from txpanel.models.choice import choose
 
             chosen = choose()

@@ -6,10 +6,10 @@ from typing import Any
 
 
 def on_server_loaded(server_context: Any) -> None:
-    """Starts loading torch and transformers in the background."""
-    from txpanel.app import warm_up_soon
+    """Starts loading torch, transformers and the first model in the background."""
+    from txpanel.app import start
 
-    warm_up_soon()
+    start()
 
 
 def process_request(request: Any) -> dict[str, str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,8 +51,7 @@ def serve(
     host = "localhost" if address in (*LOCAL, *EVERYWHERE) else address
     page = f"http://{host}:{chosen}/{APP.name}"
     print(_("txpanel is at {page} (Ctrl-C stops it)").format(page=page), flush=True)
-    first = threading.Thread(target=_model_follows, args=(_bound(address), chosen, device, dtype), daemon=True)
-    first.start()
+    gc.disable()  # until txpanel.app has imported everything
     command = [
         "panel",
         "serve",
@@ -149,20 +147,7 @@ def _set_environment(model: str | None, models: Sequence[str], device: str, dtyp
     os.environ.update({name: value for name, value in wanted.items() if value})
 
 
-def _model_follows(address: str, port: int, device: str, dtype: str | None) -> None:
-    """The page first: imports of torch would hold up those of panel."""
-    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    for _again in range(600):
-        try:
-            socket.create_connection((reach, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            break
-    bring_model(device, dtype)
-
-
-def bring_model(device: str, dtype: str | None) -> None:
+def bring_model(device: str = "cpu", dtype: str | None = None) -> None:
     """Load the first model before anybody asks, telling the terminal; sessions that come meanwhile see its progress."""
     from txpanel.models.choice import choose
     from txpanel.sharing import shared_model

@@ -1,0 +1,125 @@
+"""``python -m benchmarks.start``: from the start of the process to a page that can be used, in a real Chromium.
+
+Prints a Markdown table: seconds since the process started (wall clock), CPU seconds of the server by then, and what the browser had
+received. The model must be in the cache; run it twice, so that files are in the system's cache too. Linux only (/proc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.drawing import FLAGS
+
+APP = Path(__file__).parents[1] / "txpanel"
+TEXT = "Data visualization empowers users to"
+SCRIPTS = {
+    "bar painted": "() => performance.getEntriesByName('first-contentful-paint').length > 0",
+    "flow drawn": "() => { const find = root => root.querySelector('.flow[data-shows]') ?? [...root.querySelectorAll('*')]"
+    ".map(e => e.shadowRoot && find(e.shadowRoot)).find(Boolean); return Boolean(find(document)) }",
+}
+
+
+@dataclass
+class Run:
+    """One start: what happened after how many seconds, CPU seconds and received bytes."""
+
+    rows: list[tuple[str, float, float, int, int]] = field(default_factory=list)
+    received: int = 0
+    messages: int = 0
+    began: float = 0.0
+    process: int = 0
+
+    def mark(self, what: str) -> None:
+        self.rows.append((what, time.monotonic() - self.began, _cpu(self.process), self.received, self.messages))
+
+
+def _cpu(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start(page: Page, model: str, text: str) -> Run:
+    """Starts a server and opens its page; the server is stopped at the end."""
+    run = Run(began=time.monotonic())
+    environment = {**os.environ, "TXPANEL_MODEL": model, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "panel", "serve", str(APP), "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as server:
+        try:
+            run.process = server.pid
+            _visit(page, run, _address(server), text)
+        finally:
+            server.terminate()
+            server.communicate()  # its last words: a closed pipe would keep it from stopping
+    return run
+
+
+def _address(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None
+    for line in server.stdout:
+        if found := re.search(r"http://\S+", line):
+            return found.group(0)
+    raise RuntimeError("the server did not start")
+
+
+def _visit(page: Page, run: Run, address: str, text: str) -> None:
+    def frame(data: Any) -> None:
+        run.received += len(data)
+        run.messages += 1
+
+    run.mark("server answers")
+    page.on("websocket", lambda socket: socket.on("framereceived", frame))
+    answer = page.goto(f"{address}?text={text}", wait_until="commit")
+    run.received += len(answer.body()) if answer else 0
+    run.mark("document received")
+    for what, script in SCRIPTS.items():
+        page.wait_for_function(script, timeout=120_000)
+        run.mark(what)
+    page.get_by_role("tab", selected=True).wait_for(timeout=120_000)
+    page.locator("canvas").nth(2).wait_for(timeout=120_000)
+    run.mark("first view open")
+
+
+def table(runs: list[Run]) -> str:
+    """Medians over the runs."""
+    lines = ["| | seconds | CPU seconds of the server | kB received | messages |", "| --- | --: | --: | --: | --: |"]
+    for rows in zip(*(run.rows for run in runs), strict=True):
+        seconds, cpu, received, messages = (median(row[i] for row in rows) for i in (1, 2, 3, 4))
+        lines.append(f"| {rows[0][0]} | {seconds:.1f} | {cpu:.1f} | {received / 1000:.0f} | {messages:.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--text", default=TEXT)
+    parser.add_argument("--repeat", type=int, default=3)
+    chosen = parser.parse_args()
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    runs = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
+        for _again in range(chosen.repeat):
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            runs.append(start(page, chosen.model, chosen.text))
+            page.close()
+        browser.close()
+    print(f"{chosen.model}, median of {chosen.repeat}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    print(table(runs))
+
+
+if __name__ == "__main__":
+    main()
