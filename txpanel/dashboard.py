@@ -56,10 +56,10 @@ LEAF_CSS = """
 """On a phone a part that somebody opens lies over the page. The one that is open from the start stands in it, below the flow."""
 WHY_CSS = """
 :host{flex:0 0 400px;width:400px;max-width:100%;position:sticky;top:110px;max-height:calc(100vh - 130px);overflow:auto;box-sizing:border-box;
-  background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
+  background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;margin-left:16px;scrollbar-width:thin}
 @keyframes come{from{translate:16px 0;opacity:0}}
 @media (prefers-reduced-motion:no-preference){:host{animation:come .26s cubic-bezier(.2,.7,.2,1)}}
-@media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;top:auto;width:100%;flex:none;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
+@media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;top:auto;width:100%;margin:0;flex:none;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
   box-shadow:0 -10px 32px rgb(15 23 42/.22)} :host(.idle){display:none!important}}
 """
 

@@ -170,6 +170,44 @@ def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page
     assert stage.view.opened == ""
 
 
+def test_the_cells_behind_a_number_light_up(show: Callable[..., Page], stage: Stage) -> None:
+    page = show()
+    flow = page.locator(".flow")
+    expect(flow).to_have_attribute("data-lit", "0")
+    stage.doc.add_next_tick_callback(lambda: stage.state.ask("blocks.0.scores", head=0, query=4, key=2))
+    expect(flow).to_have_attribute("data-lit", "17")  # the cell, and eight entries each of the query and the key
+    stage.doc.add_next_tick_callback(lambda: stage.state.ask("blocks.1.scores", head=0, query=4, key=2))
+    expect(flow).to_have_attribute("data-lit", "0")  # another block: nothing of it is on screen
+    point = "window.dispatchEvent(new CustomEvent('tx-point', {detail: {name: 'blocks.0.q', at: {head: 0, token: 4, dim: 3}}}))"
+    page.evaluate(point)
+    expect(flow).to_have_attribute("data-pointed", "true")
+    stage.doc.add_next_tick_callback(
+        lambda: stage.state.ask("logits", vocab=int(np.argmax(stage.state.trace.logits.values)))
+    )
+    expect(page.locator(".next.lit")).to_have_count(1)
+
+
+def test_a_mixture_shows_its_experts(show: Callable[..., Page], stage: Stage) -> None:
+    from tests.families import tiny
+
+    page = show(model=tiny("mixtral"))
+    trace = stage.state.trace
+    tip = page.locator(".tip")
+    box = page.locator("canvas.picture").bounding_box()
+    assert box is not None
+    strip = "const f = flow.flow, i = 2, L = f.L, y = L.y0 + i * L.gap, h = L.mlpH; return [L.at.mlp.m, y + h / 2 - 5, y - h / 2 + 5];"
+    x, below, above = inside(page, strip)
+    page.mouse.move(box["x"] + x, box["y"] + below)
+    expect(tip.locator("code")).to_have_text(re.compile(r"blocks\.0\.mlp_post \[slot 1, token 2, neuron \d+\]"))
+    neuron = int(re.findall(r"\d+", tip.locator("code").inner_text())[-1])
+    value = float(trace.tensor("blocks.0.mlp_post")[2, 1, neuron])
+    assert float(tip.locator("b").inner_text().replace("−", "-")) == pytest.approx(value, rel=1e-3)
+    expert = int(trace.tensor("blocks.0.expert_index")[2, 1])
+    expect(tip).to_contain_text(f"Neurons of expert {expert}")
+    page.mouse.move(box["x"] + x, box["y"] + above)
+    expect(tip.locator("b")).to_contain_text(f"{expert}:")
+
+
 def test_heads_blocks_and_tokens_are_chosen_by_a_click(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     last = len(stage.state.trace.tokens.ids) - 1

@@ -28,6 +28,8 @@ def same(strip: dict[str, Any], trace: Any, window: Window) -> None:
     for axis in ("head", "kv_head"):
         if axis in strip["at"]:
             tensor = tensor[strip["at"][axis]]
+    if "slot" in strip["at"]:
+        tensor = tensor[:, strip["at"]["slot"]]
     rows = tensor[window.rows]
     value, bars = strip["value"], strip["value"].shape[1]
     assert value.dtype == np.float32
@@ -151,6 +153,7 @@ def test_experts_are_those_the_router_chose(tiny: Callable[[str], Any]) -> None:
     assert np.array_equal(sent["experts"]["expert"], trace.tensor("blocks.1.expert_index").numpy())
     assert np.array_equal(sent["experts"]["weight"], trace.tensor("blocks.1.expert_weight").numpy())
     assert "mlp_post" not in sent
+    assert [sent[f"mlp_post.{slot}"]["at"] for slot in range(2)] == [{"slot": 0}, {"slot": 1}]
 
 
 def test_nothing_is_sent_as_a_list_of_numbers(trace: Any) -> None:

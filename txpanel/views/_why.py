@@ -91,9 +91,9 @@ def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
     return [(question.name, dict(found.index)), *sources]
 
 
-def _source(source: Source, factor: float | None) -> dict[str, str]:
+def _source(source: Source, factor: float | None) -> dict[str, Any]:
     text = number(factor) if factor is not None else short(source.name)
-    return {"say": text, "title": place(source.name, source.index)}
+    return {"say": text, "title": place(source.name, source.index), "name": source.name, "at": dict(source.index)}
 
 
 def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

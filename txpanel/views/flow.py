@@ -15,6 +15,7 @@ from txpanel.components.flow import FlowPicture
 from txpanel.components.picture import Table, Tools
 from txpanel.messages import _
 from txpanel.views import flow_data
+from txpanel.views._why import lit
 from txpanel.views.base import View
 from txpanel.views.flow_data import Window
 from txpanel.views.flow_table import drawn, facts, tables
@@ -62,6 +63,7 @@ class FlowView(View):
         self._uid = 0
         self._start: int | None = None
         self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
+        self.follow(self._light, "question", "trace")
         self.picture.opened = self.opened
         self.watch(self, lambda event: setattr(self.picture, "opened", event.new), "opened")
         return pn.Column(self.picture, self.tools, sizing_mode="stretch_width", margin=0)
@@ -111,6 +113,11 @@ class FlowView(View):
         self.tools.visible = True
         self.tools.changed()
         self._send_writes(changes["query"])
+
+    def _light(self) -> None:
+        """The cells that the open card is about, for the browser to mark where it draws them."""
+        cells = lit(self.state.trace, self.state.question)
+        self.picture.lit = [{"name": name, "at": index} for name, index in cells]
 
     def _blank(self) -> None:
         """There is no run any more: the picture of a text that is gone would be a lie."""

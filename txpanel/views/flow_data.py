@@ -158,8 +158,18 @@ def token_payload(trace: Trace, window: Window) -> dict[str, Any]:
 
 
 def _experts(trace: Trace, prefix: str, window: Window) -> dict[str, Any]:
+    """Which experts each lane uses, and the neurons of each: a strip ``mlp_post.{slot}`` per slot."""
     chosen = np.asarray(trace.tensor(prefix + "expert_index"))[window.rows]
-    return {"expert": chosen.astype(np.int32), "weight": _array(trace, prefix + "expert_weight")[window.rows]}
+    weight = _array(trace, prefix + "expert_weight")[window.rows]
+    out: dict[str, Any] = {"experts": {"expert": chosen.astype(np.int32), "weight": weight}}
+    if trace.dims(prefix + "mlp_post") == ("token", "slot", "neuron"):
+        neurons, slots = _array(trace, prefix + "mlp_post")[window.rows], chosen.shape[1]
+        bars = BARS if slots <= 2 else BARS // 2
+        for slot in range(slots):
+            out[f"mlp_post.{slot}"] = strip(neurons[:, slot], prefix + "mlp_post", "neuron", bars, slot=slot)
+    if prefix + "shared_post" in trace:
+        out["shared_post"] = _strip(trace, prefix + "shared_post", "neuron", window)
+    return out
 
 
 def _anatomy(trace: Trace, layer: int) -> dict[str, Any]:
@@ -194,7 +204,8 @@ def block_payload(trace: Trace, layer: int, window: Window) -> dict[str, Any]:
     Returns:
         ``layer``, ``anatomy`` (flags and sizes), ``norms``: float32 [n] each of resid_pre, attn_out, mlp_out, resid_post;
         ``z_norm`` float32 [n, H]; strips ``attn_out``, ``mlp_pre``, ``mlp_post``, ``mlp_out`` and ``mlp_gate`` where they exist;
-        ``experts``: ``expert`` int32 [n, k], ``weight`` float32 [n, k] in a mixture.
+        ``experts``: ``expert`` int32 [n, k], ``weight`` float32 [n, k] in a mixture, there with a strip ``mlp_post.{slot}`` for each of the k
+        slots, and ``shared_post`` of the expert that all tokens share.
     """
     p = f"blocks.{layer}."
     streams = {
@@ -212,7 +223,7 @@ def block_payload(trace: Trace, layer: int, window: Window) -> dict[str, Any]:
         if p + name in trace and trace.dims(p + name) == ("token", "neuron"):
             out[name] = _strip(trace, p + name, "neuron", window)
     if p + "expert_index" in trace:
-        out["experts"] = _experts(trace, p, window)
+        out |= _experts(trace, p, window)
     return out
 
 

@@ -114,6 +114,7 @@ def _tips() -> dict[str, Any]:
         "share_more": _("Heights are the row of the pattern: so much of each token's value goes into z."),
         "wo_more": _("Norm of this head's z. All {n} heads go through W_O together."),
         "experts_more": _("Chosen experts and their weights."),
+        "slot_more": _("Neurons of expert {e}, whose answer counts {w}."),
         "go_block": _("Click: go to block {i}."),
         "lane_more": _("Norm of the residual stream of {token} as it enters this block."),
         "share_pre": _("Norm of what is added to {token}: {s} of the stream that it is added to."),
@@ -153,6 +154,10 @@ def _legend() -> dict[str, Any]:
         ),
         "legend_bars": _(
             "height: √ norm written|What attention and the MLP of each block add to the chosen token's stream."
+        ),
+        "legend_experts": _(
+            "experts, filled: chosen|A field per expert; those that the router sends the token to are filled, the stronger the more their answer counts. "
+            "The strips below are their neurons, one per slot."
         ),
         "legend_bin": _(
             "bar: largest of its run|Vectors longer than the strip has room for: a bar is the largest entry, by size, of the run it stands for."

@@ -35,6 +35,7 @@ MODULES = (
     "grid",
     "phone",
     "window",
+    "light",
     "dom",
     "export",
     "main",
@@ -82,6 +83,7 @@ class FlowPicture(Component):
     grid_part = param.Dict(default={}, doc="`flow_data.layer_payload` of one block for the overview of all heads.")
     query = param.Integer(default=0, doc="The chosen token.")
     key = param.Integer(default=0, doc="The chosen key.")
+    lit = param.List(default=[], doc="Cells that the open card is about, the one in question first: name and at.")
     opened = param.String(default="", doc="The view that is open below, by its id.")
     busy = param.String(default="", doc="What is being computed, in words; empty when nothing is.")
 

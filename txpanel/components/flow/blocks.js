@@ -117,7 +117,7 @@ export function paintBlocks(app) {
   const i = chosen(app);
   const mid = (y0 + y1) / 2;
   app.hit.blocks = { x: c.x + 10, w: c.w - 20, y0, y1, mid };
-  const half = (y1 - y0) / 2 - (L.phone ? 22 : 30);
+  const half = (y1 - y0) / 2 - 30;
   const step = (c.w - 20) / app.layers;
   const wide = Math.min(16, Math.max(1, step - (step > 3 ? 1.2 : 0.4)));
   const most = Math.max(1e-9, ...writes.attn.filter(Number.isFinite), ...writes.mlp.filter(Number.isFinite));
@@ -137,7 +137,7 @@ export function paintBlocks(app) {
       ctx.strokeStyle = theme.of("focus");
       ctx.lineWidth = 1.6;
       ctx.beginPath();
-      ctx.roundRect(x - 2.5, y0 + (L.phone ? 8 : 26), wide + 5, y1 - y0 - (L.phone ? 16 : 52), 5);
+      ctx.roundRect(x - 2.5, y0 + 26, wide + 5, y1 - y0 - 52, 5);
       ctx.stroke();
     }
   }

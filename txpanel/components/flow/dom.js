@@ -47,6 +47,7 @@ export function legend(app) {
     [[sign("fan")], T.legend_fan],
     [[sign("bars")], T.legend_bars],
   ];
+  if (block.experts) list.push([[sign("expert")], T.legend_experts]);
   if (tokens.embed.bin > 1) list.push([[sign("bin")], T.legend_bin]);
   dom.legend.replaceChildren(...list.map(([signs, text]) => {
     const [short, long] = text.split("|");

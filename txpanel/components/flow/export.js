@@ -25,13 +25,13 @@ function snapshot(app) {
     const ink = ctx.fillStyle.startsWith("#") ? `rgb(${[1, 3, 5].map((i) => parseInt(ctx.fillStyle.slice(i, i + 2), 16)).join(",")})` : ctx.fillStyle;
     words.push(word(String(text), to.x / SCALE, to.y / SCALE, anchor, ctx.font, ink, alpha(ink) * ctx.globalAlpha));
   };
-  const { ctx: own, dpr, hover, motion } = app;
+  const { ctx: own, dpr, hover, lit, pointed, motion } = app;
   const { run, mix } = motion;
-  Object.assign(app, { ctx, dpr: SCALE, hover: null });
+  Object.assign(app, { ctx, dpr: SCALE, hover: null, lit: [], pointed: null });
   Object.assign(motion, { run: 1, mix: 1 });
   try { app.draw(); } finally {
     Object.assign(motion, { run, mix });
-    Object.assign(app, { ctx: own, dpr, hover });
+    Object.assign(app, { ctx: own, dpr, hover, lit, pointed });
     app.draw(); // what is under the pointer is found in the layout of the last drawing
   }
   return { canvas, words };
@@ -45,6 +45,7 @@ const SIGNS = {
     const table = app.theme[n.classList.contains("p") ? "probability" : "signed"];
     return Array.from({ length: 16 }, (_, i) => rect({ ...box, x: box.x + (i * box.width) / 16, width: box.width / 16 + 0.2 }, `rgb(${table.slice(i * 17 * 3, i * 17 * 3 + 3).join(",")})`));
   },
+  expert: (app, b) => [rect({ ...b, width: b.width * 0.45 }, plain(app.theme.of("sunken"))), rect({ ...b, x: b.x + b.width * 0.55, width: b.width * 0.45 }, plain(app.theme.of("mlp")))],
   share: (app, box) => [rect({ ...box, height: box.height * 0.7 }, plain(app.theme.of("value"))), rect({ ...box, y: box.y + box.height * 0.72, height: box.height * 0.28 }, plain(app.theme.blend("surface", "value", 0.55)))],
   ticks: (app, box) => [0, 4, 8, 12].map((y) => rect({ ...box, y: box.y + y, height: Math.min(2, box.height - y) }, plain(app.theme.blend("surface", "value", 0.45)))),
   fan: (app, b) => [tx.s("polygon", { points: `${b.x},${b.y} ${b.x + b.width},${b.y + 0.4 * b.height} ${b.x + b.width},${b.y + 0.6 * b.height} ${b.x},${b.y + b.height}`, fill: plain(app.theme.of("focus-mid")) })],

@@ -57,7 +57,7 @@ function stripsAt(app, lane, x, y) {
   if (a.aout && inside(x, a.aout.x, a.aout.r)) return stripPart(block.attn_out, lane, x, a.aout.x, stripWidth(app, block.attn_out, a.aout.w), "attention");
   if (inside(x, a.mlp.x, a.mlp.r)) {
     const b = mlpBox(app, lane);
-    if (block.experts && !b.rows.length) return { part: "experts", lane };
+    if (block.experts && (!b.rows.length || y < b.row(0) - 1)) return { part: "experts", lane };
     const r = clamp(Math.floor((y - b.row(0)) / b.each), 0, b.rows.length - 1);
     return stripPart(block[b.rows[r]], lane, x, b.strips.x, b.strips.w, "mlp");
   }
@@ -86,13 +86,20 @@ export function partAt(app, x, y) {
 const token = (app, lane) => `“${shown(app.tokens.strings[lane])}”`;
 const coords = (at) => Object.entries(at).map(([k, v]) => `${k} ${v}`).join(", ");
 
+// Which expert's neurons a slot holds for this token, and how much its answer counts.
+function slotWords({ T, block }, { strip, lane }) {
+  if (strip.at.slot === undefined) return "";
+  const at = lane * block.experts.expert.shape[1] + strip.at.slot;
+  return `${fill(T.slot_more, { e: block.experts.expert[at], w: number(block.experts.weight[at]) })} `;
+}
+
 function stripWords(app, { strip, lane, bar }) {
   const at = { ...strip.at, token: app.tokens.start + lane, [strip.axis]: bar.index };
   const one = bar.low === bar.high;
   return {
     value: number(bar.value),
     name: `${strip.name} [${coords(at)}]`,
-    more: `${one ? "" : `${fill(app.T.bar, { a: integer(bar.low), b: integer(bar.high), n: integer(strip.size) })} `}${fill(app.T.full_colour, { s: number(bar.scale) })}`,
+    more: `${slotWords(app, { strip, lane })}${one ? "" : `${fill(app.T.bar, { a: integer(bar.low), b: integer(bar.high), n: integer(strip.size) })} `}${fill(app.T.full_colour, { s: number(bar.scale) })}`,
   };
 }
 

@@ -13,6 +13,7 @@ import { bindKeys } from "./keys.js";
 import { Grid } from "./grid.js";
 import { paintPhone, phone, phoneAt } from "./phone.js";
 import { paintMap } from "./window.js";
+import { paintLight } from "./light.js";
 import { build, legend } from "./dom.js";
 import { asSvg } from "./export.js";
 
@@ -36,6 +37,8 @@ class Flow {
     this.hover = null;
     this.sel = { query: 0, key: 0 };
     this.opened = "";
+    this.lit = [];
+    this.pointed = null;
     this.gridOpen = false;
     this.bind();
     this.take();
@@ -43,7 +46,7 @@ class Flow {
 
   bind() {
     const { model, dom, canvas } = this;
-    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "opened", "busy"]) model.on(name, () => this.later());
+    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "busy"]) model.on(name, () => this.later());
     model.on("grid_part", () => { if (model.grid_part.thumbs) this.grid.add(model.grid_part); });
     canvas.addEventListener("pointermove", (e) => this.setHover(partAt(this, e.offsetX, e.offsetY), e));
     canvas.addEventListener("pointerleave", () => this.setHover(null));
@@ -59,6 +62,8 @@ class Flow {
     this.resizer.observe(this.root);
     this.unwatch = tx.onTheme(this.root, () => { this.theme.read(); this.motion.request(); this.grid.draw(); });
     this.theme.read();
+    this.point = (event) => { this.pointed = event.detail; this.motion.request(); }; // an operand of the card is under the pointer
+    window.addEventListener("tx-point", this.point);
   }
 
   // Several parts of one change arrive one after the other: look once, when all are there.
@@ -91,6 +96,7 @@ class Flow {
     this.sel = { query: m.query, key: m.key };
     this.want = {};
     this.opened = m.opened;
+    this.lit = m.lit;
     this.animate();
   }
 
@@ -168,6 +174,7 @@ class Flow {
       this.front = frontX(this.L, this.motion.run);
       for (const paint of [paintFrame, paintLanes, paintCuts, paintEmbedding, paintParallel, paintAttention, paintAttentionWords, paintMLP, paintNodes, paintMap, paintHeads, paintBlocks, paintFan]) paint(this);
     }
+    if (!this.motion.moving) paintLight(this);
     this.L = final;
     const { moving } = this.motion;
     set(this.root, "data-moving", moving);
@@ -280,6 +287,7 @@ class Flow {
   }
 
   close() {
+    window.removeEventListener("tx-point", this.point);
     this.motion.stop();
     this.resizer.disconnect();
     this.unwatch();

@@ -1,14 +1,17 @@
 // The MLP of each lane: gate, up and what the activation leaves; or the experts of a mixture; then down to the lane.
-import { lerp } from "./core.js";
+import { clamp, lerp } from "./core.js";
 import { laneY } from "./layout.js";
 import { chosen, normSign } from "./lanes.js";
 import { passed } from "./motion.js";
 import { drawStrip, stripWidth } from "./strips.js";
 
 // The strips that exist in this block, in the order in which they are computed.
-export const mlpRows = (block) => ["mlp_gate", "mlp_pre", "mlp_post"].filter((name) => block[name]);
+export const mlpRows = (block) => ["mlp_gate", "mlp_pre", "mlp_post", ...slotNames(block), "shared_post"].filter((name) => block[name]);
 
-const KIND = { mlp_gate: "signed", mlp_pre: "signed", mlp_post: "mlp" };
+// In a mixture each slot holds the neurons of the expert that the router chose for it.
+const slotNames = (block) => (block.experts ? Array.from({ length: block.experts.expert.shape[1] }, (_, s) => `mlp_post.${s}`) : []);
+
+export const rowKind = (name) => (name === "mlp_gate" || name === "mlp_pre" ? "signed" : "mlp");
 
 export function mlpBox(app, i) {
   const { L, block } = app;
@@ -17,8 +20,10 @@ export function mlpBox(app, i) {
   const h = rows.length < 3 && !L.dense ? L.mlpH * 0.8 : L.mlpH;
   const w = rows.length ? stripWidth(app, block[rows[0]], c.w - 8) : c.w - 8;
   const pad = L.dense ? 1.5 : 4;
-  const each = (h - pad * 2) / Math.max(1, rows.length);
-  return { x: c.m - w / 2 - 4, y: laneY(L, i) - h / 2, w: w + 8, h, rows, strips: { x: c.m - w / 2, w }, row: (r) => laneY(L, i) - h / 2 + pad + r * each, each };
+  const router = block.experts ? clamp(L.gap * 0.28, 4, 12) : 0; // the experts stand above their neurons
+  const each = (h - pad * 2 - router) / Math.max(1, rows.length);
+  const top = laneY(L, i) - h / 2 + pad;
+  return { x: c.m - w / 2 - 4, y: laneY(L, i) - h / 2, w: w + 8, h, rows, router: { y: top, h: router }, strips: { x: c.m - w / 2, w }, row: (r) => top + router + r * each, each };
 }
 
 // The stream widens into the neurons and narrows again: a shape, its width means nothing but "more numbers".
@@ -43,25 +48,38 @@ function lens(app, b, y, part) {
   ctx.restore();
 }
 
-function paintExperts(app, b, i, part) {
-  const { ctx, theme, block } = app;
-  const { n } = block.anatomy.experts;
+// The weight that each of the n experts has for lane i; 0 for those that the router left out.
+function expertWeights({ block }, i) {
   const k = block.experts.expert.shape[1];
-  const cols = Math.ceil(Math.sqrt(n * 3));
-  const lines = Math.ceil(n / cols);
+  const found = new Float32Array(block.anatomy.experts.n);
+  for (let s = 0; s < k; s++) found[block.experts.expert[i * k + s]] = block.experts.weight[i * k + s];
+  return found;
+}
+
+// The router: a field per expert; those that the token is sent to are filled, the stronger the more their answer counts.
+function paintExperts(app, b, i, part) {
+  const { ctx, L, theme, block } = app;
+  const { n } = block.anatomy.experts;
+  const weights = expertWeights(app, i);
+  const lines = n > 32 && b.router.h > 8 ? 2 : 1;
+  const cols = Math.ceil(n / lines);
   const w = b.strips.w / cols;
-  const h = (b.h - 6) / lines;
+  const h = (b.router.h - 1) / lines;
+  const named = w >= 15 && h >= 9;
   for (let e = 0; e < n; e++) {
-    let share = 0;
-    for (let s = 0; s < k; s++) if (block.experts.expert[i * k + s] === e) share = block.experts.weight[i * k + s];
+    const share = weights[e];
+    const [x, y] = [b.strips.x + (e % cols) * w, b.router.y + Math.floor(e / cols) * h];
     ctx.globalAlpha = part;
-    ctx.fillStyle = share ? theme.blend("surface", "mlp", 0.35 + 0.65 * share) : theme.of("surface");
-    ctx.strokeStyle = share ? theme.of("mlp") : theme.of("border");
-    ctx.lineWidth = 1;
+    ctx.fillStyle = share ? theme.blend("surface", "mlp", 0.25 + 0.75 * Math.min(1, share)) : theme.of("sunken");
     ctx.beginPath();
-    ctx.roundRect(b.strips.x + (e % cols) * w + 1, b.y + 3 + Math.floor(e / cols) * h + 1, Math.max(2, w - 2), Math.max(2, h - 2), 2);
+    ctx.roundRect(x + 0.5, y, Math.max(1, w - 1), Math.max(1, h - (named ? 2 : 1)), w > 6 ? 2 : 0);
     ctx.fill();
-    ctx.stroke();
+    if (!named) continue;
+    ctx.fillStyle = share > 0.45 && !theme.dark ? "#fff" : theme.of(share ? "text" : "muted");
+    ctx.font = `${share ? 650 : 400} 9.5px ${app.font}`;
+    ctx.textAlign = "center";
+    ctx.textBaseline = "middle";
+    ctx.fillText(String(e), x + w / 2, y + h / 2 - 0.5);
   }
   ctx.globalAlpha = 1;
 }
@@ -82,7 +100,7 @@ export function paintMLP(app) {
     ctx.lineWidth = i === chosen(app) ? 1.6 : 1;
     ctx.stroke();
     if (block.experts) paintExperts(app, b, i, part);
-    b.rows.forEach((name, r) => drawStrip(app, block[name], was.block?.[name], KIND[name], i, b.strips.x, b.row(r), b.strips.w, Math.max(2, b.each - (L.dense ? 1 : 3)), part));
+    b.rows.forEach((name, r) => drawStrip(app, block[name], was.block?.[name], rowKind(name), i, b.strips.x, b.row(r), b.strips.w, Math.max(2, b.each - (L.dense ? 1 : 3)), part));
     const m = L.at.mout;
     const w = stripWidth(app, block.mlp_out, m.w);
     const done = passed(app, i, m.x, m.r);

@@ -1,7 +1,7 @@
 // Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; the parts in the same order.
 import { clamp, easeOut, fill, percent, shown, weight } from "./core.js";
 import { plusRadius } from "./lanes.js";
-import { mlpRows } from "./mlp.js";
+import { mlpRows, rowKind } from "./mlp.js";
 import { barAt, drawStrip, stripWidth } from "./strips.js";
 
 // The lanes shown: the chosen token and the most attended ones of the head on screen, in the order of the text.
@@ -17,6 +17,7 @@ export function phone(app) {
   const { W, block } = app;
   const lanes = phoneLanes(app, W < 560 ? 4 : 6);
   const each = (W - 20) / lanes.length;
+  const q = clamp(app.sel.query - app.tokens.start, 0, app.tokens.ids.length - 1);
   const rows = mlpRows(block).length || 2;
   const windowed = app.tokens.total > app.tokens.ids.length;
   const top = windowed ? 44 : 0; // room for the slider that moves the window
@@ -35,7 +36,7 @@ export function phone(app) {
   y.next = y.blocks + 190;
   const at = { blocks: { x: 10, w: W - 20, r: W - 10, m: W / 2 }, next: { x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12 } };
   return {
-    phone: true, W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 14 - 22, r: W - 10 }, n: app.tokens.ids.length,
+    phone: true, cellPlace: (i, j) => (i === q && lanes.includes(j) ? { x: 10 + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true } : null), W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 14 - 22, r: W - 10 }, n: app.tokens.ids.length,
     rowH: 28, listY: y.next, dense: false, strip: 14, gap: 60, tall: 1, top: y.frame, bottom: 0, windowed,
   };
 }
@@ -52,7 +53,7 @@ function grown(app, a, b) {
 
 function rails(app) {
   const { ctx, L, theme, sel, tokens } = app;
-  const end = L.y.next + 14;
+  const end = L.y.next - 6;
   L.lanes.forEach((i, s) => {
     const on = i === sel.query - tokens.start;
     const x = laneX(L, s);
@@ -114,7 +115,7 @@ function vectors(app) {
         ctx.fillText(letter, 6.5, y + 8);
       }
     });
-    mlpRows(block).forEach((name, r) => put(block[name], was.block?.[name], name === "mlp_post" ? "mlp" : "signed", L.y.mlp + r * 13, 10, grown(app, 0.72, 0.82)));
+    mlpRows(block).forEach((name, r) => put(block[name], was.block?.[name], rowKind(name), L.y.mlp + r * 13, 10, grown(app, 0.72, 0.82)));
     put(block.mlp_out, was.block?.mlp_out, "mlp", L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, grown(app, 0.82, 0.88));
   });
 }
@@ -242,18 +243,34 @@ export function paintPhone(app, paintHeads, paintBlocks) {
   fan(app);
 }
 
+// Strips that all lanes have: top, height, strip, the view that a click opens.
+function stripRows({ L, tokens, head, block }) {
+  const rows = [[L.y.embed - 9, 18, tokens.embed, "embedding"]];
+  if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed, "embedding"]);
+  ["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter], "attention"]));
+  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name], "mlp"]));
+  rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out, "mlp"]);
+  return rows;
+}
+
+// The same with the place of each lane's strip, null for lanes that are not shown.
+export function phoneStrips(app) {
+  const { L } = app;
+  const list = stripRows(app).map(([y, h, strip]) => [strip, (i) => { const s = L.lanes.indexOf(i); return s < 0 ? null : { ...stripBox(app, strip, s), y, h }; }]);
+  const q = clamp(app.sel.query - app.tokens.start, 0, L.n - 1);
+  list.push([app.head.z, (i) => (i === q ? { ...stripBox(app, app.head.z, L.lanes.indexOf(q)), y: L.y.z - 6, h: 12 } : null)]);
+  return list;
+}
+
 export function phoneAt(app, x, y) {
-  const { L, head, block, tokens } = app;
+  const { L, tokens } = app;
   const b = app.hit.blocks;
   if (b && y >= b.y0 && y <= b.y1 && x >= b.x && x <= b.x + b.w) return { part: "block", layer: clamp(Math.floor(((x - b.x) / b.w) * app.layers), 0, app.layers - 1), up: y < b.mid };
   const s = clamp(Math.floor((x - 10) / L.each), 0, L.lanes.length - 1);
   const lane = L.lanes[s];
   const q = clamp(app.sel.query - tokens.start, 0, L.n - 1);
   if (Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22) return { part: "cell", lane: q, query: q, key: lane };
-  const rows = [[L.y.embed - 9, 18, tokens.embed, "embedding"]];
-  ["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter], "attention"]));
-  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 11, block[name], "mlp"]));
-  for (const [top, h, strip, view] of rows) {
+  for (const [top, h, strip, view] of stripRows(app)) {
     if (y < top || y > top + h) continue;
     const box = stripBox(app, strip, s);
     return { part: "strip", strip, lane, view, bar: barAt(strip, lane, x, box.x, box.w) };

@@ -98,17 +98,26 @@ export function render({ model }) {
     return box;
   }
 
+  /** While an operand has the pointer or the focus, the pictures that show its cell make it stand out. */
+  function points(b, { name, at }) {
+    const say = (detail) => () => window.dispatchEvent(new CustomEvent("tx-point", { detail }));
+    for (const kind of ["mouseenter", "focus"]) b.addEventListener(kind, say({ name, at }));
+    for (const kind of ["mouseleave", "blur"]) b.addEventListener(kind, say(null));
+    return b;
+  }
+
   function termRow(term, c, most) {
     const row = tag("li", "term");
     const main = tag("span", "what");
     const pick = (j) => () => send({ do: "ask", card: c, term: term.at, source: j });
-    if (term.sources.length === 1) main.append(button("link", term.label, `${W().why} ${term.sources[0].title}`, pick(0)));
+    const source = (s, j, text) => points(button("link", text, `${W().why} ${s.title}`, pick(j)), s);
+    if (term.sources.length === 1) main.append(source(term.sources[0], 0, term.label));
     else main.append(tag("span", "plain", term.label));
     if (term.sources.length > 1) {
       const parts = tag("span", "factors");
       term.sources.forEach((s, j) => {
         if (j) parts.append(tag("span", "times", s.joint || "·"));
-        parts.append(button("link", s.say, `${W().why} ${s.title}`, pick(j)));
+        parts.append(source(s, j, s.say));
       });
       main.append(parts);
     }
@@ -284,6 +293,7 @@ export function render({ model }) {
 
   function fill(slot, card, c) {
     if (slot.stop) slot.stop();
+    window.dispatchEvent(new CustomEvent("tx-point", { detail: null })); // what had the pointer is gone with the old card
     slot.stop = null;
     slot.paint = null;
     const parts = [tools(card, c), ...(card.crumbs.length > 1 ? [crumbs(card, c)] : []), head(card)];
