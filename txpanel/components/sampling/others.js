@@ -1,6 +1,6 @@
 // What else could have been: the same logits at other temperatures, and the same bar with other seeds.
 const HEIGHT = 190
-const TEMPERATURES = Array.from({length: 25}, (_x, i) => 0.08 + i * 0.08)
+const TEMPERATURES = Array.from({length: 30}, (_x, i) => 0.03 + 1.97 * (i / 29) ** 1.8) // denser where curves bend
 
 function temperatures(bench) {
   const {h, s, number} = tx
