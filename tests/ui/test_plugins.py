@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     stop_server(running)
 
 
-def test_broken_plugins_are_cards_and_the_rest_goes_on(broken: Server, tab: Tab) -> None:
+def test_broken_plugins_are_cards_and_the_rest_goes_on(broken: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(reduced_motion="reduce")  # else two parts are in sight while one fades into the other
     tab.open(broken.address(text="CBABBC=", view="embedding"))
     tabs = tab.page.get_by_role("tab")
     card = tab.page.get_by_role("alert").filter(has=tab.page.get_by_role("button", name="Try again"))

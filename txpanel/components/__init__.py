@@ -7,19 +7,26 @@ properties ``--tx-<meaning>`` (see `txpanel.views.palette`) and follow light and
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from panel.custom import JSComponent
+from panel.io.resources import component_resource_path
+from panel.io.state import state
 
 from txpanel.views import palette
 
-__all__ = ["BASE_CSS", "Component", "shared_source"]
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+__all__ = ["BASE_CSS", "Component", "palette_source", "shared_source"]
 
 FOLDER = Path(__file__).parent
+SHARED = ("palette.js", "shared.js")
 
 BASE_CSS = """
 :host{font-family:Roboto,"Helvetica Neue",Arial,sans-serif;font-size:13px;line-height:1.5;color:var(--tx-text);
@@ -32,8 +39,8 @@ font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 
 
 @cache
-def shared_source() -> str:
-    """The JavaScript that stands in front of every component: the palette's values and ``tx``."""
+def palette_source() -> str:
+    """The colours of `txpanel.views.palette` as JavaScript: what ``palette.js`` holds (``scripts/palette`` writes it)."""
     ramps = {
         "stops": palette.RAMPS,
         "toLms": palette.TO_LMS.tolist(),
@@ -41,8 +48,19 @@ def shared_source() -> str:
         "fromLms": np.linalg.inv(palette.TO_LMS).tolist(),
         "fromLab": np.linalg.inv(palette.TO_LAB).tolist(),
     }
-    constants = f"const TX_CSS = {json.dumps(palette.css_variables(':root'))}\nconst TX_RAMPS = {json.dumps(ramps)}\n"
-    return constants + (FOLDER / "shared.js").read_text(encoding="utf-8")
+    head = "// Written by scripts/palette from txpanel/views/palette.py.\n"
+    return f"{head}const TX_CSS = {json.dumps(palette.css_variables(':root'))}\nconst TX_RAMPS = {json.dumps(ramps)}\n"
+
+
+@cache
+def shared_source() -> str:
+    """The JavaScript that stands in front of every component: the palette's values and ``tx``."""
+    return joined(SHARED)
+
+
+def joined(names: tuple[str, ...]) -> str:
+    """Files of ``txpanel/components``, one after the other."""
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 RESERVED = (
@@ -84,12 +102,70 @@ class Component(JSComponent):
 
     _stylesheets: ClassVar[list[str]] = [BASE_CSS]
 
+    _parts: ClassVar[tuple[str, ...]] = ()
+    """The files that make up `_esm`."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if cls.__name__.endswith(RESERVED) or cls.__name__ == "Rect":
             raise TypeError(f"{cls.__name__}: choose a name with another ending, panel-material-ui would restyle it")
         if "_styles" in cls.__dict__:
             cls._stylesheets = [BASE_CSS + (FOLDER / cls._styles).read_text(encoding="utf-8")]
         if "_module" in cls.__dict__:
-            files = [FOLDER / name for name in (*cls._before, cls._module)]
-            cls._esm = shared_source() + "".join(path.read_text(encoding="utf-8") for path in files)
+            cls._parts = (*SHARED, *cls._before, str(cls._module))
+            cls._esm = joined(cls._parts)
         super().__init_subclass__(**kwargs)
+
+    def _get_properties(self, doc: Document | None) -> dict[str, Any]:
+        """On a server the browser gets the addresses of the files, and keeps what it has fetched for all components of all pages.
+
+        In a notebook and in a saved page there is nobody to fetch from: the source travels with each component.
+        """
+        properties = super()._get_properties(doc)
+        source = str(properties["esm"])
+        if self._parts and doc is not None and doc.session_context is not None and is_ours(self._parts):
+            source = properties["esm"] = by_address(self._parts)
+        # Panel would pass the source through its own compiler for every single component, and know modules apart by their length only
+        properties["bundle"] = f"{type(self).__name__}-{digest(source)}"
+        return properties
+
+
+class Files:
+    """What Panel's server gives out for components: ``components/txpanel.components/Files/_js/<file>``, these and no others."""
+
+    _js: ClassVar[list[str]] = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
+
+
+def is_ours(parts: tuple[str, ...]) -> bool:
+    """Whether all parts are files of this folder; those of plugins are elsewhere."""
+    return set(parts) <= set(Files._js)
+
+
+@cache
+def digest(source: str) -> str:
+    """A short name of a text."""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def by_address(parts: tuple[str, ...]) -> str:
+    """A module that fetches files, each once for a page, and runs them as the one module that they make together.
+
+    Imports between them and all exports but ``render`` are taken out, as in `txpanel.components.flow.bundle`.
+    """
+    base = "" if state.rel_path else "./"
+    addresses = [f"{base}{component_resource_path(Files, '_js', name)}?v={digest(joined((name,)))}" for name in parts]
+    return LOADER.replace("PARTS", json.dumps(addresses))
+
+
+LOADER = """
+const kept = (globalThis.txFiles ??= {})
+const text = async (address) => {
+  const answer = await fetch(address)
+  if (!answer.ok) throw new Error(`${address}: ${answer.status}`)
+  return answer.text()
+}
+const plain = (source) => source.replace(/^import [^;]*;\\n/gm, "").replace(/^export (?=const|function|class)/gm, "")
+const sources = await Promise.all(PARTS.map((address) => (kept[address] ??= text(address))))
+const whole = new Blob([...sources.map(plain), "\\nexport {render}"], {type: "text/javascript"})
+const {render} = await import(URL.createObjectURL(whole))
+export {render}
+"""

@@ -14,7 +14,7 @@ from typing import Any
 
 import param
 
-from txpanel.components import BASE_CSS, Component, shared_source
+from txpanel.components import BASE_CSS, SHARED, Component, shared_source
 
 __all__ = ["FlowPicture", "bundle"]
 
@@ -88,6 +88,7 @@ class FlowPicture(Component):
     busy = param.String(default="", doc="What is being computed, in words; empty when nothing is.")
 
     _esm = shared_source() + bundle()
+    _parts = (*SHARED, *(f"flow/{name}.js" for name in MODULES))
     _stylesheets = [BASE_CSS + (FOLDER / "flow.css").read_text(encoding="utf-8")]  # noqa: RUF012  (Panel's own way)
 
     def __init__(self, **params: Any) -> None:

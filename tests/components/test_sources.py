@@ -1,0 +1,36 @@
+"""The JavaScript of components: by address on a server, inside the page elsewhere."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bokeh.document import Document
+
+from txpanel.components import FOLDER, Files, palette_source, shared_source
+from txpanel.components.flow import FlowPicture
+from txpanel.components.text import Rich
+
+
+def test_palette_js_is_up_to_date() -> None:
+    assert (FOLDER / "palette.js").read_text(encoding="utf-8") == palette_source(), "run scripts/palette"
+
+
+@pytest.mark.parametrize("component", [Rich, FlowPicture])
+def test_a_server_names_files_that_exist(component: Any) -> None:
+    document: Any = Document()
+    context = SimpleNamespace(server_context=object(), destroyed=False, session=None)
+    document._session_context = lambda: context
+    source = component()._get_properties(document)["esm"]
+    assert shared_source() not in source
+    assert len(source) < 4000
+    assert "./components/txpanel.components/Files/_js/shared.js?v=" in source
+    assert set(component._parts) <= set(Files._js)
+
+
+def test_without_a_server_the_source_is_inside() -> None:
+    first, second = Rich()._get_properties(Document()), FlowPicture()._get_properties(None)
+    assert first["esm"].startswith(shared_source())
+    assert second["esm"].startswith(shared_source())
+    assert first["bundle"] != second["bundle"]
