@@ -18,14 +18,20 @@ export function render({model, el}) {
     mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? tx.h("span", {"aria-hidden": "true"}, box.value) : "", ghost)
     ghost.hidden = dirty() || model.info.chat || !model.next.text || !box.value || model.status.busy
     box.style.height = "0"
-    box.style.height = `${Math.min(box.scrollHeight, 168)}px`
+    const room = focused() ? 168 : 92 // while nobody types: what was generated stands in the timeline
+    const needed = Math.max(box.scrollHeight, ghost.hidden ? 0 : mirror.scrollHeight)
+    if (needed > room) ghost.hidden = true
+    box.style.height = `${Math.min(needed, room)}px`
+    if (!focused()) box.scrollTop = box.scrollHeight
+    field.classList.toggle("over", !focused() && needed > room)
     mirror.scrollTop = box.scrollTop
     run.hidden = !dirty()
     field.classList.toggle("dirty", dirty())
   }
+  const focused = () => box.getRootNode().activeElement === box
   const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
   const submit = () => { known = clean(box.value); if (box.value !== known) box.value = known; send("run", {text: known}); grow() }
-  box.addEventListener("input", grow)
+  for (const name of ["input", "focus", "blur"]) box.addEventListener(name, grow)
   box.addEventListener("scroll", () => { mirror.scrollTop = box.scrollTop })
   box.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit() }

@@ -113,8 +113,8 @@ class KVCacheView(View):
             tokens={"n": n, "fresh": fresh, "strings": trace.tokens.strings},
             costs={
                 "at": at.tolist(), "cached": cached, "whole": whole,
-                "cached_text": _("{n} multiply-adds").format(n=number(cached[-1], 3)),
-                "whole_text": _("{n} multiply-adds, {times} times as many").format(n=number(whole[-1], 3), times=number(whole[-1] / cached[-1], 3)),
+                "cached_text": _("{n} million multiply-adds").format(n=number(cached[-1] / 1e6, 3)),
+                "whole_text": _("{n} million multiply-adds, {times} times as many").format(n=number(whole[-1] / 1e6, 3), times=number(whole[-1] / cached[-1], 3)),
             },
         )  # fmt: skip
         self._say(trace, held, fresh, whole[-1] / cached[-1])
@@ -132,12 +132,13 @@ class KVCacheView(View):
         total = sum(each.nbytes for each in held)
         said = _(
             "The <k>keys</k> and <v>values</v> of a token never change when others follow it: it only looks back. So they are <b>kept</b>, "
-            "{total} now, {each} for each token ({least} to {most} a block).\n\nThis run computed <f>{fresh} of {n}</f> tokens; the others "
+            "{total} now, {each} for each token ({block} a block).\n\nThis run computed <f>{fresh} of {n}</f> tokens; the others "
             "were there. Without the cache the last token would cost {times} times as much."
         )
-        sizes = [each.nbytes for each in held]
+        least, most = (size_text(pick(each.nbytes for each in held)) for pick in (min, max))
+        block = least if least == most else _("{least} to {most}").format(least=least, most=most)
         self.words.paragraphs = rich(
-            said, total=size_text(total), each=size_text(total // n), least=size_text(min(sizes)), most=size_text(max(sizes)),
+            said, total=size_text(total), each=size_text(total // n), block=block,
             fresh=count(fresh), n=count(n), times=number(times, 3),
         ) + _special(trace)  # fmt: skip
 
