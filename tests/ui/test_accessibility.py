@@ -13,7 +13,7 @@ from tests.ui.conftest import Server, Tab
 
 TEXT = "CBABBC="
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("Embedding", "Attention", "MLP", "Residual stream and norms", "Softmax", "Sampling")
+VIEWS = ("Embedding", "Attention", "MLP", "Residual stream and norms", "Softmax", "Sampling", "KV cache")
 DEEPEST = """() => {
   let at = document.activeElement
   while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement

@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.ui.conftest import Server, Tab
+from tests.ui.test_accessibility import serious
 
 TEXT = "CBABBC="
 
@@ -22,7 +23,7 @@ def current(tab: Tab) -> str:
 
 
 def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, new_tab: Callable[..., Tab]) -> None:
-    tab = new_tab().open(server.address(text=TEXT, temperature=0))
+    tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, temperature=0))
     page, film = tab.page, tab.page.locator(".film")
     expect(film).to_be_hidden()  # nothing was generated: it takes no space
     page.get_by_role("combobox", name="How many tokens").select_option("5")
@@ -65,6 +66,11 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(tab.prompt).to_have_value(TEXT + "ABBBC")
     rows.nth(1).click()
     expect(tab.prompt).to_have_value(branch)
+
+    # the cache: what is new, and nothing that axe-core minds, in the timeline or there
+    page.get_by_role("tab", name="KV cache").click()
+    expect(page.locator(".tx-unfolded .map")).to_have_attribute("aria-label", re.compile("3 blocks"))
+    assert serious(tab) == []
 
     # a knob, and what it changes; undo of everything, in turn
     slider = page.locator("header").get_by_role("slider", name="temperature")

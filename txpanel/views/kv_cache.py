@@ -114,7 +114,9 @@ class KVCacheView(View):
             costs={
                 "at": at.tolist(), "cached": cached, "whole": whole,
                 "cached_text": _("{n} million multiply-adds").format(n=number(cached[-1] / 1e6, 3)),
-                "whole_text": _("{n} million multiply-adds, {times} times as many").format(n=number(whole[-1] / 1e6, 3), times=number(whole[-1] / cached[-1], 3)),
+                "whole_text": _("{n} million multiply-adds, {times} times as many").format(
+                    n=number(whole[-1] / 1e6, 3), times=number(whole[-1] / cached[-1], 3)
+                ),
             },
         )  # fmt: skip
         self._say(trace, held, fresh, whole[-1] / cached[-1])
