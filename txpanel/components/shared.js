@@ -59,6 +59,7 @@ const tx = (() => {
     const part = value * 100
     if (part >= 99.95) {
       const missing = 100 - part
+      if (missing < -1e-4) return `${part.toFixed(1)} %`
       if (missing < 1e-4) return value < 1 ? "> 99.9999 %" : "100 %"
       return `${part.toFixed(1 - Math.floor(Math.log10(missing)))} %`
     }

@@ -1,8 +1,9 @@
-"""What several views do the same way: slow work beside the page, and a figure of a fixed height."""
+"""What several views do the same way: slow work beside the page, parts one after the other, a figure of a fixed height."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import panel as pn
@@ -18,14 +19,11 @@ def aside() -> Worker:
     if document is None or document.session_context is None:
         return Worker()
 
-    def dispatch(result: Callable[[], object]) -> None:
-        def deliver() -> None:
-            # Panel writes new figures to the browser in its own queue; what is not in it would overtake them and name
-            # models that are unknown there.
-            with set_curdoc(document), unlocked():
-                result()
+    waiting: deque[Callable[[], object]] = deque()  # in order, whatever the timers do
 
-        document.add_timeout_callback(deliver, 60)
+    def dispatch(result: Callable[[], object]) -> None:
+        waiting.append(result)
+        _soon(document, lambda: waiting.popleft()())
 
     return Worker(dispatch)
 
@@ -36,3 +34,39 @@ def plot(figure: Any, height: int) -> pn.pane.Bokeh:
         sizing_mode="stretch_width", height=height, background_fill_alpha=0, border_fill_alpha=0, outline_line_alpha=0
     )
     return pn.pane.Bokeh(figure, sizing_mode="stretch_width", height=height, margin=0)
+
+
+def one_by_one(column: Any, rest: Sequence[Any]) -> None:
+    """Appends parts to a column, each when the one before it stands: a page that gets many figures at once stands still."""
+    document, left = pn.state.curdoc, list(rest)
+    if document is None or document.session_context is None:
+        column.extend(left)
+        return
+
+    def step() -> None:
+        column.append(left.pop(0))
+        if left:
+            _soon(document, step)
+
+    if left:
+        _soon(document, step)
+
+
+def _soon(document: Any, step: Callable[[], object]) -> None:
+    """Calls a function on the session's thread, a moment from now and not before the page stands.
+
+    What Panel's components are told while the browser still fetches the page would be lost: it is put off by Panel, and comes
+    between the page and its connection.
+    """
+
+    def call() -> None:
+        with set_curdoc(document):
+            if not pn.state.loaded:
+                document.add_timeout_callback(call, 60)
+                return
+            # Panel writes new figures to the browser in its own queue; what is not in it would overtake them and name
+            # models that are unknown there.
+            with unlocked():
+                step()
+
+    document.add_timeout_callback(call, 60)

@@ -11,7 +11,7 @@ from bokeh.events import Tap
 from bokeh.models import CustomJSHover, HoverTool, Range1d, Span
 
 from txpanel.messages import _
-from txpanel.views._plots import rendered
+from txpanel.views._plots import ink_axis, rendered
 from txpanel.views.palette import colour
 
 
@@ -110,22 +110,10 @@ class ActivationPlot:
         self.line.glyph.line_color = colour("lane", dark=dark)
         self.points.glyph.fill_color = colour("mlp", dark=dark)
         self.strong.glyph.update(fill_color=colour("focus", dark=dark), line_color=colour("surface", dark=dark))
-        quiet = {
-            "axis_line_color": None,
-            "major_tick_line_color": None,
-            "minor_tick_line_color": None,
-            "axis_label_text_font_style": "normal",
-        }
+        quiet = {"axis_line_color": None, "major_tick_line_color": None, "minor_tick_line_color": None}
         for axis in (*self.figure.xaxis, *self.figure.yaxis):
-            ink = colour("muted", dark=dark)
-            names = {"--bk-major-label-text-color": ink, "--bk-axis-label-text-color": ink}
-            axis.update(
-                css_variables=names,
-                major_label_text_color=ink,
-                axis_label_text_color=ink,
-                axis_label_text_font_size="12px",
-                **quiet,
-            )
+            axis.update(**quiet)
+            ink_axis(axis, colour("muted", dark=dark))
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
             line = colour("border", dark=dark)
             grid.update(css_variables={"--bk-grid-line-color": line}, grid_line_color=line, grid_line_alpha=0.6)

@@ -11,7 +11,7 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Span
 
 from txpanel.messages import _
-from txpanel.views._plots import rendered, tick
+from txpanel.views._plots import ink_axis, rendered, tick
 from txpanel.views.numbers import number
 from txpanel.views.palette import colour
 
@@ -58,21 +58,10 @@ class LayerPlot:
     def theme(self, dark: bool) -> None:
         """Follows the theme of the page."""
         ink, line = colour("muted", dark=dark), colour("border", dark=dark)
-        quiet = {
-            "axis_line_color": None,
-            "major_tick_line_color": None,
-            "minor_tick_line_color": None,
-            "axis_label_text_font_style": "normal",
-        }
+        quiet = {"axis_line_color": None, "major_tick_line_color": None, "minor_tick_line_color": None}
         for axis in (*self.figure.xaxis, *self.figure.yaxis):
-            names = {"--bk-major-label-text-color": ink, "--bk-axis-label-text-color": ink}
-            axis.update(
-                css_variables=names,
-                major_label_text_color=ink,
-                axis_label_text_color=ink,
-                axis_label_text_font_size="12px",
-                **quiet,
-            )
+            axis.update(**quiet)
+            ink_axis(axis, ink)
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
             grid.update(css_variables={"--bk-grid-line-color": line}, grid_line_color=line, grid_line_alpha=0.5)
         self.figure.xgrid[0].grid_line_color = None

@@ -102,13 +102,17 @@ def plain(figure: Any) -> None:
 
 
 def ink_axis(axis: Any, ink: str) -> None:
-    """Colours tick labels.
+    """Colours tick labels and the axis' own name.
 
     The page's theme repaints every axis in the browser; CSS variables are what it leaves alone (in a style sheet: of
     ``css_variables`` Bokeh 3.9 applies only the first).
     """
-    css = f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent}}"
+    css = (
+        f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent;"
+        f"--bk-axis-label-text-color:{ink};--bk-axis-label-text-font-size:12px;--bk-axis-label-text-font-style:normal}}"
+    )
     axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
+    axis.update(axis_label_text_color=ink, axis_label_text_font_size="12px", axis_label_text_font_style="normal")
 
 
 def tick(side: Any, at: Sequence[float]) -> None:

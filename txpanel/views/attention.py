@@ -10,6 +10,7 @@ import param
 from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _
+from txpanel.views._aside import one_by_one
 from txpanel.views.attention_data import Look
 from txpanel.views.attention_heads import AllHeads
 from txpanel.views.attention_maps import Maps, Sides
@@ -96,7 +97,8 @@ class AttentionView(View):
             card(_("Queries, keys, values"), intro, self.qkv.panel),
             card(_("What the head writes"), output, self.z.panel, self.shares.panel),
         ]
-        self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        self.cards = pn.Column(cards[0], sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        one_by_one(self.cards, cards[1:])
         self.empty = Rich(
             paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
         )

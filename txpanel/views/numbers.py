@@ -52,6 +52,8 @@ def percent(share: float, digits: int = 2) -> str:
     part = share * 100
     if part >= 99.95:
         missing = 100 - part
+        if missing < -1e-4:  # a sum of shares, such as a column of a pattern
+            return f"{part:.1f} %"
         if missing < 1e-4:  # also what rounding may have left above 1
             return "> 99.9999 %" if share < 1 else "100 %"
         return f"{part:.{1 - math.floor(math.log10(missing))}f} %"

@@ -18,7 +18,7 @@ export function render({model}) {
     return tx.h("div", {class: on ? "line on" : "line", role: "row"},
       tx.h("span", {role: "cell"}, tx.h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, tx.grouped(String(n.neuron)))),
       ...model.columns.map(([part]) => tx.h("span", {role: "cell", class: "right"}, value(part, n[part]))),
-      tx.h("span", {role: "cell", class: "size"}, tx.h("i", {style: {width: `${(n.size / (most || 1)) * 100}%`}}), tx.h("span", null, tx.number(n.size, 3))),
+      tx.h("span", {role: "cell", class: "size"}, tx.h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}), tx.h("span", null, tx.number(n.size, 3))),
       tx.h("span", {role: "cell", class: "tokens"}, n.promotes.map((t) => token(t, "up")), n.resists.length ? tx.h("span", {class: "muted"}, words.not) : null, n.resists.map((t) => token(t, "down"))))
   }
 

@@ -2,6 +2,7 @@
 export function render({model, el}) {
   const {h, number, percent, grouped} = tx
   const table = h("table")
+  const visible = (token) => (token.trim() ? token : token.replace(/ /g, "␣").replace(/\n/g, "⏎").replace(/\t/g, "⇥") || "∅")
   const tip = h("div", {class: "scroll", tabindex: 0, role: "region"}, table)
   el.append(tip)
 
@@ -12,7 +13,7 @@ export function render({model, el}) {
     const cell = (value, digits) => h("td", {class: "n", title: String(value)}, number(value, digits))
     return h("tr", {class: row.mark ? "mark" : null, "data-id": row.id},
       h("td", {class: "rank"}, grouped(String(row.rank + 1))),
-      h("th", {scope: "row", class: "token", title: w.id.replace("{id}", grouped(String(row.id)))}, h("span", null, row.token)),
+      h("th", {scope: "row", class: "token", title: w.id.replace("{id}", grouped(String(row.id)))}, h("span", null, visible(row.token))),
       h("td", {class: model.lights.includes(row.id) ? "n logit lit" : "n logit", title: String(row.logit)}, ask), cell(row.shifted, 4), cell(row.power, 4),
       h("td", {class: "p", "data-p": String(row.p), title: String(row.p)}, h("span", {class: "bar", "aria-hidden": "true"}, h("i", {style: {width: `${(row.p / top) * 100}%`}})), h("span", null, percent(row.p))))
   }
