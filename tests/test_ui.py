@@ -14,9 +14,7 @@ PACKAGE = Path(ui.__file__).parent
 
 
 def _page_after_gc(*, released: bool) -> object | None:
-    page = ui.page([pn.Column("x")], title="t")
-    if released:
-        ui.release(page)
+    page = ui.page([pn.Column("x")], title="t") if released else ui.pmui.Page(main=[pn.Column("x")], title="t")
     dead = weakref.ref(page)
     del page
     gc.collect()
