@@ -26,10 +26,10 @@ export function render({model, el}) {
     const others = model.others
     const top = Math.max(...model.rows.map((row) => row.p), others.p ?? 0)
     const head = (text, sub, kind) => h("th", {scope: "col", class: kind}, h("b", null, text), h("small", null, sub))
-    const rest = others.label ? h("tr", {class: "rest"}, h("td", null, ""), h("th", {scope: "row", class: "token"}, others.label), h("td", null, ""), h("td", null, ""),
+    const rest = others.label ? h("tr", {class: "rest"}, h("td", {class: "rank"}, ""), h("th", {scope: "row", class: "token"}, others.label), h("td", null, ""), h("td", null, ""),
       h("td", {class: "n", title: String(others.power)}, number(others.power, 4)),
       h("td", {class: "p", "data-p": String(others.p), title: String(others.p)}, h("span", {class: "bar others", "aria-hidden": "true"}, h("i", {style: {width: `${(others.p / top) * 100}%`}})), h("span", null, percent(others.p)))) : null
-    const foot = h("tr", {class: "sum"}, h("td", null, ""), h("th", {scope: "row"}, w.all), h("td", null, ""), h("td", null, ""), h("td", {class: "n", title: String(sum)}, number(sum, 5)), h("td", {class: "p"}, h("span", {class: "bar"}), h("span", null, "100 %")))
+    const foot = h("tr", {class: "sum"}, h("td", {class: "rank"}, ""), h("th", {scope: "row"}, w.all), h("td", null, ""), h("td", null, ""), h("td", {class: "n", title: String(sum)}, number(sum, 5)), h("td", {class: "p"}, h("span", {class: "bar"}), h("span", null, "100 %")))
     table.replaceChildren(
       h("thead", null, h("tr", null, head("#", "", "rank"), head(w.token, "", ""), head(w.logit, w.from_model, "n"), head(w.shifted, `− ${number(max, 5)}`, "n"),
         head(w.power, w.power_note, "n"), head(w.p, `÷ ${number(sum, 5)}`, "p"))),
