@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import panel as pn
 import pytest
 from bokeh.document import Document
 from panel.io.state import set_curdoc
@@ -45,6 +46,27 @@ def test_a_session_chooses_its_model_and_runs_an_example(begun: app.Session) -> 
     assert begun.state.model_name == "nano"
     assert begun.state.trace is not None
     assert begun.dashboard.bar.component.status["ready"]
+
+
+def test_what_arrives_before_the_browser_has_the_page_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panel drops changes from then: on a warm server, the first visitor's page stayed without its model."""
+    loaded: list[Callable[[], None]] = []
+    monkeypatch.setenv("TXPANEL_MODEL", "nano")
+    monkeypatch.setattr(type(pn.state), "onload", lambda _self, callback, **_options: loaded.append(callback))
+    app.warm_up()
+    document = Document()
+    with set_curdoc(document):
+        session = app.Session()
+    called: list[str] = []
+    session.dispatch(lambda: called.append("first"))
+    session.dispatch(lambda: called.append("second"))
+    assert not document.session_callbacks
+    loaded[0]()
+    _ticks(session)
+    assert sorted(called) == ["first", "second"]  # without a server they are in no order
+    assert session.state is not None
+    assert session.state.trace is not None
+    session._end(None)
 
 
 def test_an_ended_session_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,8 @@ class Session:
         self.doc: Document = pn.state.curdoc
         late.knows_all(self.doc)
         self.ended = threading.Event()
+        self._gate = threading.Lock()
+        self._waiting: list[Callable[[], Any]] | None = []
         self.state: ModelState | None = None
         look = {"dark": self.given.get("dark", False), "follows": "dark" not in self.given}
         look["opened"] = self.given.get("view", "")
@@ -105,6 +107,7 @@ class Session:
         self.page = ui.page([self.bar, self.body], title="txpanel", dark=None if look["follows"] else look["dark"])
         self.page.servable(title="txpanel")
         pn.state.on_session_destroyed(self._end)
+        pn.state.onload(self._loaded)
         if _warm.is_set():
             self._begin()
         else:
@@ -195,9 +198,24 @@ class Session:
         self.state.load(name, reason)
 
     def dispatch(self, function: Callable[[], Any]) -> None:
-        """Calls a function on this session's thread, with its document current; drops it once the session has ended."""
+        """Calls a function on this session's thread, with its document current; drops it once the session has ended.
+
+        Until the browser has the page, it waits: Panel drops what changes between the moment in which the document is
+        sent and the one in which the browser says that it is there (`panel.io.document`, ``_drain_unconnected_events``).
+        """
+        with self._gate:
+            if self._waiting is not None:
+                self._waiting.append(function)
+                return
         if not self.ended.is_set():
             self.doc.add_next_tick_callback(partial(self._call, function))
+
+    def _loaded(self) -> None:
+        """The browser has the page: what waited for it is called."""
+        with self._gate:
+            waiting, self._waiting = self._waiting or [], None
+        for function in waiting:
+            self.dispatch(function)
 
     def _later(self, function: Callable[[], None]) -> None:
         """As `dispatch`, but after what is there has gone to the browser."""
@@ -243,6 +261,7 @@ class Session:
     def _end(self, _context: Any) -> None:
         """The tab was closed: nothing may keep its traces alive."""
         self.ended.set()
+        self._waiting = None
         self.dashboard.close()
         ui.release(self.page)
         self.state = None
