@@ -219,7 +219,9 @@ class Session:
 
     def _later(self, function: Callable[[], None]) -> None:
         """As `dispatch`, but after what is there has gone to the browser."""
-        if not self.ended.is_set():
+        if self._waiting is not None:
+            self.dispatch(function)
+        elif not self.ended.is_set():
             self.doc.add_timeout_callback(partial(self._call, function), 30)
 
     def _call(self, function: Callable[[], Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,10 +258,14 @@ class Dashboard(pn.viewable.Viewer):
     def _sheet_told(self, data: dict[str, Any]) -> None:
         if "narrow" in data:
             self._narrow = bool(data["narrow"])
-        if "dark" in data and self.follows:
-            self.dark = bool(data["dark"])
+        if "dark" in data:
+            self._later(partial(self._system_is, dark=bool(data["dark"])))
         if "open" in data:
             self.opened = ""
+
+    def _system_is(self, *, dark: bool) -> None:
+        if self.follows:
+            self.dark = dark
 
     def _raise_sheet(self, name: str) -> None:
         part = self._part(name)
