@@ -89,7 +89,7 @@ def _visit(page: Page, run: Run, address: str, text: str) -> None:
         page.wait_for_function(script, timeout=120_000)
         run.mark(what)
     page.get_by_role("tab", selected=True).wait_for(timeout=120_000)
-    page.locator("canvas").nth(2).wait_for(timeout=120_000)
+    page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for(timeout=120_000)
     run.mark("first view open")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -84,3 +86,10 @@ def test_an_ended_session_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     del session, document, callback
     gc.collect()
     assert [ref() for ref in held] == [None] * len(held)
+
+
+def test_the_page_does_not_wait_for_torch() -> None:
+    """Whatever the page itself is made of must come without it: it takes seconds, and the page is painted before."""
+    script = "import sys, txpanel.app; print([m for m in ('torch', 'transformers', 'xarray', 'holoviews') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert run.stdout.strip() == "[]"

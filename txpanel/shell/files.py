@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from txpanel import runs
 from txpanel.errors import TxpanelError
-from txpanel.knobs import values
 from txpanel.messages import _
 from txpanel.models.progress import size_text
 
@@ -38,6 +36,8 @@ class Files:
         """Hands the file of the film to the browser."""
         if state.model is None:
             return
+        from txpanel import runs  # with torch, for which no page waits
+
         data = runs.to_bytes(state.film, state.model, state.model_name, state.settings)
         words = re.sub(r"[^\w]+", "-", state.film.root.text).strip("-")[:40] or "run"
         self._send({"kind": "file", "name": f"{words}.safetensors", "data": base64.b64encode(data).decode()})
@@ -74,6 +74,9 @@ class Files:
         return bool(data.get("last"))
 
     def _open(self, state: ModelState, name: str) -> None:
+        from txpanel import runs
+        from txpanel.knobs import values
+
         assert self._coming is not None
         self._coming.flush()
         found = runs.read(Path(self._coming.name), name)

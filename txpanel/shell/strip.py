@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from txpanel.components.film import FilmStrip
-from txpanel.generation import why_ended
 from txpanel.messages import _
-from txpanel.sampling import FIELDS, Sample
-from txpanel.sampling.bar import edges
 from txpanel.shell.words import film_words
 from txpanel.views.numbers import number, percent
 
 if TYPE_CHECKING:
     from txpanel.film import Film, Shot
+    from txpanel.sampling import Sample
     from txpanel.state import ModelState
 
 __all__ = ["Strip"]
@@ -94,6 +92,8 @@ class Strip:
         state = self._state
         if state is None:
             return
+        from txpanel.generation import why_ended  # with torch: the page stands before that is there
+
         film = state.film
         self._send_line(film, whole=not state.busy)
         with_ends = film.line and film.at == film.leaf
@@ -165,6 +165,8 @@ def _token(film: Film, node: int) -> list[Any]:
 
 def _next(sample: Sample, model: Any, taken: Shot | None) -> dict[str, Any]:
     """What could come next: the likeliest tokens and their pieces of the bar, the one that came, and why."""
+    from txpanel.sampling.bar import edges
+
     at = edges(sample.probabilities[sample.order])
     ranks = list(range(min(CHOICES, len(sample.order))))
     for token in (sample.token, taken.token if taken is not None else sample.token):
@@ -229,6 +231,8 @@ def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
 
 def _changes(taken: Shot, sample: Sample) -> str:
     """The settings that differ from those with which the token was drawn."""
+    from txpanel.sampling import FIELDS
+
     old, new = taken.settings, sample.settings
     names = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]
     return ", ".join(f"{name} {getattr(old, name):g} → {getattr(new, name):g}" for name in names) or _(
