@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import txpanel
+from txpanel import ui
 from txpanel.shell.offline import self_contained
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ def test_addresses_of_panel_become_its_files() -> None:
 
 def test_addresses_beside_a_server_become_files_as_well() -> None:
     """A process that also serves pages lets Panel point to a folder beside the page."""
-    for address in ("static/extensions/panel/css/loading.css", "../static/extensions/panel/css/loading.css?v=1"):
+    for address in (
+        "static/extensions/panel/css/loading.css",
+        "../static/extensions/panel/css/loading.css?v=1",
+        "static/extensions/panel-material-ui/material-icons.css?v=1.9.4",
+    ):
         assert self_contained(f'<link href="{address}">').startswith('<link href="data:text/css;base64,')
 
 
 def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path) -> None:
+    assert ui  # whoever has imported the frame of the served page has its files linked in every page of the process
     dashboard = txpanel.explain("CBABBC=", model=nano)
     dashboard.save(tmp_path / "x.html")
     dashboard.close()

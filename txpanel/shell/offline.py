@@ -11,15 +11,15 @@ from typing import Any
 
 import panel as pn
 from bokeh.resources import INLINE
+from panel.io.resources import extension_dirs
 
 __all__ = ["notebook", "save", "self_contained"]
 
-DIST = Path(pn.__file__).parent / "dist"
 ELSEWHERE = re.compile(
-    r"(?:https://cdn\.holoviz\.org/panel/[^/\"'\\\s]+/dist/|(?<=[\"'])[./]*static/extensions/panel/)"
-    r"([\w./@-]+\.(?:css|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
+    r"(?:https://cdn\.holoviz\.org/(panel|panel-material-ui)/[^/\"'\\\s]+/dist/|(?<=[\"'])[./]*static/extensions/([\w-]+)/)"
+    r"([\w./@-]+\.(?:css|js|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
 )
-"""Panel's files by address: at its CDN, or beside a server, where a process that also serves pages lets them point."""
+"""Files of Panel and its extensions by address: at the CDN, or beside a server, where whatever was imported lets them point."""
 RELATIVE = re.compile(rb"url\(\s*['\"]?(?!data:|#)[^)]*\)")
 
 _ready = False
@@ -47,11 +47,12 @@ def save(content: Any, filename: str | Path, *, title: str = "txpanel", **kwargs
 
 def self_contained(page: str) -> str:
     """A page with the style sheets and icons inside that Panel links to even when told to put everything in."""
-    return ELSEWHERE.sub(lambda found: _data_url(DIST / found.group(1)), page)
+    return ELSEWHERE.sub(lambda found: _data_url(found.group(1) or found.group(2), found.group(3)), page)
 
 
-def _data_url(path: Path) -> str:
-    if not path.is_file():
+def _data_url(extension: str, file: str) -> str:
+    path = extension_dirs[extension] / file if extension in extension_dirs else None
+    if path is None or not path.is_file():
         return "data:,"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     content = path.read_bytes()
