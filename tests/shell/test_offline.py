@@ -25,9 +25,13 @@ def test_addresses_beside_a_server_become_files_as_well() -> None:
     for address in (
         "static/extensions/panel/css/loading.css",
         "../static/extensions/panel/css/loading.css?v=1",
-        "static/extensions/panel-material-ui/material-icons.css?v=1.9.4",
     ):
         assert self_contained(f'<link href="{address}">').startswith('<link href="data:text/css;base64,')
+
+
+def test_what_only_the_served_page_needs_is_left_out() -> None:
+    address = "static/extensions/panel-material-ui/material-icons.css?v=1.9.4"
+    assert self_contained(f'<link href="{address}">') == '<link href="data:text/css,">'
 
 
 def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import panel as pn
 from bokeh.resources import INLINE
-from panel.io.resources import extension_dirs
 
 __all__ = ["notebook", "save", "self_contained"]
 
+DIST = Path(pn.__file__).parent / "dist"
 ELSEWHERE = re.compile(
     r"(?:https://cdn\.holoviz\.org/(panel|panel-material-ui)/[^/\"'\\\s]+/dist/|(?<=[\"'])[./]*static/extensions/([\w-]+)/)"
     r"([\w./@-]+\.(?:css|js|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
@@ -51,8 +51,10 @@ def self_contained(page: str) -> str:
 
 
 def _data_url(extension: str, file: str) -> str:
-    path = extension_dirs[extension] / file if extension in extension_dirs else None
-    if path is None or not path.is_file():
+    path = DIST / file
+    if extension != "panel":  # linked because it was imported, and made for what no page of ours has in it
+        return f"data:{mimetypes.guess_type(file)[0]},"
+    if not path.is_file():
         return "data:,"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     content = path.read_bytes()
