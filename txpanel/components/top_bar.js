@@ -73,17 +73,23 @@ export function render({model, el}) {
   const slider = (name, label, most, step) => {
     const input = tx.h("input", {type: "range", min: 0, max: most, step, "aria-label": label})
     const shown = tx.h("output")
+    let dragging = false, sent = null, patience = 0 // what the server has not answered yet: older answers must not move the knob back
     const draw = () => {
       const value = model.settings[name]
-      if (document.activeElement !== el && (el.getRootNode().activeElement ?? null) !== input) input.value = value
-      else if (Math.abs(input.value - value) > 1e-9 && !dragging) input.value = value
+      if (sent !== null && Math.abs(sent - value) < 1e-9) sent = null
+      if (sent === null && !dragging) input.value = value
       paint()
     }
-    let dragging = false
     const paint = () => { shown.textContent = String(Math.round(input.value * 100) / 100); input.style.setProperty("--part", `${(input.value / most) * 100}%`) }
     input.addEventListener("pointerdown", () => { dragging = true })
-    input.addEventListener("pointerup", () => { dragging = false })
-    input.addEventListener("input", () => { paint(); send("set", {[name]: Number(input.value)}) })
+    input.addEventListener("pointerup", () => { dragging = false; draw() })
+    input.addEventListener("input", () => {
+      sent = Number(input.value)
+      clearTimeout(patience)
+      patience = setTimeout(() => { sent = null; draw() }, 10000) // it will not come any more, such as after a refusal
+      paint()
+      send("set", {[name]: sent})
+    })
     settings[name] = draw
     return tx.h("label", {class: "slider"}, tx.h("span", null, label), input, shown)
   }
