@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
 
 from txpanel import serving, ui
 from txpanel.dashboard import Dashboard
@@ -47,8 +49,14 @@ def serve() -> None:
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
+    logging.getLogger("asyncio").addFilter(_worth_saying)
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """A tab that is closed while something is on its way to it is no error, and no page of traceback in the terminal."""
+    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError | StreamClosedError))
 
 
 def _warm_up_a_server() -> None:
