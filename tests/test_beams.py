@@ -127,9 +127,14 @@ def test_cancel_progress_and_the_models_lock(tiny: Tiny) -> None:
     assert told == [f"Step {i} of 20" for i in (1, 2, 3)]
     assert calls == 4  # stopped before the fifth: within one step
     free = []
-    thread = threading.Thread(target=lambda: free.append(model.lock.acquire(timeout=5)))
+
+    def use() -> None:
+        with model.lock:  # and gives it back: other tests share this model
+            free.append(True)
+
+    thread = threading.Thread(target=use, daemon=True)
     thread.start()
-    thread.join()
+    thread.join(5)
     assert free == [True]
 
 

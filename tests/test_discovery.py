@@ -64,7 +64,9 @@ def by_name(records: list[Record]) -> dict[str, Record]:
 
 def test_the_built_in_views_come_through_the_same_door() -> None:
     own = [record for record in discover() if record.dist == "txpanel"]
-    assert {"flow", "embedding", "attention", "mlp", "residual", "softmax", "sampling"} == {r.name for r in own}
+    assert {"flow", "embedding", "attention", "mlp", "residual", "softmax", "sampling", "kv-cache"} == {
+        r.name for r in own
+    }
     for record in own:
         assert record.status == "ok", record.error
         assert record.view_class is not None

@@ -169,7 +169,7 @@ def test_the_view_follows_token_and_model(family: str) -> None:
     )
     assert view._shown["rotary"].visible == (state.trace.anatomy.blocks[1].rotary is not None)
     assert view._shown["slopes"].visible == state.trace.anatomy.blocks[1].alibi
-    assert view._near.source.data["value"].tolist() == pytest.approx(
+    assert np.asarray(view._near.source.data["value"]).tolist() == pytest.approx(
         neighbours(state.model, int(state.trace.tokens.ids[4])).cosines.tolist()
     )
     for shown in view._shown.values():
