@@ -330,7 +330,7 @@ class Dashboard(pn.viewable.Viewer):
     def save(self, filename: str | Path, **kwargs: Any) -> None:
         """Writes the dashboard as one HTML file that works without network and server.
 
-        What needs the model (another text, another block) does not work in it; what the browser does by itself does.
+        What the browser does by itself works in it; what needs the model (another text, another block) says so.
         """
         offline.save(self.__panel__(), filename, **kwargs)
 

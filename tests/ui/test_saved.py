@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import expect
+
 import txpanel
 from tests.ui.conftest import Tab
 
@@ -22,3 +24,7 @@ def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, 
     tab.until(lambda: tab.ghost.text_content() == "A")
     tab.page.get_by_role("tab", selected=True).wait_for()
     tab.until(lambda: tab.page.locator("canvas").count() + tab.page.locator("svg").count() > 2, "pictures are drawn")
+    told = tab.page.get_by_role("status").filter(has_text="This page was saved")
+    assert told.count() == 0
+    tab.page.get_by_role("button", name="Block +").click()  # needs the model: said, not ignored
+    expect(told).to_be_visible()

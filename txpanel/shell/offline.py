@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import mimetypes
 import re
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import panel as pn
 from bokeh.resources import INLINE
+
+from txpanel.messages import _
 
 __all__ = ["notebook", "save", "self_contained"]
 
@@ -42,7 +45,43 @@ def save(content: Any, filename: str | Path, *, title: str = "txpanel", **kwargs
         content.save(page, title=title, resources=INLINE, **kwargs)
     finally:
         pn.config.inline = before
-    Path(filename).write_text(self_contained(page.getvalue()), encoding="utf-8")
+    told = SAVED.replace("SENTENCE", json.dumps(_needs_model()).replace("<", "\\u003c"))
+    head, end, rest = self_contained(page.getvalue()).rpartition("</body>")  # the scripts in it have that word too
+    Path(filename).write_text(f"{head}{told}{end}{rest}", encoding="utf-8")
+
+
+def _needs_model() -> str:
+    return _("This page was saved: another text, block or part needs the model. Open it with txpanel to go on.")
+
+
+SAVED = """<script>
+// Whatever somebody does here that is meant for a server goes nowhere: it is said, instead of nothing happening.
+document.addEventListener("DOMContentLoaded", () => {
+  let hand = -Infinity
+  for (const kind of ["pointerup", "keydown", "change"]) addEventListener(kind, () => { hand = performance.now() }, true)
+  const line = document.createElement("div")
+  line.setAttribute("role", "status")
+  line.style.cssText = "position:fixed;z-index:99;inset:auto 0 16px 0;margin:auto;width:fit-content;max-width:calc(100vw - 32px);"
+    + "box-sizing:border-box;padding:10px 16px;border-radius:10px;font:14px/1.5 Roboto,Arial,sans-serif;"
+    + "background:var(--tx-text);color:var(--tx-surface);box-shadow:0 6px 24px rgb(15 23 42/.3)"
+  line.hidden = true
+  document.body.append(line)
+  let fades = 0
+  const say = () => {
+    line.hidden = false
+    line.textContent = SENTENCE
+    clearTimeout(fades)
+    fades = setTimeout(() => { line.hidden = true; line.textContent = "" }, 8000)
+  }
+  const meant = (event) => event.kind === "MessageSent" && performance.now() - hand < 500
+  const wait = setInterval(() => {
+    const page = globalThis.Bokeh?.documents?.[0]
+    if (!page) return
+    clearInterval(wait)
+    page.on_change((event) => { if (meant(event)) say() }, false)
+  }, 100)
+}, {once: true})
+</script>"""
 
 
 def self_contained(page: str) -> str:
