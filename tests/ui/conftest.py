@@ -99,8 +99,6 @@ def stop_server(server: Server) -> None:
         server.process.wait()
     if server.process.stdout is not None:
         server.process.stdout.close()
-    if server.process.stdout is not None:
-        server.process.stdout.close()
 
 
 @pytest.fixture(scope="session")
