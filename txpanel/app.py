@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ from txpanel.dashboard import Dashboard
 from txpanel.messages import _
 from txpanel.models import lean
 from txpanel.shell import address, delivery, late
+from txpanel.shell.kept import Kept
 from txpanel.shell.words import default_text
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
+    from txpanel.outline import Outline
     from txpanel.state import ModelState
 
 __all__ = ["Session", "serve", "start", "warm_up"]
@@ -113,6 +116,8 @@ class Session:
         look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
         self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
+        self.kept = Kept(self.bar, self.given.get("film", ""))
+        self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.told, data))
         self.page = ui.page([self.bar, self.body], title="txpanel", dark=None if look["follows"] else look["dark"])
         self.page.servable(title="txpanel")
         pn.state.on_session_destroyed(self._end)
@@ -144,23 +149,35 @@ class Session:
         self.state = ModelState(dispatch=self.dispatch, permit=permit, **serving.options(), **given)
         self.dashboard.bar.offer(serving.allowed_models(host), any_model=serving.any_model(host))
         self.dashboard.attach(self.state)
-        self._begin_text(self.state)
+        self.kept.then(self._begin_run)
+
+    def _begin_run(self, found: Outline | None) -> None:
+        """The text and the model; with a run that the browser has kept, if the address names one."""
+        if self.state is None:
+            return
+        self._begin_text(self.state, found)
         self._choose_model()
         self.state.param.watch(self._write_address, ["text", "film", "chat", "busy", "model_name", *IN_ADDRESS])
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
 
-    def _begin_text(self, state: ModelState) -> None:
-        """The text of the address, with what was generated from it."""
-        from txpanel import outline
+    def _begin_text(self, state: ModelState, found: Outline | None) -> None:
+        """The text of the address, with what was generated from it. What can't be brought back is said."""
+        from txpanel.outline import Outline, unpack
 
-        text, chat = self.given.get("text", ""), self.given.get("chat", False)
-        if "film" in self.given or chat:
+        text, chat, film = (
+            self.given.get(name, usual) for name, usual in (("text", ""), ("chat", False), ("film", ""))
+        )
+        bare = Outline(text or default_text(self.given.get("model", "")), chat)
+        if found is None and self.kept.asked:
+            found = replace(bare, note=_not_here())
+        elif found is None and film:
             try:
-                state.restore(outline.unpack(self.given.get("film", ""), text, chat))
-                return
-            except ValueError:  # a damaged film: the text by itself
-                state.chat = chat
-        if "text" in self.given:
+                found = unpack(film, text, chat)
+            except ValueError as error:
+                found = replace(bare, note=str(error))
+        if found is not None or chat:
+            state.restore(found or Outline(text, chat))
+        elif "text" in self.given:
             state.text = text
 
     def _host(self) -> str | None:
@@ -257,16 +274,18 @@ class Session:
         self.location.search = address.write(values | self._run_in_address(self.state))
 
     def _run_in_address(self, state: ModelState) -> dict[str, Any]:
-        """The text with what was generated from it, or only the text where that is too long."""
+        """The text with what was generated from it; where that is too long, the name under which the browser keeps it."""
         from txpanel import outline
 
         film = state.film
-        packed = outline.pack(outline.outline(film)) if film.shots else ""
+        drawn = outline.outline(film)
+        packed = outline.pack(drawn) if film.shots else ""
         text = film.root.text if film.shots else state.text
         fits = len(packed) <= address.LONGEST_FILM and len(text) <= address.LONGEST_TEXT
-        self.dashboard.bar.share(fits)
         if not fits:
-            return {"text": state.text}
+            packed = self.kept.keep(drawn)
+            text = state.text if len(state.text) <= address.LONGEST_TEXT else text  # what other browsers get of it
+        self.dashboard.bar.share(fits)
         return {"text": text, "film": packed or None, "chat": state.chat or None}
 
     def _end(self, _context: Any) -> None:
@@ -277,3 +296,10 @@ class Session:
         ui.release(self.page)
         self.state = None
         self.location = None
+
+
+def _not_here() -> str:
+    return _(
+        "This address names a run that is too long for an address. It is kept in the browser in which it was made, and this "
+        "one does not have it: save the run there (⇪) and open the file here."
+    )

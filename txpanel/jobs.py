@@ -144,7 +144,7 @@ def restore(model: LanguageModel, outline: Outline, settings: Settings) -> Resul
         bare = Film(Prompt(outline.text, chat=outline.chat))
         return replace(run(model, bare, settings), visit=True, notice=str(error))
     here = settings if film.following(film.at) is None else film.settings(film.at)
-    return replace(run(model, film, here), visit=True)
+    return replace(run(model, film, here), visit=True, notice=outline.note or None)
 
 
 def sentence(error: Exception) -> str:

@@ -43,6 +43,7 @@ class Outline:
     Attributes:
         text: of the prompt. chat: whether it is a turn of a conversation. entries: the tokens, in the film's order.
         at: where it is looked at. leaf: the end of the line that runs through it.
+        note: a sentence to show with it: what could not be brought back.
     """
 
     text: str = ""
@@ -50,6 +51,7 @@ class Outline:
     entries: tuple[Entry, ...] = ()
     at: int = 0
     leaf: int = 0
+    note: str = ""
 
 
 def outline(film: Film) -> Outline:

@@ -8,8 +8,13 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+import txpanel
 from tests.ui.conftest import Server, Tab
 from tests.ui.test_accessibility import serious
+from txpanel import runs
+from txpanel.outline import Entry, Outline
+from txpanel.sampling import Settings
+from txpanel.shots import remake
 
 TEXT = "CBABBC="
 
@@ -101,6 +106,12 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
 def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
     tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3))
     page = tab.page
+    page.get_by_role("combobox", name="How many tokens").select_option("+1")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator(".film .ended")).not_to_be_empty()
+    page.get_by_role("combobox", name="Speed").select_option(
+        "2 a second"
+    )  # else nano is full before anybody can stop it
     page.get_by_role("combobox", name="How many tokens").select_option("until the end")
     page.get_by_role("button", name="Generate").click()
     tab.until(lambda: len(strip_of(tab)) >= 2, "tokens come")
@@ -130,3 +141,49 @@ def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_pat
         page.get_by_role("button", name="Close this message").click()
         expect(tab.alert).to_have_count(0)
     assert len(strip_of(tab)) == n
+
+
+def long_run(file: Path) -> int:
+    """Writes a run that no link can hold: eight branches of 50 tokens from one prompt. Returns how many tokens it has."""
+    model = txpanel.load("nano")
+    tokens = [(7919 * i) % 6 for i in range(8 * 50)]
+    entries = [
+        Entry(i if i % 50 else 0, token, Settings(seed=(2654435761 * i) % 2**32), drawn=False)
+        for i, token in enumerate(tokens)
+    ]
+    film = remake(model, Outline(TEXT, entries=tuple(entries), at=120, leaf=150), Settings())
+    file.write_bytes(runs.to_bytes(film, model, "nano", Settings(temperature=0.5)))
+    return len(film)
+
+
+def test_a_reload_brings_back_what_no_link_can_hold(
+    server: Server, new_tab: Callable[..., Tab], tmp_path: Path
+) -> None:
+    tab = new_tab().open(server.address(text=TEXT))
+    page, file = tab.page, tmp_path / "long.safetensors"
+    long_run(file)
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.locator(".film .branch")).to_have_count(8)
+    tab.until(lambda: "film=%40" in page.url, "the address names the run")
+    page.locator(".film .chip").nth(29).click()
+    tab.until(lambda: ".130.150" in page.url, "the address knows the place")
+    shown, text = strip_of(tab), tab.prompt.input_value()
+    assert len(shown) == 50
+    page.get_by_role("button", name="Share and save").click()
+    expect(page.get_by_role("button", name="Copy the link")).to_be_disabled()
+    expect(page.locator(".sheet.share")).to_contain_text("a reload brings it back")
+    page.keyboard.press("Escape")
+
+    page.reload()
+    expect(page.locator(".film .branch")).to_have_count(8)
+    expect(tab.prompt).to_have_value(text)
+    assert (strip_of(tab), current(tab)) == (shown, "30")
+    expect(page.locator(".film .branch").nth(2)).to_have_attribute("aria-current", "true")
+    page.locator(".film .branch").nth(7).click()
+    tab.until(lambda: ".400.400" in page.url, "another branch")
+
+    # somewhere else it is not there, and the page says so
+    other = new_tab().open(page.url)
+    expect(other.alert).to_contain_text("kept in the browser in which it was made")
+    expect(other.page.locator(".film")).to_be_hidden()
+    expect(other.prompt).to_have_value(re.compile(f"^{TEXT}"))

@@ -48,8 +48,11 @@ class TopBar(_Told):
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
     place = param.Dict(default={}, doc="layer, head, query and what can be chosen: layers, heads, querys.")
     words = param.Dict(default={}, doc="All texts of the bar.")
+    kept = param.Dict(default={}, doc="name, data: a run too long for the address, for the browser to keep.")
+    wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")
 
     _module = "top_bar.js"
+    _before = ("keep.js",)
     _styles = "top_bar.css"
 
 

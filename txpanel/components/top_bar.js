@@ -132,7 +132,7 @@ export function render({model, el}) {
     }
   }})
   const share = popover("⇪", w.share, {class: "icon", sheet: "share", fill: () => {
-    const said = tx.h("p", {role: "status"}, model.info.link === false ? w.link_long : w.link_note)
+    const said = tx.h("p", {role: "status"}, model.info.link !== false ? w.link_note : kept ? w.link_long : w.link_lost)
     const copy = async () => {
       const link = location.href
       try { await navigator.clipboard.writeText(link); said.textContent = w.copied } catch { // no clipboard without https
@@ -149,6 +149,11 @@ export function render({model, el}) {
   model.on("msg:custom", ({kind, name, data}) => {
     if (kind === "file") tx.download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
   })
+  let kept = false // whether a reload brings back what no link can hold
+  const keep = () => { kept = Boolean(model.kept.name) && keepRun(model.kept) }
+  model.on("kept", keep)
+  keep()
+  if (model.wanted) send("kept", {name: model.wanted, data: keptRun(model.wanted)})
   const theme = button("◐", w.theme, () => send("theme"), {class: "icon"})
 
   // --- where we look -------------------------------------------------------------------------------------------------

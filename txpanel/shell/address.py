@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from txpanel.shell.kept import NAME
+
 __all__ = ["LONGEST_FILM", "LONGEST_TEXT", "read", "write"]
 
 LONGEST_TEXT = 2000
@@ -72,6 +74,8 @@ def _id(text: str) -> str:
 
 
 def _packed(text: str) -> str:
+    if NAME.fullmatch(text):
+        return text
     if not 0 < len(text) <= LONGEST_FILM or not text.replace("-", "").replace("_", "").isalnum():
         raise ValueError(text)
     return text

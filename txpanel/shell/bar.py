@@ -37,6 +37,9 @@ class Bar:
         pace: seconds to wait between two generated tokens.
     """
 
+    on_kept: Callable[[dict[str, Any]], None] | None = None
+    """Hears what the browser has kept of a run that its address names."""
+
     def __init__(
         self, on_theme: Callable[[], None], *, fixed: bool = False, pace: Callable[[], float] = lambda: 0.0
     ) -> None:
@@ -107,7 +110,7 @@ class Bar:
             for watcher in self._watchers:
                 self._state.param.unwatch(watcher)
         self._watchers.clear()
-        self._state = None
+        self._state = self.on_kept = None
         self.files.close()
         self.component.close()
 
@@ -117,6 +120,9 @@ class Bar:
         kind = data.get("kind")
         if kind == "theme":
             self._on_theme()
+        elif kind == "kept":
+            if self.on_kept is not None:
+                self.on_kept(data)
         elif self._state is not None:
             wish = getattr(self, f"_wish_{kind}", None)
             if wish is not None:

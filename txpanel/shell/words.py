@@ -71,7 +71,11 @@ def bar_words() -> dict[str, str]:
         "save_run": _("Save the run"),
         "open_run": _("Open a run"),
         "link_note": _("It opens the same text, settings, tokens and branches."),
-        "link_long": _("The run is too long for a link: save it, and open the file."),
+        "link_long": _(
+            "The run is too long for a link. This browser keeps it: a reload brings it back. To hand it on, save it and open "
+            "the file."
+        ),
+        "link_lost": _("The run is too long for a link, and this browser keeps nothing: save it, and open the file."),
         "save_note": _("A small .safetensors file: the prompt, all tokens and branches, their settings."),
         "open_note": _("A file saved here, or a trace from trace.save."),
         "block": _("Block"),
