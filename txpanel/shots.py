@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -61,6 +62,27 @@ def shot(
 def _read(model: LanguageModel, token: int) -> tuple[bytes, str, bool]:
     tokens = model.tokens([token])
     return tokens.pieces[0], tokens.strings[0], token in set(model.tokenizer.all_special_ids)
+
+
+def heard(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] | None]:
+    """What the model thought of tokens of a text before it read them: probability, how many it held likelier, bits.
+
+    Args:
+        begin, end: which tokens. None stands for the first of the text: nothing comes before it.
+
+    Raises:
+        Unsupported: the trace has no model.
+    """
+    rows = np.arange(max(begin, 1), end)
+    found: list[tuple[float, int, float] | None] = [None] * (min(end, 1) - min(begin, 1))
+    for at in range(0, len(rows), ROWS):
+        chunk = rows[at : at + ROWS]
+        logits = trace.unembed(trace.recording.streams[-1][torch.from_numpy(chunk - 1)])
+        own = logits.gather(1, torch.from_numpy(trace.tokens.ids[chunk].astype(np.int64))[:, None])
+        nats = (torch.logsumexp(logits.double(), -1, keepdim=True) - own.double())[:, 0]
+        ranks = (logits > own).sum(1)
+        found += [(math.exp(-n), int(rank), n / math.log(2)) for n, rank in zip(nats.tolist(), ranks, strict=True)]
+    return found
 
 
 def remake(model: LanguageModel, outline: Outline, settings: Settings) -> Film:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from txpanel.shell.bar import Bar
 from txpanel.shell.files import Files
@@ -47,6 +48,25 @@ def test_a_step_sends_itself_only(strip: Strip, state: ModelState) -> None:
     assert strip.component.added == {}
     assert "asked for" in strip.component.ended
     assert strip.component.prompt["strings"] == list("CBABBC=")
+
+
+def test_the_prompt_s_own_tokens_have_a_probability(strip: Strip, state: ModelState) -> None:
+    state.append()
+    model, ids = state.model.model, state.trace.tokens.ids[:7].astype("int64")
+    with torch.no_grad():
+        p = model(torch.from_numpy(ids)[None]).logits[0].double().softmax(-1)
+    shown = strip.component.heard
+    assert shown[0] is None
+    assert [each[0] for each in shown[1:]] == pytest.approx([float(p[i - 1, ids[i]]) for i in range(1, 7)], rel=1e-5)
+    assert [each[1] for each in shown[1:]] == [int((p[i - 1] > p[i - 1, ids[i]]).sum()) for i in range(1, 7)]
+    assert [each[2] for each in shown[1:]] == pytest.approx(state.trace.surprisal()[1:7].tolist(), abs=1e-6)
+    sent: list[Any] = []
+    strip.component.param.watch(lambda event: sent.append(event.new), "heard")
+    state.generate(4)
+    assert sent == []  # once for a prompt
+    state.text = "A="
+    state.append()
+    assert [len(each) for each in sent if each] == [2]
 
 
 def test_why_the_token_came(strip: Strip, state: ModelState) -> None:

@@ -36,6 +36,12 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(film.locator(".ended")).to_have_text("As many tokens as were asked for.")
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
+    given = film.locator(".given")
+    expect(given.and_(page.locator(".heard"))).to_have_count(len(TEXT) - 1)  # nothing stands before the first token
+    given.nth(0).hover()
+    expect(film.locator(".tip")).to_contain_text("has no probability")
+    given.nth(6).hover()
+    expect(film.locator(".tip")).to_contain_text(re.compile("the model gave it .*% · rank .*surprisal .* bits"))
 
     # scrub: the bar, the flow and the prompt follow
     track = page.get_by_role("slider", name="Step of the generation")

@@ -9,12 +9,15 @@ import numpy as np
 from txpanel.components.film import FilmStrip
 from txpanel.messages import _
 from txpanel.shell.words import film_words
+from txpanel.views._aside import aside
 from txpanel.views.numbers import number, percent
 
 if TYPE_CHECKING:
     from txpanel.film import Film, Shot
     from txpanel.sampling import Sample
     from txpanel.state import ModelState
+    from txpanel.tracing.trace import Trace
+    from txpanel.worker import Worker
 
 __all__ = ["Strip"]
 
@@ -33,14 +36,16 @@ class Strip:
         self._watchers: list[Any] = []
         self._sent: list[int] = []
         self._shots: tuple[Shot, ...] = ()
+        self._heard_of: tuple[int, ...] = ()
+        self._worker: Worker | None = None
         self.component = FilmStrip(self._told, words=film_words(), sizing_mode="stretch_width", margin=0, visible=False)
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
-        self._state = state
+        self._state, self._worker = state, aside()
         for draw, names in (
             (self._draw_film, ["film", "busy", "stale", "chat"]),
-            (self._draw_prompt, ["trace", "film", "chat"]),
+            (self._draw_prompt, ["trace", "film", "chat", "busy"]),
             (self._draw_next, ["sampled", "film", "trace", "stale"]),
         ):
             self._watchers.append(state.param.watch(draw, names))
@@ -52,6 +57,8 @@ class Strip:
             if self._state is not None:
                 self._state.param.unwatch(watcher)
         self._watchers.clear()
+        if self._worker is not None:
+            self._worker.cancel()
         self._state = None
         self.component.close()
 
@@ -134,6 +141,23 @@ class Strip:
         }
         if shown != self.component.prompt:
             self.component.prompt = shown
+        ids = tuple(tokens.ids[:size].tolist())
+        if not state.busy and ids != self._heard_of:
+            self._heard_of = ids
+            self._hear(state.trace, begin, size)
+
+    def _hear(self, trace: Trace, begin: int, size: int) -> None:
+        """What the model thought of the prompt's tokens: a row of logits for each, so not on the page's own time."""
+
+        def job(cancel: Any, publish: Any) -> None:
+            from txpanel.shots import heard
+
+            found = [list(each) if each else None for each in heard(trace, begin, size)]
+            publish(lambda: self.component.param.update(heard=found))
+
+        if trace.model is not None and self._worker is not None:
+            self.component.heard = []
+            self._worker.submit(job)
 
     def _draw_next(self, *_events: Any) -> None:
         state = self._state

@@ -91,6 +91,8 @@ def film_words() -> dict[str, str]:
         "track": _("Step of the generation"),
         "step": _("{i} of {n}"),
         "start": _("the prompt"),
+        "unheard": _("the first token: the model had read nothing before it, so it has no probability"),
+        "generated": _("from here on: generated"),
         "first": _("To the prompt"),
         "last": _("To the last token"),
         "play": _("Play"),

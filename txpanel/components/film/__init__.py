@@ -19,6 +19,9 @@ class FilmStrip(_Told):
     prompt = param.Dict(
         default={}, doc="strings, special (indices), more: how many tokens stand before those that are shown."
     )
+    heard = param.List(
+        default=[], doc="Of each token of the prompt that is shown: p, rank, bits; None for the very first."
+    )
     line = param.List(default=[], doc="The tokens of the current line.")
     added = param.Dict(
         default={}, doc="While it generates: begin (index in the line), items. At rest they are in `line`."

@@ -58,10 +58,20 @@ export function render({model, el}) {
   // --- track and chips ---------------------------------------------------------------------------------------------------
   const tip = tx.h("div", {class: "tip", hidden: true})
   const tell = (i, x, y) => {
-    tip.hidden = i === null || i < 1 || i > line.length
-    if (tip.hidden) return
+    if (i === null || i < 1 || i > line.length) { tip.hidden = true; return }
+    say(line[i - 1][FILM.TEXT], filmFacts(line[i - 1], w), x, y)
+  }
+  const tellPrompt = (k, x, y) => {
+    const [text, heard] = [model.prompt.strings[k], model.heard[k]]
+    const first = k === 0 && !model.prompt.more
+    if (!heard && !first) { tip.hidden = true; return }
+    const special = model.prompt.special.includes(k)
+    say(text, [...(special ? [w.special] : []), ...(heard ? filmHeard(filmGiven(text, special, heard), w) : [w.unheard])], x, y)
+  }
+  const say = (title, facts, x, y) => {
+    tip.hidden = false
     const box = root.getBoundingClientRect()
-    tip.replaceChildren(tx.h("b", null, line[i - 1][FILM.TEXT]), ...filmFacts(line[i - 1], w).map((text) => tx.h("span", null, text)))
+    tip.replaceChildren(tx.h("b", null, title), ...facts.map((text) => tx.h("span", null, text)))
     tip.style.left = `${Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x - box.left - tip.offsetWidth / 2))}px`
     tip.style.top = `${y - box.top}px`
   }
@@ -85,10 +95,11 @@ export function render({model, el}) {
     if (shift) { begin = Math.max(0, Math.min(line.length - SHOWN, begin + Number(shift.dataset.shift))); drawChips(true) }
   })
   chips.addEventListener("pointerover", (event) => {
-    const chip = event.target.closest("[data-i]")
+    const chip = event.target.closest("[data-k],[data-i]")
     if (!chip || chip.dataset.i === "0") return tell(null)
     const box = chip.getBoundingClientRect()
-    tell(Number(chip.dataset.i), box.left + box.width / 2, box.bottom + 4)
+    const there = [box.left + box.width / 2, box.bottom + 4]
+    chip.dataset.k ? tellPrompt(Number(chip.dataset.k), ...there) : tell(Number(chip.dataset.i), ...there)
   })
   chips.addEventListener("pointerleave", () => tell(null))
   chips.addEventListener("focusin", (event) => {
@@ -102,11 +113,10 @@ export function render({model, el}) {
     const i = at()
     if (!kept && (i < begin + 4 || i > begin + SHOWN - 4)) begin = Math.max(0, Math.min(line.length - SHOWN, i - Math.floor(SHOWN / 2)))
     begin = Math.max(0, Math.min(begin, Math.max(0, line.length - SHOWN)))
-    const {strings = [], special = [], more = 0} = model.prompt
-    const marks = new Set(special)
+    const {more = 0} = model.prompt
     const shown = line.slice(begin, begin + SHOWN)
     const after = line.length - begin - shown.length
-    const before = begin ? [] : strings.map((text, k) => tx.h("span", {class: marks.has(k) ? "token mark" : "token"}, text))
+    const before = begin ? [] : filmPrompt(model.prompt, line.length ? model.heard : [], mode, dark, w)
     chips.replaceChildren(
       begin ? tx.h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin)) : more ? tx.h("span", {class: "more"}, w.earlier.replace("{n}", more)) : "",
       tx.h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
@@ -209,6 +219,7 @@ export function render({model, el}) {
     }
   })
   model.on("prompt", draw)
+  model.on("heard", draw)
   model.on("ended", draw)
   model.on("next", drawNext)
   model.on("branches", drawBranches)

@@ -12,10 +12,29 @@ function filmInk(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
 }
 
-// What is known of a token, as lines of text
+// What the model thought of a token, as lines of text
+const filmHeard = (token, w) => [
+  `${w.model_p.replace("{p}", tx.percent(token[FILM.MODEL_P]))} · ${w.rank.replace("{n}", tx.grouped(String(token[FILM.RANK] + 1)))}`,
+  `${w.surprisal} ${tx.number(token[FILM.BITS] ?? Infinity, 3)} ${w.bits}`,
+]
+
+// A token of the prompt as one of the line; null where nothing is known of it
+const filmGiven = (text, special, heard) => heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null
+
+// The prompt's tokens in the colours of the others, and where they end
+function filmPrompt({strings = [], special = []}, heard, mode, dark, w) {
+  const marks = new Set(special)
+  const tokens = strings.map((text, k) => {
+    const colour = heard[k] && filmColour(filmGiven(text, marks.has(k), heard[k]), mode, dark)
+    return tx.h("span", {class: `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`, "data-k": k,
+      style: colour ? {"--ground": colour, "--ink": filmInk(colour)} : {}}, text)
+  })
+  return [...tokens, tx.h("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
+}
+
+// What is known of a token that was generated, as lines of text
 function filmFacts(token, w) {
-  const lines = [`${w.model_p.replace("{p}", tx.percent(token[FILM.MODEL_P]))} · ${w.rank.replace("{n}", tx.grouped(String(token[FILM.RANK] + 1)))}`]
-  lines.push(`${w.surprisal} ${tx.number(token[FILM.BITS] ?? Infinity, 3)} ${w.bits}`)
+  const lines = filmHeard(token, w)
   lines.push(token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", tx.percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen)
   return token[FILM.SPECIAL] ? [w.special, ...lines] : lines
 }
