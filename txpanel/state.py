@@ -69,7 +69,7 @@ class ModelState(Arriving):
         dtype: Any = None,
         **params: Any,
     ) -> None:
-        self._worker = Worker(dispatch)
+        self._worker, self._looks = Worker(dispatch), dispatch is not None
         self._permit, self._device, self._dtype = permit, device, dtype
         self._paged, self._seen = False, threading.Event()
         self._awaited: Outline | None = None  # a film to be made again when its model is there
@@ -296,7 +296,10 @@ class ModelState(Arriving):
                 if passing:
                     publish(partial(self._pass_by, result))
                 else:
-                    jobs.prepare(result.trace, self.layer)
+                    if (
+                        self._looks
+                    ):  # a script looks at what it wants; a block of each step it passes would fill the memory
+                        jobs.prepare(result.trace, self.layer)
                     publish(partial(self._show_and_tell, result))
                 while goes_on and not (self._seen.is_set() or cancel.is_set() or time.monotonic() > begin + PATIENCE):
                     self._seen.wait(0.05)  # steps wait for the page, or they pile up and nobody can stop them

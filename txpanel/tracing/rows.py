@@ -10,7 +10,8 @@ from __future__ import annotations
 from torch import Tensor
 
 SPARE = 64
-"""Rows of room when a text begins to grow; later a quarter of its length, so that few copies are made."""
+"""Rows of room when a text begins to grow; later as many as it has. Runs from before a move keep the buffer that was left:
+when each is twice as long as the one before, all of those together are no longer than the last."""
 
 
 class Rows:
@@ -43,6 +44,6 @@ class Rows:
 
 def _roomy(stream: Tensor, length: int) -> Tensor:
     """A buffer that begins with the rows of `stream` and has room beyond `length`."""
-    buffer = stream.new_empty(length + max(SPARE, length // 4), *stream.shape[1:])
+    buffer = stream.new_empty(length + max(SPARE, length), *stream.shape[1:])
     buffer[: len(stream)] = stream
     return buffer
