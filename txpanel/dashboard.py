@@ -35,6 +35,8 @@ BODY_CSS = """
 :host{padding:6px 24px 28px;box-sizing:border-box;gap:8px}
 @media (max-width:640px){:host{padding:6px 10px 20px}}
 """
+FLOW_CSS = ":host{min-height:720px}"
+"""What lies below keeps its place while the flow comes."""
 UNFOLDED_CSS = """
 :host{gap:16px;align-items:flex-start;flex-wrap:nowrap}
 @media (max-width:1100px){:host{flex-wrap:wrap}}
@@ -107,7 +109,7 @@ class Dashboard(pn.viewable.Viewer):
             self.attach(state)
 
     def _make_layout(self) -> None:
-        self.flow = pn.Column(sizing_mode="stretch_width", margin=0)
+        self.flow = pn.Column(sizing_mode="stretch_width", margin=0, stylesheets=[FLOW_CSS])
         self.empty = Rich(look="lead", sizing_mode="stretch_width", margin=(40, 0), paragraphs=_welcome())
         label = _("Parts of the model")
         self.tabs = Tabs(self._tab_told, label=label, failed_label=_("failed"), sizing_mode="stretch_width", margin=0)

@@ -27,7 +27,11 @@ SHELL_CSS = """
 
 DOCUMENT_CSS = """
 html,body{background:light-dark(#f6f8fb,#0c1220)} body{font-variant-numeric:tabular-nums}
+#loader:not(.error){background:none;pointer-events:none}
+#loader .spinner{width:26px;height:26px;border:3px solid var(--tx-focus-mid);border-top-color:var(--tx-focus)}
+body::before,body::after{content:"A☰≡−" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
 """
+"""A quiet sign while the page is on its way; and its fonts are asked for now, not when the first word stands there without them."""
 
 
 def page(main: list[Any], *, title: str, dark: bool | None = False) -> pmui.Page:

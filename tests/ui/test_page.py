@@ -55,6 +55,19 @@ def test_temperature_moves_the_bars_without_a_forward_pass(server: Server, tab: 
     assert tab.runs == runs >= 1
 
 
+def test_a_click_that_leaves_a_long_prompt_is_not_lost(server: Server, tab: Tab) -> None:
+    """A prompt that is left becomes smaller, and all below it moves up: between the press and the release it must not."""
+    tab.open(server.address(text=TEXT, temperature=0))
+    after = tab.page.get_by_role("button", name="Next block")
+    before = tab.page.get_by_text("Block 1 of 3", exact=True)
+    expect(before).to_be_visible()
+    tab.prompt.fill("A\n" * 7)
+    there = after.bounding_box()
+    after.click()
+    expect(tab.page.get_by_text("Block 2 of 3", exact=True)).to_be_visible()
+    tab.until(lambda: (after.bounding_box() or there) != there, "the prompt takes less room now")
+
+
 def test_picking_a_head_moves_picture_links_and_address(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="attention"))
     heading = tab.page.get_by_role("heading", name=re.compile("head 1", re.IGNORECASE)).first

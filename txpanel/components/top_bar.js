@@ -31,7 +31,9 @@ export function render({model, el}) {
   const focused = () => box.getRootNode().activeElement === box
   const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
   const submit = () => { known = clean(box.value); if (box.value !== known) box.value = known; send("run", {text: known}); grow() }
-  for (const name of ["input", "focus", "blur"]) box.addEventListener(name, grow)
+  // A long prompt that is left becomes smaller, and all below it moves up: not before the click that left it has arrived.
+  const left = () => { if (document.querySelector(":active")) addEventListener("pointerup", () => setTimeout(grow), {once: true}); else grow() }
+  for (const [name, act] of [["input", grow], ["focus", grow], ["blur", left]]) box.addEventListener(name, act)
   box.addEventListener("scroll", () => { mirror.scrollTop = box.scrollTop })
   box.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit() }

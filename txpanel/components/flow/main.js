@@ -78,7 +78,7 @@ class Flow {
     const whole = tokens?.ids && block?.norms && head?.pattern && tokens.stamp === block.stamp && tokens.stamp === head.stamp && block.layer === head.layer;
     if (!tokens?.ids) { this.block = this.tokens = this.head = this.next = undefined; this.toggleGrid(false); }
     this.dom.empty.hidden = Boolean(whole || this.block);
-    this.dom.stage.hidden = this.dom.legend.hidden = !(whole || this.block);
+    this.dom.stage.hidden = this.dom.legend.hidden = !this.L || !(whole || this.block);
     this.dom.inexact.hidden = tokens?.exact !== false;
     say(this.dom.busy, m.busy);
     this.dom.busy.hidden = !m.busy;
@@ -147,6 +147,7 @@ class Flow {
     this.root.style.setProperty("--k", this.k.toFixed(3));
     this.dom.stage.style.height = `${this.L.H}px`;
     syncOverlay(this);
+    this.dom.stage.hidden = this.dom.legend.hidden = false; // not before everything has its place
     say(this.dom.allHeads, fill(this.T.all_heads_button, { n: this.layers * this.heads }));
     const wide = Math.round(this.W * this.dpr);
     const high = Math.round(this.L.H * this.dpr);
