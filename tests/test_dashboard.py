@@ -66,6 +66,9 @@ def test_sampling_and_heads_need_no_forward_pass(state: Any, monkeypatch: pytest
     dashboard.bar._told({"kind": "focus", "head": 1, "layer": 1})
     assert (state.temperature, state.top_k, state.head, state.layer) == (1.7, 3, 1, 1)
     assert dashboard.bar.component.settings["top_k"] == 3
+    dashboard.bar._told({"kind": "set", "typical_p": 0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2.0})
+    assert (state.typical_p, state.repetition_penalty, state.no_repeat_ngram_size) == (0.01, 1.3, 2)
+    assert dashboard.bar.component.settings["typical_p"] == 0.01
     assert dashboard.bar.component.next != before[0]
     assert state.trace is before[1]
     assert calls == []
@@ -77,7 +80,7 @@ def test_sampling_and_heads_need_no_forward_pass(state: Any, monkeypatch: pytest
     [
         {},
         {"kind": "nonsense"},
-        {"kind": "set", "temperature": "hot", "top_p": 7, "seed": -3},
+        {"kind": "set", "temperature": "hot", "top_p": 7, "seed": -3, "top_k": float("nan"), "typical_p": -1},
         {"kind": "focus", "layer": 99, "head": -1, "query": None},
         {"kind": "run", "text": "\ud800 half"},
         {"kind": "__class__"},

@@ -112,9 +112,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
 def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
     tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3))
     page = tab.page
-    page.get_by_role("combobox", name="How many tokens").select_option("+1")
-    page.get_by_role("button", name="Generate").click()
-    expect(page.locator(".film .ended")).not_to_be_empty()
+    page.get_by_role("button", name="+1").tap()
     page.get_by_role("combobox", name="Speed").select_option(
         "2 a second"
     )  # else nano is full before anybody can stop it

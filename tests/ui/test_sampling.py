@@ -136,6 +136,21 @@ def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: Lang
     bench.get_by_role("button", name="Creative").click()
     agrees(tab, nano, **{key: getattr(sampling.PRESETS["creative"], key) for key in sampling.FIELDS})
 
+    more = page.get_by_role(
+        "button", name="More sampling settings"
+    )  # the bar has them too: the same numbers, both ways
+    expect(more).to_have_accessible_name("More sampling settings: 1 switched on")
+    more.press("Enter")
+    own = {key: getattr(sampling.PRESETS["creative"], key) for key in sampling.FIELDS}
+    for label, value in (("repetition", 1.3), ("n-gram", 3), ("typical-p", 0.8)):
+        field = page.locator(".sheet.settings").get_by_role("spinbutton", name=label)
+        field.fill(str(value))
+        field.press("Tab")
+        agrees(tab, nano, **(own := own | {LABELS[label]: value}))
+    bench.get_by_role("button", name="Creative").click()
+    expect(page.locator(".sheet.settings")).to_be_hidden()
+    expect(more).to_have_accessible_name("More sampling settings: 1 switched on")
+
     slider = bench.get_by_role(
         "slider", name="temperature"
     )  # by keyboard: flatter with every step, at once, in the browser

@@ -43,7 +43,7 @@ class TopBar(_Told):
     info = param.Dict(
         default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed, chat, link."
     )
-    settings = param.Dict(default={}, doc="temperature, top_k, top_p, min_p, seed.")
+    settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
     place = param.Dict(default={}, doc="layer, head, query and what can be chosen: layers, heads, querys.")

@@ -95,18 +95,31 @@ export function render({model, el}) {
     settings[name] = draw
     return tx.h("label", {class: "slider"}, tx.h("span", null, label), input, shown)
   }
-  const numeric = (name, label, most, step, hint) => {
-    const input = tx.h("input", {type: "number", min: 0, max: most, step, "aria-label": label})
-    input.addEventListener("change", () => { if (input.value !== "") send("set", {[name]: Number(input.value)}) })
-    settings[name] = () => { if (el.shadowRoot?.activeElement !== input) input.value = model.settings[name] }
+  const numeric = (name, label, least, most, step, hint) => {
+    const input = tx.h("input", {type: "number", min: least, max: most, step, "aria-label": label})
+    let typing = false // what somebody is typing is never overwritten
+    input.addEventListener("input", () => { typing = true })
+    input.addEventListener("change", () => { typing = false; if (input.value !== "") send("set", {[name]: Number(input.value)}) })
+    input.addEventListener("blur", () => { typing = false; settings[name]() })
+    settings[name] = () => { if (!typing) input.value = Math.round(model.settings[name] * 1e6) / 1e6; count() }
     return tx.h("label", {class: "numeric"}, tx.h("span", null, label), input, tx.h("small", null, hint))
+  }
+  const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, top_k: 0, min_p: 0, typical_p: 1}
+  const count = () => { // what is on there should not be hidden
+    const n = Object.keys(OFF).filter((name) => Math.abs(model.settings[name] - OFF[name]) > 1e-9).length
+    const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
+    more.opener.replaceChildren(w.sampling, n ? tx.h("b", {class: "on"}, String(n)) : "")
+    more.opener.title = title
+    more.opener.setAttribute("aria-label", title)
   }
   const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
   const temperature = slider("temperature", w.temperature, 2, 0.05)
   const nucleus = slider("top_p", "top-p", 1, 0.01)
   const inline = tx.h("div", {class: "sliders"}, temperature, nucleus)
-  more.sheet.append(numeric("top_k", "top-k", 1000000, 1, w.top_k_hint), numeric("min_p", "min-p", 1, 0.01, w.min_p_hint),
-    numeric("seed", w.seed, 4294967295, 1, w.seed_hint))
+  more.sheet.append(numeric("repetition_penalty", w.repetition_penalty, 0.05, 100, 0.05, w.repetition_penalty_hint),
+    numeric("no_repeat_ngram_size", w.no_repeat_ngram_size, 0, 1000, 1, w.no_repeat_ngram_size_hint),
+    numeric("top_k", "top-k", 0, 1000000, 1, w.top_k_hint), numeric("min_p", "min-p", 0, 1, 0.01, w.min_p_hint),
+    numeric("typical_p", "typical-p", 0.01, 1, 0.01, w.typical_p_hint), numeric("seed", w.seed, 0, 4294967295, 1, w.seed_hint))
 
   // --- generate ----------------------------------------------------------------------------------------------------
   const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => tx.h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))

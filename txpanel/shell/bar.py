@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.components.page import TopBar
 from txpanel.messages import _, plural
 from txpanel.models.chat import has_template
+from txpanel.shell.address import DEFAULTS
 from txpanel.shell.files import Files
 from txpanel.shell.words import bar_words, examples
 from txpanel.views.numbers import count
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar"]
 
-SETTINGS: dict[str, tuple[type, float]] = {
-    "temperature": (float, 10.0),
-    "top_k": (int, 1e7),
-    "top_p": (float, 1.0),
-    "min_p": (float, 1.0),
-    "seed": (int, 2**32 - 1),
+SETTINGS: dict[str, tuple[type, float, float]] = {
+    "temperature": (float, 0.0, 10.0),
+    "top_k": (int, 0, 1e7),
+    "top_p": (float, 0.0, 1.0),
+    "min_p": (float, 0.0, 1.0),
+    "typical_p": (float, 0.01, 1.0),
+    "repetition_penalty": (float, 0.01, 100.0),
+    "no_repeat_ngram_size": (int, 0, 1e7),
+    "seed": (int, 0, 2**32 - 1),
 }
+"""Type, least and most of what can be set here."""
 PLACES = ("layer", "head", "query")
 
 
@@ -59,7 +65,7 @@ class Bar:
             info=self._info(),
             status=self._status(),
             next={"text": "", "p": 0.0},
-            settings={"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0},
+            settings={name: DEFAULTS[name] for name in SETTINGS},
             sizing_mode="stretch_width",
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},
@@ -171,8 +177,12 @@ class Bar:
         state.param.update(error=None, notice=None)
 
     def _wish_set(self, state: ModelState, data: dict[str, Any]) -> None:
-        wanted = {name: data[name] for name in SETTINGS if isinstance(data.get(name), int | float)}
-        state.param.update(**{name: SETTINGS[name][0](min(max(v, 0), SETTINGS[name][1])) for name, v in wanted.items()})
+        found: dict[str, Any] = {}
+        for name, (kind, least, most) in SETTINGS.items():
+            value = data.get(name)
+            if isinstance(value, int | float) and math.isfinite(value):
+                found[name] = kind(min(max(value, least), most))
+        state.param.update(**found)
 
     def _wish_focus(self, state: ModelState, data: dict[str, Any]) -> None:
         state.focus(**{name: int(data[name]) for name in PLACES if isinstance(data.get(name), int | float)})
