@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 import param
 
-from txpanel.components.page import SheetHead, Tabs
+from txpanel.components.page import Dock, SheetHead, Tabs
 from txpanel.components.text import Rich, rich
 from txpanel.messages import _
 from txpanel.shell import late, offline
@@ -32,13 +32,13 @@ ROOT_CSS = """
 :host{background:var(--tx-background);color:var(--tx-text);font-family:Roboto,"Helvetica Neue",Arial,sans-serif;min-height:100%}
 """
 BODY_CSS = """
-:host{padding:6px 24px 28px;box-sizing:border-box;gap:8px}
+:host{padding:6px 24px 28px;box-sizing:border-box;gap:8px;flex:none!important;height:auto!important;min-height:100%;max-height:none!important}
 @media (max-width:640px){:host{padding:6px 10px 20px}}
 """
 FLOW_CSS = ":host{min-height:720px}"
 """What lies below keeps its place while the flow comes."""
 UNFOLDED_CSS = """
-:host{gap:16px;align-items:flex-start;flex-wrap:nowrap}
+:host{gap:16px;align-items:flex-start;flex-wrap:nowrap;flex:none!important;height:auto!important;max-height:none!important}
 @media (max-width:1100px){:host{flex-wrap:wrap}}
 """
 TURN_CSS = """
@@ -57,14 +57,21 @@ LEAF_CSS = """
   border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
 """
 """On a phone a part that somebody opens lies over the page. The one that is open from the start stands in it, below the flow."""
+BESIDE_CSS = """
+:host{flex:0 0 416px;align-self:stretch!important;height:auto!important;max-height:none!important;padding-left:16px;box-sizing:border-box}
+@media (max-width:1100px){:host{flex:none;width:auto!important;padding:0}}
+"""
 WHY_CSS = """
-:host{flex:0 0 400px;width:400px;max-width:100%;position:sticky;top:110px;max-height:calc(100vh - 130px);overflow:auto;box-sizing:border-box;
-  background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;margin-left:16px;scrollbar-width:thin}
+:host{position:sticky;top:128px;max-height:calc(100vh - 148px);overflow:auto;box-sizing:border-box;background:var(--tx-surface);
+  border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
+:host([data-dock]){position:fixed;top:auto;bottom:16px;right:var(--tx-edge);width:400px!important;max-height:62vh;z-index:30;box-shadow:0 10px 40px rgb(15 23 42/.24)}
+:host([data-dock=left]){right:auto;left:24px} :host([data-dock][data-several]){width:min(832px,calc(100vw - 48px))!important}
 @keyframes come{from{translate:16px 0;opacity:0}}
 @media (prefers-reduced-motion:no-preference){:host{animation:come .26s cubic-bezier(.2,.7,.2,1)}}
-@media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;top:auto;width:100%;margin:0;flex:none;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
+@media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;width:100%!important;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
   box-shadow:0 -10px 32px rgb(15 23 42/.22)} :host(.idle){display:none!important}}
 """
+"""The card stands beside the view; while that is below the screen it lies in the screen's corner (`Dock`), on a narrow page always."""
 
 
 class Dashboard(pn.viewable.Viewer):
@@ -125,7 +132,9 @@ class Dashboard(pn.viewable.Viewer):
             styles={"flex": "1 1 0", "min-width": "0"},
             sizing_mode="stretch_width",
         )
-        self.beside = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], visible=False)
+        self.dock = Dock(lambda _data: None)
+        self.card = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], sizing_mode="stretch_width")
+        self.beside = pn.Column(self.dock, self.card, margin=0, stylesheets=[BESIDE_CSS], visible=False)
         self.below = pn.FlexBox(
             self.leaf, self.beside, margin=0, sizing_mode="stretch_width", stylesheets=[UNFOLDED_CSS]
         )
@@ -164,6 +173,7 @@ class Dashboard(pn.viewable.Viewer):
         self.why = self._why_frame()
         self._watch(state, self._trace_came, "trace")
         self._watch(state, self._asked, "question")
+        self._watch(state, self._count_cards, "pinned")
         self._draw_tabs()
         self._trace_came()
         self._asked()
@@ -174,6 +184,7 @@ class Dashboard(pn.viewable.Viewer):
         self.strip.close()
         self.tabs.close()
         self.sheet.close()
+        self.dock.close()
         for source, watcher in self._watchers:
             source.param.unwatch(watcher)
         self._watchers.clear()
@@ -223,9 +234,14 @@ class Dashboard(pn.viewable.Viewer):
         asked = self.state is not None and self.state.question is not None
         if asked and self.why is not None and self.why.view is None and not self.why.failed:
             self._build_frame(self.why)
-            self.beside[:] = [self.why.layout]
+            self.card[:] = [self.why.layout]
         self.beside.visible = asked
-        self.beside.css_classes = [] if asked else ["idle"]
+        self.card.css_classes = [] if asked else ["idle"]
+        self.dock.asked = self.dock.asked + 1 if asked else 0
+        self._count_cards()
+
+    def _count_cards(self, *_events: Any) -> None:
+        self.dock.cards = 1 + len(self.state.pinned) if self.state is not None else 0
 
     # -- views ---------------------------------------------------------------------------------------------------------------
 
@@ -307,6 +323,7 @@ class Dashboard(pn.viewable.Viewer):
     def _draw_tabs(self, *_events: Any) -> None:
         tabs = [{"id": p.id, "title": p.title, "failed": p.frame.failed} for p in self._foldable()]
         self.tabs.param.update(tabs=tabs, chosen=self.opened)
+        self.dock.opened = self.opened
 
     # -- light and dark ------------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,51 @@ def test_the_numbers_in_question_light_up_in_the_picture(server: Server, tab: Ta
     )  # the cell itself, the stream before it, and what was added
 
 
+def in_sight(part: Locator, least: float) -> bool:
+    """Whether at least so many pixels of it stand between the bar and the lower edge of the screen."""
+    box, window = part.bounding_box(), part.page.viewport_size
+    return (
+        box is not None and window is not None and min(box["y"] + box["height"], window["height"]) - box["y"] >= least
+    )
+
+
+def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT))
+    why = card(tab)
+    pattern = tab.page.locator("[aria-label^='Attention pattern']").first
+    pattern.press("Enter")
+    expect(why.locator("code")).to_have_text(re.compile("pattern"))
+    tab.until(lambda: in_sight(why, 250), "the card lies in the corner while its place is below the screen")
+    first = why.bounding_box()
+    assert first is not None
+    assert first["x"] > 900
+    assert first["y"] + first["height"] <= 900
+    why.get_by_role("button", name="Keep this card").click()
+    why.locator("article").first.locator(".term button").first.click()
+    expect(why.locator("article").first.locator("code")).not_to_have_text(re.compile("pattern"))
+    left, right = (one.bounding_box() for one in why.locator("article").all())
+    assert left is not None
+    assert right is not None
+    assert left["x"] + left["width"] <= right["x"], "side by side"
+    assert in_sight(why.locator("article").first, 200)
+    why.get_by_role("button", name="Take this card away").press("Enter")
+    why.locator(".term button").first.press("Escape")
+    expect(why).to_be_hidden()
+    expect(tab.page.get_by_role("tab", selected=True)).to_have_text("Attention")  # only the card went
+    tab.page.locator(".heading[data-part=mlp]").click()
+    view = tab.page.locator(".tx-unfolded .leaf:not(.folded)")
+    expect(tab.page.get_by_role("tab", selected=True)).to_have_text("MLP")
+    tab.until(lambda: in_sight(view, 300), "a view that was opened comes into sight")
+    assert in_sight(tab.page.locator(".flow"), 900 - 560)  # and part of the flow stays there
+    strip = tab.page.locator(".tx-unfolded").get_by_role("slider").first
+    strip.press("Enter")
+    expect(why).to_be_visible()
+    tab.page.locator(".tx-unfolded").get_by_role("button", name="SVG").filter(
+        visible=True
+    ).last.scroll_into_view_if_needed()
+    tab.until(lambda: in_sight(why, 250) and (why.bounding_box() or {"y": 0})["y"] > 100, "it goes along with the view")
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
 def test_the_card_fits(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
     tab = new_tab(width, 844).open(server.address(text=TEXT, view="residual", dark=dark))

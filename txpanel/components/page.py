@@ -9,7 +9,7 @@ import param
 
 from txpanel.components import Component
 
-__all__ = ["SheetHead", "Tabs", "TopBar"]
+__all__ = ["Dock", "SheetHead", "Tabs", "TopBar"]
 
 OnMessage = Callable[[dict[str, Any]], None]
 
@@ -80,3 +80,13 @@ class SheetHead(_Told):
 
     _module = "sheet.js"
     _styles = "sheet.css"
+
+
+class Dock(_Told):
+    """Keeps what is asked and what is opened in sight; draws nothing itself."""
+
+    asked = param.Integer(default=0, doc="Counts the questions; 0 while there is none.")
+    cards = param.Integer(default=0, doc="How many cards there are: the current one and those that were pinned.")
+    opened = param.String(default="", doc="Id of the unfolded view; empty: none.")
+
+    _module = "dock.js"

@@ -25,6 +25,7 @@ from txpanel.tracing.store import STORE
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
+    from txpanel.tracing.replay import BlockTrace
 
 _counter = itertools.count(1)
 
@@ -102,7 +103,7 @@ class Trace:
         with self._lock, torch.inference_mode():
             layer, _ = split_name(name)
             if layer is not None and self.model is not None and 0 <= layer < self.anatomy.n_layers:
-                replayed = STORE.get(self.uid, name) if self._replayed(layer) else None
+                replayed = self._replayed(layer, name)
                 if replayed is not None:
                     return replayed
             return STORE.put(self.uid, name, self._derive(name))
@@ -179,7 +180,7 @@ class Trace:
         """
         if self.model is None:
             raise no_weights(f"blocks.{layer}.resid_post")
-        output = self._replay(layer)
+        output = self._replay(layer).output
         recorded = self.recording.streams[layer + 1]
         difference = float((output.float() - recorded.float()).abs().max())
         note = ""
@@ -324,13 +325,15 @@ class Trace:
             raise NoSuchTensor(self._unknown(name))
         return operation.recompute({source: self.tensor(source) for source in operation.inputs})
 
-    def _replayed(self, layer: int) -> bool:
-        """Replay a block unless its tensors are still there; whether they are there now."""
-        if STORE.get(self.uid, f"blocks.{layer}.q") is None:
-            self._replay(layer)
-        return True
+    def _replayed(self, layer: int, name: str) -> Tensor | None:
+        """A tensor out of the replay of its block, which runs again if it is not there any more, or a leaf of it had to go."""
+        kept = STORE.get(self.uid, name)
+        leaf = name in self.graph.dims and name not in self.graph.operations  # a mask, angles: nothing derives them
+        if kept is None and (leaf or STORE.get(self.uid, f"blocks.{layer}.q") is None):
+            return self._replay(layer).tensors.get(split_name(name)[1])
+        return kept
 
-    def _replay(self, layer: int) -> Tensor:
+    def _replay(self, layer: int) -> BlockTrace:
         from txpanel.tracing.replay import (
             collect_calls,
             replay,
@@ -345,7 +348,7 @@ class Trace:
             block = replay(self.model, layer, self.recording.streams[layer], self.recording.calls[layer])
             for own, tensor in block.tensors.items():
                 STORE.put(self.uid, f"blocks.{layer}.{own}", tensor)
-            return block.output
+            return block
 
     def _weight(self, name: str) -> Tensor | None:
         if self.model is None:

@@ -45,7 +45,9 @@ class WhyCard(View):
     def _asked(self) -> None:
         """Keep the path of questions, as `back` and `forward` of the state walk it."""
         question = self.state.question
-        if question is not None and not (0 <= self._at < len(self._trail) and self._trail[self._at] == question):
+        if question is None:
+            self._trail, self._at = [], -1
+        elif not (0 <= self._at < len(self._trail) and self._trail[self._at] == question):
             if self._at > 0 and self._trail[self._at - 1] == question:
                 self._at -= 1
             elif self._at + 1 < len(self._trail) and self._trail[self._at + 1] == question:
@@ -96,6 +98,8 @@ class WhyCard(View):
             self.state.back()
         elif do == "forward":
             self.state.forward()
+        elif do == "close":
+            self.state.dismiss()
         elif do == "crumb":
             self._walk_back(_whole(data.get("steps")))
         elif do == "pin" and len(self.state.pinned) < PINNED:

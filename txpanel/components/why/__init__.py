@@ -34,6 +34,7 @@ def words() -> dict[str, str]:
         "copied": _("Copied"),
         "pin": _("Pin"),
         "pin_long": _("Keep this card beside the next one"),
+        "close": _("Close this card"),
         "unpin": _("Unpin"),
         "unpin_long": _("Take this card away"),
         "path": _("Questions so far"),

@@ -59,7 +59,7 @@ export function render({ model }) {
     if (c === 0) {
       const pin = button("tool text", W().pin, W().pin_long, () => send({ do: "pin" }));
       pin.disabled = !card.can_pin;
-      end.append(pin);
+      end.append(pin, button("tool", "✕", W().close, () => send({ do: "close" })));
     } else end.append(button("tool text", W().unpin, W().unpin_long, () => send({ do: "unpin", at: c - 1 })));
     bar.append(end);
     return bar;
@@ -312,9 +312,10 @@ export function render({ model }) {
     slot.card.replaceChildren(...parts);
   }
 
-  function keep() { // which control of the card has the focus, so that a rebuilt card can give it back
+  function keep() { // which control of which card has the focus, so that a rebuilt card can give it back
     const active = root.getRootNode().activeElement;
-    return active && grid.contains(active) ? active.getAttribute("aria-label") || active.textContent : null;
+    const slot = slots.find((s) => active && s.card.contains(active));
+    return slot ? { slot, name: active.getAttribute("aria-label") || active.textContent } : null;
   }
 
   function build() {
@@ -331,12 +332,18 @@ export function render({ model }) {
     grid.replaceChildren(...slots.slice(0, cards.length).map((s) => s.card));
     live.textContent = `${cards[0].name} = ${cards[0].say}`;
     if (focused) {
-      const again = [...grid.querySelectorAll("button")].find((b) => (b.getAttribute("aria-label") || b.textContent) === focused && !b.disabled);
-      if (again) again.focus();
+      const again = [...focused.slot.card.querySelectorAll("button")].find((b) => (b.getAttribute("aria-label") || b.textContent) === focused.name && !b.disabled);
+      if (again && grid.contains(again)) again.focus({ preventScroll: true });
       else { slots[0].card.tabIndex = -1; slots[0].card.focus({ preventScroll: true }); }
     }
   }
 
+  root.addEventListener("keydown", (e) => {
+    if (e.key !== "Escape" || !model.cards.length) return;
+    e.preventDefault(); // and nothing else closes
+    e.stopPropagation();
+    send({ do: "close" });
+  });
   build();
   model.on("version", () => requestAnimationFrame(build)); // the other params of the same update are there by then
   const off = onLook(root, () => slots.forEach((s) => s.paint && s.paint()));
