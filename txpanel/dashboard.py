@@ -64,7 +64,8 @@ BESIDE_CSS = """
 WHY_CSS = """
 :host{position:sticky;top:128px;max-height:calc(100vh - 148px);overflow:auto;box-sizing:border-box;background:var(--tx-surface);
   border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
-:host([data-dock]){position:fixed;top:auto;bottom:16px;right:var(--tx-edge);width:400px!important;max-height:62vh;z-index:30;box-shadow:0 10px 40px rgb(15 23 42/.24)}
+:host([data-dock]){position:fixed;top:auto;bottom:16px;right:var(--tx-edge);width:400px!important;max-height:62vh;z-index:30;
+  box-shadow:0 10px 40px rgb(15 23 42/.24)}
 :host([data-dock=left]){right:auto;left:24px} :host([data-dock][data-several]){width:min(832px,calc(100vw - 48px))!important}
 @keyframes come{from{translate:16px 0;opacity:0}}
 @media (prefers-reduced-motion:no-preference){:host{animation:come .26s cubic-bezier(.2,.7,.2,1)}}
