@@ -78,10 +78,24 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     rows.nth(1).click()
     expect(tab.prompt).to_have_value(branch)
 
+    # side by side: both picks at the parting, each token with its probability
+    rows.locator("..").nth(0).get_by_role("button", name="Compare").click()
+    beside = film.locator(".compare")
+    expect(beside.locator("h3")).to_contain_text("they part after 1 tokens")
+    expect(beside.locator(".side")).to_have_count(2)
+    assert beside.locator(".side").nth(1).locator(".token").all_inner_texts() == list("BBBC")
+    expect(beside.locator(".worth small").first).to_contain_text("%")
+    picks = beside.locator(".parting tbody tr").filter(has=page.locator(".badge"))
+    expect(picks).to_have_count(2)
+    expect(beside.locator(".reasons")).to_contain_text("B: seed 1 gave u")
+
     # the cache: what is new, and nothing that axe-core minds, in the timeline or there
     page.get_by_role("tab", name="KV cache").click()
     expect(page.locator(".tx-unfolded .map")).to_have_attribute("aria-label", re.compile("3 blocks"))
     assert serious(tab) == []
+
+    beside.get_by_role("button", name="Close the comparison").click()
+    expect(beside).to_be_hidden()
 
     # a knob, and what it changes; undo of everything, in turn
     slider = page.locator("header").get_by_role("slider", name="temperature")

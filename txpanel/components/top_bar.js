@@ -124,7 +124,7 @@ export function render({model, el}) {
   // --- generate ----------------------------------------------------------------------------------------------------
   const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => tx.h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))
   const generate = tx.h("button", {type: "button", class: "primary", onclick: () => {
-    if (model.status.busy) return send("cancel")
+    if (model.status.busy && model.status.generating) return send("cancel") // it says Stop only then
     const text = dirty() ? clean(box.value) : null
     if (text !== null) known = text
     send("generate", {n: Number(amount.value), text})

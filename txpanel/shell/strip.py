@@ -38,11 +38,14 @@ class Strip:
         self._shots: tuple[Shot, ...] = ()
         self._heard_of: tuple[int, ...] = ()
         self._worker: Worker | None = None
+        self._comparer: Worker | None = None
+        self._pair = (0, 0)  # the ends of two branches that are compared
+        self._compared: tuple[Any, ...] = ()
         self.component = FilmStrip(self._told, words=film_words(), sizing_mode="stretch_width", margin=0, visible=False)
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
-        self._state, self._worker = state, aside()
+        self._state, self._worker, self._comparer = state, aside(), aside()
         for draw, names in (
             (self._draw_film, ["film", "busy", "stale", "chat"]),
             (self._draw_prompt, ["trace", "film", "chat", "busy"]),
@@ -57,8 +60,9 @@ class Strip:
             if self._state is not None:
                 self._state.param.unwatch(watcher)
         self._watchers.clear()
-        if self._worker is not None:
-            self._worker.cancel()
+        for worker in (self._worker, self._comparer):
+            if worker is not None:
+                worker.cancel()
         self._state = None
         self.component.close()
 
@@ -77,6 +81,10 @@ class Strip:
     def _wish_switch(self, state: ModelState, leaf: float) -> None:
         if 1 <= leaf <= len(state.film):
             state.switch(int(leaf))
+
+    def _wish_compare(self, state: ModelState, leaf: float) -> None:
+        self._pair = (state.film.leaf, int(leaf))
+        self._compare(state.film)
 
     def _wish_take(self, state: ModelState, token: float) -> None:
         state.append(int(token))
@@ -112,6 +120,28 @@ class Strip:
         )
         if not state.busy:
             self.component.branches = _branches(film)
+            self._compare(film)
+
+    def _compare(self, film: Film) -> None:
+        """The branch that is shown beside another one; nothing once one of the two is gone."""
+        model, leaf, worker = self._state.model if self._state else None, film.leaf, self._comparer
+        other = self._pair[0] if leaf == self._pair[1] else self._pair[1]
+        if other == leaf or not {other, leaf} <= set(film.leaves) or model is None or worker is None:
+            self._pair, self._compared = (0, 0), ()
+            self.component.compare = {}
+            return
+        self._pair = (leaf, other)
+        if self._compared == (self._pair, film.shots):
+            return  # somebody looks at another step of the same two
+        self._compared = (self._pair, film.shots)
+
+        def job(cancel: Any, publish: Any) -> None:
+            from txpanel.shell.compare import compared
+
+            found = compared(model, film, leaf, other)
+            publish(lambda: self.component.param.update(compare=found))
+
+        worker.submit(job)
 
     def _send_line(self, film: Film, *, whole: bool) -> None:
         line = film.line

@@ -30,8 +30,11 @@ class FilmStrip(_Told):
     next = param.Dict(default={}, doc="choices (id, text, p, low, high), taken, drawn, uniform, sentence, rest.")
     ended = param.String(default="", doc="Why generating ended at the end of this line.")
     branches = param.List(default=[], doc="leaf, fork (tokens shared with this line), n, logp, tail (texts), current.")
+    compare = param.Dict(
+        default={}, doc="Two branches side by side, as `txpanel.shell.compare.compared` makes it; empty: none."
+    )
     words = param.Dict(default={}, doc="All texts of the strip.")
 
     _module = "film/film.js"
-    _before = ("film/parts.js",)
+    _before = ("film/parts.js", "film/compare.js")
     _styles = "film/film.css"

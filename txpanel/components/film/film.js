@@ -49,7 +49,7 @@ export function render({model, el}) {
   const step = tx.h("span", {class: "step"})
   const pace = tx.h("select", {"aria-label": w.pace, title: w.pace, onchange: () => send("pace", Number(pace.value))},
     w.paces.split("|").map((text, i) => tx.h("option", {value: [0, 0.25, 0.5, 1][i]}, text)))
-  const modes = ["probability", "surprisal"].map((name) => button(w[name], `${w.colour}: ${w[name]}`, () => { mode = name; draw() }, {class: "mode", "data-mode": name}))
+  const modes = ["probability", "surprisal"].map((name) => button(w[name], `${w.colour}: ${w[name]}`, () => { mode = name; draw(); drawCompare() }, {class: "mode", "data-mode": name}))
   const ramp = tx.h("i", {class: "ramp"})
   const ends = [tx.h("span"), tx.h("span")]
   const legend = tx.h("div", {class: "legend"}, ends[0], ramp, ends[1])
@@ -158,14 +158,19 @@ export function render({model, el}) {
   const branches = tx.h("section", {class: "branches", hidden: true})
   const drawBranches = () => {
     branches.hidden = model.branches.length < 2
-    branches.replaceChildren(...(branches.hidden ? [] : filmBranches(model.branches, w, (leaf) => { stop(); send("switch", leaf) })))
+    branches.replaceChildren(...(branches.hidden ? [] : filmBranches(model.branches, model.compare.sides?.[1].leaf, w, (leaf) => { stop(); send("switch", leaf) }, (leaf) => send("compare", leaf))))
+  }
+  const compare = tx.h("section", {class: "compare", hidden: true, "aria-label": w.compared})
+  const drawCompare = () => {
+    compare.hidden = !model.compare.sides
+    compare.replaceChildren(...(compare.hidden ? [] : filmCompare(model.compare, {w, mode, dark}, () => send("compare", 0))))
   }
 
   // --- together --------------------------------------------------------------------------------------------------------------
   const root = tx.h("section", {class: "film", "aria-label": w.film},
     tx.h("div", {class: "controls"}, tx.h("span", {class: "buttons"}, first, toggle, last), step, pace, why,
       tx.h("span", {class: "colours"}, tx.h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend)),
-    track.canvas, chips, next, branches, tip)
+    track.canvas, chips, next, branches, compare, tip)
   el.append(root)
   const draw = () => {
     const [i, n] = [at(), line.length]
@@ -223,11 +228,13 @@ export function render({model, el}) {
   model.on("ended", draw)
   model.on("next", drawNext)
   model.on("branches", drawBranches)
-  tx.onTheme(el, (on) => { dark = on; draw() })
+  model.on("compare", () => { drawBranches(); drawCompare() })
+  tx.onTheme(el, (on) => { dark = on; draw(); drawCompare() })
   new ResizeObserver(() => track.paint(line, at(), mode, dark, el)).observe(track.canvas)
   if (model.added.items && model.added.begin <= line.length) line = [...line.slice(0, model.added.begin), ...model.added.items]
   drawNext()
   drawBranches()
+  drawCompare()
   draw()
   send("hello", 0)
 }

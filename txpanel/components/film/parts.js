@@ -105,18 +105,20 @@ function filmBar(next, w) {
 }
 
 // Every branch as a row: where it parts from the others, how it goes on, how likely the model held all of it
-function filmBranches(branches, w, choose) {
+function filmBranches(branches, beside, w, choose, compare) {
   const [shared, longest] = [branches[0].shared, Math.max(...branches.map((b) => b.n))]
   const span = Math.max(1, longest - shared)
   const rows = branches.map((b) => {
     const own = b.fork - shared
     const tail = b.tail.map((text, i) => tx.h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
     const each = b.logp / Math.max(1, b.n)
-    return tx.h("button", {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
+    const chosen = b.leaf === beside
+    const put = b.current ? tx.h("span") : tx.h("button", {type: "button", class: "put", title: w.compare_title, "aria-pressed": chosen, onclick: () => compare(chosen ? 0 : b.leaf)}, w.compare)
+    return tx.h("div", {class: "row"}, tx.h("button", {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
       tx.h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
       tx.h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
       tx.h("span", {class: "sums"}, tx.h("b", {title: w.logp_title}, w.logp.replace("{value}", tx.number(b.logp, 4))),
-        ` · ${w.per.replace("{value}", tx.number(each, 3))} · ${w.tokens.replace("{n}", b.n)} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`))
+        ` · ${w.per.replace("{value}", tx.number(each, 3))} · ${w.tokens.replace("{n}", b.n)} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`)), put)
   })
   return [tx.h("h3", null, w.branches, tx.h("small", null, w.shared.replace("{n}", shared))), tx.h("div", {class: "rows"}, rows)]
 }
