@@ -159,7 +159,7 @@ def test_hover_says_the_recorded_value_and_its_name(show: Callable[..., Page], s
 def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     page.mouse.click(*spot(page, 5, 3))
-    until(page, lambda: stage.state.question is not None)
+    until(page, lambda: stage.view.opened == "attention")
     assert stage.state.question.name == "blocks.0.pattern"
     assert dict(stage.state.question.index) == {"head": 0, "query": 5, "key": 3}
     assert (stage.state.query, stage.state.key, stage.view.opened) == (5, 3, "attention")

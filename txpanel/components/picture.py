@@ -137,7 +137,7 @@ class Tools(Component):
     words = param.Dict(default={}, doc="The texts on the buttons.")
 
     _module = "tools.js"
-    _before = ("paper.js", "walk.js")
+    _before = ("layouts.js", "paints.js", "paper.js", "walk.js")
     _styles = "tools.css"
 
     def __init__(

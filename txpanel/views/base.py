@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import panel as pn
 import param
 from panel.io.document import unlocked
+from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
 from txpanel.views.palette import Kind, Scale
@@ -83,6 +84,8 @@ class View(pn.viewable.Viewer):
     """Tensor names without block prefix (such as ``"pattern"``) without which the view has nothing to show."""
     api_version: ClassVar[int] = API_VERSION
     """The version of this base class that the view was written for."""
+    first: ClassVar[bool] = False
+    """Whether it shows a change before the others do, which are fed a moment later: the flow and the card, where people look."""
 
     state = param.ClassSelector(
         class_=param.Parameterized, allow_refs=False, doc="The shared model state, a `txpanel.ModelState`."
@@ -97,6 +100,7 @@ class View(pn.viewable.Viewer):
         self._built: Any = None
         self._watchers: list[tuple[param.Parameterized, Any]] = []
         self._late: dict[int, Callback] = {}
+        self._waiting = False
         self._on_error: Callable[[Exception], None] | None = None
         params.setdefault("dark", pn.config.theme == "dark")
         super().__init__(state=state, **params)
@@ -131,13 +135,15 @@ class View(pn.viewable.Viewer):
                 self._guarded(step)
 
         def changed(*_events: Any) -> None:
-            if self.active:
-                run()
-            else:
-                self._late[id(callback)] = run
+            self._late[id(callback)] = run
+            if self.active and not self._put_off():
+                self._catch_up()
 
         self._watchers.append((self.state, self.state.param.watch(changed, list(names or ("trace",)))))
-        changed()
+        if self.active:
+            run()
+        else:
+            self._late[id(callback)] = run
 
     def watch(self, source: param.Parameterized, callback: Callable[[Any], Any], *names: str) -> None:
         """Watches parameters of an object (a stream, a component, the view itself) until `close`; errors go to the card."""
@@ -166,7 +172,22 @@ class View(pn.viewable.Viewer):
         self._built = None
         self.state = None
 
-    def _catch_up(self, _event: Any) -> None:
+    def _put_off(self) -> bool:
+        """On a served page what stands above is shown first: the others are fed when that is on its way, with the newest place."""
+        document = pn.state.curdoc
+        if self.first or document is None or document.session_context is None or not pn.state.loaded:
+            return False
+        if not self._waiting:
+            self._waiting = True
+            document.add_next_tick_callback(functools.partial(self._its_turn, document))
+        return True
+
+    def _its_turn(self, document: Any) -> None:
+        self._waiting = False
+        with set_curdoc(document), unlocked():
+            self._catch_up()
+
+    def _catch_up(self, _event: Any = None) -> None:
         if self.active:
             late, self._late = list(self._late.values()), {}
             for run in late:

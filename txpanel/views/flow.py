@@ -48,6 +48,7 @@ class FlowView(View):
     id: ClassVar[str] = "flow"
     title: ClassVar[str] = "The model at work"
     order: ClassVar[int] = 0
+    first: ClassVar[bool] = True
 
     def __panel__(self) -> Viewable:
         self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)

@@ -23,7 +23,7 @@ class WhyCard(View):
     Not a view of its own on the page but the companion of all of them: whatever is asked with `ModelState.ask` is answered here.
     """
 
-    id, title, order = "why", "Why this number", 90
+    id, title, order, first = "why", "Why this number", 90, True
 
     shown = param.Integer(
         default=SHOWN, bounds=(1, None), doc="Operands of the current card that are listed one by one."

@@ -14,11 +14,13 @@ from typing import Any
 
 import param
 
-from txpanel.components import BASE_CSS, SHARED, Component, shared_source
+from txpanel.components import BASE_CSS, SHARED, Component, joined, shared_source
 
 __all__ = ["FlowPicture", "bundle"]
 
 FOLDER = Path(__file__).parent
+BEFORE = ("layouts.js", "paints.js")
+"""What makes Bokeh's figures cheaper, for the whole page; here, because the flow is there before any figure."""
 MODULES = (
     "core",
     "theme",
@@ -87,8 +89,8 @@ class FlowPicture(Component):
     opened = param.String(default="", doc="The view that is open below, by its id.")
     busy = param.String(default="", doc="What is being computed, in words; empty when nothing is.")
 
-    _esm = shared_source() + bundle()
-    _parts = (*SHARED, *(f"flow/{name}.js" for name in MODULES))
+    _esm = shared_source() + joined(BEFORE) + bundle()
+    _parts = (*SHARED, *BEFORE, *(f"flow/{name}.js" for name in MODULES))
     _stylesheets = [BASE_CSS + (FOLDER / "flow.css").read_text(encoding="utf-8")]  # noqa: RUF012  (Panel's own way)
 
     def __init__(self, **params: Any) -> None:

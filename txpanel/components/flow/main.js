@@ -69,7 +69,7 @@ class Flow {
   // Several parts of one change arrive one after the other: look once, when all are there.
   later() {
     if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.take(); });
+    this.waiting = requestAnimationFrame((now) => { this.waiting = 0; this.take(); this.motion.flush(now); });
   }
 
   take() {

@@ -43,6 +43,13 @@ export class Motion {
     if (!this.frame) this.frame = requestAnimationFrame((now) => this.step(now));
   }
 
+  // In a frame already: what was asked for is drawn in it, not in the next one.
+  flush(now) {
+    if (!this.frame) return;
+    cancelAnimationFrame(this.frame);
+    this.step(now);
+  }
+
   step(now) {
     this.frame = 0;
     if (this.runStart !== null) {

@@ -1,0 +1,51 @@
+// What changes on a part of the page is laid out there. By itself Bokeh measures, lays out and paints every figure of the whole page whenever
+// any element changes its size, is shown, or gets a child: with thirty figures the page stands still for a second. Sizes on a page come from the
+// browser's own layout; Bokeh's only divides the inside of a figure, and aligns figures that are direct children of one box. So a figure is laid
+// out with those beside it, and boxes are left to the browser; each figure hears of its own size.
+globalThis.txLayouts ??= (() => {
+  const bokeh = globalThis.Bokeh
+  if (!bokeh?.require) return null
+  const {PlotView} = bokeh.require("models/plots/plot_canvas")
+  const {LayoutDOMView} = bokeh.require("models/layouts/layout_dom")
+  const box = LayoutDOMView.prototype
+  const own = Object.fromEntries(["compute_layout", "invalidate_layout", "update_layout", "_after_resize"].map((name) => [name, box[name]]))
+  const inside = (view) => view.parent instanceof LayoutDOMView // all but the page's own root
+  const isFigure = (view) => view instanceof PlotView
+  const styled = new WeakSet() // views that have their styles
+
+  function settle(view) {
+    view.measure_layout()
+    view.update_bbox()
+    view._compute_layout()
+    view.after_layout()
+  }
+  // A box' own style and what it says about its children's; theirs inside stay.
+  function style(view) {
+    view.update_style()
+    for (const child of view.child_views) child.parent_style.clear()
+    view._update_layout()
+  }
+  box.compute_layout = function () {
+    const place = isFigure(this) && inside(this) ? this.parent : this
+    if (!inside(place)) return own.compute_layout.call(this)
+    settle(place)
+    this._layout_computed = true
+  }
+  box._after_resize = function () {
+    if (isFigure(this) || !inside(this)) own._after_resize.call(this)
+  }
+  box.update_layout = function () {
+    own.update_layout.call(this)
+    styled.add(this)
+  }
+  box.invalidate_layout = function () {
+    if (!inside(this) || !styled.has(this) || !styled.has(this.parent)) return own.invalidate_layout.call(this)
+    const fresh = this.layoutable_views.filter((view) => !styled.has(view))
+    for (const view of fresh) view.update_layout()
+    style(this)
+    style(this.parent)
+    if (isFigure(this) || this.layoutable_views.some(isFigure)) this.compute_layout()
+    for (const view of fresh) if (!isFigure(view)) settle(view)
+  }
+  return {styled}
+})()

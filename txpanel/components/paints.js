@@ -1,0 +1,75 @@
+// Bokeh's figures take turns. By itself Bokeh paints every figure that changed in one frame, before anything else in that frame is seen:
+// a click that changes sixteen pictures would show nothing for a fifth of a second. Here they wait until the frame that is due has been seen, then
+// as many are painted at a time as fit between two frames, those on the screen first; those far from it when there is nothing else to do.
+globalThis.txPaints ??= (() => {
+  const AT_A_TIME = 10 // milliseconds
+  const NEAR = "160px" // so far outside the screen a figure still counts as on it
+  const LATEST = 1500 // milliseconds until a figure that nobody sees is painted, however busy the page is
+  const bokeh = globalThis.Bokeh
+  if (!bokeh?.require) return null
+  const {PlotView} = bokeh.require("models/plots/plot_canvas")
+  const {VisualProperties} = bokeh.require("core/visuals/visual")
+
+  const waiting = new Set()
+  const near = new WeakMap()
+  const nearby = (view) => near.get(view.el) !== false
+  const watched = new IntersectionObserver((entries) => {
+    for (const {target, isIntersecting} of entries) near.set(target, isIntersecting)
+    wake()
+  }, {rootMargin: NEAR})
+
+  let asked = false
+  let idle = 0
+  function wake() {
+    if (asked || !waiting.size) return
+    if (![...waiting].some(nearby)) { idle ||= requestIdleCallback(rest, {timeout: LATEST}); return }
+    asked = true
+    requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
+  }
+  function paint(view) {
+    waiting.delete(view)
+    if (!view.is_destroyed) view.repaint()
+  }
+  function turn() {
+    asked = false
+    const end = performance.now() + AT_A_TIME
+    for (const view of waiting) {
+      if (!nearby(view)) continue
+      paint(view)
+      if (performance.now() > end) break
+    }
+    wake()
+  }
+  function rest(deadline) {
+    idle = 0
+    for (const view of waiting) {
+      paint(view)
+      if (deadline.timeRemaining() < AT_A_TIME) break
+    }
+    wake()
+  }
+  PlotView.prototype.schedule_paint = function () {
+    if (this.is_paused) return
+    if (!near.has(this.el)) { near.set(this.el, true); watched.observe(this.el) }
+    waiting.add(this)
+    wake()
+  }
+
+  // What a figure's style sheets say about its labels is asked once while it is measured and painted, not for each label.
+  let said = null
+  const ask = VisualProperties.prototype._get_css_value
+  VisualProperties.prototype._get_css_value = function (name) {
+    if (!said) return ask.call(this, name)
+    const of = said.get(this.obj.el) ?? said.set(this.obj.el, {}).get(this.obj.el)
+    return of[this.css_prefix + name] ??= ask.call(this, name)
+  }
+  for (const step of ["repaint", "paint", "compute_layout"]) {
+    const own = PlotView.prototype[step]
+    PlotView.prototype[step] = function (...given) {
+      if (said) return own.apply(this, given)
+      said = new Map()
+      try { return own.apply(this, given) } finally { said = null }
+    }
+  }
+  return {waiting}
+})()
