@@ -12,6 +12,7 @@ import param
 
 from txpanel.components.page import Dock, SheetHead, Tabs
 from txpanel.components.text import Rich, rich
+from txpanel.components.waiting import Waiting
 from txpanel.messages import _
 from txpanel.shell import late, offline
 from txpanel.shell.bar import Bar
@@ -123,7 +124,8 @@ class Dashboard(pn.viewable.Viewer):
         self.tabs = Tabs(self._tab_told, label=label, failed_label=_("failed"), sizing_mode="stretch_width", margin=0)
         self.tabs.visible = False
         turn = {"css_classes": ["tx-unfolded"], "stylesheets": [TURN_CSS]}
-        self.unfolded = pn.Column(margin=0, sizing_mode="stretch_width", **turn)
+        self.waiting = Waiting(gives_way=True, sizing_mode="stretch_width", margin=0)
+        self.unfolded = pn.Column(self.waiting, margin=0, sizing_mode="stretch_width", **turn)
         self.sheet = SheetHead(self._sheet_told, close_label=_("Close"), sizing_mode="stretch_width", margin=0)
         self.leaf = pn.Column(
             self.sheet,
@@ -299,7 +301,13 @@ class Dashboard(pn.viewable.Viewer):
                 return
             self._raise_sheet(self.opened)
             self._draw_tabs()
+            self._say_what_comes()
             self._later(self._unfold)
+
+    def _say_what_comes(self) -> None:
+        part = self._part(self.opened)
+        built = part is None or part.id in self._built
+        self.waiting.text = "" if built or part is None else _("{part} is being built …").format(part=part.title)
 
     def _unfold(self) -> None:
         if self.state is None:

@@ -10,6 +10,7 @@ import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
+from txpanel.components.waiting import Waiting
 from txpanel.worker import Worker
 
 
@@ -36,20 +37,30 @@ def plot(figure: Any, height: int) -> pn.pane.Bokeh:
     return pn.pane.Bokeh(figure, sizing_mode="stretch_width", height=height, margin=0)
 
 
-def one_by_one(column: Any, rest: Sequence[Any]) -> None:
-    """Appends parts to a column, each when the one before it stands: a page that gets many figures at once stands still."""
+def one_by_one(
+    column: Any, rest: Sequence[Callable[[], Any]], said: str, guard: Callable[[Callable[[], object]], object]
+) -> None:
+    """Builds further parts of a column, each when the one before it stands: a page that gets many figures at once stands still.
+
+    Args:
+        column: with its first part in it. rest: build one part each. said: a line below until all are there.
+        guard: calls a step and keeps its errors, such as a view's own.
+    """
     document, left = pn.state.curdoc, list(rest)
     if document is None or document.session_context is None:
-        column.extend(left)
+        column.extend([build() for build in left])
         return
 
     def step() -> None:
-        column.append(left.pop(0))
-        if left:
-            _soon(document, step)
+        stand = list(column)[: len(rest) - len(left) + 1]  # without the line
+        part = [left.pop(0)()]
+        column[:] = [*stand, *part, *([more()] if left else [])]
+
+    def more() -> Waiting:
+        return Waiting(lambda: _soon(document, lambda: guard(step)), text=said, sizing_mode="stretch_width", margin=0)
 
     if left:
-        _soon(document, step)
+        column.append(more())
 
 
 def _soon(document: Any, step: Callable[[], object]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Text
 
+from txpanel.views._ink import mark, single
 from txpanel.views._lights import Cell, Lights, names
 from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten, tick
 from txpanel.views.palette import colour
@@ -45,7 +46,7 @@ class Bars:
             hv.Rectangles([(0.0, -0.3, 1.0, 0.3)]).opts(default_tools=[], tools=[], responsive=True, invert_yaxis=True)
         )
         plain(self.figure)
-        self.renderer = self.figure.renderers[0]
+        self.renderer = single(self.figure.renderers[0])
         self.renderer.glyph.update(fill_color="fill", line_color="line", line_width=2, border_radius=2)
         self.source: ColumnDataSource = self.renderer.data_source
         self.kinds: list[int] = []
@@ -54,9 +55,8 @@ class Bars:
         self.lights.add(self)
         self._table([], [], [], [])
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
-        self.numbers = self.figure.text(
-            "end", "y", text="text", source=self.source, x_offset=6, text_baseline="middle", text_font_size="11.5px"
-        )
+        words = {"x_offset": 6, "text_baseline": "middle", "text_font_size": "11.5px"}
+        self.numbers = mark(self.figure, Text(x="end", y="y", text="text", **words), self.source)
         self.figure.xaxis[0].visible = self.figure.xgrid[0].visible = self.figure.ygrid[0].visible = False
         formatter = CustomJSHover(code=EXACT + "return exact(value)")
         tooltips = [(hover[0], "@name"), (hover[1], "@value{custom}"), (hover[2], "@tensor")]

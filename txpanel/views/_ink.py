@@ -1,11 +1,24 @@
-"""Words on a picture, each in its ink."""
+"""Marks and words on a picture, each in its ink."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, Glyph, GlyphRenderer, Text
+
+__all__ = ["Words", "mark", "single"]
+
+
+def single(renderer: GlyphRenderer) -> GlyphRenderer:
+    """Takes away the copies of a glyph for what is selected, muted or pointed at: nothing is, and each costs a view in the browser."""
+    renderer.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None, hover_glyph=None)
+    return renderer
+
+
+def mark(figure: Any, glyph: Glyph, source: ColumnDataSource, level: str = "glyph") -> GlyphRenderer:
+    """Draws a glyph on a figure. Bokeh's ``figure.rect`` and the like make five glyphs where one is seen."""
+    return single(figure.add_glyph(source, glyph, level=level))
 
 
 class Words:
@@ -21,7 +34,7 @@ class Words:
 
     def __init__(self, figure: Any, **style: Any) -> None:
         self.sources = [ColumnDataSource({"x": [], "y": [], "text": []}) for _ in range(2)]
-        self.glyphs = [figure.text("x", "y", text="text", source=source, **style).glyph for source in self.sources]
+        self.glyphs = [mark(figure, Text(x="x", y="y", text="text", **style), source).glyph for source in self.sources]
 
     def feed(self, x: Sequence[float], y: Sequence[float], text: Sequence[str], ink: Sequence[str]) -> None:
         """Show texts at places.

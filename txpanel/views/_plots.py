@@ -14,10 +14,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d, Rect
 from holoviews.plotting.bokeh import BokehRenderer
 
-from txpanel.views._ink import Words
+from txpanel.views._ink import Words, mark, single
 from txpanel.views._lights import Cell, Lights, Locate
 from txpanel.views.numbers import number
 from txpanel.views.palette import Kind, Scale, colour
@@ -164,12 +164,13 @@ class Heat:
             element.opts(default_tools=[], tools=[], colorbar=False, responsive=True, invert_yaxis=True)
         )
         plain(self.figure)
-        self.renderer = self.figure.renderers[0]
+        self.renderer = single(self.figure.renderers[0])
         self.source: ColumnDataSource = self.renderer.data_source
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
         self.lit = ColumnDataSource({"x": [], "y": []})
-        self._lit = self.figure.rect("x", "y", 1, 1, source=self.lit, fill_alpha=0, line_width=2, level="annotation")
+        lit = Rect(x="x", y="y", width=1, height=1, fill_alpha=0, line_width=2)
+        self._lit = mark(self.figure, lit, self.lit, "annotation")
         self.lights = Lights.of(view)
         self.lights.add(self)
         self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
@@ -293,18 +294,9 @@ class Heat:
         line: float = 2.5,
     ) -> None:
         """Draws frames around cells that `source` names (columns or constants for centre and size)."""
-        glyph = self.figure.rect(
-            x=x,
-            y=y,
-            width=width,
-            height=height,
-            source=source,
-            fill_alpha=0,
-            line_width=line,
-            border_radius=3,
-            line_color=colour(meaning, dark=self.scale.dark),
-        )
-        glyph.level = "annotation"
+        ink = colour(meaning, dark=self.scale.dark)
+        frame = {"fill_alpha": 0, "line_width": line, "line_color": ink, "border_radius": 3}
+        glyph = mark(self.figure, Rect(x=x, y=y, width=width, height=height, **frame), source, "annotation")
         self.frames.append((glyph, meaning))
 
     def link(self, cursor: ColumnDataSource, *, row: str | None = None, column: str | None = None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import panel as pn
 import param
 from bokeh.models import ColumnDataSource
+from panel.viewable import Viewable
 
 from txpanel.messages import _
 from txpanel.views._aside import one_by_one
@@ -64,8 +66,7 @@ class AttentionView(View):
 
     def __panel__(self) -> pn.Column:
         cursor = ColumnDataSource({"query": [np.nan], "key": [np.nan]})
-        self.all_heads, self.maps, self.sides = AllHeads(self), Maps(self, cursor), Sides(self)
-        self.qkv, self.z, self.shares = Vectors(self, cursor, "qkv"), Vectors(self, cursor, "z"), Shares(self)
+        self.maps, self.sides = Maps(self, cursor), Sides(self)
         self.words, self.about = (
             Rich(heading=" ", paragraphs=[]),
             Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
@@ -79,26 +80,10 @@ class AttentionView(View):
                 stylesheets=["label,span,:host{font-size:13px}"],
             )
         )
-        intro = rich(
-            _(
-                "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
-                "looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."
-            )
+        first = card(
+            "", self.words, self.maps.panel, self.sides.panel, beside=[self.about, self.options, self.formulas]
         )
-        output = rich(
-            _(
-                "What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as "
-                "the stream, and the vectors of all heads are added up. That is what attention writes."
-            )
-        )
-        cards = [
-            card("", self.words, self.maps.panel, self.sides.panel, beside=[self.about, self.options, self.formulas]),
-            self.all_heads.panel,
-            card(_("Queries, keys, values"), intro, self.qkv.panel),
-            card(_("What the head writes"), output, self.z.panel, self.shares.panel),
-        ]
-        self.cards = pn.Column(cards[0], sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
-        one_by_one(self.cards, cards[1:])
+        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(
             paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
         )
@@ -108,9 +93,47 @@ class AttentionView(View):
         self.watch(
             self.options, lambda event: self.param.update({name: name in event.new for name in OPTIONS}), "value"
         )
+        rest = [partial(part, cursor) for part in (self._heads_card, self._vectors_card, self._output_card)]
+        one_by_one(self.cards, rest, _("More pictures are being built …"), self._guarded)
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
 
     look: Any = None
+    all_heads: AllHeads | None = None
+    qkv: Vectors | None = None
+    z: Vectors | None = None
+    shares: Shares | None = None
+    """What is built after the first card; None before."""
+
+    def _heads_card(self, _cursor: ColumnDataSource) -> Viewable:
+        self.all_heads = AllHeads(self)
+        if self.look is not None:
+            self.all_heads.feed(self.look)
+        return self.all_heads.panel
+
+    def _vectors_card(self, cursor: ColumnDataSource) -> Viewable:
+        self.qkv = Vectors(self, cursor, "qkv")
+        if self.look is not None:
+            self.qkv.feed(self.look)
+        intro = rich(
+            _(
+                "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
+                "looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."
+            )
+        )
+        return card(_("Queries, keys, values"), intro, self.qkv.panel)
+
+    def _output_card(self, cursor: ColumnDataSource) -> Viewable:
+        self.z, self.shares = Vectors(self, cursor, "z"), Shares(self)
+        if self.look is not None:
+            self.z.feed(self.look)
+            self.shares.feed(self.look, self.state.query)
+        output = rich(
+            _(
+                "What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as "
+                "the stream, and the vectors of all heads are added up. That is what attention writes."
+            )
+        )
+        return card(_("What the head writes"), output, self.z.panel, self.shares.panel)
 
     def _none(self) -> None:
         self.param.update()
@@ -123,14 +146,15 @@ class AttentionView(View):
         if before is not None and before.same(state.trace, state.layer, state.head):
             return
         self.look = Look(state.trace, state.layer, state.head)
-        if before is None or before.trace is not state.trace or before.layer != state.layer:
-            self.all_heads.feed(self.look)
+        elsewhere = before is None or before.trace is not state.trace or before.layer != state.layer
+        if elsewhere:
             self.formulas.formula.latex = self._latex()
-        else:
-            self.all_heads.mark()
+        if self.all_heads is not None:
+            self.all_heads.feed(self.look) if elsewhere else self.all_heads.mark()
         self._maps()
-        self.qkv.feed(self.look)
-        self.z.feed(self.look)
+        for vectors in (self.qkv, self.z):
+            if vectors is not None:
+                vectors.feed(self.look)
         self._sides()
         self.cards.visible, self.empty.visible = True, False
 
@@ -144,14 +168,15 @@ class AttentionView(View):
         if not self.maps.choose():
             self._maps()
         for vectors in (self.qkv, self.z):
-            if not vectors.choose():
+            if vectors is not None and not vectors.choose():
                 vectors.feed(self.look)
         self._sides()
 
     def _sides(self) -> None:
         state = self.state
         self.sides.feed(self.look, state.query, state.key)
-        self.shares.feed(self.look, state.query)
+        if self.shares is not None:
+            self.shares.feed(self.look, state.query)
         self.words.heading = _("Attention, block {block}, head {head}").format(
             block=state.layer + 1, head=state.head + 1
         )

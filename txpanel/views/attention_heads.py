@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, Rect
 
 from txpanel.messages import _
-from txpanel.views._ink import Words
+from txpanel.views._ink import Words, mark
 from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import Heads, Look, Mosaic, heads, mosaic
 from txpanel.views.attention_text import heads_words, short_label
@@ -49,17 +49,8 @@ class AllHeads:
         )
         self.heat.cell.code, self.heat.place.code = _WHO, _WHERE
         self.boxes = ColumnDataSource({"x": [], "y": [], "w": [], "h": [], "line": [], "width": []})
-        self.heat.figure.rect(
-            x="x",
-            y="y",
-            width="w",
-            height="h",
-            source=self.boxes,
-            fill_alpha=0,
-            line_color="line",
-            line_width="width",
-            border_radius=4,
-        )
+        frames = {"line_color": "line", "line_width": "width", "fill_alpha": 0, "border_radius": 4}
+        mark(self.heat.figure, Rect(x="x", y="y", width="w", height="h", **frames), self.boxes)
         style = {"text_align": "center", "text_baseline": "top", "text_font_size": "11px", "y_offset": 5}
         self.names = Words(self.heat.figure, **style)
         self.words = Rich(heading=_("All heads"), paragraphs=[])

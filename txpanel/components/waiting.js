@@ -1,0 +1,15 @@
+// A quiet line in the place of what is being built. It tells Python that it stands, and goes when something else stands beside it.
+export function render({model, view, el}) {
+  const line = tx.h("p", {role: "status"})
+  el.append(line)
+  const others = () => (view.parent?.child_views ?? []).filter((one) => one !== view && one.model.visible)
+  const look = () => {
+    if (model.gives_way && model.text && others().some((one) => one.el.offsetHeight > 40)) model.text = ""
+    line.textContent = model.text
+    line.hidden = !model.text
+    if (model.gives_way && model.text) setTimeout(look, 80)
+  }
+  model.on("text", look)
+  look()
+  model.send_msg({stands: true})
+}
