@@ -305,9 +305,8 @@ class Dashboard(pn.viewable.Viewer):
             self._later(self._unfold)
 
     def _say_what_comes(self) -> None:
-        part = self._part(self.opened)
-        built = part is None or part.id in self._built
-        self.waiting.text = "" if built or part is None else _("{part} is being built …").format(part=part.title)
+        comes = [part.title for part in self.parts if part.id == self.opened and part.id not in self._built]
+        self.waiting.text = _("{part} is being built …").format(part=comes[0]) if comes else ""
 
     def _unfold(self) -> None:
         if self.state is None:
