@@ -129,15 +129,21 @@ def _shares(f: Facts, _s: Sent, _m: re.Match[str]) -> np.ndarray:
     return length(f.here("result")[:, f.at])
 
 
-def _legend(f: Facts, s: Sent, _m: re.Match[str]) -> np.ndarray:
-    """Ends of legends: 0, 1, or the largest size of a picture's own numbers."""
-    images = [np.abs(one.values[np.isfinite(one.values)]).max() for one in f.all if "/Image.image" in one.path]
-    lengths = [one.values.reshape(f.layers + 1, -1) for one in f.all if one.path == "residual-sizes/Image.image"]
-    without_sink = [
-        np.quantile(one[:, 1:], 0.98) for one in lengths
-    ]  # the first token's stream would bleach all others
-    known = np.array([0.0, 1.0, *images, *without_sink])
-    return np.sign(s.values) * [known[np.abs(known - abs(v)).argmin()] for v in s.values]
+SHARES = ("pattern", "heads", "residual-lens")
+"""Pictures of numbers between 0 and 1, whose legends go from 0 to 1 whatever is in them."""
+
+
+def _legend(f: Facts, s: Sent, m: re.Match[str]) -> np.ndarray:
+    """Ends of a picture's legend: 0 and 1, or the largest size of its own numbers, q and k at all their stages together."""
+    picture = m["picture"]
+    if picture in SHARES:
+        return np.array([0.0, 1.0])
+    alike = {f"{picture[0]}{stage}" for stage in ("", "_proj", "_pre_rotary")} if picture[:1] in "qk" else {picture}
+    images = [one.values for one in f.all if one.path in {f"{name}/Image.image" for name in alike}]
+    if picture == "residual-sizes":  # the first token's stream would bleach all others
+        return np.array([0.0, np.quantile(images[0].reshape(f.layers + 1, -1)[:, 1:], 0.98)])
+    most = max(np.abs(one[np.isfinite(one)]).max() for one in images)
+    return np.array([-most, 0.0, most])
 
 
 # -- strips ------------------------------------------------------------------------------------------------------------
@@ -349,7 +355,7 @@ DECLARED: dict[str, list[tuple[str, Rule | None]]] = {
         (r".*/Strips\.lights", LAYOUT),
         (r".*/Strips\.values", _strips),
         (r".*/Strips\.rows\.scale", _strip_scales),
-        (r"ColourKey\.scale\.ticks", _legend),
+        (r"(?P<picture>[\w-]+)/ColourKey\.scale\.ticks", _legend),
     ],
     "attention": [
         (r"(?P<part>scores\w*|masked|pattern)/Image\.image", _stage),

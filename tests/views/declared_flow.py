@@ -9,7 +9,6 @@ import numpy as np
 
 from tests.views.declared import LAYOUT, Facts, Rule, length, softmax
 from tests.views.sent import Sent
-from txpanel.views.flow_heads import label_head
 
 
 def _strip(f: Facts, s: Sent, m: re.Match[str]) -> np.ndarray:
@@ -32,7 +31,33 @@ def _small(f: Facts, _s: Sent, m: re.Match[str]) -> Any:
     patterns = f.here("pattern")
     if m["part"] == "thumbs":
         return np.rint(patterns * 255)
-    return [label_head(one.astype(np.float32), f.trace.tokens.ids)[1] for one in patterns]
+    return [_fit(one, f.trace.tokens.ids.tolist()) for one in patterns]
+
+
+ENOUGH = {"previous": 0.5, "first": 0.5, "self": 0.5, "induction": 0.4, "broad": 0.85}
+"""From which score on a description is given."""
+
+
+def _fit(pattern: np.ndarray, ids: list[int]) -> float:
+    """The score of what describes a head best, counted query by query: the best that is good enough, else the best."""
+    queries = range(2, len(ids))
+    copies = {q: [k for k in range(1, q) if ids[k - 1] == ids[q]] for q in queries}  # what followed the token earlier
+    repeats = [sum(pattern[q, k] for k in copies[q]) for q in queries if copies[q]]
+    evenness = [-sum(p * np.log(p) for p in pattern[q] if p > 0) / np.log(q + 1) for q in queries]
+    found = {
+        "previous": np.mean([pattern[q, q - 1] for q in queries]),
+        "first": np.mean([pattern[q, 0] for q in queries]),
+        "self": np.mean([pattern[q, q] for q in queries]),
+        "induction": np.mean(repeats) if len(repeats) > 1 else 0.0,
+        "broad": np.mean(evenness),
+    }
+    return float(max([v for name, v in found.items() if v >= ENOUGH[name]] or found.values()))
+
+
+def _drawn(p: np.ndarray, seed: int) -> int:
+    """The token in whose piece of the bar the seed's number falls, the likeliest token first."""
+    order = np.argsort(-p, kind="stable")
+    return int(order[np.searchsorted(np.cumsum(p[order]), np.random.default_rng(seed).random(), side="right")])
 
 
 def _writes(f: Facts, _s: Sent, m: re.Match[str]) -> list[float]:
@@ -43,7 +68,7 @@ def _next(f: Facts, s: Sent, m: re.Match[str]) -> Any:
     p = softmax(f.native().logits[0, -1].numpy())
     ids = np.asarray(s.beside["next"]["ids"])
     best = np.argsort(-p, kind="stable")[: ids.size]
-    drawn = f.state.sampled.token
+    drawn = _drawn(p, f.state.seed)
     if drawn not in best:
         best[-1] = drawn
     known = {
@@ -78,6 +103,6 @@ SAMPLING: list[tuple[str, Rule | None]] = [
     (r"sampling/SamplingBench\.settings\.uniform", lambda f, s, m: np.random.default_rng(f.state.seed).random()),
     (r"sampling/SamplingBench\.text\.ids", lambda f, s, m: f.trace.tokens.ids),
     (r"sampling/SamplingBench\.answer\.kept", lambda f, s, m: np.full(s.values.size, f.trace.anatomy.vocab)),  # all stages are off
-    (r"sampling/SamplingBench\.answer\.token", lambda f, s, m: f.state.sampled.token),
+    (r"sampling/SamplingBench\.answer\.token", lambda f, s, m: _drawn(softmax(f.native().logits[0, -1].numpy()), f.state.seed)),
     (r"sampling/SamplingBench\.(settings|answer|presets)\.[\w.]+|sampling/SamplingBench\.(rows|names)", LAYOUT),  # what has been set
 ]  # fmt: skip

@@ -13,6 +13,8 @@ from bokeh.models import ColumnDataSource, GlyphRenderer
 from panel.custom import JSComponent
 from panel.io.state import set_curdoc
 
+from txpanel.components.picture import ColourKey
+
 
 @dataclass
 class Sent:
@@ -69,6 +71,7 @@ def _pictures(layout: Any) -> dict[Any, str]:
         if isinstance(column.plot, pn.pane.Bokeh):
             found |= {model.id: column.tools._file for model in column.plot.object.references()}
         found[id(column.plot)] = column.tools._file
+        found |= {id(legend): column.tools._file for legend in column.select(ColourKey)}
     return found
 
 
