@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import panel as pn
@@ -11,6 +11,7 @@ from bokeh.document import Document
 from bokeh.document.models import DocumentModelManager
 from bokeh.models import Range1d
 from bokeh.plotting import figure
+from bokeh.protocol import Protocol
 from panel.io.state import set_curdoc
 
 from txpanel.models.language_model import LanguageModel
@@ -60,6 +61,27 @@ def test_another_head_token_block_or_text_replaces_no_model(
         looks.clear()
         shown.state.param.update(**change)
         assert looks == [], f"{view.__name__} replaces a model when {change} comes"
+    shown.close()
+
+
+def sent_bytes(events: list[Any]) -> int:
+    """What a websocket carries for these changes: the message's texts, and its arrays as they are."""
+    message = Protocol().create("PATCH-DOC", events)
+    texts = (message.header_json, message.metadata_json, message.content_json)
+    return sum(len(text) for text in texts) + sum(len(buffer.to_bytes()) for buffer in message.buffers)
+
+
+def test_a_map_of_128_tokens_takes_at_most_80_kilobytes(tiny: Callable[[str], LanguageModel], doc: Document) -> None:
+    shown: Any = AttentionView(ModelState(model=tiny("llama"), text="CBAB" * 32))
+    pn.panel(shown).server_doc(doc)
+    assert len(shown.state.trace.tokens.ids) == 128
+    events: list[Any] = []
+    doc.on_change(events.append)
+    shown.state.focus(head=1)
+    maps = {part: heat.figure.references() for part, heat in shown.maps.heats.items()}
+    for part, models in maps.items():
+        about = [event for event in events if event.model in models]
+        assert 128 * 128 * 4 <= sent_bytes(about) <= 80_000, part  # each number whole, as float32
     shown.close()
 
 
