@@ -32,6 +32,9 @@ def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, 
     assert told.count() == 0
     tab.page.get_by_role("button", name="Block +").click()  # needs the model: said, not ignored
     expect(told).to_be_visible()
+    # in a notebook the bar has its cell's width, whatever the window's: the prompt goes into a line of its own
+    tab.page.evaluate("document.body.style.width = '800px'")
+    tab.until(lambda: (tab.prompt.bounding_box() or {"width": 0})["width"] > 600)
 
 
 TOOLTIP = """() => {
