@@ -16,6 +16,7 @@ from benchmarks.peers import Run, content, installed
 from benchmarks.subject import Subject
 from benchmarks.tables import Table
 from txpanel.tracing import record
+from txpanel.tracing.replay import with_cache
 
 LAYER, HEAD = 5, 3
 
@@ -174,10 +175,10 @@ def edits(subject: Subject, tokens: int) -> dict[str, Callable[[], Any]]:
         return again
 
     cache = DynamicCache()
-    subject.plain(torch.tensor([ids[:-1]]), past_key_values=cache, logits_to_keep=1)
+    subject.plain(torch.tensor([ids[:-1]]), **with_cache(subject.plain, cache), logits_to_keep=1)
 
     def decode() -> None:
-        subject.plain(torch.tensor([edited(-1)[-1:]]), past_key_values=cache, logits_to_keep=1)
+        subject.plain(torch.tensor([edited(-1)[-1:]]), **with_cache(subject.plain, cache), logits_to_keep=1)
         cache.crop(-1)
 
     return {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import txpanel
+from scripts import families
 from tests.families import FAMILIES
 from txpanel.app import IN_ADDRESS
 from txpanel.cli import parser
@@ -143,3 +144,9 @@ def test_the_version_is_one() -> None:
 def test_sampling_setting(name: str) -> None:
     assert f"| `{name}` |" in section("Sampling settings")
     assert name in IN_ADDRESS
+
+
+def test_the_page_of_families_is_what_the_installed_transformers_has() -> None:
+    """Which families joined or left the registry of attention functions since the page was written is in the difference."""
+    page = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
+    assert page.splitlines() == families.page().splitlines(), "run python scripts/families.py"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from transformers.cache_utils import DynamicCache
 
 from tests.families import tiny_hf, tiny_tokenizer
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing import costs
+from txpanel.tracing.replay import with_cache
 
 T = 9
 
@@ -22,7 +24,8 @@ def test_counts_equal_those_of_torch(family: str) -> None:
     ids = torch.arange(3, 3 + T)[None]
     pairs = sum(b.n_heads * (b.head_dim + b.value_dim) for b in anatomy.blocks)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        cache = hf(ids[:, :-1], logits_to_keep=1, use_cache=True).past_key_values
+        cache = DynamicCache()
+        hf(ids[:, :-1], logits_to_keep=1, **with_cache(hf, cache))
     rotary = counter.get_total_flops() // 2 - (
         (T - 1) * costs.linear(anatomy) + pairs * (T - 1) ** 2 + costs.unembedding(anatomy)
     )
@@ -32,7 +35,7 @@ def test_counts_equal_those_of_torch(family: str) -> None:
     if any(block.window for block in anatomy.blocks):
         return
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        hf(ids[:, -1:], logits_to_keep=1, past_key_values=cache)
+        hf(ids[:, -1:], logits_to_keep=1, **with_cache(hf, cache))
     assert 0 <= counter.get_total_flops() // 2 - costs.cached_step(anatomy, T) <= 2 * 8 * T * 3
 
 

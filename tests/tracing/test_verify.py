@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from tests.families import FAMILIES, GQA, tiny_tokenizer
 from txpanel.errors import Unsupported
 from txpanel.models.language_model import LanguageModel
-from txpanel.tracing.verify import PROVEN
+from txpanel.tracing.verify import PROVEN, proven
 
 
 def other(family: str) -> LanguageModel:
@@ -20,6 +20,15 @@ def other(family: str) -> LanguageModel:
 
 def test_the_list_of_proven_families_is_the_tested_one() -> None:
     assert set(FAMILIES) == PROVEN
+
+
+def test_another_transformers_is_proven_anew() -> None:
+    """What a family computes may change with the version: GPT-J's rotation and scale did from 5.23 to 5.24."""
+    assert proven("gptj", "5.21.0")
+    assert proven("gptj", "5.24.1")
+    assert not proven("gptj", "5.20.2")
+    assert not proven("gptj", "5.25.0.dev0")
+    assert not proven("helium", "5.23.0")
 
 
 @pytest.mark.parametrize("family", ["gemma", "olmo", "olmo3", "nemotron", "cohere2", "helium", "seed_oss"])

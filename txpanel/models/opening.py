@@ -140,7 +140,7 @@ class _Opener(MLPOpener):
             self._projections(attn, parts, facts, n_heads, n_kv)
         facts.update(n_heads=n_heads, n_kv_heads=n_kv)
         self._qk_norm(attn, parts, facts)
-        facts["scaling"] = 1.0 if quirk.scale is None else float(getattr(attn, quirk.scale[0], 1.0)) ** quirk.scale[1]
+        facts["scaling"] = self._scaling(attn)
         facts["q_factor"] = float(getattr(attn, quirk.q_factor)) if quirk.q_factor else 1.0
         facts["softcap"] = getattr(attn, "attn_logit_softcapping", None)
         facts["window"] = self._window(attn)
@@ -200,6 +200,15 @@ class _Opener(MLPOpener):
         parts.maps["k_rope"] = self.linear(down, torch.arange(rank, rank + rope))
         parts.maps["k_nope"] = self.linear(up, (heads * wide + torch.arange(nope)).flatten())
         parts.maps["v"] = self.linear(up, (heads * wide + nope + torch.arange(value)).flatten())
+
+    def _scaling(self, attn: nn.Module) -> float:
+        """What q·k is multiplied by, under the name that the family gives it, or that all give it by and by."""
+        if self.quirk.scale is None:
+            return 1.0
+        name, power = self.quirk.scale if hasattr(attn, self.quirk.scale[0]) else ("scaling", 1)
+        if not hasattr(attn, name):
+            raise self.fail("the scale of attention")
+        return float(getattr(attn, name)) ** power
 
     def _qk_norm(self, attn: nn.Module, parts: BlockParts, facts: dict[str, Any]) -> None:
         norm_q, norm_k = first(attn, "q_norm"), first(attn, "k_norm")

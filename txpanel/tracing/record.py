@@ -17,10 +17,10 @@ from txpanel.errors import EmptyText, TooLong, TxpanelError
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.prefix import LIMIT, Prefix, Prefixes, cache_bytes
 from txpanel.tracing.recording import Recording
-from txpanel.tracing.replay import last_logits_only
+from txpanel.tracing.replay import last_logits_only, with_cache
 from txpanel.tracing.rows import Rows
 from txpanel.tracing.trace import Trace
-from txpanel.tracing.verify import PROVEN, verify
+from txpanel.tracing.verify import proven, verify
 
 
 def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -> Trace:
@@ -44,7 +44,7 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
         text=b"".join(tokens.pieces).decode("utf-8", "replace"),
         model=model,
     )
-    if not model.verified and model.anatomy.family not in PROVEN:
+    if not model.verified and not proven(model.anatomy.family):
         verify(trace)
     model.verified = True
     return trace
@@ -92,7 +92,7 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
     taps = Taps(model.parts.blocks)
     try:
         fresh = torch.tensor([ids[done:]], device=model.device)
-        output = model.model(input_ids=fresh, past_key_values=cache, use_cache=True, **last_logits_only(model.model))
+        output = model.model(input_ids=fresh, **with_cache(model.model, cache), **last_logits_only(model.model))
     finally:
         taps.remove()
     streams, rows = [stream[0] for stream in taps.streams], None

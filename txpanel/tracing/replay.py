@@ -230,6 +230,10 @@ def _angles(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], n: i
         sin, cos = table[:n, :half], table[:n, half:]
         return cos.detach(), sin.detach()
     cos, sin = (x[0].detach() for x in kwargs["position_embeddings"])
+    if not cos[
+        0
+    ].any():  # GPT-J hands them over the other way round (from transformers 5.24 on); the first token's sines are zero
+        cos, sin = sin, cos
     if cos.shape[-1] == half:
         return cos, sin
     # one angle per pair, written twice: side by side (cohere) or one half after the other
@@ -264,9 +268,15 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: bool) -> l
 
 def last_logits_only(model: Any) -> dict[str, int]:
     """The argument that spares the unembedding of all positions but the last, where the family has it (HF-13)."""
-    return {"logits_to_keep": 1} if _takes_logits_to_keep(type(model).forward) else {}
+    return {"logits_to_keep": 1} if "logits_to_keep" in _takes(type(model).forward) else {}
+
+
+def with_cache(model: Any, kept: Any) -> dict[str, Any]:
+    """The argument that hands keys and values of earlier tokens over: ``cache`` from transformers 5.24 on."""
+    return {"cache" if "cache" in _takes(type(model).forward) else "past_key_values": kept, "use_cache": True}
 
 
 @cache
-def _takes_logits_to_keep(forward: Hashable) -> bool:
-    return "logits_to_keep" in inspect.signature(cast(Callable[..., Any], forward)).parameters
+def _takes(forward: Hashable) -> frozenset[str]:
+    """Names of the arguments of a model's pass."""
+    return frozenset(inspect.signature(cast(Callable[..., Any], forward)).parameters)

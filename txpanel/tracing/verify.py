@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import transformers
+from packaging.version import Version
 
 from txpanel.errors import Unsupported
 
@@ -18,6 +20,13 @@ PROVEN = frozenset(
     }
 )  # fmt: skip
 """Families whose every operation the tests compare with the untouched model, by ``model_type``."""
+TESTED = ((5, 21), (5, 24))
+"""First and last version of transformers that the tests were run with: ``scripts/versions`` does it."""
+
+
+def proven(family: str, version: str = transformers.__version__) -> bool:
+    """Whether the tests vouch for a family as this version of transformers computes it: another one may do something else."""
+    return family in PROVEN and TESTED[0] <= Version(version).release[:2] <= TESTED[1]
 
 
 def verify(trace: Trace) -> None:
