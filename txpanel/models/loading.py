@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -73,6 +75,7 @@ def load(
         Unsupported: it cannot be opened (pickles, own code, encoder-decoders, models without attention).
         Cancelled: at the person's wish.
     """
+    _import_bars()
     reporter = Reporter(progress, cancel)
     located = locate(name, reporter, offline=offline)
     try:
@@ -82,6 +85,13 @@ def load(
             raise
         located.renew()
         return _open(locate(name, reporter), device, dtype, reporter)
+
+
+def _import_bars() -> None:
+    """tqdm, which transformers imports and we show nothing of, complains in a notebook without ipywidgets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import_module("tqdm.auto")
 
 
 def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False) -> Located:
