@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -73,15 +73,23 @@ def prepare(trace: Trace, layer: int) -> None:
         trace.tensor(f"blocks.{min(layer, trace.anatomy.n_layers - 1)}.pattern")
 
 
-def append(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> Result:
-    """Run the model on one more token: the drawn one, or the one that somebody chose. The draw moves on to the next seed.
+def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequence[int] | None) -> Result:
+    """Run the model on more tokens: the drawn one, or those that somebody chose. With each the draw moves on to the next seed.
 
     Raises:
         ValueError: no such token. TooLong, NoTokenLeft: in words.
     """
-    if token is not None and not 0 <= token < model.anatomy.vocab:
-        raise ValueError(_("{id} is not the id of a token of this model.").format(id=token))
+    for token in tokens or ():
+        if not 0 <= token < model.anatomy.vocab:
+            raise ValueError(_("{id} is not the id of a token of this model.").format(id=token))
     film = started(model, film)
+    for token in [None] if tokens is None else tokens:
+        film, trace = _next(model, film, settings, token)
+        settings = replace(settings, seed=settings.seed + 1)
+    return Result(film, trace, settings, *drawn(trace, settings), appended=1)
+
+
+def _next(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> tuple[Film, Trace]:
     before = shared_trace(model, film.prompt(film.at).source(model))
     sample, problem = drawn(before, settings)
     if token is None and sample is None:
@@ -90,9 +98,7 @@ def append(model: LanguageModel, film: Film, settings: Settings, token: int | No
     by_chance = sample is not None and next_one == sample.token
     trace = shared_trace(model, [*before.tokens.ids.tolist(), next_one])
     logits = before.tensor("logits").numpy()
-    film = film.add(shot(model, logits, next_one, settings, sample, parent=film.at, drawn=by_chance))
-    later = replace(settings, seed=settings.seed + 1)
-    return Result(film, trace, later, *drawn(trace, later), appended=1)
+    return film.add(shot(model, logits, next_one, settings, sample, parent=film.at, drawn=by_chance)), trace
 
 
 def extend(

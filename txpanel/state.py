@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -90,15 +90,16 @@ class ModelState(Arriving):
         if self.model is not None:  # else the text waits for its model
             self._start(lambda model, cancel: [jobs.run(model, film, settings)])
 
-    def append(self, token: int | None = None) -> None:
-        """Append a token and run the model on it; in the middle of a film that is another branch.
+    def append(self, token: int | Sequence[int] | None = None) -> None:
+        """Append a token, or several, and run the model on them; in the middle of a film that is another branch.
 
         Args:
-            token: its id; None for the one that `sampled` drew.
+            token: its id, or ids; None for the one that `sampled` drew.
         """
         film, settings = self.film, self.settings
-        if token is not None or self.sampled is not None:
-            self._start(lambda model, cancel: [jobs.append(model, film, settings, token)])
+        tokens = None if token is None else list(token) if isinstance(token, Sequence) else [int(token)]
+        if tokens or (tokens is None and self.sampled is not None):
+            self._start(lambda model, cancel: [jobs.append(model, film, settings, tokens)])
 
     def generate(self, n: int | None = 20, pace: float = 0.0) -> None:
         """Append drawn tokens, showing each when it is there. `cancel` stops between two of them.

@@ -257,5 +257,11 @@ def test_a_beam_search_on_request(server: Server, tab: Tab, nano: LanguageModel)
     way = expected.path(expected.hypotheses[0].node)
     expect(beams.locator(".sentence .token")).to_have_text(way[0].string)
     expect(beams.locator(".node.chosen")).to_have_count(1)
-    tab.run(TEXT + "A")
+    beams.locator(".results button").nth(1).click()
+    tab.page.get_by_role("button", name="Append this text").click()
+    other = expected.hypotheses[1].tokens
+    expect(tab.prompt).to_have_value(TEXT + "".join(nano.tokens(list(other)).strings))
+    expect(tab.page.locator(".film .chip")).to_have_count(len(other))
     expect(nodes).to_have_count(0)  # that tree belonged to another text
+    tab.page.locator(".film .prompt").click()
+    expect(nodes).to_have_count(len(expected.nodes))  # and is there again

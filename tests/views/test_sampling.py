@@ -183,6 +183,27 @@ def test_a_search_runs_on_request_and_draws_its_tree(view: SamplingView) -> None
     assert beams.tree.tree == {}
     assert beams.found is None
     assert not list(beams._rows().rows)
+    view.state.go(0)
+    assert beams.tree.tree == sent  # and is there again
+
+
+def test_a_beam_becomes_a_branch(view: SamplingView) -> None:
+    view.beams._heard("search", {"beams": 3, "tokens": 4, "penalty": 1})
+    first, second = view.beams.found.hypotheses[:2]
+    begin = view.state.trace.tokens.ids.tolist()
+    for one in (first, second):
+        view.beams._heard("take", {"node": one.node})
+        film = view.state.film
+        assert view.state.trace.tokens.ids.tolist() == begin + list(one.tokens)
+        chances = [view.beams._last[1].nodes[node.id].log_probability for node in view.beams._last[1].path(one.node)]
+        assert film.log_probability(film.leaf) == pytest.approx(sum(chances), rel=1e-4)
+        view.state.go(0)
+    assert len(view.state.film.leaves) == 2
+    view.state.undo()  # the places are no changes: a taken beam is one
+    assert len(view.state.film.leaves) == 1
+    for nonsense in ({}, {"node": -1}, {"node": 10**6}, {"node": "x"}):
+        view.beams._heard("take", nonsense)
+    assert len(view.state.film.leaves) == 1
 
 
 def test_a_search_follows_the_penalties_and_says_what_is_wrong(view: SamplingView) -> None:

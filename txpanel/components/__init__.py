@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,7 +24,7 @@ from txpanel.views import palette
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-__all__ = ["BASE_CSS", "Component", "palette_source", "shared_source"]
+__all__ = ["BASE_CSS", "Component", "Teller", "palette_source", "shared_source"]
 
 FOLDER = Path(__file__).parent
 SHARED = ("palette.js", "shared.js")
@@ -127,6 +128,18 @@ class Component(JSComponent):
         # Panel would pass the source through its own compiler for every single component, and know modules apart by their length only
         properties["bundle"] = f"{type(self).__name__}-{digest(source)}"
         return properties
+
+
+class Teller(Component):
+    """A component that tells what a person does: ``on_message(kind, data)`` hears each message of the browser."""
+
+    def __init__(self, on_message: Callable[[str, dict[str, Any]], Any] | None = None, **params: Any) -> None:
+        super().__init__(**params)
+        self._on_message = on_message
+
+    def _handle_msg(self, data: Any) -> None:
+        if self._on_message is not None and isinstance(data, dict):
+            self._on_message(str(data.get("kind")), data)
 
 
 class Files:

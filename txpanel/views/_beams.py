@@ -28,6 +28,7 @@ class Beams:
     def __init__(self, view: View) -> None:
         self.view = view
         self.found: BeamSearch | None = None
+        self._last: tuple[Any, BeamSearch] | None = None  # the newest search, with its model
         self._worker = aside()
         self.tree = BeamTree(on_message=self._heard, words=_words(), sizing_mode="stretch_width", margin=0)
         self.picture = picture(
@@ -41,10 +42,14 @@ class Beams:
         )
 
     def reset(self) -> None:
-        """Another text: what was found belongs to the one before."""
+        """Another text: what was found belongs to the one before. Who comes back to that finds it again."""
         self._worker.cancel()
         self.found = None
-        self.picture.visible = self.view.state.trace.model is not None
+        trace = self.view.state.trace
+        self.picture.visible = trace.model is not None
+        if self._last is not None and self._last[0] is trace.model and self._last[1].ids == tuple(trace.tokens.ids):
+            self._show(self._last[1])
+            return
         self.tree.param.update(tree={}, status={})
         self.picture.tools.changed()
 
@@ -63,6 +68,14 @@ class Beams:
             self.stop()
         elif kind == "search" and wanted:
             self._search(**wanted)
+        elif kind == "take":
+            self._take(data.get("node"))
+
+    def _take(self, node: Any) -> None:
+        """The text of a continuation becomes part of what was generated; in the middle of that it is another branch."""
+        found = self.found
+        if found is not None and isinstance(node, int) and 0 <= node < len(found.nodes):
+            self.view.state.append([one.token for one in found.path(node)])
 
     def _search(self, beams: int, tokens: int, penalty: float) -> None:
         state = self.view.state
@@ -94,7 +107,7 @@ class Beams:
     def _show(self, found: BeamSearch) -> None:
         if self.view.state is None:
             return
-        self.found = found
+        self.found, self._last = found, (self.view.state.trace.model, found)
         nodes = [
             [node.parent, node.step, node.string, node.log_probability, node.score, node.state, node.lived_until]
             for node in found.nodes
@@ -163,5 +176,7 @@ def _words() -> dict[str, str]:
         "fate_dropped": _("Dropped: number {row} of its step, and only {beams} that do not end go on."),
         "fate_lived": _("Went on; something of it lived until step {step}."),
         "fate_died": _("Went on, but in step {step} all its continuations were dropped."),
+        "take": _("Append this text"),
+        "take_title": _("Append these tokens to what was generated; in the middle of it that is another branch"),
         "results": _("Finished texts and their scores"),
     }

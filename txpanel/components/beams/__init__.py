@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import param
 
-from txpanel.components import Component
+from txpanel.components import Teller
 
 __all__ = ["BeamTree"]
 
 
-class BeamTree(Component):
-    """Draws a beam search and asks for one; ``on_message(kind, data)`` hears ``"search"`` (beams, tokens, penalty) and ``"stop"``.
+class BeamTree(Teller):
+    """Draws a beam search and asks for one; ``on_message(kind, data)`` hears ``"search"`` (beams, tokens, penalty), ``"stop"``
+    and ``"take"`` (node).
 
     Nothing is computed here: every number comes with `tree`.
     """
@@ -28,11 +26,3 @@ class BeamTree(Component):
 
     _module = "beams/beams.js"
     _styles = "beams/beams.css"
-
-    def __init__(self, on_message: Callable[[str, dict[str, Any]], Any] | None = None, **params: Any) -> None:
-        super().__init__(**params)
-        self._on_message = on_message
-
-    def _handle_msg(self, data: Any) -> None:
-        if self._on_message is not None and isinstance(data, dict):
-            self._on_message(str(data.get("kind")), data)

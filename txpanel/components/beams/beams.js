@@ -26,8 +26,9 @@ export function render({model, el}) {
   const scroll = h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.picture, onkeydown: walk})
   const legend = h("p", {class: "legend"}, ["best", "kept", "dropped", "ended"].map((kind) => h("span", {class: kind}, h("i", {"aria-hidden": "true"}), w[`is_${kind}`])))
   const sentence = h("p", {class: "sentence", role: "status"})
+  const take = h("button", {type: "button", class: "take", title: w.take_title, onclick: () => model.send_msg({kind: "take", node: chosen})}, w.take)
   const results = h("ol", {class: "results"})
-  const ground = h("div", {class: "found"}, scroll, legend, sentence, h("h4", null, w.results), results)
+  const ground = h("div", {class: "found"}, scroll, legend, h("div", {class: "chosen"}, sentence, take), h("h4", null, w.results), results)
   el.append(h("div", {class: "beams"}, asks, ground))
 
   let wide = 0
@@ -78,6 +79,7 @@ export function render({model, el}) {
   const put = (text, values) => text.split(/(\{\w+\})/).map((part) => values[part] ?? part)
   function say() {
     const node = nodes[chosen]
+    take.hidden = !node
     if (!node) return sentence.replaceChildren(w.choose)
     const way = path(chosen)
     const {penalty: power} = model.tree

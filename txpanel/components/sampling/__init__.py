@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import param
 
-from txpanel.components import Component
+from txpanel.components import Teller
 
 __all__ = ["SamplingBench"]
 
 
-class SamplingBench(Component):
+class SamplingBench(Teller):
     """Logits in, stages and a draw out; ``on_message(kind, data)`` hears what a person does.
 
     The logits travel once per run (4 bytes a token). All stages are then applied in the browser, by the same rules as
@@ -41,11 +38,3 @@ class SamplingBench(Component):
     _before = tuple(f"sampling/{name}.js" for name in ("pipeline", "dials", "stages", "bar", "way", "others"))
     _module = "sampling/sampling.js"
     _styles = "sampling/sampling.css"
-
-    def __init__(self, on_message: Callable[[str, dict[str, Any]], Any] | None = None, **params: Any) -> None:
-        super().__init__(**params)
-        self._on_message = on_message
-
-    def _handle_msg(self, data: Any) -> None:
-        if self._on_message is not None and isinstance(data, dict):
-            self._on_message(str(data.get("kind")), data)
