@@ -10,9 +10,9 @@ __all__ = ["BeamTree"]
 
 
 class BeamTree(Teller):
-    """Draws a beam search and asks for one; ``on_message(kind, data)`` hears ``"search"`` (beams, tokens, penalty), ``"stop"``
-    and ``"take"`` (node).
+    """Draws a beam search and asks for one; ``on_message(kind, data)`` hears what a person does.
 
+    That is ``"search"`` (beams, tokens, penalty), ``"stop"`` and ``"take"`` (node, whose text is to be appended).
     Nothing is computed here: every number comes with `tree`.
     """
 
