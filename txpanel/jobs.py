@@ -79,9 +79,9 @@ def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequenc
     Raises:
         ValueError: no such token. TooLong, NoTokenLeft: in words.
     """
-    for token in tokens or ():
-        if not 0 <= token < model.anatomy.vocab:
-            raise ValueError(_("{id} is not the id of a token of this model.").format(id=token))
+    unknown = [token for token in tokens or () if not 0 <= token < model.anatomy.vocab]
+    if unknown:
+        raise ValueError(_("{id} is not the id of a token of this model.").format(id=unknown[0]))
     film = started(model, film)
     for token in [None] if tokens is None else tokens:
         film, trace = _next(model, film, settings, token)
