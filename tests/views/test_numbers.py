@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from txpanel.views._plots import shorten
 from txpanel.views.numbers import count, number, percent, size
 
 
@@ -60,3 +61,11 @@ def test_nothing_but_zero_is_written_as_zero() -> None:
 def test_count_and_size() -> None:
     assert count(49152) == "49,152"
     assert [size(n) for n in (12, 1500, 98_000_000, 2.5e9)] == ["12 bytes", "1.5 kB", "98 MB", "2.5 GB"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [(" ", "␣"), ("\n\n", "↵↵"), ("\u00a0", "⟨U+00A0⟩"), ("", ""), (" a", " a"), ("x" * 20, "x" * 11 + "…")],
+)
+def test_a_label_can_be_seen(text: str, seen: str) -> None:
+    assert shorten(text) == seen

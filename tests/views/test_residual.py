@@ -172,3 +172,18 @@ def test_the_view_stands_before_anything_has_run() -> None:
     view.__panel__()
     assert view._strips.rows == []
     assert view._shown["writes"].tools._answer_table()["rows"] == []
+
+
+def test_nothing_is_drawn_before_there_are_numbers() -> None:
+    """Pictures stand while their numbers are computed: empty, without a made-up scale."""
+    view: Any = ResidualView(ModelState())
+    view.__panel__()
+    pictures = (view._sizes, view._grid, view._writes, view._turns, view._share)
+    for figure in (picture.figure for picture in pictures):
+        assert not figure.renderers[0].visible
+        assert not any(axis.visible for axis in figure.axis)
+    view.state.param.update(model=tiny("llama"))
+    view.state.text = TEXT
+    assert view._writes.figure.axis[0].visible
+    assert view._writes.up.visible
+    view.close()

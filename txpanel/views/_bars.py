@@ -129,7 +129,8 @@ class Bars:
         most = float(max(values, default=1.0) if high is None else high)
         least = min(0.0, float(min(values, default=0.0) if low is None else low))
         span = (most - least) or 1.0
-        self.figure.x_range.update(start=least, end=most + 0.3 * span)
+        room = max(0.3, 0.035 * max(map(len, texts), default=0))  # what stands beside the longest bar has to fit
+        self.figure.x_range.update(start=least, end=most + room * span)
         self.figure.y_range.update(start=len(names) - 0.5, end=-0.5)
         labels = {i: shorten(name, length) for i, name in enumerate(names)}
         tick(self.figure.yaxis[0], list(labels))

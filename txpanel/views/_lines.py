@@ -36,6 +36,7 @@ class LayerPlot:
         self.here = Span(location=0, dimension="height", line_width=2, line_alpha=0.6)
         figure.add_layout(self.here)
         self.layers = 1
+        self._stand(there=False)
         if tap is not None:
             figure.on_event(Tap, lambda event: self._tapped(event, tap))
 
@@ -46,6 +47,7 @@ class LayerPlot:
     def _axes(self, layers: int, low: float, high: float, ends: Sequence[str] = ()) -> None:
         """Ranges; every n-th block has its number, and `ends` follow after the last one."""
         self.layers = layers
+        self._stand(there=True)
         names = [*(str(i + 1) for i in range(layers - len(ends))), *ends]  # blocks are counted from 1 on screen
         step = max(1, -(-layers // 10))
         at = sorted({*range(0, layers - len(ends) - step // 2, step), *range(layers - len(ends), layers)})
@@ -54,6 +56,11 @@ class LayerPlot:
         self.figure.y_range.update(start=low - pad, end=high + pad)
         tick(self.figure.xaxis[0], at)
         self.figure.xaxis[0].major_label_overrides = {i: names[i] for i in at}
+
+    def _stand(self, *, there: bool) -> None:
+        """Nothing is drawn before there are numbers."""
+        for part in (*self.figure.axis, *self.figure.grid, self.here, *(() if there else self.figure.renderers)):
+            part.visible = there
 
     def theme(self, dark: bool) -> None:
         """Follows the theme of the page."""
@@ -198,6 +205,7 @@ class Writes(LayerPlot):
             (self.up, attn, attn_turn, _("attention writes"), 1),
             (self.down, mlp, mlp_turn, _("MLP writes"), -1),
         ):
+            renderer.visible = True
             tall = (sign * np.sqrt(sizes)).astype(np.float32)
             renderer.data_source.data = {
                 "left": layer - 0.36, "right": layer + 0.36, "bottom": np.minimum(tall, 0), "top": np.maximum(tall, 0), "block": layer + 1,

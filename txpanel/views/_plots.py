@@ -40,7 +40,9 @@ _AT = "const c = Math.round(special_vars.x), r = Math.round(special_vars.y);"
 
 
 def shorten(text: str, length: int = 12) -> str:
-    """A label that fits: the middle of long tokens is left to the tooltip."""
+    """A label that fits and can be seen: the end of long tokens is left to the tooltip, of blanks alone each is a mark."""
+    if text and not text.strip():
+        text = "".join({" ": "␣", "\n": "↵", "\t": "⇥"}.get(blank, f"⟨U+{ord(blank):04X}⟩") for blank in text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
@@ -166,6 +168,7 @@ class Heat:
         plain(self.figure)
         self.renderer = single(self.figure.renderers[0])
         self.source: ColumnDataSource = self.renderer.data_source
+        self._stand(there=False)
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
         self.lit = ColumnDataSource({"x": [], "y": []})
@@ -179,6 +182,11 @@ class Heat:
             self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
+
+    def _stand(self, *, there: bool) -> None:
+        """Nothing is drawn before there are numbers."""
+        for part in (self.renderer, self.figure.xaxis[0], self.figure.yaxis[0]):
+            part.visible = there
 
     def _hover(self, lines: tuple[str, str, str]) -> None:
         self.cell = CustomJSHover(
@@ -239,6 +247,7 @@ class Heat:
             "dh": [len(rows.labels)],
         }
         self.source.data = {"image": [self.values], **place}
+        self.renderer.visible = True
         if (sides := (rows, columns, room, angle, cell)) != self._sides:  # another head leaves them as they are
             self._sides = sides
             self._axes(rows, columns, room, angle)
