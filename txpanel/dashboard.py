@@ -36,7 +36,7 @@ BODY_CSS = """
 :host{padding:6px 24px 28px;box-sizing:border-box;gap:8px;flex:none!important;height:auto!important;min-height:100%;max-height:none!important}
 @media (max-width:640px){:host{padding:6px 10px 20px}}
 """
-FLOW_CSS = ":host{min-height:720px}"
+FLOW_CSS = ":host{min-height:640px}"
 """What lies below keeps its place while the flow comes."""
 UNFOLDED_CSS = """
 :host{gap:16px;align-items:flex-start;flex-wrap:nowrap;flex:none!important;height:auto!important;max-height:none!important}
