@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import PATIENCE, Tab
+from txpanel.models.language_model import LanguageModel
 from txpanel.state import ModelState
 from txpanel.views.flow import FlowView
 
@@ -393,6 +394,29 @@ def test_all_heads_are_one_picture_with_few_nodes(show: Callable[..., Page], sta
     shows(page, 2, 1, stage.state.query)
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
+
+
+def test_on_a_phone_heads_are_columns(show: Callable[..., Page], nano: LanguageModel) -> None:
+    """There are mostly more blocks than heads: cells stay large enough to see and to touch."""
+    page = show(width=390, height=844, model=nano)
+    page.get_by_role("button", name="All 9 heads").click()
+    panel = page.locator(".allheads")
+    expect(panel.locator("progress")).to_be_hidden()
+    expect(panel).to_contain_text("one row per block")
+    grid = panel.locator("canvas")
+    grid.scroll_into_view_if_needed()
+    box = grid.bounding_box()
+    assert box is not None
+    left, top, size = inside(page, "const g = flow.flow.grid; return [g.left, g.top, g.size];")
+    page.mouse.click(box["x"] + left + 0.5 * size, box["y"] + top + 2.5 * size)
+    page.wait_for_function(
+        "(at) => at[0].dataset.shows.startsWith('2/0/')", arg=[page.locator(".flow").element_handle()]
+    )
+    grid.press("ArrowRight")
+    grid.press("Enter")
+    page.wait_for_function(
+        "(at) => at[0].dataset.shows.startsWith('2/1/')", arg=[page.locator(".flow").element_handle()]
+    )
 
 
 def test_dark_and_light_follow_the_page(show: Callable[..., Page]) -> None:

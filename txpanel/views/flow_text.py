@@ -93,10 +93,10 @@ def _controls() -> dict[str, Any]:
         "close": _("Close"),
         "all_heads": _("All {n} heads"),
         "all_heads_button": _("All {n} heads"),
-        "pooled": _(
-            "one column per block, one row per head; max-pooled: a cell is the largest weight of up to {p} × {p}"
-        ),
-        "not_pooled": _("one column per block, one row per head; every weight is drawn"),
+        "sides": _("one column per block, one row per head"),
+        "sides_turned": _("one row per block, one column per head"),
+        "pooled": _("{sides}; max-pooled: a cell is the largest weight of up to {p} × {p}"),
+        "not_pooled": _("{sides}; every weight is drawn"),
         "computing": _("Computing"),
         "grid_label": _("Patterns of all heads: arrow keys move, Enter chooses"),
         "legend": _("Legend"),

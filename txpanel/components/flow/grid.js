@@ -1,4 +1,5 @@
-// All heads of all blocks as one picture: a column per block, a row per head; one canvas, however many heads there are.
+// All heads of all blocks as one picture: a column per block, a row per head (on a phone the other way round, so that cells stay large);
+// one canvas, however many heads there are.
 import { clamp, fill, node } from "./core.js";
 import { keyed, say, set } from "./overlay.js";
 import { thumbImage } from "./blocks.js";
@@ -28,11 +29,12 @@ export class Grid {
     canvas.addEventListener("pointerleave", () => { this.at = null; this.draw(); app.tip(null); });
     canvas.addEventListener("click", (e) => { const c = this.cellAt(e.offsetX, e.offsetY); if (c) app.focus({ layer: c.l, head: c.h }); });
     canvas.addEventListener("keydown", (e) => {
-      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
+      let move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
       const c = this.at ?? { l: app.block.layer, h: app.head.head };
       if (e.key === "Enter") { e.preventDefault(); app.focus({ layer: c.l, head: c.h }); return; }
       if (!move) return;
       e.preventDefault();
+      if (this.turned) move = move.reverse();
       this.point({ l: clamp(c.l + move[0], 0, app.layers - 1), h: clamp(c.h + move[1], 0, app.heads - 1) }, null);
       app.dom.live.textContent = this.words(this.at).join(". ");
     });
@@ -51,13 +53,20 @@ export class Grid {
     if (!c) { this.app.tip(null); return; }
     const [name, value, more] = this.words(c);
     const box = this.canvas.getBoundingClientRect();
-    const s = this.size;
-    this.app.tip({ value, name, more }, e ? { x: e.clientX, y: e.clientY } : { x: box.left + this.left + (c.l + 0.5) * s, y: box.top + this.top + (c.h + 0.5) * s });
+    const half = this.size / 2;
+    const [x, y] = this.spot(c.l, c.h);
+    this.app.tip({ value, name, more }, e ? { x: e.clientX, y: e.clientY } : { x: box.left + x + half, y: box.top + y + half });
+  }
+
+  spot(l, h) {
+    const [column, row] = this.turned ? [h, l] : [l, h];
+    return [this.left + column * this.size, this.top + row * this.size];
   }
 
   cellAt(x, y) {
-    const l = Math.floor((x - this.left) / this.size);
-    const h = Math.floor((y - this.top) / this.size);
+    const column = Math.floor((x - this.left) / this.size);
+    const row = Math.floor((y - this.top) / this.size);
+    const [l, h] = this.turned ? [row, column] : [column, row];
     return l >= 0 && l < this.app.layers && h >= 0 && h < this.app.heads ? { l, h } : null;
   }
 
@@ -75,7 +84,8 @@ export class Grid {
     const { app } = this;
     const first = this.parts.values().next().value;
     say(this.title, fill(app.T.all_heads, { n: app.layers * app.heads }));
-    say(this.note, first && first.pooled > 1 ? fill(app.T.pooled, { p: first.pooled }) : app.T.not_pooled);
+    const sides = this.turned ? app.T.sides_turned : app.T.sides;
+    say(this.note, fill(first && first.pooled > 1 ? app.T.pooled : app.T.not_pooled, { sides, p: first?.pooled }));
     this.progress.hidden = this.parts.size >= app.layers;
     this.progress.value = this.parts.size / app.layers;
     set(this.progress, "aria-label", app.T.computing);
@@ -96,15 +106,17 @@ export class Grid {
   draw() {
     if (this.panel.hidden) return;
     const { app, canvas } = this;
-    this.header();
     const { layers, heads, theme, dpr } = app;
+    this.turned = app.L.phone && layers >= heads;
+    this.header();
+    const [columns, rows] = this.turned ? [heads, layers] : [layers, heads];
     this.left = 26;
     this.top = 16;
     const width = this.panel.clientWidth - 34;
-    const s = Math.floor(clamp((width - this.left) / layers, app.L.phone ? 9 : 12, 46));
+    const s = Math.floor(clamp((width - this.left) / columns, app.L.phone ? 9 : 12, 46));
     this.size = s;
-    const w = this.left + layers * s + 2;
-    const h = this.top + heads * s + 2;
+    const w = this.left + columns * s + 2;
+    const h = this.top + rows * s + 2;
     if (canvas.width !== Math.round(w * dpr) || canvas.height !== Math.round(h * dpr)) {
       canvas.width = Math.round(w * dpr);
       canvas.height = Math.round(h * dpr);
@@ -119,17 +131,16 @@ export class Grid {
     ctx.textBaseline = "middle";
     ctx.textAlign = "center";
     const every = s >= 18 ? 1 : 2;
-    for (let l = 0; l < layers; l += every) ctx.fillText(String(l + 1), this.left + (l + 0.5) * s, 7);
+    for (let i = 0; i < columns; i += every) ctx.fillText(String(i + 1), this.left + (i + 0.5) * s, 7);
     ctx.textAlign = "right";
-    for (let i = 0; i < heads; i += s >= 12 ? 1 : 2) ctx.fillText(String(i + 1), this.left - 6, this.top + (i + 0.5) * s);
+    for (let i = 0; i < rows; i += s >= 12 ? 1 : 2) ctx.fillText(String(i + 1), this.left - 6, this.top + (i + 0.5) * s);
     for (let l = 0; l < layers; l++) for (let i = 0; i < heads; i++) this.cell(ctx, l, i, s);
   }
 
   cell(ctx, l, i, s) {
     const { app } = this;
     const { theme } = app;
-    const x = this.left + l * s;
-    const y = this.top + i * s;
+    const [x, y] = this.spot(l, i);
     const part = this.parts.get(l);
     ctx.fillStyle = theme.of("sunken");
     ctx.fillRect(x + 1, y + 1, s - 2, s - 2);
