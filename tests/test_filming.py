@@ -16,6 +16,7 @@ from txpanel.outline import Entry, outline, pack, unpack
 from txpanel.sampling import Settings
 from txpanel.sharing import traces
 from txpanel.state import ModelState
+from txpanel.tracing.store import STORE
 
 Tiny = Callable[[str], LanguageModel]
 
@@ -138,14 +139,34 @@ def test_undo_and_redo_of_everything(state: ModelState) -> None:
     assert (state.film.at, ids(state)) == (7, [*whole[:-3], ord("x")])
 
 
+def test_a_long_film_holds_a_row_and_a_distribution_for_each_step(model: LanguageModel) -> None:
+    """Bytes, not seconds: linear in the tokens, and nothing of a block that nobody looked into."""
+    traces.clear()
+    replayed = STORE.nbytes
+    state = ModelState(model=model, text="the cat sat", seed=3)
+    streams = (model.anatomy.n_layers + 1) * model.anatomy.width * 4
+    for n in (25, 50, 100):
+        state.generate(n - len(state.film))
+        tokens = len(ids(state))
+        runs = n + 1
+        assert traces.nbytes <= runs * model.anatomy.vocab * 4 + 6 * tokens * streams + 100_000
+        assert len(traces) == runs + 1  # the prompt's is found by its text as well
+    assert STORE.nbytes == replayed
+    assert len(state._history.entries) <= 4  # each call of generate is one change
+
+
 def test_stopping_is_said_and_frees_the_model_within_a_step(model: LanguageModel) -> None:
     session = Session(model=model, text="seven words")
     session.settle()
     session.state.generate(60, pace=0.01)
     while len(session.state.film) < 3:
         session.mailbox.get(timeout=20)()
+    passes: list[int] = []
+    hook = model.parts.blocks[0].attn.register_forward_hook(lambda *_: passes.append(1))
     session.state.cancel()
     assert session.state.wait(20)
+    hook.remove()
+    assert len(passes) <= 1  # the step that was under way
     n = len(session.state.film)
     session.settle()  # results that were on their way are dropped
     assert len(session.state.film) == n < 20

@@ -12,8 +12,10 @@ import txpanel
 from tests.ui.conftest import Server, Tab
 from tests.ui.test_accessibility import serious
 from txpanel import runs
+from txpanel.components.film import FilmStrip
 from txpanel.outline import Entry, Outline
 from txpanel.sampling import Settings
+from txpanel.shell.words import film_words
 from txpanel.shots import remake
 
 TEXT = "CBABBC="
@@ -205,3 +207,37 @@ def test_a_reload_brings_back_what_no_link_can_hold(
     expect(other.alert).to_contain_text("kept in the browser in which it was made")
     expect(other.page.locator(".film")).to_be_hidden()
     expect(other.prompt).to_have_value(re.compile(f"^{TEXT}"))
+
+
+def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
+    """The component alone, in an empty page: however long the film, so many elements, and any step can be reached."""
+    line = [[n, f" t{n}", False, 0.5, 0.5, 0, 1.0, n, True] for n in range(1, 501)]
+    tab.page.goto("about:blank")
+    counts = tab.page.evaluate(
+        """async ([source, line, words]) => {
+          const {render} = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+          const heard = {}, el = document.body
+          const model = {words, line: [], added: {}, prompt: {strings: ["a"], special: [], more: 0}, heard: [], next: {}, ended: "", branches: [],
+            compare: {}, place: {at: 0, leaf: 0, busy: false}, on: (name, f) => { heard[name] = f }, send_msg: (m) => { window.last = m }}
+          render({model, el})
+          const count = () => el.querySelectorAll("*").length
+          const found = {}
+          for (const n of [100, 200, 400, 500]) {
+            model.line = line.slice(0, n)
+            model.place = {at: n, leaf: n, busy: false}
+            heard.line()
+            heard.place()
+            found[n] = count()
+          }
+          return found
+        }""",
+        [FilmStrip._esm, line, film_words()],
+    )
+    assert max(counts.values()) - counts["100"] <= 2
+    assert counts["500"] < 200
+    track = tab.page.get_by_role("slider", name="Step of the generation")
+    box = track.bounding_box()
+    assert box is not None
+    tab.page.mouse.click(box["x"] + 14 + (box["width"] - 16) * 251.5 / 500, box["y"] + 20)
+    assert tab.page.evaluate("window.last") == {"kind": "go", "value": 252}
+    expect(tab.page.locator("[aria-current=true]")).to_have_text(" t252")
