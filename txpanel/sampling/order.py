@@ -13,17 +13,20 @@ import torch
 from transformers.generation.logits_process import TopPLogitsWarper, TypicalLogitsWarper
 
 SIGN = np.uint32(0x80000000)
-MARGIN = 1e-5
-"""The softmax of a vocabulary in another order differs by about 1e-7 in the sum: closer to the threshold is too close."""
+MARGIN = 1e-6
+"""Closer to the threshold is too close: with equals in another order, sums up to a token differ by 2e-7 at most (50,000 to
+262,144 tokens, flat to peaked, with and without many equals). In a flat vocabulary each token has only twenty times this."""
 
 
 def ascending(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """int64 [N]: the indices that sort float32 [N], equal values by index. There must be no NaN among them."""
     bits = (values + np.float32(0)).view(np.uint32)  # adding 0 makes -0 and 0 the same
-    rising = np.where(bits & SIGN, ~bits, bits | SIGN).astype(np.uint64)  # as whole numbers in the order of the floats
-    keys = (rising << np.uint64(32)) | np.arange(len(values), dtype=np.uint64)
+    flips = (bits.view(np.int32) >> 31).view(np.uint32) | SIGN  # all bits of negative numbers, the sign of the others
+    keys = (bits ^ flips).astype(np.uint64)  # as whole numbers in the order of the floats
+    keys <<= np.uint64(32)
+    keys |= np.arange(len(values), dtype=np.uint64)
     keys.sort()
-    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return keys.astype(np.uint32).astype(np.int64)
 
 
 class TopP(TopPLogitsWarper):
