@@ -62,7 +62,38 @@ def test_axe_finds_nothing_serious(server: Server, new_tab: Callable[..., Tab], 
         if tab.page.get_by_role("dialog").count():
             tab.page.keyboard.press("Escape")
             expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    found |= states(tab)
     assert {where: what for where, what in found.items() if what} == {}
+
+
+def states(tab: Tab) -> dict[str, list[str]]:
+    """What axe finds where something is open beside the views: all heads, the card, a pinned one, the film."""
+    page, found = tab.page, {}
+    page.get_by_role("button", name="All 9 heads").click()
+    expect(page.locator(".allheads progress")).to_be_hidden()
+    found["all heads"] = serious(tab)
+    page.locator(".allheads canvas").press("Escape")
+    page.locator("[aria-label^='Attention pattern']").first.press("Enter")
+    why = page.get_by_role("region", name="why this number")
+    why.locator(".term button").first.wait_for()
+    found["the card"] = serious(tab)
+    why.get_by_role("button", name="Keep this card").click()
+    why.locator("article").first.locator(".term button").first.click()
+    expect(why.locator("article")).to_have_count(2)
+    why.locator("summary").first.click()
+    found["two cards"] = serious(tab)
+    why.locator(".term button").first.press("Escape")
+    expect(why).to_be_hidden()
+    if page.get_by_role("dialog").count():
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    runs = tab.runs
+    page.get_by_role("button", name="Generate", exact=True).click()
+    tab.until(lambda: tab.runs > runs)
+    page.locator(".film").first.wait_for()
+    tab.until(lambda: page.locator("[data-busy=false]").count() > 0)
+    found["the film"] = serious(tab)
+    return found
 
 
 def focused(tab: Tab) -> tuple[str, str]:
