@@ -47,6 +47,28 @@ def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_
     assert covers(page)
 
 
+def test_on_a_phone_the_bar_leaves_room(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(390, 844, reduced_motion="reduce").open(server.address(text=TEXT))
+    bar, block = tab.page.get_by_role("banner"), tab.page.get_by_role("combobox", name="Block")
+
+    def lower() -> float:
+        box = bar.bounding_box()
+        return 0 if box is None else box["y"] + box["height"]
+
+    whole = lower()
+    assert whole > 150
+    tab.page.get_by_role("button", name="All 9 heads").scroll_into_view_if_needed()
+    tab.until(lambda: 30 < lower() < 70, "block, head and token stay in sight, and no more")
+    box = block.bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    block.select_option("1")
+    expect(tab.page.locator(".flow")).to_have_attribute("data-shows", "1/0/6")
+    assert 30 < lower() < 70
+    tab.prompt.focus()
+    tab.until(lambda: abs(lower() - whole) < 2, "who comes with the keyboard gets all of it")
+
+
 def test_a_wide_page_has_no_sheet(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab(1440, 900, reduced_motion="no-preference").open(server.address(text=TEXT)).page
     page.locator(".heading[data-part=mlp]").click()

@@ -1,7 +1,7 @@
 // The bar on top: model, prompt, examples, sampling, generate; below it what runs and why, progress, errors, where we look.
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
 
-export function render({model, el}) {
+export function render({model, view, el}) {
   const w = model.words
   const send = (kind, more = {}) => model.send_msg({kind, ...more})
   const button = (label, title, onclick, more = {}) => tx.h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
@@ -264,6 +264,19 @@ export function render({model, el}) {
   drawNext()
   Object.values(settings).forEach((draw) => draw())
   steppers.forEach((s) => s.draw())
+  // On a phone only the last row (block, head, token) stays when the page is scrolled; all of it while somebody is in it, or something went wrong.
+  const look = status.querySelector(".look")
+  let inside = false
+  const stick = () => {
+    const whole = inside || !banner.hidden || el.clientWidth > 640 || look.offsetHeight > 80
+    const above = look.getBoundingClientRect().top - el.getBoundingClientRect().top
+    view.el.style.top = whole ? "0" : `${-Math.max(0, Math.round(above) - 6)}px`
+  }
+  for (const [kind, now] of [["focusin", true], ["focusout", false]]) {
+    el.addEventListener(kind, (event) => { inside = now && !look.contains(event.target) && event.target.matches(":focus-visible"); stick() })
+  }
+  new MutationObserver(stick).observe(banner, {attributes: true})
+  new ResizeObserver(stick).observe(el)
   new ResizeObserver(() => { grow(); el.style.setProperty("--bar", `${el.offsetHeight}px`) }).observe(field)
   document.fonts?.ready.then(grow)
 }

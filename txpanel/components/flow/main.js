@@ -283,7 +283,7 @@ class Flow {
     if (open) {
       if (this.grid.parts.size < this.layers) this.send({ type: "grid" });
       this.grid.draw();
-      this.grid.panel.scrollIntoView({ block: "nearest", behavior: tx.reducedMotion() ? "auto" : "smooth" });
+      this.grid.panel.scrollIntoView({ block: this.L.phone ? "start" : "nearest", behavior: tx.reducedMotion() ? "auto" : "smooth" });
     } else this.dom.allHeads.focus({ preventScroll: true });
   }
 
