@@ -80,7 +80,12 @@ def test_surprisal_is_what_the_trace_says_and_a_click_goes_there(view: SoftmaxVi
     token = int(trace.tokens.ids[4])
     assert -np.log2(view.found.probabilities[token]) == pytest.approx(bits[4], abs=1e-4)
     assert not view.table.asks  # the recorded logits are those of the last token only
+    assert view.state.query == 3  # the flow and the bar go along
+    view.state.focus(query=1)
+    assert view.at == 1
     view.state.text = "another"
+    assert view.at == view.state.query
+    view.state.focus(query=6)
     assert view.position == -1
 
 

@@ -122,6 +122,7 @@ class SoftmaxView(View):
         self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
         self.follow(self._run, "trace", empty=self._none)
+        self.follow(self._follow_token, "query")
         Lights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
@@ -152,9 +153,13 @@ class SoftmaxView(View):
 
     def _run(self) -> None:
         with param.parameterized.discard_events(self):
-            self.position = -1
+            self._follow_token()
         self._show()
         self.cards.visible, self.empty.visible = True, False
+
+    def _follow_token(self) -> None:
+        """After the token that is chosen everywhere else, too."""
+        self.position = -1 if self.state.query >= self.last else self.state.query
 
     def _show(self) -> None:
         """Everything, for this run, position and search."""
@@ -300,8 +305,7 @@ class SoftmaxView(View):
 
     def _go(self, token: int) -> None:
         """A clicked token: what did the model expect in its place? That is the distribution after the token before."""
-        before = max(0, token - 1)
-        self.position = -1 if before == self.last else before
+        self.state.focus(query=max(0, token - 1))
 
     def _ask(self, token: int) -> None:
         if self.at == self.last:
