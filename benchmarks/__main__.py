@@ -33,6 +33,9 @@ PACKAGES = (
     "circuitsvis",
 )
 
+IN_A_BROWSER = ("B-03b", "B-10")
+"""Tables of `benchmarks.page` and `benchmarks.start`: a run of the others leaves them as they are."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -50,7 +53,7 @@ def main() -> None:
     use_clock(chosen.clock)
     tables = run(chosen.quick, chosen.only, chosen.repeat)
     if not chosen.quick:
-        kept = _kept() if chosen.only else {}
+        kept = {name: data for name, data in _kept().items() if chosen.only or name in IN_A_BROWSER}
         found = kept | {table.id: table.data() for table in tables}
         report.write({"setting": setting(chosen), "tables": [found[name] for name in sorted(found)]})
 

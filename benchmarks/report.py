@@ -21,16 +21,31 @@ Written by `python -m benchmarks` on {date} and generated from [benchmarks/resul
 
 {what}, {clock}, {rounds} rounds, {threads}, Python {python}, {machine}; {versions}.
 
-All cases of a table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine trust the
+B-03b and B-10 are measured in a browser by `python -m benchmarks.page` and `python -m benchmarks.start`, which say with what.
+
+All cases of any other table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine trust the
 ratios, the bytes and the counts, not the milliseconds. The identifiers are those of the project's list of comparisons.
 """
 
 
 def write(run: dict[str, Any]) -> None:
     """Keeps a run as results.json and makes the report of it."""
+    _write(run)
+    draw(run)
+
+
+def _write(run: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     REPORT.write_text(markdown(run), encoding="utf-8")
-    draw(run)
+
+
+def keep(table: Table, *, show: bool = False) -> None:
+    """Prints a table without a plot and puts it in the place of its older self; the others stay as they are."""
+    print(table.markdown(), flush=True)
+    if not show:
+        run = json.loads(RESULTS.read_text(encoding="utf-8"))
+        tables = {data["id"]: data for data in run["tables"]} | {table.id: table.data()}
+        _write(run | {"tables": [tables[name] for name in sorted(tables)]})
 
 
 def markdown(run: dict[str, Any]) -> str:

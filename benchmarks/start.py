@@ -1,7 +1,8 @@
 """``python -m benchmarks.start``: from the start of the process to a page that can be used, in a real Chromium.
 
-Prints a Markdown table: seconds since the process started (wall clock), CPU seconds of the server by then, and what the browser had
-received. The model must be in the cache; run it twice, so that files are in the system's cache too. Linux only (/proc).
+Writes table B-10 of results.json and docs/benchmarks.md (``--show``: only prints it): seconds since the process started (wall clock), CPU
+seconds of the server by then, and what the browser had received. The model must be in the cache; the first of the starts is not counted, so
+that files are in the system's cache too. Linux only (/proc).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -20,7 +23,9 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks import report
 from benchmarks.drawing import FLAGS
+from benchmarks.tables import Table
 
 APP = Path(__file__).parents[1] / "txpanel"
 TEXT = "Data visualization empowers users to"
@@ -53,18 +58,33 @@ def _cpu(process: int) -> float:
 def start(page: Page, model: str, text: str) -> Run:
     """Starts a server and opens its page; the server is stopped at the end."""
     run = Run(began=time.monotonic())
-    environment = {**os.environ, "TXPANEL_MODEL": model, "PYTHONUNBUFFERED": "1"}
+    with served(model) as server:
+        run.process = server.pid
+        _visit(page, run, _address(server), text)
+    return run
+
+
+@contextmanager
+def served(model: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """``panel serve txpanel`` in a process of its own, stopped at the end."""
+    settings = {**os.environ, "TXPANEL_MODEL": model, "PYTHONUNBUFFERED": "1", **environment}
     command = [sys.executable, "-m", "panel", "serve", str(APP), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings) as server:
         try:
-            run.process = server.pid
-            _visit(page, run, _address(server), text)
+            yield server
         finally:
             server.terminate()
             server.communicate()  # its last words: a closed pipe would keep it from stopping
-    return run
+
+
+def chromium() -> str | None:
+    """Where the browser is."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def around() -> str:
+    """On what, and how busy it was."""
+    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
 
 
 def _address(server: subprocess.Popen[str]) -> str:
@@ -93,13 +113,24 @@ def _visit(page: Page, run: Run, address: str, text: str) -> None:
     run.mark("first view open")
 
 
-def table(runs: list[Run]) -> str:
+def table(runs: list[Run], model: str, text: str) -> Table:
     """Medians over the runs."""
-    lines = ["| | seconds | CPU seconds of the server | kB received | messages |", "| --- | --: | --: | --: | --: |"]
+    columns = [
+        ("until", ""),
+        ("since the process started", "s"),
+        ("CPU of the server", "s"),
+        ("received", "bytes"),
+        ("messages", "count"),
+    ]
+    note = (
+        f"{model}, “{text}”, {len(runs)} starts after one that is not counted; Chromium and server on one machine, {around()}. Medians, time on "
+        "the wall. Files and model are in the system's cache."
+    )
+    found = Table("B-10", "From the start of the process to a page that can be used", note, columns)
     for rows in zip(*(run.rows for run in runs), strict=True):
         seconds, cpu, received, messages = (median(row[i] for row in rows) for i in (1, 2, 3, 4))
-        lines.append(f"| {rows[0][0]} | {seconds:.1f} | {cpu:.1f} | {received / 1000:.0f} | {messages:.0f} |")
-    return "\n".join(lines)
+        found.rows.append([rows[0][0], seconds, cpu, round(received), round(messages)])
+    return found
 
 
 def main() -> None:
@@ -107,18 +138,17 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--text", default=TEXT)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
     chosen = parser.parse_args()
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     runs = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
-        for _again in range(chosen.repeat):
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
+        for _again in range(chosen.repeat + 1):
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             runs.append(start(page, chosen.model, chosen.text))
             page.close()
         browser.close()
-    print(f"{chosen.model}, median of {chosen.repeat}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
-    print(table(runs))
+    report.keep(table(runs[1:], chosen.model, chosen.text), show=chosen.show)
 
 
 if __name__ == "__main__":

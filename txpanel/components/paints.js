@@ -71,5 +71,5 @@ globalThis.txPaints ??= (() => {
       try { return own.apply(this, given) } finally { said = null }
     }
   }
-  return {waiting}
+  return {waiting, settled: () => ![...waiting].some(nearby)} // for tests and benchmarks: whether all on the screen is painted
 })()
