@@ -2,15 +2,27 @@
 export function render({model, el}) {
   const root = tx.h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
   el.append(root)
+  const kept = new Map() // a tab stays the same element, or a click that falls into a change is lost
+  const made = (id) => {
+    if (!kept.has(id)) kept.set(id, tx.h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}))
+    return kept.get(id)
+  }
   const draw = () => {
-    const focused = root.getRootNode().activeElement?.dataset?.id
-    root.replaceChildren(...model.tabs.map(({id, title, failed}) => {
-      const on = id === model.chosen
-      return tx.h("button", {type: "button", role: "tab", "aria-selected": on, "aria-expanded": on, "data-id": id,
-        tabindex: on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1, onclick: () => model.send_msg({open: on ? "" : id})},
-      title, failed ? tx.h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : null)
-    }))
-    if (focused) [...root.children].find((tab) => tab.dataset.id === focused)?.focus()
+    const tabs = model.tabs.map(({id, title, failed}) => {
+      const tab = made(id), on = id === model.chosen
+      tab.setAttribute("aria-selected", on)
+      tab.setAttribute("aria-expanded", on)
+      tab.tabIndex = on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1
+      tab.replaceChildren(title, failed ? tx.h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : "")
+      return tab
+    })
+    if (tabs.length !== root.children.length || tabs.some((tab, i) => root.children[i] !== tab)) root.replaceChildren(...tabs)
+    show(kept.get(model.chosen))
+  }
+  const show = (tab) => { // where they don't all fit, as on a phone
+    if (!tab) return
+    const left = tab.offsetLeft - root.offsetLeft, right = left + tab.offsetWidth
+    if (left < root.scrollLeft || right > root.scrollLeft + root.clientWidth) root.scrollLeft = left - (root.clientWidth - tab.offsetWidth) / 2
   }
   root.addEventListener("keydown", (event) => {
     const tabs = [...root.children]
@@ -21,4 +33,5 @@ export function render({model, el}) {
   })
   model.on(["tabs", "chosen"], draw)
   draw()
+  new ResizeObserver(() => show(kept.get(model.chosen))).observe(root)
 }
