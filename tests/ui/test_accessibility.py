@@ -77,7 +77,7 @@ def states(tab: Tab) -> dict[str, list[str]]:
     why = page.get_by_role("region", name="why this number")
     why.locator(".term button").first.wait_for()
     found["the card"] = serious(tab)
-    why.get_by_role("button", name="Keep this card").click()
+    why.get_by_role("button", name="Pin this card").click()
     why.locator("article").first.locator(".term button").first.click()
     expect(why.locator("article")).to_have_count(2)
     why.locator("summary").first.click()

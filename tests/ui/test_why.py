@@ -95,13 +95,13 @@ def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab
     tab.open(server.address(text=TEXT, view="residual", layer=0))
     ask(tab, "attention writes", 2)
     why = card(tab)
-    why.get_by_role("button", name="Keep this card").click()
+    why.get_by_role("button", name="Pin this card").click()
     expect(why.locator("article")).to_have_count(2)
     why.locator(".feeds summary").first.click()
     why.locator(".feeds").first.get_by_role("button", name="resid_mid").click()
     expect(why.locator("code").first).to_have_text("blocks.0.resid_mid")
     expect(why.locator("code").nth(1)).to_have_text("blocks.0.attn_out")
-    why.get_by_role("button", name="Take this card away").click()
+    why.get_by_role("button", name="take this card away").click()
     expect(why.locator("article")).to_have_count(1)
 
 
@@ -143,7 +143,7 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
     assert first is not None
     assert first["x"] > 900
     assert first["y"] + first["height"] <= 900
-    why.get_by_role("button", name="Keep this card").click()
+    why.get_by_role("button", name="Pin this card").click()
     why.locator("article").first.locator(".term button").first.click()
     expect(why.locator("article").first.locator("code")).not_to_have_text(re.compile("pattern"))
     left, right = (one.bounding_box() for one in why.locator("article").all())
@@ -151,7 +151,7 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
     assert right is not None
     assert left["x"] + left["width"] <= right["x"], "side by side"
     assert in_sight(why.locator("article").first, 200)
-    why.get_by_role("button", name="Take this card away").press("Enter")
+    why.get_by_role("button", name="take this card away").press("Enter")
     why.locator(".term button").first.press("Escape")
     expect(why).to_be_hidden()
     expect(tab.page.get_by_role("tab", selected=True)).to_have_text("Attention")  # only the card went

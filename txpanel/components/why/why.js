@@ -110,7 +110,7 @@ export function render({ model }) {
     const row = tag("li", "term");
     const main = tag("span", "what");
     const pick = (j) => () => send({ do: "ask", card: c, term: term.at, source: j });
-    const source = (s, j, text) => points(button("link", text, `${W().why} ${s.title}`, pick(j)), s);
+    const source = (s, j, text) => points(button("link", text, `${W().why} ${s.title}: ${text}`, pick(j)), s);
     if (term.sources.length === 1) main.append(source(term.sources[0], 0, term.label));
     else main.append(tag("span", "plain", term.label));
     if (term.sources.length > 1) {
