@@ -64,3 +64,9 @@ def assert_hover_tells(tab: Tab, trace: Any) -> None:
     query, key = (int(n) for n in re.findall(r"scores\[0, (\d), (\d)\]", said)[0])
     value = float(trace["blocks.0.scores"].values[0, query, key])
     assert any(np.float32(n.replace("−", "-")) == np.float32(value) for n in re.findall(r"−?\d+\.\d+", said)), said
+    pale = """() => getComputedStyle(document.querySelector(".bk-Tooltip").shadowRoot.querySelector(".bk-tooltip-row-label")).color"""
+    assert tab.page.evaluate(pale) != "rgb(38, 170, 225)", "Bokeh's own blue has a contrast of 2.6 only"
+    tab.page.evaluate("document.documentElement.style.colorScheme = 'dark'")
+    dark = "() => getComputedStyle(document.querySelector('.bk-Tooltip')).backgroundColor"
+    tab.until(lambda: tab.page.evaluate(dark) != "rgb(255, 255, 255)", "it is dark in the dark")
+    tab.page.evaluate("document.documentElement.style.colorScheme = ''")

@@ -1,12 +1,27 @@
 // What every component of txpanel may use, as `tx`. Put in front of each component's module by txpanel/components/__init__.py,
 // which also defines TX_CSS (all colours as custom properties) and TX_RAMPS (end points of the colour maps) from views/palette.py.
+const TIP_CSS = `.bk-Tooltip{background-color:var(--tx-surface);color:var(--tx-text);border:1px solid var(--tx-border);border-radius:10px;padding:7px 10px;
+  font:13px/1.45 Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums;opacity:1;box-shadow:0 6px 24px rgb(15 23 42/.22);
+  --tooltip-arrow-color:var(--tx-border);--tooltip-arrow-inner-color:var(--tx-surface)}`
+
+// Bokeh's tooltips are children of the body; the colour of their labels is inside them, and too pale to read.
+function dressTips() {
+  const dress = (tip) => {
+    if (!tip.matches?.(".bk-Tooltip") || tip.shadowRoot.querySelector(".tx")) return
+    const style = Object.assign(document.createElement("style"), {className: "tx", textContent: ".bk-tooltip-row-label{color:var(--tx-muted)!important}"})
+    tip.shadowRoot.append(style)
+  }
+  new MutationObserver((list) => list.forEach((change) => change.addedNodes.forEach(dress))).observe(document.body, {childList: true})
+}
+
 const tx = (() => {
   // One style sheet per document: custom properties reach into every shadow root, and light-dark() is decided where it is used.
   if (!document.getElementById("tx-variables")) {
     const sheet = document.createElement("style")
     sheet.id = "tx-variables"
-    sheet.textContent = TX_CSS
+    sheet.textContent = TX_CSS + TIP_CSS
     document.head.append(sheet)
+    dressTips()
   }
 
   const SVG = "http://www.w3.org/2000/svg"
