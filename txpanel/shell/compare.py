@@ -53,7 +53,7 @@ def compared(model: LanguageModel, film: Film, a: int, b: int) -> dict[str, Any]
 def _before(model: LanguageModel, film: Film, shared: list[int]) -> list[str]:
     ids = [*film.start, *(film.shot(n).token for n in shared)][-BEFORE:]
     more = len(film.start) + len(shared) > BEFORE
-    return [*(["…"] if more else []), *model.tokens(ids).strings]
+    return [*(["… "] if more else []), *model.tokens(ids).strings]
 
 
 def _side(film: Film, fork: int, leaf: int, shots: list[Shot]) -> dict[str, Any]:
