@@ -150,6 +150,7 @@ export function render({model, el}) {
         const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
         const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? tx.percent(p) : w.cut)
         return tx.h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title,
+          "aria-label": `${[text, p > 0 ? tx.percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
           onclick: () => { stop(); send("take", token) }},
         tx.h("i", {style: {width: `${p * 100}%`}}), tx.h("b", null, text), " ", tx.h("span", null, p > 0 ? tx.percent(p) : w.cut), tags.map((tag) => [" ", tx.h("em", null, tag)]))
       })))
