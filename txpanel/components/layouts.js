@@ -31,8 +31,11 @@ globalThis.txLayouts ??= (() => {
     settle(place)
     this._layout_computed = true
   }
+  // A figure that has been seen is divided anew when it is painted; one that is hidden keeps its picture until it is shown again.
+  const seen = (view) => isFigure(view) && inside(view) && view._render_count > 0 && !view.is_paused
   box._after_resize = function () {
-    if (isFigure(this) || !inside(this)) own._after_resize.call(this)
+    if (seen(this)) { if (this.is_displayed) this.request_layout(true) }
+    else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
   }
   box.update_layout = function () {
     own.update_layout.call(this)
@@ -44,7 +47,9 @@ globalThis.txLayouts ??= (() => {
     for (const view of fresh) view.update_layout()
     style(this)
     style(this.parent)
-    if (isFigure(this) || this.layoutable_views.some(isFigure)) this.compute_layout()
+    const figures = isFigure(this) ? [this] : this.layoutable_views.filter(isFigure)
+    if (figures.every(seen)) for (const figure of figures) figure.request_layout(true)
+    else this.compute_layout()
     for (const view of fresh) if (!isFigure(view)) settle(view)
   }
   return {styled}
