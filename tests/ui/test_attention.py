@@ -27,6 +27,23 @@ FIND = """
 }
 """
 
+FLOW_FIRST = """
+async () => {
+  const figures = []
+  const visit = (view) => { if (view.model.type === "Figure") figures.push(view); for (const child of view.child_views ?? []) visit(child) }
+  for (const root of Bokeh.index.roots) visit(root)
+  const deep = (root) => root.querySelector(".flow") ?? [...root.querySelectorAll("*")].map((e) => e.shadowRoot && deep(e.shadowRoot)).find(Boolean)
+  const painted = () => figures.reduce((n, one) => n + one._render_count, 0)
+  while (txPaints.waiting.size) await new Promise(requestAnimationFrame)
+  const flow = deep(document), was = flow.dataset.shows, before = painted()
+  flow.querySelector("button.head[data-head='2']").click()
+  while (flow.dataset.shows === was) await new Promise(requestAnimationFrame)
+  const then = painted()
+  while (painted() === then || txPaints.waiting.size) await new Promise(requestAnimationFrame)
+  return [figures.length, then - before, painted() - then]
+}
+"""
+
 
 def shown(page: Page, name: str) -> Any:
     """The numbers that the browser holds for a picture, by the tensor name in its hover."""
@@ -62,6 +79,16 @@ def test_the_pictures_follow_block_and_head(server: Server, tab: Tab, nano: Lang
     sent = [frame for frame in frames if isinstance(frame, str) and frame.startswith('{"events"')]
     assert len(sent) <= 30, [frame[:300] for frame in sent]
     expect(tab.page.get_by_role("heading", name="Attention, block 2, head 2")).to_be_visible()
+
+
+def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
+    expect(tab.page.get_by_role("heading", name="What the head writes")).to_be_visible()  # the last card is there too
+    expect(tab.page.get_by_text("More pictures are being built")).to_have_count(0)
+    figures, before, after = tab.page.evaluate(FLOW_FIRST)
+    assert figures >= 10
+    assert before == 0
+    assert 5 <= after <= 3 * figures  # each picture in its turn, none over and over
 
 
 def test_a_click_on_a_cell_asks_why(server: Server, tab: Tab) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import panel as pn
@@ -9,6 +11,7 @@ import param
 import pytest
 
 from txpanel.components.text import rich
+from txpanel.views import base
 from txpanel.views.base import View
 from txpanel.views.palette import ramp
 
@@ -43,6 +46,28 @@ def test_several_changes_at_once_call_once() -> None:
     view.__panel__()
     state.param.update(trace="b", layer=4)
     assert view.calls == [("a", 0), ("b", 4)]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_on_a_served_page_the_first_view_shows_a_change_and_the_others_follow(
+    monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    state = State(trace="a")
+    view = type("Here", (Probe,), {"first": first})(state)
+    view.__panel__()
+    ticks: list[Any] = []
+    models = SimpleNamespace(_freeze_count=1)
+    document = SimpleNamespace(session_context=object(), models=models, add_next_tick_callback=ticks.append)
+    monkeypatch.setattr(base, "pn", SimpleNamespace(state=SimpleNamespace(curdoc=document, loaded=True)))
+    monkeypatch.setattr(base, "set_curdoc", lambda _document: nullcontext())
+    monkeypatch.setattr(base, "unlocked", nullcontext)
+    state.layer = 1
+    state.layer = 2
+    assert (view.calls[1:], len(ticks)) == (([("a", 1), ("a", 2)], 0) if first else ([], 1))
+    for tick in ticks:
+        tick()
+    assert view.calls[-1] == ("a", 2)
+    assert len(view.calls) == (3 if first else 2)  # of two changes in one tick the newest is enough
 
 
 def test_panel_is_asked_once() -> None:
