@@ -288,7 +288,7 @@ def mosaic(maps: Floats, group: int, across: int = 16, room: int = 960) -> Mosai
     across = min(count, max(group, across // group * group) if group <= across else across)
     lefts = [c * side + sum(far if i % group == 0 else near for i in range(1, c + 1)) for c in range(across)]
     cell = min(room / (lefts[-1] + side), 84 / side)
-    below = int(np.ceil(38 / cell))  # two short lines of text
+    below = int(np.ceil(46 / cell))  # two short lines of text
     corners = [(h // across * (side + below), lefts[h % across]) for h in range(count)]
     values = np.full((corners[-1][0] + side + below, lefts[-1] + side), np.nan, np.float32)
     for head, (top, left) in enumerate(corners):

@@ -99,6 +99,10 @@ class AllHeads:
         }
         width, height = round(columns * self.mosaic.cell), round(rows * self.mosaic.cell)
         sized(self.picture, self.heat.figure, max(280, width), height)
+        self.heat.figure.min_width = self.picture.plot.min_width = max(
+            280, width
+        )  # on a phone it is moved, not squeezed
+        self.picture.styles = {**self.picture.styles, "overflow-x": "auto"}
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)
         said = _("click a head to open it")

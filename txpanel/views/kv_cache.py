@@ -134,14 +134,18 @@ class KVCacheView(View):
         total = sum(each.nbytes for each in held)
         said = _(
             "The <k>keys</k> and <v>values</v> of a token never change when others follow it: it only looks back. So they are <b>kept</b>, "
-            "{total} now, {each} for each token ({block} a block).\n\nThis run computed <f>{fresh} of {n}</f> tokens; the others "
-            "were there. Without the cache the last token would cost {times} times as much."
+            "{total} now, {each} for each token ({block} a block).\n\n{computed} Without the cache the last token would cost {times} "
+            "times as much."
         )
+        computed = (
+            _("This run computed <f>{fresh} of {n}</f> tokens; the others were there.")
+            if fresh < n
+            else _("This run computed <f>all {n}</f> tokens: nothing was there yet.")
+        ).format(fresh=count(fresh), n=count(n))
         least, most = (size_text(pick(each.nbytes for each in held)) for pick in (min, max))
         block = least if least == most else _("{least} to {most}").format(least=least, most=most)
         self.words.paragraphs = rich(
-            said, total=size_text(total), each=size_text(total // n), block=block,
-            fresh=count(fresh), n=count(n), times=number(times, 3),
+            said.replace("{computed}", computed), total=size_text(total), each=size_text(total // n), block=block, times=number(times, 3),
         ) + _special(trace)  # fmt: skip
 
     def _rows(self) -> Table:
