@@ -220,7 +220,10 @@ export function render({model, el}) {
     draw()
     pump()
     if (model.place.busy && line.length) { // the next step comes when this one is on the screen, and clicks are heard between the two
-      const done = () => setTimeout(() => send("seen", model.place.at))
+      const told = () => send("seen", model.place.at)
+      const painted = (left) => (left && globalThis.txPaints?.settled() === false ? setTimeout(painted, 30, left - 1) : told())
+      // with a picture: when those on the screen are painted, which come in a message of their own
+      const done = () => (model.place.stale ? setTimeout(told) : setTimeout(painted, 50, 30))
       document.hidden ? done() : requestAnimationFrame(done)
     }
   })
