@@ -135,7 +135,8 @@ def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_pat
     page.get_by_role("combobox", name="How many tokens").select_option("until the end")
     page.get_by_role("button", name="Generate").click()
     tab.until(lambda: len(strip_of(tab)) >= 2, "tokens come")
-    page.get_by_role("button", name="Stop").click()
+    stop = page.get_by_role("button", name="Stop")
+    assert stop.evaluate("button => { button.click(); return button.textContent }") == "Stopping …"  # heard at once
     expect(page.locator(".film .ended")).to_have_text("You stopped it.")
     n = len(strip_of(tab))
     page.locator(".film .chip").nth(0).tap()

@@ -123,8 +123,9 @@ export function render({model, view, el}) {
 
   // --- generate ----------------------------------------------------------------------------------------------------
   const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => tx.h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))
+  let stopping = false // heard, and on its way to where the model runs
   const generate = tx.h("button", {type: "button", class: "primary", onclick: () => {
-    if (model.status.busy && model.status.generating) return send("cancel") // it says Stop only then
+    if (model.status.busy && model.status.generating) { stopping = true; drawStatus(); return send("cancel") } // it says Stop only then
     const text = dirty() ? clean(box.value) : null
     if (text !== null) known = text
     send("generate", {n: Number(amount.value), text})
@@ -234,7 +235,8 @@ export function render({model, view, el}) {
     banner.classList.toggle("notice", !error)
     banner.firstChild.textContent = error || notice || ""
     field.classList.toggle("busy", busy && !progress)
-    generate.textContent = busy && generating ? w.stop : w.generate
+    stopping &&= Boolean(busy && generating)
+    generate.textContent = stopping ? w.stopping : busy && generating ? w.stop : w.generate
     generate.title = busy && generating ? w.stop : w.generate_title
     generate.disabled = !ready
     append.disabled = !ready || busy || !model.next.text

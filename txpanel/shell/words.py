@@ -60,6 +60,7 @@ def bar_words() -> dict[str, str]:
         "generate": _("Generate"),
         "generate_title": _("Draw and append tokens, one after the other"),
         "stop": _("Stop"),
+        "stopping": _("Stopping …"),
         "append_title": _("Append the drawn token"),
         "ghost": _("Next token, drawn with {p}: click to append"),
         "undo": _("Undo"),
