@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
+import bokeh
 import pytest
 from bokeh.document import Document
 
@@ -34,3 +36,11 @@ def test_without_a_server_the_source_is_inside() -> None:
     assert first["esm"].startswith(shared_source())
     assert second["esm"].startswith(shared_source())
     assert first["bundle"] != second["bundle"]
+
+
+def test_bokeh_is_changed_only_where_that_was_tried() -> None:
+    """paints.js and layouts.js replace methods of this release of BokehJS. With another one they do nothing and the page is slower:
+    compare pages pixel by pixel with and without them (`python -m benchmarks.page` for the times), then name it in shared.js."""
+    tried = re.search(r'bokeh\.version\.startsWith\("([\d.]+)"\)', (FOLDER / "shared.js").read_text(encoding="utf-8"))
+    assert tried is not None
+    assert bokeh.__version__.startswith(tried.group(1))

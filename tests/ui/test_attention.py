@@ -40,7 +40,7 @@ async () => {
   while (flow.dataset.shows === was) await new Promise(requestAnimationFrame)
   const then = painted()
   while (painted() === then || txPaints.waiting.size) await new Promise(requestAnimationFrame)
-  return [figures.length, then - before, painted() - then]
+  return [figures.length, then - before, painted() - then, txLayouts !== null]
 }
 """
 
@@ -85,8 +85,9 @@ def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
     expect(tab.page.get_by_role("heading", name="What the head writes")).to_be_visible()  # the last card is there too
     expect(tab.page.get_by_text("More pictures are being built")).to_have_count(0)
-    figures, before, after = tab.page.evaluate(FLOW_FIRST)
+    figures, before, after, local = tab.page.evaluate(FLOW_FIRST)
     assert figures >= 10
+    assert local, "layout stays local: the release of Bokeh is one that was tried"
     assert before == 0
     assert 5 <= after <= 3 * figures  # each picture in its turn, none over and over
 

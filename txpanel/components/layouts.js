@@ -3,8 +3,8 @@
 // browser's own layout; Bokeh's only divides the inside of a figure, and aligns figures that are direct children of one box. So a figure is laid
 // out with those beside it, and boxes are left to the browser; each figure hears of its own size.
 globalThis.txLayouts ??= (() => {
-  const bokeh = globalThis.Bokeh
-  if (!bokeh?.require) return null
+  const bokeh = tx.ownBokeh()
+  if (!bokeh) return null
   const {PlotView} = bokeh.require("models/plots/plot_canvas")
   const {LayoutDOMView} = bokeh.require("models/layouts/layout_dom")
   const box = LayoutDOMView.prototype

@@ -5,8 +5,8 @@ globalThis.txPaints ??= (() => {
   const AT_A_TIME = 10 // milliseconds
   const NEAR = "160px" // so far outside the screen a figure still counts as on it
   const LATEST = 1500 // milliseconds until a figure that nobody sees is painted, however busy the page is
-  const bokeh = globalThis.Bokeh
-  if (!bokeh?.require) return null
+  const bokeh = tx.ownBokeh()
+  if (!bokeh) return null
   const {PlotView} = bokeh.require("models/plots/plot_canvas")
   const {VisualProperties} = bokeh.require("core/visuals/visual")
 

@@ -146,6 +146,12 @@ const tx = (() => {
     return () => probe.remove()
   }
 
+  // Bokeh, where we may change how it works: a release that was tried, on a page of our own; in a notebook there are others' figures, too.
+  const ownBokeh = () => {
+    const bokeh = globalThis.Bokeh
+    return bokeh?.require && bokeh.version.startsWith("3.9.") && !globalThis.PyViz ? bokeh : null
+  }
+
   const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
   // A canvas of one byte per cell through a colour map: what = {data: Uint8Array, rows, columns, kind}
@@ -169,5 +175,5 @@ const tx = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000)
   }
 
-  return {h, s, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, paint, download}
+  return {h, s, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, ownBokeh, paint, download}
 })()
