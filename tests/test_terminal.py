@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -55,8 +56,9 @@ def _interrupt_and_wait() -> None:
     time.sleep(5)
 
 
-def test_the_first_ctrl_c_is_a_wish_and_the_second_interrupts() -> None:
-    before = signal.getsignal(signal.SIGINT)
+def test_the_first_ctrl_c_is_a_wish_and_the_second_interrupts(request: pytest.FixtureRequest) -> None:
+    before = signal.default_int_handler  # a suite that was started in the background is deaf to Ctrl-C
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, before)))
     with interruptible() as cancel:
         os.kill(os.getpid(), signal.SIGINT)
         assert cancel.wait(5)

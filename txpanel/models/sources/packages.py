@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -173,12 +174,18 @@ def pip() -> list[str]:
 
 
 def pip_env() -> dict[str, str]:
-    """Additions to the environment of `pip`: where this environment has none, the wheel inside Python's ensurepip."""
+    """Additions to the environment of `pip`: where this environment has none, the wheel of Python's ensurepip.
+
+    It lies inside, or in a folder that who built Python chose (Debian, Fedora).
+    """
     if importlib.util.find_spec("pip") is not None:
         return {}
     spec = importlib.util.find_spec("ensurepip")
     bundled = Path(spec.origin).parent / "_bundled" if spec is not None and spec.origin else Path()
-    wheel = next(bundled.glob("pip-*.whl"), None)
+    chosen = sysconfig.get_config_var("WHEEL_PKG_DIR") if spec is not None else None
+    wheel = next(
+        (found for folder in (bundled, *([Path(chosen)] if chosen else [])) for found in folder.glob("pip-*.whl")), None
+    )
     if wheel is None:
         raise DownloadFailed(_("pip is not installed here: run `python -m ensurepip` or install pip, then try again."))
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(wheel), os.environ.get("PYTHONPATH"))))}
