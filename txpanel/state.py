@@ -297,9 +297,8 @@ class ModelState(Arriving):
                 if passing:
                     publish(partial(self._pass_by, result))
                 else:
-                    if (
-                        self._looks
-                    ):  # a script looks at what it wants; a block of each step it passes would fill the memory
+                    # a script looks at what it wants; a block of each step it passes would fill the memory
+                    if self._looks:
                         jobs.prepare(result.trace, self.layer)
                     publish(partial(self._show_and_tell, result))
                 while goes_on and not (self._seen.is_set() or cancel.is_set() or time.monotonic() > begin + PATIENCE):
