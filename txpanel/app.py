@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from txpanel.shell.words import default_text
 if TYPE_CHECKING:
     from bokeh.document import Document
 
+    from txpanel.models.progress import Progress
     from txpanel.outline import Outline
     from txpanel.state import ModelState
 
@@ -38,6 +40,9 @@ IN_ADDRESS = (
     "layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed", "typical_p",
     "repetition_penalty", "no_repeat_ngram_size",
 )  # fmt: skip
+
+ADDRESS_EVERY = 2.0
+"""Seconds between two addresses of a run that grows: browsers refuse pages that write theirs all the time."""
 
 _warm = threading.Event()
 _model_code = threading.Event()
@@ -112,6 +117,7 @@ class Session:
         self._gate = threading.Lock()
         self._waiting: list[Callable[[], Any]] | None = []
         self.state: ModelState | None = None
+        self._written = 0.0  # when the address was last written in the middle of a run
         look = {"dark": self.given.get("dark", False), "follows": "dark" not in self.given}
         look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
@@ -264,14 +270,26 @@ class Session:
         self.page.dark_theme = dark
 
     def _write_address(self, *_events: Any) -> None:
-        if self.state is None or self.location is None or self.state.progress is not None:
+        if self.state is None or self.location is None or not self._address_due(self.state.progress):
             return
         values = {name: getattr(self.state, name) for name in IN_ADDRESS}
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
             values["query"] = None  # the last token, as always: not worth a word
+        if self.state.progress is not None:  # tokens that pass by do not move the settings
+            values["seed"] = self.state.film.settings(self.state.film.at).seed
         values |= {"model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
         self.location.search = address.write(values | self._run_in_address(self.state))
+
+    def _address_due(self, progress: Progress | None) -> bool:
+        """Not while a model is on its way; of a run that grows, now and then, so that a reload in its middle loses little."""
+        if progress is None:
+            return True
+        now = time.monotonic()
+        if progress.stage != "generate" or now < self._written + ADDRESS_EVERY:
+            return False
+        self._written = now
+        return True
 
     def _run_in_address(self, state: ModelState) -> dict[str, Any]:
         """The text with what was generated from it; where that is too long, the name under which the browser keeps it."""

@@ -125,16 +125,32 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(other.prompt).to_have_value(TEXT + "ABBBC")
 
 
+def slowly_to_the_end(tab: Tab) -> None:
+    """Generates; at full speed nano is full before anybody can stop it."""
+    tab.page.get_by_role("combobox", name="Speed").select_option("2 a second")
+    tab.page.get_by_role("combobox", name="How many tokens").select_option("until the end")
+    tab.page.get_by_role("button", name="Generate").click()
+
+
 def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
     tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3))
     page = tab.page
     page.get_by_role("button", name="+1").tap()
-    page.get_by_role("combobox", name="Speed").select_option(
-        "2 a second"
-    )  # else nano is full before anybody can stop it
-    page.get_by_role("combobox", name="How many tokens").select_option("until the end")
-    page.get_by_role("button", name="Generate").click()
-    tab.until(lambda: len(strip_of(tab)) >= 2, "tokens come")
+    tab.until(lambda: "film=" in page.url)
+    slowly_to_the_end(tab)
+    told = page.url
+    tab.until(lambda: page.url != told, "the address follows while it generates")
+
+    # a reload in the middle: what the address knows is back, and it goes on as it would have gone on
+    page.locator("[data-busy=true]").first.wait_for(state="attached")
+    told, before = page.url, strip_of(tab)
+    page.goto(told)
+    tab.until(lambda: len(strip_of(tab)) >= 2, "the tokens are back")
+    back = strip_of(tab)
+    assert back == before[: len(back)]
+    slowly_to_the_end(tab)
+    tab.until(lambda: len(strip_of(tab)) >= max(len(before), len(back) + 1), "tokens come")
+    assert strip_of(tab)[: len(before)] == before
     stop = page.get_by_role("button", name="Stop")
     assert stop.evaluate("button => { button.click(); return button.textContent }") == "Stopping …"  # heard at once
     expect(page.locator(".film .ended")).to_have_text("You stopped it.")
