@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import queue
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
+import txpanel
 from txpanel.shell.bar import Bar
 from txpanel.shell.files import Files
 from txpanel.shell.strip import Strip
@@ -155,3 +157,31 @@ def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:
     bar.share(False)
     assert bar.component.info["link"] is False
     bar.close()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_step_waits_for_the_page_also_when_that_stood_before_there_was_a_state(early: bool) -> None:
+    waiting: queue.Queue[Callable[[], object]] = queue.Queue()
+    state = ModelState(dispatch=waiting.put, model=txpanel.load("nano"), text="CBABBC=", temperature=0.0)
+    strip, pictures = Strip(), []
+    if early:
+        strip._told({"kind": "hello", "value": 0})
+    strip.attach(state)
+    if not early:
+        strip._told({"kind": "hello", "value": 0})
+    try:
+        waiting.get(timeout=30)()
+        state.param.watch(lambda _event: pictures.append(len(state.film)), "trace")
+        state.generate(5)
+        for n in range(1, 6):
+            waiting.get(timeout=30)()
+            assert len(state.film) == n
+            if n < 5:
+                with pytest.raises(queue.Empty):
+                    waiting.get(timeout=0.1)  # the next one is not made before the page has drawn this one
+                strip._told({"kind": "seen", "value": n})
+        assert (pictures[0], pictures[-1]) == (1, 5)
+        assert len(pictures) < 5  # some of those between pass by with their token alone
+    finally:
+        strip.close()
+        state.close()

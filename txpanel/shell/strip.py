@@ -39,6 +39,7 @@ class Strip:
         self._heard_of: tuple[int, ...] = ()
         self._worker: Worker | None = None
         self._comparer: Worker | None = None
+        self._met = False  # whether a browser has drawn it; that may come before there is a state
         self._pair = (0, 0)  # the ends of two branches that are compared
         self._compared: tuple[Any, ...] = ()
         self.component = FilmStrip(self._told, words=film_words(), sizing_mode="stretch_width", margin=0, visible=False)
@@ -46,6 +47,8 @@ class Strip:
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state, self._worker, self._comparer = state, aside(), aside()
+        if self._met:
+            state.follow_page()
         for draw, names in (
             (self._draw_film, ["film", "busy", "stale", "chat"]),
             (self._draw_prompt, ["trace", "film", "chat", "busy"]),
@@ -69,6 +72,7 @@ class Strip:
     # -- what the browser asks for ---------------------------------------------------------------------------------------
 
     def _told(self, data: dict[str, Any]) -> None:
+        self._met |= data.get("kind") == "hello"
         wish = getattr(self, f"_wish_{data.get('kind')}", None)
         value = data.get("value")
         if wish is not None and self._state is not None and isinstance(value, int | float):

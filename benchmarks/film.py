@@ -1,0 +1,137 @@
+"""``python -m benchmarks.film``: hundreds of tokens generated on the page, in a real Chromium: does it stay as quick as it was?
+
+Writes table B-07b of results.json and docs/benchmarks.md (``--show``: only prints it). One run "until the end", greedy, stopped by the Stop
+button; every hundred tokens: how fast they came, how many complete pictures were shown among them, the longest time in which no frame came,
+elements and JavaScript heap of the page, memory of the server. Then how long Stop took, and going to the hundredth token. The model must be
+in the cache. Run it on a quiet machine. Linux only (/proc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import CDPSession, Page, sync_playwright
+
+from benchmarks import report
+from benchmarks.drawing import FLAGS
+from benchmarks.page import COUNT, FLOW
+from benchmarks.start import TEXT, _address, around, chromium, served
+from benchmarks.tables import Cell, Table
+
+WATCH = f"""() => {{ {FLOW}
+  window.gap = 0; window.shown = 0
+  let last = performance.now(), was = find(document).dataset.shows
+  const look = () => {{
+    const now = performance.now(), shows = find(document)?.dataset.shows
+    window.gap = Math.max(window.gap, now - last)
+    if (shows !== was) window.shown += 1
+    ;[last, was] = [now, shows]
+    requestAnimationFrame(look)
+  }}
+  requestAnimationFrame(look) }}"""
+SINCE = "() => { const found = [window.gap, window.shown]; window.gap = window.shown = 0; return found }"
+STOP = """async (button) => { const start = performance.now()
+  button.click()
+  const said = button.textContent !== 'Stop'
+  const busy = root => [...root.querySelectorAll('*')].some(e => e.dataset?.busy === 'true' || (e.shadowRoot && busy(e.shadowRoot)))
+  while (busy(document)) await new Promise(requestAnimationFrame)
+  return [said, performance.now() - start] }"""
+
+
+def memory(process: int) -> int:
+    """Resident bytes of a process."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
+def heap(session: CDPSession) -> float:
+    """JavaScript bytes of a page, after its rubbish is collected."""
+    session.send("HeapProfiler.collectGarbage")
+    used: float = session.send("Runtime.getHeapUsage")["usedSize"]
+    return used
+
+
+def so_far(page: Page) -> int:
+    """How many tokens there are."""
+    return int(page.locator(".film canvas").get_attribute("aria-valuenow", timeout=120_000) or 0)
+
+
+def run(page: Page, process: int, address: str, tokens: int, every: int) -> tuple[list[list[Cell]], str]:
+    """The rows of the table, and what was seen at the end."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.enable")
+    page.goto(f"{address}?text={TEXT}&temperature=0&view=attention")
+    page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for(timeout=120_000)
+    page.wait_for_timeout(5000)
+    rows: list[list[Cell]] = []
+    first = (
+        f"Before: {page.evaluate(COUNT):,} elements, {heap(session) / 1e6:.1f} MB, {memory(process) / 1e6:,.0f} MB. "
+    )
+    page.evaluate(WATCH)
+    page.get_by_role("combobox", name="How many tokens").select_option("until the end")
+    page.get_by_role("button", name="Generate").click()
+    began, before = time.monotonic(), 0
+    while before < tokens:
+        while (n := so_far(page)) < min(before + every, tokens):
+            page.wait_for_timeout(100)
+        now, (gap, shown) = time.monotonic(), page.evaluate(SINCE)
+        rows.append(
+            [n, (n - before) / (now - began), shown, gap / 1000, page.evaluate(COUNT), heap(session), memory(process)]
+        )
+        page.evaluate(SINCE)  # counting has taken a while itself
+        began, before = time.monotonic(), n
+    said, stopped = page.get_by_role("button", name="Stop").evaluate(STOP)
+    page.get_by_text("You stopped it.").wait_for()
+    end = so_far(page)
+    return rows, first + (
+        f"Stop answered {'in the frame of the click' if said else 'later'}, and nothing ran any more after {stopped:.0f} ms, at {end} tokens"
+        f"; going to token 100 then showed in the flow after {_go(page, 100):.0f} ms"
+    )
+
+
+def _go(page: Page, step: int) -> float:
+    """Milliseconds from a click on the timeline to the flow that shows that step."""
+    track = page.get_by_role("slider", name="Step of the generation")
+    track.scroll_into_view_if_needed()
+    box, last = track.bounding_box(), int(track.get_attribute("aria-valuemax") or 1)
+    assert box is not None
+    page.evaluate(f"() => {{ {FLOW} window.before = find(document).dataset.shows; window.begun = 0 }}")
+    page.evaluate(
+        "() => addEventListener('pointerdown', () => { window.begun = performance.now() }, {capture: true, once: true})"
+    )
+    page.mouse.click(box["x"] + 14 + (box["width"] - 16) * (step + 0.5) / last, box["y"] + 20)
+    script = (
+        "async () => {"
+        + FLOW
+        + "while (find(document).dataset.shows === window.before) await new Promise(requestAnimationFrame); return performance.now() - window.begun }"
+    )
+    found: Any = page.evaluate(script)
+    return float(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.film", description=__doc__)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--tokens", type=int, default=500)
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
+    chosen = parser.parse_args()
+    with served(chosen.model, TXPANEL_PLUGINS="none") as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        rows, seen = run(page, server.pid, _address(server), chosen.tokens, chosen.every)
+        browser.close()
+    note = f"{chosen.model}, “{TEXT}”, greedy, the attention view open, a window of 1440 × 900; Chromium and server on one machine, {around()}. {seen}."
+    columns = [
+        ("tokens", "count"), ("came at", "per s"), ("complete pictures", "count"), ("longest time without a frame", "ms"),
+        ("elements of the page", "count"), ("JavaScript heap", "MB"), ("memory of the server", "MB"),
+    ]  # fmt: skip
+    report.keep(Table("B-07b", "500 tokens generated on the page", note, columns, rows), show=chosen.show)
+
+
+if __name__ == "__main__":
+    main()
