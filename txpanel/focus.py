@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from txpanel.history import History
 
 PLACES = ("layer", "head", "query", "key", "neuron")  # layer first: it decides how many heads and neurons there are
 TOKEN_AXES = ("token", "query", "key")
+TOKEN_NAMED = re.compile(r"^(?:lens\.\d+|surprisal)\.(\d+)")
+"""The token in the name of a tensor that there is one of for each token."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Question:
 
     def fits(self, tokens: int) -> bool:
         """Whether the cell exists in a run of so many tokens."""
-        return all(self.index.get(axis, 0) < tokens for axis in TOKEN_AXES)
+        named = [int(token) for token in TOKEN_NAMED.findall(self.name)]
+        return all(token < tokens for token in (*named, *(self.index.get(axis, 0) for axis in TOKEN_AXES)))
 
 
 class Place(param.Integer[int]):

@@ -16,9 +16,21 @@ TEXT = "hello wörld, a b c"
 LEAVES = {"token id", "position", "given", "weight"}
 
 
+def derived(trace: Trace, dice: random.Random) -> list[str]:
+    """Tensors that no list holds, of a layer and token each: as many as a tenth of the listed ones."""
+    layers, last = trace.anatomy.n_layers, len(trace.tokens) - 1
+    ends = ("logits", "probs", "probs.max", "probs.entropy", "logits_raw", "logits_scaled")
+    lens = [trace.lens_name(dice.randint(0, layers), dice.randint(0, last), dice.choice(ends)) for _ in range(12)]
+    block = f"blocks.{dice.randrange(layers)}."
+    more = ["attn_out.cosine", "mlp_out.cosine", "resid_pre.norm", "mlp_out.norm", "result.norm"]
+    rows = [f"lens.{layer}.ln_final{own}" for layer in range(layers) for own in ("", ".mean", ".scale")]
+    names = [*lens, *rows, *(block + own for own in more), f"surprisal.{dice.randint(1, last)}", "probs.entropy"]
+    return [name for name in names if name in trace]
+
+
 def walk(trace: Trace, dice: random.Random) -> tuple[int, str]:
     """From a random cell to a leaf: (how many questions it took, what sort of leaf it is)."""
-    name = dice.choice(trace.names())
+    name = dice.choice([*trace.names(), *derived(trace, dice)])
     shape = trace.tensor(name).shape
     found = trace.why(name, **{dim: dice.randrange(size) for dim, size in zip(trace.dims(name), shape, strict=True)})
     for steps in range(200):

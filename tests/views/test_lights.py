@@ -90,7 +90,7 @@ def test_logits_neurons_and_lanes_light_too(make: Make) -> None:
     softmax = make(SoftmaxView)
     best = softmax.table.rows[0]["id"]
     softmax.state.ask("logits", vocab=best)
-    assert softmax.table.lights == [best]
+    assert softmax.table.lights == [[best, "logits"]]
     softmax.position = 2  # the distribution of another token: another number
     assert softmax.table.lights == []
     mlp = make(MLPView)

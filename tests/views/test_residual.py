@@ -160,11 +160,18 @@ def test_clicks_focus_and_ask() -> None:
     assert (state.question.name, dict(state.question.index)) == ("blocks.2.ln1.var", {"token": last})
     view._ask_stat(3, "mean")
     assert state.question.name == "ln_final.mean"
-    view._lens_tapped(3, last)
-    assert state.question.name == "logits"
-    assert state.question.index["vocab"] == int(state.trace.logits.values.argmax())
-    view._lens_tapped(1, 4)
-    assert (state.layer, state.query) == (1, 4)
+    for row, column, name in ((3, last, "probs"), (3, 6, "lens.3.6.probs"), (1, 4, "lens.1.4.probs")):
+        shown = view._grid.values[row, column - view._lens.positions[0]]
+        view._lens_tapped(row, column)
+        assert (state.layer, state.query) == (min(row, 2), column)
+        assert state.question.name == name
+        found = state.trace.why(name, **state.question.index)
+        assert found.check.ok
+        assert found.value == pytest.approx(shown, rel=1e-4)
+        assert state.question.index["vocab"] == int(state.trace.lens(row, column).values.argmax())
+        at = view._lens.positions[0]
+        assert (row, column) in zip(view._grid.lit.data["y"], view._grid.lit.data["x"], strict=True)
+        assert column - at == view._lens.ids.shape[1] - 1
 
 
 def test_the_view_stands_before_anything_has_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,8 @@ def test_surprisal_is_what_the_trace_says_and_a_click_goes_there(view: SoftmaxVi
     np.testing.assert_array_equal(view.found.logits, trace.logits_at(3).values)
     token = int(trace.tokens.ids[4])
     assert -np.log2(view.found.probabilities[token]) == pytest.approx(bits[4], abs=1e-4)
-    assert not view.table.asks  # the recorded logits are those of the last token only
+    assert (view.state.question.name, dict(view.state.question.index)) == ("surprisal.4", {})
+    assert trace.why("surprisal.4").value == pytest.approx(bits[4], abs=1e-4)
     assert view.state.query == 3  # the flow and the bar go along
     view.state.focus(query=1)
     assert view.at == 1
@@ -108,14 +110,42 @@ def test_a_clicked_logit_is_asked_for(tiny: Callable[[str], LanguageModel]) -> N
     view = SoftmaxView(ModelState(model=tiny("llama"), text="the cat"))
     view.__panel__()
     best = view.table.rows[0]["id"]
-    view.table._handle_msg({"id": best})
+    view.table._handle_msg({"id": best, "tensor": "logits"})
     question = view.state.question
     assert (question.name, dict(question.index)) == ("logits", {"vocab": best})
     assert view.state.trace.why(question.name, **question.index).check.ok
-    view.table._handle_msg({"id": -5})
-    view.table._handle_msg("nonsense")
+    for nonsense in ({"id": -5, "tensor": "logits"}, {"id": best, "tensor": "tokens"}, {"id": best}, "nonsense"):
+        view.table._handle_msg(nonsense)
+        view.facts._handle_msg(nonsense)
     assert view.state.question is question
     view.close()
+
+
+def test_numbers_after_any_token_are_asked_for_and_are_those_on_screen(view: SoftmaxView) -> None:
+    state, trace, last = view.state, view.state.trace, len(view.state.trace.tokens.ids) - 1
+    for at in (last, 2):
+        state.focus(query=at)
+        pre = "" if at == last else f"lens.{trace.anatomy.n_layers}.{at}."
+        row, found = view.table.rows[3], view.found
+        assert found is not None
+        shown = {"logits": row["logit"], "probs": row["p"]}
+        for own, value in shown.items():
+            view.table._handle_msg({"id": row["id"], "tensor": own})
+            assert (state.question.name, dict(state.question.index)) == (pre + own, {"vocab": row["id"]})
+            assert trace.why(state.question.name, **state.question.index).value == pytest.approx(value, rel=1e-5)
+            assert [row["id"], own] in view.table.lights
+        facts = {"probs.max": found.max, "probs.sum": found.sum, "probs.entropy": found.entropy}
+        for own, value in facts.items():
+            view.facts._handle_msg({"tensor": own})
+            assert state.question.name == pre + own
+            assert trace.why(pre + own).value == pytest.approx(value, rel=1e-4)
+            assert own in view.facts.lights
+        view.facts._handle_msg({"tensor": "probs"})
+        assert dict(state.question.index) == {"vocab": found.largest}
+        view.ranked._tapped(SimpleNamespace(x=3.2, y=0.0), view._ask)
+        assert (state.question.name, state.question.index["vocab"]) == (pre + "logits", found.order[2])
+    state.focus(query=1)
+    assert view.table.lights == view.facts.lights == []
 
 
 def test_a_saved_run_without_its_model(tiny: Callable[[str], LanguageModel], tmp_path: Any) -> None:

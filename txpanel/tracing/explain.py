@@ -75,7 +75,7 @@ def explain(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
     cell = place(name, dims, tuple(value.shape), index)
     got = float(value[cell].item())
     where = dict(zip(dims, cell, strict=True))
-    feeds = tuple(trace.feeds(name))
+    feeds = tuple(trace.feeds(name, **where))
     if operation is None:
         kind = (
             "token id"

@@ -6,7 +6,7 @@ those that need weights say so when asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,29 +15,28 @@ from txpanel.models.anatomy import Anatomy, BlockAnatomy
 from txpanel.models.parts import BlockParts, ModelParts
 from txpanel.tracing import operations as ops
 from txpanel.tracing.attention_graph import attention, write
+from txpanel.tracing.derived import Derived
+from txpanel.tracing.head_graph import answer, final
 from txpanel.tracing.mlp_graph import mlp
 from txpanel.tracing.operations.base import Operation
-from txpanel.tracing.writer import STREAM, Writer, product
+from txpanel.tracing.writer import STREAM, Sheet, Writer, product
 
 
-class Graph:
-    """All operations of a model.
-
-    Attributes:
-        operations: by the name of their output, in order. dims: names of the dimensions of every tensor, leaves included.
-        feeds: for every name, the outputs computed from it.
-    """
+class Graph(Sheet):
+    """All operations of a model. Those that nobody can list beforehand (the logits after any token, lengths) are in :attr:`derived`."""
 
     def __init__(self, anatomy: Anatomy, parts: ModelParts | None) -> None:
-        self.operations: dict[str, Operation] = {}
-        self.dims: dict[str, tuple[str, ...]] = {"tokens": ("token",), "positions": ("token",)}
-        self.feeds: dict[str, list[str]] = {}
+        super().__init__()
+        self.dims.update(tokens=("token",), positions=("token",))
         self._by_layer: dict[int | None, list[str]] = {None: []}
         stream = _embedding(Writer(self, None, anatomy.norm_eps), anatomy, parts)
         for block in anatomy.blocks:
             writer = Writer(self, block.index, block.norm_eps)
             stream = (_block(writer, anatomy, block, parts.blocks[block.index] if parts else None, stream),)
-        _head(Writer(self, None, anatomy.norm_eps), anatomy, parts, stream[0])
+        end = Writer(self, None, anatomy.norm_eps)
+        read = final(end, anatomy, parts, stream[0])
+        answer(end, anatomy, parts, read, -1)
+        self.derived = Derived(anatomy, parts, self.dims, read)
 
     def names(self, layer: int | None = None) -> list[str]:
         """Outputs in order of computation; of one block, or of the whole model."""
@@ -47,14 +46,19 @@ class Graph:
 
     def keep(self, operation: Operation, layer: int | None) -> None:
         """Add the next operation."""
-        self.operations[operation.output] = operation
-        self.dims[operation.output] = operation.dims
+        super().keep(operation, layer)
         self._by_layer.setdefault(layer, []).append(operation.output)
-        for name in operation.inputs:
-            self.feeds.setdefault(name, []).append(operation.output)
 
-    def __iter__(self) -> Iterator[Operation]:
-        return iter(self.operations.values())
+    def find(self, name: str, tokens: int) -> Operation | None:
+        """The operation that makes ``name`` in a run of so many tokens; None for leaves and for what does not exist."""
+        return self.operations.get(name) or self.derived.find(name, tokens)
+
+    def fed(self, name: str, index: Mapping[str, int], tokens: int) -> list[str]:
+        """What is computed from ``name``; with a cell's token what that token's numbers go into."""
+        listed = self.feeds.get(name, [])
+        if name == self.derived.read and index.get("token", tokens - 1) != tokens - 1:
+            listed = [made for made in listed if "vocab" not in self.dims[made]]  # logits are those of the last token
+        return [*listed, *self.derived.feeds(name, index, tokens)]
 
 
 def _embedding(w: Writer, a: Anatomy, parts: ModelParts | None) -> tuple[str, ...]:
@@ -120,44 +124,3 @@ def _block(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, stream:
     mlp_out = mlp(w, a, b, p, read)
     base = read if b.norm_residual else mid
     return w.add(ops.Add, "resid_post", (base, mlp_out), STREAM, r"y_i = x_i + \mathrm{mlp}_i")
-
-
-def _head(w: Writer, a: Anatomy, parts: ModelParts | None, stream: str) -> None:
-    norms, maps = (parts.norms, parts.maps) if parts else ({}, {})
-    if a.final_norm:
-        stream = w.norm("ln_final", stream, STREAM, a.width, a.final_norm, norms.get("ln_final"))
-    if a.output_projection:
-        stream = w.add(
-            ops.Linear,
-            "output_proj",
-            (stream,),
-            STREAM,
-            product(a.width, a.embed_width, "W"),
-            map=maps.get("output_projection"),
-        )
-    steps = (
-        ["logits_raw"]
-        + (["logits_scaled"] if a.logit_scale != 1.0 else [])
-        + (["logits_capped"] if a.logit_softcap else [])
-    )
-    steps[-1] = "logits"
-    formula = product(a.embed_width, a.vocab, "W_U", bias=a.logit_bias)
-    name = w.add(
-        ops.Linear, steps.pop(0), (stream,), ("vocab",), formula, map=maps.get("unembed"), last_only=True, symbol="W_U"
-    )
-    if a.logit_scale != 1.0:
-        name = w.add(ops.Times, steps.pop(0), (name,), ("vocab",), rf"y = {a.logit_scale:g}\, x", factor=a.logit_scale)
-    if a.logit_softcap:
-        name = w.add(
-            ops.SoftCap,
-            steps.pop(0),
-            (name,),
-            ("vocab",),
-            rf"y = {a.logit_softcap:g} \tanh(x / {a.logit_softcap:g})",
-            cap=a.logit_softcap,
-        )
-    top = w.add(ops.RowMax, "probs.max", (name,), (), r"m = \max_i \mathrm{logit}_i")
-    total = w.add(
-        ops.RowSum, "probs.sum", (name, top), (), rf"Z = \sum_{{i=1}}^{{{a.vocab:,}}} e^{{\mathrm{{logit}}_i - m}}"
-    )
-    w.add(ops.Softmax, "probs", (name, top, total), ("vocab",), r"p_i = \frac{e^{\mathrm{logit}_i - m}}{Z}")

@@ -17,6 +17,7 @@ from torch import Tensor
 from txpanel.errors import NoSuchTensor
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.tokens import Tokens
+from txpanel.tracing import lens
 from txpanel.tracing.explain import Explanation, explain
 from txpanel.tracing.graph import Graph
 from txpanel.tracing.operations.base import Operation, no_weights
@@ -65,7 +66,7 @@ class Trace:
         return self._labelled(self.value(name), dims, name)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self.graph.operations or name in self.graph.dims)
+        return isinstance(name, str) and (name in self.graph.dims or self.operation(name) is not None)
 
     @property
     def logits(self) -> xr.DataArray:
@@ -82,8 +83,9 @@ class Trace:
         Raises:
             NoSuchTensor: in words.
         """
-        if name in self.graph.dims:
-            return self.graph.dims[name]
+        operation = self.operation(name)
+        if operation is not None or name in self.graph.dims:
+            return operation.dims if operation is not None else self.graph.dims[name]
         weight = self._weight(name)
         if weight is None:
             raise NoSuchTensor(self._unknown(name))
@@ -153,15 +155,15 @@ class Trace:
 
     def operation(self, name: str) -> Operation | None:
         """The operation that makes ``name``; ``None`` for leaves (token ids, masks, angles, weights)."""
-        return self.graph.operations.get(name)
+        return self.graph.find(name, len(self.tokens))
 
     def operations(self, layer: int | None = None) -> list[Operation]:
         """Operations in order of computation; with ``layer`` those of one block."""
         return [self.graph.operations[name] for name in self.names(layer)]
 
-    def feeds(self, name: str) -> list[str]:
-        """Names of the tensors computed from ``name``."""
-        return list(self.graph.feeds.get(name, []))
+    def feeds(self, name: str, **index: int) -> list[str]:
+        """Names of the tensors computed from ``name``; with a cell's ``token`` those that this token's numbers go into."""
+        return self.graph.fed(name, index, len(self.tokens))
 
     def why(self, name: str, **index: int) -> Explanation:
         """Explain one cell: ``trace.why("blocks.5.scores", head=2, query=4, key=1)``.
@@ -206,19 +208,19 @@ class Trace:
         Raises:
             NoSuchTensor: no such layer or token. Unsupported: the trace has no model.
         """
-        last = len(self.tokens) - 1
-        if not 0 <= layer <= self.anatomy.n_layers or not -last - 1 <= position <= last:
-            raise NoSuchTensor(
-                f"There is no layer {layer} at token {position}: this run has {self.anatomy.n_layers} blocks and {last + 1} tokens."
-            )
-        position = position % (last + 1)
-        if layer == self.anatomy.n_layers and position == last:
-            return self.logits
-        name = f"lens.{layer}.{position}"
-        kept = STORE.get(self.uid, name)
-        if kept is None:
-            kept = STORE.put(self.uid, name, self.unembed(self.recording.streams[layer][position : position + 1])[0])
-        return self._labelled(kept, ("vocab",), name)
+        name = self.lens_name(layer, position)
+        return self._labelled(self.tensor(name), ("vocab",), name)
+
+    def lens_name(self, layer: int, position: int = -1, own: str = "logits") -> str:
+        """The lens's tensor by its full name, such as ``lens.3.5.logits``; at the very end of the run the model's own, ``logits``.
+
+        Args:
+            own: ``logits``, ``probs``, ``probs.max``, ``probs.sum``, ``probs.entropy``, and what stands before ``logits``.
+
+        Raises:
+            NoSuchTensor: no such layer or token.
+        """
+        return lens.name_of(self, layer, position, own)
 
     def unembed(self, stream: Tensor) -> Tensor:
         """Streams [n, D] -> logits [n, vocab], float32, through the model's own modules.
@@ -226,21 +228,7 @@ class Trace:
         Raises:
             Unsupported: the trace has no model.
         """
-        if self.model is None:
-            raise no_weights("logits")
-        parts, anatomy = self.model.parts, self.anatomy
-        with self.model.lock, torch.inference_mode():
-            x = stream.to(self.model.device)
-            if "ln_final" in parts.norms:
-                x = parts.norms["ln_final"].module(x)
-            if "output_projection" in parts.maps:
-                x = torch.nn.functional.linear(x, parts.maps["output_projection"].stored)
-            logits = self.model.model.get_output_embeddings()(x)
-            logits = logits * anatomy.logit_scale if anatomy.logit_scale != 1.0 else logits
-            logits = (
-                torch.tanh(logits / anatomy.logit_softcap) * anatomy.logit_softcap if anatomy.logit_softcap else logits
-            )
-        return logits.float().cpu()
+        return lens.unembed(self, stream)
 
     def surprisal(self) -> npt.NDArray[np.float64]:
         """-log2 of the probability that the model gave each token before reading it, float64 [T] in bits; nan for the first.
@@ -252,19 +240,8 @@ class Trace:
         if bits is None:
             bits = self.recording.stored.get("surprisal")
         if bits is None:
-            bits = STORE.put(self.uid, "surprisal", self._surprisal())
+            bits = STORE.put(self.uid, "surprisal", lens.surprisal(self))
         return np.asarray(bits.numpy(), np.float64)
-
-    def _surprisal(self) -> Tensor:
-        stream, ids = self.recording.streams[-1], torch.from_numpy(np.asarray(self.tokens.ids))
-        bits = torch.full((len(ids),), torch.nan, dtype=torch.float64)
-        for start in range(0, len(ids) - 1, 64):  # a chunk at a time: [T, vocab] of a long text is never built
-            rows = slice(start, min(start + 64, len(ids) - 1))
-            logits = self.unembed(stream[rows])
-            following = ids[rows.start + 1 : rows.stop + 1]
-            nats = torch.logsumexp(logits, -1) - logits.gather(1, following[:, None])[:, 0]
-            bits[rows.start + 1 : rows.stop + 1] = nats.double() / np.log(2.0)
-        return bits
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
 
@@ -312,17 +289,12 @@ class Trace:
         return None
 
     def _derive(self, name: str) -> Tensor:
-        if name == "ln_final" and self.model is not None:
-            with self.model.lock:
-                return (
-                    self.model.parts.norms["ln_final"]
-                    .module(self.recording.streams[-1].to(self.model.device))
-                    .float()
-                    .cpu()
-                )
-        operation = self.graph.operations.get(name)
+        operation = self.operation(name)
         if operation is None:
             raise NoSuchTensor(self._unknown(name))
+        found = lens.computed(self, name)
+        if found is not None:
+            return found
         return operation.recompute({source: self.tensor(source) for source in operation.inputs})
 
     def _replayed(self, layer: int, name: str) -> Tensor | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, cast
 
 from txpanel.models.anatomy import Anatomy, BlockAnatomy
 from txpanel.models.parts import BlockParts
 from txpanel.tracing import operations as ops
 from txpanel.tracing.operations.base import Operation
-
-if TYPE_CHECKING:
-    from txpanel.tracing.graph import Graph
 
 STREAM = ("token", "feature")
 HEADS = ("head", "token", "dim")
@@ -20,16 +19,40 @@ ROW = ("head", "query")
 NEURONS = ("token", "neuron")
 
 
+class Sheet:
+    """Operations that belong together.
+
+    Attributes:
+        operations: by the name of their output, in order. dims: names of the dimensions of every tensor, leaves included.
+        feeds: for every name, the outputs computed from it.
+    """
+
+    def __init__(self, known: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        self.operations: dict[str, Operation] = {}
+        self.dims: MutableMapping[str, tuple[str, ...]] = {} if known is None else ChainMap({}, cast(Any, known))
+        self.feeds: dict[str, list[str]] = {}
+
+    def keep(self, operation: Operation, layer: int | None) -> None:
+        """Add the next operation."""
+        self.operations[operation.output] = operation
+        self.dims[operation.output] = operation.dims
+        for name in operation.inputs:
+            self.feeds.setdefault(name, []).append(operation.output)
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.operations.values())
+
+
 class Writer:
     """Adds operations of one block (or of the ends of the model) under their full names."""
 
-    def __init__(self, graph: Graph, layer: int | None, eps: dict[str, float]) -> None:
-        self.graph, self.layer, self.eps = graph, layer, eps
-        self.prefix = "" if layer is None else f"blocks.{layer}."
+    def __init__(self, sheet: Sheet, layer: int | None, eps: dict[str, float], prefix: str | None = None) -> None:
+        self.sheet, self.layer, self.eps = sheet, layer, eps
+        self.prefix = prefix if prefix is not None else "" if layer is None else f"blocks.{layer}."
 
     def leaf(self, name: str, dims: tuple[str, ...]) -> str:
         """Name a tensor that is given, not computed."""
-        self.graph.dims[self.prefix + name] = dims
+        self.sheet.dims[self.prefix + name] = dims
         return self.prefix + name
 
     def add(
@@ -42,9 +65,9 @@ class Writer:
         **more: Any,
     ) -> str:
         """Add an operation; returns its output's full name."""
-        cells = {source: self.graph.dims[source] for source in inputs}
+        cells = {source: self.sheet.dims[source] for source in inputs}
         operation = kind(output=self.prefix + name, inputs=inputs, dims=dims, formula=formula, cells=cells, **more)
-        self.graph.keep(operation, self.layer)
+        self.sheet.keep(operation, self.layer)
         return operation.output
 
     def norm(

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from txpanel.views._plots import Heat
+
+if TYPE_CHECKING:
+    from txpanel.tracing import Trace
+    from txpanel.views._residual import Lens
+
+
+def lens_cell(trace: Trace, found: Lens, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
+    """Where a probability or logit stands in the picture: the cell of its layer and token, if it names the same token there."""
+    if "vocab" not in index:
+        return None
+    layer, token = trace.anatomy.n_layers, len(trace.tokens) - 1
+    if name.startswith("lens."):
+        layer, token = (int(part) for part in name.split(".")[1:3])
+    if token not in found.positions or name not in (trace.lens_name(layer, token, own) for own in ("probs", "logits")):
+        return None
+    return (layer, token) if found.ids[layer, token - found.positions[0]] == index["vocab"] else None
 
 
 class LensGrid(Heat):

@@ -14,6 +14,8 @@ from txpanel.components.formula import mathml
 from txpanel.components.strips import scale_of
 from txpanel.errors import TxpanelError
 from txpanel.messages import _, plural
+from txpanel.tracing.derived import LENS
+from txpanel.tracing.operations.base import short as unplaced
 from txpanel.views.numbers import count, number
 
 if TYPE_CHECKING:
@@ -31,10 +33,8 @@ TOKENS = frozenset({"token", "query", "key"})
 
 
 def short(name: str) -> str:
-    """A tensor's name as people say it: without its block; of a weight the last parts of its path."""
-    if name.startswith("blocks.") and name.count(".") >= 2:
-        return name.split(".", 2)[2]
-    return ".".join(name.split(".")[-3:]) if name.endswith((".weight", ".bias")) else name
+    """A tensor's name as people say it: without its block, or layer and token; of a weight the last parts of its path."""
+    return ".".join(name.split(".")[-3:]) if name.endswith((".weight", ".bias")) else unplaced(name)
 
 
 def place(name: str, index: Mapping[str, int]) -> str:
@@ -54,7 +54,13 @@ def exact(value: float) -> str:
 def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
     """The cell's coordinates: dimension, number, and the token where it is one."""
     strings = trace.tokens.strings
-    return [[dim, str(i), strings[i] if dim in TOKENS and 0 <= i < len(strings) else ""] for dim, i in index.items()]
+
+    def text(dim: str, i: int) -> str:
+        if dim == "vocab" and trace.model is not None and 0 <= i < trace.anatomy.vocab:
+            return str(trace.model.tokens([i]).strings[0])
+        return strings[i] if dim in TOKENS and 0 <= i < len(strings) else ""
+
+    return [[dim, str(i), text(dim, i)] for dim, i in index.items()]
 
 
 _KEPT: OrderedDict[tuple[Any, ...], Explanation] = OrderedDict()
@@ -234,6 +240,10 @@ def sentence(operation: str) -> str:
         "max": _("The largest of the row. It is taken off first so that the exponentials stay small enough."),
         "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
         "softmax": _("A share: this exponential divided by the sum of all in its row."),
+        "length": _("How long the vector is: all its numbers squared, added up, and the root taken."),
+        "cosine": _("In which direction: 1 is the same way, −1 the opposite, 0 has nothing to do with it."),
+        "entropy": _("How undecided the model is: 0 when it is certain, the more bits the more tokens are as likely."),
+        "surprisal": _("How surprised the model was by the token that came: 1 bit for a half, 2 for a quarter."),
         "weighted sum": _("The values of all tokens that are looked at, each times its share of the attention."),
         "weight": _(
             "This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."
@@ -244,8 +254,22 @@ def sentence(operation: str) -> str:
     }.get(operation, "")
 
 
+def whose(trace: Trace, name: str) -> str:
+    """After which token, and for the logit lens before which block, a tensor of the model's end stands; empty for all others."""
+    found = LENS.fullmatch(name)
+    if found is None:
+        return ""
+    layer, token = int(found[1]), found[2]
+    text = trace.tokens.strings[int(token)] if token else ""
+    if layer == trace.anatomy.n_layers:
+        return _("The model’s own answer after “{token}”.").format(token=text)
+    lens = _("Logit lens: as if the model stopped before block {n}, after “{token}”.")
+    lens = lens if token else _("Logit lens: as if the model stopped before block {n}.")
+    return lens.format(n=layer + 1, token=text)
+
+
 def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:
-    """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else 0."""
+    """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else the likeliest token, or 0."""
     array = trace[name]
     also = dict(known)
     for one, other in (("token", "query"), ("query", "token"), ("key", "token"), ("token", "key")):
@@ -253,7 +277,8 @@ def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[
             also.setdefault(other, known[one])
     index = {}
     for dim, length in zip(array.dims, array.shape, strict=True):
-        wanted = also.get(str(dim), focus.get(str(dim), 0))
+        likeliest = int(array.values.argmax()) if dim == "vocab" else 0
+        wanted = also.get(str(dim), focus.get(str(dim), likeliest))
         index[str(dim)] = int(min(max(wanted, 0), length - 1))
     if {"query", "key"} <= index.keys() and index["key"] > index["query"]:
         index["query"] = index["key"]
@@ -286,7 +311,8 @@ def card(
     out |= {
         "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
         "formula": mathml(found.formula) if found.formula else None,
-        "text": sentence(found.operation), "terms": rows, "rest": rest, "totals": totals(found) if found.terms else [], "product": matrix,
+        "text": f"{whose(trace, name)} {sentence(found.operation)}".strip(), "terms": rows, "rest": rest,
+        "totals": totals(found) if found.terms else [], "product": matrix,
         "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
     }  # fmt: skip
     return out, vectors, found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,10 +13,11 @@ from txpanel.components.strips import Strips, strip_table
 from txpanel.messages import _
 from txpanel.views import _residual_tables as tables
 from txpanel.views._aside import aside, plot
-from txpanel.views._lens import LensGrid
+from txpanel.views._lens import LensGrid, lens_cell
 from txpanel.views._lines import Lines, Writes
-from txpanel.views._plots import Axis, Heat
+from txpanel.views._plots import Axis
 from txpanel.views._residual import STATISTICS, Lens, Stream, lens, norms, stream, strips
+from txpanel.views._sizes import Sizes
 from txpanel.views._why import lit
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
@@ -29,21 +29,6 @@ _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 
 NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
 """A norm has the colour of what reads it or wrote it; those of a write are dashed."""
-
-
-_LENGTH = """
-const r = Math.round(special_vars.y), c = Math.round(special_vars.x)
-return r < blocks ? `‖blocks.${r}.resid_pre[${c}]‖` : `‖blocks.${blocks - 1}.resid_post[${c}]‖`
-"""
-
-
-def _length_at(layers: int, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
-    """Where the stream that a cell belongs to stands in the picture of its lengths."""
-    _blocks, _dot, rest = name.partition(".")
-    layer, _dot, part = rest.partition(".")
-    if part == "resid_pre":
-        return int(layer), index["token"]
-    return (layers, index["token"]) if name == f"blocks.{layers - 1}.resid_post" else None
 
 
 class ResidualView(View):
@@ -69,7 +54,7 @@ class ResidualView(View):
             self, tap=lambda layer, _height: self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1))
         )
         hover = (_("cell"), _("norm"), _("tensor"))
-        self._sizes = Heat(
+        self._sizes = Sizes(
             self,
             "magnitude",
             "layer",
@@ -280,7 +265,10 @@ class ResidualView(View):
                 "cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"
             ),
         )
-        self._show_sizes(found.size, layers)
+        scale, most = self._sizes.show(found.size, self.state.trace.tokens.strings, at)
+        self._legend.show(scale)
+        words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
+        self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
         for kind, lines in self._stats.items():
             series = {norm: kinds[kind][:, at] for norm, kinds in found.stats.items() if np.isfinite(kinds[kind]).any()}
             if kind in found.final and series:
@@ -305,32 +293,6 @@ class ResidualView(View):
                 }[kind]
                 self._subtitle(f"norm-{kind}", words.format(names=names))
 
-    def _show_sizes(self, size: np.ndarray, layers: int) -> None:
-        tokens = self.state.trace.tokens.strings
-        start = max(0, min(self.state.query - 20, len(tokens) - 40))
-        shown = size[:, start : start + 40]
-        others = (
-            shown[:, 1:] if shown.shape[1] > 1 else shown
-        )  # the first token is often an attention sink with a stream a hundred times as long
-        top = float(np.quantile(others, 0.98))
-        scale = Scale("magnitude", 0.0, top or 1.0)
-        rows = Axis([*(str(i + 1) for i in range(layers)), _("out")])
-        columns = Axis([t.strip() or "␣" for t in tokens[start : start + 40]], start)
-        self._sizes.feed(
-            shown,
-            rows,
-            columns,
-            scale=scale,
-            cell=_("block {r}, token {c}"),
-            room=(16, 24),
-            at=partial(_length_at, layers),
-        )
-        self._sizes.place.code = _LENGTH
-        self._sizes.place.args = {"blocks": layers}
-        self._legend.show(scale)
-        words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
-        self._subtitle("sizes", words, top=number(top, 3), most=number(float(shown.max()), 4))
-
     def _show_lens(self, trace: Any, found: Lens) -> None:
         if self.state is None or self.state.trace is not trace:
             return
@@ -347,6 +309,7 @@ class ResidualView(View):
             name="lens({r}, {c})",
             cell="{r} · {c}",
             room=(layers + 1, len(found.positions)),
+            at=partial(lens_cell, trace, found),
         )
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
         words = _(
@@ -388,10 +351,12 @@ class ResidualView(View):
             self.state.ask(name, token=self.state.query)
 
     def _lens_tapped(self, row: int, column: int) -> None:
-        trace = self.state.trace
-        if row == trace.anatomy.n_layers and column == len(trace.tokens.ids) - 1 and self._lens is not None:
-            self.state.ask("logits", vocab=int(self._lens.ids[-1, -1]))
+        """The probability of the token that the cell names."""
+        trace, found = self.state.trace, self._lens
         self.state.focus(layer=min(row, trace.anatomy.n_layers - 1), query=column)
+        if found is not None and column in found.positions:
+            token = int(found.ids[row, column - found.positions[0]])
+            self.state.ask(trace.lens_name(row, column, "probs"), vocab=token)
 
     def _subtitle(self, name: str, template: str, **values: Any) -> None:
         self._shown[name].heading.paragraphs = rich(template, **values)

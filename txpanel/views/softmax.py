@@ -24,6 +24,9 @@ __all__ = ["SoftmaxView"]
 LISTED = 20
 """Likeliest tokens that are listed one by one."""
 
+FACTS = ("probs.max", "probs.sum", "probs.entropy")
+"""Numbers that belong to no token."""
+
 
 class SoftmaxView(View):
     """Logits of the whole vocabulary, their maximum, exponentials and sum, the probabilities, and the surprisal of the text."""
@@ -41,7 +44,9 @@ class SoftmaxView(View):
     def __panel__(self) -> pn.Column:
         self.words, self.facts, self.formulas = (
             Rich(heading=" ", paragraphs=[]),
-            Facts(sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 100%"}),
+            Facts(
+                self._ask_fact, why=_words()["why"], sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 100%"}
+            ),
             engineers(),
         )
         self.table = Probabilities(on_pick=self._ask, words=_words(), sizing_mode="stretch_width", margin=0)
@@ -54,7 +59,7 @@ class SoftmaxView(View):
         )
         self.watch(self.field, lambda event: self.param.update(wanted=event.new), "value")
         self.answer = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
-        self.mirror, self.ranked, self.surprisal = Mirror(self), Ranked(self), Surprisal(self, self._go)
+        self.mirror, self.ranked, self.surprisal = Mirror(self), Ranked(self, self._ask), Surprisal(self, self._go)
         self.pictures = {
             "probabilities": picture(
                 _("From logit to probability"),
@@ -128,15 +133,25 @@ class SoftmaxView(View):
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
 
     def light(self, cells: Any) -> None:
-        """Marks the logits that the open "why" card is about."""
-        self.table.lights = [index["vocab"] for name, index in cells if name == "logits" and self.at == self.last]
+        """Marks the numbers that the open "why" card is about."""
+        if self.state.trace is None:
+            return
+        own = {self._tensor(name): name for name in ("logits", "probs", *FACTS)}
+        asked = [(own[name], index) for name, index in cells if name in own]
+        self.table.lights = [[index["vocab"], name] for name, index in asked if "vocab" in index]
+        self.facts.lights = [name for name, index in asked if not index]
+
+    def _tensor(self, own: str) -> str:
+        """The full name of a tensor of the end, after the token that is shown."""
+        trace = self.state.trace
+        return str(trace.lens_name(trace.anatomy.n_layers, self.at, own))
 
     @staticmethod
     def _pane(plot: Any) -> pn.pane.Bokeh:
         return pn.pane.Bokeh(plot.figure, sizing_mode="stretch_width", margin=0)
 
     def _source(self) -> dict[str, str]:
-        return provenance(self.state, "logits" if self.at == self.last else f"logits after token {self.at}")
+        return provenance(self.state, self._tensor("logits"))
 
     @property
     def last(self) -> int:
@@ -200,21 +215,25 @@ class SoftmaxView(View):
                 _("largest logit"),
                 number(found.max, 5),
                 _("of {token}; taken off all logits").format(token=f"“{best.strip() or best}”"),
+                "probs.max",
             ],
             [
                 _("sum of the powers"),
                 number(found.sum, 5),
                 _("of e^(logit − max), over {n} tokens").format(n=count(found.size)),
+                "probs.sum",
             ],
             [
                 _("likeliest"),
                 percent(float(found.probabilities[found.largest])),
                 _("1 ÷ {sum}: its power is e⁰ = 1").format(sum=number(found.sum, 5)),
+                "probs",
             ],
             [
                 _("entropy"),
                 _("{bits} bits").format(bits=number(found.entropy, 3)),
                 _("as uncertain as among {n} equally likely tokens").format(n=number(choices, 3)),
+                "probs.entropy",
             ],
         ]
         if not self.wanted:
@@ -273,7 +292,6 @@ class SoftmaxView(View):
             if rest
             else {},
             total={"max": found.max, "sum": found.sum},
-            asks=self.at == self.last,
             version=self.table.version + 1,
         )
         self.light(Lights.of(self).cells)
@@ -306,10 +324,17 @@ class SoftmaxView(View):
     def _go(self, token: int) -> None:
         """A clicked token: what did the model expect in its place? That is the distribution after the token before."""
         self.state.focus(query=max(0, token - 1))
+        if token and self.state.trace.model is not None:
+            self.state.ask(f"surprisal.{token}")
 
-    def _ask(self, token: int) -> None:
-        if self.at == self.last:
-            self.state.ask("logits", vocab=token)
+    def _ask(self, token: int, own: str = "logits") -> None:
+        self.state.ask(self._tensor(own), vocab=token)
+
+    def _ask_fact(self, own: str) -> None:
+        if own != "probs":
+            self.state.ask(self._tensor(own))
+        elif self.found is not None:
+            self._ask(self.found.largest, own)
 
     def _rows(self) -> Table:
         found = self.found

@@ -95,9 +95,9 @@ class Mirror(_Figure):
 
 
 class Ranked(_Figure):
-    """Logits from the largest down; the first tokens and the last ones are equally easy to see on the logarithmic axis."""
+    """Logits from the largest down; the first tokens and the last ones are equally easy to see on the logarithmic axis. A click names a token."""
 
-    def __init__(self, view: Any) -> None:
+    def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
         super().__init__(
             view,
             hv.Curve([(1.0, 0.0), (2.0, 1.0)], "rank", "logit").opts(
@@ -134,12 +134,19 @@ class Ranked(_Figure):
                 formatters={"@logit": exact},
             )
         )
+        self.found: Distribution | None = None
+        self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
         self.figure.x_range, self.figure.y_range = Range1d(1, 10), Range1d(0, 1)
         self.figure.xaxis[0].formatter = CustomJSTickFormatter(code="return tick.toLocaleString('en')")
         self.dark(view.dark)
 
+    def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:
+        if event.x is not None and event.x > 0 and self.found is not None:
+            tap(int(self.found.order[min(max(round(event.x), 1), self.found.size) - 1]))
+
     def feed(self, found: Distribution, name: Callable[[Any], list[str]], marked: list[int]) -> None:
         """Another distribution; `marked` tokens get a dot and their name."""
+        self.found = found
         places = ranked(found)
         ids = found.order[places]
         self.source.data = {

@@ -1,8 +1,10 @@
 export function render({model, el}) {
-  const root = tx.h("dl", {class: "facts"})
+  const {h} = tx
+  const root = h("dl", {class: "facts"})
   el.append(root)
-  const draw = () => root.replaceChildren(...model.facts.map(([label, value, note]) =>
-    tx.h("div", {class: "fact"}, tx.h("dt", null, label), tx.h("dd", null, tx.h("b", null, value), tx.h("span", null, note)))))
+  const value = (text, tensor) => (tensor ? h("button", {type: "button", title: model.why, onclick: () => model.send_msg({tensor})}, text) : h("b", null, text))
+  const draw = () => root.replaceChildren(...model.facts.map(([label, text, note, tensor]) =>
+    h("div", {class: model.lights.includes(tensor) ? "fact lit" : "fact"}, h("dt", null, label), h("dd", null, value(text, tensor), h("span", null, note)))))
   draw()
-  model.on("facts", draw)
+  model.on(["facts", "lights"], draw)
 }

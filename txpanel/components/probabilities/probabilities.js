@@ -7,15 +7,14 @@ export function render({model, el}) {
   el.append(tip)
 
   function line(row, top, w) {
-    const ask = model.asks
-      ? h("button", {type: "button", title: w.why, onclick: () => model.send_msg({id: row.id})}, number(row.logit, 5))
-      : number(row.logit, 5)
+    const lit = (tensor) => (model.lights.some(([id, name]) => id === row.id && name === tensor) ? " lit" : "")
+    const ask = (tensor, text) => h("button", {type: "button", title: w.why, onclick: () => model.send_msg({id: row.id, tensor})}, text)
     const cell = (value, digits) => h("td", {class: "n", title: String(value)}, number(value, digits))
     return h("tr", {class: row.mark ? "mark" : null, "data-id": row.id},
       h("td", {class: "rank"}, grouped(String(row.rank + 1))),
       h("th", {scope: "row", class: "token", title: w.id.replace("{id}", grouped(String(row.id)))}, h("span", null, visible(row.token))),
-      h("td", {class: model.lights.includes(row.id) ? "n logit lit" : "n logit", title: String(row.logit)}, ask), cell(row.shifted, 4), cell(row.power, 4),
-      h("td", {class: "p", "data-p": String(row.p), title: String(row.p)}, h("span", {class: "bar", "aria-hidden": "true"}, h("i", {style: {width: `${(row.p / top) * 100}%`}})), h("span", null, percent(row.p))))
+      h("td", {class: `n logit${lit("logits")}`, title: String(row.logit)}, ask("logits", number(row.logit, 5))), cell(row.shifted, 4), cell(row.power, 4),
+      h("td", {class: `p${lit("probs")}`, "data-p": String(row.p), title: String(row.p)}, h("span", {class: "bar", "aria-hidden": "true"}, h("i", {style: {width: `${(row.p / top) * 100}%`}})), h("span", null, ask("probs", percent(row.p)))))
   }
 
   function draw() {

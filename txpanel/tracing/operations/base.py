@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from txpanel.errors import Unsupported
+
+PLACED = re.compile(r"^(?:blocks\.[^.]*|lens\.\d+(?:\.\d+)?)\.(?=.)")
 
 Values = Mapping[str, Tensor]
 Cell = tuple[int, ...]
@@ -90,8 +93,8 @@ def no_weights(what: str) -> Unsupported:
 
 
 def short(name: str) -> str:
-    """A tensor's name without its block: ``blocks.3.ln1`` -> ``ln1``."""
-    return name.split(".", 2)[2] if name.startswith("blocks.") else name
+    """A tensor's name without its block, or its layer and token: ``blocks.3.ln1`` -> ``ln1``, ``lens.3.5.probs`` -> ``probs``."""
+    return PLACED.sub("", name)
 
 
 def number(x: Tensor) -> float:

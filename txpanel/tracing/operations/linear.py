@@ -54,7 +54,7 @@ class Linear(Operation):
     heads: int = 0
     factor: float = 1.0
     symbol: str = "W"
-    last_only: bool = False  # only the last token's vector is used (the unembedding)
+    row: int | None = None  # only this token's vector is used (the unembedding); -1: the last
 
     def recompute(self, x: Values) -> Tensor:
         if self.map is None:
@@ -91,7 +91,7 @@ class Linear(Operation):
 
     def _input(self, x: Values) -> Tensor:
         value = x[self.inputs[0]]
-        return value[-1] if self.last_only else value
+        return value if self.row is None else value[self.row]
 
     def _place(self, cell: Cell) -> tuple[int, int]:
         """(token, flat output) of a cell."""
@@ -99,7 +99,7 @@ class Linear(Operation):
             head, token, dim = cell
             size = (self.map.outputs if self.map else 0) // self.heads
             return token, head * size + dim
-        return (cell[0], cell[1]) if len(cell) == 2 else (-1, cell[0])
+        return (cell[0], cell[1]) if self.row is None else (self.row, cell[0])
 
     def _source(self, token: int, i: int, x: Values) -> Source:
         return self.at(self.inputs[0], token % x[self.inputs[0]].shape[0], i)

@@ -1,0 +1,135 @@
+"""Numbers that are declared on demand, against the untouched model and plain torch; refusals; what they take of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+import txpanel
+from tests.families import tiny_hf
+from txpanel.errors import NoSuchTensor, Unsupported
+from txpanel.focus import Question
+from txpanel.models.language_model import LanguageModel
+from txpanel.tracing.derived import KEPT
+
+Tiny = Callable[[str], LanguageModel]
+TEXT = "hello wörld, a b c"
+SHAPES = ("gpt2", "llama", "gemma2", "gemma3_text", "gpt_neox", "gptj", "cohere", "granite", "opt-350m", "bloom")
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_logits_and_probabilities_after_every_token_are_the_untouched_models(family: str, tiny: Tiny) -> None:
+    trace = tiny(family).trace(TEXT)
+    layers, ids = trace.anatomy.n_layers, torch.from_numpy(np.asarray(trace.tokens.ids))
+    with torch.inference_mode():
+        expected = tiny_hf(family)(input_ids=ids[None]).logits[0].float()
+    for token in range(len(ids)):
+        logits, probs = (trace.lens_name(layers, token, own) for own in ("logits", "probs"))
+        torch.testing.assert_close(trace.tensor(logits), expected[token], atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(trace.tensor(probs), expected[token].softmax(-1), atol=1e-5, rtol=1e-4)
+        best = int(expected[token].argmax())
+        for name in (logits, probs):
+            found = trace.why(name, vocab=best)
+            assert found.check.ok, found
+            assert found.terms
+            assert found.formula
+        entropy = torch.distributions.Categorical(logits=expected[token].double()).entropy() / np.log(2)
+        assert trace.why(trace.lens_name(layers, token, "probs.entropy")).value == pytest.approx(
+            float(entropy), abs=1e-4
+        )
+        if token:
+            nats = torch.nn.functional.cross_entropy(expected[token - 1], ids[token])
+            found = trace.why(f"surprisal.{token}")
+            assert found.check.ok
+            assert found.value == pytest.approx(float(nats) / np.log(2), abs=1e-4)
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_every_step_of_the_lens_recomputes_and_adds_up(family: str, tiny: Tiny) -> None:
+    trace = tiny(family).trace(TEXT)
+    for layer in range(trace.anatomy.n_layers):
+        rows = [f"lens.{layer}.{own}" for own in ("ln_final.mean", "ln_final.var", "ln_final", "output_proj")]
+        ends = [f"lens.{layer}.4.{own}" for own in ("logits_raw", "logits_scaled", "logits", "probs.sum", "probs")]
+        assert torch.equal(trace.tensor(f"lens.{layer}.4.logits"), torch.from_numpy(trace.lens(layer, 4).values))
+        for name in (name for name in (*rows, *ends) if name in trace):
+            operation = trace.operation(name)
+            assert operation is not None
+            again = operation.recompute({source: trace.tensor(source) for source in operation.inputs})
+            torch.testing.assert_close(again, trace.tensor(name), atol=1e-5, rtol=1e-4)
+            found = trace.why(name, **dict.fromkeys(trace.dims(name), 3))
+            assert found.check.ok, found
+            for term in found.terms[:4]:
+                assert all(trace.why(source.name, **source.index).check.ok for source in term.sources)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "mixtral", "olmo2"])
+def test_lengths_and_cosines_are_torchs(family: str, tiny: Tiny) -> None:
+    trace = tiny(family).trace(TEXT)
+    t = {own: trace.tensor(f"blocks.1.{own}") for own in ("resid_pre", "attn_out", "mlp_out", "result")}
+    middle = trace.tensor("blocks.1.resid_mid") if "blocks.1.resid_mid" in trace else t["resid_pre"]
+    for own, value in t.items():
+        torch.testing.assert_close(trace.tensor(f"blocks.1.{own}.norm"), value.norm(dim=-1))
+    for own, onto in (("attn_out", t["resid_pre"]), ("mlp_out", middle)):
+        expected = torch.cosine_similarity(t[own], onto, dim=-1)
+        torch.testing.assert_close(trace.tensor(f"blocks.1.{own}.cosine"), expected, atol=1e-5, rtol=1e-4)
+        assert trace.why(f"blocks.1.{own}.cosine", token=3).check.ok
+    assert trace.why("blocks.1.result.norm", head=2, token=3).check.ok
+
+
+def test_what_is_made_of_a_number_depends_on_its_token(tiny: Tiny) -> None:
+    trace = tiny("gemma2").trace(TEXT)
+    last = len(trace.tokens) - 1
+    assert trace.feeds("ln_final", token=last)[0] == "logits_raw"
+    assert trace.feeds("ln_final", token=3) == ["ln_final.norm", "lens.3.3.logits_raw"]
+    assert "lens.1.ln_final" in trace.feeds("blocks.1.resid_pre", token=3)
+    assert trace.feeds("lens.1.ln_final", token=3) == ["lens.1.3.logits_raw"]
+    assert trace.feeds("lens.3.4.probs") == ["lens.3.4.probs.entropy", "surprisal.5"]
+    assert trace.feeds("tokens", token=5) == ["embed", "surprisal.5"]
+    for name in ("ln_final", "blocks.1.resid_pre", "blocks.1.attn_out"):
+        for fed in trace.feeds(name, token=3):
+            operation = trace.operation(fed)
+            assert operation is not None
+            assert name in operation.inputs
+
+
+def test_what_does_not_exist_is_refused_in_words(tiny: Tiny) -> None:
+    trace = tiny("llama").trace("abc")
+    for name in (
+        "lens.3.3.logits", "lens.4.0.logits", "lens.03.0.logits", "lens.3.0.nonsense", "lens.1.0", "surprisal.0", "surprisal.3",
+        "blocks.9.resid_pre.norm", "blocks.0.mask.norm", "probs.norm",
+    ):  # fmt: skip
+        assert name not in trace
+        with pytest.raises(NoSuchTensor, match=r"no tensor named .*\."):
+            trace.why(name)
+    assert trace.lens_name(3, -1) == "logits"
+    assert torch.equal(trace.tensor("lens.3.2.logits"), trace.tensor("logits"))
+    with pytest.raises(NoSuchTensor, match="There is no layer 3 at token 7"):
+        trace.lens_name(3, 7)
+    assert not Question("lens.3.7.logits", {"vocab": 1}).fits(7)
+    assert Question("lens.3.6.logits", {"vocab": 1}).fits(7)
+    assert not Question("surprisal.7").fits(7)
+
+
+def test_a_saved_trace_says_what_needs_the_model(tiny: Tiny, tmp_path: object) -> None:
+    opened = txpanel.open_trace(tiny("gemma2").trace("abc").save(f"{tmp_path}/t.safetensors"))
+    for name in ("lens.3.1.logits", "lens.1.1.probs", "lens.1.ln_final"):
+        with pytest.raises(Unsupported, match="opened without the model"):
+            opened.why(name, **dict.fromkeys(opened.dims(name), 0))
+    for name in ("blocks.1.resid_pre.norm", "blocks.1.attn_out.cosine", "probs.entropy", "lens.1.ln_final.var"):
+        assert opened.why(name, **dict.fromkeys(opened.dims(name), 0)).check.ok
+
+
+def test_asking_for_all_of_them_leaves_the_models_list_as_it_was(tiny: Tiny) -> None:
+    model = tiny("gpt2")
+    trace = model.trace("a b c d e f " * 9)
+    listed, dims = list(trace.names()), dict(trace.graph.dims)
+    for layer in range(4):
+        for token in range(len(trace.tokens)):
+            assert trace.operation(f"lens.{layer}.{token}.probs") is not None
+    assert trace.names() == listed
+    assert dict(trace.graph.dims) == dims
+    sheets = trace.graph.derived._lens.cache_info()
+    assert sheets.misses > KEPT >= sheets.currsize

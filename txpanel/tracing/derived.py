@@ -1,0 +1,127 @@
+"""Operations that nobody can list beforehand: there are as many as a run has tokens, layers and vectors, and few are ever asked for.
+
+They are declared when their name is asked for, sheet by sheet, and the last few sheets are kept; they hold no number of a run.
+
+- ``lens.{layer}.ln_final`` ...: the stream before a block through the final norm (logit lens), for all tokens.
+- ``lens.{layer}.{token}.logits``, ``.probs`` ...: after one token; at layer ``n_layers`` the model's own answer there.
+- ``{vector}.norm``, ``blocks.{l}.attn_out.cosine``: lengths and directions.
+- ``probs.entropy``, ``surprisal.{token}``: how undecided the model was, and how surprised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+
+from txpanel.models.anatomy import Anatomy
+from txpanel.models.parts import ModelParts
+from txpanel.tracing import operations as ops
+from txpanel.tracing.head_graph import answer, final
+from txpanel.tracing.operations.base import Operation
+from txpanel.tracing.recording import split_name
+from txpanel.tracing.writer import Sheet, Writer
+
+LENS = re.compile(r"lens\.(\d+)\.(?:(\d+)\.)?.+")
+SURPRISAL = re.compile(r"surprisal\.(\d+)")
+KEPT = 64
+"""Sheets that are kept, of at most some thirty operations each."""
+
+BITS = r"H = -\sum_i p_i\, \log_2 p_i"
+VECTORS = (("feature",), ("dim",), ("neuron",))
+STREAMS = frozenset(
+    {"resid_pre", "resid_mid", "resid_post", "attn_proj", "attn_out", "mlp_proj", "mlp_out", "result", "ln_final"}
+)
+
+Known = Mapping[str, tuple[str, ...]]
+
+
+class Derived:
+    """The operations of one model that are declared on demand. Thread-safe.
+
+    Args:
+        known: dimensions of the tensors that are listed. read: name of what the unembedding reads.
+    """
+
+    def __init__(self, anatomy: Anatomy, parts: ModelParts | None, known: Known, read: str) -> None:
+        self.layers, self.read, self.known = anatomy.n_layers, read, known
+        self._lens = lru_cache(maxsize=KEPT)(partial(_lens, anatomy, parts, known, read))
+        self._measures = lru_cache(maxsize=KEPT)(partial(_measures, anatomy, known))
+
+    def find(self, name: str, tokens: int) -> Operation | None:
+        """The operation that makes ``name`` in a run of so many tokens; None if there is none."""
+        if lens := LENS.fullmatch(name):
+            at, token = int(lens[1]), int(lens[2]) if lens[2] else None
+            there = at <= self.layers and (token or 0) < tokens
+            return self._lens(at, token).operations.get(name) if there else None
+        if came := SURPRISAL.fullmatch(name):
+            follows = int(came[1])
+            return self._lens(self.layers, follows - 1).operations.get(name) if 0 < follows < tokens else None
+        layer = split_name(name)[0]
+        return self._measures(layer).operations.get(name) if layer is None or layer < self.layers else None
+
+    def feeds(self, name: str, index: Mapping[str, int], tokens: int) -> Iterator[str]:
+        """What is made from ``name``, as far as it is not listed; with a cell's token also what is made from that token alone."""
+        for sheet in self._readers(name, index.get("token"), tokens - 1):
+            yield from (made for made in sheet.feeds.get(name, ()) if self.find(made, tokens) is not None)
+
+    def _readers(self, name: str, token: int | None, last: int) -> Iterator[Sheet]:
+        """Sheets with operations that may read ``name``."""
+        layer, own = split_name(name)
+        lens = LENS.fullmatch(name)
+        if lens:
+            at, token = int(lens[1]), token if lens[2] is None else int(lens[2])
+        elif layer is None or layer < self.layers:
+            yield self._measures(layer)
+            at = layer if own == "resid_pre" and layer is not None else self.layers
+        else:
+            return
+        if lens or own == "resid_pre":
+            yield self._lens(at, None)
+        if token is not None and (lens or own == "resid_pre" or (name == self.read and token != last)):
+            yield self._lens(at, token)
+        if name == "tokens" and token:
+            yield self._lens(self.layers, token - 1)
+
+
+def _lens(a: Anatomy, parts: ModelParts | None, known: Known, read: str, layer: int, token: int | None) -> Sheet:
+    """A layer's own end of the model: for all tokens, or one token's answer."""
+    sheet, stream = Sheet(known), read
+    if layer < a.n_layers:
+        stream = final(Writer(sheet, None, a.norm_eps, f"lens.{layer}."), a, parts, f"blocks.{layer}.resid_pre")
+    if token is None:
+        return sheet
+    own = Sheet(sheet.dims)
+    probs = answer(Writer(own, None, a.norm_eps, f"lens.{layer}.{token}."), a, parts, stream, token)
+    free = Writer(own, None, {}, "")
+    free.add(ops.Entropy, f"{probs}.entropy", (probs,), (), BITS)
+    if layer == a.n_layers:
+        formula = r"-\log_2 p(\mathrm{token} \mid \mathrm{tokens\ before})"
+        free.add(ops.Surprisal, f"surprisal.{token + 1}", (probs, "tokens"), (), formula, token=token + 1)
+    return own
+
+
+def _measures(a: Anatomy, known: Known, layer: int | None) -> Sheet:
+    """Lengths of all vectors of a block (or outside the blocks), and in which direction attention and MLP write."""
+    sheet = Sheet(known)
+    w = Writer(sheet, None, {}, "")
+    for name, dims in known.items():
+        if split_name(name)[0] == layer and dims[-1:] in VECTORS:
+            n = f"_{{i=1}}^{{{a.width}}}" if split_name(name)[1] in STREAMS else "_i"
+            w.add(
+                ops.Length,
+                f"{name}.norm",
+                (name,),
+                dims[:-1],
+                rf"|x| = \sqrt{{\sum{n} x_i^2}} = \sum{n} \frac{{x_i^2}}{{|x|}}",
+            )
+    if layer is None:
+        w.add(ops.Entropy, "probs.entropy", ("probs",), (), BITS)
+        return sheet
+    pre = f"blocks.{layer}."
+    middle = pre + ("resid_mid" if pre + "resid_mid" in known else "resid_pre")
+    for write, onto in (("attn_out", pre + "resid_pre"), ("mlp_out", middle)):
+        n = rf"\sum_{{i=1}}^{{{a.width}}}"
+        formula = rf"\cos(a, b) = {n} \frac{{a_i\, b_i}}{{|a|\, |b|}}"
+        w.add(ops.Cosine, f"{pre}{write}.cosine", (pre + write, onto), ("token",), formula)
+    return sheet

@@ -1,0 +1,92 @@
+"""Numbers about vectors and distributions that pictures show: lengths, cosines, entropy, surprisal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, number, short
+
+
+@dataclass(frozen=True)
+class Length(Operation):
+    """``|x| = sqrt(sum_i x[i]^2)``, of the last axis: it is the sum of ``x[i]^2 / |x|``."""
+
+    kind: ClassVar[str] = "length"
+
+    def recompute(self, x: Values) -> Tensor:
+        return torch.linalg.vector_norm(x[self.inputs[0]].double(), dim=-1).float()
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        row, name = x[self.inputs[0]][cell].double(), short(self.inputs[0])
+        shares = (row * row / (torch.linalg.vector_norm(row) or 1.0)).tolist()
+        return [
+            Term(share, f"{name}[{i}]² / |{name}|", (self.at(self.inputs[0], *cell, i),), (v,))
+            for i, (share, v) in enumerate(zip(shares, row.tolist(), strict=True))
+        ]
+
+
+@dataclass(frozen=True)
+class Cosine(Operation):
+    """``cos = sum_i a[i] b[i] / (|a| |b|)``, of the last axis; 0 where one of them is 0."""
+
+    kind: ClassVar[str] = "cosine"
+
+    def recompute(self, x: Values) -> Tensor:
+        a, b = (x[name].double() for name in self.inputs)
+        size = torch.linalg.vector_norm(a, dim=-1) * torch.linalg.vector_norm(b, dim=-1)
+        return torch.where(size > 0, (a * b).sum(-1) / size, torch.zeros_like(size)).float()
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        a, b = (x[name][cell].double() for name in self.inputs)
+        size = number(torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)) or 1.0
+        one, other = (short(name) for name in self.inputs)
+        return [
+            Term(
+                v / size,
+                f"{one}[{i}] · {other}[{i}] / {size:.6g}",
+                (self.at(self.inputs[0], *cell, i), self.at(self.inputs[1], *cell, i)),
+                (m, n),
+            )
+            for i, (v, m, n) in enumerate(zip((a * b).tolist(), a.tolist(), b.tolist(), strict=True))
+        ]
+
+
+@dataclass(frozen=True)
+class Entropy(Operation):
+    """``H = -sum_i p[i] log2 p[i]`` in bits, of the last axis."""
+
+    kind: ClassVar[str] = "entropy"
+
+    def recompute(self, x: Values) -> Tensor:
+        p = x[self.inputs[0]].double()
+        return -torch.special.xlogy(p, p).sum(-1).div(math.log(2)).float()
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        row, name = x[self.inputs[0]][cell].double(), short(self.inputs[0])
+        bits = (-torch.special.xlogy(row, row) / math.log(2)).tolist()
+        return [
+            Term(v, f"-{name}[{i}] · log₂ {name}[{i}]", (self.at(self.inputs[0], *cell, i),), (p,))
+            for i, (v, p) in enumerate(zip(bits, row.tolist(), strict=True))
+        ]
+
+
+@dataclass(frozen=True)
+class Surprisal(Operation):
+    """``-log2 p[id]`` in bits, of the token that really came. Inputs: probabilities [V] after the token before it, token ids."""
+
+    kind: ClassVar[str] = "surprisal"
+    token: int = 0
+
+    def recompute(self, x: Values) -> Tensor:
+        return -torch.log2(x[self.inputs[0]][int(x[self.inputs[1]][self.token])])
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        chosen = int(x[self.inputs[1]][self.token])
+        p = number(x[self.inputs[0]][chosen])
+        sources = (self.at(self.inputs[0], chosen), Source(self.inputs[1], {"token": self.token}))
+        return [Term(number(self.recompute(x)), f"-log₂ {p:.6g}", sources, (p, float(chosen)))]
