@@ -38,6 +38,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(film.locator(".ended")).to_have_text("As many tokens as were asked for.")
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
+    tab.until(lambda: page.evaluate("txPaints.waiting.size") == 0, "what waited while tokens came is painted")
     given = film.locator(".given")
     expect(given.and_(page.locator(".heard"))).to_have_count(len(TEXT) - 1)  # nothing stands before the first token
     given.nth(0).hover()

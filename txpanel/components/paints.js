@@ -20,9 +20,10 @@ globalThis.txPaints ??= (() => {
 
   let asked = false
   let idle = 0
+  let held = false // while tokens come, those far from the screen wait: the next picture is under way already
   function wake() {
     if (asked || !waiting.size) return
-    if (![...waiting].some(nearby)) { idle ||= requestIdleCallback(rest, {timeout: LATEST}); return }
+    if (![...waiting].some(nearby)) { if (!held) idle ||= requestIdleCallback(rest, {timeout: LATEST}); return }
     asked = true
     requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
   }
@@ -42,6 +43,7 @@ globalThis.txPaints ??= (() => {
   }
   function rest(deadline) {
     idle = 0
+    if (held) return
     for (const view of waiting) {
       paint(view)
       if (deadline.timeRemaining() < AT_A_TIME) break
@@ -71,5 +73,6 @@ globalThis.txPaints ??= (() => {
       try { return own.apply(this, given) } finally { said = null }
     }
   }
-  return {waiting, settled: () => ![...waiting].some(nearby)} // for tests and benchmarks: whether all on the screen is painted
+  const hold = (on) => { held = on; wake() }
+  return {waiting, hold, settled: () => ![...waiting].some(nearby)} // settled: whether all on the screen is painted
 })()

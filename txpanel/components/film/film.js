@@ -219,6 +219,7 @@ export function render({model, el}) {
     if (wanted !== null && wanted === model.place.at) wanted = local = null
     draw()
     pump()
+    globalThis.txPaints?.hold(model.place.busy)
     if (model.place.busy && line.length) { // the next step comes when this one is on the screen, and clicks are heard between the two
       const told = () => send("seen", model.place.at)
       const painted = (left) => (left && globalThis.txPaints?.settled() === false ? setTimeout(painted, 30, left - 1) : told())
