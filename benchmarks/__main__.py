@@ -33,8 +33,8 @@ PACKAGES = (
     "circuitsvis",
 )
 
-IN_A_BROWSER = ("B-03b", "B-10")
-"""Tables of `benchmarks.page` and `benchmarks.start`: a run of the others leaves them as they are."""
+IN_A_BROWSER = ("B-03b", "B-10", "B-13b")
+"""Tables of `benchmarks.page`, `benchmarks.start` and `benchmarks.drag`: a run of the others leaves them as they are."""
 
 
 def main() -> None:

@@ -160,10 +160,12 @@ def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: Lang
     )  # by keyboard: flatter with every step, at once, in the browser
     slider.focus()
     seen = [read(page)["entropy"][3]]
+    rows = bench.locator("tr[data-id]").element_handles()
     for _step in range(4):
         slider.press("ArrowRight")
         seen.append(read(page)["entropy"][3])
     assert all(a < b for a, b in itertools.pairwise(seen))
+    assert all(row.evaluate("row => row.isConnected") for row in rows[:10])  # changed in place: 50 ms a frame are few
     expect(bench.locator(".changed")).to_contain_text("temperature 1.2 → 1.4")  # what changed, and the way back
     assert bench.locator(".past .piece").count() > 0
     bench.get_by_role("button", name="Back").click()

@@ -35,6 +35,6 @@ class SamplingBench(Teller):
     words = param.Dict(default={}, doc="The texts.")
     version = param.Integer(default=0, doc="Counts the runs; the browser takes the logits when it changes.")
 
-    _before = tuple(f"sampling/{name}.js" for name in ("pipeline", "dials", "stages", "bar", "way", "others"))
+    _before = ("patch.js", *(f"sampling/{name}.js" for name in ("pipeline", "dials", "stages", "bar", "way", "others")))
     _module = "sampling/sampling.js"
     _styles = "sampling/sampling.css"

@@ -26,11 +26,15 @@ function dial(bench, d) {
   range.addEventListener("change", () => bench.tell(true))
   box.addEventListener("change", () => box.value !== "" && set(Number(box.value)))
   const root = h("div", {class: "dial"}, h("div", {class: "head"}, h("label", {for: id}, w[d.key]), box), range, note)
+  let shown = null
   const show = () => {
     const value = bench.settings[d.key]
-    const off = value === OFF[d.key]
+    const exact = String(Math.round(value * 1e6) / 1e6)
     if (Number(range.value) !== value) range.value = value
-    if (box.getRootNode().activeElement !== box) box.value = String(Math.round(value * 1e6) / 1e6)
+    if (box.value !== exact && box.getRootNode().activeElement !== box) box.value = exact
+    if (value === shown) return
+    shown = value
+    const off = value === OFF[d.key]
     range.style.setProperty("--part", `${Math.min(1, Math.max(0, (value - d.min) / (d.max - d.min))) * 100}%`)
     range.setAttribute("aria-valuetext", off ? w.off : String(value))
     root.classList.toggle("off", off)

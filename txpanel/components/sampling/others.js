@@ -3,24 +3,26 @@ const HEIGHT = 190
 const TEMPERATURES = Array.from({length: 30}, (_x, i) => 0.03 + 1.97 * (i / 29) ** 1.8) // denser where curves bend
 
 function temperatures(bench) {
-  const {h, s, number} = tx
+  const {h, number} = tx
   const {w} = bench
   const frame = h("div", {class: "curves"})
   let wide = 320
   let curves = null // of the newest run
-  new ResizeObserver(() => { if (bench.shown && Math.abs(frame.clientWidth - wide) > 1) show() }).observe(frame)
+  new ResizeObserver(([{contentRect}]) => {
+    if (!contentRect.width || Math.abs(contentRect.width - wide) <= 1) return
+    wide = Math.round(contentRect.width)
+    if (bench.shown) show()
+  }).observe(frame)
 
   function measure() {
     const ranks = [...Array(Math.min(6, bench.shown.stages[2].end)).keys()]
     const rank = bench.shown.draw.rank
     if (!ranks.includes(rank)) ranks.push(rank)
-    const key = `${bench.front.key}/${ranks.join()}`
-    if (curves?.key !== key) curves = {key, ranks, values: sweep(bench.shown.stages[2], ranks, TEMPERATURES)}
+    if (curves?.front !== bench.shown.front || curves.ranks.join() !== ranks.join()) curves = {front: bench.shown.front, ranks, values: sweep(bench.shown.front, ranks, TEMPERATURES)}
   }
 
   function show() {
     measure()
-    wide = frame.clientWidth || 320
     const t = bench.settings.temperature
     const [left, right, bottom] = [34, wide - 84, HEIGHT - 22]
     const top = Math.max(...curves.values.flat(), 0.01)
@@ -33,14 +35,14 @@ function temperatures(bench) {
     for (const end of ends) at = end.label = Math.max(end.y, at + 12.5)
     const over = Math.max(0, at - (bottom + 4))
     if (over) ends.reduceRight((below, end) => (end.label = Math.min(end.label, below - 12.5)), bottom + 16.5)
-    const marks = sweep(bench.shown.stages[2], curves.ranks, [Math.max(t, 0.001)])[0]
+    const marks = curves.ranks.map((rank) => chance(bench.shown.stages[3], rank))
     const path = (i) => curves.values.map((row, j) => `${j ? "L" : "M"}${x(TEMPERATURES[j]).toFixed(1)} ${y(row[i]).toFixed(1)}`).join("")
-    const lines = ends.map(({rank, i, y: end, label}) => s("g", {class: `curve${rank === drawn ? " hit" : ""}`}, s("path", {d: path(i)}), s("path", {class: "lead", d: `M${right} ${end.toFixed(1)}L${right + 8} ${label.toFixed(1)}`}),
-      s("text", {x: right + 11, y: label + 4}, short(bench.name(bench.shown.row.ids[rank]))), t <= 2 ? s("circle", {cx: x(t), cy: y(marks[i]), r: 3}) : null))
-    const ticks = [0, 0.5, 1, 1.5, 2].map((v) => s("text", {class: "tick", x: x(v), y: HEIGHT - 6, "text-anchor": "middle"}, String(v)))
-    const scale = [0, most / 2, most].map((p) => [s("line", {class: "grid", x1: left, x2: right, y1: y(p), y2: y(p)}), s("text", {class: "tick", x: left - 5, y: y(p) + 4, "text-anchor": "end"}, `${number(p * 100, 3)} %`)])
-    const now = s("line", {class: "now", x1: x(t), x2: x(t), y1: 4, y2: bottom})
-    frame.replaceChildren(s("svg", {width: wide, height: HEIGHT, role: "img", "aria-label": `${w.sweep}: ${w.sweep_now.replace("{t}", plain(t))}`}, scale, now, lines, ticks))
+    const lines = ends.map(({rank, i, y: end, label}) => v("g", {class: `curve${rank === drawn ? " hit" : ""}`}, v("path", {d: path(i)}), v("path", {class: "lead", d: `M${right} ${end.toFixed(1)}L${right + 8} ${label.toFixed(1)}`}),
+      v("text", {x: right + 11, y: label + 4}, short(bench.name(bench.shown.row.ids[rank]))), t <= 2 ? v("circle", {cx: x(t), cy: y(marks[i]), r: 3}) : null))
+    const ticks = [0, 0.5, 1, 1.5, 2].map((at) => v("text", {class: "tick", x: x(at), y: HEIGHT - 6, "text-anchor": "middle"}, String(at)))
+    const scale = [0, most / 2, most].map((p) => [v("line", {class: "grid", x1: left, x2: right, y1: y(p), y2: y(p)}), v("text", {class: "tick", x: left - 5, y: y(p) + 4, "text-anchor": "end"}, `${number(p * 100, 3)} %`)])
+    const now = v("line", {class: "now", x1: x(t), x2: x(t), y1: 4, y2: bottom})
+    patch(frame, v("svg", {width: wide, height: HEIGHT, role: "img", "aria-label": `${w.sweep}: ${w.sweep_now.replace("{t}", plain(t))}`}, scale, now, lines, ticks))
   }
   const short = (text) => (text.length > 10 ? `${text.slice(0, 9)}…` : text)
   return {root: h("section", {class: "sweep"}, h("h4", null, w.sweep), h("p", {class: "note"}, w.sweep_note), frame), show}
@@ -50,6 +52,7 @@ function seeds(bench) {
   const {h, percent, grouped} = tx
   const {w} = bench
   const rows = h("tbody")
+  rows.addEventListener("click", ({target}) => { if (target.dataset.seed !== undefined) bench.seed(Number(target.dataset.seed)) })
   const caption = h("caption", {class: "words"}, w.seeds)
   const column = (text, kind = "") => h("th", {scope: "col", class: kind}, text)
   const table = h("table", {class: "many-seeds"}, caption, h("thead", null, h("tr", null, column(w.token), column(w.drawn_times, "chart"), column(w.expected, "number"), column(w.first_seed, "number"))), rows)
@@ -69,13 +72,13 @@ function seeds(bench) {
     const left = last.kept - listed.length
     const missing = left > 0 ? Math.max(0, 1 - p.reduce((a, b) => a + b, 0)) : 0
     const top = Math.max(...counts, ...p.map((x) => x * n), rest, missing * n, 1)
-    const line = (name, count, share, seed, kind) => h("tr", {class: kind, "data-count": count},
-      h("th", {scope: "row", class: "token"}, name),
-      h("td", {class: "chart"}, h("span", {class: `bar${kind === "rest" ? " others" : ""}`, "aria-hidden": "true"}, h("i", {style: {width: `${(count / top) * 100}%`}}), h("u", {style: {left: `${((share * n) / top) * 100}%`}})), h("span", {class: "said"}, grouped(String(count)))),
-      h("td", {class: "number"}, `${(share * n).toFixed(share * n < 10 ? 1 : 0)} ± ${Math.sqrt(n * share * (1 - share)).toFixed(1)}`),
-      h("td", {class: "number"}, seed === undefined ? "–" : h("button", {type: "button", title: w.take_seed.replace("{seed}", String(seed)), onclick: () => bench.seed(seed)}, String(seed))))
-    rows.replaceChildren(...listed.map((rank, i) => line(bench.name(shown.row.ids[rank]), counts[i], p[i], found.get(rank)?.seed, rank === shown.draw.rank ? "hit" : "")),
-      ...(left > 0 ? [line(w.others.replace("{n}", grouped(String(left))), rest, missing, undefined, "rest")] : []))
+    const line = (name, count, share, seed, kind) => v("tr", {class: kind, "data-count": count},
+      v("th", {scope: "row", class: "token"}, name),
+      v("td", {class: "chart"}, v("span", {class: `bar${kind === "rest" ? " others" : ""}`, "aria-hidden": "true"}, v("i", {style: `width:${(count / top) * 100}%`}), v("u", {style: `left:${((share * n) / top) * 100}%`})), v("span", {class: "said"}, grouped(String(count)))),
+      v("td", {class: "number"}, `${(share * n).toFixed(share * n < 10 ? 1 : 0)} ± ${Math.sqrt(n * share * (1 - share)).toFixed(1)}`),
+      v("td", {class: "number"}, seed === undefined ? "–" : v("button", {type: "button", title: w.take_seed.replace("{seed}", String(seed)), "data-seed": seed}, String(seed))))
+    patch(rows, listed.map((rank, i) => line(bench.name(shown.row.ids[rank]), counts[i], p[i], found.get(rank)?.seed, rank === shown.draw.rank ? "hit" : "")),
+      left > 0 ? line(w.others.replace("{n}", grouped(String(left))), rest, missing, undefined, "rest") : null)
   }
   return {root: h("section", {class: "seeds"}, h("h4", null, w.seeds), h("p", {class: "note"}, w.seeds_note), h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.seeds}, table)), show}
 }

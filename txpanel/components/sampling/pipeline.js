@@ -27,19 +27,59 @@ function ranked(logits) {
   return {ids, values}
 }
 
-// Probabilities of the tokens from start to end of a sorted row, float64
-function softmax(values, start, end) {
-  const p = new Float64Array(end - start)
-  let sum = 0
-  for (let i = start; i < end; i++) sum += p[i - start] = Math.exp(values[i] - values[start])
-  for (let i = 0; i < p.length; i++) p[i] /= sum
-  return p
+// The same row after a few tokens (Map of id -> logit) got other logits: those are taken out and put in where they belong. places: where each stood.
+function moved(row, changes) {
+  const n = row.ids.length
+  const [ids, values, places] = [new Uint32Array(n), new Float32Array(n), new Uint32Array(n)]
+  const fresh = [...changes].sort((a, b) => b[1] - a[1] || a[0] - b[0])
+  const out = new Uint8Array(n)
+  for (const id of changes.keys()) out[id] = 1
+  const stood = new Map()
+  const spots = []
+  let to = 0
+  let next = 0
+  const insert = () => {
+    spots.push(to)
+    ids[to] = fresh[next][0]
+    values[to++] = fresh[next++][1]
+  }
+  for (let i = 0; i < n; i++) {
+    const id = row.ids[i]
+    if (out[id]) { stood.set(id, i); continue }
+    const value = row.values[i]
+    while (next < fresh.length && (fresh[next][1] > value || (fresh[next][1] === value && fresh[next][0] < id))) insert()
+    ids[to] = id
+    values[to] = value
+    places[to++] = i
+  }
+  while (next < fresh.length) insert()
+  for (const spot of spots) places[spot] = stood.get(ids[spot])
+  return {ids, values, places}
 }
 
-function entropy(p) {
-  let bits = 0
-  for (const x of p) if (x > 0) bits -= x * Math.log2(x)
-  return Math.max(0, bits)
+// Probabilities (float64) of the tokens from start to end of a row whose largest logit is `max`, how many there are, and their entropy in bits:
+// with d = logit - max and S the sum of exp(d), it is ln S - sum of p d, without a logarithm for each token.
+function softmax(values, start, end, max = values[start]) {
+  const p = new Float64Array(end - start)
+  let [sum, lost, kept] = [0, 0, 0]
+  for (let i = start; i < end; i++) {
+    const d = values[i] - max
+    const power = Math.exp(d)
+    if (d > -Infinity) { kept++; lost += power * d }
+    sum += p[i - start] = power
+  }
+  for (let i = 0; i < p.length; i++) p[i] /= sum
+  return {p, kept, entropy: Math.max(0, (Math.log(sum) - lost / sum) / Math.LN2)}
+}
+
+// The first tokens of a sorted row that has its probabilities already: what is left shares what was cut off
+function head(stage, end) {
+  const p = stage.p.slice(0, end)
+  const {values, start} = stage
+  let [sum, lost] = [0, 0]
+  for (let i = 0; i < end; i++) sum += p[i]
+  for (let i = 0; i < end; i++) lost += (p[i] /= sum) * (values[start + i] - values[start])
+  return {p, kept: end, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
 }
 
 // --- what looks back at the text ----------------------------------------------------------------------------------
@@ -59,41 +99,50 @@ function repeats(ids, n) {
   return found
 }
 
-// The first three stages. They sort the vocabulary anew, so they are made once and kept until their settings change.
+// A run's logits in their order, with their probabilities: made once, however the knobs are turned
+const sorted = new WeakMap()
+function run(raw) {
+  if (!sorted.has(raw)) {
+    const row = ranked(raw)
+    sorted.set(raw, {row, ...softmax(row.values, 0, row.values.length)})
+  }
+  return sorted.get(raw)
+}
+
+// The first three stages. They put the vocabulary into another order, so they are made once and kept until their settings change.
 function front(raw, ids, settings) {
   const {repetition_penalty: penalty, no_repeat_ngram_size: n} = settings
+  const own = run(raw)
   const softer = penalty === 1 ? raw : penalised(raw, ids, penalty)
   const runs = repeats(ids, n)
-  let last = softer
-  if (runs.size) {
-    last = new Float32Array(softer)
-    for (const id of runs.keys()) if (id < last.length) last[id] = -Infinity
+  const changes = new Map()
+  if (penalty !== 1) for (const id of ids) if (id < raw.length) changes.set(id, softer[id])
+  for (const id of runs.keys()) if (id < raw.length) changes.set(id, -Infinity)
+  const row = changes.size ? moved(own.row, changes) : own.row
+  const at = (numbers, places) => { // numbers in the order of the row
+    const found = new numbers.constructor(places.length)
+    for (let i = 0; i < places.length; i++) found[i] = numbers[places[i]]
+    return found
   }
-  const row = ranked(last)
-  const at = (logits) => row.ids.length && logits !== last ? Float32Array.from(row.ids, (id) => logits[id]) : row.values
-  const stage = (name, active, values) => {
-    const p = unsorted(values)
-    let kept = 0
-    for (const x of values) if (x > -Infinity) kept++
-    return {name, active, values, start: 0, end: values.length, p, entropy: entropy(p), kept}
+  const whole = {start: 0, end: raw.length}
+  const first = {name: STAGES[0], active: true, ...whole, kept: own.kept, entropy: own.entropy,
+    values: changes.size ? at(own.row.values, row.places) : row.values, p: changes.size ? at(own.p, row.places) : own.p}
+  const second = {...first, name: STAGES[1], active: penalty !== 1}
+  if (penalty !== 1) {
+    second.values = runs.size ? at(softer, row.ids) : row.values
+    Object.assign(second, softmax(second.values, 0, raw.length, runs.size ? largest(second.values) : row.values[0]))
   }
-  const first = stage("logits", true, at(raw))
-  const second = penalty === 1 ? {...first, name: STAGES[1], active: false} : stage(STAGES[1], true, at(softer))
-  let end = row.values.length
+  let end = raw.length
   while (end > 0 && row.values[end - 1] === -Infinity) end--
-  const p = softmax(row.values, 0, end)
-  const third = {name: STAGES[2], active: n > 0, values: row.values, start: 0, end, p, entropy: entropy(p), kept: end}
+  const same = !runs.size && end === raw.length
+  const third = {...(same ? second : softmax(row.values, 0, end)), name: STAGES[2], active: n > 0, values: row.values, start: 0, end}
   return {row, runs, stages: [first, second, third], usable: end > 0 && Number.isFinite(row.values[0])}
 }
 
-function unsorted(values) {
+function largest(values) {
   let max = -Infinity
   for (const x of values) if (x > max) max = x
-  const p = new Float64Array(values.length)
-  let sum = 0
-  for (let i = 0; i < p.length; i++) sum += p[i] = Math.exp(values[i] - max)
-  for (let i = 0; i < p.length; i++) p[i] /= sum
-  return p
+  return max
 }
 
 // --- what the row alone decides -------------------------------------------------------------------------------------
@@ -128,51 +177,60 @@ const minP = (p, share) => {
 
 // The tokens whose surprisal is closest to the entropy, until together they reach `mass`. In a sorted row they are neighbours:
 // two fingers start where the surprisal passes the entropy, and the nearer one moves.
-function typical(p, mass) {
-  const h = entropy(p) * Math.LN2
-  const distance = (i) => Math.abs(-Math.log(p[i]) - h)
+function typical({p, entropy}, mass) {
+  const h = entropy * Math.LN2
+  const distance = (i) => (i >= 0 && i < p.length ? Math.abs(-Math.log(p[i]) - h) : Infinity)
+  const edge = Math.exp(-h)
   let right = 0
-  while (right < p.length && -Math.log(p[right]) < h) right++
+  while (right < p.length && p[right] > edge) right++
   let left = right // tokens from left to right - 1 are in
+  let [before, after] = [distance(left - 1), distance(right)]
   let sum = 0
   let limit = 0
   while (left > 0 || right < p.length) {
-    const side = right >= p.length || (left > 0 && distance(left - 1) < distance(right)) ? left - 1 : right
-    const far = distance(side)
+    const down = right >= p.length || (left > 0 && before < after)
+    const far = down ? before : after
     if (sum >= mass && far > limit) break // as far as the last one: in as well
-    if (side < left) left--
-    else right++
-    sum += p[side]
+    sum += p[down ? left - 1 : right]
+    if (down) before = distance(--left - 1)
+    else after = distance(++right)
     limit = far
   }
-  return {start: left, end: right, limit, entropy: h}
+  return {start: left, end: right, limit}
+}
+
+// The row at a temperature: the same for all that the knobs behind it do
+function warmed(front, temperature) {
+  const before = front.stages[2]
+  if (front.warm?.temperature !== temperature) {
+    const values = scaled(before.values, before.end, temperature)
+    front.warm = {temperature, values, ...softmax(values, 0, before.end)}
+  }
+  return front.warm
 }
 
 // settings: the seven knobs and uniform; answer: what the server counted for the same settings, if it has answered
-function pipeline(head, settings, answer) {
-  const stages = [...head.stages]
-  const after = (name, values, start, end, more = {}) => {
+function pipeline(front, settings, answer) {
+  const stages = [...front.stages]
+  const after = (name, start, end, more = {}) => {
     const before = stages[stages.length - 1]
-    const same = values === before.values && start === before.start && end === before.end
-    const p = same ? before.p : softmax(values, start, end)
-    stages.push({name, active: settings[name] !== OFF[name], values, start, end, p, kept: end - start, entropy: same ? before.entropy : entropy(p), ...more})
-    return p
+    const {values} = before
+    const left = start === before.start && end === before.end ? {} : start === before.start ? head(before, end - start) : softmax(values, start, end)
+    stages.push({...before, ...left, name, active: settings[name] !== OFF[name], start, end, kept: end - start, ...more})
+    return stages[stages.length - 1]
   }
   const {temperature, top_k, top_p, min_p, typical_p} = settings
-  const {values} = stages[2]
   const greedy = temperature === 0
-  const warm = greedy || temperature === 1 ? values : scaled(values, stages[2].end, temperature)
   const known = answer?.kept
-  let p = after("temperature", warm, 0, greedy ? 1 : stages[2].end)
-  p = after("top_k", warm, 0, known?.[4] ?? topK(warm, p.length, top_k))
-  p = after("top_p", warm, 0, known?.[5] ?? (top_p < 1 ? topP(p, top_p) : p.length))
-  p = after("min_p", warm, 0, known?.[6] ?? (min_p > 0 ? minP(p, min_p) : p.length))
-  const near = typical_p < 1 ? typical(p, typical_p) : {start: 0, end: p.length}
+  let last = after("temperature", 0, greedy ? 1 : stages[2].end, greedy || temperature === 1 ? {} : warmed(front, temperature))
+  last = after("top_k", 0, known?.[4] ?? topK(last.values, last.end, top_k))
+  last = after("top_p", 0, known?.[5] ?? (top_p < 1 ? topP(last.p, top_p) : last.end))
+  last = after("min_p", 0, known?.[6] ?? (min_p > 0 ? minP(last.p, min_p) : last.end))
+  const near = typical_p < 1 ? typical(last, typical_p) : {start: 0, end: last.end}
   const start = known ? answer.start : near.start
-  after("typical_p", warm, start, known ? start + known[7] : near.end, near.limit === undefined ? {} : {limit: near.limit})
-  const last = stages[7]
+  last = after("typical_p", start, known ? start + known[7] : near.end, near.limit === undefined ? {} : {limit: near.limit})
   stages.push({...last, name: "renormalise", active: true})
-  return {stages, row: head.row, runs: head.runs, draw: draw(last.p, settings.uniform, last.start)}
+  return {stages, front, row: front.row, runs: front.runs, draw: draw(last.p, settings.uniform, last.start)}
 }
 
 // Probability of the token at a rank after a stage; 0 where it is removed
@@ -220,14 +278,17 @@ function tally(shown, uniforms) {
 }
 
 // Probability of the tokens at some ranks for each temperature: what temperature alone does, before anything is cut off
-function sweep(stage, ranks, temperatures) {
-  return temperatures.map((t) => {
+function sweep(front, ranks, temperatures) {
+  const {values, end} = front.stages[2]
+  const power = (rank, t) => Math.exp((values[rank] - values[0]) / t)
+  front.sums ??= temperatures.map((t) => {
     let sum = 0
-    for (let i = 0; i < stage.end; i++) {
-      const power = Math.exp((stage.values[i] - stage.values[0]) / t)
-      sum += power
-      if (power * (stage.end - i) < 1e-9) break // all that follow are smaller: they add less than the curve's width
+    for (let i = 0; i < end; i++) {
+      const one = power(i, t)
+      sum += one
+      if (one * (end - i) < 1e-9) break // all that follow are smaller: they add less than the curve's width
     }
-    return ranks.map((rank) => Math.exp((stage.values[rank] - stage.values[0]) / t) / sum)
+    return sum
   })
+  return temperatures.map((t, i) => ranks.map((rank) => power(rank, t) / front.sums[i]))
 }

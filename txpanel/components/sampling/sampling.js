@@ -63,13 +63,21 @@ export function render({model, el}) {
   const empty = h("p", {class: "empty"}, w.empty)
   el.append(ground, empty)
 
-  let frame = 0
-  // What a hand on a knob looks at is drawn at once, the rest in the next frame: a drag shows within 50 ms even with a large vocabulary
+  // What a hand on a knob looks at is drawn at once, the rest behind that frame, one part at a time: a drag shows within 50 ms even with a large
+  // vocabulary. A part that waits is not put back by the next move of the hand.
+  const late = new Set()
+  let due = 0
+  function follow() {
+    const [part] = late
+    late.delete(part)
+    if (part && bench.shown) part.show()
+    due = late.size ? setTimeout(follow) : 0
+  }
   function show() {
     what.show()
     strip.show()
-    cancelAnimationFrame(frame)
-    frame = requestAnimationFrame(() => { if (bench.shown) for (const part of [one, warm, many]) part.show() })
+    for (const part of [one, warm, many]) late.add(part)
+    due ||= requestAnimationFrame(() => setTimeout(follow))
     const {stages: s, draw: d} = bench.shown
     Object.assign(ground.dataset, {kept: s.map((stage) => stage.kept).join(","), entropy: s.map((stage) => stage.entropy).join(","), token: bench.drawn().id,
       rank: d.rank - s[8].start, low: d.low, high: d.high, uniform: d.uniform})

@@ -5,10 +5,11 @@ function way(bench) {
   const title = h("h4", null)
   const list = h("dl", {class: "steps"})
   const pick = h("div", {class: "pick"})
+  pick.addEventListener("click", ({target}) => { if (target.dataset.id !== undefined) bench.choose(Number(target.dataset.id)) })
 
   const write = (text, values) => text.split(/(\{\w+\})/).map((part) => {
     const name = part.slice(1, -1)
-    return part.startsWith("{") && name in values ? h("b", null, values[name]) : part
+    return part.startsWith("{") && name in values ? v("b", null, values[name]) : part
   })
   const n = (value) => number(value, 5)
 
@@ -55,7 +56,7 @@ function way(bench) {
     ]
   }
 
-  const step = (name, text, kind = "") => [h("dt", {class: kind}, name), h("dd", {class: kind}, text)]
+  const step = (name, text, kind = "") => [v("dt", {class: kind}, name), v("dd", {class: kind}, text)]
 
   function show() {
     const {shown, chosen} = bench
@@ -74,11 +75,11 @@ function way(bench) {
     }
     if (!gone) lines.push(...last(rank))
     else lines.push(step(w.draw, w.way_no_piece, "out"))
-    title.replaceChildren(w.way, " ", h("span", {class: "token"}, bench.name(chosen)))
+    patch(title, w.way, " ", v("span", {class: "token"}, bench.name(chosen)))
     const [drawn, best] = [bench.drawn().id, shown.stages[0].values.length ? bench.likeliest : chosen]
-    const jump = (id, text) => h("button", {type: "button", class: "chip", "aria-pressed": String(id === chosen), onclick: () => bench.choose(id)}, text)
-    pick.replaceChildren(jump(drawn, w.pick_drawn), jump(best, w.pick_best))
-    list.replaceChildren(...lines.flat())
+    const jump = (id, text) => v("button", {type: "button", class: "chip", "aria-pressed": String(id === chosen), "data-id": id}, text)
+    patch(pick, jump(drawn, w.pick_drawn), jump(best, w.pick_best))
+    patch(list, lines)
   }
   return {root: h("section", {class: "way"}, title, pick, list, h("p", {class: "note"}, w.way_note)), show}
 }
