@@ -77,6 +77,23 @@ def test_lengths_and_cosines_are_torchs(family: str, tiny: Tiny) -> None:
         torch.testing.assert_close(trace.tensor(f"blocks.1.{own}.cosine"), expected, atol=1e-5, rtol=1e-4)
         assert trace.why(f"blocks.1.{own}.cosine", token=3).check.ok
     assert trace.why("blocks.1.result.norm", head=2, token=3).check.ok
+    assert trace.model is not None
+    table = trace.model.model.get_input_embeddings().weight.detach()
+    found = trace.why("embed.70.91.cosine")
+    assert found.check.ok
+    assert found.value == pytest.approx(float(torch.cosine_similarity(table[70], table[91], dim=0)), abs=1e-5)
+    assert {source.index["row"] for term in found.terms for source in term.sources} == {70, 91}
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+def test_how_much_a_neuron_writes_is_its_value_times_its_column(family: str, tiny: Tiny) -> None:
+    trace = tiny(family).trace(TEXT)
+    assert trace.model is not None
+    weight = trace.model.parts.blocks[1].modules["down"].weight.detach()
+    column = (weight if family == "gpt2" else weight.T)[7]  # GPT-2 stores [in, out]
+    found = trace.why("blocks.1.mlp_post.write", token=3, neuron=7)
+    assert found.value == pytest.approx(float((column * trace.tensor("blocks.1.mlp_post")[3, 7]).norm()), rel=1e-5)
+    assert found.check.ok
 
 
 def test_what_is_made_of_a_number_depends_on_its_token(tiny: Tiny) -> None:
@@ -99,7 +116,8 @@ def test_what_does_not_exist_is_refused_in_words(tiny: Tiny) -> None:
     trace = tiny("llama").trace("abc")
     for name in (
         "lens.3.3.logits", "lens.4.0.logits", "lens.03.0.logits", "lens.3.0.nonsense", "lens.1.0", "surprisal.0", "surprisal.3",
-        "blocks.9.resid_pre.norm", "blocks.0.mask.norm", "probs.norm",
+        "blocks.9.resid_pre.norm", "blocks.0.mask.norm", "probs.norm", "embed.1.300.cosine",
+        "embed.01.2.cosine",
     ):  # fmt: skip
         assert name not in trace
         with pytest.raises(NoSuchTensor, match=r"no tensor named .*\."):

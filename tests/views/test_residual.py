@@ -154,12 +154,16 @@ def test_clicks_focus_and_ask() -> None:
     view = ResidualView(state)
     view.__panel__()
     last = len(state.trace.tokens.ids) - 1
-    view._ask_stat(2, "var")
-    assert state.layer == 2
-    assert state.question is not None
-    assert (state.question.name, dict(state.question.index)) == ("blocks.2.ln1.var", {"token": last})
-    view._ask_stat(3, "mean")
-    assert state.question.name == "ln_final.mean"
+    for kind, layer, norm, name in (
+        ("var", 2, "ln1", "blocks.2.ln1.var"), ("var", 2, "ln2", "blocks.2.ln2.var"), ("mean", 3, "ln_final", "ln_final.mean"),
+    ):  # fmt: skip
+        shown = view._stats[kind]
+        (height,) = (
+            p.data_source.data["value"][layer] for p in shown.points if p.data_source.data["name"][layer] == norm
+        )
+        view._stat_tapped(kind, layer, height)
+        assert state.layer == min(layer, 2)
+        assert (state.question.name, dict(state.question.index)) == (name, {"token": last})
     for row, column, name in ((3, last, "probs"), (3, 6, "lens.3.6.probs"), (1, 4, "lens.1.4.probs")):
         shown = view._grid.values[row, column - view._lens.positions[0]]
         view._lens_tapped(row, column)
@@ -172,6 +176,42 @@ def test_clicks_focus_and_ask() -> None:
         at = view._lens.positions[0]
         assert (row, column) in zip(view._grid.lit.data["y"], view._grid.lit.data["x"], strict=True)
         assert column - at == view._lens.ids.shape[1] - 1
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "gemma2", "olmo2"])
+def test_lengths_cosines_and_shares_are_asked_for_and_are_those_on_screen(family: str) -> None:
+    state = ModelState(model=tiny(family), text=TEXT)
+    view: Any = ResidualView(state)
+    view.__panel__()
+    state.focus(query=4)
+
+    def asked(name: str, index: dict[str, int], shown: float) -> None:
+        assert state.question is not None
+        assert (state.question.name, dict(state.question.index)) == (name, index)
+        found = state.trace.why(name, **index)
+        assert found.check.ok
+        assert found.value == pytest.approx(float(shown), rel=1e-4, abs=1e-6)
+
+    found = view._stream
+    for row, part, shown in ((0, "blocks.0.resid_pre", found.size[0, 2]), (3, "blocks.2.resid_post", found.size[3, 2])):
+        view._size_tapped(row, 2)
+        assert (state.layer, state.query) == (min(row, 2), 2)
+        asked(f"{part}.norm", {"token": 2}, shown)
+        assert (row, 2) in zip(view._sizes.lit.data["y"], view._sizes.lit.data["x"], strict=True)
+    for part, height, size, turn in (
+        ("attn_out", 0.2, found.attn, found.attn_turn),
+        ("mlp_out", -0.2, found.mlp, found.mlp_turn),
+    ):
+        view._write_tapped(1, height)
+        assert state.layer == 1
+        asked(f"blocks.1.{part}.norm", {"token": 2}, size[1, 2])
+        view._turn_tapped(1, float(turn[1, 2]))
+        asked(f"blocks.1.{part}.cosine", {"token": 2}, turn[1, 2])
+    choice = int(state.trace.lens(3, 2).values.argmax())
+    for layer in (1, 3):
+        view._share_tapped(layer, 0.0)
+        asked(f"lens.{layer}.2.probs", {"vocab": choice}, view._lens.share[layer])
+    view.close()
 
 
 def test_the_view_stands_before_anything_has_run() -> None:

@@ -4,7 +4,7 @@ They are declared when their name is asked for, sheet by sheet, and the last few
 
 - ``lens.{layer}.ln_final`` ...: the stream before a block through the final norm (logit lens), for all tokens.
 - ``lens.{layer}.{token}.logits``, ``.probs`` ...: after one token; at layer ``n_layers`` the model's own answer there.
-- ``{vector}.norm``, ``blocks.{l}.attn_out.cosine``: lengths and directions.
+- ``{vector}.norm``, ``blocks.{l}.attn_out.cosine``, ``blocks.{l}.mlp_post.write``, ``embed.{id}.{id}.cosine``: lengths and directions.
 - ``probs.entropy``, ``surprisal.{token}``: how undecided the model was, and how surprised.
 """
 
@@ -23,6 +23,7 @@ from txpanel.tracing.recording import split_name
 from txpanel.tracing.writer import Sheet, Writer
 
 LENS = re.compile(r"lens\.(\d+)\.(?:(\d+)\.)?.+")
+NEAR = re.compile(r"embed\.(\d+)\.(\d+)\.cosine")
 SURPRISAL = re.compile(r"surprisal\.(\d+)")
 KEPT = 64
 """Sheets that are kept, of at most some thirty operations each."""
@@ -46,7 +47,8 @@ class Derived:
     def __init__(self, anatomy: Anatomy, parts: ModelParts | None, known: Known, read: str) -> None:
         self.layers, self.read, self.known = anatomy.n_layers, read, known
         self._lens = lru_cache(maxsize=KEPT)(partial(_lens, anatomy, parts, known, read))
-        self._measures = lru_cache(maxsize=KEPT)(partial(_measures, anatomy, known))
+        self._measures = lru_cache(maxsize=KEPT)(partial(_measures, anatomy, parts, known))
+        self._near = partial(_near, anatomy, parts)
 
     def find(self, name: str, tokens: int) -> Operation | None:
         """The operation that makes ``name`` in a run of so many tokens; None if there is none."""
@@ -57,6 +59,8 @@ class Derived:
         if came := SURPRISAL.fullmatch(name):
             follows = int(came[1])
             return self._lens(self.layers, follows - 1).operations.get(name) if 0 < follows < tokens else None
+        if near := NEAR.fullmatch(name):
+            return self._near(name, int(near[1]), int(near[2]))
         layer = split_name(name)[0]
         return self._measures(layer).operations.get(name) if layer is None or layer < self.layers else None
 
@@ -101,7 +105,7 @@ def _lens(a: Anatomy, parts: ModelParts | None, known: Known, read: str, layer: 
     return own
 
 
-def _measures(a: Anatomy, known: Known, layer: int | None) -> Sheet:
+def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | None) -> Sheet:
     """Lengths of all vectors of a block (or outside the blocks), and in which direction attention and MLP write."""
     sheet = Sheet(known)
     w = Writer(sheet, None, {}, "")
@@ -124,4 +128,18 @@ def _measures(a: Anatomy, known: Known, layer: int | None) -> Sheet:
         n = rf"\sum_{{i=1}}^{{{a.width}}}"
         formula = rf"\cos(a, b) = {n} \frac{{a_i\, b_i}}{{|a|\, |b|}}"
         w.add(ops.Cosine, f"{pre}{write}.cosine", (pre + write, onto), ("token",), formula)
+    if known.get(pre + "mlp_post") == ("token", "neuron"):
+        size = r"|x_n W_{\cdot, n}|"
+        formula = rf"{size} = \sum_{{i=1}}^{{{a.width}}} \frac{{(x_n W_{{i,n}})^2}}{{{size}}}"
+        down = parts.blocks[layer].maps["down"] if parts else None
+        w.add(ops.WriteLength, f"{pre}mlp_post.write", (pre + "mlp_post",), ("token", "neuron"), formula, map=down)
     return sheet
+
+
+def _near(a: Anatomy, parts: ModelParts | None, name: str, one: int, other: int) -> Operation | None:
+    """The cosine of two rows of the token table, numbered as people write them."""
+    if not max(one, other) < a.vocab or name != f"embed.{one}.{other}.cosine":
+        return None
+    table_name, table = parts.tables["embed"] if parts else ("", None)
+    formula = rf"\cos(a, b) = \sum_{{i=1}}^{{{a.embed_width}}} \frac{{a_i\, b_i}}{{|a|\, |b|}}"
+    return ops.RowCosine(name, (), (), formula, table_name=table_name, table=table, rows=(one, other))

@@ -158,6 +158,15 @@ class Lines(LayerPlot):
         self.here.location = focus
         self.dark(self._dark)
 
+    def nearest(self, layer: int, height: float) -> str | None:
+        """Name of the series whose point at a layer is nearest to a height; None where there is none."""
+        found: dict[str, float] = {}
+        for points in self.points:
+            data = points.data_source.data
+            if points.visible and layer < len(data["value"]) and np.isfinite(value := float(data["value"][layer])):
+                found[str(data["name"][layer])] = abs(value - height)
+        return min(found, key=lambda name: found[name]) if found else None
+
     def dark(self, dark: bool) -> None:
         """Follows the theme of the page."""
         self._dark = dark

@@ -224,6 +224,7 @@ class Shares:
     def _tap(self, head: int) -> None:
         state = self.view.state
         state.focus(head=head)
+        state.ask(f"blocks.{state.layer}.result.norm", head=head, token=state.query)
 
     def table(self) -> Table:
         """Length of each head's vector, and its part of the whole."""

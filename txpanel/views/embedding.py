@@ -44,7 +44,7 @@ class EmbeddingView(View):
         self._lanes = Strips(on_pick=self.state.ask)
         self._dials = Dials(on_pick=self._ask_pair)
         self._near = Bars(self, "lane", tap=self._visit, hover=(_("token"), _("cosine"), _("row")))
-        self._slopes = Bars(self, "key", hover=(_("head"), _("slope"), _("tensor")))
+        self._slopes = Bars(self, "key", tap=self._ask_slope, hover=(_("head"), _("slope"), _("tensor")))
         layout = card("", self._words, *self._pictures(), beside=[self._fold])
         self.follow(self._tokens_changed, "trace", "query")
         self.follow(self._place_changed, "trace", "query", "layer", "head")
@@ -248,9 +248,17 @@ class EmbeddingView(View):
         self.state.ask(self._turn.name, head=self._turn.head, token=self.state.query, dim=dim)
 
     def _visit(self, place: int) -> None:
-        if self._nearest is not None and self.state.trace.model is not None:
-            name = self.state.trace.model.parts.tables["embed"][0]
-            self.state.ask(name, row=int(self._nearest[1].ids[place]), column=0)
+        """The cosine of a row of the table with the token's own."""
+        if self._nearest is not None and place < len(self._nearest[1].ids):
+            found = self._nearest[1]
+            self.state.ask(f"embed.{found.token}.{found.ids[place]}.cosine")
+
+    def _ask_slope(self, head: int) -> None:
+        """The penalty of the last key but one, which stands one step back for the last query."""
+        name, last = f"blocks.{self.state.layer}.alibi", len(self.state.trace.tokens.ids) - 1
+        if self._slope is not None and head < len(self._slope):
+            rows = self.state.trace.tensor(name).shape[1]
+            self.state.ask(name, head=head, query=min(last, rows - 1), key=last - 1)
 
     # -- tables ------------------------------------------------------------------------------------------------------
 

@@ -226,9 +226,10 @@ class FlowView(View):
         self.opened = "" if view == self.opened else view
 
     def _ask_next(self, message: dict[str, Any]) -> None:
-        token = message.get("id")
-        if token is not None and int(message.get("position", -1)) == len(self.state.trace.tokens.ids) - 1:
-            self.state.ask("logits", vocab=int(token))
+        trace, token = self.state.trace, message.get("id")
+        if token is not None:
+            name = trace.lens_name(trace.anatomy.n_layers, int(message.get("position", -1)), "probs")
+            self.state.ask(name, vocab=int(token))
         self.opened = "softmax"
 
     def _move(self, message: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ class MLPView(View):
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._curve = ActivationPlot(self, tap=self._ask_neuron)
         self._inner, self._written, self._mixed = (Strips(on_pick=self.state.ask) for _i in range(3))
-        self._list = NeuronList(on_pick=self._picked, on_token=lambda token: self.state.ask("logits", vocab=token))
+        self._list = NeuronList(on_pick=self._picked, on_token=self._ask_token)
         self._router = Bars(self, "mlp", tap=self._expert_picked, hover=(_("expert"), _("router"), _("tensor")))
         layout = card("", self._words, *self._pictures(), beside=[self._fold])
         self.follow(self._changed, "trace", "layer", "query")
@@ -187,7 +187,8 @@ class MLPView(View):
             }
             for w in self._writers
         ]
-        self._list.show(rows, columns, self.state.neuron)
+        sizes = self.state.trace.model is not None and self._found is not None and self._found.expert is None
+        self._list.show(rows, columns, self.state.neuron, sizes=sizes)
         words = _("the {n} with the largest writes for “{token}” in block {layer}")
         self._subtitle("neurons", words.format(n=len(rows), token=self._token(), layer=self.state.layer + 1))
 
@@ -266,10 +267,15 @@ class MLPView(View):
         assert found is not None
         self.state.ask(self._tensors(found)[part], **found.index, neuron=neuron)
 
+    def _ask_token(self, token: int) -> None:
+        """The logit of a token that a neuron points to, after the token in focus."""
+        trace = self.state.trace
+        self.state.ask(trace.lens_name(trace.anatomy.n_layers, self.state.query), vocab=token)
+
     def _tensors(self, found: Neurons) -> dict[str, str]:
         """The tensor of each column of the list."""
         p = f"blocks.{self.state.layer}."
-        return {"x": found.x_name, "up": p + "mlp_pre", "post": p + "mlp_post"}
+        return {"x": found.x_name, "up": p + "mlp_pre", "post": p + "mlp_post", "size": p + "mlp_post.write"}
 
     def _ask_neuron(self, neuron: int) -> None:
         self.state.focus(neuron=neuron)

@@ -17,7 +17,7 @@ from txpanel.views._lens import LensGrid, lens_cell
 from txpanel.views._lines import Lines, Writes
 from txpanel.views._plots import Axis
 from txpanel.views._residual import STATISTICS, Lens, Stream, lens, norms, stream, strips
-from txpanel.views._sizes import Sizes
+from txpanel.views._sizes import Sizes, stream_name
 from txpanel.views._why import lit
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
@@ -47,19 +47,17 @@ class ResidualView(View):
         self._lens: Lens | None = None
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._strips = Strips(on_pick=self.state.ask)
-        self._writes = Writes(self, tap=lambda layer, _height: self.state.focus(layer=layer))
-        self._turns = Lines(self, tap=lambda layer, _height: self.state.focus(layer=layer))
+        self._writes = Writes(self, tap=self._write_tapped)
+        self._turns = Lines(self, tap=self._turn_tapped)
         self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
-        self._share = Lines(
-            self, tap=lambda layer, _height: self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1))
-        )
+        self._share = Lines(self, tap=self._share_tapped)
         hover = (_("cell"), _("norm"), _("tensor"))
         self._sizes = Sizes(
             self,
             "magnitude",
             "layer",
             "token",
-            tap=lambda row, column: self.state.focus(layer=row, query=column),
+            tap=self._size_tapped,
             hover=hover,
             gaps=False,
         )
@@ -339,16 +337,36 @@ class ResidualView(View):
 
     # -- what a person did -------------------------------------------------------------------------------------------
 
-    def _stat_tapped(self, kind: str, layer: int, _height: float) -> None:
-        self._ask_stat(layer, kind)
+    def _ask_at(self, layer: int, name: str | None, **index: int) -> None:
+        """Goes to a layer (the end belongs to the last block) and asks for a number there."""
+        self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1))
+        if name is not None and name in self.state.trace:
+            self.state.ask(name, **index)
 
-    def _ask_stat(self, layer: int, kind: str) -> None:
-        trace = self.state.trace
-        names = ["ln_final"] if layer >= trace.anatomy.n_layers else [f"blocks.{layer}.{norm}" for norm in norms(trace)]
-        name = next((f"{norm}.{kind}" for norm in names if f"{norm}.{kind}" in trace), None)
-        if name is not None:
-            self.state.focus(layer=min(layer, trace.anatomy.n_layers - 1))
-            self.state.ask(name, token=self.state.query)
+    def _write_tapped(self, layer: int, height: float) -> None:
+        """A bar above the lane is what attention wrote, below it what the MLP did."""
+        self._ask_at(layer, f"blocks.{layer}.{'attn' if height > 0 else 'mlp'}_out.norm", token=self.state.query)
+
+    def _turn_tapped(self, layer: int, height: float) -> None:
+        part = "attn" if self._turns.nearest(layer, height) == _("attention writes") else "mlp"
+        self._ask_at(layer, f"blocks.{layer}.{part}_out.cosine", token=self.state.query)
+
+    def _stat_tapped(self, kind: str, layer: int, height: float) -> None:
+        norm = self._stats[kind].nearest(layer, height)
+        if norm is not None:
+            pre = "" if layer >= self.state.trace.anatomy.n_layers else f"blocks.{layer}."
+            self._ask_at(layer, f"{pre}{norm}.{kind}", token=self.state.query)
+
+    def _size_tapped(self, row: int, column: int) -> None:
+        self.state.focus(query=column)
+        self._ask_at(row, stream_name(self.state.trace.anatomy.n_layers, row) + ".norm", token=column)
+
+    def _share_tapped(self, layer: int, _height: float) -> None:
+        """The probability of the final choice, as the lens has it there."""
+        trace, found = self.state.trace, self._lens
+        if found is not None:
+            name = trace.lens_name(layer, found.positions[-1], "probs")
+            self._ask_at(layer, name, vocab=int(found.ids[-1, -1]))
 
     def _lens_tapped(self, row: int, column: int) -> None:
         """The probability of the token that the cell names."""

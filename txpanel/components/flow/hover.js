@@ -160,9 +160,11 @@ export function action(app, hit) {
     case "first": return { open: "attention", focus: { query: t, key: 0 }, ask: [`${p}pattern`, { head: head.head, query: t, key: 0 }] };
     case "block": return { focus: { layer: hit.layer } };
     case "map": return { window: Math.round(hit.at * tokens.total - app.L.n / 2) };
-    case "earlier": case "share": case "wo": return { open: "attention", focus: { query: t } };
+    case "wo": return { open: "attention", focus: { query: t }, ask: [`${p}z.norm`, { head: head.head, token: t }] };
+    case "earlier": case "share": return { open: "attention", focus: { query: t } };
     case "experts": return { open: "mlp", focus: { query: t } };
-    case "lane": return { open: "residual", focus: { query: t } };
+    case "lane": return { open: "residual", focus: { query: t }, ask: [`${p}resid_pre.norm`, { token: t }] };
+    case "plus1": case "plus2": return { open: "residual", focus: { query: t }, ask: [`${p}${hit.part === "plus1" ? "attn_out" : "mlp_out"}.norm`, { token: t }] };
     default: return { open: "residual", focus: { query: t } };
   }
 }

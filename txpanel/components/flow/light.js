@@ -91,8 +91,10 @@ function ring(app, box, width, grow) {
 
 // Rows of the list of next tokens are elements: those of the card get a class.
 function lightRows(app) {
-  const ids = new Set(app.lit.filter(({ name }) => name === "logits" || name === "probs").map(({ at }) => at.vocab));
-  for (const n of app.dom.next.children) n.classList.toggle("lit", ids.has(Number(app.next?.ids[n.dataset.row] ?? -1)) || ids.has(Number(n.dataset.row)));
+  const { position } = app.next ?? {}; // the last token's have no layer and token in their names
+  const own = position < app.tokens.total - 1 ? `lens.${app.layers}.${position}.` : "";
+  const ids = new Set(app.lit.filter(({ name }) => name === `${own}logits` || name === `${own}probs`).map(({ at }) => at.vocab));
+  for (const n of app.dom.next.children) n.classList.toggle("lit", ids.has(Number(app.next?.ids[n.dataset.row] ?? -1)));
 }
 
 export function paintLight(app) {

@@ -22,6 +22,7 @@ class NeuronList(Component):
         doc="Dicts of neuron, the columns' numbers, size, promotes and resists (triples of token, product and id).",
     )
     columns = param.List(default=[], doc="Pairs (key in `neurons`, label) of the numbers shown.")
+    sizes = param.Boolean(default=False, doc="Whether the size of a write can be asked for.")
     chosen = param.Integer(default=-1, doc="The neuron in focus.")
     lights = param.List(default=[], doc="Pairs (neuron, column) of the numbers that the open card is about.")
     words = param.Dict(default={}, doc="Translated texts of the component.")
@@ -43,11 +44,12 @@ class NeuronList(Component):
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick, self._on_token = on_pick, on_token
 
-    def show(self, neurons: list[dict[str, Any]], columns: list[tuple[str, str]], chosen: int) -> None:
-        """Show these neurons instead."""
-        self.param.update(
-            neurons=neurons, columns=[list(pair) for pair in columns], chosen=chosen, version=self.version + 1
-        )
+    def show(
+        self, neurons: list[dict[str, Any]], columns: list[tuple[str, str]], chosen: int, *, sizes: bool = False
+    ) -> None:
+        """Show these neurons instead; `sizes`: the size of a write can be asked for."""
+        shown = [list(pair) for pair in columns]
+        self.param.update(neurons=neurons, columns=shown, sizes=sizes, chosen=chosen, version=self.version + 1)
 
     def _handle_msg(self, data: Any) -> None:
         if not isinstance(data, dict):
@@ -59,15 +61,8 @@ class NeuronList(Component):
         if self._on_pick is None:
             return
         neuron, part = data.get("neuron"), data.get("part")
-        if (
-            isinstance(neuron, int)
-            and neuron in {row["neuron"] for row in self.neurons}
-            and part
-            in {
-                "focus",
-                *(key for key, _label in self.columns),
-            }
-        ):
+        parts = {"focus", *(key for key, _label in self.columns), *(["size"] if self.sizes else [])}
+        if isinstance(neuron, int) and neuron in {row["neuron"] for row in self.neurons} and part in parts:
             self._on_pick(int(neuron), str(part))
 
     def _tokens(self) -> set[int]:

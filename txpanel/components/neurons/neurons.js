@@ -13,12 +13,12 @@ export function render({model}) {
   function row(n, most) {
     const on = n.neuron === model.chosen
     const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
-    const value = (part, v) => (v == null ? tx.h("span", {class: "num none"}, "–")
-      : tx.h("button", {type: "button", class: lit(n.neuron, part) ? "num lit" : "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${tx.number(v)}: ${words.why}`, onclick: ask(part)}, tx.number(v)))
+    const value = (part, v, digits) => (v == null ? tx.h("span", {class: "num none"}, "–")
+      : tx.h("button", {type: "button", class: lit(n.neuron, part) ? "num lit" : "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${tx.number(v)}: ${words.why}`, onclick: ask(part)}, tx.number(v, digits)))
     return tx.h("div", {class: on ? "line on" : "line", role: "row"},
       tx.h("span", {role: "cell"}, tx.h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, tx.grouped(String(n.neuron)))),
       ...model.columns.map(([part]) => tx.h("span", {role: "cell", class: "right"}, value(part, n[part]))),
-      tx.h("span", {role: "cell", class: "size"}, tx.h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}), tx.h("span", null, tx.number(n.size, 3))),
+      tx.h("span", {role: "cell", class: "size"}, tx.h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}), model.sizes ? value("size", n.size, 3) : tx.h("span", null, tx.number(n.size, 3))),
       tx.h("span", {role: "cell", class: "tokens"}, n.promotes.map((t) => token(t, "up")), n.resists.length ? tx.h("span", {class: "muted"}, words.not) : null, n.resists.map((t) => token(t, "down"))))
   }
 

@@ -5,11 +5,11 @@ from txpanel.tracing.operations.base import Operation, Source, Term
 from txpanel.tracing.operations.elementwise import Activation, Add, ClampedGate, Gate, SoftCap, Times
 from txpanel.tracing.operations.experts import ExpertChoice, ExpertLinear, ExpertWeight, Mix
 from txpanel.tracing.operations.linear import HeadOutput, HeadSum, Linear, Lookup
-from txpanel.tracing.operations.measures import Cosine, Entropy, Length, Surprisal
+from txpanel.tracing.operations.measures import Cosine, Entropy, Length, RowCosine, Surprisal, WriteLength
 from txpanel.tracing.operations.norm import Mean, Normalise, Scale, Variance
 
 __all__ = [
-    "Activation", "Add", "Bias", "ClampedGate", "Cosine", "Entropy", "ExpertChoice", "ExpertLinear", "ExpertWeight", "Gate", "HeadOutput", "HeadSum", "Join",
-    "Length", "Linear", "Lookup", "Mask", "Mean", "Mix", "Normalise", "Operation", "Rotate", "RowMax", "RowSum", "Scale", "Scores", "SoftCap", "Softmax",
-    "Source", "Surprisal", "Term", "Times", "Variance", "WeightedSum",
+    "Activation", "Add", "Bias", "ClampedGate", "Cosine", "Entropy", "ExpertChoice", "ExpertLinear", "ExpertWeight", "Gate", "HeadOutput",
+    "HeadSum", "Join", "Length", "Linear", "Lookup", "Mask", "Mean", "Mix", "Normalise", "Operation", "Rotate", "RowCosine", "RowMax",
+    "RowSum", "Scale", "Scores", "SoftCap", "Softmax", "Source", "Surprisal", "Term", "Times", "Variance", "WeightedSum", "WriteLength",
 ]  # fmt: skip

@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, number, short
+from txpanel.models.parts import LinearMap
+from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, no_weights, number, short
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,72 @@ class Cosine(Operation):
                 (m, n),
             )
             for i, (v, m, n) in enumerate(zip((a * b).tolist(), a.tolist(), b.tolist(), strict=True))
+        ]
+
+
+@dataclass(frozen=True)
+class RowCosine(Operation):
+    """The cosine of two rows of a table."""
+
+    kind: ClassVar[str] = "cosine"
+    table_name: str = ""
+    table: Tensor | None = None
+    rows: tuple[int, int] = (0, 0)
+
+    def recompute(self, x: Values) -> Tensor:
+        a, b = self._vectors()
+        size = torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)
+        return ((a @ b) / size if size > 0 else torch.zeros_like(size)).float()
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        a, b = self._vectors()
+        size = number(torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)) or 1.0
+        one, other = self.rows
+        products = zip((a * b).tolist(), a.tolist(), b.tolist(), strict=True)
+        return [
+            Term(
+                v / size,
+                f"W_E[{one}, {i}] · W_E[{other}, {i}] / {size:.6g}",
+                tuple(Source(self.table_name, {"row": row, "column": i}) for row in self.rows),
+                (m, n),
+            )
+            for i, (v, m, n) in enumerate(products)
+        ]
+
+    def _vectors(self) -> tuple[Tensor, Tensor]:
+        if self.table is None:
+            raise no_weights(self.output)
+        a, b = self.table[list(self.rows)].detach().cpu().double()
+        return a, b
+
+
+@dataclass(frozen=True)
+class WriteLength(Operation):
+    """``|x[n] W[:, n]|``: how long what one neuron writes is, the sum of its squares divided by it. Input: values [T, N]."""
+
+    kind: ClassVar[str] = "length"
+    map: LinearMap | None = None
+
+    def recompute(self, x: Values) -> Tensor:
+        if self.map is None:
+            raise no_weights(self.output)
+        return x[self.inputs[0]].abs() * torch.linalg.vector_norm(self.map.matrix().cpu(), dim=0)
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        if self.map is None:
+            raise no_weights(self.output)
+        value, column = number(x[self.inputs[0]][cell]), self.map.matrix()[:, cell[-1]].cpu().double()
+        written = column * value
+        shares = (written * written / (torch.linalg.vector_norm(written) or 1.0)).tolist()
+        name = short(self.inputs[0])
+        return [
+            Term(
+                share,
+                f"({name} · W_down[{i}])² / size",
+                (self.at(self.inputs[0], *cell), Source(self.map.name, self.map.weight_index(i, cell[-1]))),
+                (value, w),
+            )
+            for i, (share, w) in enumerate(zip(shares, column.tolist(), strict=True))
         ]
 
 
