@@ -169,6 +169,20 @@ def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page
     page.locator(".heading[data-part=attention]").click()
     expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "false")
     assert stage.view.opened == ""
+    at = "const f = flow.flow, L = f.L; return [L.at.plus1.m, L.at.plus2.m, L.at.wo.m, L.y0 + 4 * L.gap]"
+    attn, mlp, head, lane = inside(page, at)
+    box = page.locator("canvas.picture").bounding_box()
+    assert box is not None
+    for x, name in ((attn, "attn_out.norm"), (mlp, "mlp_out.norm"), (head, "z.norm")):
+        page.mouse.click(box["x"] + x, box["y"] + lane)
+        until(page, lambda name=name: stage.state.question.name == f"blocks.0.{name}")
+        assert stage.state.question.index["token"] == stage.state.query == 4
+        assert stage.state.trace.why(stage.state.question.name, **stage.state.question.index).check.ok
+    shows(page, 0, 0, 4)
+    page.locator(".next").first.click()
+    until(page, lambda: stage.state.question.name == "lens.3.4.probs")
+    assert stage.state.question.index["vocab"] == int(stage.state.trace.logits_at(4).values.argmax())
+    expect(page.locator(".next.lit")).to_have_count(1)
 
 
 def test_the_cells_behind_a_number_light_up(show: Callable[..., Page], stage: Stage) -> None:

@@ -18,6 +18,18 @@ def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
     expect(tab.ghost).to_have_text("A")
     expect(tab.page.get_by_text(re.compile("likeliest next token if the model stopped"))).to_be_visible()
     expect(tab.page.get_by_text(re.compile("probability of “A”, the final choice"))).to_be_visible()
+    why = tab.page.get_by_role("region", name="why this number")
+    for title, name in (
+        ("What it would say so far", r"lens\.\d\.\d\.probs"),
+        ("How long the stream is", r"blocks\.\d\.resid_p.*\.norm"),
+    ):
+        picture = tab.page.get_by_label(re.compile(title))
+        picture.scroll_into_view_if_needed()
+        box = picture.bounding_box()
+        assert box is not None
+        picture.click(position={"x": box["width"] / 2, "y": box["height"] * 0.4})
+        expect(why.locator("code").first).to_have_text(re.compile(name))
+        expect(why.locator(".check").first).to_contain_text("recomputed")
 
 
 def test_another_token_changes_what_was_written(server: Server, tab: Tab) -> None:

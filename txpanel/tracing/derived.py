@@ -37,6 +37,11 @@ STREAMS = frozenset(
 Known = Mapping[str, tuple[str, ...]]
 
 
+def norm(x: str) -> str:
+    """LaTeX of a vector's length."""
+    return rf"\left\| {x} \right\|"
+
+
 class Derived:
     """The operations of one model that are declared on demand. Thread-safe.
 
@@ -117,7 +122,7 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
                 f"{name}.norm",
                 (name,),
                 dims[:-1],
-                rf"|x| = \sqrt{{\sum{n} x_i^2}} = \sum{n} \frac{{x_i^2}}{{|x|}}",
+                rf"{norm('x')} = \sqrt{{\sum{n} x_i^2}} = \sum{n} \frac{{x_i^2}}{{{norm('x')}}}",
             )
     if layer is None:
         w.add(ops.Entropy, "probs.entropy", ("probs",), (), BITS)
@@ -126,10 +131,10 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
     middle = pre + ("resid_mid" if pre + "resid_mid" in known else "resid_pre")
     for write, onto in (("attn_out", pre + "resid_pre"), ("mlp_out", middle)):
         n = rf"\sum_{{i=1}}^{{{a.width}}}"
-        formula = rf"\cos(a, b) = {n} \frac{{a_i\, b_i}}{{|a|\, |b|}}"
+        formula = rf"\cos(a, b) = {n} \frac{{a_i\, b_i}}{{{norm('a')}\, {norm('b')}}}"
         w.add(ops.Cosine, f"{pre}{write}.cosine", (pre + write, onto), ("token",), formula)
     if known.get(pre + "mlp_post") == ("token", "neuron"):
-        size = r"|x_n W_{\cdot, n}|"
+        size = norm(r"x_n W_{\cdot, n}")
         formula = rf"{size} = \sum_{{i=1}}^{{{a.width}}} \frac{{(x_n W_{{i,n}})^2}}{{{size}}}"
         down = parts.blocks[layer].maps["down"] if parts else None
         w.add(ops.WriteLength, f"{pre}mlp_post.write", (pre + "mlp_post",), ("token", "neuron"), formula, map=down)
@@ -141,5 +146,5 @@ def _near(a: Anatomy, parts: ModelParts | None, name: str, one: int, other: int)
     if not max(one, other) < a.vocab or name != f"embed.{one}.{other}.cosine":
         return None
     table_name, table = parts.tables["embed"] if parts else ("", None)
-    formula = rf"\cos(a, b) = \sum_{{i=1}}^{{{a.embed_width}}} \frac{{a_i\, b_i}}{{|a|\, |b|}}"
+    formula = rf"\cos(a, b) = \sum_{{i=1}}^{{{a.embed_width}}} \frac{{a_i\, b_i}}{{{norm('a')}\, {norm('b')}}}"
     return ops.RowCosine(name, (), (), formula, table_name=table_name, table=table, rows=(one, other))

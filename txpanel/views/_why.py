@@ -14,7 +14,7 @@ from txpanel.components.formula import mathml
 from txpanel.components.strips import scale_of
 from txpanel.errors import TxpanelError
 from txpanel.messages import _, plural
-from txpanel.tracing.derived import LENS
+from txpanel.tracing.derived import LENS, NEAR, SURPRISAL
 from txpanel.tracing.operations.base import short as unplaced
 from txpanel.views.numbers import count, number
 
@@ -25,6 +25,9 @@ SHOWN = 8
 """Operands listed one by one before somebody asks for more."""
 MORE = 20
 """How many more then."""
+
+MEASURES = frozenset({"length", "cosine", "entropy", "surprisal"})
+"""Steps that are not the model's own: what pictures say about its numbers."""
 
 _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
 """A hyphen that is meant as a minus sign, as against the one in a name."""
@@ -197,7 +200,9 @@ def totals(explanation: Explanation) -> list[list[str]]:
     )
     label = plural("its one operand", "sum of all {n} operands", n).format(n=count(n))
     digits = 4 if number(added) == number(explanation.value) else 7
-    return [[label, number(added, digits)], [_("recorded in this run"), number(explanation.value, digits)]]
+    measured = explanation.operation in MEASURES or explanation.name.startswith("lens.")
+    whole = _("computed in one go") if measured else _("recorded in this run")
+    return [[label, number(added, digits)], [whole, number(explanation.value, digits)]]
 
 
 def check(explanation: Explanation) -> dict[str, Any] | None:
@@ -243,7 +248,7 @@ def sentence(operation: str) -> str:
         "length": _("How long the vector is: all its numbers squared, added up, and the root taken."),
         "cosine": _("In which direction: 1 is the same way, −1 the opposite, 0 has nothing to do with it."),
         "entropy": _("How undecided the model is: 0 when it is certain, the more bits the more tokens are as likely."),
-        "surprisal": _("How surprised the model was by the token that came: 1 bit for a half, 2 for a quarter."),
+        "surprisal": _("How surprised the model was: 1 bit for a probability of a half, 2 for a quarter."),
         "weighted sum": _("The values of all tokens that are looked at, each times its share of the attention."),
         "weight": _(
             "This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."
@@ -255,17 +260,25 @@ def sentence(operation: str) -> str:
 
 
 def whose(trace: Trace, name: str) -> str:
-    """After which token, and for the logit lens before which block, a tensor of the model's end stands; empty for all others."""
+    """What the name of a tensor says that there is one of for each layer and token, or pair of tokens; empty for all others."""
+    if came := SURPRISAL.fullmatch(name):
+        token = int(came[1])
+        return _("How “{token}” came after “{before}”.").format(
+            token=trace.tokens.strings[token], before=trace.tokens.strings[token - 1]
+        )
+    if (near := NEAR.fullmatch(name)) and trace.model is not None:
+        one, other = trace.model.tokens([int(near[1]), int(near[2])]).strings
+        return _("The rows of “{one}” and “{other}” in the token table.").format(one=one, other=other)
     found = LENS.fullmatch(name)
     if found is None:
         return ""
-    layer, token = int(found[1]), found[2]
-    text = trace.tokens.strings[int(token)] if token else ""
+    layer, text = int(found[1]), trace.tokens.strings[int(found[2])] if found[2] else ""
     if layer == trace.anatomy.n_layers:
         return _("The model’s own answer after “{token}”.").format(token=text)
     lens = _("Logit lens: as if the model stopped before block {n}, after “{token}”.")
-    lens = lens if token else _("Logit lens: as if the model stopped before block {n}.")
-    return lens.format(n=layer + 1, token=text)
+    return (lens if text else _("Logit lens: as if the model stopped before block {n}.")).format(
+        n=layer + 1, token=text
+    )
 
 
 def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:

@@ -26,7 +26,7 @@ class Length(Operation):
         row, name = x[self.inputs[0]][cell].double(), short(self.inputs[0])
         shares = (row * row / (torch.linalg.vector_norm(row) or 1.0)).tolist()
         return [
-            Term(share, f"{name}[{i}]² / |{name}|", (self.at(self.inputs[0], *cell, i),), (v,))
+            Term(share, f"{name}[{i}]² / ‖{name}‖", (self.at(self.inputs[0], *cell, i),), (v,))
             for i, (share, v) in enumerate(zip(shares, row.tolist(), strict=True))
         ]
 
