@@ -406,6 +406,20 @@ def test_the_newest_request_wins(model: LanguageModel) -> None:
     assert not session.state.busy
 
 
+def test_generating_at_once_after_an_edit_goes_on_from_the_new_text(model: LanguageModel) -> None:
+    session = Session(model=model, text="seven words")
+    session.settle()
+    with model.lock:  # the run of the new text is held up
+        session.state.text = "goes on"
+        session.state.generate(3)
+    session.settle()
+    state, alone = session.state, ModelState(model=model, text="goes on")
+    alone.generate(3)
+    assert len(state.film) == 3
+    assert (state.film.root.text, state.text) == ("goes on", alone.text)
+    assert list(state.trace.tokens.ids) == list(alone.trace.tokens.ids)
+
+
 def test_generation_can_be_cancelled_and_keeps_what_is_there(model: LanguageModel) -> None:
     session = Session(model=model, text="seven words", seed=3)
     session.settle()
