@@ -389,6 +389,7 @@ DECLARED: dict[str, list[tuple[str, Rule | None]]] = {
         (r"residual-lens/Image\.image", _lens_top),
         (r"residual-share/(Line|Scatter|Line\+Scatter)\.value", _lens_share),
         (r"residual-[\w-]+/[\w+]+\.(layer|block|left|right)", LAYOUT),
+        (r"residual-[\w-]+/Scatter\.(x|y)", LAYOUT),  # rings around what the card is about
     ],
     "softmax": [
         (r"probabilities/Probabilities\.rows\.(?P<part>\w+)", _row),

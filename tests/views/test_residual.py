@@ -205,12 +205,24 @@ def test_lengths_cosines_and_shares_are_asked_for_and_are_those_on_screen(family
         view._write_tapped(1, height)
         assert state.layer == 1
         asked(f"blocks.1.{part}.norm", {"token": 2}, size[1, 2])
+        assert view._writes.lit.data["x"] == [1]
+        assert np.square(view._writes.lit.data["y"]) == pytest.approx([size[1, 2]], rel=1e-4)
         view._turn_tapped(1, float(turn[1, 2]))
         asked(f"blocks.1.{part}.cosine", {"token": 2}, turn[1, 2])
+        assert view._turns.lit.data == {"x": [1], "y": [pytest.approx(float(turn[1, 2]), rel=1e-4)]}
+        assert view._writes.lit.data["x"] == []
     choice = int(state.trace.lens(3, 2).values.argmax())
     for layer in (1, 3):
         view._share_tapped(layer, 0.0)
         asked(f"lens.{layer}.2.probs", {"vocab": choice}, view._lens.share[layer])
+        assert view._share.lit.data["x"] == [layer]
+    state.ask("blocks.1.ln1.scale" if "blocks.1.ln1.scale" in state.trace else "blocks.1.attn_norm.scale", token=2)
+    assert view._stats["scale"].lit.data["x"] == view._stats["var"].lit.data["x"] == [1]  # the scale, and its variance
+    state.focus(layer=1)
+    row = next(i for i, strip in enumerate(view._strips.strips) if strip.tensor == "blocks.1.attn_out")
+    view._strips._handle_msg({"row": row, "index": -1})
+    asked("blocks.1.attn_out.norm", {"token": 2}, found.attn[1, 2])
+    assert -1 in view._strips.lights[row]
     view.close()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from txpanel.tracing.derived import LENS
 from txpanel.views._plots import Heat
 
 if TYPE_CHECKING:
@@ -14,16 +15,22 @@ if TYPE_CHECKING:
     from txpanel.views._residual import Lens
 
 
+def lens_place(trace: Trace, name: str) -> tuple[int, int] | None:
+    """Layer and token of a tensor of probabilities or logits; None for all others."""
+    layer, token = trace.anatomy.n_layers, len(trace.tokens) - 1
+    if found := LENS.fullmatch(name):
+        layer, token = int(found[1]), int(found[2] or -1)
+    if not 0 <= token < len(trace.tokens) or layer > trace.anatomy.n_layers:
+        return None
+    return (layer, token) if name in (trace.lens_name(layer, token, own) for own in ("probs", "logits")) else None
+
+
 def lens_cell(trace: Trace, found: Lens, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
     """Where a probability or logit stands in the picture: the cell of its layer and token, if it names the same token there."""
-    if "vocab" not in index:
+    place = lens_place(trace, name) if "vocab" in index else None
+    if place is None or place[1] not in found.positions:
         return None
-    layer, token = trace.anatomy.n_layers, len(trace.tokens) - 1
-    if name.startswith("lens."):
-        layer, token = (int(part) for part in name.split(".")[1:3])
-    if token not in found.positions or name not in (trace.lens_name(layer, token, own) for own in ("probs", "logits")):
-        return None
-    return (layer, token) if found.ids[layer, token - found.positions[0]] == index["vocab"] else None
+    return place if found.ids[place[0], place[1] - found.positions[0]] == index["vocab"] else None
 
 
 class LensGrid(Heat):

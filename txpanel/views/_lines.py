@@ -8,9 +8,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Span
+from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Scatter, Span
 
 from txpanel.messages import _
+from txpanel.views._ink import mark
 from txpanel.views._plots import ink_axis, rendered, tick
 from txpanel.views.numbers import number
 from txpanel.views.palette import colour
@@ -37,12 +38,22 @@ class LayerPlot:
         figure.add_layout(self.here)
         self.layers = 1
         self._stand(there=False)
+        self.lit = ColumnDataSource({"x": [], "y": []})
+        ring = Scatter(x="x", y="y", size=15, fill_alpha=0, line_width=2)
+        self._ring = mark(figure, ring, self.lit, "annotation")
         if tap is not None:
             figure.on_event(Tap, lambda event: self._tapped(event, tap))
 
     def _tapped(self, event: Any, tap: Callable[[int, float], Any]) -> None:
         if event.x is not None and event.y is not None and 0 <= (layer := int(np.floor(event.x + 0.5))) < self.layers:
             tap(layer, float(event.y))
+
+    def _rings(self, places: Sequence[tuple[int, float]]) -> None:
+        """Rings around the numbers that the open card is about."""
+        once = list(dict.fromkeys(places))
+        data = {"x": [layer for layer, _value in once], "y": [value for _layer, value in once]}
+        if data != self.lit.data:
+            self.lit.data = data
 
     def _axes(self, layers: int, low: float, high: float, ends: Sequence[str] = ()) -> None:
         """Ranges; every n-th block has its number, and `ends` follow after the last one."""
@@ -73,6 +84,7 @@ class LayerPlot:
             grid.update(css_variables={"--bk-grid-line-color": line}, grid_line_color=line, grid_line_alpha=0.5)
         self.figure.xgrid[0].grid_line_color = None
         self.here.line_color = colour("focus", dark=dark)
+        self._ring.glyph.line_color = colour("focus-ink", dark=dark)
 
 
 class Lines(LayerPlot):
@@ -158,6 +170,13 @@ class Lines(LayerPlot):
         self.here.location = focus
         self.dark(self._dark)
 
+    def light(self, places: Sequence[tuple[int, str]]) -> None:
+        """Rings around points, by layer and series."""
+        drawn = [points.data_source.data for points in self.points if points.visible]
+        series = {str(data["name"][0]): data["value"] for data in drawn}
+        there = [(layer, series[name]) for layer, name in places if name in series]
+        self._rings([(layer, float(values[layer])) for layer, values in there if layer < len(values)])
+
     def nearest(self, layer: int, height: float) -> str | None:
         """Name of the series whose point at a layer is nearest to a height; None where there is none."""
         found: dict[str, float] = {}
@@ -226,6 +245,12 @@ class Writes(LayerPlot):
         tick(self.figure.yaxis[0], at)
         self.figure.yaxis[0].major_label_overrides = {v: number(v * v, 3) for v in at}
         self.here.location = focus
+
+    def light(self, places: Sequence[tuple[int, str]]) -> None:
+        """Rings around the ends of bars, by layer and what wrote them (``attn_out``, ``mlp_out``)."""
+        ends = {"attn_out": self.up.data_source.data.get("top"), "mlp_out": self.down.data_source.data.get("bottom")}
+        there = [(layer, ends[part]) for layer, part in places]
+        self._rings([(layer, float(tall[layer])) for layer, tall in there if tall is not None and layer < len(tall)])
 
     def dark(self, dark: bool) -> None:
         """Follows the theme of the page."""

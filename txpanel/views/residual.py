@@ -17,6 +17,7 @@ from txpanel.views._lens import LensGrid, lens_cell
 from txpanel.views._lines import Lines, Writes
 from txpanel.views._plots import Axis
 from txpanel.views._residual import STATISTICS, Lens, Stream, lens, norms, stream, strips
+from txpanel.views._residual_lights import on_curves, on_share
 from txpanel.views._sizes import Sizes, stream_name
 from txpanel.views._why import lit
 from txpanel.views.base import View
@@ -194,6 +195,7 @@ class ResidualView(View):
             self._show_stream(self._stream)
         if self._lens is not None:
             self._share.here.location = layer
+        self._light()
         for shown in self._shown.values():
             shown.tools.changed()
 
@@ -329,11 +331,22 @@ class ResidualView(View):
         self._subtitle(
             "share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first + 1
         )
+        self._light()
         self._shown["lens"].tools.changed()
         self._shown["share"].tools.changed()
 
     def _light(self) -> None:
-        self._strips.light(lit(self.state.trace, self.state.question))
+        trace, at, cells = self.state.trace, self.state.query, lit(self.state.trace, self.state.question)
+        self._strips.light(cells)
+        places = on_curves(trace, at, cells)
+        self._writes.light(places["writes"])
+        names = {"attn_out": _("attention writes"), "mlp_out": _("MLP writes")}
+        self._turns.light([(layer, names[part]) for layer, part in places["turns"]])
+        for kind, lines in self._stats.items():
+            lines.light(places[kind])
+        found = self._lens
+        layers = [] if found is None else on_share(trace, found.positions[-1], int(found.ids[-1, -1]), cells)
+        self._share.light([(layer, found.choice) for layer in layers] if found is not None else [])
 
     # -- what a person did -------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class Strip:
         axis: name of the dimension along the strip.
         derived: where the numbers are computed from tensors instead of being one: how, with ``{i}`` for the place along the strip.
         group: strips of one group share a colour scale, so that they can be compared by eye.
+        tail: what stands right of the strip; beside a tensor's row of features it is the row's length, and can be asked for.
     """
 
     label: str
@@ -48,6 +49,12 @@ class Strip:
     hue: str = ""
     marks: tuple[int, ...] = ()
     ask: bool = True
+
+    @property
+    def length(self) -> str:
+        """The tensor that the tail is a number of; empty where it is none."""
+        long = self.ask and self.tail and self.tensor and not self.derived and self.axis == "feature"
+        return f"{self.tensor}.norm" if long else ""
 
 
 def scale_of(vectors: Sequence[np.ndarray]) -> float:
@@ -70,7 +77,7 @@ def pack(strips: Sequence[Strip]) -> tuple[list[dict[str, Any]], np.ndarray]:
             "label": strip.label, "note": strip.note, "tail": strip.tail, "sign": strip.sign, "strong": strip.strong,
             "tensor": strip.tensor, "derived": strip.derived, "index": list(strip.index.values()), "start": start, "length": len(strip.values),
             "scale": scales[strip.group or f"#{i}"], "hue": strip.hue, "marks": list(strip.marks),
-            "ask": strip.ask and bool(strip.tensor),
+            "ask": strip.ask and bool(strip.tensor), "measured": strip.length,
         })  # fmt: skip
         start += len(strip.values)
     values = np.concatenate([np.zeros(0, np.float32), *(np.asarray(s.values, np.float32) for s in strips)])
@@ -86,13 +93,13 @@ def strip_table(strips: Sequence[Strip]) -> Table:
 
 
 class Strips(JSComponent):
-    """Strips of real vectors; ``on_pick(name, index)`` is called for a number that was clicked."""
+    """Strips of real vectors; ``on_pick(name, index)`` is called for a number that was clicked, or a vector's length."""
 
     rows = param.List(default=[], doc="One description per row, made by `pack`.")
     values = param.Array(default=np.zeros(0, np.float32), doc="All vectors, one after the other, float32.")
     words = param.Dict(default={}, doc="Translated texts of the component.")
     lights = param.List(
-        default=[], doc="Per strip the places that light up: numbers that the question on the page is about."
+        default=[], doc="Per strip the places that light up: numbers that the question is about; -1 is the tail."
     )
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 
@@ -102,6 +109,7 @@ class Strips(JSComponent):
     def __init__(self, on_pick: Callable[..., None] | None = None, **params: Any) -> None:
         words = {
             "legend": _("full colour from here on; a pixel shows its strongest number"),
+            "why": _("why"),
             "own": _("each strip has its own colour scale; a pixel shows its strongest number"),
         }
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
@@ -128,9 +136,10 @@ class Strips(JSComponent):
     def _lights(self) -> list[list[int]]:
         return [
             [
-                index[s.axis]
+                index.get(s.axis, -1)
                 for name, index in self._cells
-                if name == s.tensor and not s.derived and {**s.index, s.axis: index.get(s.axis)} == dict(index)
+                if (name == s.tensor and not s.derived and {**s.index, s.axis: index.get(s.axis)} == dict(index))
+                or (name == s.length and dict(s.index) == dict(index))
             ]
             for s in self._strips
         ]
@@ -140,5 +149,7 @@ class Strips(JSComponent):
             strip, i = self._strips[int(data["row"])], int(data["index"])
         except (KeyError, TypeError, ValueError, IndexError):
             return
-        if self._on_pick is not None and strip.ask and 0 <= i < len(strip.values):
+        if self._on_pick is not None and i == -1 and strip.length:
+            self._on_pick(strip.length, **strip.index)
+        elif self._on_pick is not None and strip.ask and 0 <= i < len(strip.values):
             self._on_pick(strip.tensor, **{**strip.index, strip.axis: i})

@@ -89,8 +89,21 @@ export function render({ model }) {
   function light() {
     drawn.forEach((e) => {
       e.box.querySelectorAll(".lit").forEach((m) => m.remove());
-      (model.lights[e.number] || []).forEach((i) => e.box.append(mark("lit", i, e.row.length)));
+      const places = model.lights[e.number] || [];
+      places.filter((i) => i >= 0).forEach((i) => e.box.append(mark("lit", i, e.row.length)));
+      e.box.nextSibling?.classList.toggle("on", places.includes(-1));
     });
+  }
+
+  /** What stands behind a strip: words, or the vector's length, which can be asked for. */
+  function tail(row, number) {
+    if (!row.measured) return tag("span", "tail", row.tail || "");
+    const ask = tag("button", "tail", row.tail);
+    ask.type = "button";
+    ask.title = `${model.words.why} ${row.measured}[${row.index.join(", ")}]`;
+    ask.setAttribute("aria-label", `${row.label}: ${row.tail}: ${ask.title}`);
+    ask.addEventListener("click", () => model.send_msg({ row: number, index: -1 }));
+    return ask;
   }
 
   function line(row, number) {
@@ -102,7 +115,7 @@ export function render({ model }) {
     if (row.note) label.append(tag("span", "note", row.note));
     el.append(sign, label);
     if (row.length) el.append(strip(row, number));
-    el.append(tag("span", "tail", row.tail || ""));
+    el.append(tail(row, number));
     return el;
   }
 
