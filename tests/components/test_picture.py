@@ -40,7 +40,9 @@ def test_long_tables_say_what_they_leave_out() -> None:
 
 def test_what_json_has_no_number_for() -> None:
     table = Table.of("odd", v=[np.float32(np.inf), -np.inf, np.nan, np.int64(3)])
-    assert table.on_screen()["rows"] == [["∞"], ["−∞"], ["–"], [3]]
+    assert table.on_screen()["rows"] == [["∞"], ["−∞"], [""], [3]]
+    again = Table.of("odd", v=[np.nan, 3], w=[1.5, np.nan])
+    assert again.csv({}).splitlines() == ["v,w", ",1.5", "3,"]
 
 
 def test_tools_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,12 @@ def test_every_strip_is_the_vector_it_names(trace: Any, text: str) -> None:
         same(strip, trace, window)
 
 
+def masked(trace: Any, layer: int, head: int) -> np.ndarray:
+    """The pattern, NaN where the recorded scores are minus infinity after the mask."""
+    pattern, scores = (trace.head_map(layer, head, part) for part in ("pattern", "masked"))
+    return np.where(np.asarray(scores) > -1e30, pattern, np.nan)
+
+
 def test_norms_are_those_of_the_streams(trace: Any) -> None:
     window = windows(trace)
     for layer in range(trace.anatomy.n_layers):
@@ -88,12 +94,30 @@ def test_a_heads_rows_are_whole(trace: Any) -> None:
     for start in (0, 1, 5, total - WINDOW):
         window = Window.around(total, 0, start)
         head = flow_data.head_payload(trace, 1, 1, window)
-        full = trace.head_map(1, 1, "pattern")[window.rows]
-        assert np.array_equal(head["pattern"], full[:, window.rows])
-        assert np.array_equal(head["first"], full[:, 0] if start else np.zeros(window.count))
-        np.testing.assert_allclose(
-            head["first"] + head["earlier"] + head["pattern"].sum(1), full.sum(1), rtol=1e-5, atol=1e-6
-        )
+        full = masked(trace, 1, 1)[window.rows]
+        assert np.array_equal(head["pattern"], full[:, window.rows], equal_nan=True)
+        assert np.array_equal(head["first"], full[:, 0] if start else np.zeros(window.count), equal_nan=True)
+        seen = np.nansum([head["first"], head["earlier"], np.nansum(head["pattern"], 1)], axis=0)
+        np.testing.assert_allclose(seen, np.nansum(full, 1), rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_sliding_window_leaves_out_is_empty(tiny: Callable[[str], Any]) -> None:
+    """Block 0 of this Gemma looks back 4 tokens, block 1 at all: no weight 0 stands where there is no weight."""
+    trace = tiny("gemma3_text").trace(LONG)
+    total = len(trace.tokens.ids)
+    places = np.arange(total)
+    near = (places[:, None] >= places) & (places[:, None] - places < 4)
+    window = Window.around(total, 0, 9)
+    local, whole = (flow_data.head_payload(trace, layer, 1, window) for layer in (0, 1))
+    assert np.array_equal(np.isfinite(local["pattern"]), near[window.rows, window.rows])
+    assert np.array_equal(np.isfinite(whole["pattern"]), np.tril(np.ones((window.count, window.count), bool)))
+    assert np.isnan(local["first"]).all()
+    assert np.isfinite(local["earlier"]).tolist() == [i < 3 for i in range(window.count)]
+    assert np.isfinite(whole["first"]).all()
+    small = flow_data.layer_payload(trace, 0, 8)
+    edges = [i * total // 8 for i in range(8)] + [total]
+    pooled = [[near[a:b, c:d].any() for c, d in itertools.pairwise(edges)] for a, b in itertools.pairwise(edges)]
+    assert np.array_equal(small["may"], np.array(pooled, np.uint8))
 
 
 def test_small_maps_are_the_pattern_pooled_and_rounded(trace: Any) -> None:

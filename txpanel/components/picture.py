@@ -112,10 +112,10 @@ class Table:
 
 
 def _plain(value: Any) -> Any:
-    """A Python number or text; what JSON has no number for becomes text."""
+    """A Python number or text; what JSON has no number for becomes text, and what is not there (masked) stays empty."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not np.isfinite(value):
-        return {"inf": "∞", "-inf": "−∞"}.get(str(value), "–")
+        return {"inf": "∞", "-inf": "−∞"}.get(str(value), "")
     return value
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from txpanel.views.flow_heads import label_head, pool
+from txpanel.views.flow_heads import MASKED_BELOW, allowed, label_head, pool
 
 __all__ = [
     "STAGES", "VECTORS", "Cut", "HeadShares", "Heads", "Look", "Mosaic", "Ranking", "cut", "head_shares", "heads", "kv_head", "mosaic", "overview",
@@ -25,8 +25,6 @@ WINDOW = 128
 """Rows and columns shown at once: 128 x 128 float32 are 64 kB."""
 THUMBNAIL = 32
 """Rows and columns of a head's thumbnail; longer texts are max-pooled."""
-MASKED_BELOW = -1e30
-"""Models write "never" as minus infinity or as the lowest float there is."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,6 @@ def stage(trace: Any, layer: int, head: int, part: str) -> Floats:
     if part == "pattern":
         return np.where(allowed(trace, layer, head), values, np.float32(np.nan))
     return np.where(values > MASKED_BELOW, values, np.float32(np.nan)).astype(np.float32)
-
-
-def allowed(trace: Any, layer: int, head: int) -> npt.NDArray[np.bool_]:
-    """[T, T]: whether the query may look at the key, as the recorded mask has it."""
-    if f"blocks.{layer}.masked" not in trace:
-        total = len(trace.tokens.ids)
-        return np.tril(np.ones((total, total), bool))
-    return np.asarray(trace.head_map(layer, head, "masked")) > MASKED_BELOW
 
 
 def without_sink(pattern: Floats) -> Floats:

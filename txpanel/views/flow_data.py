@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from txpanel.views.flow_heads import label_head, pool
+from txpanel.views.flow_heads import allowed, label_head, pool
 from txpanel.views.flow_text import activation_name
 
 if TYPE_CHECKING:
@@ -237,8 +237,9 @@ def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[st
     Returns:
         ``layer``, ``head``, ``kv``; strips ``q`` ``k`` ``v`` ``z``; ``pattern`` float32 [n, n] (query lane, key lane), its rows'
         rest: ``first`` float32 [n] (weight on token 0) and ``earlier`` float32 [n] (sum over the tokens between it and the window),
-        both zero when the window begins at token 0; ``map`` uint8 [P, P], the whole text's pattern, max-pooled, 255 = 1,
-        only for a windowed text (else empty); ``pooled`` cells of the text per map cell.
+        both zero when the window begins at token 0, and all three NaN where the mask forbids (a sliding window leaves out early keys);
+        ``map`` uint8 [P, P], the whole text's pattern, max-pooled, 255 = 1, and ``map_may`` uint8 [P, P], 0 where the mask forbids
+        all of a cell, both only for a windowed text (else empty); ``pooled`` cells of the text per map cell.
     """
     p, block = f"blocks.{layer}.", trace.anatomy.blocks[layer]
     kv = head * block.n_kv_heads // block.n_heads
@@ -253,6 +254,7 @@ def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[st
         "v": _head_strip(trace, p + "v", kv, window, "kv_head"),
         "z": _head_strip(trace, p + "z", head, window),
         "map": quantised(pool(_pattern(trace, layer, head), side)) if windowed else np.zeros((0, 0), np.uint8),
+        "map_may": _may(trace, layer, side) if windowed else np.zeros((0, 0), np.uint8),
         "pooled": -(-window.total // side),
     } | head_weights(trace, layer, head, window)
 
@@ -261,14 +263,22 @@ def _pattern(trace: Trace, layer: int, head: int) -> np.ndarray:
     return np.asarray(trace.head_map(layer, head, "pattern"), np.float32)  # [T, T]
 
 
+def _may(trace: Trace, layer: int, side: int) -> np.ndarray:
+    """Where the mask lets a query of a pooled cell look at a key of it: uint8 [side, side], 1 = it does. All heads share it."""
+    return np.asarray(pool(allowed(trace, layer, 0).astype(np.uint8), side))
+
+
 def head_weights(trace: Trace, layer: int, head: int, window: Window) -> dict[str, np.ndarray]:
     """The attention weights on screen: ``pattern``, ``first`` and ``earlier`` of `head_payload`."""
-    rows, begin = _pattern(trace, layer, head)[window.rows], window.start
-    first = rows[:, 0] if begin > 0 else np.zeros(window.count, np.float32)
+    weights, may = _pattern(trace, layer, head)[window.rows], allowed(trace, layer, head)[window.rows]
+    rows, begin = np.where(may, weights, np.float32(np.nan)), window.start
+    between = slice(1, max(begin, 1))
+    earlier = np.where(may[:, between].any(1), weights[:, between].astype(np.float64).sum(1), np.nan)
+    nothing = np.zeros(window.count, np.float32)
     return {
         "pattern": np.ascontiguousarray(rows[:, window.rows]),
-        "first": np.ascontiguousarray(first),
-        "earlier": rows[:, 1 : max(begin, 1)].astype(np.float64).sum(1).astype(np.float32),
+        "first": np.ascontiguousarray(rows[:, 0]) if begin > 0 else nothing,
+        "earlier": earlier.astype(np.float32) if begin > 0 else nothing,
     }
 
 
@@ -281,7 +291,8 @@ def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
     """All heads of one block, small, and what the block writes.
 
     Returns:
-        ``layer``; ``thumbs`` uint8 [H, P, P] (patterns, max-pooled to P = min(T, side), 255 = 1); ``label`` (a code of
+        ``layer``; ``thumbs`` uint8 [H, P, P] (patterns, max-pooled to P = min(T, side), 255 = 1); ``may`` uint8 [P, P] (0: the mask
+        forbids all of the cell); ``label`` (a code of
         `txpanel.views.flow_heads.LABELS` per head, list of H) and ``score`` float32 [H]; ``pooled`` cells of the text per cell.
     """
     heads, total = trace.anatomy.blocks[layer].n_heads, len(trace.tokens.ids)
@@ -294,6 +305,7 @@ def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
     return {
         "layer": layer,
         "thumbs": thumbs,
+        "may": _may(trace, layer, small),
         "label": [kind for kind, _score in found],
         "score": np.array([score for _kind, score in found], np.float32),
         "pooled": -(-total // small),

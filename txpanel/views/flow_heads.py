@@ -6,12 +6,25 @@ recorded pattern, and is given only where the score passes `THRESHOLD`.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+MASKED_BELOW = -1e30
+"""Models write "never" as minus infinity or as the lowest float there is."""
 LABELS = ("previous", "first", "self", "induction", "broad", "mixed")
 """Codes, in the order in which ties are broken."""
 THRESHOLD = {"previous": 0.5, "first": 0.5, "self": 0.5, "induction": 0.4, "broad": 0.85}
 """A head gets the label with the greatest score among those above their threshold; else it is "mixed"."""
+
+
+def allowed(trace: Any, layer: int, head: int) -> npt.NDArray[np.bool_]:
+    """[T, T]: whether the query may look at the key, as the recorded mask has it (causality, a sliding window)."""
+    if f"blocks.{layer}.masked" not in trace:
+        total = len(trace.tokens.ids)
+        return np.tril(np.ones((total, total), bool))
+    return np.asarray(trace.head_map(layer, head, "masked")) > MASKED_BELOW
 
 
 def pool(pattern: np.ndarray, side: int) -> np.ndarray:

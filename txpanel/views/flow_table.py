@@ -9,6 +9,7 @@ import numpy as np
 from txpanel.components.picture import Table
 from txpanel.messages import _
 from txpanel.views import flow_data
+from txpanel.views.flow_heads import allowed
 from txpanel.views.pieces import provenance
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ def _tokens(trace: Trace, layer: int, head: int, query: int) -> tuple[list[str],
     }
     for name in STREAMS:
         columns[f"‖{p}{name}‖"] = flow_data.norms(trace, p + name).tolist()
-    weights = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)[query].tolist()
-    columns[_("attention from token {query}, head {head}").format(query=query, head=head + 1)] = weights
+    weights, may = np.asarray(trace.head_map(layer, head, "pattern"), np.float32), allowed(trace, layer, head)
+    row = np.where(may[query], weights[query], np.nan).tolist()
+    columns[_("attention from token {query}, head {head}").format(query=query, head=head + 1)] = row
     if p + "expert_index" in trace:
         chosen, share = trace.tensor(p + "expert_index"), trace.tensor(p + "expert_weight")
         for slot in range(chosen.shape[1]):

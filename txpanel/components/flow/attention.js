@@ -50,13 +50,27 @@ function paintQKV(app, i) {
   });
 }
 
+// Whom a query may look at, and who may look at a key: the first lane and the last one that the mask leaves.
+export function firstKey(app, i) {
+  const { head, L } = app;
+  let j = 0;
+  while (j < i && Number.isNaN(head.pattern[i * L.n + j])) j += 1;
+  return j;
+}
+function lastQuery(app, j) {
+  const { head, L } = app;
+  let i = L.n - 1;
+  while (i > j && Number.isNaN(head.pattern[i * L.n + j])) i -= 1;
+  return i;
+}
+
 function keyPath(app, j, progress) {
   const { ctx, L } = app;
   const b = qkvBox(app, j);
   const y0 = b.row(1) + b.line / 2;
   const y = laneY(L, j) + (L.dense ? 1.5 : Math.min(7, L.radius * 0.45));
   const x = colX(L, j);
-  const last = laneY(L, L.n - 1);
+  const last = laneY(L, lastQuery(app, j));
   const from = b.x + b.w;
   const bend = Math.min(20, (L.at.mat.x - from) + 10);
   const run = clamp(progress * 2, 0, 1);
@@ -108,17 +122,20 @@ function paintLines(app) {
   }
 }
 
+// The weight of a cell; NaN where the mask forbids it: a sliding window leaves out early keys.
 export function patternAt(app, i, j) {
   const { head, was, L, motion } = app;
   const now = head.pattern[i * L.n + j];
   const old = was.head;
   if (motion.mix >= 1 || !old || old === head) return now;
   const n0 = old.pattern.shape[0];
-  return i < n0 && j < n0 ? lerp(old.pattern[i * n0 + j], now, motion.mix) : now;
+  const before = i < n0 && j < n0 ? old.pattern[i * n0 + j] : NaN;
+  return Number.isNaN(before) ? now : lerp(before, now, motion.mix);
 }
 
 function cell(app, x, y, p, grow, marked) {
   const { ctx, L, theme } = app;
+  if (Number.isNaN(p)) return; // masked: empty, as above the diagonal
   ctx.fillStyle = theme.weightColour(p);
   if (L.circles) {
     ctx.beginPath();
@@ -160,7 +177,10 @@ function outline(app, x, y, colour) {
 function rowGround(app, i, on) {
   const { ctx, L, theme } = app;
   const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9)) + 2;
-  const x = (L.windowed && app.tokens.start > 0 ? firstX(L) : colX(L, 0)) - L.pitch / 2 - 1;
+  const { first, earlier } = app.head;
+  const before = L.windowed && app.tokens.start > 0;
+  const from = before && !Number.isNaN(first[i]) ? firstX(L) : before && !Number.isNaN(earlier[i]) ? earlierX(L) : colX(L, firstKey(app, i));
+  const x = from - L.pitch / 2 - 1;
   const grow = cellIn(app, i, i, L.n);
   if (grow <= 0) return;
   ctx.beginPath();
@@ -189,7 +209,7 @@ function paintCells(app) {
     }
   }
   const key = app.sel.key - tokens.start;
-  if (q >= 0 && q < L.n && key >= 0 && key <= q && !app.motion.moving) outline(app, colX(L, key), laneY(L, q), "focus");
+  if (q >= 0 && q < L.n && key >= firstKey(app, q) && key <= q && !app.motion.moving) outline(app, colX(L, key), laneY(L, q), "focus");
   if (app.hover?.part === "cell" && app.hover.key >= 0) outline(app, colX(L, app.hover.key), laneY(L, app.hover.query), "focus-ink");
 }
 
@@ -207,7 +227,8 @@ function paintShares(app, i) {
   let at = 0;
   const q = chosen(app);
   const pieces = [...rest, ...Array.from({ length: i + 1 }, (_, j) => patternAt(app, i, j))];
-  pieces.forEach((p, k) => {
+  pieces.forEach((weight, k) => {
+    const p = weight || 0; // masked tokens have no share
     const s = p * h;
     if (s > 0.25) {
       const top = y - h / 2 + at;

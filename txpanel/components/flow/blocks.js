@@ -6,8 +6,8 @@ import { passed } from "./motion.js";
 
 const images = new WeakMap();
 
-// One image per head from uint8 [H, P, P].
-export function thumbImage(app, thumbs, h) {
+// One image per head from uint8 [H, P, P]; what the mask forbids (may[r, c] is 0) stays empty.
+export function thumbImage(app, thumbs, may, h) {
   const key = thumbs;
   let found = images.get(key);
   if (!found || found.version !== app.theme.version) { found = { version: app.theme.version, made: [] }; images.set(key, found); }
@@ -18,6 +18,7 @@ export function thumbImage(app, thumbs, h) {
     const table = app.theme.probability;
     for (let r = 0; r < side; r++) {
       for (let c = 0; c <= r; c++) {
+        if (!may[r * side + c]) continue;
         const i = Math.round(Math.sqrt(thumbs[(h * side + r) * side + c] / 255) * 255) * 3;
         const o = (r * side + c) * 4;
         data.data.set([table[i], table[i + 1], table[i + 2], 255], o);
@@ -103,7 +104,7 @@ export function paintHeads(app) {
     ctx.stroke();
     if (!small) continue;
     ctx.imageSmoothingEnabled = false;
-    ctx.drawImage(thumbImage(app, small.thumbs, h), t.x + 1, t.y + 1, t.s - 2, t.s - 2);
+    ctx.drawImage(thumbImage(app, small.thumbs, small.may, h), t.x + 1, t.y + 1, t.s - 2, t.s - 2);
   }
 }
 

@@ -10,7 +10,7 @@ const LETTER = { previous: "P", first: "1", self: "S", induction: "I", broad: "B
 export class Grid {
   constructor(app) {
     this.app = app;
-    this.parts = new Map(); // layer -> {thumbs, label, score, pooled}
+    this.parts = new Map(); // layer -> {thumbs, may, label, score, pooled}
     this.only = null;
     this.at = null;
     this.canvas = node("canvas", { attrs: { tabindex: 0, role: "img" } });
@@ -147,7 +147,7 @@ export class Grid {
     if (!part || i >= part.label.length) return;
     ctx.globalAlpha = this.only && part.label[i] !== this.only ? 0.15 : 1;
     ctx.imageSmoothingEnabled = false;
-    ctx.drawImage(thumbImage(app, part.thumbs, i), x + 1, y + 1, s - 2, s - 2);
+    ctx.drawImage(thumbImage(app, part.thumbs, part.may, i), x + 1, y + 1, s - 2, s - 2);
     const letter = LETTER[part.label[i]];
     if (s >= 26 && letter) {
       ctx.fillStyle = theme.of("muted");

@@ -1,7 +1,7 @@
 // What is under the pointer: from a point to a part, and from a part to the words of the tooltip and to what a click does.
 import { clamp, fill, integer, number, percent, shown } from "./core.js";
 import { colX, earlierX, firstX, laneY } from "./layout.js";
-import { qkvBox } from "./attention.js";
+import { firstKey, qkvBox } from "./attention.js";
 import { mlpBox } from "./mlp.js";
 import { barAt, stripWidth } from "./strips.js";
 
@@ -17,11 +17,11 @@ function cellAt(app, x, y) {
   const lane = laneAt(L, y);
   if (lane < 0) return null;
   if (L.windowed && tokens.start > 0) {
-    if (Math.abs(x - firstX(L)) < L.pitch / 2) return { part: "first", lane };
-    if (Math.abs(x - earlierX(L)) < L.pitch / 2) return { part: "earlier", lane };
+    if (Math.abs(x - firstX(L)) < L.pitch / 2) return Number.isNaN(app.head.first[lane]) ? null : { part: "first", lane };
+    if (Math.abs(x - earlierX(L)) < L.pitch / 2) return Number.isNaN(app.head.earlier[lane]) ? null : { part: "earlier", lane };
   }
   const j = Math.round((x - L.c0) / L.pitch);
-  if (j < 0 || j > lane || Math.abs(x - colX(L, j)) > L.pitch / 2) return null;
+  if (j < firstKey(app, lane) || j > lane || Math.abs(x - colX(L, j)) > L.pitch / 2) return null;
   return { part: "cell", query: lane, key: j, lane };
 }
 

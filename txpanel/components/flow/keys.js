@@ -1,5 +1,6 @@
 // The keyboard: one tab stop per group; arrows move inside it, Enter opens, Esc closes.
 import { clamp, fill, shown } from "./core.js";
+import { firstKey } from "./attention.js";
 import { words } from "./hover.js";
 
 const STEP = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
@@ -29,7 +30,7 @@ function gridKeys(app) {
   };
   const here = () => {
     const i = clamp(app.sel.query - app.tokens.start, 0, app.L.n - 1);
-    return { part: "cell", query: i, lane: i, key: clamp(app.sel.key - app.tokens.start, 0, i) };
+    return { part: "cell", query: i, lane: i, key: clamp(app.sel.key - app.tokens.start, firstKey(app, i), i) };
   };
   grid.addEventListener("focus", () => { app.setHover(here(), null); speak(); });
   grid.addEventListener("blur", () => app.setHover(null));
@@ -41,7 +42,7 @@ function gridKeys(app) {
     if (e.key === "ArrowUp" || e.key === "ArrowDown") c.query = clamp(c.query + STEP[e.key], 0, app.L.n - 1);
     else c.key += STEP[e.key];
     c.lane = c.query;
-    c.key = clamp(c.key, 0, c.query);
+    c.key = clamp(c.key, firstKey(app, c.query), c.query);
     app.setHover(c, null);
     speak();
   });

@@ -22,7 +22,7 @@ export function paintMap(app) {
   ctx.lineWidth = 1;
   ctx.strokeRect(x - 3.5, y - 3.5, s + 7, s + 7);
   ctx.imageSmoothingEnabled = false;
-  ctx.drawImage(thumbImage(app, asList(head.map), 0), x, y, s, s);
+  ctx.drawImage(thumbImage(app, asList(head.map), head.map_may, 0), x, y, s, s);
   const a = (tokens.start / tokens.total) * s;
   const w = (L.n / tokens.total) * s;
   ctx.strokeStyle = theme.of("focus");
