@@ -88,9 +88,10 @@ FLOW: list[tuple[str, Rule | None]] = [
     (r"FlowPicture\.tokens\.ids", lambda f, s, m: f.trace.tokens.ids),
     (r"FlowPicture\.block\.norms\.(?P<part>\w+)", lambda f, s, m: length(f.here(m["part"]))),
     (r"FlowPicture\.block\.z_norm", lambda f, s, m: length(f.here("z")).T),
-    (r"FlowPicture\.head\.pattern", lambda f, s, m: f.here("pattern")[f.head]),
+    (r"FlowPicture\.head\.pattern", lambda f, s, m: np.where(f.shut(f.head), np.nan, f.here("pattern")[f.head])),
     (r"FlowPicture\.head\.(first|earlier)", lambda f, s, m: np.zeros(f.total)),  # the whole text is in the window
-    (r"FlowPicture\.head\.map", lambda f, s, m: []),
+    (r"FlowPicture\.head\.map(_may)?", lambda f, s, m: []),
+    (r"FlowPicture\.small\.may", lambda f, s, m: ~f.shut(0)),
     (r"FlowPicture\.small\.(?P<part>thumbs|score)", _small),
     (r"FlowPicture\.writes\.(?P<part>attn|mlp)", _writes),
     (r"FlowPicture\.next\.(?P<part>\w+)", lambda f, s, m: _next(f, s, m)[m["part"]]),

@@ -34,6 +34,7 @@ BASE_CSS = """
 font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 *{box-sizing:border-box}
 :focus-visible{outline:2px solid var(--tx-focus);outline-offset:2px;border-radius:4px}
+.tx-blank{font-style:normal;font-weight:400;position:relative;top:-.16em;opacity:.65}
 @media (prefers-reduced-motion:reduce){*{transition:none!important;animation:none!important}}
 """
 """What all components look like before they look like themselves."""

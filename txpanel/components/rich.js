@@ -3,12 +3,15 @@ const KINDS = {
   "": null, b: "strong", i: "em", code: "code", token: "span", q: "span", k: "span", v: "span", m: "span", f: "span", muted: "span", good: "span", bad: "span",
 }
 
+// In a sentence a token stands without the blank before it, which would only look like a gap; a blank alone is made visible.
+const said = (kind, text) => (kind === "token" ? text.replace(/^ (?=\S)/, "").replace(/^ +$/, (all) => "␣".repeat(all.length)) : text)
+
 export function render({model, el}) {
   const root = tx.h("div", {class: "rich"})
   el.append(root)
   const draw = () => {
     const parts = model.paragraphs.map((paragraph) =>
-      tx.h("p", null, paragraph.map(([kind, text]) => (KINDS[kind] ? tx.h(KINDS[kind], {class: kind}, text) : text))))
+      tx.h("p", null, paragraph.map(([kind, text]) => (KINDS[kind] ? tx.h(KINDS[kind], {class: kind}, said(kind, text)) : text))))
     root.replaceChildren(...(model.heading ? [tx.h(`h${model.level}`, null, model.heading)] : []), ...parts)
     root.className = `rich ${model.look}`
   }

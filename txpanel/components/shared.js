@@ -46,6 +46,9 @@ const tx = (() => {
   const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children)
   const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children)
 
+  // A token with its blanks made visible, as nodes: the sign hangs under the line in most fonts and is lifted (BASE_CSS).
+  const blanks = (text) => text.split(" ").flatMap((part, i) => (i ? [h("i", {class: "tx-blank"}, "␣"), part] : [part]))
+
   // --- numbers, as txpanel/views/numbers.py writes them ------------------------------------------------------------
   const grouped = (text) => {
     const [whole, rest] = text.split(".")
@@ -175,5 +178,5 @@ const tx = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000)
   }
 
-  return {h, s, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, ownBokeh, paint, download}
+  return {h, s, blanks, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, ownBokeh, paint, download}
 })()

@@ -51,7 +51,7 @@ class Beams:
             self._show(self._last[1])
             return
         self.tree.param.update(tree={}, status={})
-        self.picture.tools.changed()
+        self.picture.tools.visible = False  # there are no numbers before a search
 
     def stop(self) -> None:
         """Ends a search within one step."""
@@ -117,6 +117,7 @@ class Beams:
         ]
         shape = {"beams": found.n_beams, "looked_at": found.looked_at, "penalty": found.length_penalty}
         self.tree.param.update(tree={**shape, "nodes": nodes, "hypotheses": hypotheses}, status={})
+        self.picture.tools.visible = True
         self.picture.tools.changed()
 
     def _text(self, found: BeamSearch, node: int) -> str:

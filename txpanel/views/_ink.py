@@ -5,9 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bokeh.models import ColumnDataSource, Glyph, GlyphRenderer, Text
+from bokeh.models import ColumnDataSource, CustomJS, Glyph, GlyphRenderer, Text
 
 __all__ = ["Words", "mark", "single"]
+
+_FIT = """
+const pen = document.createElement("canvas").getContext("2d")
+pen.font = "11px Helvetica, Arial, sans-serif"
+const room = figure.inner_width / Math.abs(range.end - range.start) - 6
+const fits = (text) => pen.measureText(text).width <= room
+const shorter = (text) => {
+  if (fits(text)) return text
+  const signs = [...text]
+  while (signs.length && !fits(signs.join("") + "…")) signs.pop()
+  return signs.length ? signs.join("") + "…" : ""
+}
+if (cut) for (const source of sources) {
+  const text = [...source.data.whole].map(shorter)
+  if (text.some((one, i) => one !== source.data.text[i])) source.data = {...source.data, text}
+}
+const on = cut || sources.every((source) => [...source.data.text].every(fits))
+for (const renderer of renderers) if (renderer.visible !== on) renderer.visible = on
+"""
 
 
 def single(renderer: GlyphRenderer) -> GlyphRenderer:
@@ -33,8 +52,28 @@ class Words:
     """
 
     def __init__(self, figure: Any, **style: Any) -> None:
-        self.sources = [ColumnDataSource({"x": [], "y": [], "text": []}) for _ in range(2)]
-        self.glyphs = [mark(figure, Text(x="x", y="y", text="text", **style), source).glyph for source in self.sources]
+        self.sources = [ColumnDataSource({"x": [], "y": [], "text": [], "whole": []}) for _ in range(2)]
+        self.renderers = [mark(figure, Text(x="x", y="y", text="text", **style), source) for source in self.sources]
+        self.glyphs = [renderer.glyph for renderer in self.renderers]
+
+    def fit(self, figure: Any, *, cut: bool = False) -> None:
+        """Keeps the texts inside their columns, with a margin: on a narrow page a picture shrinks, and only the browser knows how far.
+
+        Args:
+            figure: its x range counts columns, one wide each.
+            cut: texts that are too long end in "…"; else (numbers) none is shown where the longest one has no room.
+        """
+        args = {
+            "figure": figure,
+            "range": figure.x_range,
+            "sources": self.sources,
+            "renderers": self.renderers,
+            "cut": cut,
+        }
+        look = CustomJS(args=args, code=_FIT)
+        figure.js_on_change("inner_width", look)
+        for source in self.sources:
+            source.js_on_change("data", look)
 
     def feed(self, x: Sequence[float], y: Sequence[float], text: Sequence[str], ink: Sequence[str]) -> None:
         """Show texts at places.
@@ -48,4 +87,5 @@ class Words:
             mine = [i for i, own in enumerate(ink) if own == colour]
             if colour is not None and glyph.text_color != colour:
                 glyph.text_color = colour
-            source.data = {"x": [x[i] for i in mine], "y": [y[i] for i in mine], "text": [text[i] for i in mine]}
+            said = [text[i] for i in mine]
+            source.data = {"x": [x[i] for i in mine], "y": [y[i] for i in mine], "text": said, "whole": said}

@@ -36,6 +36,7 @@ def lens_cell(trace: Trace, found: Lens, name: str, index: Mapping[str, int]) ->
 class LensGrid(Heat):
     """A heat map of probabilities whose cells say which token is the likeliest."""
 
+    CUT = True
     words: list[list[str]]
     """The token of each cell, set before `feed`."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from txpanel.components.strips import Strip
 from txpanel.messages import _, plural
+from txpanel.views.flow_text import activation_name
 from txpanel.views.numbers import count, number
 
 if TYPE_CHECKING:
@@ -187,12 +188,13 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     act = activate(trace, layer, found.x)
     common: dict[str, Any] = {"index": found.index, "axis": "neuron", "marks": marks}
     name = trace.anatomy.blocks[layer].activation
+    said = activation_name(name)
     if found.up is None:
         out = [Strip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)]
         return [
             *out,
             Strip(
-                _("after {name}").format(name=name),
+                _("after {name}").format(name=said),
                 found.post,
                 p + "mlp_post",
                 note="mlp_post",
@@ -206,7 +208,15 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     if act is not None:
         how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
         out.append(
-            Strip(f"{name}({_('gate')})", act, p + "mlp_post", derived=how, sign="→", tail=_share(act), **common)
+            Strip(
+                f"{said.split()[0]}({_('gate')})",
+                act,
+                p + "mlp_post",
+                derived=how,
+                sign="→",
+                tail=_share(act),
+                **common,
+            )
         )
     out.append(Strip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
     return [

@@ -75,6 +75,7 @@ def rendered(element: Any) -> Any:
     """
     plot = BokehRenderer.instance().get_plot(element)
     plot.document = None
+    plot.state.outline_line_color = None  # in the dark the page's theme would draw a frame around every other picture
     # A canvas each: WebGL, HoloViews' default, is slower for pictures this small, by seconds where no graphics card helps.
     plot.state.output_backend = "canvas"
     return plot.state
@@ -120,9 +121,27 @@ def ink_axis(axis: Any, ink: str) -> None:
 def tick(side: Any, at: Sequence[float]) -> None:
     """Ticks of an axis or grid. The ticker stays: for a new one Bokeh looks through the whole page, 0.1 s."""
     if isinstance(side.ticker, FixedTicker):
-        side.ticker.ticks = list(at)
+        side.ticker.update(tags=list(at), ticks=list(at))
     else:
-        side.ticker = FixedTicker(ticks=list(at))
+        side.ticker = FixedTicker(tags=list(at), ticks=list(at))
+
+
+def roomy(figure: Any) -> None:
+    """Leaves out ticks along the bottom where their slanted labels would run into each other: a picture shrinks on a narrow page."""
+    axis = figure.xaxis[0]
+    if not isinstance(axis.ticker, FixedTicker):
+        tick(axis, [])
+    code = """
+    const all = ticker.tags
+    const apart = all.length > 1 ? figure.inner_width / (range.end - range.start) * (all[1] - all[0]) : Infinity
+    const step = axis.major_label_orientation > 0 ? Math.max(1, Math.ceil(16 / apart)) : 1
+    const ticks = all.filter((_one, i) => i % step === 0)
+    if (ticks.length !== ticker.ticks.length) ticker.ticks = ticks
+    """
+    args = {"figure": figure, "range": figure.x_range, "axis": axis, "ticker": axis.ticker}
+    look = CustomJS(args=args, code=code)
+    figure.js_on_change("inner_width", look)
+    axis.ticker.js_on_change("ticks", look)
 
 
 class Heat:
@@ -136,6 +155,9 @@ class Heat:
         inks: meanings of colours for the row labels and the column labels.
         hover: the names of the tooltip's three lines: cell, value, tensor.
     """
+
+    CUT = False
+    """Whether what is written into the cells may be cut where a cell is too narrow; a number is whole or not there."""
 
     def __init__(
         self,
@@ -177,6 +199,8 @@ class Heat:
         self.lights = Lights.of(view)
         self.lights.add(self)
         self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
+        self.cells.fit(self.figure, cut=self.CUT)
+        roomy(self.figure)
         self._hover(hover)
         if tap is not None:
             self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
@@ -270,12 +294,12 @@ class Heat:
     def _axes(self, rows: Axis, columns: Axis, room: tuple[int, int], angle: float | None) -> None:
         self.figure.x_range.update(start=columns.start - 0.5, end=columns.stop - 0.5)
         self.figure.y_range.update(start=rows.stop - 0.5, end=rows.start - 0.5)
+        upright = 0.0 if len(columns.labels) <= 4 else 0.8
+        self.figure.xaxis[0].major_label_orientation = upright if angle is None else angle
         for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
             at, names = side.ticks(most) if most else ([], {})
             tick(axis, at)
             axis.update(major_label_overrides=names, visible=bool(most))
-        upright = 0.0 if len(columns.labels) <= 4 else 0.8
-        self.figure.xaxis[0].major_label_orientation = upright if angle is None else angle
         for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
             near = self.gaps and len(side.labels) <= GAPS_UP_TO
             tick(grid, [i - 0.5 for i in range(side.start, side.stop + 1)] if near else [])

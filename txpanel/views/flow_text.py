@@ -61,7 +61,7 @@ def _parts() -> dict[str, Any]:
         "earlier_tokens": _("earlier, summed"),
         "phone_one": _("1 token not shown: {p}"),
         "phone_rest": _("{n} tokens not shown: {p}"),
-        "phone_first": _("{n} tokens not shown: {p} (first token: {first})"),
+        "phone_first": _("{n} tokens not shown: {p} (first: {first})"),
         "map_title": _("whole text, max-pooled"),
     }
 
@@ -88,6 +88,7 @@ def _controls() -> dict[str, Any]:
         "chart_keys": _("What each block writes: arrow keys change the block, Enter opens"),
         "window_label": _("First token on screen"),
         "window": _("tokens {a}–{b} of {n}"),
+        "window_most": _("most attended of {a}–{b} of {n}"),
         "play": _("▶ Play"),
         "skip": _("Skip"),
         "close": _("Close"),

@@ -202,6 +202,8 @@ def _words() -> dict[str, str]:
         "gone": _("kept, but no longer read (window)"),
         "map": _("{blocks} blocks, {n} tokens, of which {fresh} are new"),
         "costs": _("What the last token costs, for texts of this length and shorter"),
+        "unit": _("million multiply-adds"),
+        "length": _("tokens in the text"),
         "whole": _("without a cache"),
         "cached": _("with the cache"),
         "block": _("Block"),

@@ -29,6 +29,7 @@ from txpanel.views._mlp import (
 )
 from txpanel.views._why import lit
 from txpanel.views.base import View
+from txpanel.views.flow_text import activation_name
 from txpanel.views.numbers import count, number, percent
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
 
@@ -170,7 +171,9 @@ class MLPView(View):
         label = f"{found.x_name}[{', '.join(map(str, found.at))}]"
         self._curve.feed(curve(trace, layer, found.x), found.x, self._act, [w.neuron for w in self._writers], label)
         words = _("{name} and the {n} neurons of “{token}” on it; large: those that write most")
-        self._subtitle("curve", words.format(name=block.activation, n=count(found.x.size), token=self._token()))
+        self._subtitle(
+            "curve", words.format(name=activation_name(block.activation), n=count(found.x.size), token=self._token())
+        )
 
     def _show_neurons(self) -> None:
         gated = self._found is not None and self._found.up is not None

@@ -17,10 +17,11 @@ __all__ = ["Fold", "Formula", "Legend", "Rich", "Table", "Tools", "card", "engin
 
 CARD_CSS = """
 :host{background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:18px 20px;
-  gap:20px 26px;align-items:flex-start;box-sizing:border-box}
+  gap:20px 26px;align-items:flex-start;box-sizing:border-box;
+  container-type:inline-size} /* how narrow it is decides what stands side by side: the window says little where a card of numbers is open */
 @media (max-width:640px){:host{padding:14px;border-radius:12px}}
 """
-TEXT_CSS = "@media (max-width:640px){:host{width:100%!important;max-width:none!important}}"
+TEXT_CSS = "@container (max-width:820px){:host{width:100%!important;max-width:none!important}}"
 
 
 def engineers(*formulas: str, notes: Sequence[Paragraph] = (), more: Sequence[Any] = ()) -> Fold:

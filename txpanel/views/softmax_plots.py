@@ -11,7 +11,7 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter, HoverTool, Range1d
 
 from txpanel.messages import _
-from txpanel.views._plots import EXACT, ink_axis, plain, rendered, shorten, tick
+from txpanel.views._plots import EXACT, ink_axis, plain, rendered, roomy, shorten, tick
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import colour
 from txpanel.views.softmax_data import Distribution, Histogram, ranked
@@ -187,6 +187,7 @@ class Surprisal(_Figure):
         self.chosen, self.total = -1, 0
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0, 1)
         self.figure.xgrid[0].visible = False
+        roomy(self.figure)
         self.figure.on_event(
             Tap, lambda event: event.x is not None and 0 <= round(event.x) < self.total and tap(round(event.x))
         )
@@ -221,11 +222,11 @@ class Surprisal(_Figure):
         self.figure.y_range.update(start=0, end=max(1.0, 1.08 * float(tops.max(initial=0))))
         step = max(1, -(-self.total // 30))
         ticks = list(range(0, self.total, step))
-        tick(self.figure.xaxis[0], ticks)
         self.figure.xaxis[0].update(
             major_label_overrides={i: shorten(names[i], 12) for i in ticks},
             major_label_orientation=0.0 if self.total <= 6 else 0.8,
         )
+        tick(self.figure.xaxis[0], ticks)
         self.dark(self._dark)
 
     def dark(self, dark: bool) -> None:

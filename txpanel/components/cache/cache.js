@@ -4,14 +4,16 @@ export function render({model, el}) {
   const map = tx.h("canvas", {class: "map", role: "img"})
   const tip = tx.h("div", {class: "tip", hidden: true})
   const names = tx.h("div", {class: "names"})
-  const curve = tx.h("canvas", {class: "curve", role: "img"})
+  const columns = tx.h("div", {class: "columns"})
+  const plot = tx.h("div", {class: "curve"})
   const ends = tx.h("div", {class: "ends"})
   const swatch = (kind, text) => tx.h("span", null, tx.h("i", {class: kind}), text)
   const gone = swatch("gone", w.gone)
   el.append(tx.h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
-    tx.h("div", {class: "grid"}, names, map), tx.h("h4", null, w.costs), tx.h("div", {class: "plot"}, curve, ends), tip)
+    tx.h("div", {class: "grid"}, tx.h("i"), columns, names, map), tx.h("h4", null, w.costs), tx.h("p", null, w.unit), tx.h("div", {class: "plot"}, plot, ends), tip)
 
-  const ROW = () => Math.max(7, Math.min(20, 320 / Math.max(1, model.blocks.length)))
+  const ROW = () => Math.max(8, Math.min(20, 330 / Math.max(1, model.blocks.length)))
+  const STEP = () => Math.min(76, map.clientWidth / Math.max(1, model.tokens.n))
   const pen = (canvas, width, height) => {
     const ratio = window.devicePixelRatio || 1
     canvas.width = Math.round(width * ratio)
@@ -21,13 +23,21 @@ export function render({model, el}) {
     found.scale(ratio, ratio)
     return found
   }
+  // Over the columns: the tokens where there is room for words, else the positions of some.
+  const heads = (n, step) => {
+    const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((k) => k * step >= 34) ?? n
+    const words = step >= 34
+    const shown = Array.from({length: n}, (_x, t) => t).filter((t) => words || t % every === 0)
+    columns.replaceChildren(...shown.map((t) => tx.h("span", {class: words ? "word" : "at", title: model.tokens.strings[t] ?? "", style: {left: `${t * step}px`, ...(words ? {width: `${step - 4}px`} : {})}},
+      words ? (model.tokens.strings[t] ?? "").trim() || "␣" : t)))
+  }
   const drawMap = () => {
     const {n = 0, fresh = 0} = model.tokens
     const [row, width] = [ROW(), map.clientWidth]
     if (!n || !width) return
     const ink = pen(map, width, row * model.blocks.length)
     const colours = {kept: tx.colour(el, "value"), fresh: tx.colour(el, "focus"), gone: tx.colour(el, "border")}
-    const step = Math.min(30, width / n)
+    const step = STEP()
     const gap = step > 5 ? 1 : 0
     model.blocks.forEach(({kept, read}, i) => {
       for (let t = n - kept; t < n; t++) {
@@ -35,34 +45,40 @@ export function render({model, el}) {
         ink.fillRect(t * step, i * row, Math.max(0.6, step - gap), row - 1)
       }
     })
-    names.replaceChildren(...model.blocks.map((block, i) => tx.h("span", {style: {height: `${row}px`}}, row >= 10 || i % 5 === 0 || i === model.blocks.length - 1 ? i + 1 : "")))
+    const every = [1, 2, 5, 10, 20].find((k) => k * row >= 13) ?? 50
+    names.replaceChildren(...model.blocks.map((block, i) => tx.h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
+    heads(n, step)
     gone.hidden = model.blocks.every(({kept, read}) => read >= kept)
     map.setAttribute("aria-label", w.map.replace("{blocks}", model.blocks.length).replace("{n}", n).replace("{fresh}", fresh))
   }
   const drawCurve = () => {
     const {at = [], cached = [], whole = [], cached_text = "", whole_text = ""} = model.costs
-    const width = curve.clientWidth
+    const width = plot.clientWidth
     if (!at.length || !width) return
-    const height = 120
-    const ink = pen(curve, width, height)
-    const most = Math.max(...whole)
-    const [x, y] = [(i) => 2 + (at[i] / at[at.length - 1]) * (width - 6), (v) => height - 4 - (v / most) * (height - 12)]
-    ink.strokeStyle = tx.colour(el, "border")
-    ink.strokeRect(0.5, 0.5, width - 1, height - 1)
-    for (const [values, colour] of [[whole, "key"], [cached, "focus"]]) {
-      ink.strokeStyle = tx.colour(el, colour)
-      ink.lineWidth = 2
-      ink.beginPath()
-      values.forEach((v, i) => (i ? ink.lineTo(x(i), y(v)) : ink.moveTo(x(i), y(v))))
-      ink.stroke()
-    }
+    const {s} = tx
+    const [left, right, bottom, height] = [44, width - 10, 136, 170]
+    const [first, last] = [at[0], at[at.length - 1]]
+    const [high, values] = ticks(Math.max(...whole) / 1e6, 3)
+    const x = (t) => (last > first ? left + 8 + ((t - first) / (last - first)) * (right - left - 8) : (left + right) / 2)
+    const y = (v) => bottom - (v / 1e6 / high) * (bottom - 10)
+    const line = (kind, of) => (at.length > 1 ? s("path", {class: kind, d: of.map((v, i) => `${i ? "L" : "M"}${x(at[i]).toFixed(1)} ${y(v).toFixed(1)}`).join("")}) : s("circle", {class: kind, cx: x(first), cy: y(of[0]), r: 4}))
+    const places = [...new Set(Array.from({length: Math.min(6, last - first + 1)}, (_x, i, n = Math.min(6, last - first + 1)) => Math.round(first + ((last - first) * i) / Math.max(1, n - 1))))]
+    plot.replaceChildren(s("svg", {width, height, role: "img", "aria-label": `${w.costs}: ${w.whole} ${whole_text}, ${w.cached} ${cached_text}`},
+      values.map((v) => [s("line", {class: "grid-line", x1: left, x2: right, y1: y(v * 1e6), y2: y(v * 1e6)}), s("text", {class: "tick", x: left - 6, y: y(v * 1e6) + 4, "text-anchor": "end"}, tx.grouped(String(Number(v.toPrecision(6)))))]),
+      places.map((t) => s("text", {class: "tick", x: x(t), y: bottom + 16, "text-anchor": t === last && last > first ? "end" : "middle"}, tx.grouped(String(t)))),
+      s("text", {class: "tick", x: (left + right) / 2, y: height - 2, "text-anchor": "middle"}, w.length), line("whole-line", whole), line("cached-line", cached)))
     ends.replaceChildren(tx.h("span", {class: "whole"}, tx.h("b", null, w.whole), ` ${whole_text}`), tx.h("span", {class: "cached"}, tx.h("b", null, w.cached), ` ${cached_text}`))
-    curve.setAttribute("aria-label", `${w.costs}: ${w.whole} ${whole_text}, ${w.cached} ${cached_text}`)
+  }
+  const ticks = (most, n) => {
+    const rough = most / n
+    const power = 10 ** Math.floor(Math.log10(rough))
+    const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= rough)
+    const top = Math.ceil(most / step)
+    return [top * step, Array.from({length: top + 1}, (_x, i) => i * step)]
   }
   const place = (event) => {
     const box = map.getBoundingClientRect()
-    const step = Math.min(30, box.width / model.tokens.n)
-    return [Math.floor((event.clientY - box.top) / ROW()), Math.floor((event.clientX - box.left) / step)]
+    return [Math.floor((event.clientY - box.top) / ROW()), Math.floor((event.clientX - box.left) / STEP())]
   }
   map.addEventListener("pointermove", (event) => {
     const [i, t] = place(event)

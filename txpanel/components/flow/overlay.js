@@ -202,7 +202,7 @@ function windowBar(app) {
   else put(dom.windowBar, L.box.r - 420, L.top - 15, 312);
   dom.range.max = t.total - L.n;
   if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start;
-  say(dom.windowText, fill(app.T.window, { a: t.start, b: t.start + L.n - 1, n: t.total }));
+  say(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, { a: t.start, b: t.start + L.n - 1, n: t.total }));
 }
 
 export function syncOverlay(app) {

@@ -1,5 +1,6 @@
 // Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; the parts in the same order.
 import { clamp, easeOut, fill, percent, shown, weight } from "./core.js";
+import { firstKey } from "./attention.js";
 import { plusRadius } from "./lanes.js";
 import { mlpRows, rowKind } from "./mlp.js";
 import { barAt, drawStrip, stripWidth } from "./strips.js";
@@ -9,7 +10,7 @@ export function phoneLanes(app, room) {
   const { head, tokens } = app;
   const n = tokens.ids.length;
   const q = clamp(app.sel.query - tokens.start, 0, n - 1);
-  const others = Array.from({ length: q }, (_, j) => j).sort((a, b) => head.pattern[q * n + b] - head.pattern[q * n + a]).slice(0, room - 1);
+  const others = Array.from({ length: q }, (_, j) => j).filter((j) => !Number.isNaN(head.pattern[q * n + j])).sort((a, b) => head.pattern[q * n + b] - head.pattern[q * n + a]).slice(0, room - 1);
   return [...others, q].sort((a, b) => a - b);
 }
 
@@ -192,19 +193,29 @@ function captionsOf(app) {
   const n = tokens.ids.length;
   const q = clamp(sel.query - tokens.start, 0, n - 1);
   const seen = L.lanes.reduce((sum, j) => sum + head.pattern[q * n + j], 0);
-  const hidden = q + 1 + tokens.start - L.lanes.length;
+  const before = head.earlier.length && !Number.isNaN(head.earlier[q]) ? tokens.start : 0; // a sliding window may leave them out
+  const hidden = q + 1 - firstKey(app, q) + before - L.lanes.length;
   ctx.font = `500 11px ${app.font}`;
   ctx.textAlign = "right";
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.of("muted");
   if (hidden > 0) {
-    const first = tokens.start > 0 && !L.lanes.includes(-tokens.start);
+    const first = tokens.start > 0 && !Number.isNaN(head.first[q]);
     const words = hidden === 1 ? T.phone_one : first ? T.phone_first : T.phone_rest;
     const text = fill(words, { n: hidden, p: percent(Math.max(0, 1 - seen)), first: percent(head.first[q]) });
-    ctx.lineWidth = 5;
-    ctx.strokeStyle = theme.of("surface");
-    ctx.strokeText(text, L.W - 14, L.y.cells - 30);
-    ctx.fillText(text, L.W - 14, L.y.cells - 30);
+    const w = ctx.measureText(text).width + 20;
+    const [x, y] = [L.W - 16 - w, L.y.attention + 11];
+    ctx.beginPath(); // words stand on a ground of their own: the lanes run on behind it
+    ctx.roundRect(x, y - 10, w, 20, 10);
+    ctx.fillStyle = theme.of("surface");
+    ctx.fill();
+    ctx.strokeStyle = theme.of("border");
+    ctx.lineWidth = 1;
+    ctx.stroke();
+    ctx.textAlign = "left";
+    ctx.fillStyle = theme.of("muted");
+    ctx.fillText(text, x + 10, y + 0.5);
+    ctx.textAlign = "right";
   }
   ctx.fillText("W_O", L.W - 12, L.y.plus1 - 16);
 }

@@ -5,7 +5,7 @@ export function render({model}) {
 
   const token = ([text, value, id], meaning) => {
     const shown = text.replace(/ /g, "␣") || "∅"
-    return tx.h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${tx.number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, shown)
+    return tx.h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${tx.number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, text ? tx.blanks(text) : shown)
   }
 
   const lit = (neuron, part) => model.lights.some(([n, p]) => n === neuron && p === part)

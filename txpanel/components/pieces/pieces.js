@@ -6,13 +6,12 @@ export function render({model}) {
   let at = 0
 
   const choose = (i) => model.send_msg({at: i})
-  const spaces = (text) => text.replace(/ /g, "␣")
 
   function piece(p) {
     const on = p.at === model.chosen
     const unseen = (text) => tx.h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
     return tx.h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at, onclick: () => choose(p.at)},
-      unseen(`${model.words.token} `), tx.h("span", {class: "at"}, String(p.at)), tx.h("b", {class: "text"}, spaces(p.text) || "∅"),
+      unseen(`${model.words.token} `), tx.h("span", {class: "at"}, String(p.at)), tx.h("b", {class: "text"}, p.text ? tx.blanks(p.text) : "∅"),
       unseen(`, ${model.words.id} `), tx.h("span", {class: "id"}, tx.grouped(String(p.id))), unseen(`, ${model.words.bytes} `), tx.h("span", {class: "bytes"}, p.bytes || "–"))
   }
 
