@@ -16,6 +16,8 @@ from txpanel.dashboard import Dashboard
 from txpanel.errors import TxpanelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from txpanel.models.language_model import LanguageModel
 
 TEXT = "CBABBC="
@@ -141,3 +143,22 @@ def test_explain_refuses_an_empty_text_in_words(nano: LanguageModel) -> None:
         assert shown.state is not None
         assert "text" in (shown.state.error or "")
         shown.close()
+
+
+def test_while_a_part_is_built_only_a_line_says_which(state: Any) -> None:
+    """What was open goes first: it would stand under the new part's name, and the line would give way to it."""
+    later: list[Callable[[], None]] = []
+    dashboard = Dashboard(state, opened="softmax", later=later.append)
+    later.pop()()
+    seen: list[tuple[str, list[str]]] = []
+    shown = lambda: [part.id for part in dashboard.parts if part.id != "flow" and part.frame.layout.visible]  # noqa: E731
+    dashboard.waiting.param.watch(lambda event: seen.append((event.new, shown())), "text")
+    dashboard.opened = "kv-cache"
+    assert seen == [("KV cache is being built …", [])]
+    later.pop()()
+    assert shown() == ["kv-cache"]
+    dashboard.opened = "softmax"  # built before: there at once, nothing to wait for
+    assert dashboard.waiting.text == ""
+    later.pop()()
+    assert shown() == ["softmax"]
+    dashboard.close()

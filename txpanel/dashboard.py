@@ -43,7 +43,7 @@ UNFOLDED_CSS = """
 @media (max-width:1100px){:host{flex-wrap:wrap}}
 """
 TURN_CSS = """
-:host{display:grid;grid-template-columns:minmax(0,1fr)}
+:host{display:grid;grid-template-columns:minmax(0,1fr);min-height:70vh!important}
 .leaf{grid-area:1/1;transition:opacity .28s ease,translate .28s ease,display .28s allow-discrete}
 .leaf.folded{opacity:0;translate:0 -14px}
 @starting-style{.leaf{opacity:0;translate:0 -14px}}
@@ -127,14 +127,8 @@ class Dashboard(pn.viewable.Viewer):
         self.waiting = Waiting(gives_way=True, sizing_mode="stretch_width", margin=0)
         self.unfolded = pn.Column(self.waiting, margin=0, sizing_mode="stretch_width", **turn)
         self.sheet = SheetHead(self._sheet_told, close_label=_("Close"), sizing_mode="stretch_width", margin=0)
-        self.leaf = pn.Column(
-            self.sheet,
-            self.unfolded,
-            margin=0,
-            stylesheets=[LEAF_CSS],
-            styles={"flex": "1 1 0", "min-width": "0"},
-            sizing_mode="stretch_width",
-        )
+        lies = {"styles": {"flex": "1 1 0", "min-width": "0"}, "stylesheets": [LEAF_CSS]}
+        self.leaf = pn.Column(self.sheet, self.unfolded, margin=0, sizing_mode="stretch_width", **lies)
         self.dock = Dock(lambda _data: None)
         self.card = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], sizing_mode="stretch_width")
         self.beside = pn.Column(self.dock, self.card, margin=0, stylesheets=[BESIDE_CSS], visible=False)
@@ -306,6 +300,8 @@ class Dashboard(pn.viewable.Viewer):
 
     def _say_what_comes(self) -> None:
         comes = [part.title for part in self.parts if part.id == self.opened and part.id not in self._built]
+        if comes:  # what was open would stand under the name of what comes, and the line would give way to it
+            self._show_only(None)
         self.waiting.text = _("{part} is being built …").format(part=comes[0]) if comes else ""
 
     def _unfold(self) -> None:
@@ -319,14 +315,17 @@ class Dashboard(pn.viewable.Viewer):
             self._build(part)
             if part.frame.layout not in list(self.unfolded):
                 self.unfolded.append(part.frame.layout)
-        for other in self._foldable():  # hidden, not taken away: it is there at once when it is unfolded again
-            css = ["leaf"] if other is part else ["leaf", "folded"]
-            other.frame.layout.param.update(visible=other is part, css_classes=css)
-            other.frame.active = other is part
+        self._show_only(part)
         for each in self.parts:
             if each.frame.view is not None:
                 each.frame.view.opened = self.opened
         self._draw_tabs()
+
+    def _show_only(self, part: Part | None) -> None:
+        for other in self._foldable():  # hidden, not taken away: it is there at once when it is unfolded again
+            css = ["leaf"] if other is part else ["leaf", "folded"]
+            other.frame.layout.param.update(visible=other is part, css_classes=css)
+            other.frame.active = other is part
 
     def _draw_tabs(self, *_events: Any) -> None:
         tabs = [{"id": p.id, "title": p.title, "failed": p.frame.failed} for p in self._foldable()]

@@ -61,6 +61,17 @@ def test_scale_index_and_legend_agree() -> None:
     assert scale.mapper().palette == list(scale.colours)
 
 
+def test_probabilities_are_coloured_by_their_root_as_in_the_flow() -> None:
+    scale = Scale.of("probability")
+    assert scale.index([0.0, 0.01, 0.25, 1.0]).tolist() == [0, 26, 128, 255]
+    middle = scale.legend()["middle"]
+    assert scale.hex(middle) == scale.colours[128]
+    palette = scale.mapper().palette
+    assert (palette[0], palette[-1]) == (scale.colours[0], scale.colours[-1])
+    for p in (0.02, 0.2, 0.25, 0.5, 0.9):
+        assert abs(scale.colours.index(palette[round(p * (len(palette) - 1))]) - int(scale.index(p))) <= 2
+
+
 def test_scale_of_nothing_is_still_a_scale() -> None:
     assert Scale.of("signed", []).high == 1.0
     assert Scale.of("magnitude", np.zeros(3)).high == 1.0

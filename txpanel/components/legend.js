@@ -2,10 +2,10 @@ export function render({model, el}) {
   const root = tx.h("figure", {class: "legend"})
   el.append(root)
   const draw = () => {
-    const {gradient, ticks, kind} = model.scale
+    const {gradient, ticks, kind, middle} = model.scale
     if (!gradient) return root.replaceChildren()
     const write = (value) => (kind === "probability" ? tx.number(value) : tx.number(value, 3))
-    const bar = tx.h("i", {class: "bar", style: {background: gradient}})
+    const bar = tx.h("i", {class: middle ? "bar split" : "bar", style: {background: gradient}}, middle ? tx.h("b", null, tx.grouped(String(middle))) : null)
     root.replaceChildren(
       tx.h("span", null, write(ticks[0])), bar, tx.h("span", null, write(ticks[ticks.length - 1])),
       ...(model.caption ? [tx.h("figcaption", null, model.caption)] : []))

@@ -263,7 +263,7 @@ class Heat:
         self.scale = (scale or Scale.of(self.kind, values)).themed(self.scale.dark)
         self._mapper.update(low=self.scale.low, high=self.scale.high)
         if self.scale.kind != kind:
-            self._mapper.palette = list(self.scale.colours)
+            self._mapper.palette = list(self.scale.palette)
         place = {
             "x": [columns.start - 0.5],
             "y": [rows.start - 0.5],
@@ -353,7 +353,7 @@ class Heat:
     def dark(self, dark: bool) -> None:
         """Follows the theme of the page."""
         self.scale = self.scale.themed(dark)
-        self._mapper.update(palette=list(self.scale.colours), nan_color="rgba(0,0,0,0)")
+        self._mapper.update(palette=list(self.scale.palette), nan_color="rgba(0,0,0,0)")
         gap = f":host{{--bk-grid-line-color:{colour('surface', dark=dark)};--bk-grid-line-width:2;--bk-grid-line-alpha:1}}"
         for grid in (*self.figure.xgrid, *self.figure.ygrid):
             grid.update(

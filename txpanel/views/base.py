@@ -159,7 +159,7 @@ class View(pn.viewable.Viewer):
         """
         scale = Scale.of(kind, values if values is not None else [1.0], dark=self.dark)
         mapper = scale.mapper()
-        self.watch(self, lambda event: setattr(mapper, "palette", list(scale.themed(event.new).colours)), "dark")
+        self.watch(self, lambda event: setattr(mapper, "palette", list(scale.themed(event.new).palette)), "dark")
         return mapper
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ def _controls() -> dict[str, Any]:
         "chart_keys": _("What each block writes: arrow keys change the block, Enter opens"),
         "window_label": _("First token on screen"),
         "window": _("tokens {a}–{b} of {n}"),
-        "window_most": _("most attended of {a}–{b} of {n}"),
+        "window_most": _("most attended in tokens {a}–{b} of {n}"),
         "play": _("▶ Play"),
         "skip": _("Skip"),
         "close": _("Close"),

@@ -57,6 +57,7 @@ RAMPS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "signed": (("#1d4ed8", "#ffffff", "#c2570c"), ("#75a4ff", "#182032", "#ff9d57")),
 }
 STEPS = 256
+FINE = 512  # colours of a square root in even steps of the value
 
 TO_LMS = np.array(
     [
@@ -146,7 +147,8 @@ class Scale:
     """From numbers to colours: the one mapper that a picture and its legend share.
 
     Args:
-        kind: ``"probability"`` (0 to 1), ``"signed"`` (centred on 0) or ``"magnitude"`` (0 upwards).
+        kind: ``"probability"`` (0 to 1, colours by the square root: most weights of a long row are small), ``"signed"``
+            (centred on 0) or ``"magnitude"`` (0 upwards).
         low, high: the values at the two ends; beyond them the end's colour is used.
         dark: which theme.
     """
@@ -176,10 +178,18 @@ class Scale:
         """256 colours, lowest first."""
         return ramp(self.kind, self.dark)
 
+    @property
+    def palette(self) -> tuple[str, ...]:
+        """Colours in even steps of the value, for Bokeh's linear mapper."""
+        if self.kind != "probability":
+            return self.colours
+        return tuple(self.colours[int(i)] for i in np.rint(np.sqrt(np.linspace(0, 1, FINE)) * (STEPS - 1)))
+
     def index(self, values: Any) -> np.ndarray:
         """uint8 positions in `colours`, same shape as `values`: what travels to the browser (1 byte a cell)."""
         span = self.high - self.low or 1.0
         part = (np.nan_to_num(np.asarray(values, dtype=np.float64), nan=self.low) - self.low) / span
+        part = np.sqrt(part.clip(0, 1)) if self.kind == "probability" else part
         return np.asarray(np.floor(part.clip(0, 1) * (STEPS - 1) + 0.5).astype(np.uint8))
 
     def hex(self, value: float) -> str:
@@ -193,12 +203,13 @@ class Scale:
 
     def mapper(self) -> LinearColorMapper:
         """A Bokeh colour mapper (masked cells, NaN, are transparent)."""
-        return LinearColorMapper(palette=list(self.colours), low=self.low, high=self.high, nan_color="rgba(0,0,0,0)")
+        return LinearColorMapper(palette=list(self.palette), low=self.low, high=self.high, nan_color="rgba(0,0,0,0)")
 
     def legend(self, *, both_themes: bool = True) -> dict[str, Any]:
         """What a legend shows: the gradient and the numbers at its ends (and 0 where it is inside)."""
         ends = [self.low, 0.0, self.high] if self.low < 0 < self.high else [self.low, self.high]
-        return {
+        middle = {"middle": self.high / 4} if self.kind == "probability" else {}  # the colour half way
+        return middle | {
             "gradient": gradient(self.kind, dark=None if both_themes else self.dark, steps=17),
             "ticks": ends,
             "kind": self.kind,
