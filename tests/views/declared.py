@@ -356,6 +356,7 @@ DECLARED: dict[str, list[tuple[str, Rule | None]]] = {
         (r".*/Strips\.values", _strips),
         (r".*/Strips\.rows\.scale", _strip_scales),
         (r"(?P<picture>[\w-]+)/ColourKey\.scale\.ticks", _legend),
+        (r"[\w-]+/ColourKey\.scale\.middle", lambda f, s, m: np.array([0.5**2])),  # colours by the square root
     ],
     "attention": [
         (r"(?P<part>scores\w*|masked|pattern)/Image\.image", _stage),

@@ -5,12 +5,13 @@ export function render({model, el}) {
     const {gradient, ticks, kind, middle} = model.scale
     if (!gradient) return root.replaceChildren()
     const write = (value) => (kind === "probability" ? tx.number(value) : tx.number(value, 3))
-    const bar = tx.h("i", {class: middle ? "bar split" : "bar", style: {background: gradient}}, middle ? tx.h("b", null, tx.grouped(String(middle))) : null)
+    const bar = tx.h("i", {class: "bar", style: {background: gradient}})
     root.replaceChildren(
       tx.h("span", null, write(ticks[0])), bar, tx.h("span", null, write(ticks[ticks.length - 1])),
+      ...(middle ? [tx.h("span", null, model.half.replace("{v}", tx.grouped(String(middle))))] : []),
       ...(model.caption ? [tx.h("figcaption", null, model.caption)] : []))
     root.setAttribute("aria-label", `${model.caption} ${write(ticks[0])} – ${write(ticks[ticks.length - 1])}`)
   }
   draw()
-  model.on(["scale", "caption"], draw)
+  model.on(["scale", "caption", "half"], draw)
 }

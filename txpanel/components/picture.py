@@ -30,6 +30,9 @@ class ColourKey(Component):
 
     scale = param.Dict(default={}, doc="What `Scale.legend` returns.")
     caption = param.String(default="", doc="What the numbers are.")
+    half = param.String(
+        default=_("middle {v}"), doc="What the colour half way stands for, where colours go by the square root."
+    )
 
     _module = "legend.js"
     _styles = "legend.css"
