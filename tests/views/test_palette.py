@@ -72,6 +72,13 @@ def test_probabilities_are_coloured_by_their_root_as_in_the_flow() -> None:
         assert abs(scale.colours.index(palette[round(p * (len(palette) - 1))]) - int(scale.index(p))) <= 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dark", [False, True])
+def test_what_is_written_on_a_colour_can_be_read(kind: Kind, dark: bool) -> None:
+    scale = Scale.of(kind, [-1.0, 1.0], dark=dark)
+    assert min(contrast(scale.ink(v), scale.hex(v)) for v in np.linspace(scale.low, scale.high, 200)) >= 4.5
+
+
 def test_scale_of_nothing_is_still_a_scale() -> None:
     assert Scale.of("signed", []).high == 1.0
     assert Scale.of("magnitude", np.zeros(3)).high == 1.0

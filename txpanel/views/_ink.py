@@ -12,6 +12,7 @@ __all__ = ["Words", "mark", "single"]
 _FIT = """
 const pen = document.createElement("canvas").getContext("2d")
 pen.font = "11px Helvetica, Arial, sans-serif"
+if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
 const room = figure.inner_width / Math.abs(range.end - range.start) - 6
 const fits = (text) => pen.measureText(text).width <= room
 const shorter = (text) => {

@@ -132,6 +132,7 @@ def roomy(figure: Any) -> None:
     if not isinstance(axis.ticker, FixedTicker):
         tick(axis, [])
     code = """
+    if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
     const all = ticker.tags
     const apart = all.length > 1 ? figure.inner_width / (range.end - range.start) * (all[1] - all[0]) : Infinity
     const step = axis.major_label_orientation > 0 ? Math.max(1, Math.ceil(16 / apart)) : 1

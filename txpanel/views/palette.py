@@ -197,9 +197,9 @@ class Scale:
         return self.colours[int(self.index(value))]
 
     def ink(self, value: float) -> str:
-        """Black or white-ish: what can be read on the colour of `value`."""
+        """Black or white: what can be read on the colour of `value`."""
         ground = self.hex(value)
-        return max(("#1f2937", "#ffffff"), key=lambda c: contrast(c, ground))
+        return max(("#05030c", "#ffffff"), key=lambda c: contrast(c, ground))
 
     def mapper(self) -> LinearColorMapper:
         """A Bokeh colour mapper (masked cells, NaN, are transparent)."""

@@ -29,9 +29,9 @@ export function phone(app) {
   const heads = block.anatomy.n_heads;
   const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1;
   const room = W - 36 - 8 * Math.min(groups - 1, 4);
-  const perRow = Math.min(heads, Math.floor(room / 36));
+  const lines = Math.ceil(heads / Math.floor(room / 35));
+  const perRow = Math.ceil(heads / lines); // lines of about one length
   const thumb = Math.min(40, room / perRow - 6);
-  const lines = Math.ceil(heads / perRow);
   y.frameEnd = y.thumbs + lines * (thumb + 20) + 44;
   y.blocks = y.frameEnd + 64;
   y.next = y.blocks + 190;

@@ -54,8 +54,8 @@ export class Theme {
 
   weightInk(p) {
     const i = Math.round(Math.sqrt(p) * 255) * 3;
-    const light = 0.299 * this.probability[i] + 0.587 * this.probability[i + 1] + 0.114 * this.probability[i + 2];
-    return light > 140 ? "#2b1a5e" : "#ffffff";
+    const [r, g, b] = [0, 1, 2].map((c) => (this.probability[i + c] / 255) ** 2.2);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#05030c" : "#ffffff"; // the better of the two: 4.5:1 at least
   }
 
   // 256 RGB steps for a strip: signed, or a meaning's own colour for what is positive and grey for what is negative.
