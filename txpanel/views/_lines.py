@@ -8,7 +8,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Scatter, Span
+from bokeh.models import BasicTickFormatter, ColumnDataSource, CustomJSHover, HoverTool, Range1d, Scatter, Span
 
 from txpanel.messages import _
 from txpanel.views._ink import mark
@@ -33,6 +33,7 @@ class LayerPlot:
         figure.toolbar.update(logo=None, active_drag=None)
         figure.toolbar_location = None
         figure.x_range, figure.y_range = Range1d(-0.5, 0.5), Range1d(0, 1)
+        figure.yaxis[0].formatter = BasicTickFormatter(power_limit_high=7)
         figure.xaxis[0].axis_label, figure.yaxis[0].axis_label = _("block"), ""
         self.here = Span(location=0, dimension="height", line_width=2, line_alpha=0.6)
         figure.add_layout(self.here)

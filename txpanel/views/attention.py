@@ -41,10 +41,6 @@ STEPS = (
 )
 
 
-CARDS_CSS = """
-:host{gap:18px}
-@media (min-width:2200px){:host{display:grid!important;grid-template-columns:repeat(2,minmax(0,1fr))}}
-"""
 OPTIONS = ("hide_sink", "weigh")
 """What the pattern's picture can show instead."""
 
@@ -87,7 +83,7 @@ class AttentionView(View):
         first = card(
             "", self.words, self.maps.panel, self.sides.panel, beside=[self.about, self.options, self.formulas]
         )
-        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, stylesheets=[CARDS_CSS], visible=False)
+        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(
             paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
         )
