@@ -207,17 +207,8 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     out = [Strip(_("gate"), found.x, found.x_name, note="mlp_gate", tail=_share(found.x), **common)]
     if act is not None:
         how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
-        out.append(
-            Strip(
-                f"{said.split()[0]}({_('gate')})",
-                act,
-                p + "mlp_post",
-                derived=how,
-                sign="→",
-                tail=_share(act),
-                **common,
-            )
-        )
+        more = {"derived": how, "sign": "→", "tail": _share(act), **common}
+        out.append(Strip(f"{said.split()[0]}({_('gate')})", act, p + "mlp_post", **more))
     out.append(Strip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
     return [
         *out,
