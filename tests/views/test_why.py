@@ -110,7 +110,8 @@ def test_steps_that_are_no_product_have_none(trace: Any) -> None:
 
 
 def test_what_a_number_feeds_can_be_asked_for_and_exists(trace: Any) -> None:
-    for name in ("embed", "blocks.0.v", "blocks.1.pattern", "blocks.1.resid_post"):
+    derived = ("lens.1.ln_final", "lens.2.3.logits", "lens.3.2.probs", "ln_final", "blocks.1.attn_out")
+    for name in ("embed", "blocks.0.v", "blocks.1.pattern", "blocks.1.resid_post", *(n for n in derived if n in trace)):
         cell = dict.fromkeys(trace.dims(name), 1)
         made, _vectors, found = card(trace, name, cell)
         assert found is not None
@@ -118,6 +119,21 @@ def test_what_a_number_feeds_can_be_asked_for_and_exists(trace: Any) -> None:
         for fed in found.feeds:
             there, _v, explained = card(trace, fed, fed_index(trace, fed, found.index, {"query": 3, "token": 3}))
             assert explained is not None, there["text"]
+
+
+def test_a_card_says_of_which_token_and_layer_a_number_is(trace: Any) -> None:
+    made, _vectors, found = card(trace, "lens.3.2.logits", {"vocab": 70})
+    assert found is not None
+    assert made["index"] == [["vocab", "70", trace.model.tokens([70]).strings[0]]]
+    assert made["text"].startswith("The model’s own answer after “e”.")
+    made, _vectors, found = card(trace, "lens.1.2.probs", {"vocab": 70})
+    assert made["text"].startswith("Logit lens: as if the model stopped before block 2, after “e”.")
+    assert made["totals"][1][0] == "computed in one go"  # nothing of it was recorded
+    assert card(trace, "surprisal.2", {})[0]["text"].startswith("How “e” came after “h”.")
+    assert card(trace, "embed.70.71.cosine", {})[0]["text"].startswith("The rows of “")
+    assert card(trace, "blocks.1.resid_pre", {"token": 1, "feature": 0})[0]["totals"][1][0] == "recorded in this run"
+    assert short("lens.3.2.logits") == "logits"
+    assert short("lens.3.ln_final.scale") == "ln_final.scale"
 
 
 def test_a_question_that_makes_no_sense_is_answered_with_a_sentence(trace: Any) -> None:

@@ -324,7 +324,7 @@ class SoftmaxView(View):
     def _go(self, token: int) -> None:
         """A clicked token: what did the model expect in its place? That is the distribution after the token before."""
         self.state.focus(query=max(0, token - 1))
-        if token and self.state.trace.model is not None:
+        if token:  # nothing came before the first
             self.state.ask(f"surprisal.{token}")
 
     def _ask(self, token: int, own: str = "logits") -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import txpanel
 from txpanel.discovery import discover
@@ -40,5 +41,13 @@ def test_it_follows_the_position_and_leads_the_block(model: Any) -> None:
     np.testing.assert_array_equal(view.rise.data["p"], lens(state.trace, 1).final)
     view._tapped(SimpleNamespace(x=1.0, y=2.2))
     assert state.layer == 1
-    view._tapped(SimpleNamespace(x=1.0, y=0.1))  # the embedding is no block
+    found = lens(state.trace, 1)
+    assert (state.question.name, dict(state.question.index)) == ("lens.2.1.probs", {"vocab": int(found.ids[2, 0])})
+    why = state.trace.why(state.question.name, **state.question.index)
+    assert why.check.ok
+    assert why.value == pytest.approx(found.probabilities[2, 0], rel=1e-4)
+    view._tapped(SimpleNamespace(x=3.0, y=0.1))  # the embedding is no block
     assert state.layer == 1
+    assert state.question.name == "lens.0.1.probs"
+    view._tapped(SimpleNamespace(x=9.0, y=0.1))
+    assert state.question.index["vocab"] == found.ids[0, 2]

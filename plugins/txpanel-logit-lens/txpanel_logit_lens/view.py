@@ -157,7 +157,11 @@ class LogitLensView(View):
         }
 
     def _tapped(self, event: Tap) -> None:
-        """A click on a row makes its block the chosen one everywhere."""
-        row = int(np.floor(event.y + 0.5))
-        if self._lens is not None and 1 <= row < len(self._lens.ids):
+        """A click on a cell asks where its probability comes from, and makes the row's block the chosen one everywhere."""
+        row, place, found = int(np.floor(event.y + 0.5)), int(np.floor(event.x + 0.5)) - 1, self._lens
+        if found is None or not (0 <= row < len(found.ids) and 0 <= place < self.top):
+            return
+        if row:
             self.state.focus(layer=row - 1)
+        name = self.state.trace.lens_name(row, found.position, "probs")
+        self.state.ask(name, vocab=int(found.ids[row, place]))
