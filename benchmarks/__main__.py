@@ -33,8 +33,8 @@ PACKAGES = (
     "circuitsvis",
 )
 
-IN_A_BROWSER = ("B-03b", "B-10", "B-13b")
-"""Tables of `benchmarks.page`, `benchmarks.start` and `benchmarks.drag`: a run of the others leaves them as they are."""
+IN_A_BROWSER = ("B-03b", "B-07b", "B-10", "B-13b")
+"""Tables of `benchmarks.page`, `film`, `start` and `drag`: a run of the others leaves them as they are."""
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import txpanel
 from txpanel.errors import EmptyText, TooLong
 from txpanel.generation import end_tokens, generate
 from txpanel.models.language_model import LanguageModel
-from txpanel.sampling import pipeline
+from txpanel.sampling import bar, pipeline
 
 Tiny = Callable[[str], LanguageModel]
 
@@ -44,6 +44,18 @@ def test_steps_are_recorded_and_each_has_one_row_more(tiny: Tiny) -> None:
         assert np.array_equal(again.probabilities, step.sample.probabilities)
     whole = model.model(torch.tensor([steps[-1].trace.tokens.ids.tolist()])).logits[0, -1]
     np.testing.assert_allclose(steps[-1].trace.logits.values, whole.detach().numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_what_the_draw_did_not_need_is_worked_out_when_it_is_looked_at(tiny: Tiny) -> None:
+    """A greedy step keeps one row of logits, its run's own; its stages are nonetheless those of the pipeline."""
+    for step in generate(tiny("gpt2"), "Zebras", 3, temperature=0, top_k=5, seed=3):
+        assert step.sample.ready == ()
+        assert np.shares_memory(step.sample.logits, step.before.tensor("logits").numpy())
+        whole = pipeline(step.before.logits, temperature=0, top_k=5, seed=3 + step.index)
+        drawn = bar.draw(whole.stages[-2].logits, whole.probabilities, 3 + step.index)
+        assert (step.sample.token, step.sample.draw) == (whole.token, whole.draw) == drawn
+        assert [stage.kept for stage in step.sample.stages] == [stage.kept for stage in whole.stages]
+        assert step.sample.probabilities[step.token] == 1
 
 
 def test_a_step_computes_one_row_only(tiny: Tiny) -> None:

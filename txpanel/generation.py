@@ -132,7 +132,7 @@ def _steps(
 def draw(trace: Trace, settings: Settings, later: int = 0) -> Sample:
     """The next token of a run, with the seed moved on by ``later``."""
     ids = trace.tokens.ids if settings.looks_back else None
-    return sample_logits(trace.tensor("logits"), replace(settings, seed=settings.seed + later), ids)
+    return sample_logits(trace.tensor("logits"), replace(settings, seed=settings.seed + later), ids, final=True)
 
 
 def end_tokens(model: LanguageModel) -> frozenset[int]:

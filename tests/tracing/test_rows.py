@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
 import torch
+from transformers.cache_utils import DynamicCache
 
+from tests.families import FAMILIES
 from txpanel.models.language_model import LanguageModel
 from txpanel.sharing import Store
-from txpanel.tracing.record import extend, record
+from txpanel.tracing.prefix import Prefix
+from txpanel.tracing.record import extend, prefixes, record
 from txpanel.tracing.trace import Trace
 
 Tiny = Callable[[str], LanguageModel]
 STEPS = 110
+recording = sys.modules["txpanel.tracing.record"]  # the module: its name in the package is the function
 
 
 def grow(model: LanguageModel, steps: int) -> list[Trace]:
@@ -70,3 +75,27 @@ def test_a_step_computes_one_row_and_looking_costs_one_row_of_logits(tiny: Tiny,
             hook.remove()
     assert len(passes) == 1  # block 0 ran for the new token; looking into block 1 did not run it again
     assert set(rows) == {1}
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_keys_and_values_grow_in_place_with_the_bits_of_transformers_own_cache(
+    tiny: Tiny, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(name)
+    ids = torch.randint(3, 250, (24,), generator=torch.Generator().manual_seed(1)).tolist()
+    texts = [ids[:8], ids[:9], ids[:10], ids[:14], ids, [*ids[:12], 77], [*ids[:12], 77, 78], [*ids, 5]]
+
+    def logits() -> list[torch.Tensor]:
+        prefixes(model).clear()
+        return [record(model, text).recording.logits for text in texts]
+
+    ours = logits()
+    if isinstance(kept := prefixes(model).holding([*ids, 5]), Prefix):
+        place = kept.cache.layers[0].keys.data_ptr()
+        record(model, [*ids, 5, 6])
+        longer = prefixes(model).holding([*ids, 5, 6])
+        assert longer is not None
+        assert longer.cache.layers[0].keys.data_ptr() == place
+    monkeypatch.setattr(recording, "roomy_cache", DynamicCache)
+    for mine, own in zip(ours, logits(), strict=True):
+        assert torch.equal(mine, own)

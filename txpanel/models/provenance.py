@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 Kind = Literal["nano", "cache", "hub", "package index", "folder", "gguf", "wrapped"]
@@ -26,4 +26,5 @@ class Provenance:
 
     def as_dict(self) -> dict[str, str]:
         """Strings only, for metadata of saved files."""
-        return {key: "" if value is None else str(value) for key, value in asdict(self).items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: "" if value is None else str(value) for key, value in values.items()}

@@ -36,7 +36,11 @@ class Tokens:
 
 def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None) -> Tokens:
     """Bytes and strings of ``ids``; with the ``text`` they came from, the pieces are fitted to it."""
-    entries = [_entry(tokenizer, token) for token in ids]
+    # each entry is read once per tokenizer: a text that grows asks for the same ones at every step
+    known: dict[int, _Entry] = tokenizer.__dict__.setdefault("_txpanel_entries", {})
+    for token in set(ids) - known.keys():
+        known[token] = _entry(tokenizer, token)
+    entries = [known[token] for token in ids]
     pieces, strings = [entry.piece for entry in entries], [entry.string for entry in entries]
     exact = True
     if text is not None:
@@ -56,13 +60,9 @@ class _Entry:
 
 
 def _entry(tokenizer: Any, token: int) -> _Entry:
-    """An entry, read once per tokenizer: a text that grows asks for the same ones at every step."""
-    known: dict[int, _Entry] = tokenizer.__dict__.setdefault("_txpanel_entries", {})
-    if token not in known:
-        raw = _piece(tokenizer, token)
-        special = token in tokenizer.all_special_ids
-        known[token] = _Entry(raw, b"" if special else raw, _name(tokenizer, token) if special else show(raw))
-    return known[token]
+    raw = _piece(tokenizer, token)
+    special = token in tokenizer.all_special_ids
+    return _Entry(raw, b"" if special else raw, _name(tokenizer, token) if special else show(raw))
 
 
 def show(piece: bytes) -> str:

@@ -7,8 +7,9 @@ renormalise -> draw. Each is public and can be looked at, over all V tokens, bef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -74,6 +75,11 @@ class Renormalised(Stage):
 
     before: Stage
 
+    @classmethod
+    def after(cls, before: Stage) -> Renormalised:
+        """The stage that follows the last processor."""
+        return cls(STAGES[-1], True, renormalise(torch.from_numpy(before.logits)[None])[0].numpy(), before)
+
     @cached_property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """float64 [V], adding up to 1; 0 for removed tokens."""
@@ -84,17 +90,29 @@ class Renormalised(Stage):
 class Sample:
     """All stages from the model's logits to one token.
 
+    What the draw did not need is worked out from logits and settings when it is looked at: in a generation nobody looks at
+    most steps, and a step then keeps one row of logits, not one for each stage.
+
     Attributes:
         settings: temperature and the rest.
-        stages: always all of `STAGES`, in this order; those that are off change nothing.
         token: the id that was drawn.
         draw: how.
+        logits: float32 [V], as the model gave them. ids: the tokens so far [T], where a setting looks at them.
+        ready: the stages up to the last processor, where the draw needed them.
     """
 
     settings: Settings
-    stages: tuple[Stage, ...]
     token: int
     draw: Draw
+    logits: npt.NDArray[np.float32] = field(repr=False)
+    ids: Ids | None = field(repr=False)
+    ready: tuple[Stage, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Always all of `STAGES`, in this order; those that are off change nothing."""
+        before = self.ready or tuple(_stages(torch.from_numpy(self.logits), self.settings, self.ids))
+        return (*before, Renormalised.after(before[-1]))
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
@@ -171,30 +189,38 @@ def pipeline(
     return sample(logits, settings, ids)
 
 
-def sample(logits: Logits, settings: Settings, ids: Ids | None = None) -> Sample:
-    """As `pipeline`, with the settings as one value."""
+def sample(logits: Logits, settings: Settings, ids: Ids | None = None, *, final: bool = False) -> Sample:
+    """As `pipeline`, with the settings as one value. `final`: nobody will write to the logits, so they need not be copied."""
     if settings.looks_back and ids is None:
         raise ValueError(_("A penalty on repeating looks at the tokens so far: give their ids."))
-    row = _row(logits)[None]  # [1, V]
-    stages = [Stage(STAGES[0], True, row[0].numpy())]
+    row = _row(logits, copy=not final)
+    if settings.temperature == 0 and not settings.looks_back:  # the likeliest, and no stage behind removes the only one
+        token = int((row.numpy() == row.numpy().max()).argmax())  # the first, among equals
+        return Sample(settings, token, Draw(settings.seed, uniform(settings.seed), 0.0, 1.0, 0), row.numpy(), ids)
+    stages = tuple(_stages(row, settings, ids))
+    token, drawn = draw(stages[-1].logits, stages[-1].probabilities, settings.seed)
+    return Sample(settings, token, drawn, row.numpy(), ids, stages)
+
+
+def _stages(row: torch.Tensor, settings: Settings, ids: Ids | None) -> Iterator[Stage]:
+    """The stages from the logits [V] to the last processor."""
+    yield Stage(STAGES[0], True, row.numpy())
+    scores = row[None]  # [1, V]
     for name, processor in processors(settings, ids):
-        row = processor(row) if processor else row
-        stages.append(Stage(name, processor is not None, row[0].numpy()))
-    stages.append(Renormalised(STAGES[-1], True, renormalise(row)[0].numpy(), stages[-1]))
-    token, drawn = draw(stages[-2].logits, stages[-1].probabilities, settings.seed)
-    return Sample(settings, tuple(stages), token, drawn)
+        scores = processor(scores) if processor else scores
+        yield Stage(name, processor is not None, scores[0].numpy())
 
 
-def _row(logits: Logits) -> torch.Tensor:
-    """The logits as a float32 tensor [V] of our own on the CPU."""
+def _row(logits: Logits, copy: bool = True) -> torch.Tensor:
+    """The logits as a float32 tensor [V] on the CPU; of our own if it is a copy."""
     values = logits.values if isinstance(logits, xr.DataArray) else logits
     row = torch.as_tensor(np.array(values, np.float32) if not isinstance(values, torch.Tensor) else values.detach())
-    row = row.to("cpu", torch.float32, copy=True)
+    row = row.to("cpu", torch.float32, copy=copy)
     if row.ndim == 2 and len(row) == 1:
         row = row[0]
     if row.ndim != 1 or not row.numel():
         text = _("One row of logits is needed, one number for each token; these have the shape {shape}.")
         raise ValueError(text.format(shape=tuple(row.shape)))
-    if row.isnan().any() or row.isposinf().any() or row.isneginf().all():
+    if not math.isfinite(row.numpy().max()):  # NaN if there is one
         raise ValueError(_("The logits are not usable: some are not a number or infinite, or no token is left."))
     return row

@@ -2,14 +2,15 @@
 
 A text that grows takes over the run before it; an edit in the middle, or another branch, starts from a cut of the run
 that it shares most with and leaves that one as it is. So one can go back and forth between branches, and each goes on
-where it was. The cache's tensors are never written in place (transformers' `DynamicLayer` makes new ones as it grows),
-so a cut is a view and costs nothing.
+where it was. Rows of the cache that a run can see are never written again (:mod:`txpanel.tracing.rows`), so a cut is a
+view and costs nothing.
 """
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
@@ -36,9 +37,9 @@ class Prefix:
     streams: list[Tensor]
     rows: Rows | None
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
-        """Bytes of keys, values and streams."""
+        """Bytes of keys, values and streams; the room behind them is not counted."""
         return cache_bytes(self.cache) + sum(stream.numel() * stream.element_size() for stream in self.streams)
 
     def cut(self, length: int) -> Prefix:
@@ -47,7 +48,8 @@ class Prefix:
         cache.layers = [copy.copy(layer) for layer in self.cache.layers]
         if length < len(self.ids):
             cache.crop(length - len(self.ids))  # a negative count of tokens to drop (HF-12)
-        return Prefix(self.ids[:length], cache, [stream[:length] for stream in self.streams], self.rows)
+            return Prefix(self.ids[:length], cache, [stream[:length] for stream in self.streams], self.rows)
+        return Prefix(self.ids, cache, self.streams, self.rows)
 
 
 class Prefixes:
@@ -66,6 +68,9 @@ class Prefixes:
 
     def longest(self, ids: list[int]) -> Prefix | None:
         """A cut of the run that shares most leading tokens with `ids`, at least one token short of them; None: nothing shared."""
+        for prefix in self._kept[-1:]:  # nearly always: the text that was run last, and a token
+            if len(prefix.ids) == len(ids) - 1 and ids[:-1] == prefix.ids:
+                return prefix.cut(len(prefix.ids))
         shared = {i: min(_common(prefix.ids, ids), len(ids) - 1) for i, prefix in enumerate(self._kept)}
         best = max(shared, key=lambda i: (shared[i], i), default=None)
         if best is None or shared[best] <= 0:

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import Cache
 
 from txpanel.errors import EmptyText, TooLong, TxpanelError
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.prefix import LIMIT, Prefix, Prefixes, cache_bytes
 from txpanel.tracing.recording import Recording
 from txpanel.tracing.replay import last_logits_only, with_cache
-from txpanel.tracing.rows import Rows
+from txpanel.tracing.rows import Rows, roomy_cache
 from txpanel.tracing.trace import Trace
 from txpanel.tracing.verify import proven, verify
 
@@ -64,8 +64,7 @@ def extend(trace: Trace, ids: list[int]) -> Trace:
 
 
 def _check_length(model: LanguageModel, ids: list[int]) -> None:
-    special = set(model.tokenizer.all_special_ids)
-    if not ids or (len(ids) == 1 and ids[0] in special and ids[0] in _added(model)):
+    if not ids or (len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids and ids[0] in _added(model)):
         raise EmptyText("There is no text yet: type at least one character, and the model has something to continue.")
     if len(ids) > model.max_tokens:
         raise TooLong(
@@ -88,8 +87,8 @@ def prefixes(model: LanguageModel) -> Prefixes:
 
 def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recording:
     done = len(prefix.ids) if prefix is not None else 0
-    cache = prefix.cache if prefix is not None else DynamicCache()
-    taps = Taps(model.parts.blocks)
+    cache = prefix.cache if prefix is not None else roomy_cache()
+    taps = Taps(model.parts.blocks, calls=prefix is None)
     try:
         fresh = torch.tensor([ids[done:]], device=model.device)
         output = model.model(input_ids=fresh, **with_cache(model.model, cache), **last_logits_only(model.model))
@@ -100,17 +99,17 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
         rows, streams = Rows.grown(prefix.streams, prefix.rows, streams)
     if cache_bytes(cache) <= LIMIT and cache.get_seq_length() == len(ids):
         prefixes(model).keep(Prefix(list(ids), cache, streams, rows))
-    calls = taps.calls if prefix is None else []
-    return Recording(
-        streams, calls, output.logits[0, -1].detach().float().cpu().clone(), reused=done, tuple_output=taps.tuple_output,
-        rows=rows,
-    )  # fmt: skip
+    logits = output.logits[0, -1].detach().float().cpu()
+    if logits.untyped_storage().nbytes() > logits.nbytes:  # a model that unembeds all positions: not to be held
+        logits = logits.clone()
+    return Recording(streams, taps.calls, logits, reused=done, tuple_output=taps.tuple_output, rows=rows)
 
 
 class Taps:
-    """Hooks on every block: its input, its call arguments, and the last block's output."""
+    """Hooks on every block: its input, its call arguments (if they are wanted), and the last block's output."""
 
-    def __init__(self, blocks: list[Any]) -> None:
+    def __init__(self, blocks: list[Any], *, calls: bool = True) -> None:
+        self._wanted = calls
         self.streams: list[Tensor] = []
         self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
         self.tuple_output = False
@@ -118,9 +117,12 @@ class Taps:
         self._hooks.append(blocks[-1].block.register_forward_hook(self._after))
 
     def _before(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        rest, named = list(args), dict(kwargs)
-        stream = rest.pop(0) if rest else named.pop("hidden_states")
-        self.streams.append(stream.detach())
+        self.streams.append((args[0] if args else kwargs["hidden_states"]).detach())
+        if not self._wanted:
+            return
+        rest, named = list(args[1:]), dict(kwargs)
+        if not args:
+            named.pop("hidden_states")
         self.calls.append((tuple(_no_cache(x) for x in rest), {key: _no_cache(x) for key, x in named.items()}))
 
     def _after(self, _: nn.Module, args: Any, output: Any) -> None:
