@@ -106,6 +106,15 @@ def test_a_click_on_a_thumbnail_chooses_the_head(build: Callable[..., AttentionV
     view.all_heads._tap(top + 1, left + 1)
     assert view.state.head == 3
     assert view.all_heads.boxes.data["width"].index(2.5) == 3
+    assert view.state.question is None  # that was a step, not a question
+    for row, column in ((1, 1), (4, 2), (0, 3)):  # the last one is ahead: nothing is there
+        view.all_heads._tap(top + row, left + column)
+    question = view.state.question
+    assert (question.name, dict(question.index)) == ("blocks.0.pattern", {"head": 3, "query": 4, "key": 2})
+    value = view.state.trace.why(question.name, **question.index).value
+    assert value == pytest.approx(image(view.all_heads.heat)[top + 4, left + 2], rel=1e-5)
+    lit = view.all_heads.heat.lit.data
+    assert (top + 4, left + 2) in zip(lit["y"], lit["x"], strict=True)
 
 
 def test_a_head_change_builds_nothing_new(build: Callable[..., AttentionView]) -> None:
@@ -155,8 +164,19 @@ def test_a_long_text_is_shown_through_a_window(monkeypatch: pytest.MonkeyPatch) 
     rows, columns = view.maps.window
     assert rows.start == 0
     np.testing.assert_array_equal(image(heat), pattern[rows.slice, columns.slice])
-    view.maps._tap("overview", 127, 0)
-    assert state.query > 200
+    shown = view.maps.values["overview"]
+    for row, column in ((WINDOW - 1, 0), (40, 17), (77, 77)):
+        view.maps._tap("overview", row, column)
+        question = state.question
+        assert (state.query, state.key) == (question.index["query"], question.index["key"])
+        assert state.trace.why(question.name, **question.index).value == pytest.approx(shown[row, column], rel=1e-5)
+        lit = view.maps.heats["overview"].lit.data
+        assert (row, column) in zip(lit["y"], lit["x"], strict=True)
+    assert state.query < 300
+    view.maps._tap("overview", WINDOW - 1, 0)
+    assert state.query > 300
+    view.maps._tap("overview", 0, 9)  # ahead: nothing is there
+    assert state.query > 300
     view.close()
 
 

@@ -15,6 +15,7 @@ from txpanel.views._ink import Words, mark
 from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import Heads, Look, Mosaic, heads, mosaic
 from txpanel.views.attention_text import heads_words, short_label
+from txpanel.views.flow_heads import cell_of, strongest
 from txpanel.views.numbers import percent
 from txpanel.views.palette import Scale, colour
 from txpanel.views.pieces import Legend, Rich, Table, card, picture, provenance
@@ -105,11 +106,12 @@ class AllHeads:
         self.picture.styles = {**self.picture.styles, "overflow-x": "auto"}
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)
-        said = _("click a head to open it")
+        said = _("click a head to open it, then a cell to ask why")
         if self.heads.step > 1:
-            said = _("each cell is the largest of up to {n} × {n} weights; click a head to open it").format(
-                n=self.heads.step
+            said = _(
+                "each cell is the largest of up to {n} × {n} weights; click a head to open it, then a cell to ask why"
             )
+            said = said.format(n=self.heads.step)
         self.picture.heading.paragraphs = [[("", said)]]
         self.picture.tools.changed()
         self.mark()
@@ -141,12 +143,22 @@ class AllHeads:
         if name != tensor or self.mosaic is None:
             return None
         top, left = self.mosaic.corners[index["head"]]
-        return top + index["query"] * self.mosaic.side // total, left + index["key"] * self.mosaic.side // total
+        side = self.mosaic.side
+        return top + cell_of(index["query"], total, side), left + cell_of(index["key"], total, side)
 
     def _tap(self, row: int, column: int) -> None:
+        """The first click opens a head; a click on a cell of the head that is open asks for the weight in it."""
         head = self.mosaic.at(row, column) if self.mosaic else None
-        if head is not None:
-            self.view.state.focus(head=head)
+        if head is None or self.mosaic is None:
+            return
+        state, (top, left), side = self.view.state, self.mosaic.corners[head], self.mosaic.side
+        if head != state.head:
+            state.focus(head=head)
+        elif row < top + side:
+            place = strongest(state.trace.head_map(state.layer, head), row - top, column - left, side)
+            if place is not None:
+                state.focus(query=place[0], key=place[1])
+                state.ask(f"blocks.{state.layer}.pattern", head=head, query=place[0], key=place[1])
 
     def table(self) -> Table:
         """Each head's label and how clear it is."""

@@ -16,6 +16,7 @@ from txpanel.views._lights import Cells
 from txpanel.views._plots import Axis, Heat, sized
 from txpanel.views.attention_data import WINDOW, Cut, Look, Ranking, cut, overview, ranking, stage, stages
 from txpanel.views.attention_text import option_words, quoted, stage_words
+from txpanel.views.flow_heads import cell_of, strongest
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import Scale
 from txpanel.views.pieces import Legend, Table, picture, provenance
@@ -32,7 +33,7 @@ def _pooled(
 ) -> tuple[int, int] | None:
     """Where a weight stands in the overview of `side` x `side` cells."""
     here = name == tensor and index["head"] == head
-    return (index["query"] * side // total, index["key"] * side // total) if here else None
+    return (cell_of(index["query"], total, side), cell_of(index["key"], total, side)) if here else None
 
 
 class Maps:
@@ -177,7 +178,14 @@ class Maps:
         column.heading.param.update(
             heading=_("The whole text"),
             paragraphs=[
-                [("", _("each cell is the largest of up to {n} × {n} weights; click to go there").format(n=step))]
+                [
+                    (
+                        "",
+                        _("each cell is the largest of up to {n} × {n} weights; click to go there and ask why").format(
+                            n=step
+                        ),
+                    )
+                ]
             ],
         )
         sized(column, heat.figure, 300, 290)
@@ -186,10 +194,10 @@ class Maps:
     def _tap(self, part: str, row: int, column: int) -> None:
         state = self.view.state
         if part == "overview":
-            small = len(self.values["overview"])
-            total = len(state.trace.tokens.ids)
-            state.focus(query=row * total // small, key=column * total // small)
-            return
+            place = strongest(state.trace.head_map(state.layer, state.head), row, column, len(self.values["overview"]))
+            if place is None:
+                return
+            (row, column), part = place, "pattern"
         state.focus(query=row, key=column)
         state.ask(f"blocks.{state.layer}.{part}", head=state.head, query=row, key=column)
 

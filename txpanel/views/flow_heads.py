@@ -33,6 +33,20 @@ def pool(pattern: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(np.maximum.reduceat(np.maximum.reduceat(pattern, edges, axis=0), edges, axis=1))
 
 
+def cell_of(place: int, total: int, side: int) -> int:
+    """The row or column of the pooled map that token `place` went into."""
+    return ((place + 1) * side - 1) // total
+
+
+def strongest(pattern: np.ndarray, row: int, column: int, side: int) -> tuple[int, int] | None:
+    """Query and key of the weight that a cell of the pooled map shows; None where all of it is masked (NaN or 0)."""
+    total = len(pattern)
+    (top, below), (left, right) = ((i * total // side, (i + 1) * total // side) for i in (row, column))
+    part = np.nan_to_num(pattern[top:below, left:right])
+    query, key = np.unravel_index(int(part.argmax()), part.shape)
+    return (top + int(query), left + int(key)) if part[query, key] > 0 else None
+
+
 def scores(pattern: np.ndarray, ids: np.ndarray) -> dict[str, float]:
     """How far each description fits.
 
