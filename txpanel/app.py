@@ -21,7 +21,7 @@ from txpanel import serving, ui
 from txpanel.dashboard import Dashboard
 from txpanel.messages import _
 from txpanel.models import lean
-from txpanel.shell import address, delivery, late
+from txpanel.shell import address, delivery, late, lighter
 from txpanel.shell.kept import Kept
 from txpanel.shell.words import default_text
 
@@ -53,6 +53,7 @@ LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 def serve() -> None:
     """Puts the page of a new session into the current document; called by ``main.py``."""
     delivery.mend()
+    lighter.mend()
     Session()
 
 

@@ -1,6 +1,7 @@
 // Bokeh's figures take turns. By itself Bokeh paints every figure that changed in one frame, before anything else in that frame is seen:
 // a click that changes sixteen pictures would show nothing for a fifth of a second. Here they wait until the frame that is due has been seen, then
-// as many are painted at a time as fit between two frames, those on the screen first; those far from it when there is nothing else to do.
+// as many are painted at a time as fit between two frames, those on the screen first and one after the other; those far from it when there is nothing
+// else to do. Between two turns the browser may answer a hand, or show a frame if it wants to: nobody waits for one.
 globalThis.txPaints ??= (() => {
   const AT_A_TIME = 10 // milliseconds
   const NEAR = "160px" // so far outside the screen a figure still counts as on it
@@ -21,11 +22,12 @@ globalThis.txPaints ??= (() => {
   let asked = false
   let idle = 0
   let held = false // while tokens come, those far from the screen wait: the next picture is under way already
-  function wake() {
+  function wake(soon = false) {
     if (asked || !waiting.size) return
     if (![...waiting].some(nearby)) { if (!held) idle ||= requestIdleCallback(rest, {timeout: LATEST}); return }
     asked = true
-    requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
+    if (soon) setTimeout(turn)
+    else requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
   }
   function paint(view) {
     waiting.delete(view)
@@ -39,7 +41,7 @@ globalThis.txPaints ??= (() => {
       paint(view)
       if (performance.now() > end) break
     }
-    wake()
+    wake(true)
   }
   function rest(deadline) {
     idle = 0
