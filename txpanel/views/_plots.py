@@ -312,7 +312,7 @@ class Heat:
         self.cells.feed(
             [self.columns.start + c for _, c in at],
             [self.rows.start + r for r, _ in at],
-            [number(v, 2) for v in numbers],
+            ["<.001" if self.scale.kind == "probability" and 0 < v < 0.001 else number(v, 2) for v in numbers],
             [self.scale.ink(v) for v in numbers],
         )
 
