@@ -71,7 +71,8 @@ class LayerPlot:
 
     def _stand(self, *, there: bool) -> None:
         """Nothing is drawn before there are numbers."""
-        for part in (*self.figure.axis, *self.figure.grid, self.here, *(() if there else self.figure.renderers)):
+        spans = [part for part in self.figure.center if isinstance(part, Span)]
+        for part in (*self.figure.axis, *self.figure.grid, *spans, *(() if there else self.figure.renderers)):
             part.visible = there
 
     def theme(self, dark: bool) -> None:
@@ -107,7 +108,7 @@ class Lines(LayerPlot):
         self.hover = HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": CustomJSHover(code=FULL)})
         self.figure.add_tools(self.hover)
         self._plain(self.curves[0], self.points[0])
-        self.zero = Span(location=0, dimension="width", line_width=1)
+        self.zero = Span(location=0, dimension="width", line_width=1, visible=False)
         self.figure.add_layout(self.zero)
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
@@ -222,7 +223,7 @@ class Writes(LayerPlot):
         self.figure.add_tools(
             HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@turn": full})
         )
-        self.lane = Span(location=0, dimension="width", line_width=5)
+        self.lane = Span(location=0, dimension="width", line_width=5, visible=False)
         self.figure.add_layout(self.lane)
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
