@@ -47,7 +47,7 @@ const tx = (() => {
   const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children)
 
   // A token with its blanks made visible, as nodes: the sign hangs under the line in most fonts and is lifted (BASE_CSS).
-  const blanks = (text) => text.split(" ").flatMap((part, i) => (i ? [h("i", {class: "tx-blank"}, "␣"), part] : [part]))
+  const blanks = (text) => text.split(/( +)/).map((part) => (part.startsWith(" ") ? h("i", {class: "tx-blank"}, part.length > 4 ? `␣×${part.length}` : "␣".repeat(part.length)) : part))
 
   // --- numbers, as txpanel/views/numbers.py writes them ------------------------------------------------------------
   const grouped = (text) => {
