@@ -164,7 +164,10 @@ class Session:
             return
         self._begin_text(self.state, found)
         self._choose_model()
-        self.state.param.watch(self._write_address, ["text", "film", "chat", "busy", "model_name", *IN_ADDRESS])
+        if "why" in self.given:
+            self._unasked = self.state.param.watch(self._ask_again, "trace")
+        told = ["text", "film", "chat", "busy", "model_name", "question", *IN_ADDRESS]
+        self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
 
     def _begin_text(self, state: ModelState, found: Outline | None) -> None:
@@ -186,6 +189,15 @@ class Session:
             state.restore(found or Outline(text, chat))
         elif "text" in self.given:
             state.text = text
+
+    def _ask_again(self, event: Any) -> None:
+        """The question of the address, as soon as there is a run to ask about."""
+        state, question = self.state, self.given["why"]
+        if state is None or event.new is None:
+            return
+        state.param.unwatch(self._unasked)
+        if question.fits(len(event.new.tokens.ids)):
+            self.dispatch(lambda: state.ask(question.name, **question.index))
 
     def _host(self) -> str | None:
         """Under which name the page was reached, or where the visitor sits if that is another machine."""
@@ -278,7 +290,7 @@ class Session:
             values["query"] = None  # the last token, as always: not worth a word
         if self.state.progress is not None:  # tokens that pass by do not move the settings
             values["seed"] = self.state.film.settings(self.state.film.at).seed
-        values |= {"model": self.state.model_name, "view": self.dashboard.opened}
+        values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
         self.location.search = address.write(values | self._run_in_address(self.state))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from txpanel.focus import Question
 from txpanel.shell.address import LONGEST_TEXT, read, write
 
 
@@ -16,6 +17,7 @@ def test_round_trip() -> None:
         "temperature": 0.8,
         "top_p": 0.9,
         "seed": 7,
+        "why": Question("blocks.3.pattern", {"head": 2, "query": 4, "key": 1}),
         "view": "my-view",
         "dark": True,
     }
@@ -27,7 +29,7 @@ def test_what_is_usual_is_not_written() -> None:
 
 
 def test_one_bad_value_never_drops_the_rest() -> None:
-    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&dark=maybe&typical_p=0&repetition_penalty=-1&text=kept&zz=1"
+    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&why=a b~head-x&dark=maybe&typical_p=0&repetition_penalty=-1&text=kept&zz=1"
     assert read(bad) == {"layer": 0, "seed": 2**32 - 1, "text": "kept"}
     assert read("?layer=x&layer=3")["layer"] == 3
 
@@ -41,6 +43,7 @@ def test_one_bad_value_never_drops_the_rest() -> None:
         ("layer=123456", "layer", 9999),
         ("typical_p=3", "typical_p", 1.0),
         ("repetition_penalty=1.2", "repetition_penalty", 1.2),
+        ("why=embed.3.17.cosine", "why", Question("embed.3.17.cosine")),
         ("no_repeat_ngram_size=-2", "no_repeat_ngram_size", 0),
         ("text=%FF%FE", "text", "\ufffd\ufffd"),
     ],

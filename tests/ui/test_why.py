@@ -104,6 +104,14 @@ def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab
     why.get_by_role("button", name="take this card away").click()
     expect(why.locator("article")).to_have_count(1)
 
+    tab.until(lambda: "why=blocks.0.resid_mid" in tab.page.url, "the link asks the same")
+    tab.page.reload()
+    expect(why.locator("code")).to_have_text("blocks.0.resid_mid")
+    expect(why.get_by_text("✓ recomputed")).to_be_visible()
+    tab.page.goto(server.address(text=TEXT, view="residual", why="no.such~token-1"))
+    expect(why).to_contain_text("no tensor named 'no.such'")
+    expect(tab.alert).to_have_count(0)
+
 
 def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], trace: Any) -> None:
     tab = new_tab(permissions=["clipboard-read", "clipboard-write"])

@@ -7,10 +7,12 @@ sense is left out without harm to the others.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from txpanel.focus import Question
 from txpanel.shell.kept import NAME
 
 __all__ = ["LONGEST_FILM", "LONGEST_TEXT", "read", "write"]
@@ -81,6 +83,18 @@ def _packed(text: str) -> str:
     return text
 
 
+CELL = re.compile(r"([A-Za-z0-9_.]{1,200})((?:~[a-z_]{1,20}-[0-9]{1,8}){0,6})")
+"""A question: the tensor's name and its cell, as in ``blocks.3.pattern~head-2~query-4~key-1``."""
+
+
+def _question(text: str) -> Question:
+    found = CELL.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    places = (part.split("-") for part in found[2].split("~")[1:])
+    return Question(found[1], {axis: int(place) for axis, place in places})
+
+
 def _flag(text: str) -> bool:
     return {"1": True, "0": False}[text]
 
@@ -103,6 +117,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "typical_p": _above_0(1.0),
     "repetition_penalty": _above_0(100.0),
     "no_repeat_ngram_size": _whole(10**7),
+    "why": _question,
     "view": _id,
     "dark": _flag,
 }
@@ -130,7 +145,11 @@ def write(values: Mapping[str, Any]) -> str:
         value = values.get(name)
         if value is None or value == DEFAULTS.get(name, "") or (name == "text" and len(value) > LONGEST_TEXT):
             continue
-        kept[name] = (
-            str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
-        )
+        kept[name] = _word(value)
     return f"?{urlencode(kept)}" if kept else ""
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, Question):
+        return "~".join([value.name, *(f"{axis}-{place}" for axis, place in value.index.items())])
+    return str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
