@@ -29,9 +29,10 @@ def test_what_is_usual_is_not_written() -> None:
 
 
 def test_one_bad_value_never_drops_the_rest() -> None:
-    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&why=a b~head-x&dark=maybe&typical_p=0&repetition_penalty=-1&text=kept&zz=1"
+    bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&dark=maybe&typical_p=0&repetition_penalty=-1&text=kept&zz=1"
     assert read(bad) == {"layer": 0, "seed": 2**32 - 1, "text": "kept"}
     assert read("?layer=x&layer=3")["layer"] == 3
+    assert read("?why=a b~head-x&why=ln1~head-x&layer=3") == {"layer": 3}
 
 
 @pytest.mark.parametrize(

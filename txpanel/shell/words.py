@@ -77,7 +77,7 @@ def bar_words() -> dict[str, str]:
         "copy_by_hand": _("Copy this link:"),
         "save_run": _("Save the run"),
         "open_run": _("Open a run"),
-        "link_note": _("It opens the same text, settings, tokens and branches."),
+        "link_note": _("It opens the same text, settings, tokens, branches and question."),
         "link_long": _(
             "The run is too long for a link. This browser keeps it: a reload brings it back. To hand it on, save it and open "
             "the file."
