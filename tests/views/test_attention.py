@@ -158,6 +158,9 @@ def test_a_long_text_is_shown_through_a_window(monkeypatch: pytest.MonkeyPatch) 
     rows, columns = view.maps.window
     pattern = stage(state.trace, state.layer, state.head, "pattern")
     np.testing.assert_array_equal(image(heat), pattern[rows.slice, columns.slice])
+    assert (
+        heat.scale.high == view.maps.legend["pattern"].scale["ticks"][-1] == np.nanmax(image(heat))
+    )  # not 1: all are small
     said = view.maps.pictures["pattern"].heading.paragraphs[0][0][1]
     assert f"of {total}" in said
     state.focus(query=3, key=2)

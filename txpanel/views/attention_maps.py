@@ -69,7 +69,9 @@ class Maps:
             scale = (
                 Scale.of("magnitude", values)
                 if weigh and part == "pattern" and look.norms is not None
-                else Scale.of("probability" if part == "pattern" else "signed", values)
+                else self._shares(values)
+                if part == "pattern"
+                else Scale.of("signed", values)
             )
             self._show(
                 part,
@@ -84,6 +86,14 @@ class Maps:
         if [id(x) for x in self.panel.objects] != [id(x) for x in wanted]:
             self.panel.objects = wanted
         self.choose()
+
+    def _shares(self, values: np.ndarray) -> Scale:
+        """Weights from 0 to 1; of a long text, where each is small, to the largest one on screen."""
+        rows, columns = self.window
+        seen = values[rows.slice, columns.slice]
+        if (rows.whole and columns.whole) or not np.isfinite(seen).any():
+            return Scale.of("probability")
+        return Scale("probability", 0.0, float(np.nanmax(seen)) or 1.0)
 
     def choose(self) -> bool:
         """Frames the chosen cell; False if it lies outside the window, which must then be fed again."""
@@ -169,7 +179,7 @@ class Maps:
             small,
             Axis(names),
             Axis(names),
-            scale=Scale("probability", 0, 1),
+            scale=Scale("probability", 0, float(np.nanquantile(small, 0.98)) or 1.0),
             name=_("largest of up to {n} × {n} weights").format(n=step),
             cell=_("{r} look at {c}"),
             room=(0, 0),
@@ -190,6 +200,7 @@ class Maps:
         )
         sized(column, heat.figure, 300, 290)
         self.legend["overview"].show(heat.scale)
+        self.legend["overview"].caption = _("full colour from {high} on").format(high=number(heat.scale.high, 2))
 
     def _tap(self, part: str, row: int, column: int) -> None:
         state = self.view.state

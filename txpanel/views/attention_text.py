@@ -23,7 +23,7 @@ __all__ = [
 
 def quoted(text: str) -> str:
     """A token as it stands in a sentence."""
-    return f"“{text.strip() or text}”"
+    return f"“{text.strip() or text.replace(' ', '␣')}”"
 
 
 def short_label(label: str) -> str:
