@@ -21,7 +21,8 @@ function temperatures(bench) {
     if (curves?.front !== bench.shown.front || curves.ranks.join() !== ranks.join()) curves = {front: bench.shown.front, ranks, values: sweep(bench.shown.front, ranks, TEMPERATURES)}
   }
 
-  function show() {
+  function show() { // false: there is more to add up, and a hand on a knob should not wait for it
+    if (!summed(bench.shown.front, TEMPERATURES, 4)) return false
     measure()
     const t = bench.settings.temperature
     const [left, right, bottom] = [34, wide - 84, HEIGHT - 22]

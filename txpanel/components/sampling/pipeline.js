@@ -277,18 +277,26 @@ function tally(shown, uniforms) {
   return found
 }
 
-// Probability of the tokens at some ranks for each temperature: what temperature alone does, before anything is cut off
-function sweep(front, ranks, temperatures) {
+// What the vocabulary adds up to at each temperature, as far as a few milliseconds suffice; true once all are there
+function summed(front, temperatures, milliseconds) {
   const {values, end} = front.stages[2]
-  const power = (rank, t) => Math.exp((values[rank] - values[0]) / t)
-  front.sums ??= temperatures.map((t) => {
+  const sums = (front.sums ??= [])
+  for (const until = performance.now() + milliseconds; sums.length < temperatures.length; ) {
+    const t = temperatures[sums.length]
     let sum = 0
     for (let i = 0; i < end; i++) {
-      const one = power(i, t)
+      const one = Math.exp((values[i] - values[0]) / t)
       sum += one
       if (one * (end - i) < 1e-9) break // all that follow are smaller: they add less than the curve's width
     }
-    return sum
-  })
-  return temperatures.map((t, i) => ranks.map((rank) => power(rank, t) / front.sums[i]))
+    sums.push(sum)
+    if (performance.now() > until) break
+  }
+  return sums.length === temperatures.length
+}
+
+// Probability of the tokens at some ranks for each temperature: what temperature alone does, before anything is cut off
+function sweep(front, ranks, temperatures) {
+  const {values} = front.stages[2]
+  return temperatures.map((t, i) => ranks.map((rank) => Math.exp((values[rank] - values[0]) / t) / front.sums[i]))
 }

@@ -70,7 +70,7 @@ export function render({model, el}) {
   function follow() {
     const [part] = late
     late.delete(part)
-    if (part && bench.shown) part.show()
+    if (part && bench.shown && part.show() === false) late.add(part) // it goes on in its next turn
     due = late.size ? setTimeout(follow) : 0
   }
   function show() {
