@@ -21,7 +21,7 @@ from txpanel import serving, ui
 from txpanel.dashboard import Dashboard
 from txpanel.messages import _
 from txpanel.models import lean
-from txpanel.shell import address, delivery, late, lighter
+from txpanel.shell import address, delivery, late, lighter, memory
 from txpanel.shell.kept import Kept
 from txpanel.shell.words import default_text
 
@@ -59,6 +59,7 @@ def serve() -> None:
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
+    memory.give_back()
     logging.getLogger("asyncio").addFilter(_worth_saying)
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
