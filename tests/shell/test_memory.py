@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 
-import pytest
+from txpanel.shell.memory import give_back
 
 HELD = """
 import re
@@ -32,7 +32,9 @@ def held(mended: bool) -> int:
     return int(run.stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only GNU's C library keeps such blocks")
 def test_freed_blocks_are_given_back() -> None:
+    if platform.libc_ver()[0] != "glibc":  # only GNU's C library keeps such blocks
+        assert not give_back()
+        return
     assert held(mended=True) < 20
     assert held(mended=False) > 100
