@@ -59,7 +59,7 @@ def serve() -> None:
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
-    memory.give_back()
+    memory.share()
     logging.getLogger("asyncio").addFilter(_worth_saying)
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
