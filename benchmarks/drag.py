@@ -7,16 +7,14 @@ frame with the new stages, probabilities and bar (its style, layout and paint do
 
 from __future__ import annotations
 
-import argparse
 from statistics import median
 from urllib.parse import quote
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from benchmarks import report
-from benchmarks.drawing import FLAGS
 from benchmarks.page import FIND
-from benchmarks.start import _address, around, chromium, served
+from benchmarks.start import around, options, page_of
 from benchmarks.tables import Cell, Table
 from txpanel.sampling.processors import PROCESSORS
 
@@ -71,20 +69,13 @@ def rows(page: Page, steps: int) -> list[list[Cell]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.drag", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
-    chosen = parser.parse_args()
-    with served(chosen.model, TXPANEL_PLUGINS="none") as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{_address(server)}?text={quote(TEXT)}&view=sampling")
+    chosen = options("drag", __doc__, steps=(16, "of each drag with a rest; three times as many without"))
+    with page_of(chosen.model) as (page, _server, address):
+        page.goto(f"{address}?text={quote(TEXT)}&view=sampling")
         page.locator(".bench tr[data-id]").first.wait_for(timeout=120_000)
         page.wait_for_timeout(5 * REST)  # the last parts of the page
         page.evaluate(LISTEN)
         found = rows(page, chosen.steps)
-        browser.close()
     note = (
         f"{chosen.model}, “{TEXT}”, a window of 1440 × 900; Chromium and server on one machine, {around()}. Time on the wall from the mouse's move to "
         f"the frame that shows it: after a rest of {REST} ms, in which the server confirms the last step, and in a drag without rest, while it does."

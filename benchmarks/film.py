@@ -8,18 +8,16 @@ in the cache. Run it on a quiet machine. Linux only (/proc).
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import CDPSession, Page
 
 from benchmarks import report
-from benchmarks.drawing import FLAGS
 from benchmarks.page import COUNT, FLOW
-from benchmarks.start import _address, around, chromium, served
+from benchmarks.start import around, options, page_of
 from benchmarks.tables import Cell, Table
 
 TEXT = "Once upon a time"  # greedy, SmolLM2 goes on from here without an end
@@ -118,17 +116,9 @@ def _go(page: Page, step: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.film", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--tokens", type=int, default=500)
-    parser.add_argument("--every", type=int, default=100)
-    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
-    chosen = parser.parse_args()
-    with served(chosen.model, TXPANEL_PLUGINS="none") as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        rows, seen = run(page, server.pid, _address(server), chosen.tokens, chosen.every)
-        browser.close()
+    chosen = options("film", __doc__, tokens=(500, "to generate"), every=(100, "tokens in a row of the table"))
+    with page_of(chosen.model) as (page, server, address):
+        rows, seen = run(page, server.pid, address, chosen.tokens, chosen.every)
     note = f"{chosen.model}, “{TEXT}”, greedy, the attention view open, a window of 1440 × 900; Chromium and server on one machine, {around()}. {seen}."
     columns = [
         ("tokens", "count"), ("came at", "per s"), ("complete pictures", "count"), ("longest time without a frame", "ms"),

@@ -17,11 +17,10 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from benchmarks import report
-from benchmarks.drawing import FLAGS
-from benchmarks.start import _address, _cpu, around, chromium, served
+from benchmarks.start import _cpu, around, options, page_of
 from benchmarks.tables import Cell, Table
 
 WORDS = (
@@ -165,18 +164,15 @@ def _places(page: Page, meter: Meter, repeat: int, *, pictures: bool) -> list[Ch
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--view", default="attention", help="what is open below the flow; flow: nothing")
-    parser.add_argument("--repeat", type=int, default=9)
-    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
-    chosen = parser.parse_args()
-    with served(chosen.model, TXPANEL_PLUGINS="none") as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-        changes, counted = run(page, _address(server), server.pid, chosen)
-        browser.close()
+    chosen = options(
+        "page",
+        __doc__,
+        tokens=(64, "of the text"),
+        view=("attention", "what is open below the flow; flow: nothing"),
+        repeat=(9, "changes of each kind"),
+    )
+    with page_of(chosen.model, reduced_motion="reduce") as (page, server, address):
+        changes, counted = run(page, address, server.pid, chosen)
     note = (
         f"{chosen.model}, {chosen.tokens} tokens, the view “{chosen.view}” open, a window of 1440 × 900; Chromium and server on one machine, "
         f"{around()}. Time on the wall from the click (or Enter) to the frame with the flow's new pixels, and to the frame in which all that is "

@@ -77,6 +77,25 @@ def served(model: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
             server.communicate()  # its last words: a closed pipe would keep it from stopping
 
 
+@contextmanager
+def page_of(model: str, **look: Any) -> Iterator[tuple[Page, subprocess.Popen[str], str]]:
+    """A window of 1440 x 900 in a browser, a server of its own for it, and that server's address."""
+    with served(model, TXPANEL_PLUGINS="none") as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
+        yield browser.new_page(viewport={"width": 1440, "height": 900}, **look), server, _address(server)
+        browser.close()
+
+
+def options(module: str, description: str | None, **more: tuple[Any, str]) -> argparse.Namespace:
+    """What the command line says: ``--model``, ``--show``, and `more` by name, with what is usual and a sentence."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=description)
+    parser.add_argument("--model", default="smollm2-135m")
+    for name, (usual, words) in more.items():
+        parser.add_argument(f"--{name}", type=type(usual), default=usual, help=words)
+    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
+    return parser.parse_args()
+
+
 def chromium() -> str | None:
     """Where the browser is."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -134,12 +153,7 @@ def table(runs: list[Run], model: str, text: str) -> Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--text", default=TEXT)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--show", action="store_true", help="print the table and keep nothing")
-    chosen = parser.parse_args()
+    chosen = options("start", __doc__, text=(TEXT, "the prompt"), repeat=(3, "starts that count"))
     runs = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
