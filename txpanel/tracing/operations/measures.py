@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,34 @@ from torch import Tensor
 
 from txpanel.models.parts import LinearMap
 from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, no_weights, number, short
+
+
+def _shares(row: Tensor) -> list[float]:
+    """What each number adds to the length of its vector: ``x[i]^2 / |x|``."""
+    return list((row * row / (torch.linalg.vector_norm(row) or 1.0)).tolist())
+
+
+def _sizes(a: Tensor, b: Tensor) -> Tensor:
+    """``|a| |b|`` along the last axis: what a cosine is divided by."""
+    return torch.linalg.vector_norm(a, dim=-1) * torch.linalg.vector_norm(b, dim=-1)
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Along the last axis; 0 where one of them is 0."""
+    size = _sizes(a, b)
+    return torch.where(size > 0, (a * b).sum(-1) / size, torch.zeros_like(size)).float()
+
+
+def _cosine_terms(
+    a: Tensor, b: Tensor, names: tuple[str, str], sources: Callable[[int], tuple[Source, ...]]
+) -> list[Term]:
+    """What each pair of numbers adds to the cosine. `names` of the two vectors, and the `sources` of the pair at a place."""
+    size, (one, other) = number(_sizes(a, b)) or 1.0, names
+    products = zip((a * b).tolist(), a.tolist(), b.tolist(), strict=True)
+    return [
+        Term(v / size, f"{one.format(i=i)} · {other.format(i=i)} / {size:.6g}", sources(i), (m, n))
+        for i, (v, m, n) in enumerate(products)
+    ]
 
 
 @dataclass(frozen=True)
@@ -24,10 +53,9 @@ class Length(Operation):
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         row, name = x[self.inputs[0]][cell].double(), short(self.inputs[0])
-        shares = (row * row / (torch.linalg.vector_norm(row) or 1.0)).tolist()
         return [
             Term(share, f"{name}[{i}]² / ‖{name}‖", (self.at(self.inputs[0], *cell, i),), (v,))
-            for i, (share, v) in enumerate(zip(shares, row.tolist(), strict=True))
+            for i, (share, v) in enumerate(zip(_shares(row), row.tolist(), strict=True))
         ]
 
 
@@ -39,22 +67,14 @@ class Cosine(Operation):
 
     def recompute(self, x: Values) -> Tensor:
         a, b = (x[name].double() for name in self.inputs)
-        size = torch.linalg.vector_norm(a, dim=-1) * torch.linalg.vector_norm(b, dim=-1)
-        return torch.where(size > 0, (a * b).sum(-1) / size, torch.zeros_like(size)).float()
+        return _cosine(a, b)
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         a, b = (x[name][cell].double() for name in self.inputs)
-        size = number(torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)) or 1.0
         one, other = (short(name) for name in self.inputs)
-        return [
-            Term(
-                v / size,
-                f"{one}[{i}] · {other}[{i}] / {size:.6g}",
-                (self.at(self.inputs[0], *cell, i), self.at(self.inputs[1], *cell, i)),
-                (m, n),
-            )
-            for i, (v, m, n) in enumerate(zip((a * b).tolist(), a.tolist(), b.tolist(), strict=True))
-        ]
+        return _cosine_terms(
+            a, b, (f"{one}[{{i}}]", f"{other}[{{i}}]"), lambda i: tuple(self.at(name, *cell, i) for name in self.inputs)
+        )
 
 
 @dataclass(frozen=True)
@@ -67,24 +87,15 @@ class RowCosine(Operation):
     rows: tuple[int, int] = (0, 0)
 
     def recompute(self, x: Values) -> Tensor:
-        a, b = self._vectors()
-        size = torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)
-        return ((a @ b) / size if size > 0 else torch.zeros_like(size)).float()
+        return _cosine(*self._vectors())
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
-        a, b = self._vectors()
-        size = number(torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)) or 1.0
-        one, other = self.rows
-        products = zip((a * b).tolist(), a.tolist(), b.tolist(), strict=True)
-        return [
-            Term(
-                v / size,
-                f"W_E[{one}, {i}] · W_E[{other}, {i}] / {size:.6g}",
-                tuple(Source(self.table_name, {"row": row, "column": i}) for row in self.rows),
-                (m, n),
-            )
-            for i, (v, m, n) in enumerate(products)
-        ]
+        one, other = (f"W_E[{row}, {{i}}]" for row in self.rows)
+        return _cosine_terms(
+            *self._vectors(),
+            (one, other),
+            lambda i: tuple(Source(self.table_name, {"row": row, "column": i}) for row in self.rows),
+        )
 
     def _vectors(self) -> tuple[Tensor, Tensor]:
         if self.table is None:
@@ -109,8 +120,7 @@ class WriteLength(Operation):
         if self.map is None:
             raise no_weights(self.output)
         value, column = number(x[self.inputs[0]][cell]), self.map.matrix()[:, cell[-1]].cpu().double()
-        written = column * value
-        shares = (written * written / (torch.linalg.vector_norm(written) or 1.0)).tolist()
+        shares = _shares(column * value)
         name = short(self.inputs[0])
         return [
             Term(
