@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from txpanel.messages import _
+from txpanel.tracing.recording import split_name
 from txpanel.views._plots import Axis, Heat
 from txpanel.views.palette import Scale
 
@@ -28,10 +29,9 @@ def stream_name(layers: int, layer: int) -> str:
 def place_of(layers: int, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
     """Where the stream that a cell belongs to stands in the picture."""
     name = name.removesuffix(".norm")
-    _blocks, _dot, rest = name.partition(".")
-    layer, _dot, part = rest.partition(".")
-    if part == "resid_pre":
-        return int(layer), index["token"]
+    layer, part = split_name(name)
+    if layer is not None and part == "resid_pre":
+        return layer, index["token"]
     return (layers, index["token"]) if name == stream_name(layers, layers) else None
 
 

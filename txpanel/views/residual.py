@@ -350,10 +350,12 @@ class ResidualView(View):
 
     # -- what a person did -------------------------------------------------------------------------------------------
 
-    def _ask_at(self, layer: int, name: str | None, **index: int) -> None:
-        """Goes to a layer (the end belongs to the last block) and asks for a number there."""
-        self.state.focus(layer=min(layer, self.state.trace.anatomy.n_layers - 1))
-        if name is not None and name in self.state.trace:
+    def _ask_at(self, layer: int, name: str | None, query: int | None = None, **index: int) -> None:
+        """Goes to a layer (the end belongs to the last block) and a token, and asks for a number there, if it has one."""
+        trace = self.state.trace
+        here = self.state.query if query is None else query
+        self.state.focus(layer=min(layer, trace.anatomy.n_layers - 1), query=here)
+        if name is not None and name in trace:
             self.state.ask(name, **index)
 
     def _write_tapped(self, layer: int, height: float) -> None:
@@ -371,8 +373,7 @@ class ResidualView(View):
             self._ask_at(layer, f"{pre}{norm}.{kind}", token=self.state.query)
 
     def _size_tapped(self, row: int, column: int) -> None:
-        self.state.focus(query=column)
-        self._ask_at(row, stream_name(self.state.trace.anatomy.n_layers, row) + ".norm", token=column)
+        self._ask_at(row, stream_name(self.state.trace.anatomy.n_layers, row) + ".norm", column, token=column)
 
     def _share_tapped(self, layer: int, _height: float) -> None:
         """The probability of the final choice, as the lens has it there."""
@@ -384,10 +385,11 @@ class ResidualView(View):
     def _lens_tapped(self, row: int, column: int) -> None:
         """The probability of the token that the cell names."""
         trace, found = self.state.trace, self._lens
-        self.state.focus(layer=min(row, trace.anatomy.n_layers - 1), query=column)
-        if found is not None and column in found.positions:
+        if found is None or column not in found.positions:  # the lens of the new place is still to come
+            self._ask_at(row, None, column)
+        else:
             token = int(found.ids[row, column - found.positions[0]])
-            self.state.ask(trace.lens_name(row, column, "probs"), vocab=token)
+            self._ask_at(row, trace.lens_name(row, column, "probs"), column, vocab=token)
 
     def _subtitle(self, name: str, template: str, **values: Any) -> None:
         self._shown[name].heading.paragraphs = rich(template, **values)
