@@ -188,13 +188,12 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     act = activate(trace, layer, found.x)
     common: dict[str, Any] = {"index": found.index, "axis": "neuron", "marks": marks}
     name = trace.anatomy.blocks[layer].activation
-    said = activation_name(name)
     if found.up is None:
         out = [Strip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)]
         return [
             *out,
             Strip(
-                _("after {name}").format(name=said),
+                _("after {name}").format(name=activation_name(name)),
                 found.post,
                 p + "mlp_post",
                 note="mlp_post",
@@ -208,7 +207,7 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     if act is not None:
         how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
         more = {"derived": how, "sign": "→", "tail": _share(act), **common}
-        out.append(Strip(f"{said.split()[0]}({_('gate')})", act, p + "mlp_post", **more))
+        out.append(Strip(f"{activation_name(name, brief=True)}({_('gate')})", act, p + "mlp_post", **more))
     out.append(Strip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
     return [
         *out,

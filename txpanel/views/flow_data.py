@@ -193,6 +193,7 @@ def _anatomy(trace: Trace, layer: int) -> dict[str, Any]:
     )
     out = {key: getattr(block, key) for key in keys}
     out["act"] = activation_name(block.activation)
+    out["act_brief"] = activation_name(block.activation, brief=True)
     out["rotary"] = block.rotary is not None
     out["experts"] = None if block.experts is None else {"n": block.experts.n, "k": block.experts.k}
     return out
@@ -332,8 +333,9 @@ def next_payload(trace: Trace, position: int, sampled: int | None = None, listed
     The likeliest K tokens are listed; the drawn one takes the last place if it is none of them.
 
     Returns:
-        ``position``, ``ids`` int32 [K], ``strings``, ``probability`` float32 [K], ``others`` (how many tokens are not listed),
-        ``rest`` (their probability together), ``vocab``, ``sampled`` (the drawn token's place in the list, -1: nothing drawn).
+        ``position``, ``tensors`` (names of its logits and probabilities), ``ids`` int32 [K], ``strings``,
+        ``probability`` float32 [K], ``others`` (how many tokens are not listed), ``rest`` (their probability together), ``vocab``,
+        ``sampled`` (the drawn token's place in the list, -1: nothing drawn).
     """
     logits = np.asarray(trace.logits_at(position).values, np.float64)
     weights = np.exp(logits - logits.max())
@@ -344,6 +346,7 @@ def next_payload(trace: Trace, position: int, sampled: int | None = None, listed
     at = np.flatnonzero(ids == sampled) if sampled is not None else np.zeros(0, int)
     return {
         "position": position,
+        "tensors": [trace.lens_name(trace.anatomy.n_layers, position, own) for own in ("logits", "probs")],
         "ids": ids.astype(np.int32),
         "strings": token_strings(trace, ids),
         "probability": probability[ids].astype(np.float32),

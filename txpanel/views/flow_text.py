@@ -190,8 +190,8 @@ def _heads() -> dict[str, Any]:
     }
 
 
-def activation_name(activation: str) -> str:
-    """How people write an activation whose name in the config is, say, ``"gelu_new"``."""
+def activation_name(activation: str, *, brief: bool = False) -> str:
+    """How people write an activation whose name in the config is, say, ``"gelu_new"``; `brief`: without which variant it is."""
     known = {
         "silu": "SiLU",
         "swish": "SiLU",
@@ -201,4 +201,5 @@ def activation_name(activation: str) -> str:
         "gelu_pytorch_tanh": "GELU (tanh)",
         "gelu_fast": "GELU (tanh)",
     }
-    return known.get(activation, activation)
+    name = known.get(activation, activation)
+    return name.partition(" (")[0] if brief else name

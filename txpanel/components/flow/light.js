@@ -91,9 +91,7 @@ function ring(app, box, width, grow) {
 
 // Rows of the list of next tokens are elements: those of the card get a class.
 function lightRows(app) {
-  const { position } = app.next ?? {}; // the last token's have no layer and token in their names
-  const own = position < app.tokens.total - 1 ? `lens.${app.layers}.${position}.` : "";
-  const ids = new Set(app.lit.filter(({ name }) => name === `${own}logits` || name === `${own}probs`).map(({ at }) => at.vocab));
+  const ids = new Set(app.lit.filter(({ name }) => app.next?.tensors.includes(name)).map(({ at }) => at.vocab));
   for (const n of app.dom.next.children) n.classList.toggle("lit", ids.has(Number(app.next?.ids[n.dataset.row] ?? -1)));
 }
 

@@ -201,7 +201,7 @@ class Flow {
   mlpWords() {
     const { anatomy } = this.block;
     if (anatomy.experts) return fill(this.T.cap_experts, anatomy.experts);
-    return fill(anatomy.gated ? this.T.cap_gated : this.T.cap_plain, { act: anatomy.act.split(" ")[0] });
+    return fill(anatomy.gated ? this.T.cap_gated : this.T.cap_plain, { act: anatomy.act_brief });
   }
 
   sinkNote() {
