@@ -91,7 +91,7 @@ def run(page: Page, process: int, address: str, tokens: int, every: int) -> tupl
     end = so_far(page)
     return rows, first + (
         f"Stop answered {'in the frame of the click' if said else 'later'}, and nothing ran any more after {stopped:.0f} ms, at {end} tokens"
-        f"; going to token 100 then showed in the flow after {_go(page, 100):.0f} ms"
+        f"; going to token {tokens // 5} then showed in the flow after {_go(page, tokens // 5):.0f} ms"
     )
 
 
