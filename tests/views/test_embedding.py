@@ -153,6 +153,21 @@ def test_the_strips_table_has_every_number(trace: Any) -> None:
         assert [row[column] for row in rows][: len(strip.values)] == strip.values.tolist()
 
 
+def test_a_slope_is_asked_for_as_the_penalty_of_one_step_back() -> None:
+    state = ModelState(model=tiny("bloom"), text=TEXT)
+    view = EmbeddingView(state)
+    view.__panel__()
+    state.focus(layer=1)
+    view._ask_slope(2)
+    last = len(state.trace.tokens.ids) - 1
+    assert state.question is not None
+    assert (state.question.name, state.question.index["head"]) == ("blocks.1.alibi", 2)
+    bias = state.trace.tensor("blocks.1.alibi")[2]
+    asked = state.trace.why(state.question.name, **state.question.index).value
+    assert asked - bias[-1, last].item() == pytest.approx(slopes(state.trace, 1)[2], rel=1e-5)
+    view.close()
+
+
 # -- the view -----------------------------------------------------------------------------------------------------------
 
 
