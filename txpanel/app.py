@@ -19,6 +19,7 @@ from tornado.websocket import WebSocketClosedError
 
 from txpanel import serving, ui
 from txpanel.dashboard import Dashboard
+from txpanel.handover import hand_over
 from txpanel.messages import _
 from txpanel.models import lean
 from txpanel.shell import address, delivery, late, lighter, memory
@@ -254,7 +255,7 @@ class Session:
                 self._waiting.append(function)
                 return
         if not self.ended.is_set():
-            self.doc.add_next_tick_callback(partial(self._call, function))
+            hand_over(self.doc, partial(self._call, function))
 
     def _loaded(self) -> None:
         """The browser has the page: what waited for it is called."""
@@ -268,7 +269,7 @@ class Session:
         if self._waiting is not None:
             self.dispatch(function)
         elif not self.ended.is_set():
-            self.doc.add_timeout_callback(partial(self._call, function), 30)
+            hand_over(self.doc, partial(self._call, function), after=30)
 
     def _call(self, function: Callable[[], Any]) -> None:
         if not self.ended.is_set():

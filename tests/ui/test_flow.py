@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import PATIENCE, Tab
+from txpanel.handover import hand_over
 from txpanel.models.language_model import LanguageModel
 from txpanel.state import ModelState
 from txpanel.views.flow import FlowView
@@ -39,6 +40,10 @@ class Stage:
         self.state = ModelState(model=self.model, **{"text": TEXT, **self.options})
         self.view, self.doc = FlowView(self.state), pn.state.curdoc
         return pn.Column(self.view, sizing_mode="stretch_width")
+
+    def do(self, function: Callable[[], Any]) -> None:
+        """Has the newest visitor's session do something."""
+        hand_over(self.doc, function)
 
 
 @pytest.fixture(scope="module")
@@ -189,16 +194,14 @@ def test_the_cells_behind_a_number_light_up(show: Callable[..., Page], stage: St
     page = show()
     flow = page.locator(".flow")
     expect(flow).to_have_attribute("data-lit", "0")
-    stage.doc.add_next_tick_callback(lambda: stage.state.ask("blocks.0.scores", head=0, query=4, key=2))
+    stage.do(lambda: stage.state.ask("blocks.0.scores", head=0, query=4, key=2))
     expect(flow).to_have_attribute("data-lit", "17")  # the cell, and eight entries each of the query and the key
-    stage.doc.add_next_tick_callback(lambda: stage.state.ask("blocks.1.scores", head=0, query=4, key=2))
+    stage.do(lambda: stage.state.ask("blocks.1.scores", head=0, query=4, key=2))
     expect(flow).to_have_attribute("data-lit", "0")  # another block: nothing of it is on screen
     point = "window.dispatchEvent(new CustomEvent('tx-point', {detail: {name: 'blocks.0.q', at: {head: 0, token: 4, dim: 3}}}))"
     page.evaluate(point)
     expect(flow).to_have_attribute("data-pointed", "true")
-    stage.doc.add_next_tick_callback(
-        lambda: stage.state.ask("logits", vocab=int(np.argmax(stage.state.trace.logits.values)))
-    )
+    stage.do(lambda: stage.state.ask("logits", vocab=int(np.argmax(stage.state.trace.logits.values))))
     expect(page.locator(".next.lit")).to_have_count(1)
 
 
@@ -302,7 +305,7 @@ def test_an_appended_token_moves_alone(show: Callable[..., Page], stage: Stage) 
         page,
         "flow.seen = []; const m = flow.flow.motion, play = m.play.bind(m); m.play = (from) => { flow.seen.push(from); play(from); };",
     )
-    stage.doc.add_next_tick_callback(stage.state.append)
+    stage.do(stage.state.append)
     expect(page.locator("button.token")).to_have_count(count + 1)
     until(page, lambda: inside(page, "return flow.seen.length"))
     assert inside(page, "return flow.seen") == [count]
@@ -443,6 +446,6 @@ def test_dark_and_light_follow_the_page(show: Callable[..., Page]) -> None:
 
 def test_a_text_that_is_gone_leaves_no_picture(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
-    stage.doc.add_next_tick_callback(lambda: stage.state.param.update(trace=None))
+    stage.do(lambda: stage.state.param.update(trace=None))
     expect(page.locator(".stage")).to_be_hidden()
     expect(page.locator(".empty")).to_be_visible()

@@ -11,6 +11,7 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
 from txpanel.components.waiting import Waiting
+from txpanel.handover import hand_over
 from txpanel.worker import Worker
 
 
@@ -73,11 +74,11 @@ def _soon(document: Any, step: Callable[[], object]) -> None:
     def call() -> None:
         with set_curdoc(document):
             if not pn.state.loaded:
-                document.add_timeout_callback(call, 60)
+                hand_over(document, call, after=60)
                 return
             # Panel writes new figures to the browser in its own queue; what is not in it would overtake them and name
             # models that are unknown there.
             with unlocked():
                 step()
 
-    document.add_timeout_callback(call, 60)
+    hand_over(document, call, after=60)

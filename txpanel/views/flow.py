@@ -13,6 +13,7 @@ from panel.viewable import Viewable
 
 from txpanel.components.flow import FlowPicture
 from txpanel.components.picture import Table, Tools
+from txpanel.handover import hand_over
 from txpanel.messages import _
 from txpanel.views import flow_data
 from txpanel.views._why import lit
@@ -36,10 +37,7 @@ def session_dispatch() -> Dispatch | None:
     if doc is None or doc.session_context is None:
         return None
 
-    def dispatch(result: Callable[[], object]) -> None:
-        doc.add_next_tick_callback(result)
-
-    return dispatch
+    return partial(hand_over, doc)
 
 
 class FlowView(View):

@@ -16,7 +16,7 @@ export function render({ model }) {
   live.setAttribute("aria-live", "polite");
   const grid = tag("div", "cards");
   root.append(live, grid);
-  const slots = [0, 1, 2].map(() => ({ card: tag("article", "card"), stop: null, open: false }));
+  const slots = [0, 1, 2].map(() => ({ card: tag("article", "card"), stop: null, open: false, fed: false }));
   const W = () => model.words;
   const send = (data) => model.send_msg(data);
 
@@ -281,9 +281,11 @@ export function render({ model }) {
     return box;
   }
 
-  function feeds(card, c) {
+  function feeds(card, c, slot) {
     if (!card.feeds.length) return [];
     const box = tag("details", "feeds");
+    box.open = slot.fed;
+    box.addEventListener("toggle", () => { slot.fed = box.open; });
     box.append(tag("summary", "", W().feeds));
     const list = tag("div", "chips");
     card.feeds.forEach((f, i) => list.append(button("link chip", f.label, f.title, () => send({ do: "feed", card: c, at: i }))));
@@ -308,7 +310,7 @@ export function render({ model }) {
     if (card.text) parts.push(tag("p", "text", card.text));
     parts.push(...operands(card, c));
     if (card.product) parts.push(product(card, c, slot));
-    parts.push(...feeds(card, c));
+    parts.push(...feeds(card, c, slot));
     slot.card.replaceChildren(...parts);
   }
 
