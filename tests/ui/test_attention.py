@@ -29,12 +29,16 @@ FIND = """
 
 FLOW_FIRST = """
 async () => {
-  const figures = []
-  const visit = (view) => { if (view.model.type === "Figure") figures.push(view); for (const child of view.child_views ?? []) visit(child) }
-  for (const root of Bokeh.index.roots) visit(root)
   const deep = (root) => root.querySelector(".flow") ?? [...root.querySelectorAll("*")].map((e) => e.shadowRoot && deep(e.shadowRoot)).find(Boolean)
+  let figures = []
+  const visit = (view) => { if (view.model.type === "Figure") figures.push(view); for (const child of view.child_views ?? []) visit(child) }
   const painted = () => figures.reduce((n, one) => n + one._render_count, 0)
-  while (txPaints.waiting.size) await new Promise(requestAnimationFrame)
+  for (let still = 0, n = -1; still < 30; still++) { // the page stands: what it was built with is painted
+    await new Promise(requestAnimationFrame)
+    figures = []
+    for (const root of Bokeh.index.roots) visit(root)
+    if (txPaints.waiting.size || painted() !== n) { still = 0; n = painted() }
+  }
   const flow = deep(document), was = flow.dataset.shows, before = painted()
   flow.querySelector("button.head[data-head='2']").click()
   while (flow.dataset.shows === was) await new Promise(requestAnimationFrame)
