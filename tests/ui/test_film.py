@@ -259,3 +259,39 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
     tab.page.mouse.click(box["x"] + 14 + (box["width"] - 16) * 251.5 / 500, box["y"] + 20)
     assert tab.page.evaluate("window.last") == {"kind": "go", "value": 252}
     expect(tab.page.locator("[aria-current=true]")).to_have_text(" t252")
+
+
+ALONE = """async ([source, line, words]) => {
+  const {render} = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+  window.heard = {}
+  window.told = []
+  window.model = {words, line, added: {}, prompt: {strings: ["a"], special: [], more: 0}, heard: [], next: {}, ended: "", branches: [],
+    compare: {}, place: {at: line.length, leaf: line.length, busy: false}, on: (name, f) => { heard[name] = f }, send_msg: (m) => told.push(m)}
+  render({model, el: document.body})
+  window.more = (n) => {
+    model.added = {begin: n - 1, items: [[n, ` t${n}`, false, 0.5, 0.5, 0, 1, n, true]]}
+    model.place = {at: n, leaf: n, busy: true}
+    heard.added()
+    heard.place()
+  }
+}"""
+
+
+def test_a_click_while_tokens_come_and_an_undo_of_them(tab: Tab) -> None:
+    """The component alone: a token between press and release of a click, and pieces that are taken back."""
+    line = [[n, f" t{n}", False, 0.5, 0.5, 0, 1.0, n, True] for n in range(1, 6)]
+    page, chips = tab.page, tab.page.locator(".chip")
+    page.goto("about:blank")
+    page.evaluate(ALONE, [FilmStrip._esm, line, film_words()])
+    page.evaluate("more(6)")
+    box = chips.nth(1).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.evaluate("more(7)")
+    page.mouse.up()
+    assert [said["value"] for said in page.evaluate("told.filter((m) => m.kind === 'go')")] == [2]
+
+    # the state goes back to the line that was sent whole before: of the two parameters only this one changes
+    page.evaluate("model.added = {}; model.place = {at: 5, leaf: 5, busy: false}; heard.added(); heard.place()")
+    expect(chips).to_have_count(5)

@@ -109,6 +109,17 @@ export function render({model, el}) {
   })
   chips.addEventListener("focusout", () => tell(null))
 
+  // Chips that stay are the same elements: a token that comes between press and release takes no click away, and no focus
+  const putChips = (fresh) => {
+    fresh.forEach((node, k) => {
+      const old = chips.children[k]
+      if (!old) return chips.append(node)
+      if (old.isEqualNode(node)) return
+      if (node.dataset.i > 0 && old.dataset.i === node.dataset.i && old.textContent === node.textContent) for (const {name, value} of node.attributes) old.setAttribute(name, value)
+      else old.replaceWith(node)
+    })
+    while (chips.children.length > fresh.length) chips.lastChild.remove()
+  }
   const drawChips = (kept = false) => {
     const i = at()
     if (!kept && (i < begin + 4 || i > begin + SHOWN - 4)) begin = Math.max(0, Math.min(line.length - SHOWN, i - Math.floor(SHOWN / 2)))
@@ -117,7 +128,7 @@ export function render({model, el}) {
     const shown = line.slice(begin, begin + SHOWN)
     const after = line.length - begin - shown.length
     const before = begin ? [] : filmPrompt(model.prompt, line.length ? model.heard : [], mode, dark, w)
-    chips.replaceChildren(
+    putChips([
       begin ? tx.h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin)) : more ? tx.h("span", {class: "more"}, w.earlier.replace("{n}", more)) : "",
       tx.h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
       ...shown.map((token, k) => {
@@ -126,7 +137,7 @@ export function render({model, el}) {
           tabindex: n === i ? 0 : -1, "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
           style: {"--ground": colour, "--ink": filmInk(colour)}}, token[FILM.TEXT])
       }),
-      after > 0 ? tx.h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : "")
+      after > 0 ? tx.h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : ""].filter(Boolean))
     const here = chips.querySelector("[aria-current=true]")
     if (here) { // the chip in view, without moving the page
       const [top, bottom] = [here.offsetTop - chips.offsetTop, here.offsetTop - chips.offsetTop + here.offsetHeight]
@@ -207,7 +218,10 @@ export function render({model, el}) {
   })
   model.on("added", () => {
     const {begin: from, items} = model.added
-    if (items === undefined) return
+    if (items === undefined) { // what came piece by piece is gone; a line that is again the last whole one is not sent again
+      if (line !== model.line) { line = model.line; draw() }
+      return
+    }
     if (from > line.length) { send("sync", 0); return }
     line = [...line.slice(0, from), ...items]
     local = wanted = null
