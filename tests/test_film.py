@@ -13,6 +13,7 @@ import pytest
 from txpanel.film import Film, Shot
 from txpanel.outline import Outline, outline, pack, unpack
 from txpanel.prompt import Prompt
+from txpanel.ranges import RANGES
 from txpanel.sampling import Draw, Settings
 
 
@@ -68,6 +69,11 @@ def test_the_same_token_again_is_no_other_branch(film: Film) -> None:
     assert (again.at, again.leaf) == (1, 5)
     assert again.shot(1).settings.seed == 5
     assert film.shot(1).settings.seed == 0
+
+
+def test_seeds_that_generating_has_moved_beyond_those_that_can_be_typed_are_packed_too(film: Film) -> None:
+    grown = film.add(shot(5, "z", seed=RANGES["seed"][2] + 3))
+    assert unpack(pack(outline(grown)), "go") == outline(grown)
 
 
 def test_an_unfinished_character_has_no_text_yet() -> None:

@@ -12,7 +12,7 @@ from tests.test_state import Session
 from txpanel import jobs
 from txpanel.errors import Cancelled
 from txpanel.models.language_model import LanguageModel
-from txpanel.outline import Entry, outline, pack, unpack
+from txpanel.outline import Entry, Outline, outline, pack, unpack
 from txpanel.sampling import Settings
 from txpanel.sharing import traces
 from txpanel.state import ModelState
@@ -210,6 +210,31 @@ def test_a_film_comes_back_from_its_outline(state: ModelState, model: LanguageMo
         assert (a.settings, a.rank, a.draw is None, a.ended) == (b.settings, b.rank, b.draw is None, b.ended)
         assert a.model_p == pytest.approx(b.model_p, rel=1e-3)
     assert outline(again.film) == outline(before)
+
+
+def test_a_token_that_was_drawn_at_an_edge_still_counts_as_drawn(model: LanguageModel) -> None:
+    """Token by token and all at once, sums are rounded differently: a number at an edge then falls on the neighbour."""
+    state = ModelState(model=model, text="seven words", temperature=1.5)
+    for seed in range(20_000):
+        state.seed = seed
+        sample = state.sampled
+        if sample.draw.rank and sample.draw.uniform - sample.draw.low < 1e-5:
+            break
+    neighbour, other = (int(sample.order[sample.draw.rank - n]) for n in (1, -9))
+    for token, drawn in ((neighbour, True), (other, False)):
+        entry = Entry(0, token, state.settings, drawn=True)
+        again = ModelState(model=model, text="seven words")
+        again.restore(Outline("seven words", entries=(entry,), at=1, leaf=1))
+        shot = again.film.shot(1)
+        assert (shot.token, shot.draw is not None) == (token, drawn)
+        if shot.draw is not None:
+            assert (shot.draw.seed, shot.draw.uniform, shot.draw.rank) == (
+                seed,
+                sample.draw.uniform,
+                sample.draw.rank - 1,
+            )
+            assert shot.draw.high == pytest.approx(sample.draw.low)
+            assert outline(again.film).entries == (entry,)
 
 
 def test_a_film_of_another_model_is_refused_in_words(model: LanguageModel) -> None:

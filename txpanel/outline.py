@@ -15,6 +15,7 @@ from typing import Any
 from txpanel.film import Film
 from txpanel.generation import End
 from txpanel.messages import _
+from txpanel.ranges import FARTHEST_SEED
 from txpanel.sampling import FIELDS, Settings
 
 VERSION = 1
@@ -117,7 +118,8 @@ def _checked(facts: dict[str, Any], text: str, chat: bool) -> Outline:
         if isinstance(row, int):
             before = entries[-1]
             row = [row, n - 1, knobs.index(replace(before.settings, seed=0)), before.settings.seed + 1, 1, 0]
-        token, parent, which, seed, drawn, ended = (_whole(value) for value in row)
+        token, parent, which, drawn, ended = (_whole(value) for value in [*row[:3], *row[4:]])
+        seed = _whole(row[3], FARTHEST_SEED)
         if parent >= n:
             raise ValueError("parent")
         entries.append(Entry(parent, token, replace(knobs[which], seed=seed), bool(drawn), ENDS[ended]))
@@ -127,7 +129,7 @@ def _checked(facts: dict[str, Any], text: str, chat: bool) -> Outline:
     return Outline(text, chat, tuple(entries), at, leaf)
 
 
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
+def _whole(value: Any, most: int = 2**32 - 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise ValueError("number")
     return value

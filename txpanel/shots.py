@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,14 @@ from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.outline import Entry, Outline
 from txpanel.prompt import Prompt
-from txpanel.sampling import Sample, Settings
+from txpanel.sampling import Draw, Sample, Settings
 from txpanel.sampling import sample as sample_logits
+from txpanel.sampling.bar import edges
 from txpanel.sharing import shared_trace
 from txpanel.tracing.trace import Trace
 
+NEAR = 1e-3
+"""How far a number may lie from a piece of the bar on which it fell elsewhere; float32 sums differ by 1e-5, smaller types by more."""
 ROWS = 64
 """Positions whose logits are made at once when a film is brought back: [64, V] numbers."""
 
@@ -133,10 +137,23 @@ def _distributions(
 
 
 def _again(model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]) -> Shot:
-    """A step as it was; a token that its seed does not give here (another machine rounds otherwise) counts as chosen."""
+    """A step as it was; a token whose piece of the bar is nowhere near its seed's number counts as chosen."""
     try:
         sample = sample_logits(logits, entry.settings, ids)
     except (NoTokenLeft, ValueError):
         sample = None
-    drawn = entry.drawn and sample is not None and sample.token == entry.token
-    return shot(model, logits, entry.token, entry.settings, sample, parent=entry.parent, drawn=drawn, ended=entry.ended)
+    made = shot(model, logits, entry.token, entry.settings, sample, parent=entry.parent, drawn=False, ended=entry.ended)
+    return replace(made, draw=_drawn(sample, entry.token) if entry.drawn and sample is not None else None)
+
+
+def _drawn(sample: Sample, token: int) -> Draw | None:
+    """How a token was drawn, if it was: it may lie beside the number by what another order of sums (token by token, another machine) rounds."""
+    if sample.token == token:
+        return sample.draw
+    rank = np.flatnonzero(sample.order == token)
+    if not len(rank):
+        return None
+    at = edges(sample.probabilities[sample.order])
+    low, high = float(at[rank[0]]), float(at[rank[0] + 1])
+    near = low - NEAR <= sample.draw.uniform <= high + NEAR
+    return Draw(sample.draw.seed, sample.draw.uniform, low, high, int(rank[0])) if near else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from txpanel.focus import Question
+from txpanel.ranges import FARTHEST_SEED, RANGES
 from txpanel.shell.address import LONGEST_TEXT, read, write
 
 
@@ -24,13 +25,20 @@ def test_round_trip() -> None:
     assert read(write(values)) == values
 
 
+def test_what_can_be_set_can_be_linked() -> None:
+    ends = {name: kind(most) for name, (kind, _least, most) in RANGES.items()}
+    off = {"top_p", "typical_p"}  # at their end: as usual, so not written
+    assert read(write(ends)) == {name: value for name, value in ends.items() if name not in off}
+    assert read(write({"seed": 2**52 + 30})) == {"seed": 2**52 + 30}  # a seed that generating has moved on
+
+
 def test_what_is_usual_is_not_written() -> None:
     assert write({"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0, "text": "", "view": ""}) == ""
 
 
 def test_one_bad_value_never_drops_the_rest() -> None:
     bad = "?temperature=warm&layer=-4&head=1e9&top_p=nan&seed=99999999999999999999&view=<script>&dark=maybe&typical_p=0&repetition_penalty=-1&text=kept&zz=1"
-    assert read(bad) == {"layer": 0, "seed": 2**32 - 1, "text": "kept"}
+    assert read(bad) == {"layer": 0, "seed": FARTHEST_SEED, "text": "kept"}
     assert read("?layer=x&layer=3")["layer"] == 3
     assert read("?why=a b~head-x&why=ln1~head-x&layer=3") == {"layer": 3}
 
@@ -39,7 +47,7 @@ def test_one_bad_value_never_drops_the_rest() -> None:
     ("query", "name", "value"),
     [
         ("temperature=-3", "temperature", 0.0),
-        ("temperature=inf", "temperature", 10.0),
+        ("temperature=inf", "temperature", 100.0),
         ("top_p=7", "top_p", 1.0),
         ("layer=123456", "layer", 9999),
         ("typical_p=3", "typical_p", 1.0),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import queue
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +18,7 @@ from txpanel.shell.files import Files
 from txpanel.shell.strip import Strip
 from txpanel.state import ModelState
 from txpanel.testing import nano_state
+from txpanel.views.numbers import percent
 
 
 @pytest.fixture
@@ -95,6 +98,32 @@ def test_what_was_cut_off_can_still_be_chosen(strip: Strip, state: ModelState) -
     assert state.film.shot(2).draw is None
     state.go(1)
     assert "Somebody chose" in strip.component.next["sentence"]
+
+
+def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(strip: Strip, state: ModelState) -> None:
+    state.append()
+    state.top_k = 1
+    logits = state.trace.logits.values.astype(float)
+    p = np.exp(logits - logits.max())
+    shown = percent(float(p.max() / p.sum()))
+    assert (
+        f"leave only one token, “{strip.component.next['choices'][0][1]}”, to which the model gives {shown}"
+        in strip.component.next["sentence"]
+    )
+    state.param.update(top_k=0, no_repeat_ngram_size=1)
+    first = state.model.tokens([int(logits.argmax())]).strings[0]
+    assert f"first choice, “{first}” ({shown}), was cut off by n-gram." in strip.component.next["sentence"]
+
+
+def test_a_number_at_an_edge_is_explained(strip: Strip, state: ModelState) -> None:
+    state.generate(2)
+    state.go(1)
+    film = state.film
+    other = next(token for token, *_rest in strip.component.next["choices"] if token != film.shot(2).token)
+    rounded = replace(film.shot(2), token=other, string="?")  # as if it had been drawn where sums are rounded otherwise
+    state.film = replace(film, shots=(film.shot(1), rounded))
+    assert "The draw gave “?”" in strip.component.next["sentence"]
+    assert "here it falls on" in strip.component.next["sentence"]
 
 
 def test_branches_are_told_apart(strip: Strip, state: ModelState) -> None:

@@ -179,6 +179,33 @@ def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: Lang
     assert tab.runs == runs  # no forward pass in all this
 
 
+def test_number_boxes_show_what_holds(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="sampling"))
+    bench, page = tab.page.locator(BENCH), tab.page
+    for label, typed, shown in (
+        ("temperature", "-5", "1"), ("temperature", "1e9", "100"), ("top-p", "3.7", "1"), ("typical-p", "0", "1"), ("top-k", "", "0"),
+        ("top-k", "1e9", "10000000"),
+    ):  # fmt: skip
+        field = bench.get_by_role("spinbutton", name=label, exact=True)
+        field.fill(typed)
+        field.press("Enter")
+        expect(field).to_have_value(shown)
+    expect(page.locator("header .slider").filter(has_text="temperature").locator("output")).to_have_text(
+        "100"
+    )  # its slider ends at 2
+    seed = bench.locator("#seed")
+    for typed, shown in (("7", "7"), ("", "7"), ("-3", "0"), ("1e30", str(2**52))):
+        seed.fill(typed)
+        seed.press("Enter")
+        expect(seed).to_have_value(shown)
+    page.get_by_role("button", name="More sampling settings").press("Enter")
+    field = page.locator(".sheet.settings").get_by_role("spinbutton", name="min-p")
+    field.fill("-5")
+    field.press("Enter")
+    expect(field).to_have_value("0")
+    tab.until(lambda: f"temperature=100&top_k=10000000&seed={2**52}" in page.url, "what holds is in the link")
+
+
 def test_the_draw_can_be_followed_repeated_and_taken(server: Server, tab: Tab, nano: LanguageModel) -> None:
     tab.open(server.address(text=TEXT, view="sampling", temperature=6, top_k=6))
     page, bench = tab.page, tab.page.locator(BENCH)

@@ -79,17 +79,18 @@ export function render({model, view, el}) {
     const draw = () => {
       const value = model.settings[name]
       if (sent !== null && Math.abs(sent - value) < 1e-9) sent = null
-      if (sent === null && !dragging) input.value = value
-      paint()
+      const free = sent === null && !dragging
+      if (free) input.value = value
+      paint(free ? value : input.value) // other views go farther than this slider
     }
-    const paint = () => { shown.textContent = String(Math.round(input.value * 100) / 100); input.style.setProperty("--part", `${(input.value / most) * 100}%`) }
+    const paint = (value) => { shown.textContent = String(Math.round(value * 100) / 100); input.style.setProperty("--part", `${(input.value / most) * 100}%`) }
     input.addEventListener("pointerdown", () => { dragging = true })
     input.addEventListener("pointerup", () => { dragging = false; draw() })
     input.addEventListener("input", () => {
       sent = Number(input.value)
       clearTimeout(patience)
       patience = setTimeout(() => { sent = null; draw() }, 10000) // it will not come any more, such as after a refusal
-      paint()
+      paint(sent)
       send("set", {[name]: sent})
     })
     settings[name] = draw
@@ -99,7 +100,12 @@ export function render({model, view, el}) {
     const input = tx.h("input", {type: "number", min: least, max: most, step, "aria-label": label})
     let typing = false // what somebody is typing is never overwritten
     input.addEventListener("input", () => { typing = true })
-    input.addEventListener("change", () => { typing = false; if (input.value !== "") send("set", {[name]: Number(input.value)}) })
+    input.addEventListener("change", () => {
+      typing = false
+      if (input.value === "") return settings[name]()
+      input.value = Math.max(least, Math.min(most, Number(input.value))) // what holds, not what lies beyond the end
+      send("set", {[name]: Number(input.value)})
+    })
     input.addEventListener("blur", () => { typing = false; settings[name]() })
     settings[name] = () => { if (!typing) input.value = Math.round(model.settings[name] * 1e6) / 1e6; count() }
     return tx.h("label", {class: "numeric"}, tx.h("span", null, label), input, tx.h("small", null, hint))
@@ -116,10 +122,10 @@ export function render({model, view, el}) {
   const temperature = slider("temperature", w.temperature, 2, 0.05)
   const nucleus = slider("top_p", "top-p", 1, 0.01)
   const inline = tx.h("div", {class: "sliders"}, temperature, nucleus)
-  more.sheet.append(numeric("repetition_penalty", w.repetition_penalty, 0.05, 100, 0.05, w.repetition_penalty_hint),
-    numeric("no_repeat_ngram_size", w.no_repeat_ngram_size, 0, 1000, 1, w.no_repeat_ngram_size_hint),
-    numeric("top_k", "top-k", 0, 1000000, 1, w.top_k_hint), numeric("min_p", "min-p", 0, 1, 0.01, w.min_p_hint),
-    numeric("typical_p", "typical-p", 0.01, 1, 0.01, w.typical_p_hint), numeric("seed", w.seed, 0, 4294967295, 1, w.seed_hint))
+  more.sheet.append(numeric("repetition_penalty", w.repetition_penalty, 0.05, 1000, 0.05, w.repetition_penalty_hint),
+    numeric("no_repeat_ngram_size", w.no_repeat_ngram_size, 0, 10000000, 1, w.no_repeat_ngram_size_hint),
+    numeric("top_k", "top-k", 0, 10000000, 1, w.top_k_hint), numeric("min_p", "min-p", 0, 1, 0.01, w.min_p_hint),
+    numeric("typical_p", "typical-p", 0.01, 1, 0.01, w.typical_p_hint), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
 
   // --- generate ----------------------------------------------------------------------------------------------------
   const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => tx.h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from txpanel.focus import Question
+from txpanel.ranges import FARTHEST_SEED, RANGES
 from txpanel.shell.kept import NAME
 
 __all__ = ["LONGEST_FILM", "LONGEST_TEXT", "read", "write"]
@@ -39,26 +40,29 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def _whole(most: int) -> Callable[[str], int]:
-    return lambda text: min(max(int(text), 0), most)
+def _whole(most: float) -> Callable[[str], int]:
+    return lambda text: min(max(int(text), 0), int(most))
 
 
-def _number(most: float) -> Callable[[str], float]:
+def _number(name: str) -> Callable[[str], float]:
+    _kind, least, most = RANGES[name]
+
     def read(text: str) -> float:
         value = float(text)
         if math.isnan(value):
             raise ValueError(text)
-        return min(max(value, 0.0), most)
+        return min(max(value, least), most)
 
     return read
 
 
-def _above_0(most: float) -> Callable[[str], float]:
+def _above_0(name: str) -> Callable[[str], float]:
+    inside = _number(name)
+
     def read(text: str) -> float:
-        value = float(text)
-        if not value > 0:
+        if not float(text) > 0:
             raise ValueError(text)
-        return min(value, most)
+        return inside(text)
 
     return read
 
@@ -109,14 +113,14 @@ READERS: dict[str, Callable[[str], Any]] = {
     "query": _whole(10**7),
     "key": _whole(10**7),
     "neuron": _whole(10**7),
-    "temperature": _number(10.0),
-    "top_k": _whole(10**7),
-    "top_p": _number(1.0),
-    "min_p": _number(1.0),
-    "seed": _whole(2**32 - 1),
-    "typical_p": _above_0(1.0),
-    "repetition_penalty": _above_0(100.0),
-    "no_repeat_ngram_size": _whole(10**7),
+    "temperature": _number("temperature"),
+    "top_k": _whole(RANGES["top_k"][2]),
+    "top_p": _number("top_p"),
+    "min_p": _number("min_p"),
+    "seed": _whole(FARTHEST_SEED),
+    "typical_p": _above_0("typical_p"),
+    "repetition_penalty": _above_0("repetition_penalty"),
+    "no_repeat_ngram_size": _whole(RANGES["no_repeat_ngram_size"][2]),
     "why": _question,
     "view": _id,
     "dark": _flag,

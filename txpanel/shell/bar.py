@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.components.page import TopBar
 from txpanel.messages import _, plural
 from txpanel.models.chat import has_template
+from txpanel.ranges import RANGES, within
 from txpanel.shell.address import DEFAULTS
 from txpanel.shell.files import Files
 from txpanel.shell.words import bar_words, examples
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar"]
 
-SETTINGS: dict[str, tuple[type, float, float]] = {
-    "temperature": (float, 0.0, 10.0),
-    "top_k": (int, 0, 1e7),
-    "top_p": (float, 0.0, 1.0),
-    "min_p": (float, 0.0, 1.0),
-    "typical_p": (float, 0.01, 1.0),
-    "repetition_penalty": (float, 0.01, 100.0),
-    "no_repeat_ngram_size": (int, 0, 1e7),
-    "seed": (int, 0, 2**32 - 1),
-}
-"""Type, least and most of what can be set here."""
 PLACES = ("layer", "head", "query")
 
 
@@ -65,7 +54,7 @@ class Bar:
             info=self._info(),
             status=self._status(),
             next={"text": "", "p": 0.0},
-            settings={name: DEFAULTS[name] for name in SETTINGS},
+            settings={name: DEFAULTS[name] for name in RANGES},
             sizing_mode="stretch_width",
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},
@@ -94,7 +83,7 @@ class Bar:
         for draw, names in (
             (self._draw_text, ["text"]),
             (self._draw_info, ["model", "model_name", "model_reason", "trace", "chat"]),
-            (self._draw_settings, list(SETTINGS)),
+            (self._draw_settings, list(RANGES)),
             (self._draw_status, ["busy", "progress", "error", "notice", "can_undo", "can_redo", "model", "trace"]),
             (self._draw_next, ["sampled", "stale", "trace"]),
             (self._draw_place, ["trace", *PLACES]),
@@ -178,10 +167,10 @@ class Bar:
 
     def _wish_set(self, state: ModelState, data: dict[str, Any]) -> None:
         found: dict[str, Any] = {}
-        for name, (kind, least, most) in SETTINGS.items():
-            value = data.get(name)
-            if isinstance(value, int | float) and math.isfinite(value):
-                found[name] = kind(min(max(value, least), most))
+        for name in RANGES:
+            value = within(name, data.get(name))
+            if value is not None:
+                found[name] = value
         state.param.update(**found)
 
     def _wish_focus(self, state: ModelState, data: dict[str, Any]) -> None:
@@ -199,7 +188,7 @@ class Bar:
         self.component.info = self._info()
 
     def _draw_settings(self, *_events: Any) -> None:
-        self.component.settings = {name: getattr(self._state, name) for name in SETTINGS}
+        self.component.settings = {name: getattr(self._state, name) for name in RANGES}
 
     def _draw_status(self, *_events: Any) -> None:
         if self._state is not None and not self._state.busy:

@@ -273,18 +273,41 @@ def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
         return _("Somebody chose “{taken}” here. The draw (u = {u}) falls on “{drawn}” ({p}).").format(
             taken=taken.string, **facts
         )
+    if taken is not None and taken.token != sample.token and taken.settings == sample.settings:
+        return _(
+            "The draw gave “{taken}”. u = {u} lies so close to the edge of its piece that the last digits, which depend on the "
+            "order of sums, decide: here it falls on “{drawn}”."
+        ).format(taken=taken.string, **facts)
     if taken is not None and taken.token != sample.token:
         return _(
             "With {changes} the same number, u = {u}, falls on “{drawn}” ({p}) instead of “{taken}” ({was})."
         ).format(changes=_changes(taken, sample), taken=taken.string, was=percent(taken.p), **facts)
-    if sample.token == best:
+    if p[best] == 1:
         return _(
+            "The settings leave only one token, “{drawn}”, to which the model gives {own}: whatever the number, it is taken."
+        ).format(own=percent(float(sample.stages[0].probabilities[best])), **facts)
+    cut = _first_cut(sample, model)
+    if sample.token == best:
+        return cut + _(
             "Seed {seed} gives u = {u}, and that falls on the piece of the likeliest token, “{drawn}” ({p})."
         ).format(**facts)
-    return _(
+    return cut + _(
         "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall on it. Seed {seed} gives u = {u}, and that "
         "is the piece of “{drawn}” ({p}, number {rank})."
     ).format(end=number(float(p[best]), 3), **facts)
+
+
+def _first_cut(sample: Sample, model: Any) -> str:
+    """What became of the token that the model itself holds likeliest, if a stage removed it; empty if not."""
+    from txpanel.views._sampling_words import bench_words
+
+    first = int(sample.stages[0].logits.argmax())
+    stage = sample.removed_by(first)
+    if stage is None:
+        return ""
+    facts = {"first": model.tokens([first]).strings[0], "p": percent(float(sample.stages[0].probabilities[first]))}
+    text = _("The model's first choice, “{first}” ({p}), was cut off by {stage}.")
+    return text.format(stage=bench_words()[stage], **facts) + " "
 
 
 def _changes(taken: Shot, sample: Sample) -> str:
@@ -293,9 +316,7 @@ def _changes(taken: Shot, sample: Sample) -> str:
 
     old, new = taken.settings, sample.settings
     names = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]
-    return ", ".join(f"{name} {getattr(old, name):g} → {getattr(new, name):g}" for name in names) or _(
-        "the same settings"
-    )
+    return ", ".join(f"{name} {getattr(old, name):g} → {getattr(new, name):g}" for name in names)
 
 
 def _branches(film: Film) -> list[dict[str, Any]]:

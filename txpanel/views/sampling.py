@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import panel as pn
 from txpanel.components.sampling import SamplingBench
 from txpanel.errors import NoTokenLeft
 from txpanel.messages import _
+from txpanel.ranges import within
 from txpanel.sampling import FIELDS, Sample, own_settings, uniform
 from txpanel.sampling import sample as sample_logits
 from txpanel.views._beams import Beams
@@ -168,7 +168,7 @@ class SamplingView(View):
         if kind == "set":
             state.param.update(**_inside(data))
         elif kind == "seed" and isinstance(data.get("seed"), int) and data["seed"] >= 0:
-            state.seed = data["seed"]
+            state.seed = within("seed", data["seed"])
         elif kind == "append" and known:
             state.append(token)
         elif kind == "why" and known:
@@ -210,15 +210,8 @@ def _start(sample: Sample) -> int:
 
 def _inside(data: dict[str, Any]) -> dict[str, Any]:
     """Settings from the browser, each within its bounds; what is no number is left out."""
-    limits = {"temperature": (0.0, 100.0), "top_p": (0.0, 1.0), "min_p": (0.0, 1.0)}
-    limits |= {"typical_p": (1e-6, 1.0), "repetition_penalty": (1e-3, 1e3)}
-    limits |= {"top_k": (0, 10**7), "no_repeat_ngram_size": (0, 10**7)}
-    found: dict[str, Any] = {}
-    for name in KNOBS:
-        value, (least, most) = data.get(name), limits[name]
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            found[name] = type(least)(min(most, max(least, value)))
-    return found
+    values = {name: within(name, data.get(name)) for name in KNOBS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _notes() -> Any:

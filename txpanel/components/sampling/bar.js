@@ -7,7 +7,9 @@ function bar(bench) {
   const news = h("span")
   const changed = h("div", {class: "changed", hidden: true}, news, h("button", {type: "button", class: "plain", onclick: () => bench.set({...bench.before.settings}, null, true)}, w.back))
   const seed = h("input", {type: "number", class: "exact seed", min: 0, step: 1, id: "seed"})
-  seed.addEventListener("change", () => Number.isFinite(Number(seed.value)) && bench.seed(Number(seed.value)))
+  seed.addEventListener("change", () => {
+    seed.value = seed.value === "" ? bench.settings.seed : bench.seed(Number(seed.value))
+  })
   const roll = h("button", {type: "button", class: "plain", onclick: () => bench.seed(bench.settings.seed + 1)}, w.roll)
   const again = h("button", {type: "button", class: "plain", title: w.replay_title, onclick: replay}, w.replay)
   const append = h("button", {type: "button", class: "append", onclick: () => bench.model.send_msg({kind: "append", token: bench.drawn().id})})

@@ -1,9 +1,9 @@
 // The knobs, in the order of the stages, and ready-made settings. `bench` is what sampling.js hands to each part.
 const DIALS = [
-  {key: "repetition_penalty", min: 0.5, max: 2, step: 0.05},
-  {key: "no_repeat_ngram_size", min: 0, max: 6, step: 1, whole: true},
-  {key: "temperature", min: 0, max: 2, step: 0.05},
-  {key: "top_k", min: 0, max: 100, step: 1, whole: true},
+  {key: "repetition_penalty", min: 0.5, max: 2, step: 0.05, most: 1000},
+  {key: "no_repeat_ngram_size", min: 0, max: 6, step: 1, most: 1e7, whole: true},
+  {key: "temperature", min: 0, max: 2, step: 0.05, most: 100},
+  {key: "top_k", min: 0, max: 100, step: 1, most: 1e7, whole: true},
   {key: "top_p", min: 0, max: 1, step: 0.01, most: 1},
   {key: "min_p", min: 0, max: 0.5, step: 0.01, most: 1},
   {key: "typical_p", min: 0.01, max: 1, step: 0.01, most: 1},
@@ -20,18 +20,21 @@ function dial(bench, d) {
     const positive = d.key === "typical_p" || d.key === "repetition_penalty"
     if (!Number.isFinite(value) || value < 0 || (positive && value === 0)) return
     if (d.whole) value = Math.round(value)
-    bench.set({[d.key]: Math.min(d.most ?? Infinity, value)}, d.key)
+    bench.set({[d.key]: Math.min(d.most, value)}, d.key)
   }
   range.addEventListener("input", () => set(Number(range.value)))
   range.addEventListener("change", () => bench.tell(true))
-  box.addEventListener("change", () => box.value !== "" && set(Number(box.value)))
+  const exact = () => String(Math.round(bench.settings[d.key] * 1e6) / 1e6)
+  box.addEventListener("change", () => {
+    if (box.value !== "") set(Number(box.value))
+    box.value = exact() // what holds, not what was refused or lay beyond the end
+  })
   const root = h("div", {class: "dial"}, h("div", {class: "head"}, h("label", {for: id}, w[d.key]), box), range, note)
   let shown = null
   const show = () => {
     const value = bench.settings[d.key]
-    const exact = String(Math.round(value * 1e6) / 1e6)
     if (Number(range.value) !== value) range.value = value
-    if (box.value !== exact && box.getRootNode().activeElement !== box) box.value = exact
+    if (box.value !== exact() && box.getRootNode().activeElement !== box) box.value = exact()
     if (value === shown) return
     shown = value
     const off = value === OFF[d.key]

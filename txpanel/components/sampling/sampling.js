@@ -31,12 +31,13 @@ export function render({model, el}) {
     choose: (id) => { bench.chosen = id; bench.followed = false; show() },
     // The numbers of the first seeds are here: those are drawn at once, also on a page without a server.
     seed: (value) => {
-      const seed = Math.max(0, Math.round(value))
+      const seed = Math.min(2 ** 52, Math.max(0, Math.round(value)))
       model.send_msg({kind: "seed", seed})
-      if (seed >= model.uniforms.length || !bench.shown) return
+      if (seed >= model.uniforms.length || !bench.shown) return seed
       asked = {seed, at: Date.now()}
       bench.settings = {...bench.settings, seed, uniform: model.uniforms[seed]}
       draw()
+      return seed
     },
     set: (change, knob, now) => {
       if (knob !== turned || knob === "preset") remember()
