@@ -188,6 +188,14 @@ def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page
     until(page, lambda: stage.state.question.name == "lens.3.4.probs")
     assert stage.state.question.index["vocab"] == int(stage.state.trace.logits_at(4).values.argmax())
     expect(page.locator(".next.lit")).to_have_count(1)
+    page.locator(".next.lit").press("End")  # all that are not listed; arrows go there as well
+    page.locator(".next.rest").press("Enter")
+    until(page, lambda: stage.state.question.name.startswith("lens.3.4.probs.others.1"))
+    found = stage.state.trace.why(stage.state.question.name)
+    assert found.check.ok
+    assert found.value == pytest.approx(stage.view.picture.next["rest"], rel=1e-4)
+    expect(page.locator(".next.lit")).to_have_count(1)
+    expect(page.locator(".next.rest")).to_have_class(re.compile(r"\blit\b"))
 
 
 def test_the_cells_behind_a_number_light_up(show: Callable[..., Page], stage: Stage) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 import txpanel
@@ -17,6 +19,7 @@ from tests.ui.conftest import Server, Tab
 from txpanel import sampling
 from txpanel.errors import NoTokenLeft
 from txpanel.models.language_model import LanguageModel
+from txpanel.views.numbers import number, percent
 
 TEXT = "CBABBC="
 BENCH = ".bench"
@@ -234,6 +237,19 @@ def test_the_draw_can_be_followed_repeated_and_taken(server: Server, tab: Tab, n
     expect(steps).to_contain_text(f"÷ 6 = {tx_number(x / 6)}")
     expect(steps).to_contain_text("drawn")
 
+    shares = bench.locator(
+        ".steps .share"
+    ).all_inner_texts()  # after every stage that is on: from this token's own numbers
+    stages = sampling.pipeline(trace.logits, temperature=6.0, top_k=6).stages
+    on = [stage for stage in stages[:-1] if stage.active]
+    assert len(shares) == len(on) == 3
+    for text, stage in zip(shares, on, strict=True):
+        p = stage.probabilities[rarest]
+        z = float(np.exp(stage.logits.astype(np.float64) - stage.logits.max()).sum())
+        assert text == (
+            f"e^({tx_number(stage.logits[rarest])} − {tx_number(stage.logits.max())}) ÷ {tx_number(z)} = {percent(p, 4)}"
+        )
+
     before = read(page)["uniform"]
     page.get_by_role("button", name="Next seed").click()
     tab.until(lambda: read(page)["uniform"] != before)
@@ -248,9 +264,28 @@ def test_the_draw_can_be_followed_repeated_and_taken(server: Server, tab: Tab, n
 
 def tx_number(value: float) -> str:
     """As the page writes it, five digits."""
-    from txpanel.views.numbers import number
-
     return number(value, 5)
+
+
+def test_what_is_the_models_own_opens_its_card(server: Server, tab: Tab, nano: LanguageModel) -> None:
+    tab.open(server.address(text=TEXT, view="sampling", temperature=2, repetition_penalty=1.5))
+    trace, bench = nano.trace(TEXT), tab.page.locator(BENCH)
+    why = tab.page.get_by_role("region", name="why this number")
+    rest = bench.locator("tr.rest").first
+    expect(rest.locator("th")).to_contain_text("other tokens")
+    listed = [int(i) for i in bench.locator("tr[data-id]").evaluate_all("rows => rows.map((row) => row.dataset.id)")]
+    p = torch.from_numpy(trace.logits.values).double().softmax(-1).numpy()
+    row = bench.locator("tr[data-id]").nth(1)
+    for button, name, value in (
+        (row.locator("td.p button"), "probs", p[listed[1]]),
+        (rest.locator("td.p button"), "probs.others.", 1 - p[listed].sum()),
+        (bench.locator("tr.bits button"), "probs.entropy", -(p * np.log2(p)).sum()),
+    ):
+        button.press("Enter")
+        expect(why.locator("code").first).to_have_text(re.compile(rf"^{re.escape(name)}[\d.]*$"))
+        expect(why.locator(".check")).to_contain_text("recomputed")
+        shown = why.locator("strong").first.inner_text().replace("−", "-")
+        assert float(shown) == pytest.approx(value, rel=1e-3, abs=2e-6)  # float32 roundings, as in `agrees`
 
 
 def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:

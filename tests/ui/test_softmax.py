@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ def test_rows_and_others_add_up(server: Server, tab: Tab) -> None:
 
 def test_a_logit_is_asked_for(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="softmax"))
-    tab.page.locator("td.logit button").first.click()
+    tab.page.locator('td[data-tensor="logits"] button').first.click()
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code").first).to_have_text("logits")
     tab.page.get_by_role("combobox", name="Token", exact=True).select_option("2")
@@ -30,7 +31,7 @@ def test_a_logit_is_asked_for(server: Server, tab: Tab) -> None:
     lights = tab.page.locator(".tx-unfolded .lit")  # the flow lights its own list, when it is on the screen
     expect(lights).to_have_count(0)  # that was another token's
     for click, name, lit in (
-        (tab.page.locator("td.p button").nth(1), "probs", 4),
+        (tab.page.locator("td.p button").nth(1), "probs", 5),
         (tab.page.locator(".fact button").nth(3), "probs.entropy", 9),
     ):
         shown = click.inner_text().split()[0]
@@ -40,6 +41,62 @@ def test_a_logit_is_asked_for(server: Server, tab: Tab) -> None:
         expect(why.locator(".check")).to_contain_text("recomputed")
         value = float(why.locator("strong").first.inner_text())
         assert value == pytest.approx(float(shown) / (100 if name == "probs" else 1), rel=5e-3)
+
+
+def number(text: str) -> float:
+    """What the page writes, as a number."""
+    return float(text.replace("−", "-").replace(",", "").removesuffix(" %"))
+
+
+@pytest.mark.parametrize("token", [None, 2])
+def test_every_step_of_the_table_and_the_other_tokens_open_their_card(
+    server: Server, tab: Tab, token: int | None
+) -> None:
+    tab.open(server.address(text=TEXT, view="softmax"))
+    pre = ""
+    if token is not None:
+        tab.page.get_by_role("combobox", name="Token", exact=True).select_option(str(token))
+        pre = f"lens.3.{token}."
+    why = tab.page.get_by_role("region", name="why this number")
+    table = tab.page.locator(".tx-unfolded table").filter(has=tab.page.locator("tr.rest"))
+    row, rest = table.locator("tbody tr").nth(1), table.locator("tr.rest")
+    for cell, name, lit, operands in (
+        (row.locator('[data-tensor="probs.shifted"]'), "probs.shifted", 2, ["logits", "max"]),
+        (row.locator('[data-tensor="probs.exp"]'), "probs.exp", 2, ["e^("]),
+        (rest.locator('[data-tensor="probs.exp"]'), "probs.exp.others.20", 1, ["others"]),
+        (rest.locator("td.p"), "probs.others.20", 1, ["others"]),
+        (table.locator('tfoot [data-tensor="probs.sum"]'), "probs.sum", 9, ["others"]),
+    ):
+        button = cell.get_by_role("button")
+        button.focus()
+        button.press("Enter")  # as the keyboard does
+        expect(why.locator("code").first).to_have_text(pre + name)
+        expect(why.locator(".check")).to_contain_text("recomputed")
+        expect(table.locator(".lit")).to_have_count(lit)
+        expect(cell).to_have_class(re.compile(r"\blit\b"))
+        expect(button).to_be_focused()  # the lights came, and the focus is still there
+        value = number(why.locator("strong").first.inner_text())
+        assert value == pytest.approx(float(cell.get_attribute("title") or "nan"), rel=1e-3)
+        for text in operands:
+            expect(why.locator("li").filter(has_text=text).first).to_be_visible()
+        assert why.locator("li.term").count() <= 10  # never a vocabulary
+    row.locator('[data-tensor="probs.exp"] button').click()
+    why.locator("li.term button").first.click()  # down: the power, what was raised, the logit
+    expect(why.locator("code").first).to_have_text(f"{pre}probs.shifted")
+    why.locator("li.term button").filter(has_text="logits").click()
+    expect(why.locator("code").first).to_have_text(f"{pre}logits")
+
+
+def test_a_bin_of_logits_opens_its_card(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="softmax"))
+    figure = tab.page.get_by_role("application", name=re.compile("Where the tokens are"))
+    figure.focus()
+    figure.press("End")  # of the bars below: the likeliest tokens
+    figure.press("Enter")
+    why = tab.page.get_by_role("region", name="why this number")
+    expect(why.locator("code").first).to_have_text("probs.bins")
+    expect(why).to_contain_text("Tokens with a logit from")
+    expect(why.locator(".check")).to_contain_text("recomputed")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])

@@ -209,6 +209,20 @@ def test_another_expert_can_be_opened() -> None:
     assert view._found.expert == route.chosen[0]
     view._expert_picked(int(route.chosen[1]))
     assert view._found.expert == route.chosen[1]
+    first, last = view._writers[0], state.query
+    assert view._list.sizes
+    view._list._handle_msg({"neuron": first.neuron, "part": "size"})
+    question: Any = state.question
+    where = {"token": last, "slot": 1, "neuron": first.neuron}
+    assert (question.name, dict(question.index)) == ("blocks.1.mlp_post.write", where)
+    found = state.trace.why(question.name, **question.index)
+    assert found.check.ok
+    assert found.value == pytest.approx(first.size, rel=1e-5)
+    assert [first.neuron, "size"] in view._list.lights
+    assert [first.neuron, "post"] in view._list.lights  # what it is made of
+    view._expert_picked(int(route.chosen[0]))
+    assert [first.neuron, "size"] not in view._list.lights  # that was the other expert's
+    view._expert_picked(int(route.chosen[1]))
     assert state.question is not None
     assert dict(state.question.index) == {
         "token": state.query,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from txpanel.beams import beam_search
 from txpanel.models.language_model import LanguageModel
@@ -90,6 +91,38 @@ def test_the_drawn_token_is_appended(view: SamplingView) -> None:
 def test_a_logit_is_asked_for(view: SamplingView) -> None:
     view._heard("why", {"token": 7})
     assert (view.state.question.name, dict(view.state.question.index)) == ("logits", {"vocab": 7})
+
+
+def test_a_probability_the_others_and_the_uncertainty_are_asked_for(view: SamplingView) -> None:
+    trace = view.state.trace
+    probabilities = torch.from_numpy(trace.logits.values).double().softmax(-1).numpy()
+    order = (-probabilities).argsort(kind="stable")
+    listed = [*order[:12].tolist(), int(order[100]), int(order[50])]
+    for message, name, value in (
+        ({"tensor": "probs", "token": 7}, "probs", probabilities[7]),
+        ({"tensor": "probs.entropy"}, "probs.entropy", -(probabilities * np.log2(probabilities)).sum()),
+        ({"tensor": "others", "listed": listed[:12]}, "probs.others.12", 1 - probabilities[listed[:12]].sum()),
+        (
+            {"tensor": "others", "listed": listed},
+            f"probs.others.12.{min(listed[12:])}.{max(listed[12:])}",
+            1 - probabilities[listed].sum(),
+        ),
+    ):
+        view._heard("why", message)
+        question = view.state.question
+        assert question.name == name
+        found = trace.why(question.name, **question.index)
+        assert found.check.ok
+        assert found.value == pytest.approx(value, rel=1e-4)
+    before = view.state.question
+    for nonsense in (
+        {"tensor": "tokens", "token": 7},
+        {"tensor": "probs", "token": "x"},
+        {"tensor": "others", "listed": 3},
+        {"tensor": "others"},
+    ):
+        view._heard("why", nonsense)
+    assert view.state.question is before
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 import txpanel
+from txpanel.components.probabilities import ALL, OTHERS
 from txpanel.models.language_model import LanguageModel
 from txpanel.state import ModelState
 from txpanel.views import softmax_data as data
+from txpanel.views._bars import CLEAR
 from txpanel.views.softmax import SoftmaxView
 
 FAMILIES = ("gpt2", "llama", "gemma2", "gpt_neox", "gptj", "granite")
@@ -114,7 +116,17 @@ def test_a_clicked_logit_is_asked_for(tiny: Callable[[str], LanguageModel]) -> N
     question = view.state.question
     assert (question.name, dict(question.index)) == ("logits", {"vocab": best})
     assert view.state.trace.why(question.name, **question.index).check.ok
-    for nonsense in ({"id": -5, "tensor": "logits"}, {"id": best, "tensor": "tokens"}, {"id": best}, "nonsense"):
+    view.table.others = {}
+    view.table._handle_msg({"id": OTHERS, "tensor": "probs"})  # there are none
+    for nonsense in (
+        {"id": OTHERS, "tensor": "logits"},
+        {"id": ALL, "tensor": "tokens"},
+        {"id": [1], "tensor": "logits"},
+        {"id": -5, "tensor": "logits"},
+        {"id": best, "tensor": "tokens"},
+        {"id": best},
+        "nonsense",
+    ):
         view.table._handle_msg(nonsense)
         view.facts._handle_msg(nonsense)
     assert view.state.question is question
@@ -128,12 +140,21 @@ def test_numbers_after_any_token_are_asked_for_and_are_those_on_screen(view: Sof
         pre = "" if at == last else f"lens.{trace.anatomy.n_layers}.{at}."
         row, found = view.table.rows[3], view.found
         assert found is not None
-        shown = {"logits": row["logit"], "probs": row["p"]}
+        shown = {"logits": row["logit"], "probs.shifted": row["shifted"], "probs.exp": row["power"], "probs": row["p"]}
         for own, value in shown.items():
             view.table._handle_msg({"id": row["id"], "tensor": own})
             assert (state.question.name, dict(state.question.index)) == (pre + own, {"vocab": row["id"]})
             assert trace.why(state.question.name, **state.question.index).value == pytest.approx(value, rel=1e-5)
             assert [row["id"], own] in view.table.lights
+        for own, value in (("probs", view.table.others["p"]), ("probs.exp", view.table.others["power"])):
+            view.table._handle_msg({"id": OTHERS, "tensor": own})
+            assert state.question.name == f"{pre}{own}.others.20"
+            assert trace.why(state.question.name).value == pytest.approx(value, rel=1e-5)
+            assert [OTHERS, own] in view.table.lights
+            assert not {one["id"] for one in view.table.rows} & {token for token, _own in view.table.lights}
+        view.table._handle_msg({"id": ALL, "tensor": "probs.sum"})
+        assert state.question.name == f"{pre}probs.sum"
+        assert [ALL, "probs.sum"] in view.table.lights
         facts = {"probs.max": found.max, "probs.sum": found.sum, "probs.entropy": found.entropy}
         for own, value in facts.items():
             view.facts._handle_msg({"tensor": own})
@@ -144,8 +165,37 @@ def test_numbers_after_any_token_are_asked_for_and_are_those_on_screen(view: Sof
         assert dict(state.question.index) == {"vocab": found.largest}
         view.ranked._tapped(SimpleNamespace(x=3.2, y=0.0), view._ask)
         assert (state.question.name, state.question.index["vocab"]) == (pre + "logits", found.order[2])
+        shown_bins = view.mirror.histogram
+        assert shown_bins is not None
+        for place in (int(shown_bins.counts.argmax()), 0, 47):
+            middle = (shown_bins.edges[place] + shown_bins.edges[place + 1]) / 2
+            view.mirror._tapped(SimpleNamespace(x=middle, y=0.0), view._ask_bin)
+            assert (state.question.name, dict(state.question.index)) == (f"{pre}probs.bins", {"bin": place})
+            why = trace.why(f"{pre}probs.bins", bin=place)
+            assert why.value == pytest.approx(shown_bins.mass[place], rel=1e-5, abs=1e-12)
+            assert len(why.terms) == shown_bins.counts[place]
+            framed = [i for i, line in enumerate(view.mirror.source.data["line"]) if line != CLEAR]
+            assert framed == [place, 48 + place]
+            largest = [term.sources[0].index["vocab"] for term in why.terms[:8]]
+            listed = {row["id"] for row in view.table.rows}
+            assert {token for token, _own in view.table.lights} & listed == set(largest) & listed
     state.focus(query=1)
-    assert view.table.lights == view.facts.lights == []
+    assert view.table.lights == view.facts.lights == view.mirror.lit == []
+    assert set(view.mirror.source.data["line"]) == {CLEAR}
+
+
+def test_tokens_that_were_searched_are_left_out_of_the_others(view: SoftmaxView) -> None:
+    assert view.found is not None
+    rare = int(view.found.order[200])
+    view.wanted = str(rare)
+    view.table._handle_msg({"id": OTHERS, "tensor": "probs"})
+    assert view.state.question.name.startswith("probs.others.20.")
+    assert str(rare) in view.state.question.name.split(".")
+    assert view.state.trace.why(view.state.question.name).value == pytest.approx(view.table.others["p"], rel=1e-5)
+    again = data.others_name(view.found.order, [row["id"] for row in view.table.rows])
+    assert view.state.question.name == f"probs.{again}"
+    assert data.others_name(np.arange(5), [0, 1, 3]) == "others.2.3"
+    assert data.others_name(np.arange(3), [2, 1, 0]) == "others.3"
 
 
 def test_a_saved_run_without_its_model(tiny: Callable[[str], LanguageModel], tmp_path: Any) -> None:

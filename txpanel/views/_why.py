@@ -14,8 +14,9 @@ from txpanel.components.formula import mathml
 from txpanel.components.strips import scale_of
 from txpanel.errors import TxpanelError
 from txpanel.messages import _, plural
-from txpanel.tracing.derived import LENS, NEAR, SURPRISAL
+from txpanel.tracing.derived import LENS, NEAR, OTHERS, SURPRISAL
 from txpanel.tracing.operations.base import short as unplaced
+from txpanel.tracing.operations.shares import bin_of, edges
 from txpanel.views.numbers import count, number
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ SHOWN = 8
 MORE = 20
 """How many more then."""
 
-MEASURES = frozenset({"length", "cosine", "entropy", "surprisal"})
+MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "exponential", "others", "bin"})
 """Steps that are not the model's own: what pictures say about its numbers."""
 
 _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
@@ -245,6 +246,10 @@ def sentence(operation: str) -> str:
         "max": _("The largest of the row. It is taken off first so that the exponentials stay small enough."),
         "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
         "softmax": _("A share: this exponential divided by the sum of all in its row."),
+        "shifted": _("The largest logit taken off: 0 for the likeliest token, below 0 for all others."),
+        "exponential": _("e to that: 1 for the likeliest token, between 0 and 1 for all others."),
+        "others": _("All the tokens that the list leaves out, added up."),
+        "bin": _("The tokens whose logits fall into this bin, added up: how much probability they hold together."),
         "length": _("How long the vector is: all its numbers squared, added up, and the root taken."),
         "cosine": _("In which direction: 1 is the same way, −1 the opposite, 0 has nothing to do with it."),
         "entropy": _("How undecided the model is: 0 when it is certain, the more bits the more tokens are as likely."),
@@ -259,8 +264,11 @@ def sentence(operation: str) -> str:
     }.get(operation, "")
 
 
-def whose(trace: Trace, name: str) -> str:
-    """What the name of a tensor says that there is one of for each layer and token, or pair of tokens; empty for all others."""
+def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> str:
+    """What the name of a tensor says that there is one of for each layer and token, or pair of tokens; empty for all others.
+
+    Of a bin also its range, of a sum over other tokens which those are not.
+    """
     if came := SURPRISAL.fullmatch(name):
         token = int(came[1])
         return _("How “{token}” came after “{before}”.").format(
@@ -269,6 +277,11 @@ def whose(trace: Trace, name: str) -> str:
     if (near := NEAR.fullmatch(name)) and trace.model is not None:
         one, other = trace.model.tokens([int(near[1]), int(near[2])]).strings
         return _("The rows of “{one}” and “{other}” in the token table.").format(one=one, other=other)
+    return f"{_after(trace, name)} {_which(trace, name, index or {})}".strip()
+
+
+def _after(trace: Trace, name: str) -> str:
+    """After which token, and before which block, a number of the model's end stands."""
     found = LENS.fullmatch(name)
     if found is None:
         return ""
@@ -281,6 +294,29 @@ def whose(trace: Trace, name: str) -> str:
     )
 
 
+def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
+    """Which tokens a sum is over, or which of them it leaves out."""
+    if name.endswith("probs.bins") and "bin" in index:
+        at = edges(trace.tensor(_logits(trace, name)).numpy())
+        low, high = (number(float(at[index["bin"] + end])) for end in (0, 1))
+        return _("Tokens with a logit from {low} to {high}.").format(low=low, high=high)
+    left = OTHERS.fullmatch(name)
+    if left is None:
+        return ""
+    best, besides = int(left[3]), [int(i) for i in left[4].split(".")[1:]]
+    names = trace.model.tokens(besides).strings if trace.model is not None and besides else map(str, besides)
+    quoted = [_("“{token}”").format(token=token) for token in names]
+    likeliest = plural("the likeliest token", "the {n} likeliest tokens", best).format(n=count(best))
+    return _("Without {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
+
+
+def _logits(trace: Trace, name: str) -> str:
+    """The logits that a histogram's bins are those of."""
+    operation = trace.operation(name)
+    assert operation is not None
+    return operation.inputs[1]
+
+
 def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:
     """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else the likeliest token, or 0."""
     array = trace[name]
@@ -291,6 +327,8 @@ def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[
     index = {}
     for dim, length in zip(array.dims, array.shape, strict=True):
         likeliest = int(array.values.argmax()) if dim == "vocab" else 0
+        if dim == "bin" and "vocab" in known:  # the one that this token's logit falls in
+            likeliest = int(bin_of(trace.tensor(_logits(trace, name)).numpy())[known["vocab"]])
         wanted = also.get(str(dim), focus.get(str(dim), likeliest))
         index[str(dim)] = int(min(max(wanted, 0), length - 1))
     if {"query", "key"} <= index.keys() and index["key"] > index["query"]:
@@ -324,7 +362,7 @@ def card(
     out |= {
         "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
         "formula": mathml(found.formula) if found.formula else None,
-        "text": f"{whose(trace, name)} {sentence(found.operation)}".strip(), "terms": rows, "rest": rest,
+        "text": f"{whose(trace, name, found.index)} {sentence(found.operation)}".strip(), "terms": rows, "rest": rest,
         "totals": totals(found) if found.terms else [], "product": matrix,
         "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
     }  # fmt: skip

@@ -224,10 +224,12 @@ class FlowView(View):
         self.opened = "" if view == self.opened else view
 
     def _ask_next(self, message: dict[str, Any]) -> None:
-        trace, token = self.state.trace, message.get("id")
+        trace, token, shown = self.state.trace, message.get("id"), self.picture.next
+        position = int(message.get("position", -1))
         if token is not None:
-            name = trace.lens_name(trace.anatomy.n_layers, int(message.get("position", -1)), "probs")
-            self.state.ask(name, vocab=int(token))
+            self.state.ask(trace.lens_name(trace.anatomy.n_layers, position, "probs"), vocab=int(token))
+        elif position == shown.get("position"):
+            self.state.ask(shown["left"])
         self.opened = "softmax"
 
     def _move(self, message: dict[str, Any]) -> None:

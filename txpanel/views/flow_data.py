@@ -16,6 +16,7 @@ import numpy as np
 
 from txpanel.views.flow_heads import allowed, label_head, pool
 from txpanel.views.flow_text import activation_name
+from txpanel.views.softmax_data import others_name
 
 if TYPE_CHECKING:
     from txpanel.tracing import Trace
@@ -333,25 +334,29 @@ def next_payload(trace: Trace, position: int, sampled: int | None = None, listed
     The likeliest K tokens are listed; the drawn one takes the last place if it is none of them.
 
     Returns:
-        ``position``, ``tensors`` (names of its logits and probabilities), ``ids`` int32 [K], ``strings``,
+        ``position``, ``tensors`` (names of its logits and probabilities), ``left`` (name of what the others hold), ``ids`` int32 [K], ``strings``,
         ``probability`` float32 [K], ``others`` (how many tokens are not listed), ``rest`` (their probability together), ``vocab``,
         ``sampled`` (the drawn token's place in the list, -1: nothing drawn).
     """
     logits = np.asarray(trace.logits_at(position).values, np.float64)
     weights = np.exp(logits - logits.max())
     probability = weights / weights.sum()
-    ids = np.argsort(-probability, kind="stable")[:listed]
+    order = np.argsort(-logits, kind="stable")
+    ids = order[:listed].copy()
     if sampled is not None and sampled not in ids:
         ids[-1] = sampled  # the token that was drawn is shown even if it is an unlikely one
     at = np.flatnonzero(ids == sampled) if sampled is not None else np.zeros(0, int)
+    own = ("logits", "probs", f"probs.{others_name(order, ids.tolist())}")
+    logit, share, left = (trace.lens_name(trace.anatomy.n_layers, position, name) for name in own)
     return {
         "position": position,
-        "tensors": [trace.lens_name(trace.anatomy.n_layers, position, own) for own in ("logits", "probs")],
+        "tensors": [logit, share],
+        "left": left,
         "ids": ids.astype(np.int32),
         "strings": token_strings(trace, ids),
         "probability": probability[ids].astype(np.float32),
         "others": int(len(probability) - len(ids)),
-        "rest": float(max(0.0, 1.0 - probability[ids].sum())),
+        "rest": float(np.delete(probability, ids).sum()),
         "vocab": len(probability),
         "sampled": int(at[0]) if at.size else -1,
     }

@@ -190,8 +190,7 @@ class MLPView(View):
             }
             for w in self._writers
         ]
-        sizes = self.state.trace.model is not None and self._found is not None and self._found.expert is None
-        self._list.show(rows, columns, self.state.neuron, sizes=sizes)
+        self._list.show(rows, columns, self.state.neuron, sizes=self.state.trace.model is not None)
         words = _("the {n} with the largest writes for “{token}” in block {layer}")
         self._subtitle("neurons", words.format(n=len(rows), token=self._token(), layer=self.state.layer + 1))
 

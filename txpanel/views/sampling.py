@@ -20,12 +20,15 @@ from txpanel.views._sampling_words import KNOBS, bench_words, presets
 from txpanel.views.base import View
 from txpanel.views.numbers import number, percent
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
-from txpanel.views.softmax_data import token_names
+from txpanel.views.softmax_data import others_name, token_names
 
 __all__ = ["SamplingView"]
 
 NAMED = 400
 """Likeliest tokens whose text travels with the logits; a token drawn from beyond them is named by the server's answer."""
+
+LISTED = 20
+"""Tokens in the list, at most."""
 
 SEEDS = 1000
 
@@ -171,8 +174,19 @@ class SamplingView(View):
             state.seed = within("seed", data["seed"])
         elif kind == "append" and known:
             state.append(token)
-        elif kind == "why" and known:
-            state.ask("logits", vocab=token)
+        elif kind == "why":
+            self._ask(data.get("tensor", "logits"), token if known else None, data.get("listed"))
+
+    def _ask(self, tensor: Any, token: int | None, listed: Any) -> None:
+        """A number before any stage: those behind it are followed in the browser, with this token's numbers."""
+        if tensor in ("logits", "probs") and token is not None:
+            self.state.ask(tensor, vocab=token)
+        elif tensor == "probs.entropy":
+            self.state.ask(tensor)
+        elif tensor == "others" and isinstance(listed, list):
+            logits = self.state.trace.logits.values
+            ids = [i for i in listed[:LISTED] if type(i) is int and 0 <= i < logits.size]
+            self.state.ask(f"probs.{others_name(np.argsort(-logits, kind='stable').astype(np.int64), ids)}")
 
     def _rows(self) -> Table:
         """Every token that is left, and the likeliest that are not, with its logit and probability after each stage."""

@@ -8,21 +8,25 @@ import numpy as np
 import panel as pn
 import param
 
-from txpanel.components.probabilities import Facts, Probabilities
+from txpanel.components.probabilities import ALL, OTHERS, Facts, Probabilities
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
 from txpanel.views._lights import Lights
 from txpanel.views._plots import sized
+from txpanel.views._softmax_words import facts, table_words
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
-from txpanel.views.softmax_data import Distribution, distribution, histogram, search, token_names
+from txpanel.views.softmax_data import Distribution, distribution, histogram, others_name, search, token_names
 from txpanel.views.softmax_plots import Mirror, Ranked, Surprisal
 
 __all__ = ["SoftmaxView"]
 
 LISTED = 20
 """Likeliest tokens that are listed one by one."""
+
+STEPS = ("logits", "probs.shifted", "probs.exp", "probs")
+"""Numbers of each token, from left to right."""
 
 FACTS = ("probs.max", "probs.sum", "probs.entropy")
 """Numbers that belong to no token."""
@@ -40,16 +44,22 @@ class SoftmaxView(View):
     wanted = param.String("", doc="A token to look for: text or id.")
 
     found: Distribution | None = None
+    _others = ""
+    """The end of the name of the sums over all tokens that are not listed."""
 
     def __panel__(self) -> pn.Column:
         self.words, self.facts, self.formulas = (
             Rich(heading=" ", paragraphs=[]),
             Facts(
-                self._ask_fact, why=_words()["why"], sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 100%"}
+                self._ask_fact,
+                why=table_words()["why"],
+                sizing_mode="stretch_width",
+                margin=0,
+                styles={"flex": "1 1 100%"},
             ),
             engineers(),
         )
-        self.table = Probabilities(on_pick=self._ask, words=_words(), sizing_mode="stretch_width", margin=0)
+        self.table = Probabilities(on_pick=self._ask, words=table_words(), sizing_mode="stretch_width", margin=0)
         self.field = pn.widgets.TextInput(
             label=_("Look for any token"),
             value=self.wanted,
@@ -59,7 +69,11 @@ class SoftmaxView(View):
         )
         self.watch(self.field, lambda event: self.param.update(wanted=event.new), "value")
         self.answer = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
-        self.mirror, self.ranked, self.surprisal = Mirror(self), Ranked(self, self._ask), Surprisal(self, self._go)
+        self.mirror, self.ranked, self.surprisal = (
+            Mirror(self, self._ask_bin),
+            Ranked(self, self._ask),
+            Surprisal(self, self._go),
+        )
         self.pictures = {
             "probabilities": picture(
                 _("From logit to probability"),
@@ -136,10 +150,16 @@ class SoftmaxView(View):
         """Marks the numbers that the open "why" card is about."""
         if self.state.trace is None:
             return
-        own = {self._tensor(name): name for name in ("logits", "probs", *FACTS)}
+        own = {self._tensor(name): name for name in (*STEPS, *FACTS, "probs.bins")}
+        rest = {self._tensor(f"{name}.{self._others}"): name for name in ("probs", "probs.exp")}
         asked = [(own[name], index) for name, index in cells if name in own]
-        self.table.lights = [[index["vocab"], name] for name, index in asked if "vocab" in index]
+        self.table.lights = [
+            *([index["vocab"], name] for name, index in asked if "vocab" in index),
+            *([OTHERS, rest[name]] for name, _index in cells if name in rest),
+            *([ALL, name] for name, _index in asked if name == "probs.sum"),
+        ]
         self.facts.lights = [name for name, index in asked if not index]
+        self.mirror.light([index["bin"] for _name, index in asked if "bin" in index])
 
     def _tensor(self, own: str) -> str:
         """The full name of a tensor of the end, after the token that is shown."""
@@ -209,33 +229,7 @@ class SoftmaxView(View):
             best=best,
             p=percent(float(found.probabilities[found.largest])),
         )
-        choices = 2.0**found.entropy
-        self.facts.facts = [
-            [
-                _("largest logit"),
-                number(found.max, 5),
-                _("of {token}; taken off all logits").format(token=f"“{best.strip() or best}”"),
-                "probs.max",
-            ],
-            [
-                _("sum of the powers"),
-                number(found.sum, 5),
-                _("of e^(logit − max), over {n} tokens").format(n=count(found.size)),
-                "probs.sum",
-            ],
-            [
-                _("likeliest"),
-                percent(float(found.probabilities[found.largest])),
-                _("1 ÷ {sum}: its power is e⁰ = 1").format(sum=number(found.sum, 5)),
-                "probs",
-            ],
-            [
-                _("entropy"),
-                _("{bits} bits").format(bits=number(found.entropy, 3)),
-                _("as uncertain as among {n} equally likely tokens").format(n=number(choices, 3)),
-                "probs.entropy",
-            ],
-        ]
+        self.facts.facts = facts(found, best)
         if not self.wanted:
             self.answer.paragraphs = []
         elif not marked:
@@ -268,6 +262,7 @@ class SoftmaxView(View):
             dict.fromkeys([*found.order[:LISTED].tolist(), *sorted(marked, key=lambda i: int(found.ranks[i]))])
         )
         rest = found.size - len(listed)
+        self._others = others_name(found.order, listed)
         left = np.ones(found.size, bool)
         left[listed] = False
         self.table.param.update(
@@ -328,7 +323,15 @@ class SoftmaxView(View):
             self.state.ask(f"surprisal.{token}")
 
     def _ask(self, token: int, own: str = "logits") -> None:
-        self.state.ask(self._tensor(own), vocab=token)
+        if token == OTHERS:
+            self.state.ask(self._tensor(f"{own}.{self._others}"))
+        elif token == ALL:
+            self.state.ask(self._tensor(own))
+        else:
+            self.state.ask(self._tensor(own), vocab=token)
+
+    def _ask_bin(self, place: int) -> None:
+        self.state.ask(self._tensor("probs.bins"), bin=place)
 
     def _ask_fact(self, own: str) -> None:
         if own != "probs":
@@ -380,19 +383,3 @@ class SoftmaxView(View):
                 _("probability"): (2.0**-bits).tolist(),
             },
         )
-
-
-def _words() -> dict[str, str]:
-    return {
-        "token": _("token"),
-        "logit": _("logit"),
-        "from_model": _("from the model"),
-        "shifted": _("minus max"),
-        "power": _("e to that"),
-        "power_note": _("between 0 and 1"),
-        "p": _("probability"),
-        "all": _("all tokens"),
-        "why": _("why this number?"),
-        "id": _("token id {id}"),
-        "caption": _("softmax of the likeliest tokens"),
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,20 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Distribution", "Histogram", "distribution", "histogram", "logits_at", "search", "token_names", "vocabulary"]
+from txpanel.tracing.derived import others
+from txpanel.tracing.operations.shares import BINS, bin_of, edges
+
+__all__ = [
+    "Distribution",
+    "Histogram",
+    "distribution",
+    "histogram",
+    "logits_at",
+    "others_name",
+    "search",
+    "token_names",
+    "vocabulary",
+]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -98,12 +112,25 @@ class Histogram:
     mass: Doubles
 
 
-def histogram(found: Distribution, bins: int = 48) -> Histogram:
-    """How many tokens have such a logit, and how much probability they hold."""
-    finite = np.isfinite(found.logits)
-    counts, edges = np.histogram(found.logits[finite].astype(np.float64), bins)
-    mass, _edges = np.histogram(found.logits[finite].astype(np.float64), edges, weights=found.probabilities[finite])
-    return Histogram(edges, counts.astype(np.int64), mass)
+def histogram(found: Distribution) -> Histogram:
+    """How many tokens have such a logit, and how much probability they hold: the bins of the trace's ``probs.bins``."""
+    places = bin_of(found.logits)
+    inside = places >= 0
+    counts = np.bincount(places[inside], minlength=BINS)
+    mass = np.bincount(places[inside], found.probabilities[inside], BINS).astype(np.float64)
+    return Histogram(edges(found.logits), counts.astype(np.int64), mass)
+
+
+def others_name(order: npt.NDArray[np.int64], listed: Sequence[int]) -> str:
+    """The end of the name of a sum over all tokens but those `listed`: ``others.20.311`` without the 20 likeliest and token 311.
+
+    Args:
+        order: tokens from the likeliest down, ties by id.
+    """
+    out = np.zeros(len(order), bool)
+    out[list(listed)] = True
+    best = int(np.argmin(out[order])) if not out.all() else len(order)
+    return others(best, set(listed) - set(order[:best].tolist()))
 
 
 def ranked(found: Distribution, points: int = 400) -> npt.NDArray[np.int64]:

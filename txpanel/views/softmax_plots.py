@@ -11,6 +11,7 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter, HoverTool, Range1d
 
 from txpanel.messages import _
+from txpanel.views._bars import CLEAR
 from txpanel.views._plots import EXACT, ink_axis, plain, rendered, roomy, shorten, tick
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import colour
@@ -38,13 +39,15 @@ class _Figure:
 
 
 class Mirror(_Figure):
-    """Up: the share of all tokens that have such a logit. Down: the share of all probability that they hold."""
+    """Up: the share of all tokens that have such a logit. Down: the share of all probability that they hold. A click names a bin."""
 
-    def __init__(self, view: Any) -> None:
+    def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
         super().__init__(view, hv.Rectangles([(0.0, 0.0, 1.0, 1.0)]).opts(default_tools=[], tools=[], responsive=True))
-        self.renderer.glyph.update(fill_color="fill", line_color=None, fill_alpha=1)
+        self.renderer.glyph.update(fill_color="fill", line_color="line", line_width=2, fill_alpha=1)
         self.source: ColumnDataSource = self.renderer.data_source
         self.histogram: Histogram | None = None
+        self.lit: list[int] = []
+        self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(-1, 1)
         self.figure.xgrid[0].visible = False
         self.figure.yaxis[0].formatter = CustomJSTickFormatter(
@@ -78,6 +81,7 @@ class Mirror(_Figure):
             "count": [f"{n:,}" for n in found.counts] * 2,
             "mass": [percent(m) for m in found.mass] * 2,
             "fill": [""] * (2 * bins),
+            "line": [CLEAR] * (2 * bins),
         }
         self.figure.x_range.update(start=float(found.edges[0]), end=float(found.edges[-1]))
         self.figure.y_range.update(start=-1.06 * float(found.mass.max()), end=1.06 * float(shares.max()))
@@ -92,6 +96,24 @@ class Mirror(_Figure):
             if bins
             else [colour("lane", dark=dark)]
         )
+        self._frame()
+
+    def light(self, bins: list[int]) -> None:
+        """Frames the bins that the open "why" card is about."""
+        if bins != self.lit:
+            self.lit = bins
+            self._frame()
+
+    def _frame(self) -> None:
+        bins, ink = len(self.histogram.counts) if self.histogram else 0, colour("focus-ink", dark=self._dark)
+        self.source.data["line"] = [ink if i in self.lit else CLEAR for i in range(bins)] * 2 or [CLEAR]
+
+    def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:
+        if event.x is None or self.histogram is None:
+            return
+        edges = self.histogram.edges
+        if edges[0] <= event.x <= edges[-1]:
+            tap(min(int(np.searchsorted(edges, event.x, side="right")) - 1, len(edges) - 2))
 
 
 class Ranked(_Figure):

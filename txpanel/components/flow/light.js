@@ -92,6 +92,7 @@ function ring(app, box, width, grow) {
 // Rows of the list of next tokens are elements: those of the card get a class.
 function lightRows(app) {
   const ids = new Set(app.lit.filter(({ name }) => app.next?.tensors.includes(name)).map(({ at }) => at.vocab));
+  if (app.lit.some(({ name }) => name === app.next?.left)) ids.add(-1); // all that are not listed
   for (const n of app.dom.next.children) n.classList.toggle("lit", ids.has(Number(app.next?.ids[n.dataset.row] ?? -1)));
 }
 

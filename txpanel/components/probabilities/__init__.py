@@ -9,7 +9,12 @@ import param
 
 from txpanel.components import Component
 
-__all__ = ["Facts", "Probabilities"]
+__all__ = ["ALL", "OTHERS", "Facts", "Probabilities"]
+
+OTHERS, ALL = -1, -2
+"""In place of a token's id: all tokens that are not listed, and all tokens."""
+
+STEPS = ("logits", "probs.shifted", "probs.exp", "probs")
 
 
 class Facts(Component):
@@ -33,7 +38,7 @@ class Facts(Component):
 
 
 class Probabilities(Component):
-    """Rows of token, logit, logit - max, its power, and the probability; ``on_pick(id, tensor)`` is called for a clicked logit or probability."""
+    """Rows of token, logit, logit - max, its power, and the probability; ``on_pick(id, tensor)`` is called for a clicked one."""
 
     rows = param.List(
         default=[], doc="Dicts of id, token, rank (from 0), logit, shifted, power, p, and mark (searched for)."
@@ -41,7 +46,7 @@ class Probabilities(Component):
     others = param.Dict(default={}, doc="The tokens that are not listed: label, power, p; empty where all are listed.")
     total = param.Dict(default={}, doc="What stands in the heads of the columns: max and sum.")
     lights = param.List(
-        default=[], doc="What the open card is about: pairs of a token's id and ``logits`` or ``probs``."
+        default=[], doc="What the open card is about: pairs of a token's id (`OTHERS`, `ALL`) and a tensor."
     )
     words = param.Dict(default={}, doc="The texts.")
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
@@ -54,7 +59,8 @@ class Probabilities(Component):
         self._on_pick = on_pick
 
     def _handle_msg(self, data: Any) -> None:
-        known = {row["id"] for row in self.rows}
-        tensor = data.get("tensor") if isinstance(data, dict) else None
-        if self._on_pick is not None and tensor in ("logits", "probs") and data.get("id") in known:
-            self._on_pick(int(data["id"]), tensor)
+        known = {(row["id"], step) for row in self.rows for step in STEPS}
+        known |= {(OTHERS, step) for step in STEPS[2:] if self.others} | {(ALL, "probs.sum")}
+        one, tensor = (data.get("id"), data.get("tensor")) if isinstance(data, dict) else (None, None)
+        if self._on_pick is not None and isinstance(one, int) and isinstance(tensor, str) and (one, tensor) in known:
+            self._on_pick(one, tensor)

@@ -17,7 +17,8 @@ class SamplingBench(Teller):
     `txpanel.sampling.pipeline`; the server's answer confirms each setting and names the drawn token.
 
     Args:
-        on_message: called with ``"set"`` (the seven settings), ``"seed"`` (seed), ``"append"`` (token) or ``"why"`` (token).
+        on_message: called with ``"set"`` (the seven settings), ``"seed"`` (seed), ``"append"`` (token) or ``"why"`` (tensor: ``logits``
+            or ``probs`` of a token, ``probs.entropy``, or ``others``: all tokens but those `listed`).
     """
 
     logits = param.Array(default=np.zeros(0, np.float32), doc="float32 [V], as the model gave them.")

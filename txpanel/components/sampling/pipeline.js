@@ -57,7 +57,8 @@ function moved(row, changes) {
   return {ids, values, places}
 }
 
-// Probabilities (float64) of the tokens from start to end of a row whose largest logit is `max`, how many there are, and their entropy in bits:
+// Probabilities (float64) of the tokens from start to end of a row whose largest logit is `max`, with the sum of e^(logit - max) that they are
+// divided by, how many there are, and their entropy in bits:
 // with d = logit - max and S the sum of exp(d), it is ln S - sum of p d, without a logarithm for each token.
 function softmax(values, start, end, max = values[start]) {
   const p = new Float64Array(end - start)
@@ -69,7 +70,7 @@ function softmax(values, start, end, max = values[start]) {
     sum += p[i - start] = power
   }
   for (let i = 0; i < p.length; i++) p[i] /= sum
-  return {p, kept, entropy: Math.max(0, (Math.log(sum) - lost / sum) / Math.LN2)}
+  return {p, kept, max, sum, entropy: Math.max(0, (Math.log(sum) - lost / sum) / Math.LN2)}
 }
 
 // The first tokens of a sorted row that has its probabilities already: what is left shares what was cut off
@@ -79,7 +80,7 @@ function head(stage, end) {
   let [sum, lost] = [0, 0]
   for (let i = 0; i < end; i++) sum += p[i]
   for (let i = 0; i < end; i++) lost += (p[i] /= sum) * (values[start + i] - values[start])
-  return {p, kept: end, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
+  return {p, kept: end, sum: stage.sum * sum, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
 }
 
 // --- what looks back at the text ----------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ function front(raw, ids, settings) {
     return found
   }
   const whole = {start: 0, end: raw.length}
-  const first = {name: STAGES[0], active: true, ...whole, kept: own.kept, entropy: own.entropy,
+  const first = {name: STAGES[0], active: true, ...whole, kept: own.kept, entropy: own.entropy, max: own.max, sum: own.sum,
     values: changes.size ? at(own.row.values, row.places) : row.values, p: changes.size ? at(own.p, row.places) : own.p}
   const second = {...first, name: STAGES[1], active: penalty !== 1}
   if (penalty !== 1) {

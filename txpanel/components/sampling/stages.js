@@ -7,7 +7,9 @@ function stages(bench) {
   const table = h("table", {class: "stages"})
   table.addEventListener("click", ({target}) => {
     const id = Number(target.closest("tr[data-id]")?.dataset.id ?? NaN)
-    if (target.closest("td.logit button")) bench.model.send_msg({kind: "why", token: id})
+    const asked = target.closest("button[data-why]")?.dataset.why
+    if (asked === "others") bench.model.send_msg({kind: "why", tensor: "others", listed: bench.listed})
+    else if (asked) bench.model.send_msg({kind: "why", tensor: asked, ...(Number.isFinite(id) ? {token: id} : {})})
     else if (Number.isFinite(id)) bench.choose(id)
   })
   const scroll = h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.table}, table)
@@ -18,6 +20,7 @@ function stages(bench) {
   const share = (p, top) => (log ? (p > 0 ? Math.max(0, 1 + Math.log10(p) / DECADES) : 0) : p / top)
   const bar = (p, top, kind, was) => v("span", {class: `bar ${kind}`, "aria-hidden": "true"}, v("i", {style: `width:${Math.min(1, share(p, top)) * 100}%`}),
     was === undefined || was === p ? null : v("u", {style: `left:${Math.min(1, share(was, top)) * 100}%`}))
+  const why = (tensor, text) => v("button", {type: "button", title: w.why, "data-why": tensor}, text)
   const count = (stage) => (stage.kept === bench.size ? w.all : w.left).replace("{n}", grouped(String(stage.kept)))
 
   function head(s) {
@@ -49,7 +52,7 @@ function stages(bench) {
       const p = chance(s[i], rank)
       const cell = {class: `p ${kind}${s[i].active ? "" : " idle"}`}
       if (where <= i) return v("td", cell, v("small", {class: "out"}, w.cut_by.replace("{stage}", w[gone.name])))
-      return v("td", cell, bar(p, top, kind, was), v("span", {class: "said"}, percent(p)))
+      return v("td", cell, bar(p, top, kind, was), v("span", {class: "said"}, i === 0 ? why("probs", percent(p)) : percent(p)))
     }
     const name = bench.name(id)
     const title = w.rank.replace("{rank}", grouped(String(rank + 1))).replace("{id}", grouped(String(id)))
@@ -58,7 +61,7 @@ function stages(bench) {
     return v("tr", {class: `${gone ? "gone" : ""}${rank === bench.shown.draw.rank ? " hit" : ""}${id === bench.chosen ? " chosen" : ""}`, "data-id": id,
       "data-p": s.map((stage) => chance(stage, rank)).join(","), "data-gone": gone?.name ?? ""},
       v("th", {scope: "row", class: "token", title}, v("button", {type: "button", "aria-pressed": String(id === bench.chosen), title: w.way_title}, name)),
-      v("td", {class: "logit"}, v("button", {type: "button", title: w.why}, number(raw, 5))),
+      v("td", {class: "logit"}, why("logits", number(raw, 5))),
       v("td", {class: `logit${s[1].active ? "" : " idle"}`}, !s[1].active ? "·" : v("span", {class: softer === raw ? "same" : "changed"}, number(softer, 5))),
       cut(2), probability(0, "soft"), probability(3, s[3].active ? "" : "soft"), cut(4), cut(5), cut(6), cut(7),
       probability(8, "final", bench.before ? chanceOf(bench.before, id) : undefined))
@@ -76,7 +79,7 @@ function stages(bench) {
       return stage.end - stage.start <= n ? 0 : Math.max(0, 1 - sum)
     }
     const left = (stage) => Math.max(0, stage.kept - listed.filter((rank) => rank >= stage.start && rank < stage.end && stage.values[rank] > -Infinity).length)
-    const share_ = (i, kind) => v("td", {class: `p ${kind}${s[i].active ? "" : " idle"}`}, bar(mass(s[i]), top, "others"), v("span", {class: "said"}, percent(mass(s[i]))))
+    const share_ = (i, kind) => v("td", {class: `p ${kind}${s[i].active ? "" : " idle"}`}, bar(mass(s[i]), top, "others"), v("span", {class: "said"}, i === 0 ? why("others", percent(mass(s[i]))) : percent(mass(s[i]))))
     const number_left = (i) => v("td", {class: `cut${s[i].active ? "" : " idle"}`}, s[i].active ? grouped(String(left(s[i]))) : "·")
     return v("tr", {class: "rest", "data-rest": mass(s[8])}, v("th", {scope: "row", class: "token"}, w.others.replace("{n}", grouped(String(rest)))), v("td", {class: "logit"}), v("td", {class: `logit${s[1].active ? "" : " idle"}`}),
       number_left(2), share_(0, "soft"), share_(3, "soft"), number_left(4), number_left(5), number_left(6), number_left(7), share_(8, "final"))
@@ -84,7 +87,8 @@ function stages(bench) {
 
   function uncertainty() {
     const s = bench.shown.stages
-    const bits = (i, kind) => v("td", {class: `${kind}${s[i].active ? "" : " idle"}`}, s[i].active ? w.bits.replace("{n}", number(s[i].entropy, 3)) : "·")
+    const say = (stage) => w.bits.replace("{n}", number(stage.entropy, 3))
+    const bits = (i, kind) => v("td", {class: `${kind}${s[i].active ? "" : " idle"}`}, !s[i].active ? "·" : i === 0 ? why("probs.entropy", say(s[i])) : say(s[i]))
     return v("tr", {class: "rest bits"}, v("th", {scope: "row", class: "token", title: w.entropy_title}, w.entropy), v("td", {class: "logit"}), v("td", {class: `logit${s[1].active ? "" : " idle"}`}),
       bits(2, "cut"), bits(0, "p"), bits(3, "p"), bits(4, "cut"), bits(5, "cut"), bits(6, "cut"), bits(7, "cut"), bits(8, "p final"))
   }
@@ -95,6 +99,7 @@ function stages(bench) {
     const ranks = [...Array(rows).keys()]
     for (const extra of [bench.shown.draw.rank, bench.rankOf(bench.chosen)]) if (extra >= 0 && !ranks.includes(extra)) ranks.push(extra)
     const top = Math.max(...[s[0], s[3], s[8]].map((stage) => Math.max(...ranks.map((rank) => chance(stage, rank)))), 1e-9)
+    bench.listed = ranks.map((rank) => bench.shown.row.ids[rank])
     const held = table.getRootNode().activeElement?.closest?.("tr[data-id]")?.dataset.id
     patch(table, v("caption", {class: "words"}, w.table), head(s), v("tbody", null, ranks.map((rank) => line(rank, top)), others(ranks, top)), v("tfoot", null, uncertainty()))
     const now = held === undefined ? null : table.querySelector(`tr[data-id="${held}"]`) // the token may stand in another row

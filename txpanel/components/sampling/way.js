@@ -42,16 +42,16 @@ function way(bench) {
     return [out ? "way_untypical" : "way_typical", {s: number(-Math.log2(p), 4), h: number(before.entropy, 4), d: number(far, 4), limit: limit === null ? "–" : number(limit, 4)}]
   }
 
+  // The probability that a token has after a stage, from its logit there, the largest one and the sum over all that are left
+  const share = (stage, rank) => write(w.way_share, {x: n(stage.values[rank]), max: n(stage.max), sum: n(stage.sum), p: percent(chance(stage, rank), 4)})
+
   function last(rank) {
     const {draw: d, stages: s} = bench.shown
     const stage = s[8]
-    const p = chance(stage, rank)
     const i = rank - stage.start
-    let sum = 0
-    for (let r = stage.start; r < stage.end; r++) sum += Math.exp(stage.values[r] - stage.values[stage.start])
     const hit = rank === d.rank
     return [
-      step(w.renormalise, write(w.way_share, {x: n(stage.values[rank]), max: n(stage.values[stage.start]), sum: n(sum), p: percent(p, 4)})),
+      step(w.renormalise, share(stage, rank)),
       step(w.draw, write(hit ? w.way_hit : w.way_missed, {low: d.edges[i].toFixed(6), high: d.edges[i + 1].toFixed(6), u: d.uniform.toFixed(6)}), hit ? "hit" : ""),
     ]
   }
@@ -70,7 +70,8 @@ function way(bench) {
       if (!stage.active) lines.push(step(name, w.off, "idle"))
       else {
         const [key, values] = rule(i, rank)
-        lines.push(step(name, write(w[key], values), i === until && gone ? "out" : ""))
+        const out = i === until && gone
+        lines.push(step(name, out ? write(w[key], values) : [write(w[key], values), v("div", {class: "share"}, share(stage, rank))], out ? "out" : ""))
       }
     }
     if (!gone) lines.push(...last(rank))

@@ -5,11 +5,21 @@ from txpanel.tracing.operations.base import Operation, Source, Term
 from txpanel.tracing.operations.elementwise import Activation, Add, ClampedGate, Gate, SoftCap, Times
 from txpanel.tracing.operations.experts import ExpertChoice, ExpertLinear, ExpertWeight, Mix
 from txpanel.tracing.operations.linear import HeadOutput, HeadSum, Linear, Lookup
-from txpanel.tracing.operations.measures import Cosine, Entropy, Length, RowCosine, Surprisal, WriteLength
+from txpanel.tracing.operations.measures import (
+    Cosine,
+    Entropy,
+    ExpertWriteLength,
+    Length,
+    RowCosine,
+    Surprisal,
+    WriteLength,
+)
 from txpanel.tracing.operations.norm import Mean, Normalise, Scale, Variance
+from txpanel.tracing.operations.shares import Bins, Others, Power, Shifted
 
 __all__ = [
-    "Activation", "Add", "Bias", "ClampedGate", "Cosine", "Entropy", "ExpertChoice", "ExpertLinear", "ExpertWeight", "Gate", "HeadOutput",
-    "HeadSum", "Join", "Length", "Linear", "Lookup", "Mask", "Mean", "Mix", "Normalise", "Operation", "Rotate", "RowCosine", "RowMax",
-    "RowSum", "Scale", "Scores", "SoftCap", "Softmax", "Source", "Surprisal", "Term", "Times", "Variance", "WeightedSum", "WriteLength",
+    "Activation", "Add", "Bias", "Bins", "ClampedGate", "Cosine", "Entropy", "ExpertChoice", "ExpertLinear", "ExpertWeight",
+    "ExpertWriteLength", "Gate", "HeadOutput", "HeadSum", "Join", "Length", "Linear", "Lookup", "Mask", "Mean", "Mix", "Normalise",
+    "Operation", "Others", "Power", "Rotate", "RowCosine", "RowMax", "RowSum", "Scale", "Scores", "Shifted", "SoftCap", "Softmax", "Source",
+    "Surprisal", "Term", "Times", "Variance", "WeightedSum", "WriteLength",
 ]  # fmt: skip

@@ -112,25 +112,44 @@ class WriteLength(Operation):
     map: LinearMap | None = None
 
     def recompute(self, x: Values) -> Tensor:
-        if self.map is None:
-            raise no_weights(self.output)
-        return x[self.inputs[0]].abs() * torch.linalg.vector_norm(self.map.matrix().cpu(), dim=0)
+        return x[self.inputs[0]].abs() * torch.linalg.vector_norm(self._map().matrix().cpu(), dim=0)
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
-        if self.map is None:
-            raise no_weights(self.output)
-        value, column = number(x[self.inputs[0]][cell]), self.map.matrix()[:, cell[-1]].cpu().double()
+        down, expert, name = self._map(), self._expert(x, cell), short(self.inputs[0])
+        value, column = number(x[self.inputs[0]][cell]), down.matrix(expert)[:, cell[-1]].cpu().double()
         shares = _shares(column * value)
-        name = short(self.inputs[0])
         return [
             Term(
                 share,
                 f"({name} · W_down[{i}])² / size",
-                (self.at(self.inputs[0], *cell), Source(self.map.name, self.map.weight_index(i, cell[-1]))),
+                (self.at(self.inputs[0], *cell), Source(down.name, down.weight_index(i, cell[-1], expert))),
                 (value, w),
             )
             for i, (share, w) in enumerate(zip(shares, column.tolist(), strict=True))
         ]
+
+    def _map(self) -> LinearMap:
+        if self.map is None:
+            raise no_weights(self.output)
+        return self.map
+
+    def _expert(self, x: Values, cell: Cell) -> int | None:
+        """Whose weights the cell is made with; None where there is one MLP."""
+        return None
+
+
+@dataclass(frozen=True)
+class ExpertWriteLength(WriteLength):
+    """The same for the chosen experts of a mixture, before their weights. Inputs: values [T, k, N], chosen experts [T, k]."""
+
+    def recompute(self, x: Values) -> Tensor:
+        sizes, index = x[self.inputs[0]].abs(), x[self.inputs[1]]
+        for expert in index.unique().tolist():
+            sizes[index == expert] *= torch.linalg.vector_norm(self._map().matrix(expert).cpu(), dim=0)
+        return sizes
+
+    def _expert(self, x: Values, cell: Cell) -> int | None:
+        return int(x[self.inputs[1]][cell[:-1]])
 
 
 @dataclass(frozen=True)
