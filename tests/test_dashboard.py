@@ -72,8 +72,8 @@ def test_sampling_and_heads_need_no_forward_pass(state: Any, monkeypatch: pytest
     assert (state.temperature, state.top_k, state.head, state.layer) == (1.7, 3, 1, 1)
     assert dashboard.bar.component.settings["top_k"] == 3
     dashboard.bar._told({"kind": "set", "typical_p": 0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2.0})
-    assert (state.typical_p, state.repetition_penalty, state.no_repeat_ngram_size) == (0.01, 1.3, 2)
-    assert dashboard.bar.component.settings["typical_p"] == 0.01
+    assert (state.typical_p, state.repetition_penalty, state.no_repeat_ngram_size) == (1e-6, 1.3, 2)
+    assert dashboard.bar.component.settings["typical_p"] == 1e-6
     assert dashboard.bar.component.next != before[0]
     assert state.trace is before[1]
     assert calls == []

@@ -164,7 +164,8 @@ class Session:
         """The text and the model; with a run that the browser has kept, if the address names one."""
         if self.state is None:
             return
-        self._begin_text(self.state, found)
+        if not self.state.text:  # else somebody was faster than the start
+            self._begin_text(self.state, found)
         self._choose_model()
         if "why" in self.given:
             self._unasked = self.state.param.watch(self._ask_again, "trace")

@@ -40,6 +40,7 @@ class TopBar(_Told):
     text = param.String(
         default="", doc="The text that the server has; what is typed and not run yet lives in the browser."
     )
+    heard = param.String(default="", doc="Which request the server has last heard of those that carry a text.")
     info = param.Dict(
         default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed, chat, link."
     )

@@ -30,7 +30,20 @@ export function render({model, view, el}) {
   }
   const focused = () => box.getRootNode().activeElement === box
   const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
-  const submit = () => { known = clean(box.value); if (box.value !== known) box.value = known; send("run", {text: known}); grow() }
+  let asked = null // the request whose text is on its way to the server: until it is heard, a text that comes is an older one
+  const ask = (kind, text, more = {}) => {
+    known = text
+    globalThis.txAsked = (globalThis.txAsked ?? 0) + 1 // one count per page, which may show several bars
+    asked = `${performance.timeOrigin}/${globalThis.txAsked}`
+    send(kind, {text, asked, ...more})
+  }
+  const take = () => {
+    if (asked !== null) return
+    if (!dirty() || box.value === model.text) box.value = model.text // what somebody is typing is never overwritten
+    known = model.text
+    grow()
+  }
+  const submit = () => { const text = clean(box.value); if (box.value !== text) box.value = text; ask("run", text); grow() }
   // A long prompt that is left becomes smaller, and all below it moves up: not before the click that left it has arrived.
   const left = () => { if (document.querySelector(":active")) addEventListener("pointerup", () => setTimeout(grow), {once: true}); else grow() }
   for (const [name, act] of [["input", grow], ["focus", grow], ["blur", left]]) box.addEventListener(name, act)
@@ -132,9 +145,8 @@ export function render({model, view, el}) {
   let stopping = false // heard, and on its way to where the model runs
   const generate = tx.h("button", {type: "button", class: "primary", onclick: () => {
     if (model.status.busy && model.status.generating) { stopping = true; drawStatus(); return send("cancel") } // it says Stop only then
-    const text = dirty() ? clean(box.value) : null
-    if (text !== null) known = text
-    send("generate", {n: Number(amount.value), text})
+    if (dirty()) ask("generate", clean(box.value), {n: Number(amount.value)})
+    else send("generate", {n: Number(amount.value)})
     grow()
   }})
   const append = button("+1", w.append_title, () => send("append"), {class: "icon", "aria-label": `+1: ${w.append_title}`})
@@ -257,11 +269,8 @@ export function render({model, view, el}) {
     ghost.setAttribute("aria-label", text ? `${text}: ${ghost.title}` : "")
     drawStatus()
   }
-  model.on("text", () => {
-    if (!dirty() || box.value === model.text) box.value = model.text // what somebody is typing is never overwritten
-    known = model.text
-    grow()
-  })
+  model.on("text", take)
+  model.on("heard", () => { if (model.heard === asked) { asked = null; take() } })
   model.on("info", drawInfo)
   model.on("status", drawStatus)
   model.on("next", drawNext)

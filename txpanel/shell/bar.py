@@ -43,6 +43,7 @@ class Bar:
         self._fixed = fixed
         self._state: ModelState | None = None
         self._watchers: list[Any] = []
+        self._early: dict[str, Any] | None = None  # a text that somebody ran before there was a state
         self._generating = False
         self._runs = 0
         self._offered: tuple[str, ...] | None = None
@@ -98,6 +99,9 @@ class Bar:
             self._draw_place,
         ):
             draw()
+        early, self._early = self._early, None
+        if early is not None:
+            self._told(early)
 
     def close(self) -> None:
         """Lets go of the state."""
@@ -118,10 +122,15 @@ class Bar:
         elif kind == "kept":
             if self.on_kept is not None:
                 self.on_kept(data)
-        elif self._state is not None:
+        elif self._state is None:
+            self._early = data if kind == "run" else self._early
+        else:
             wish = getattr(self, f"_wish_{kind}", None)
-            if wish is not None:
-                wish(self._state, data)
+            try:
+                if wish is not None:
+                    wish(self._state, data)
+            finally:
+                self.component.heard = str(data.get("asked", self.component.heard))
 
     def _wish_run(self, state: ModelState, data: dict[str, Any]) -> None:
         text = _clean(data.get("text"))
