@@ -149,3 +149,39 @@ def test_nothing_sticks_out(server: Server, new_tab: Any, width: int, dark: int)
     tab = new_tab(width, 844).open(server.address(text=TEXT, view="attention", dark=dark))
     expect(tab.page.get_by_role("heading", name="Pattern softmax")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+LINES = """
+(words) => {
+  const found = []
+  const visit = (root) => {
+    for (const e of root.querySelectorAll("*")) {
+      if (e.tagName === "H4" && e.checkVisibility()) {
+        if (words && /^(Mask|k) /.test(`${e.textContent} `)) e.append(words)
+        const parts = e.getRootNode().host.getRootNode()
+        const plot = [...parts.children].find((part) => part.classList.contains("bk-Figure"))
+        const [title, figure] = [e, plot].map((x) => x && x.getBoundingClientRect())
+        if (figure) found.push([Math.round(title.top), Math.round(figure.top), Math.round(figure.right)])
+      }
+      if (e.shadowRoot) visit(e.shadowRoot)
+    }
+  }
+  visit(document)
+  return found
+}
+"""
+
+
+@pytest.mark.parametrize("width", [2560, 1440, 768])
+def test_pictures_in_a_row_begin_on_one_line(server: Server, new_tab: Any, width: int) -> None:
+    """Also where the words above one of them take more lines than its neighbours'."""
+    tab = new_tab(width, 1440).open(server.address(text=TEXT, view="attention"))
+    tab.until(lambda: len(tab.page.evaluate(LINES)) >= 10, "all pictures are there")
+    tab.page.evaluate(LINES, " a title that is far too long for its line" * 4)
+    tab.page.wait_for_timeout(300)
+    rows: dict[int, list[tuple[int, int]]] = {}
+    for title, figure, right in tab.page.evaluate(LINES):
+        rows.setdefault(title, []).append((figure, right))
+    assert max(map(len, rows.values())) == {2560: 5, 1440: 3, 768: 2}[width]
+    assert all(len({top for top, _right in row}) == 1 for row in rows.values()), rows
+    assert max(right for row in rows.values() for _top, right in row) > 0.9 * width  # no empty half

@@ -278,3 +278,13 @@ def test_a_question_that_a_shorter_text_does_not_have_is_answered_in_words(asked
     assert all(not card["terms"] and card["text"] for card in view.cards.cards)
     view.close()
     assert view.state is None
+
+
+def test_a_card_counts_blocks_from_one_and_says_where_an_operand_is_of_another(trace: Any) -> None:
+    made, _vectors, _found = card(trace, "blocks.1.resid_pre", {"token": 1, "feature": 0})
+    assert made["block"] == "block 2"
+    assert card(trace, "embed", {"token": 1, "feature": 0})[0]["block"] == ""
+    assert [row["label"] for row in made["terms"]] == ["resid_post of block 1"]
+    assert made["text"] == "The same number: the stream goes into the block as it comes."
+    rows = card(trace, "blocks.1.resid_post", {"token": 1, "feature": 0})[0]["terms"]
+    assert {row["label"] for row in rows} <= {"mlp_out", "resid_mid", "resid_pre", "attn_out", "ln2"}

@@ -81,16 +81,12 @@ def rendered(element: Any) -> Any:
     return plot.state
 
 
-def sized(column: Any, figure: Any, width: int, height: int, *, stacked: bool = False) -> None:
-    """Gives a picture (what `pieces.picture` returns) its natural size in pixels; on a narrow page it shrinks in width.
-
-    Args:
-        stacked: the pictures stand one above the other, not side by side.
-    """
+def sized(column: Any, figure: Any, width: int, height: int) -> None:
+    """Gives a picture (what `pieces.picture` returns) its natural size in pixels; on a narrow page it shrinks in width."""
     figure.update(height=height, sizing_mode="stretch_width")
     column.plot.height = height
-    side_by_side = {} if stacked else {"flex": f"1 1 {min(width, 300)}px"}
-    column.styles = {**side_by_side, "width": "100%", "max-width": f"{width}px", "min-width": "0"}
+    alone = {"flex": f"1 1 {min(width, 300)}px", "width": "100%", "min-width": "0"}
+    column.styles = {**alone, **column.styles, "max-width": f"{width}px"}
 
 
 def plain(figure: Any) -> None:

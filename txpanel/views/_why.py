@@ -31,6 +31,7 @@ MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "ex
 """Steps that are not the model's own: what pictures say about its numbers."""
 
 _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
+BLOCK = re.compile(r"blocks\.(\d+)\.")
 """A hyphen that is meant as a minus sign, as against the one in a name."""
 
 TOKENS = frozenset({"token", "query", "key"})
@@ -44,6 +45,12 @@ def short(name: str) -> str:
 def place(name: str, index: Mapping[str, int]) -> str:
     """``blocks.3.ln1[4, 17]``."""
     return f"{name}[{', '.join(str(i) for i in index.values())}]" if index else name
+
+
+def block(name: str) -> str:
+    """The block that a tensor belongs to, counted from 1 as everywhere on the page (names count from 0); empty outside blocks."""
+    found = BLOCK.match(name)
+    return _("block {n}").format(n=int(found[1]) + 1) if found else ""
 
 
 def exact(value: float) -> str:
@@ -116,7 +123,7 @@ def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]
         rows.append(
             {
                 "at": i,
-                "label": _label(term),
+                "label": _label(term, explanation.name),
                 "value": _finite(term.value),
                 "say": number(term.value),
                 "sources": sources,
@@ -131,7 +138,11 @@ def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]
     return rows, {"label": label, "value": _finite(value), "say": number(value), "more": more}
 
 
-def _label(term: Term) -> str:
+def _label(term: Term, of: str) -> str:
+    """What an operand is; with its block where that is another one than its result's."""
+    name = term.sources[0].name if term.sources else ""
+    if term.label == short(name) and (there := block(name)) and there != block(of):
+        return _("{tensor} of {block}").format(tensor=term.label, block=there)
     return _MINUS.sub("−", term.label)
 
 
@@ -216,8 +227,10 @@ def check(explanation: Explanation) -> dict[str, Any] | None:
     return {"ok": bool(found.ok), "label": _("recomputed") if found.ok else _("does not agree"), "title": title}
 
 
-def sentence(operation: str) -> str:
+def sentence(operation: str, operands: int = 2) -> str:
     """What sort of step made the number, in a sentence for a newcomer; empty for kinds of other packages."""
+    if operation == "add" and operands == 1:
+        return _("The same number: the stream goes into the block as it comes.")
     return {
         "lookup": _("Read from a table that was learned in training: one row for each token (or position)."),
         "linear": _("A weighted sum: every number of a row times its weight, all added up."),
@@ -350,8 +363,8 @@ def card(
         What the browser draws; the vectors of its matrix product; the explanation (None where there is none, then ``text`` says why).
     """
     out: dict[str, Any] = {
-        "name": name, "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [], "rest": None,
-        "totals": [], "product": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
+        "name": name, "block": block(name), "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [],
+        "rest": None, "totals": [], "product": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
     }  # fmt: skip
     try:
         found = explained(trace, name, index)
@@ -362,7 +375,7 @@ def card(
     out |= {
         "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
         "formula": mathml(found.formula) if found.formula else None,
-        "text": f"{whose(trace, name, found.index)} {sentence(found.operation)}".strip(), "terms": rows, "rest": rest,
+        "text": f"{whose(trace, name, found.index)} {sentence(found.operation, len(found.terms))}".strip(), "terms": rows, "rest": rest,
         "totals": totals(found) if found.terms else [], "product": matrix,
         "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
     }  # fmt: skip

@@ -66,7 +66,8 @@ class AttentionView(View):
 
     def __panel__(self) -> pn.Column:
         cursor = ColumnDataSource({"query": [np.nan], "key": [np.nan]})
-        self.maps, self.sides = Maps(self, cursor), Sides(self)
+        self.sides = Sides(self)
+        self.maps = Maps(self, cursor, (self.sides.left, self.sides.right))
         self.words, self.about = (
             Rich(heading=" ", paragraphs=[]),
             Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
@@ -80,9 +81,7 @@ class AttentionView(View):
                 stylesheets=["label,span,:host{font-size:13px}"],
             )
         )
-        first = card(
-            "", self.words, self.maps.panel, self.sides.panel, beside=[self.about, self.options, self.formulas]
-        )
+        first = card("", self.words, self.maps.panel, beside=[self.about, self.options, self.formulas])
         self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(
             paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
@@ -123,7 +122,8 @@ class AttentionView(View):
         return card(_("Queries, keys, values"), intro, self.qkv.panel)
 
     def _output_card(self, cursor: ColumnDataSource) -> Viewable:
-        self.z, self.shares = Vectors(self, cursor, "z"), Shares(self)
+        self.shares = Shares(self)
+        self.z = Vectors(self, cursor, "z", (self.shares.picture,))
         if self.look is not None:
             self.z.feed(self.look)
             self.shares.feed(self.look, self.state.query)
@@ -133,7 +133,7 @@ class AttentionView(View):
                 "the stream, and the vectors of all heads are added up. That is what attention writes."
             )
         )
-        return card(_("What the head writes"), output, self.z.panel, self.shares.panel)
+        return card(_("What the head writes"), output, self.z.panel)
 
     def _none(self) -> None:
         self.param.update()

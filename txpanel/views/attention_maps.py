@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from txpanel.views.attention_text import option_words, quoted, stage_words
 from txpanel.views.flow_heads import cell_of, strongest
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import Scale
-from txpanel.views.pieces import Legend, Table, picture, provenance
+from txpanel.views.pieces import Legend, Table, aligned, picture, provenance, row
 
 __all__ = ["Maps", "Sides"]
 
@@ -40,20 +40,19 @@ class Maps:
     """The stages of the chosen head as linked pictures.
 
     Attributes:
-        panel: the pictures side by side. heats: stage -> `Heat`. window: the tokens shown as (queries, keys).
+        panel: the pictures in a row. heats: stage -> `Heat`. window: the tokens shown as (queries, keys).
     """
 
-    def __init__(self, view: Any, cursor: ColumnDataSource) -> None:
-        self.view, self.cursor = view, cursor
+    def __init__(self, view: Any, cursor: ColumnDataSource, after: Sequence[Any] = ()) -> None:
+        """With what follows the maps in the row."""
+        self.view, self.cursor, self.after = view, cursor, after
         self.chosen = ColumnDataSource({"query": [0], "key": [0]})
         self.heats: dict[str, Heat] = {}
         self.pictures: dict[str, Any] = {}
         self.legend: dict[str, Legend] = {}
         self.values: dict[str, np.ndarray] = {}
         self.window = (Cut(0, 0, 0), Cut(0, 0, 0))
-        self.panel = pn.FlexBox(
-            gap="20px 22px", align_items="flex-start", margin=0, styles={"flex": "1 1 100%", "min-width": "0"}
-        )
+        self.panel = row(*after)
 
     def feed(self, look: Look, *, hide_sink: bool = False, weigh: bool = False) -> None:
         """Another head, block, run or option."""
@@ -82,7 +81,8 @@ class Maps:
             )
         if look.total > WINDOW:
             self._show_overview(look)
-        wanted = [self.pictures[part] for part in (*parts, *(["overview"] if look.total > WINDOW else []))]
+        names = [*parts, *(["overview"] if look.total > WINDOW else [])]
+        wanted = [*(self.pictures[name] for name in names), *self.after]
         if [id(x) for x in self.panel.objects] != [id(x) for x in wanted]:
             self.panel.objects = wanted
         self.choose()
@@ -123,7 +123,7 @@ class Maps:
         column.heading.param.update(
             heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])]
         )
-        side = max(180, min(380, 46 * columns.stop - columns.start))
+        side = max(180, min(380, 46 * (columns.stop - columns.start)))
         sized(column, heat.figure, side + 92, side + 56)
         self.legend[part].show(heat.scale)
         column.tools.changed()
@@ -143,16 +143,18 @@ class Maps:
             heat.link(self.cursor, row="query", column="key")
             self.legend[part] = Legend()
             plot = pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0)
-            column = picture(
-                " ",
-                "",
-                plot,
-                legend=self.legend[part],
-                table=lambda: self.table(part),
-                name=part,
-                source=lambda: provenance(
-                    self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.view.state.head}]"
-                ),
+            column = aligned(
+                picture(
+                    " ",
+                    "",
+                    plot,
+                    legend=self.legend[part],
+                    table=lambda: self.table(part),
+                    name=part,
+                    source=lambda: provenance(
+                        self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.view.state.head}]"
+                    ),
+                )
             )
             self.heats[part], self.pictures[part] = heat, column
             heat.outline(self.chosen, "focus", x="key", y="query")
@@ -227,7 +229,7 @@ class Sides:
     """Row view and column view: where the chosen token looks, and who looks at the chosen key.
 
     Attributes:
-        panel: both pictures. look_at, looked_at: their `Bars`. row, column: what they show.
+        left, right: their pictures. look_at, looked_at: their `Bars`. row, column: what they show.
     """
 
     def __init__(self, view: Any) -> None:
@@ -253,14 +255,6 @@ class Sides:
             table=lambda: self.table("column"),
             name="who-looks",
             source=source,
-        )
-        self.panel = pn.FlexBox(
-            self.left,
-            self.right,
-            gap="20px 26px",
-            align_items="flex-start",
-            margin=0,
-            styles={"flex": "1 1 100%", "min-width": "0"},
         )
 
     def feed(self, look: Look, query: int, key: int) -> None:
@@ -316,7 +310,7 @@ class Sides:
             low=0.0,
             high=max([*values, 1e-9]),
         )
-        sized(column, bars.figure, 330, BAR * len(names) + 8)
+        sized(column, bars.figure, 420, BAR * len(names) + 8)
         column.tools.changed()
 
     def _tap(self, side: str, place: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from txpanel.views.attention_data import Cut, HeadShares, Look, cut, head_shares
 from txpanel.views.attention_text import quoted, share_words, vector_words
 from txpanel.views.numbers import number, percent
 from txpanel.views.palette import Scale
-from txpanel.views.pieces import Legend, Rich, Table, picture, provenance
+from txpanel.views.pieces import Legend, Rich, Table, aligned, picture, provenance, row
 
 __all__ = ["Shares", "Vectors"]
 
@@ -34,25 +35,15 @@ class Vectors:
         panel: the pictures. heats: part -> `Heat`. values: part -> (tensor's head, float32 [T, dim]).
     """
 
-    def __init__(self, view: Any, cursor: ColumnDataSource, letters: str) -> None:
-        self.view, self.cursor, self.letters = view, cursor, letters
+    def __init__(self, view: Any, cursor: ColumnDataSource, letters: str, after: Sequence[Any] = ()) -> None:
+        self.view, self.cursor, self.letters, self.after = view, cursor, letters, after
         self.heats: dict[str, Heat] = {}
         self.pictures: dict[str, Any] = {}
         self.legends: dict[str, Legend] = {}
         self.values: dict[str, tuple[int, np.ndarray]] = {}
         self.rows: dict[str, Cut] = {}
         self.chosen = ColumnDataSource({"query": [0], "key": [0]})
-        # before above after: time runs downwards in each of the three
-        style = {"flex": "1 1 300px", "max-width": "440px", "min-width": "0", "gap": "18px"}
-        self.columns = {letter: pn.Column(margin=0, styles=style) for letter in letters}
-        wide = {"flex": "1 1 100%"} if len(letters) > 1 else {"flex": "1 1 300px", "max-width": "440px"}
-        self.panel = pn.FlexBox(
-            *self.columns.values(),
-            gap="20px 26px",
-            align_items="flex-start",
-            margin=0,
-            styles={**wide, "min-width": "0"},
-        )
+        self.panel = row(*after, least=380 if after else 300, spread=not after)
 
     def feed(self, look: Look) -> None:
         """Another head, block or run."""
@@ -68,10 +59,12 @@ class Vectors:
                 Scale.of("signed", np.concatenate([x.ravel() for x in same])),
                 cut(look.total, state.query if FRAME[part[0]] == "query" else state.key),
             )
-        for letter, column in self.columns.items():
-            wanted = [self.pictures[part] for part in self.values if part[0] == letter]
-            if [id(x) for x in column.objects] != [id(x) for x in wanted]:
-                column.objects = wanted
+        # before above after: time runs downwards, with three in a row and with two
+        ranks = {part: sum(name[0] == part[0] for name in list(self.values)[:i]) for i, part in enumerate(self.values)}
+        ordered = sorted(self.values, key=lambda part: (ranks[part], "qkvz".index(part[0])))
+        wanted = [*(self.pictures[part] for part in ordered), *self.after]
+        if [id(x) for x in self.panel.objects] != [id(x) for x in wanted]:
+            self.panel.objects = wanted
         self.choose()
 
     def choose(self) -> bool:
@@ -109,7 +102,7 @@ class Vectors:
             paragraphs=[[("", subtitle)]],
         )
         height = 30 + int(np.clip(22 * len(strings), 60, 420))
-        sized(column, heat.figure, 440, height, stacked=True)
+        sized(column, heat.figure, 440, height)
         for glyph, _meaning in heat.frames:
             glyph.glyph.update(x=(dims - 1) / 2, width=dims)
         self.legends[part].show(heat.scale)
@@ -132,17 +125,21 @@ class Vectors:
             heat.outline(self.cursor, FRAME[letter], x=0, y=FRAME[letter], line=1.5)
             heat.outline(self.chosen, "focus", x=0, y=FRAME[letter], line=1.5)
             self.legends[part] = Legend()
-            column = picture(
-                " ",
-                "",
-                pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0),
-                legend=self.legends[part],
-                table=lambda: self.table(part),
-                name=part,
-                source=lambda: provenance(
-                    self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.values[part][0]}]"
-                ),
+            column = aligned(
+                picture(
+                    " ",
+                    "",
+                    pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0),
+                    legend=self.legends[part],
+                    table=lambda: self.table(part),
+                    name=part,
+                    source=lambda: provenance(
+                        self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.values[part][0]}]"
+                    ),
+                )
             )
+            if part == "v":  # where two stand in a row, after both pairs
+                column.styles = {**column.styles, "order": "var(--tx-last,0)"}
             self.heats[part], self.pictures[part] = heat, column
         return self.heats[part], self.pictures[part]
 
@@ -169,7 +166,7 @@ class Shares:
     """Each head's share of what attention writes into the chosen token's stream.
 
     Attributes:
-        panel: the picture. shares: its numbers.
+        picture: what is shown. shares: its numbers.
     """
 
     def __init__(self, view: Any) -> None:
@@ -187,7 +184,6 @@ class Shares:
             source=lambda: provenance(view.state, f"blocks.{view.state.layer}.result"),
         )
         self.picture.append(self.check)
-        self.panel = self.picture
 
     def feed(self, look: Look, query: int) -> None:
         """Another token, block or run; another head only moves the mark."""

@@ -58,7 +58,7 @@ class EmbeddingView(View):
         made = [
             ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, self._token_table, wide),
             ("vector", _("From id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
-            ("lanes", _("Every token as it enters the first block"), _("the beginning of each token's residual stream, all in one colour scale"), self._lanes,
+            ("lanes", _("Every token as it enters the first block"), "", self._lanes,
              lambda: strip_table(self._lanes.strips), wide),
             ("rotary", _("Position turns pairs"), "", self._dials, self._pair_table, half),
             ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars, self._slope_table, half),
@@ -118,6 +118,12 @@ class EmbeddingView(View):
                 token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)
             ),
         )
+        said = _("the beginning of each token's residual stream, all in one colour scale")
+        if (total := len(trace.tokens.ids)) > len(self._lanes.strips):
+            said += " · " + _("tokens {a}–{b} of {n}").format(
+                a=self._lanes.strips[0].index["token"], b=self._lanes.strips[-1].index["token"], n=total
+            )
+        self._subtitle("lanes", said)
         self._refresh("tokens", "vector", "lanes")
         self._find_near(token)
 

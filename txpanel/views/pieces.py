@@ -13,7 +13,21 @@ from txpanel.components.picture import Fold, Legend, Table, Tools
 from txpanel.components.text import Paragraph, Rich, rich
 from txpanel.messages import _
 
-__all__ = ["Fold", "Formula", "Legend", "Rich", "Table", "Tools", "card", "engineers", "picture", "provenance", "rich"]
+__all__ = [
+    "Fold",
+    "Formula",
+    "Legend",
+    "Rich",
+    "Table",
+    "Tools",
+    "aligned",
+    "card",
+    "engineers",
+    "picture",
+    "provenance",
+    "rich",
+    "row",
+]
 
 CARD_CSS = """
 :host{background:var(--tx-surface);border:1px solid var(--tx-border);border-radius:14px;padding:18px 20px;
@@ -21,6 +35,20 @@ CARD_CSS = """
   container-type:inline-size} /* how narrow it is decides what stands side by side: the window says little where a card of numbers is open */
 @media (max-width:640px){:host{padding:14px;border-radius:12px}}
 """
+ROW_CSS = """
+:host{display:grid;grid-template-columns:repeat(var(--tx-fit),minmax(min(100%,var(--tx-least)),1fr));gap:0 22px;align-items:start}
+.scroll-button{display:none} /* of Panel: it would take a place in the grid */
+@container (max-width:1220px){:host{--tx-last:1}} /* two in a row, or one */
+"""
+ALIGNED = {
+    "display": "grid",
+    "grid-row": "span 5",
+    "grid-template-rows": "subgrid",
+    "grid-template-columns": "minmax(0,1fr)",
+    "width": "100%",
+    "min-width": "0",
+    "margin-bottom": "20px",
+}
 TEXT_CSS = "@container (max-width:820px){:host{width:100%!important;max-width:none!important}}"
 
 
@@ -66,6 +94,29 @@ def card(heading: str, text: Sequence[Paragraph] | Rich, *pictures: Any, beside:
         stylesheets=[CARD_CSS],
         css_classes=["tx-card"],
     )
+
+
+def row(*pictures: Any, least: int = 300, spread: bool = True, **params: Any) -> pn.Column:
+    """Pictures side by side, as many as there is room for; titles, plots, legends and tools on common lines.
+
+    Each is what `picture` returns: its parts become parts of the row's own grid, so that a title that wraps moves its neighbours too.
+
+    Args:
+        pictures: in reading order; set ``row.objects`` to change them, with `aligned` for new ones.
+        least: pixels that each needs; with less, fewer stand in a row.
+        spread: few pictures take the whole width; else they stay side by side on the left.
+        **params: for the Column.
+    """
+    shown = [aligned(shown) for shown in pictures]
+    fit = "auto-fit" if spread else "auto-fill"
+    styles = {"--tx-fit": fit, "--tx-least": f"{least}px", "flex": "1 1 100%", "min-width": "0"}
+    return pn.Column(*shown, margin=0, sizing_mode="stretch_width", stylesheets=[ROW_CSS], styles=styles, **params)
+
+
+def aligned(shown: Any) -> Any:
+    """Makes a picture fit for a `row`."""
+    shown.styles = {**shown.styles, **ALIGNED}
+    return shown
 
 
 def picture(

@@ -308,8 +308,8 @@ class SoftmaxView(View):
             _("nothing to be surprised by: a single token")
             if not known.size
             else _(
-                "bits per token; {total} bits altogether, {mean} on average. After the chosen token stands "
-                "what is shown above."
+                "bits per token; {total} bits altogether, {mean} on average. The first token has no bar: "
+                "nothing stands before it to predict it from."
             ).format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 3))
         )
         column.heading.paragraphs = [[("", said)]]

@@ -127,7 +127,7 @@ class LogitLensView(View):
     def _name(layer: int, layers: int) -> str:
         if layer == 0:
             return "embedding"
-        return f"block {layer - 1}" + (" (the model)" if layer == layers else "")
+        return f"block {layer}" + (" (the model)" if layer == layers else "")  # the page counts blocks from 1
 
     def _fit(self, names: list[str]) -> None:
         rows = len(names)
@@ -148,7 +148,9 @@ class LogitLensView(View):
             "x": np.tile(np.arange(1, top + 1), rows),
             "y": np.repeat(np.arange(rows), top),
             "id": ids,
-            "token": self.state.trace.model.tokens([int(i) for i in ids]).strings,
+            "token": [
+                text if text.strip() else "␣" for text in self.state.trace.model.tokens([int(i) for i in ids]).strings
+            ],
             "p": p,
             "percent": [f"{value:.1%}" for value in p],
             "fill": [SCALE.hex(value) for value in p],

@@ -62,7 +62,8 @@ export function render({model, el}) {
     const x = (t) => (last > first ? left + 8 + ((t - first) / (last - first)) * (right - left - 8) : (left + right) / 2)
     const y = (v) => bottom - (v / 1e6 / high) * (bottom - 10)
     const line = (kind, of) => (at.length > 1 ? s("path", {class: kind, d: of.map((v, i) => `${i ? "L" : "M"}${x(at[i]).toFixed(1)} ${y(v).toFixed(1)}`).join("")}) : s("circle", {class: kind, cx: x(first), cy: y(of[0]), r: 4}))
-    const places = [...new Set(Array.from({length: Math.min(6, last - first + 1)}, (_x, i, n = Math.min(6, last - first + 1)) => Math.round(first + ((last - first) * i) / Math.max(1, n - 1))))]
+    const every = Math.max(1, Math.ceil((last - first) / 5)) // even steps, whatever the length
+    const places = Array.from({length: Math.floor((last - first) / every) + 1}, (_x, i) => first + i * every)
     plot.replaceChildren(s("svg", {width, height, role: "img", "aria-label": `${w.costs}: ${w.whole} ${whole_text}, ${w.cached} ${cached_text}`},
       values.map((v) => [s("line", {class: "grid-line", x1: left, x2: right, y1: y(v * 1e6), y2: y(v * 1e6)}), s("text", {class: "tick", x: left - 6, y: y(v * 1e6) + 4, "text-anchor": "end"}, tx.grouped(String(Number(v.toPrecision(6)))))]),
       places.map((t) => s("text", {class: "tick", x: x(t), y: bottom + 16, "text-anchor": t === last && last > first ? "end" : "middle"}, tx.grouped(String(t)))),

@@ -81,6 +81,7 @@ export function render({ model }) {
     const box = tag("div", "head");
     const where = tag("div", "where");
     where.append(tag("code", "", card.name));
+    if (card.block) where.append(tag("span", "chip of-block", card.block));
     for (const [dim, at, text] of card.index) {
       const chip = tag("span", `chip ${dim}`);
       chip.append(tag("span", "", dim), tag("b", "", at));
