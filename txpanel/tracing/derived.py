@@ -139,8 +139,7 @@ def _softmax(w: Writer, probs: str) -> None:
     w.add(ops.Power, f"{probs}.exp", (shifted,), dims, r"y_i = e^{x_i}, \quad x_i = \mathrm{logit}_i - m")
     w.add(ops.Entropy, f"{probs}.entropy", (probs,), (), BITS)
     inside = r"\sum_{e_b \le \mathrm{logit}_i < e_{b+1}} p_i"
-    ends = rf"e_b = \min_i \mathrm{{logit}}_i + \frac{{b}}{{{BINS}}} (\max_i \mathrm{{logit}}_i - \min_i \mathrm{{logit}}_i)"
-    w.add(ops.Bins, f"{probs}.bins", (probs, logits), ("bin",), rf"y_b = {inside}, \quad {ends}")
+    w.add(ops.Bins, f"{probs}.bins", (probs, logits), ("bin",), rf"y_b = {inside}, \quad b < {BINS}")
 
 
 def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | None) -> Sheet:
@@ -198,6 +197,6 @@ def _others(a: Anatomy, name: str) -> Operation | None:
         return None
     symbol = "p_i" if of == "probs" else r"e^{\mathrm{logit}_i - m}"
     listed = r"\{" + rf"\mathrm{{the}}\ {best}\ \mathrm{{likeliest}}" + "".join(rf",\ {i}" for i in besides) + r"\}"
-    formula = rf"\sum_{{i \notin L}} {symbol}, \quad L = {listed}, \quad i \le {a.vocab}"
+    formula = rf"\sum_{{i \notin L}} {symbol}, \quad L = {listed}, \quad i \le {a.vocab:,}"
     inputs = (place + of, place + "logits")
     return ops.Others(name, inputs, (), formula, dict.fromkeys(inputs, ("vocab",)), best=best, besides=besides)

@@ -261,7 +261,7 @@ def sentence(operation: str, operands: int = 2) -> str:
         "softmax": _("A share: this exponential divided by the sum of all in its row."),
         "shifted": _("The largest logit taken off: 0 for the likeliest token, below 0 for all others."),
         "exponential": _("e to that: 1 for the likeliest token, between 0 and 1 for all others."),
-        "others": _("All the tokens that the list leaves out, added up."),
+        "others": _("What a list of tokens leaves out, added up."),
         "bin": _("The tokens whose logits fall into this bin, added up: how much probability they hold together."),
         "length": _("How long the vector is: all its numbers squared, added up, and the root taken."),
         "cosine": _("In which direction: 1 is the same way, −1 the opposite, 0 has nothing to do with it."),
@@ -320,7 +320,7 @@ def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
     names = trace.model.tokens(besides).strings if trace.model is not None and besides else map(str, besides)
     quoted = [_("“{token}”").format(token=token) for token in names]
     likeliest = plural("the likeliest token", "the {n} likeliest tokens", best).format(n=count(best))
-    return _("Without {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
+    return _("All but {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
 
 
 def _logits(trace: Trace, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 import panel as pn
 
 from txpanel.components.cache import CacheMap
-from txpanel.messages import _
+from txpanel.messages import _, plural
 from txpanel.models.progress import size_text
 from txpanel.tracing import costs
 from txpanel.tracing.record import prefixes
@@ -18,20 +19,21 @@ from txpanel.views.base import View
 from txpanel.views.numbers import count, number
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
 
-__all__ = ["KVCacheView", "Kept", "kept"]
+__all__ = ["KVCacheView", "Kept", "counted", "kept"]
 
 POINTS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is held of one block: ``heads`` x ``tokens`` x ``key_dim`` keys, as many values of ``value_dim``, in bytes."""
+    """What is held of one block: ``heads`` x ``tokens`` x ``key_dim`` keys, as many values of ``value_dim``; ``item`` bytes for each number."""
 
     heads: int
     tokens: int
     key_dim: int
     value_dim: int
     nbytes: int
+    item: int
 
 
 def kept(trace: Trace) -> list[Kept]:
@@ -47,7 +49,7 @@ def kept(trace: Trace) -> list[Kept]:
     for layer in layers:
         k, v = layer.keys[0], layer.values[0]  # [kv_heads, T, dim]
         size = k.numel() * k.element_size() + v.numel() * v.element_size()
-        found.append(Kept(k.shape[0], k.shape[1], k.shape[2], v.shape[2], size))
+        found.append(Kept(k.shape[0], k.shape[1], k.shape[2], v.shape[2], size, k.element_size()))
     return found
 
 
@@ -83,7 +85,9 @@ class KVCacheView(View):
             source=lambda: provenance(self.state, "k, v"),
             styles={"flex": "1 1 320px", "min-width": "0"},
         )
+        self._held: list[Kept] = []
         self.follow(self._run, "trace", empty=self._none)
+        self.follow(self._count, "layer")
         layout = card("", self.words, self.picture, beside=[self.formulas])
         return pn.Column(layout, sizing_mode="stretch_width", margin=0)
 
@@ -92,7 +96,8 @@ class KVCacheView(View):
             self.state.focus(layer=int(data.get("layer", self.state.layer)), key=data["token"])
 
     def _none(self) -> None:
-        self.map.param.update(blocks=[], tokens={}, costs={})
+        self._held = []
+        self.map.param.update(blocks=[], tokens={}, costs={}, bytes=[])
         self.words.paragraphs = rich(
             _("Keys and values of earlier tokens are kept, so that a new token is one row of work.")
         )
@@ -119,8 +124,14 @@ class KVCacheView(View):
                 ),
             },
         )  # fmt: skip
+        self._held = held
+        self._count()
         self._say(trace, held, fresh, whole[-1] / cached[-1])
         self.picture.tools.changed()
+
+    def _count(self) -> None:
+        """The bytes worked out: of the block in focus, of all blocks, of each token."""
+        self.map.bytes = counted(self._held, self.state.layer)
 
     def _say(self, trace: Trace, held: list[Kept], fresh: int, times: float) -> None:
         n = len(trace.tokens.ids)
@@ -164,6 +175,26 @@ class KVCacheView(View):
         return Table.of(_("keys and values that are kept, per block"), **columns)
 
 
+def counted(held: list[Kept], layer: int) -> list[list[str]]:
+    """How many bytes are kept, as label, sum with its numbers in place, and result: a block's, those of all, and of each token."""
+    if not held:
+        return []
+    each, total, tokens = held[layer], sum(block.nbytes for block in held), held[0].tokens
+    one = plural(
+        "{heads} k,v head × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
+        "{heads} k,v heads × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
+        each.heads,
+    ).format(heads=count(each.heads), tokens=count(tokens), key=each.key_dim, value=each.value_dim, item=each.item)
+    sizes = Counter(block.nbytes for block in held)
+    parts = " + ".join(f"{count(n)} × {count(size)}" for size, n in sizes.items())
+    result = _("{n} bytes")
+    return [
+        [_("block {n}").format(n=layer + 1), one, result.format(n=count(each.nbytes))],
+        [_("all {n} blocks").format(n=len(held)), parts, result.format(n=count(total))],
+        [_("each token"), f"{count(total)} ÷ {count(tokens)}", result.format(n=number(total / tokens, 7))],
+    ]
+
+
 def _label(each: Kept) -> str:
     return _("k {h} × {t} × {k}, v {h} × {t} × {v}: {size}").format(
         h=each.heads, t=each.tokens, k=each.key_dim, v=each.value_dim, size=size_text(each.nbytes)
@@ -200,6 +231,7 @@ def _words() -> dict[str, str]:
         "kept": _("kept"),
         "fresh": _("new in this run"),
         "gone": _("kept, but no longer read (window)"),
+        "bytes": _("How many bytes that is"),
         "map": _("{blocks} blocks, {n} tokens, of which {fresh} are new"),
         "costs": _("What the last token costs, for texts of this length and shorter"),
         "unit": _("million multiply-adds"),

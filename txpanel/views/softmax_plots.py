@@ -105,7 +105,7 @@ class Mirror(_Figure):
             self._frame()
 
     def _frame(self) -> None:
-        bins, ink = len(self.histogram.counts) if self.histogram else 0, colour("focus-ink", dark=self._dark)
+        bins, ink = len(self.histogram.counts) if self.histogram else 0, colour("text", dark=self._dark)
         self.source.data["line"] = [ink if i in self.lit else CLEAR for i in range(bins)] * 2 or [CLEAR]
 
     def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:

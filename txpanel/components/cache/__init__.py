@@ -16,6 +16,7 @@ class CacheMap(Component):
 
     blocks = param.List(default=[], doc="Per block: kept (tokens), read (tokens that a query can still see), label.")
     tokens = param.Dict(default={}, doc="n, fresh (how many of them came with this step), strings.")
+    bytes = param.List(default=[], doc="How many bytes that is: label, sum and result of each line.")
     costs = param.Dict(default={}, doc="at (tokens), cached, whole: multiply-adds of a step; texts of both at the end.")
     words = param.Dict(default={}, doc="All texts.")
 

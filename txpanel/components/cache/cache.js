@@ -5,12 +5,13 @@ export function render({model, el}) {
   const tip = tx.h("div", {class: "tip", hidden: true})
   const names = tx.h("div", {class: "names"})
   const columns = tx.h("div", {class: "columns"})
+  const bytes = tx.h("div", {class: "bytes"})
   const plot = tx.h("div", {class: "curve"})
   const ends = tx.h("div", {class: "ends"})
   const swatch = (kind, text) => tx.h("span", null, tx.h("i", {class: kind}), text)
   const gone = swatch("gone", w.gone)
   el.append(tx.h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
-    tx.h("div", {class: "grid"}, tx.h("i"), columns, names, map), tx.h("h4", null, w.costs), tx.h("p", null, w.unit), tx.h("div", {class: "plot"}, plot, ends), tip)
+    tx.h("div", {class: "grid"}, tx.h("i"), columns, names, map), bytes, tx.h("h4", null, w.costs), tx.h("p", null, w.unit), tx.h("div", {class: "plot"}, plot, ends), tip)
 
   const ROW = () => Math.max(8, Math.min(20, 330 / Math.max(1, model.blocks.length)))
   const STEP = () => Math.min(76, map.clientWidth / Math.max(1, model.tokens.n))
@@ -50,6 +51,11 @@ export function render({model, el}) {
     heads(n, step)
     gone.hidden = model.blocks.every(({kept, read}) => read >= kept)
     map.setAttribute("aria-label", w.map.replace("{blocks}", model.blocks.length).replace("{n}", n).replace("{fresh}", fresh))
+  }
+  const drawBytes = () => {
+    bytes.hidden = !model.bytes.length
+    const line = ([label, sum, result]) => tx.h("div", {class: "line"}, tx.h("dt", null, label), tx.h("dd", null, sum), tx.h("dd", {class: "result"}, `= ${result}`))
+    bytes.replaceChildren(tx.h("h4", null, w.bytes), tx.h("dl", null, model.bytes.map(line)))
   }
   const drawCurve = () => {
     const {at = [], cached = [], whole = [], cached_text = "", whole_text = ""} = model.costs
@@ -94,6 +100,8 @@ export function render({model, el}) {
   map.addEventListener("pointerleave", () => { tip.hidden = true })
   map.addEventListener("click", (event) => { const [layer, token] = place(event); if (model.blocks[layer] && token < model.tokens.n) model.send_msg({layer, token}) })
   const draw = () => { drawMap(); drawCurve() }
+  model.on("bytes", drawBytes)
+  drawBytes()
   model.on(["blocks", "tokens"], drawMap)
   model.on("costs", drawCurve)
   tx.onTheme(el, draw)
