@@ -246,7 +246,7 @@ class Surprisal(_Figure):
         ticks = list(range(0, self.total, step))
         self.figure.xaxis[0].update(
             major_label_overrides={i: shorten(names[i], 12) for i in ticks},
-            major_label_orientation=0.0 if self.total <= 6 else 0.8,
+            major_label_orientation=0.0 if self.total <= 6 and max(map(len, names), default=0) <= 5 else 0.8,
         )
         tick(self.figure.xaxis[0], ticks)
         self.dark(self._dark)

@@ -12,7 +12,7 @@ import txpanel
 from txpanel.discovery import discover
 from txpanel.testing import check_view
 from txpanel_logit_lens import lens
-from txpanel_logit_lens.view import LogitLensView
+from txpanel_logit_lens.view import SCALE, LogitLensView
 
 
 def test_txpanel_finds_it() -> None:
@@ -51,3 +51,20 @@ def test_it_follows_the_position_and_leads_the_block(model: Any) -> None:
     assert state.question.name == "lens.0.1.probs"
     view._tapped(SimpleNamespace(x=9.0, y=0.1))
     assert state.question.index["vocab"] == found.ids[0, 2]
+
+
+def test_the_colours_are_those_of_the_page(model: Any) -> None:
+    view = LogitLensView(txpanel.ModelState(model=model, text="CBABBC="))
+    view.__panel__()
+    light = list(view.cells.data["fill"])
+    view.dark = True
+    assert view.cells.data["fill"] == [SCALE.themed(True).hex(p) for p in view.cells.data["p"]] != light
+
+
+def test_a_blank_token_can_be_seen_and_blocks_count_from_one(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = LogitLensView(txpanel.ModelState(model=model, text="CBABBC="))
+    view.__panel__()
+    assert list(dict.fromkeys(view.cells.data["depth"]))[:2] == ["embedding", "block 1"]
+    monkeypatch.setattr(type(model), "tokens", lambda self, ids: SimpleNamespace(strings=[" "] * len(ids)))
+    view.top = 2
+    assert set(view.cells.data["token"]) == {"␣"}

@@ -13,6 +13,7 @@ from bokeh.plotting import figure
 
 from txpanel import View
 from txpanel.views.palette import Scale, colour
+from txpanel.views.pieces import Rich, rich
 from txpanel_logit_lens.lens import Lens, lens
 
 SCALE = Scale.of("probability")
@@ -40,7 +41,7 @@ class LogitLensView(View):
             {name: [] for name in ("x", "y", "token", "p", "percent", "fill", "ink", "depth", "id")}
         )
         self.rise = ColumnDataSource({name: [] for name in ("y", "p", "rank", "bits", "depth")})
-        self._heading = pn.pane.Str("", styles={"font-weight": "600"})
+        self._heading = Rich(paragraphs=[], look="small", sizing_mode="stretch_width")
         self._table = self._table_figure()
         self._rise = self._rise_figure()
         self._lens: Lens | None = None
@@ -48,13 +49,20 @@ class LogitLensView(View):
     def __panel__(self) -> pn.viewable.Viewable:
         """Build once; `_show` only feeds the two sources."""
         self.follow(self._show, "trace", "query")
-        self.param.watch(lambda event: self._show(), "top")
+        self.param.watch(lambda event: self._show(), ["top", "dark"])
         return pn.Column(
-            pn.pane.Str(SAY, styles={"white-space": "normal", "max-width": "70ch"}),
+            Rich(paragraphs=rich(SAY), sizing_mode="stretch_width"),
             self._heading,
-            pn.Row(
-                pn.pane.Bokeh(self._table, sizing_mode="stretch_width", min_width=320),
-                pn.pane.Bokeh(self._rise, width=220),
+            pn.FlexBox(  # on a phone the rise stands below the table
+                pn.Column(
+                    pn.pane.Bokeh(self._table, sizing_mode="stretch_width"),
+                    styles={"flex": "5 1 290px", "min-width": "0"},
+                ),
+                pn.Column(
+                    pn.pane.Bokeh(self._rise, sizing_mode="stretch_width"),
+                    styles={"flex": "1 1 220px", "min-width": "0"},
+                ),
+                gap="12px",
                 sizing_mode="stretch_width",
             ),
             sizing_mode="stretch_width",
@@ -91,7 +99,7 @@ class LogitLensView(View):
         return plot
 
     def _rise_figure(self) -> figure:
-        plot = figure(tools="", toolbar_location=None, x_axis_location="above", width=220, y_range=self._table.y_range)
+        plot = figure(tools="", toolbar_location=None, x_axis_location="above", y_range=self._table.y_range)
         plot.x_range = Range1d(0, 1)
         line = plot.line("p", "y", source=self.rise, line_color=colour("focus"), line_width=2)
         dots = plot.scatter("p", "y", source=self.rise, color=colour("focus"), size=7)
@@ -119,9 +127,8 @@ class LogitLensView(View):
         }  # fmt: skip
         winner = trace.model.tokens([int(found.ids[-1, 0])]).strings[0]
         at = trace.tokens.strings[found.position]
-        self._heading.object = (
-            f"After “{at}” (position {found.position}); right: probability of “{winner}”, the model's own choice"
-        )
+        said = f"After “{at.strip() or '␣'}” (position {found.position}); the line: probability of “{winner.strip() or '␣'}”, the model's own choice"
+        self._heading.paragraphs = [[("", said)]]  # data, never markup
 
     @staticmethod
     def _name(layer: int, layers: int) -> str:
@@ -143,6 +150,7 @@ class LogitLensView(View):
     def _cells(self, found: Lens, names: list[str]) -> dict[str, Any]:
         rows, top = found.ids.shape
         p = found.probabilities.ravel()
+        scale = SCALE.themed(self.dark)
         ids = found.ids.ravel()
         return {
             "x": np.tile(np.arange(1, top + 1), rows),
@@ -153,8 +161,8 @@ class LogitLensView(View):
             ],
             "p": p,
             "percent": [f"{value:.1%}" for value in p],
-            "fill": [SCALE.hex(value) for value in p],
-            "ink": [SCALE.ink(value) for value in p],
+            "fill": [scale.hex(value) for value in p],
+            "ink": [scale.ink(value) for value in p],
             "depth": [names[row] for row in np.repeat(np.arange(rows), top)],
         }
 
