@@ -181,8 +181,9 @@ def test_generation_says_why_it_ended(model: LanguageModel, monkeypatch: pytest.
     state = ModelState(model=model, text="x" * (model.max_tokens - 1), temperature=0)
     state.generate(5)
     assert "full" in (state.notice or "")
-    state.generate(5)
-    assert "Shorten" in (state.error or "")
+    for again in (lambda: state.generate(5), state.append, lambda: state.append(7)):
+        again()
+        assert "there is no place for another" in (state.error or "")  # not: the text is one token too long
     state.text = "seven"
     assert state.notice is state.error is None
     monkeypatch.setattr(model.model.generation_config, "eos_token_id", int(state.sampled.token))

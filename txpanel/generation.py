@@ -103,12 +103,21 @@ def generate(
             _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
         )
     ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
+    check_room(model, ids)
+    return _steps(model, ids, max_new_tokens, settings, cancel or threading.Event(), record)
+
+
+def check_room(model: LanguageModel, ids: Sequence[int]) -> None:
+    """Refuses a text after which the model has no position for another token.
+
+    Raises:
+        TooLong: in words.
+    """
     if len(ids) >= model.max_tokens:
         words = _(
             "The text has {n} tokens and the model has room for {room}: there is no place for another. Shorten it."
         )
         raise TooLong(words.format(n=len(ids), room=model.max_tokens))
-    return _steps(model, ids, max_new_tokens, settings, cancel or threading.Event(), record)
 
 
 def _steps(

@@ -11,7 +11,7 @@ import torch
 
 from txpanel.errors import NoTokenLeft, TooLong, TxpanelError
 from txpanel.film import Film
-from txpanel.generation import draw, generate, why_ended
+from txpanel.generation import check_room, draw, generate, why_ended
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
@@ -91,6 +91,7 @@ def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequenc
 
 def _next(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> tuple[Film, Trace]:
     before = shared_trace(model, film.prompt(film.at).source(model))
+    check_room(model, before.tokens.ids)
     sample, problem = drawn(before, settings)
     if token is None and sample is None:
         raise NoTokenLeft(problem or "")

@@ -40,7 +40,7 @@ def test_every_number_is_the_model_s(state: ModelState) -> None:
     shown = compared(state.model, film, 4, film.leaf)
     ids = [*film.start, film.shot(1).token]
     own = probabilities(state, ids)[-1]
-    assert shown["shared"] == 1
+    assert (shown["shared"], shown["shared_counted"]) == (1, "1 token")
     assert "".join(shown["before"]) == (TEXT + film.shot(1).string)[-8:]
     model_p, drawn = shown["columns"]  # both parted with the same settings: one column of what was drawn from
     tokens = [token for token, _text in shown["choices"]]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import txpanel
+from txpanel.models.language_model import LanguageModel
 from txpanel.shell.bar import Bar
 from txpanel.shell.files import Files
 from txpanel.shell.strip import Strip
@@ -115,6 +116,13 @@ def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(strip: 
     assert f"first choice, “{first}” ({shown}), was cut off by n-gram." in strip.component.next["sentence"]
 
 
+def test_a_token_of_spaces_can_be_seen_in_a_sentence(strip: Strip, state: ModelState) -> None:
+    state.append()
+    state.append(32)  # nano's ids are bytes
+    state.go(1)
+    assert "Somebody chose “␣” here" in strip.component.next["sentence"]
+
+
 def test_a_number_at_an_edge_is_explained(strip: Strip, state: ModelState) -> None:
     state.generate(2)
     state.go(1)
@@ -186,6 +194,34 @@ def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:
     bar.share(False)
     assert bar.component.info["link"] is False
     bar.close()
+
+
+def test_why_it_ended_is_said_once(strip: Strip, state: ModelState) -> None:
+    bar = Bar(lambda: None)
+    bar.attach(state)
+    state.generate(None)
+    assert state.notice == strip.component.ended != ""
+    assert bar.component.status["notice"] is None
+    state.notice = "Something else."
+    state.go(1)
+    state.notice = "Something else."
+    assert bar.component.status["notice"] == "Something else."
+    bar.close()
+
+
+def test_a_conversation_without_a_text_shows_no_template(tiny: Callable[[str], LanguageModel]) -> None:
+    model = tiny("llama")
+    model.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    try:
+        state, made = ModelState(model=model, text="seven words", chat=True), Strip()
+        made.attach(state)
+        assert made.component.visible
+        state.text = ""
+        assert state.trace is None
+        assert not made.component.visible
+        made.close()
+    finally:
+        model.tokenizer.chat_template = None
 
 
 @pytest.mark.parametrize("early", [True, False])

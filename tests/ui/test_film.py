@@ -67,24 +67,27 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     assert strip_of(tab) == list("ABBBC")  # what comes later is still there
 
     # why, and another candidate: a branch; the old one stays
-    expect(film.locator(".next p")).to_contain_text("likeliest")
+    expect(film.locator(".next p")).to_contain_text("leave only one token")
     film.locator(".choice.taken").wait_for()
-    film.get_by_role("button", name=re.compile("another branch")).first.click()
+    film.get_by_role("button", name=re.compile("another branch")).first.press("Enter")
     tab.until(lambda: len(strip_of(tab)) == 2, "the branch has two tokens")
+    expect(film.locator(".choice:focus")).to_have_count(1)
     rows = film.locator(".branch")
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("log p")
     expect(rows.nth(1)).to_have_attribute("aria-current", "true")
     branch = TEXT + "".join(strip_of(tab))
-    rows.nth(0).click()
+    rows.nth(0).press("Enter")
     expect(tab.prompt).to_have_value(TEXT + "ABBBC")
+    expect(rows.nth(0)).to_be_focused()  # by keyboard one can go on
     rows.nth(1).click()
     expect(tab.prompt).to_have_value(branch)
 
     # side by side: both picks at the parting, each token with its probability
+    expect(rows.nth(1)).to_contain_text(re.compile(r"· 2 tokens ·"))
     rows.locator("..").nth(0).get_by_role("button", name="Compare").click()
     beside = film.locator(".compare")
-    expect(beside.locator("h3")).to_contain_text("they part after 1 tokens")
+    expect(beside.locator("h3")).to_contain_text("they part after 1 token,")
     expect(beside.locator(".side")).to_have_count(2)
     assert beside.locator(".side").nth(1).locator(".token").all_inner_texts() == list("BBBC")
     expect(beside.locator(".worth small").first).to_contain_text("%")
@@ -291,6 +294,13 @@ def test_a_click_while_tokens_come_and_an_undo_of_them(tab: Tab) -> None:
     page.evaluate("more(7)")
     page.mouse.up()
     assert [said["value"] for said in page.evaluate("told.filter((m) => m.kind === 'go')")] == [2]
+
+    # a candidate that is nothing but a space can be seen
+    page.evaluate("""() => {
+      model.next = {choices: [[32, " ", 0.6, 0, 0.6], [5, " a", 0.4, 0.6, 1]], taken: null, drawn: 32, uniform: 0.2, rest: 0, sentence: ""}
+      heard.next()
+    }""")
+    assert page.locator(".choice b").all_text_contents() == ["␣", " a"]
 
     # the state goes back to the line that was sent whole before: of the two parameters only this one changes
     page.evaluate("model.added = {}; model.place = {at: 5, leaf: 5, busy: false}; heard.added(); heard.place()")

@@ -287,11 +287,17 @@ class Bar:
             "generating": self._generating and state.busy,
             "progress": progress,
             "error": state.error,
-            "notice": state.notice,
+            "notice": None if _on_the_timeline(state) else state.notice,
             "can_undo": state.can_undo,
             "can_redo": state.can_redo,
             "runs": self._runs,
         }
+
+
+def _on_the_timeline(state: ModelState) -> bool:
+    """Whether the timeline says why generating ended here: once is enough."""
+    film = state.film
+    return bool(film.at and film.at == film.leaf and film.shot(film.at).ended)
 
 
 def _clean(text: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from txpanel.messages import _
+from txpanel.shell.words import tokens_counted
 from txpanel.views.numbers import number, percent
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def compared(model: LanguageModel, film: Film, a: int, b: int) -> dict[str, Any]
     picks = [shots[0] for shots in own]
     return {
         "shared": len(shared),
+        "shared_counted": tokens_counted(len(shared)),
         "before": _before(model, film, shared),
         "sides": [_side(film, fork, leaf, shots) for leaf, shots in zip((a, b), own, strict=True)],
         "settings": _differing(*own),
@@ -63,6 +65,7 @@ def _side(film: Film, fork: int, leaf: int, shots: list[Shot]) -> dict[str, Any]
         "tokens": [[s.string, s.special, s.model_p, s.surprisal if s.model_p > 0 else None] for s in shots[:MOST]],
         "more": max(0, len(shots) - MOST),
         "n": len(shots),
+        "counted": tokens_counted(len(shots)),
         "logp": film.log_probability(leaf) - film.log_probability(fork),
         "all": film.log_probability(leaf),
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from txpanel.components.film import FilmStrip
 from txpanel.messages import _
-from txpanel.shell.words import film_words
+from txpanel.shell.words import film_words, tokens_counted
 from txpanel.views._aside import aside
 from txpanel.views.numbers import number, percent
 
@@ -118,7 +118,7 @@ class Strip:
         with_ends = film.line and film.at == film.leaf
         last = film.shot(film.leaf) if with_ends else None
         self.component.param.update(
-            visible=bool(film.shots) or state.chat,
+            visible=bool(film.shots) or (state.chat and state.trace is not None),
             place={"at": film.at, "leaf": film.leaf, "busy": state.busy, "stale": state.stale},
             ended=(why_ended(last.ended, last.string) or "") if last is not None and not state.busy else "",
         )
@@ -260,7 +260,7 @@ def _cut_off(sample: Sample, n: int, taken: Shot | None) -> list[int]:
 def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
     """Why the next token is what it is, in words."""
     best = int(sample.order[0])
-    drawn, likeliest = model.tokens([sample.token, best]).strings
+    drawn, likeliest = (_alone(text) for text in model.tokens([sample.token, best]).strings)
     p = sample.probabilities
     facts = {
         "seed": sample.draw.seed,
@@ -271,17 +271,17 @@ def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
     facts |= {"best": likeliest, "best_p": percent(float(p[best])), "rank": sample.draw.rank + 1}
     if taken is not None and taken.draw is None:
         return _("Somebody chose “{taken}” here. The draw (u = {u}) falls on “{drawn}” ({p}).").format(
-            taken=taken.string, **facts
+            taken=_alone(taken.string), **facts
         )
     if taken is not None and taken.token != sample.token and taken.settings == sample.settings:
         return _(
             "The draw gave “{taken}”. u = {u} lies so close to the edge of its piece that the last digits, which depend on the "
             "order of sums, decide: here it falls on “{drawn}”."
-        ).format(taken=taken.string, **facts)
+        ).format(taken=_alone(taken.string), **facts)
     if taken is not None and taken.token != sample.token:
         return _(
             "With {changes} the same number, u = {u}, falls on “{drawn}” ({p}) instead of “{taken}” ({was})."
-        ).format(changes=_changes(taken, sample), taken=taken.string, was=percent(taken.p), **facts)
+        ).format(changes=_changes(taken, sample), taken=_alone(taken.string), was=percent(taken.p), **facts)
     if p[best] == 1:
         return _(
             "The settings leave only one token, “{drawn}”, to which the model gives {own}: whatever the number, it is taken."
@@ -297,6 +297,11 @@ def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
     ).format(end=number(float(p[best]), 3), **facts)
 
 
+def _alone(text: str) -> str:
+    """A token in a sentence: one of nothing but spaces can be seen."""
+    return text if text.strip() else text.replace(" ", "␣")
+
+
 def _first_cut(sample: Sample, model: Any) -> str:
     """What became of the token that the model itself holds likeliest, if a stage removed it; empty if not."""
     from txpanel.views._sampling_words import bench_words
@@ -305,7 +310,10 @@ def _first_cut(sample: Sample, model: Any) -> str:
     stage = sample.removed_by(first)
     if stage is None:
         return ""
-    facts = {"first": model.tokens([first]).strings[0], "p": percent(float(sample.stages[0].probabilities[first]))}
+    facts = {
+        "first": _alone(model.tokens([first]).strings[0]),
+        "p": percent(float(sample.stages[0].probabilities[first])),
+    }
     text = _("The model's first choice, “{first}” ({p}), was cut off by {stage}.")
     return text.format(stage=bench_words()[stage], **facts) + " "
 
@@ -335,6 +343,8 @@ def _branches(film: Film) -> list[dict[str, Any]]:
                 "leaf": leaf,
                 "fork": fork,
                 "shared": shared,
+                "shared_counted": tokens_counted(shared),
+                "counted": tokens_counted(depth[leaf]),
                 "n": depth[leaf],
                 "logp": film.log_probability(leaf),
                 "tail": tail[:TAIL],

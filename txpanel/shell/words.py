@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from txpanel.messages import _
+from txpanel.messages import _, plural
+from txpanel.views.numbers import count
 
-__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples", "film_words"]
+__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples", "film_words", "tokens_counted"]
 
 DEFAULT_TEXT = "Data visualization empowers users to"
 
@@ -91,6 +92,11 @@ def bar_words() -> dict[str, str]:
     }
 
 
+def tokens_counted(n: int) -> str:
+    """So many tokens, in words: ``1 token``."""
+    return plural("{n} token", "{n} tokens", n).format(n=count(n))
+
+
 def film_words() -> dict[str, str]:
     """All texts of `FilmStrip`."""
     return {
@@ -127,9 +133,8 @@ def film_words() -> dict[str, str]:
         "cut": _("cut off"),
         "replay": _("Replay the draw"),
         "branches": _("Branches"),
-        "shared": _("shared: {n} tokens after the prompt"),
+        "shared": _("shared: {tokens} after the prompt"),
         "parts": _("parts at token {n}"),
-        "tokens": _("{n} tokens"),
         "logp": _("log p {value}"),
         "logp_title": _("Natural logarithm of the probability that the model gave to all its tokens together"),
         "per": _("{value} a token"),
@@ -140,10 +145,10 @@ def film_words() -> dict[str, str]:
         "compared": _("Two branches"),
         "close": _("Close the comparison"),
         "other": _("the other branch"),
-        "own": _("{n} tokens of its own: log p {value}, {each} a token"),
+        "own": _("{tokens} of its own: log p {value}, {each} a token"),
         "whole": _("log p of all that was generated: {value}"),
         "parting": _("What could come where the two branches part"),
-        "parting_after": _("they part after {n} tokens, at"),
+        "parting_after": _("they part after {tokens}, at"),
         "settings": _("Settings that differ"),
         "settings_same": _("Both came with the same settings, and with the same seed where they part."),
     }

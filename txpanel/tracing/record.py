@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from txpanel.errors import EmptyText, TooLong, TxpanelError
+from txpanel.messages import plural
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.prefix import LIMIT, Prefix, Prefixes, cache_bytes
 from txpanel.tracing.recording import Recording
@@ -67,10 +68,15 @@ def _check_length(model: LanguageModel, ids: list[int]) -> None:
     if not ids or (len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids and ids[0] in _added(model)):
         raise EmptyText("There is no text yet: type at least one character, and the model has something to continue.")
     if len(ids) > model.max_tokens:
-        raise TooLong(
-            f"This text has {len(ids):,} tokens, and {model.title} can read {model.max_tokens:,}. Shorten it by about {len(ids) - model.max_tokens:,} tokens "
-            "or choose a model with a longer context."
+        more = len(ids) - model.max_tokens
+        words = plural(
+            "This text has {n:,} tokens, and {model} can read {room:,}. Shorten it by about {more:,} token or choose a model "
+            "with a longer context.",
+            "This text has {n:,} tokens, and {model} can read {room:,}. Shorten it by about {more:,} tokens or choose a model "
+            "with a longer context.",
+            more,
         )
+        raise TooLong(words.format(n=len(ids), model=model.title, room=model.max_tokens, more=more))
 
 
 def _added(model: LanguageModel) -> list[int]:

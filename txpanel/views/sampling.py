@@ -11,14 +11,14 @@ import panel as pn
 
 from txpanel.components.sampling import SamplingBench
 from txpanel.errors import NoTokenLeft
-from txpanel.messages import _
+from txpanel.messages import _, plural
 from txpanel.ranges import within
 from txpanel.sampling import FIELDS, Sample, own_settings, uniform
 from txpanel.sampling import sample as sample_logits
 from txpanel.views._beams import Beams
 from txpanel.views._sampling_words import KNOBS, bench_words, presets
 from txpanel.views.base import View
-from txpanel.views.numbers import number, percent
+from txpanel.views.numbers import count, number, percent
 from txpanel.views.pieces import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.views.softmax_data import others_name, token_names
 
@@ -144,6 +144,7 @@ class SamplingView(View):
         self._say(sample, name)
 
     def _say(self, sample: Sample, name: str) -> None:
+        kept = sample.stages[-1].kept
         self.words.paragraphs = rich(
             _(
                 "The model does not choose a token: it gives each a probability, and one is <b>drawn</b>. "
@@ -151,11 +152,11 @@ class SamplingView(View):
                 "win.\n\n<b>Temperature</b> sharpens (below 1) or flattens (above 1) the probabilities. "
                 "<b>Top-k</b>, <b>top-p</b>, <b>min-p</b> and <b>typical-p</b> cut tokens off; <b>repetition</b> "
                 "and <b>n-gram</b> look at the text so far.\n\nWith these "
-                "settings {kept} tokens are left, and the uncertainty is {bits} bits (the model's own: "
+                "settings {left}, and the uncertainty is {bits} bits (the model's own: "
                 "{own}). A random number chose <token>{token}</token>."
             ),
             best=percent(float(sample.stages[0].probabilities.max())),
-            kept=f"{sample.stages[-1].kept:,}",
+            left=plural("{n} token is left", "{n} tokens are left", kept).format(n=count(kept)),
             bits=number(sample.stages[-1].entropy, 3),
             own=number(sample.stages[0].entropy, 3),
             token=name,

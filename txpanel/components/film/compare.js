@@ -10,7 +10,7 @@ function filmSide(side, k, {w, mode, dark, current}) {
   const each = tx.number(side.logp / Math.max(1, side.n), 3)
   return tx.h("div", {class: "side"},
     tx.h("h4", null, tx.h("b", {class: `badge ${FILM_SIDES[k]}`}, FILM_SIDES[k]), current ? w.here : w.other,
-      tx.h("span", {title: w.logp_title}, w.own.replace("{n}", side.n).replace("{value}", tx.number(side.logp, 4)).replace("{each}", each))),
+      tx.h("span", {title: w.logp_title}, w.own.replace("{tokens}", side.counted).replace("{value}", tx.number(side.logp, 4)).replace("{each}", each))),
     tx.h("p", {class: "worths"}, tokens, side.more ? tx.h("span", {class: "more"}, w.later.replace("{n}", side.more)) : ""),
     tx.h("p", {class: "whole", title: w.logp_title}, w.whole.replace("{value}", tx.number(side.all, 4))))
 }
@@ -29,7 +29,7 @@ function filmParting({choices, columns, rest, sides}, w) {
 
 function filmCompare(data, look, close) {
   const {w} = look
-  const title = tx.h("h3", null, w.compared, tx.h("small", null, w.parting_after.replace("{n}", data.shared), " ", tx.h("q", null, data.before.join(""))))
+  const title = tx.h("h3", null, w.compared, tx.h("small", null, w.parting_after.replace("{tokens}", data.shared_counted), " ", tx.h("q", null, data.before.join(""))))
   const settings = data.settings.length
     ? tx.h("table", {class: "knobs"}, tx.h("thead", null, tx.h("tr", null, tx.h("th", {scope: "col"}, w.settings), FILM_SIDES.map((name) => tx.h("th", {scope: "col"}, tx.h("b", {class: `badge ${name}`}, name))))),
       tx.h("tbody", null, data.settings.map(([name, a, b]) => tx.h("tr", null, tx.h("th", {scope: "row"}, name), tx.h("td", null, a), tx.h("td", null, b)))))

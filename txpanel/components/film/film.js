@@ -157,7 +157,8 @@ export function render({model, el}) {
     next.setAttribute("aria-label", w.next)
     next.replaceChildren(
       tx.h("div", {class: "cast"}, button("↻", w.replay, () => replay(), {class: "icon small"}), bar.root), tx.h("p", null, tx.h("b", null, w.next), sentence),
-      tx.h("div", {class: "choices"}, choices.map(([token, text, p]) => {
+      tx.h("div", {class: "choices"}, choices.map(([token, whole, p]) => {
+        const text = filmAlone(whole)
         const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
         const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? tx.percent(p) : w.cut)
         return tx.h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title,
@@ -165,12 +166,15 @@ export function render({model, el}) {
           onclick: () => { stop(); send("take", token) }},
         tx.h("i", {style: {width: `${p * 100}%`}}), tx.h("b", null, text), " ", tx.h("span", null, p > 0 ? tx.percent(p) : w.cut), tags.map((tag) => [" ", tx.h("em", null, tag)]))
       })))
-    if (focused) next.querySelector(`[data-token="${focused}"]`)?.focus()
+    if (focused) (next.querySelector(`[data-token="${focused}"]`) ?? next.querySelector(".choice.drawn"))?.focus() // whoever chose by keyboard can choose on
   }
   const branches = tx.h("section", {class: "branches", hidden: true})
   const drawBranches = () => {
+    const buttons = () => [...branches.querySelectorAll(".branch")]
+    const at = buttons().indexOf(branches.getRootNode().activeElement)
     branches.hidden = model.branches.length < 2
     branches.replaceChildren(...(branches.hidden ? [] : filmBranches(model.branches, model.compare.sides?.[1].leaf, w, (leaf) => { stop(); send("switch", leaf) }, (leaf) => send("compare", leaf))))
+    buttons()[at]?.focus()
   }
   const compare = tx.h("section", {class: "compare", hidden: true, "aria-label": w.compared})
   const drawCompare = () => {
@@ -206,7 +210,7 @@ export function render({model, el}) {
   const fly = () => {
     const fresh = chips.querySelector(`[data-i="${line.length}"]`)
     const from = next.querySelector(".choice.drawn")
-    if (!fresh || !from || tx.reducedMotion() || from.querySelector("b").textContent !== fresh.textContent) return
+    if (!fresh || !from || tx.reducedMotion() || from.querySelector("b").textContent !== filmAlone(fresh.textContent)) return
     const [a, b] = [from.getBoundingClientRect(), fresh.getBoundingClientRect()]
     fresh.animate([{transform: `translate(${a.left - b.left}px,${a.top - b.top}px)`, opacity: 0.6}, {transform: "none", opacity: 1}], {duration: 300, easing: "cubic-bezier(.3,.8,.3,1)"})
   }

@@ -86,14 +86,21 @@ function filmTrack(w, {go, hover}) {
   return {canvas, paint}
 }
 
+// A token that is nothing but spaces, where it stands alone
+const filmAlone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))
+
 // The bar from 0 to 1 with its pieces, and the number that falls on one of them
 function filmBar(next, w) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
   const pieces = left.map(([token, text, p, low, high]) => tx.h("span", {
-    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${text} ${tx.percent(p)}`,
-    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? text : ""))
-  const rest = next.rest > 0 && end < 0.93 ? tx.h("span", {class: "rest", style: {left: `${end * 100}%`}}, w.rest.replace("{n}", tx.grouped(String(next.rest)))) : null
+    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${filmAlone(text)} ${tx.percent(p)}`,
+    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? filmAlone(text) : ""))
+  // how many others: in the larger part of what is free beside the drawn one
+  const [low, high] = left.find(([token]) => token === next.drawn)?.slice(3) ?? [0, 0]
+  const listed = left.reduce((most, [token, , , , to]) => (token === next.drawn ? most : Math.max(most, to)), 0)
+  const [a, b] = low >= listed ? (low - listed > 1 - high ? [listed, low] : [high, 1]) : [end, 1]
+  const rest = next.rest > 0 && b - a > 0.07 ? tx.h("span", {class: "rest", style: {left: `${a * 100}%`, width: `${(b - a) * 100}%`}}, w.rest.replace("{n}", tx.grouped(String(next.rest)))) : null
   const mark = tx.h("i", {class: "at", style: {left: `${next.uniform * 100}%`}})
   const root = tx.h("div", {class: "draw", role: "img", "aria-label": next.sentence}, pieces, rest, mark)
   const replay = () => {
@@ -118,7 +125,7 @@ function filmBranches(branches, beside, w, choose, compare) {
       tx.h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
       tx.h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
       tx.h("span", {class: "sums"}, tx.h("b", {title: w.logp_title}, w.logp.replace("{value}", tx.number(b.logp, 4))),
-        ` · ${w.per.replace("{value}", tx.number(each, 3))} · ${w.tokens.replace("{n}", b.n)} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`)), put)
+        ` · ${w.per.replace("{value}", tx.number(each, 3))} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`)), put)
   })
-  return [tx.h("h3", null, w.branches, tx.h("small", null, w.shared.replace("{n}", shared))), tx.h("div", {class: "rows"}, rows)]
+  return [tx.h("h3", null, w.branches, tx.h("small", null, w.shared.replace("{tokens}", branches[0].shared_counted))), tx.h("div", {class: "rows"}, rows)]
 }
