@@ -284,8 +284,18 @@ def test_what_is_the_models_own_opens_its_card(server: Server, tab: Tab, nano: L
         button.press("Enter")
         expect(why.locator("code").first).to_have_text(re.compile(rf"^{re.escape(name)}[\d.]*$"))
         expect(why.locator(".check")).to_contain_text("recomputed")
+        expect(button).to_have_class("lit")
+        expect(button).to_be_focused()
         shown = why.locator("strong").first.inner_text().replace("−", "-")
         assert float(shown) == pytest.approx(value, rel=1e-3, abs=2e-6)  # float32 roundings, as in `agrees`
+    rest.locator("td.p button").click()
+    expect(rest.locator("button.lit")).to_have_count(1)
+    bench.locator("tr[data-id]").last.locator("th button").click()  # listed already: the same others
+    expect(rest.locator("button.lit")).to_have_count(1)
+    gone = bench.get_by_role("spinbutton", name="n-gram", exact=True)
+    gone.fill("1")  # tokens of the text go to the end of the list: other others
+    gone.press("Enter")
+    expect(rest.locator("button.lit")).to_have_count(0)
 
 
 def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:

@@ -114,6 +114,11 @@ def test_a_probability_the_others_and_the_uncertainty_are_asked_for(view: Sampli
         found = trace.why(question.name, **question.index)
         assert found.check.ok
         assert found.value == pytest.approx(value, rel=1e-4)
+        assert [message.get("token", -1), message["tensor"]] in view.bench.lights
+    view.state.dismiss()
+    assert view.bench.lights == []
+    view._heard("why", {"tensor": "probs", "token": 7})
+    assert [7, "logits"] in view.bench.lights  # what it is made of
     before = view.state.question
     for nonsense in (
         {"tensor": "tokens", "token": 7},

@@ -16,6 +16,7 @@ from txpanel.ranges import within
 from txpanel.sampling import FIELDS, Sample, own_settings, uniform
 from txpanel.sampling import sample as sample_logits
 from txpanel.views._beams import Beams
+from txpanel.views._lights import Lights
 from txpanel.views._sampling_words import KNOBS, bench_words, presets
 from txpanel.views.base import View
 from txpanel.views.numbers import count, number, percent
@@ -51,6 +52,9 @@ class SamplingView(View):
     order: ClassVar[int] = 60
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
 
+    _others = ""
+    """The sum over other tokens that was asked for last, as long as the list is the same."""
+
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("Choosing the next token"), paragraphs=[])
         self.bench = SamplingBench(on_message=self._heard, words=bench_words(), sizing_mode="stretch_width", margin=0)
@@ -67,6 +71,7 @@ class SamplingView(View):
         self.beams = Beams(self)
         self.card = card("", self.words, self.picture, self.beams.picture, beside=[self.formulas])
         self.follow(self._run, "trace", empty=self._none)
+        Lights.of(self).add(self)
         self.follow(self._moved, "sampled", *FIELDS)
         return pn.Column(self.card, sizing_mode="stretch_width", margin=0)
 
@@ -178,6 +183,15 @@ class SamplingView(View):
         elif kind == "why":
             self._ask(data.get("tensor", "logits"), token if known else None, data.get("listed"))
 
+    def light(self, cells: Any) -> None:
+        """Marks the numbers of the model's own that the open "why" card is about."""
+        asked = [(name, index.get("vocab", -1)) for name, index in cells]
+        self.bench.lights = [
+            [token, "others" if name.startswith("probs.others.") else name]
+            for name, token in asked
+            if name in ("logits", "probs", "probs.entropy") or name == self._others
+        ]
+
     def _ask(self, tensor: Any, token: int | None, listed: Any) -> None:
         """A number before any stage: those behind it are followed in the browser, with this token's numbers."""
         if tensor in ("logits", "probs") and token is not None:
@@ -187,7 +201,8 @@ class SamplingView(View):
         elif tensor == "others" and isinstance(listed, list):
             logits = self.state.trace.logits.values
             ids = [i for i in listed[:LISTED] if type(i) is int and 0 <= i < logits.size]
-            self.state.ask(f"probs.{others_name(np.argsort(-logits, kind='stable').astype(np.int64), ids)}")
+            self._others = f"probs.{others_name(np.argsort(-logits, kind='stable').astype(np.int64), ids)}"
+            self.state.ask(self._others)
 
     def _rows(self) -> Table:
         """Every token that is left, and the likeliest that are not, with its logit and probability after each stage."""

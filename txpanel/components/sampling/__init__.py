@@ -32,6 +32,9 @@ class SamplingBench(Teller):
         "that typical-p keeps), token, name; or none, a sentence why no token is left.",
     )
     presets = param.List(default=[], doc="Ready-made settings: {key, values, title}.")
+    lights = param.List(
+        default=[], doc="What the open card is about: pairs of a token's id (-1: no token's) and what it asks for."
+    )
     rows = param.Integer(default=12, doc="How many tokens are listed.")
     words = param.Dict(default={}, doc="The texts.")
     version = param.Integer(default=0, doc="Counts the runs; the browser takes the logits when it changes.")

@@ -119,6 +119,7 @@ export function render({model, el}) {
   }
 
   model.on("version", load)
+  model.on("lights", () => { if (bench.shown) what.show() })
   model.on("settings", () => {
     const now = {...model.settings}
     // the server may still be answering for an earlier place of the slider: what is under the hand stays there

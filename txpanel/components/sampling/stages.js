@@ -8,6 +8,7 @@ function stages(bench) {
   table.addEventListener("click", ({target}) => {
     const id = Number(target.closest("tr[data-id]")?.dataset.id ?? NaN)
     const asked = target.closest("button[data-why]")?.dataset.why
+    if (asked === "others") asked_of = String(bench.listed)
     if (asked === "others") bench.model.send_msg({kind: "why", tensor: "others", listed: bench.listed})
     else if (asked) bench.model.send_msg({kind: "why", tensor: asked, ...(Number.isFinite(id) ? {token: id} : {})})
     else if (Number.isFinite(id)) bench.choose(id)
@@ -20,7 +21,9 @@ function stages(bench) {
   const share = (p, top) => (log ? (p > 0 ? Math.max(0, 1 + Math.log10(p) / DECADES) : 0) : p / top)
   const bar = (p, top, kind, was) => v("span", {class: `bar ${kind}`, "aria-hidden": "true"}, v("i", {style: `width:${Math.min(1, share(p, top)) * 100}%`}),
     was === undefined || was === p ? null : v("u", {style: `left:${Math.min(1, share(was, top)) * 100}%`}))
-  const why = (tensor, text) => v("button", {type: "button", title: w.why, "data-why": tensor}, text)
+  const why = (tensor, text, id = -1) => v("button", {type: "button", title: w.why, "data-why": tensor, class: lit(tensor, id) ? "lit" : null}, text)
+  let asked_of = "" // those left out of the sum in question: another list has other others
+  const lit = (tensor, id) => (tensor !== "others" || asked_of === String(bench.listed)) && bench.model.lights.some(([one, name]) => one === id && name === tensor)
   const count = (stage) => (stage.kept === bench.size ? w.all : w.left).replace("{n}", grouped(String(stage.kept)))
 
   function head(s) {
@@ -52,7 +55,7 @@ function stages(bench) {
       const p = chance(s[i], rank)
       const cell = {class: `p ${kind}${s[i].active ? "" : " idle"}`}
       if (where <= i) return v("td", cell, v("small", {class: "out"}, w.cut_by.replace("{stage}", w[gone.name])))
-      return v("td", cell, bar(p, top, kind, was), v("span", {class: "said"}, i === 0 ? why("probs", percent(p)) : percent(p)))
+      return v("td", cell, bar(p, top, kind, was), v("span", {class: "said"}, i === 0 ? why("probs", percent(p), id) : percent(p)))
     }
     const name = bench.name(id)
     const title = w.rank.replace("{rank}", grouped(String(rank + 1))).replace("{id}", grouped(String(id)))
@@ -61,7 +64,7 @@ function stages(bench) {
     return v("tr", {class: `${gone ? "gone" : ""}${rank === bench.shown.draw.rank ? " hit" : ""}${id === bench.chosen ? " chosen" : ""}`, "data-id": id,
       "data-p": s.map((stage) => chance(stage, rank)).join(","), "data-gone": gone?.name ?? ""},
       v("th", {scope: "row", class: "token", title}, v("button", {type: "button", "aria-pressed": String(id === bench.chosen), title: w.way_title}, name)),
-      v("td", {class: "logit"}, why("logits", number(raw, 5))),
+      v("td", {class: "logit"}, why("logits", number(raw, 5), id)),
       v("td", {class: `logit${s[1].active ? "" : " idle"}`}, !s[1].active ? "·" : v("span", {class: softer === raw ? "same" : "changed"}, number(softer, 5))),
       cut(2), probability(0, "soft"), probability(3, s[3].active ? "" : "soft"), cut(4), cut(5), cut(6), cut(7),
       probability(8, "final", bench.before ? chanceOf(bench.before, id) : undefined))
