@@ -22,6 +22,7 @@ from txpanel.views.pieces import Legend, Rich, Table, aligned, picture, provenan
 __all__ = ["Shares", "Vectors"]
 
 INK = {"q": "query-ink", "k": "key-ink", "v": "value-ink", "z": "query-ink"}
+BAR = 22
 FRAME = {"q": "query", "k": "key", "v": "key", "z": "query"}
 
 
@@ -102,6 +103,8 @@ class Vectors:
             paragraphs=[[("", subtitle)]],
         )
         height = 30 + int(np.clip(22 * len(strings), 60, 420))
+        if part == "z":  # as high as the bars beside it: their legends and tools stand on common lines
+            height = max(height, min(450, BAR * block.n_heads + 8))
         sized(column, heat.figure, 440, height)
         for glyph, _meaning in heat.frames:
             glyph.glyph.update(x=(dims - 1) / 2, width=dims)
@@ -211,7 +214,7 @@ class Shares:
             tensors=[f"|blocks.{look.layer}.result[{i}, {query}]|" for i in range(count)],
             chosen=look.head,
         )
-        sized(self.picture, self.bars.figure, 460, 22 * count + 8)
+        sized(self.picture, self.bars.figure, 460, BAR * count + 8)
         self.picture.tools.changed()
 
     of: Any = None
