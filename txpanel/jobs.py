@@ -91,7 +91,7 @@ def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequenc
 
 def _next(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> tuple[Film, Trace]:
     before = shared_trace(model, film.prompt(film.at).source(model))
-    check_room(model, before.tokens.ids)
+    check_room(model, before.tokens.ids.tolist())
     sample, problem = drawn(before, settings)
     if token is None and sample is None:
         raise NoTokenLeft(problem or "")
