@@ -8,7 +8,7 @@ of the others are still there), again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -107,7 +107,7 @@ def generate(
     return _steps(model, ids, max_new_tokens, settings, cancel or threading.Event(), record)
 
 
-def check_room(model: LanguageModel, ids: Sequence[int]) -> None:
+def check_room(model: LanguageModel, ids: Sized) -> None:
     """Refuses a text after which the model has no position for another token.
 
     Raises:
