@@ -59,7 +59,7 @@ class BeamNode:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A finished text.
+    """A text that came out: the model ended it, or it has as many tokens as were asked for.
 
     Attributes:
         tokens: the new ones.

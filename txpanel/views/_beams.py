@@ -179,5 +179,5 @@ def _words() -> dict[str, str]:
         "fate_died": _("Went on, but in step {step} all its continuations were dropped."),
         "take": _("Append this text"),
         "take_title": _("Append these tokens to what was generated; in the middle of it that is another branch"),
-        "results": _("Finished texts and their scores"),
+        "results": _("The texts that came out, and their scores"),
     }

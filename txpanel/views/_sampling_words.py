@@ -158,7 +158,7 @@ def _others() -> dict[str, str]:
         "sweep": _("Other temperatures"),
         "sweep_note": _("what temperature alone does to p, before anything is cut off"),
         "sweep_now": _("now {t}"),
-        "seeds": _("1,000 other seeds"),
+        "seeds": _("1,000 seeds"),
         "seeds_note": _("seeds 0 to 999 on this bar; the line is what p promises"),
         "drawn_times": _("times drawn"),
         "expected": _("expected"),
