@@ -47,8 +47,9 @@ def palette_source() -> str:
         "stops": palette.RAMPS,
         "toLms": palette.TO_LMS.tolist(),
         "toLab": palette.TO_LAB.tolist(),
-        "fromLms": np.linalg.inv(palette.TO_LMS).tolist(),
-        "fromLab": np.linalg.inv(palette.TO_LAB).tolist(),
+        # rounded: further digits of an inverse differ from machine to machine
+        "fromLms": np.linalg.inv(palette.TO_LMS).round(12).tolist(),
+        "fromLab": np.linalg.inv(palette.TO_LAB).round(12).tolist(),
     }
     head = "// Written by scripts/palette from txpanel/views/palette.py.\n"
     return f"{head}const TX_CSS = {json.dumps(palette.css_variables(':root'))}\nconst TX_RAMPS = {json.dumps(ramps)}\n"
