@@ -75,7 +75,7 @@ def test_picking_a_head_moves_picture_links_and_address(server: Server, tab: Tab
     tab.page.get_by_role("button", name="Head +").click()
     expect(tab.page.get_by_role("heading", name=re.compile("head 2", re.IGNORECASE)).first).to_be_visible()
     tab.until(lambda: "head=1" in tab.page.url)
-    assert tab.page.get_by_role("combobox", name="Head").input_value() == "1"
+    expect(tab.page.get_by_role("combobox", name="Head")).to_have_value("1")
 
 
 def test_views_unfold_one_at_a_time_and_fold_with_escape(server: Server, tab: Tab) -> None:

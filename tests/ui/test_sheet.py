@@ -20,13 +20,14 @@ def covers(page: Page) -> bool:
 
 @pytest.mark.parametrize("how", ["button", "Escape"])
 def test_an_opened_part_comes_up_and_goes(server: Server, new_tab: Callable[..., Tab], how: str) -> None:
-    page = new_tab(390, 844).open(server.address(text=TEXT)).page
+    tab = new_tab(390, 844).open(server.address(text=TEXT))
+    page = tab.page
     expect(page.get_by_role("dialog")).to_have_count(0)  # what is open from the start stands in the page
     heading = page.locator(".heading[data-part=mlp]")
     heading.click()
     sheet = page.get_by_role("dialog", name="MLP")
     expect(sheet).to_be_visible()
-    assert covers(page)
+    tab.until(lambda: covers(page), "it slides up until it covers the page")
     expect(sheet.get_by_role("heading").first).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     if how == "button":
@@ -41,10 +42,11 @@ def test_an_opened_part_comes_up_and_goes(server: Server, new_tab: Callable[...,
 
 
 def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_tab: Callable[..., Tab]) -> None:
-    page = new_tab(390, 844).open(server.address(text=TEXT)).page
+    tab = new_tab(390, 844).open(server.address(text=TEXT))
+    page = tab.page
     page.locator(".heading[data-part=attention]").click()
     expect(page.get_by_role("dialog", name="Attention")).to_be_visible()
-    assert covers(page)
+    tab.until(lambda: covers(page), "it slides up until it covers the page")
 
 
 def test_on_a_phone_the_bar_leaves_room(server: Server, new_tab: Callable[..., Tab]) -> None:

@@ -158,7 +158,7 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
     assert left is not None
     assert right is not None
     assert left["x"] + left["width"] <= right["x"], "side by side"
-    assert in_sight(why.locator("article").first, 200)
+    tab.until(lambda: in_sight(why.locator("article").first, 200), "the card that walks on stays in sight")
     why.get_by_role("button", name="take this card away").press("Enter")
     why.locator(".term button").first.press("Escape")
     expect(why).to_be_hidden()
@@ -167,7 +167,7 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
     view = tab.page.locator(".tx-unfolded .leaf:not(.folded)")
     expect(tab.page.get_by_role("tab", selected=True)).to_have_text("MLP")
     tab.until(lambda: in_sight(view, 300), "a view that was opened comes into sight")
-    assert in_sight(tab.page.locator(".flow"), 900 - 560)  # and part of the flow stays there
+    tab.until(lambda: in_sight(tab.page.locator(".flow"), 900 - 560), "and part of the flow stays there")
     strip = tab.page.locator(".tx-unfolded").get_by_role("slider").first
     strip.press("Enter")
     expect(why).to_be_visible()

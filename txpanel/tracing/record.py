@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from txpanel.errors import EmptyText, TooLong, TxpanelError
-from txpanel.messages import plural
+from txpanel.messages import _, plural
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.prefix import LIMIT, Prefix, Prefixes, cache_bytes
 from txpanel.tracing.recording import Recording
@@ -66,7 +66,9 @@ def extend(trace: Trace, ids: list[int]) -> Trace:
 
 def _check_length(model: LanguageModel, ids: list[int]) -> None:
     if not ids or (len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids and ids[0] in _added(model)):
-        raise EmptyText("There is no text yet: type at least one character, and the model has something to continue.")
+        raise EmptyText(
+            _("There is no text yet: type at least one character, and the model has something to continue.")
+        )
     if len(ids) > model.max_tokens:
         more = len(ids) - model.max_tokens
         words = plural(
