@@ -113,6 +113,34 @@ def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab
     expect(tab.alert).to_have_count(0)
 
 
+REBUILD = """() => { // what the server would say as it draws the cards again
+  const visit = (view) => [view, ...(view.child_views ?? []).flatMap(visit)]
+  const found = Bokeh.index.roots.flatMap(visit).filter((view) => view.model.data?.cards && "version" in view.model.data)
+  for (const {model} of found) model.data.version += 1
+  return found.length
+}"""
+
+
+def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="residual", layer=0))
+    ask(tab, "attention writes", 2)
+    why = card(tab)
+    expect(why.get_by_text("✓ recomputed")).to_be_visible()
+    pin = why.get_by_role("button", name="Pin this card")
+    tab.page.wait_for_timeout(500)
+    box = pin.bounding_box()
+    assert box is not None
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.page.mouse.down()
+    assert tab.page.evaluate(REBUILD) == 1
+    tab.page.set_viewport_size({"width": 1440, "height": int(box["y"] + box["height"] + 20)})  # its place is below now
+    tab.page.wait_for_timeout(300)
+    assert pin.bounding_box() == box
+    tab.page.mouse.up()
+    expect(why.locator("article")).to_have_count(2)
+    tab.until(lambda: pin.bounding_box() != box, "when the hand is off, the cards move to where they are in sight")
+
+
 def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], trace: Any) -> None:
     tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
     tab.open(server.address(text=TEXT, view="residual", layer=0))

@@ -22,7 +22,8 @@ export function render({model, view, el}) {
     else delete card().dataset.dock
     card().style.setProperty("--tx-edge", `${Math.max(16, innerWidth - box.right)}px`)
   }
-  const soon = () => { frame ||= requestAnimationFrame(put) }
+  const still = () => (card() ? tx.released(card(), put) : put()) // nothing moves under a finger
+  const soon = () => { frame ||= requestAnimationFrame(still) }
 
   const leaf = () => place()?.parentElement?.previousElementSibling?.firstElementChild // the view; a FlexBox wraps each of its children
   const reveal = () => {
@@ -30,7 +31,7 @@ export function render({model, view, el}) {
     if (now() - asked > 1000 && matchMedia("(min-width:641px)").matches && top > innerHeight * 0.62) leaf().scrollIntoView({block: "start", behavior: tx.reducedMotion() ? "auto" : "smooth"})
   }
   const opened = () => {
-    if (!model.opened || !leaf() || now() - clicked.at > 4000) return
+    if (!model.opened || !leaf() || now() - clicked.at > 8000) return
     leaf().style.scrollMarginTop = "calc(55vh - 120px)" // as much of the flow stays in sight
     const grows = new ResizeObserver(reveal) // a view that is being built is not tall enough yet
     const begin = setTimeout(() => grows.observe(leaf()), 150) // if the same click has asked, the card comes instead
@@ -52,7 +53,14 @@ export function render({model, view, el}) {
   }
   for (const [where, kind, act] of heard) where.addEventListener(kind, act, {capture: true, passive: true})
   model.on("cards", soon)
-  model.on("asked", () => { asked = now(); card()?.scrollTo(0, 0); changes.disconnect(); if (model.asked && card()) changes.observe(card()); put(); soon() })
+  model.on("asked", () => {
+    changes.disconnect()
+    if (model.asked) asked = now() // not when a card is taken away: the view that is opened next comes into sight
+    if (model.asked && card()) changes.observe(card())
+    card()?.scrollTo(0, 0)
+    still()
+    soon()
+  })
   model.on("opened", opened)
   model.on("remove", () => {
     changes.disconnect()

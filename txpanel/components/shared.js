@@ -157,6 +157,17 @@ const tx = (() => {
 
   const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
+  // Acts now, or as soon as nothing in el is pressed any more: what moves or is replaced between press and release takes the click away.
+  const RELEASES = ["pointerup", "pointercancel", "keyup"]
+  function released(el, act) {
+    if (!el.matches(":active")) return act()
+    const over = () => {
+      for (const kind of RELEASES) removeEventListener(kind, over, true)
+      setTimeout(act)
+    }
+    for (const kind of RELEASES) addEventListener(kind, over, true)
+  }
+
   // A canvas of one byte per cell through a colour map: what = {data: Uint8Array, rows, columns, kind}
   function paint(canvas, what, dark) {
     const table = lut(what.kind, dark)
@@ -178,5 +189,5 @@ const tx = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000)
   }
 
-  return {h, s, blanks, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, ownBokeh, paint, download}
+  return {h, s, blanks, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, released, ownBokeh, paint, download}
 })()

@@ -348,7 +348,7 @@ export function render({ model }) {
     send({ do: "close" });
   });
   build();
-  model.on("version", () => requestAnimationFrame(build)); // the other params of the same update are there by then
+  model.on("version", () => requestAnimationFrame(() => tx.released(root, build))); // the other params of the same update are there by then
   const off = onLook(root, () => slots.forEach((s) => s.paint && s.paint()));
   model.on("remove", () => { off(); slots.forEach((s) => s.stop && s.stop()); });
   return root;
