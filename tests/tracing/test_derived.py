@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +22,18 @@ TEXT = "the wörld, a b c!!"  # not that of test_families: rows that an earlier 
 SHAPES = ("gpt2", "llama", "gemma2", "gemma3_text", "gpt_neox", "gptj", "cohere", "granite", "opt-350m", "bloom")
 
 
+def untouched(family: str, trace: Any) -> torch.Tensor:
+    """The logits that the model gives after each token without us: [T, vocab]."""
+    ids = torch.from_numpy(np.asarray(trace.tokens.ids))
+    with torch.inference_mode():
+        return tiny_hf(family)(input_ids=ids[None]).logits[0]
+
+
 @pytest.mark.parametrize("family", SHAPES)
 def test_logits_and_probabilities_after_every_token_are_the_untouched_models(family: str, tiny: Tiny) -> None:
     trace = tiny(family).trace(TEXT)
     layers, ids = trace.anatomy.n_layers, torch.from_numpy(np.asarray(trace.tokens.ids))
-    with torch.inference_mode():
-        expected = tiny_hf(family)(input_ids=ids[None]).logits[0].float()
+    expected = untouched(family, trace).float()
     for token in range(len(ids)):
         logits, probs = (trace.lens_name(layers, token, own) for own in ("logits", "probs"))
         torch.testing.assert_close(trace.tensor(logits), expected[token], atol=2e-5, rtol=1e-5)
@@ -101,8 +108,7 @@ def test_how_much_a_neuron_writes_is_its_value_times_its_column(family: str, tin
 def test_the_steps_of_the_softmax_and_what_many_tokens_hold_are_the_untouched_models(family: str, tiny: Tiny) -> None:
     trace = tiny(family).trace(TEXT)
     layers, ids = trace.anatomy.n_layers, torch.from_numpy(np.asarray(trace.tokens.ids))
-    with torch.inference_mode():
-        expected = tiny_hf(family)(input_ids=ids[None]).logits[0].double()
+    expected = untouched(family, trace).double()
     for token in (0, 4, len(ids) - 1):
         logits, probs = expected[token], expected[token].softmax(-1)
         shifted, best = logits - logits.max(), logits.argsort(descending=True, stable=True).tolist()

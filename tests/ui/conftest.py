@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
+import panel as pn
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
@@ -99,6 +103,17 @@ def stop_server(server: Server) -> None:
         server.process.wait()
     if server.process.stdout is not None:
         server.process.stdout.close()
+
+
+@contextmanager
+def served(app: Callable[[], Any]) -> Iterator[str]:
+    """The address of a server in this process whose page is what `app` returns; for a part of the page by itself."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    running = pn.serve(app, port=port, show=False, threaded=True, verbose=False)
+    yield f"http://localhost:{port}/"
+    running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import panel as pn
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import PATIENCE, Tab
+from tests.ui.conftest import PATIENCE, Tab, served
 from txpanel.handover import hand_over
 from txpanel.shell.bar import Bar
 
@@ -34,13 +33,8 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     stage = Stage()
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    running = pn.serve(stage.app, port=port, show=False, threaded=True, verbose=False)
-    stage.url = f"http://localhost:{port}/"
-    yield stage
-    running.stop()
+    with served(stage.app) as stage.url:
+        yield stage
 
 
 @pytest.fixture

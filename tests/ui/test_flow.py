@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ import panel as pn
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import PATIENCE, Tab
+from tests.ui.conftest import PATIENCE, Tab, served
 from txpanel.handover import hand_over
 from txpanel.models.language_model import LanguageModel
 from txpanel.state import ModelState
@@ -51,13 +50,8 @@ def server() -> Iterator[Stage]:
     from tests.families import tiny
 
     stage = Stage(model=tiny("llama"))
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    running = pn.serve(stage.app, port=port, show=False, threaded=True, verbose=False)
-    stage.url = f"http://localhost:{port}/"
-    yield stage
-    running.stop()
+    with served(stage.app) as stage.url:
+        yield stage
 
 
 @pytest.fixture

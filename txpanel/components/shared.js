@@ -157,6 +157,9 @@ const tx = (() => {
 
   const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
+  // A token that is nothing but spaces can be seen where it stands alone, as text.
+  const alone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))
+
   // Acts now, or as soon as nothing in el is pressed any more: what moves or is replaced between press and release takes the click away.
   const RELEASES = ["pointerup", "pointercancel", "keyup"]
   function released(el, act) {
@@ -189,5 +192,5 @@ const tx = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000)
   }
 
-  return {h, s, blanks, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, released, ownBokeh, paint, download}
+  return {h, s, blanks, alone, number, percent, grouped, lut, index, rampColour, isDark, colour, onTheme, reducedMotion, released, ownBokeh, paint, download}
 })()

@@ -163,3 +163,10 @@ def _fit(pieces: list[bytes], raw: list[bytes], wanted: bytes) -> list[bytes]:
         fitted.append(chosen)
         at += len(chosen)
     return fitted if b"".join(fitted) == wanted else pieces
+
+
+def alone(text: str) -> str:
+    """A token where it stands alone, in a sentence or a label: of one that is nothing but blanks each is a mark."""
+    if not text or text.strip():
+        return text
+    return "".join({" ": "␣", "\n": "↵", "\t": "⇥"}.get(blank, f"⟨U+{ord(blank):04X}⟩") for blank in text)

@@ -8,6 +8,7 @@ import numpy as np
 
 from txpanel.components.film import FilmStrip
 from txpanel.messages import _
+from txpanel.models.tokens import alone
 from txpanel.shell.words import film_words, tokens_counted
 from txpanel.views._aside import aside
 from txpanel.views.numbers import number, percent
@@ -260,7 +261,7 @@ def _cut_off(sample: Sample, n: int, taken: Shot | None) -> list[int]:
 def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
     """Why the next token is what it is, in words."""
     best = int(sample.order[0])
-    drawn, likeliest = (_alone(text) for text in model.tokens([sample.token, best]).strings)
+    drawn, likeliest = (alone(text) for text in model.tokens([sample.token, best]).strings)
     p = sample.probabilities
     facts = {
         "seed": sample.draw.seed,
@@ -271,17 +272,17 @@ def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
     facts |= {"best": likeliest, "best_p": percent(float(p[best])), "rank": sample.draw.rank + 1}
     if taken is not None and taken.draw is None:
         return _("Somebody chose “{taken}” here. The draw (u = {u}) falls on “{drawn}” ({p}).").format(
-            taken=_alone(taken.string), **facts
+            taken=alone(taken.string), **facts
         )
     if taken is not None and taken.token != sample.token and taken.settings == sample.settings:
         return _(
             "The draw gave “{taken}”. u = {u} lies so close to the edge of its piece that the last digits, which depend on the "
             "order of sums, decide: here it falls on “{drawn}”."
-        ).format(taken=_alone(taken.string), **facts)
+        ).format(taken=alone(taken.string), **facts)
     if taken is not None and taken.token != sample.token:
         return _(
             "With {changes} the same number, u = {u}, falls on “{drawn}” ({p}) instead of “{taken}” ({was})."
-        ).format(changes=_changes(taken, sample), taken=_alone(taken.string), was=percent(taken.p), **facts)
+        ).format(changes=_changes(taken, sample), taken=alone(taken.string), was=percent(taken.p), **facts)
     if p[best] == 1:
         return _(
             "The settings leave only one token, “{drawn}”, to which the model gives {own}: whatever the number, it is taken."
@@ -297,11 +298,6 @@ def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
     ).format(end=number(float(p[best]), 3), **facts)
 
 
-def _alone(text: str) -> str:
-    """A token in a sentence: one of nothing but spaces can be seen."""
-    return text if text.strip() else text.replace(" ", "␣")
-
-
 def _first_cut(sample: Sample, model: Any) -> str:
     """What became of the token that the model itself holds likeliest, if a stage removed it; empty if not."""
     from txpanel.views._sampling_words import bench_words
@@ -311,7 +307,7 @@ def _first_cut(sample: Sample, model: Any) -> str:
     if stage is None:
         return ""
     facts = {
-        "first": _alone(model.tokens([first]).strings[0]),
+        "first": alone(model.tokens([first]).strings[0]),
         "p": percent(float(sample.stages[0].probabilities[first])),
     }
     text = _("The model's first choice, “{first}” ({p}), was cut off by {stage}.")

@@ -17,6 +17,7 @@ from bokeh.events import MouseLeave, MouseMove, Tap
 from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d, Rect
 from holoviews.plotting.bokeh import BokehRenderer
 
+from txpanel.models.tokens import alone
 from txpanel.views._ink import Words, mark, single
 from txpanel.views._lights import Cell, Lights, Locate
 from txpanel.views.numbers import number
@@ -41,8 +42,7 @@ _AT = "const c = Math.round(special_vars.x), r = Math.round(special_vars.y);"
 
 def shorten(text: str, length: int = 12) -> str:
     """A label that fits and can be seen: the end of long tokens is left to the tooltip, of blanks alone each is a mark."""
-    if text and not text.strip():
-        text = "".join({" ": "␣", "\n": "↵", "\t": "⇥"}.get(blank, f"⟨U+{ord(blank):04X}⟩") for blank in text)
+    text = alone(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

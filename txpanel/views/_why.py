@@ -17,6 +17,7 @@ from txpanel.messages import _, plural
 from txpanel.tracing.derived import LENS, NEAR, OTHERS, SURPRISAL
 from txpanel.tracing.operations.base import short as unplaced
 from txpanel.tracing.operations.shares import bin_of, edges
+from txpanel.tracing.recording import split_name
 from txpanel.views.numbers import count, number
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "ex
 """Steps that are not the model's own: what pictures say about its numbers."""
 
 _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
-BLOCK = re.compile(r"blocks\.(\d+)\.")
 """A hyphen that is meant as a minus sign, as against the one in a name."""
 
 TOKENS = frozenset({"token", "query", "key"})
@@ -49,8 +49,8 @@ def place(name: str, index: Mapping[str, int]) -> str:
 
 def block(name: str) -> str:
     """The block that a tensor belongs to, counted from 1 as everywhere on the page (names count from 0); empty outside blocks."""
-    found = BLOCK.match(name)
-    return _("block {n}").format(n=int(found[1]) + 1) if found else ""
+    layer = split_name(name)[0]
+    return _("block {n}").format(n=layer + 1) if layer is not None else ""
 
 
 def exact(value: float) -> str:

@@ -12,6 +12,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from txpanel import View
+from txpanel.models.tokens import alone
 from txpanel.views.palette import Scale, colour
 from txpanel.views.pieces import Rich, rich
 from txpanel_logit_lens.lens import Lens, lens
@@ -127,7 +128,7 @@ class LogitLensView(View):
         }  # fmt: skip
         winner = trace.model.tokens([int(found.ids[-1, 0])]).strings[0]
         at = trace.tokens.strings[found.position]
-        said = f"After “{at.strip() or '␣'}” (position {found.position}); the line: probability of “{winner.strip() or '␣'}”, the model's own choice"
+        said = f"After “{alone(at)}” (position {found.position}); the line: probability of “{alone(winner)}”, the model's own choice"
         self._heading.paragraphs = [[("", said)]]  # data, never markup
 
     @staticmethod
@@ -156,9 +157,7 @@ class LogitLensView(View):
             "x": np.tile(np.arange(1, top + 1), rows),
             "y": np.repeat(np.arange(rows), top),
             "id": ids,
-            "token": [
-                text if text.strip() else "␣" for text in self.state.trace.model.tokens([int(i) for i in ids]).strings
-            ],
+            "token": [alone(text) for text in self.state.trace.model.tokens([int(i) for i in ids]).strings],
             "p": p,
             "percent": [f"{value:.1%}" for value in p],
             "fill": [scale.hex(value) for value in p],

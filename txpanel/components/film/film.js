@@ -158,7 +158,7 @@ export function render({model, el}) {
     next.replaceChildren(
       tx.h("div", {class: "cast"}, button("↻", w.replay, () => replay(), {class: "icon small"}), bar.root), tx.h("p", null, tx.h("b", null, w.next), sentence),
       tx.h("div", {class: "choices"}, choices.map(([token, whole, p]) => {
-        const text = filmAlone(whole)
+        const text = tx.alone(whole)
         const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
         const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? tx.percent(p) : w.cut)
         return tx.h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title,
@@ -210,7 +210,7 @@ export function render({model, el}) {
   const fly = () => {
     const fresh = chips.querySelector(`[data-i="${line.length}"]`)
     const from = next.querySelector(".choice.drawn")
-    if (!fresh || !from || tx.reducedMotion() || from.querySelector("b").textContent !== filmAlone(fresh.textContent)) return
+    if (!fresh || !from || tx.reducedMotion() || from.querySelector("b").textContent !== tx.alone(fresh.textContent)) return
     const [a, b] = [from.getBoundingClientRect(), fresh.getBoundingClientRect()]
     fresh.animate([{transform: `translate(${a.left - b.left}px,${a.top - b.top}px)`, opacity: 0.6}, {transform: "none", opacity: 1}], {duration: 300, easing: "cubic-bezier(.3,.8,.3,1)"})
   }

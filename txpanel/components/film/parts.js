@@ -86,16 +86,13 @@ function filmTrack(w, {go, hover}) {
   return {canvas, paint}
 }
 
-// A token that is nothing but spaces, where it stands alone
-const filmAlone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))
-
 // The bar from 0 to 1 with its pieces, and the number that falls on one of them
 function filmBar(next, w) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
   const pieces = left.map(([token, text, p, low, high]) => tx.h("span", {
-    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${filmAlone(text)} ${tx.percent(p)}`,
-    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? filmAlone(text) : ""))
+    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${tx.alone(text)} ${tx.percent(p)}`,
+    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? tx.alone(text) : ""))
   // how many others: in the larger part of what is free beside the drawn one
   const [low, high] = left.find(([token]) => token === next.drawn)?.slice(3) ?? [0, 0]
   const listed = left.reduce((most, [token, , , , to]) => (token === next.drawn ? most : Math.max(most, to)), 0)

@@ -7,9 +7,6 @@ const chanceOf = (shown, id) => {
   return chance(shown.stages[8], rank)
 }
 
-// A token that is nothing but spaces, where it stands alone
-const alone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))
-
 export function render({model, el}) {
   const {h} = tx
   const w = model.words
@@ -22,7 +19,7 @@ export function render({model, el}) {
 
   const bench = {
     model, w, settings: {...model.settings}, shown: null, before: null, chosen: -1, size: 0, raw: null, front: null, likeliest: -1, text: {ids: [], names: []},
-    name: (id) => alone(names.get(id) ?? (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", tx.grouped(String(id))))),
+    name: (id) => tx.alone(names.get(id) ?? (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", tx.grouped(String(id))))),
     rankOf: (id) => (id < 0 ? -1 : bench.shown.row.ids.indexOf(id)),
     gram: (at) => bench.text.names.slice(at, at + bench.settings.no_repeat_ngram_size).join(""),
     // The server's token where it has answered for these settings: among tokens with equal logits it alone knows which was kept.
