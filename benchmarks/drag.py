@@ -16,7 +16,7 @@ from benchmarks import report
 from benchmarks.page import FIND
 from benchmarks.start import around, options, page_of
 from benchmarks.tables import Cell, Table
-from txpanel.sampling.processors import PROCESSORS
+from txpanel.decoding.stages import PROCESSORS
 
 TEXT = "To be, or not to be, that is the question: whether to be, or not to"  # with runs that an n-gram could repeat
 REST = 600

@@ -13,12 +13,12 @@ import pytest
 import txpanel
 from scripts import families
 from tests.families import FAMILIES
-from txpanel.app import IN_ADDRESS
-from txpanel.cli import parser
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
 from txpanel.sampling import FIELDS
-from txpanel.tracing.graph import Graph
+from txpanel.server.cli import parser
+from txpanel.server.session_page import IN_ADDRESS
+from txpanel.tracing.graph.build import Graph
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

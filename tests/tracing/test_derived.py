@@ -12,9 +12,9 @@ import torch
 import txpanel
 from tests.families import tiny_hf
 from txpanel.errors import NoSuchTensor, Unsupported
-from txpanel.focus import Question
 from txpanel.models.language_model import LanguageModel
-from txpanel.tracing.derived import KEPT
+from txpanel.session.selection import Question
+from txpanel.tracing.graph.derived import KEPT
 from txpanel.tracing.store import STORE
 
 Tiny = Callable[[str], LanguageModel]

@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicCache
 
 from tests.families import FAMILIES
 from txpanel.models.language_model import LanguageModel
-from txpanel.sharing import Store
+from txpanel.session.shared import Store
 from txpanel.tracing.prefix import Prefix
 from txpanel.tracing.record import extend, prefixes, record
 from txpanel.tracing.trace import Trace

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import PATIENCE, Tab, served
-from txpanel.handover import hand_over
-from txpanel.shell.bar import Bar
+from txpanel.compat.thread_handover import hand_over
+from txpanel.page.top_bar.controller import Bar
 
 
 class Stage:

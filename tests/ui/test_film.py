@@ -11,12 +11,12 @@ from playwright.sync_api import expect
 import txpanel
 from tests.ui.conftest import Server, Tab
 from tests.ui.test_accessibility import serious
-from txpanel import runs
-from txpanel.components.film import FilmStrip
-from txpanel.outline import Entry, Outline
+from txpanel.page.timeline.component import FilmStrip
+from txpanel.page.top_bar.words import film_words
 from txpanel.sampling import Settings
-from txpanel.shell.words import film_words
-from txpanel.shots import remake
+from txpanel.session import run_file
+from txpanel.session.token_node import remake
+from txpanel.session.tree_codec import Entry, Outline
 
 TEXT = "CBABBC="
 
@@ -193,7 +193,7 @@ def long_run(file: Path) -> int:
         for i, token in enumerate(tokens)
     ]
     film = remake(model, Outline(TEXT, entries=tuple(entries), at=120, leaf=150), Settings())
-    file.write_bytes(runs.to_bytes(film, model, "nano", Settings(temperature=0.5)))
+    file.write_bytes(run_file.to_bytes(film, model, "nano", Settings(temperature=0.5)))
     return len(film)
 
 

@@ -15,10 +15,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import PATIENCE, Tab, served
-from txpanel.handover import hand_over
+from txpanel.compat.thread_handover import hand_over
 from txpanel.models.language_model import LanguageModel
-from txpanel.state import ModelState
-from txpanel.views.flow import FlowView
+from txpanel.session.state import ModelState
+from txpanel.views.flow.view import FlowView
 
 TEXT = "the cat sat"
 NASTY = '<img src=x onerror="document.title=1">'
@@ -131,7 +131,7 @@ def test_a_cell_has_the_colour_of_its_weight(show: Callable[..., Page], stage: S
           out.push([i, j, p[0], p[1], p[2]]);
         } return out;""",
     )
-    from txpanel.views.palette import ramp
+    from txpanel.toolkit.palette import ramp
 
     table = [[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in ramp("probability")]
     for query, key, *rgb in colours:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page, expect
+from tests.test_sampling_equality import some_settings
 
 import txpanel
-from tests.test_sampling_equality import some_settings
 from tests.ui.conftest import Server, Tab
 from txpanel import sampling
 from txpanel.errors import NoTokenLeft
 from txpanel.models.language_model import LanguageModel
-from txpanel.views.numbers import number, percent
+from txpanel.toolkit.format import number, percent
 
 TEXT = "CBABBC="
 BENCH = ".bench"
@@ -32,7 +32,7 @@ LABELS = {
     "min-p": "min_p",
     "typical-p": "typical_p",
 }
-PIPELINE = Path(__file__).parents[2] / "txpanel" / "components" / "sampling" / "pipeline.js"
+PIPELINE = Path(__file__).parents[2] / "txpanel" / "views" / "sampling" / "pipeline.js"
 
 
 def read(page: Page) -> dict[str, Any]:

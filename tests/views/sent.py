@@ -13,7 +13,7 @@ from bokeh.models import ColumnDataSource, GlyphRenderer
 from panel.custom import JSComponent
 from panel.io.state import set_curdoc
 
-from txpanel.components.picture import ColourKey
+from txpanel.toolkit.picture import ColourKey
 
 
 @dataclass

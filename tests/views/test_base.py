@@ -10,10 +10,10 @@ import panel as pn
 import param
 import pytest
 
-from txpanel.components.text import rich
+from txpanel.toolkit.palette import ramp
+from txpanel.toolkit.text import rich
 from txpanel.views import base
 from txpanel.views.base import View
-from txpanel.views.palette import ramp
 
 
 class State(param.Parameterized):

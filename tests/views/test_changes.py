@@ -15,13 +15,13 @@ from bokeh.protocol import Protocol
 from panel.io.state import set_curdoc
 
 from txpanel.models.language_model import LanguageModel
-from txpanel.state import ModelState
-from txpanel.views.attention import AttentionView
+from txpanel.session.state import ModelState
+from txpanel.views.attention.view import AttentionView
 from txpanel.views.base import View, one_look_through
-from txpanel.views.embedding import EmbeddingView
-from txpanel.views.mlp import MLPView
-from txpanel.views.residual import ResidualView
-from txpanel.views.softmax import SoftmaxView
+from txpanel.views.embedding.view import EmbeddingView
+from txpanel.views.mlp.view import MLPView
+from txpanel.views.residual.view import ResidualView
+from txpanel.views.softmax.view import SoftmaxView
 
 TEXT = "CBABBC="
 VIEWS = (AttentionView, EmbeddingView, MLPView, ResidualView, SoftmaxView)

@@ -17,16 +17,16 @@ from tests.views.declared import DECLARED, Facts
 from tests.views.declared_cache import CACHE
 from tests.views.declared_flow import FLOW, SAMPLING
 from tests.views.sent import Sent, sent
-from txpanel.state import ModelState
-from txpanel.views.attention import AttentionView
+from txpanel.session.state import ModelState
+from txpanel.views.attention.view import AttentionView
 from txpanel.views.base import View
-from txpanel.views.embedding import EmbeddingView
-from txpanel.views.flow import FlowView
-from txpanel.views.kv_cache import KVCacheView
-from txpanel.views.mlp import MLPView
-from txpanel.views.residual import ResidualView
-from txpanel.views.sampling import SamplingView
-from txpanel.views.softmax import SoftmaxView
+from txpanel.views.embedding.view import EmbeddingView
+from txpanel.views.flow.view import FlowView
+from txpanel.views.kv_cache.view import KVCacheView
+from txpanel.views.mlp.view import MLPView
+from txpanel.views.residual.view import ResidualView
+from txpanel.views.sampling.view import SamplingView
+from txpanel.views.softmax.view import SoftmaxView
 
 FAMILIES = ("gpt2", "llama", "gemma3_text", "gpt_neox", "gptj")
 VIEWS: tuple[type[View], ...] = (

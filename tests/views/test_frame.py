@@ -12,7 +12,7 @@ import pytest
 from bokeh.document import Document
 from panel.io.state import set_curdoc
 
-from txpanel.components.text import ErrorCard
+from txpanel.toolkit.text import ErrorCard
 from txpanel.views.base import View
 from txpanel.views.frame import ViewFrame, short_traceback
 

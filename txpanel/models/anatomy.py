@@ -1,7 +1,7 @@
 """The shape of a model, as plain facts: what the loaded modules, tensors and config say about it.
 
 An :class:`Anatomy` holds no tensor and no module. It is enough to list every operation of the model
-(:mod:`txpanel.tracing.graph`), travels in saved traces as JSON, and is what the pictures are drawn from.
+(:mod:`txpanel.tracing.graph.build`), travels in saved traces as JSON, and is what the pictures are drawn from.
 """
 
 from __future__ import annotations

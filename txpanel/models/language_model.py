@@ -11,7 +11,7 @@ from torch import nn
 
 from txpanel.errors import Unsupported
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.opening import open_model
+from txpanel.models.inspect_model import open_model
 from txpanel.models.parts import ModelParts
 from txpanel.models.provenance import Provenance
 from txpanel.models.tokens import Tokens, read_tokens

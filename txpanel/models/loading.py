@@ -208,10 +208,10 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
 
 
 def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> LanguageModel:
-    from txpanel.models import opener
+    from txpanel.models import from_pretrained
 
     reporter.start("load", _("Loading {name}").format(name=located.title))
-    model, tokenizer = opener.open_folder(located.folder, device, dtype)
+    model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype)
     reporter.check()
     from txpanel.models.language_model import LanguageModel
 

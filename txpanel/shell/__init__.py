@@ -1,1 +1,1 @@
-"""The parts that the page is put together from; `txpanel.dashboard` and `txpanel.app` use them."""
+"""The parts that the page is put together from; `txpanel.page.dashboard` and `txpanel.server.session_page` use them."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from txpanel.errors import NoSuchTensor
-from txpanel.tracing.derived import LENS
+from txpanel.tracing.graph.derived import LENS
 from txpanel.tracing.operations.base import no_weights
 
 if TYPE_CHECKING:

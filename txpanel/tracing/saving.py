@@ -21,7 +21,7 @@ from torch import Tensor
 from txpanel.errors import BadFile
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.tokens import Tokens
-from txpanel.tracing.graph import Graph
+from txpanel.tracing.graph.build import Graph
 from txpanel.tracing.operations import (
     Add,
     Bias,

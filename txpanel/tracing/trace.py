@@ -19,7 +19,7 @@ from txpanel.models.anatomy import Anatomy
 from txpanel.models.tokens import Tokens
 from txpanel.tracing import lens
 from txpanel.tracing.explain import Explanation, explain
-from txpanel.tracing.graph import Graph
+from txpanel.tracing.graph.build import Graph
 from txpanel.tracing.operations.base import Operation, no_weights
 from txpanel.tracing.recording import BlockCheck, Recording, describe_run, split_name
 from txpanel.tracing.store import STORE
@@ -306,10 +306,10 @@ class Trace:
         return kept
 
     def _replay(self, layer: int) -> BlockTrace:
-        from txpanel.tracing.replay import (
+        from txpanel.tracing.replay import (  # replay needs a model's parts, not needed for opened files
             collect_calls,
             replay,
-        )  # replay needs a model's parts, not needed for opened files
+        )
 
         assert self.model is not None
         with self._lock:

@@ -32,16 +32,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from txpanel.views.attention import AttentionView
+    from txpanel.views.attention.view import AttentionView
     from txpanel.views.base import View
-    from txpanel.views.embedding import EmbeddingView
-    from txpanel.views.flow import FlowView
+    from txpanel.views.embedding.view import EmbeddingView
+    from txpanel.views.flow.view import FlowView
     from txpanel.views.frame import ViewFrame
-    from txpanel.views.mlp import MLPView
-    from txpanel.views.residual import ResidualView
-    from txpanel.views.sampling import SamplingView
-    from txpanel.views.softmax import SoftmaxView
-    from txpanel.views.why import WhyCard
+    from txpanel.views.mlp.view import MLPView
+    from txpanel.views.residual.view import ResidualView
+    from txpanel.views.sampling.view import SamplingView
+    from txpanel.views.softmax.view import SoftmaxView
+    from txpanel.views.why.view import WhyCard
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
-from txpanel.views.palette import Kind, Scale
+from txpanel.toolkit.palette import Kind, Scale
 
 __all__ = ["API_VERSION", "View"]
 
@@ -154,7 +154,7 @@ class View(pn.viewable.Viewer):
         """A Bokeh colour mapper of this page's theme which follows light and dark.
 
         Args:
-            kind: see `txpanel.views.palette.Scale`.
+            kind: see `txpanel.toolkit.palette.Scale`.
             values: what it is to be scaled to; call `Scale.of` and set ``low`` and ``high`` yourself for later changes.
         """
         scale = Scale.of(kind, values if values is not None else [1.0], dark=self.dark)

@@ -10,9 +10,9 @@ from typing import Any
 import panel as pn
 import param
 
-from txpanel.components.text import ErrorCard
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
+from txpanel.toolkit.text import ErrorCard
 from txpanel.views.base import API_VERSION, View
 
 __all__ = ["ViewFrame", "short_traceback"]

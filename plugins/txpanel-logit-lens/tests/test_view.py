@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import txpanel
-from txpanel.discovery import discover
 from txpanel.testing import check_view
+from txpanel.views.discovery import discover
 from txpanel_logit_lens import lens
 from txpanel_logit_lens.view import SCALE, LogitLensView
 

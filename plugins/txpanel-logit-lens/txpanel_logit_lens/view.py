@@ -13,8 +13,8 @@ from bokeh.plotting import figure
 
 from txpanel import View
 from txpanel.models.tokens import alone
-from txpanel.views.palette import Scale, colour
-from txpanel.views.pieces import Rich, rich
+from txpanel.toolkit.card import Rich, rich
+from txpanel.toolkit.palette import Scale, colour
 from txpanel_logit_lens.lens import Lens, lens
 
 SCALE = Scale.of("probability")

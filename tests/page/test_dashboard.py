@@ -1,0 +1,164 @@
+"""The dashboard without a browser: what unfolds, what follows, what is freed, and the file it is saved to."""
+
+from __future__ import annotations
+
+import gc
+import re
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+import pytest
+
+import txpanel
+from txpanel.errors import TxpanelError
+from txpanel.page.dashboard import Dashboard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from txpanel.models.language_model import LanguageModel
+
+TEXT = "CBABBC="
+
+
+@pytest.fixture
+def state(nano: LanguageModel) -> Any:
+    return txpanel.ModelState(model=nano, text=TEXT)
+
+
+def test_views_stand_in_their_order_with_the_flow_first(state: Any) -> None:
+    dashboard = Dashboard(state)
+    orders = [part.order for part in dashboard.parts]
+    assert orders == sorted(orders)
+    assert dashboard.parts[0].id == "flow"
+    assert [entry["id"] for entry in dashboard.tabs.tabs][:2] == ["embedding", "attention"]
+    assert not any(part.frame.failed for part in dashboard.parts if part.frame.origin == "")
+    dashboard.close()
+
+
+def test_only_what_is_unfolded_is_built_and_active(state: Any) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    built = {part.id for part in dashboard.parts if part.frame.view is not None}
+    assert built == {"flow", "softmax"}
+    dashboard.opened = "mlp"
+    assert {part.id for part in dashboard.parts if part.frame.active} == {"flow", "mlp"}
+    dashboard.opened = ""
+    assert [layout.visible for layout in dashboard.unfolded[1:]] == [
+        False,
+        False,
+    ]  # the first is the line that says what comes
+    dashboard.close()
+
+
+def test_a_view_may_unfold_another_one(state: Any) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    flow = dashboard.parts[0].frame.view
+    assert flow is not None
+    flow.opened = "embedding"
+    assert dashboard.opened == "embedding"
+    assert dashboard.tabs.chosen == "embedding"
+    dashboard.close()
+
+
+def test_sampling_and_heads_need_no_forward_pass(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dashboard = Dashboard(state, opened="sampling")
+    before = dashboard.bar.component.next, state.trace
+    calls: list[int] = []
+    monkeypatch.setattr("txpanel.session.shared.record", lambda *args: calls.append(1))
+    dashboard.bar._told({"kind": "set", "temperature": 1.7, "top_k": 3, "seed": 5})
+    dashboard.bar._told({"kind": "focus", "head": 1, "layer": 1})
+    assert (state.temperature, state.top_k, state.head, state.layer) == (1.7, 3, 1, 1)
+    assert dashboard.bar.component.settings["top_k"] == 3
+    dashboard.bar._told({"kind": "set", "typical_p": 0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2.0})
+    assert (state.typical_p, state.repetition_penalty, state.no_repeat_ngram_size) == (1e-6, 1.3, 2)
+    assert dashboard.bar.component.settings["typical_p"] == 1e-6
+    assert dashboard.bar.component.next != before[0]
+    assert state.trace is before[1]
+    assert calls == []
+    dashboard.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"kind": "nonsense"},
+        {"kind": "set", "temperature": "hot", "top_p": 7, "seed": -3, "top_k": float("nan"), "typical_p": -1},
+        {"kind": "focus", "layer": 99, "head": -1, "query": None},
+        {"kind": "run", "text": "\ud800 half"},
+        {"kind": "__class__"},
+    ],
+)
+def test_whatever_the_browser_says_is_survived(state: Any, message: dict[str, Any]) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    dashboard.bar._told(message)
+    assert state.trace is not None
+    assert 0 <= state.layer < state.trace.anatomy.n_layers
+    assert 0 <= state.top_p <= 1
+    dashboard.close()
+
+
+def test_a_question_brings_the_card(state: Any) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    assert not dashboard.beside.visible
+    state.ask("logits", vocab=65)
+    assert dashboard.beside.visible
+    assert dashboard.why is not None
+    assert not dashboard.why.failed
+    dashboard.close()
+
+
+def test_a_closed_dashboard_is_freed_with_all_it_held(nano: LanguageModel) -> None:
+    state = txpanel.ModelState(model=nano, text=TEXT)
+    dashboard = Dashboard(state, opened="softmax")
+    held = [weakref.ref(thing) for thing in (dashboard, state, dashboard.parts[0].frame.view, dashboard.bar)]
+    dashboard.__panel__()
+    dashboard.close()
+    del dashboard, state
+    gc.collect()
+    assert [ref() for ref in held] == [None] * len(held)
+
+
+def test_explain_shows_and_saves_one_file_that_needs_no_network(nano: LanguageModel, tmp_path: Path) -> None:
+    shown = txpanel.explain(TEXT, model=nano, layer=1, temperature=0.5)
+    assert shown.state is not None
+    assert (shown.state.layer, shown.state.temperature) == (1, 0.5)
+    assert isinstance(shown.__panel__(), pn.Column)
+    shown.save(tmp_path / "x.html")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "FlowPicture" in page
+    assert re.findall(r'<(?:link|script|img)\b[^>]{0,300}?(?:href|src)="http[^"]*"', page) == []
+    assert re.findall(r"https://cdn\.holoviz\.org/panel/[^\"']*\.css", page) == []
+    shown.close()
+
+
+def test_explain_refuses_an_empty_text_in_words(nano: LanguageModel) -> None:
+    try:
+        shown = txpanel.explain("", model=nano)
+    except TxpanelError as error:
+        assert "text" in str(error)
+    else:
+        assert shown.state is not None
+        assert "text" in (shown.state.error or "")
+        shown.close()
+
+
+def test_while_a_part_is_built_only_a_line_says_which(state: Any) -> None:
+    """What was open goes first: it would stand under the new part's name, and the line would give way to it."""
+    later: list[Callable[[], None]] = []
+    dashboard = Dashboard(state, opened="softmax", later=later.append)
+    later.pop()()
+    seen: list[tuple[str, list[str]]] = []
+    shown = lambda: [part.id for part in dashboard.parts if part.id != "flow" and part.frame.layout.visible]  # noqa: E731
+    dashboard.waiting.param.watch(lambda event: seen.append((event.new, shown())), "text")
+    dashboard.opened = "kv-cache"
+    assert seen == [("KV cache is being built …", [])]
+    later.pop()()
+    assert shown() == ["kv-cache"]
+    dashboard.opened = "softmax"  # built before: there at once, nothing to wait for
+    assert dashboard.waiting.text == ""
+    later.pop()()
+    assert shown() == ["softmax"]
+    dashboard.close()

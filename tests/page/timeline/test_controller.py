@@ -1,0 +1,252 @@
+"""The timeline's side of the server: what it sends, how little, and the words for a draw."""
+
+from __future__ import annotations
+
+import base64
+import queue
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import txpanel
+from txpanel.models.language_model import LanguageModel
+from txpanel.page.exports import Files
+from txpanel.page.timeline.controller import Strip
+from txpanel.page.top_bar.controller import Bar
+from txpanel.session.state import ModelState
+from txpanel.testing import nano_state
+from txpanel.toolkit.format import percent
+
+
+@pytest.fixture
+def state() -> ModelState:
+    return nano_state("CBABBC=", temperature=1.6, seed=3)
+
+
+@pytest.fixture
+def strip(state: ModelState) -> Iterator[Strip]:
+    made = Strip()
+    made.attach(state)
+    yield made
+    made.close()
+
+
+def test_nothing_generated_takes_no_space(strip: Strip, state: ModelState) -> None:
+    assert not strip.component.visible
+    state.append()
+    assert strip.component.visible
+    state.undo()
+    assert not strip.component.visible
+
+
+def test_a_step_sends_itself_only(strip: Strip, state: ModelState) -> None:
+    sent: list[Any] = []
+    strip.component.param.watch(lambda event: sent.append(event.new), "added")
+    state.generate(5)
+    pieces = [each for each in sent if each]
+    assert [len(each["items"]) for each in pieces] == [1] * len(pieces)
+    assert [each["begin"] for each in pieces] == list(range(len(pieces)))
+    assert [token[1] for token in strip.component.line] == [shot.string for shot in state.film.shots]
+    assert strip.component.added == {}
+    assert "asked for" in strip.component.ended
+    assert strip.component.prompt["strings"] == list("CBABBC=")
+
+
+def test_the_prompt_s_own_tokens_have_a_probability(strip: Strip, state: ModelState) -> None:
+    state.append()
+    model, ids = state.model.model, state.trace.tokens.ids[:7].astype("int64")
+    with torch.no_grad():
+        p = model(torch.from_numpy(ids)[None]).logits[0].double().softmax(-1)
+    shown = strip.component.heard
+    assert shown[0] is None
+    assert [each[0] for each in shown[1:]] == pytest.approx([float(p[i - 1, ids[i]]) for i in range(1, 7)], rel=1e-5)
+    assert [each[1] for each in shown[1:]] == [int((p[i - 1] > p[i - 1, ids[i]]).sum()) for i in range(1, 7)]
+    assert [each[2] for each in shown[1:]] == pytest.approx(state.trace.surprisal()[1:7].tolist(), abs=1e-6)
+    sent: list[Any] = []
+    strip.component.param.watch(lambda event: sent.append(event.new), "heard")
+    state.generate(4)
+    assert sent == []  # once for a prompt
+    state.text = "A="
+    state.append()
+    assert [len(each) for each in sent if each] == [2]
+
+
+def test_why_the_token_came(strip: Strip, state: ModelState) -> None:
+    state.generate(3)
+    state.go(1)
+    taken = state.film.shot(2)
+    shown = strip.component.next
+    assert shown["taken"] == shown["drawn"] == taken.token
+    assert f"Seed {taken.settings.seed}" in shown["sentence"]
+    state.temperature = 40.0
+    shown = strip.component.next
+    assert shown["uniform"] == taken.draw.uniform  # the same number, on another bar
+    assert "temperature 1.6 → 40" in shown["sentence"]
+    assert taken.string in shown["sentence"]
+    assert len(shown["choices"]) >= 8
+
+
+def test_what_was_cut_off_can_still_be_chosen(strip: Strip, state: ModelState) -> None:
+    state.temperature = 0
+    state.append()
+    shown = strip.component.next
+    assert [p > 0 for _id, _text, p, _low, _high in shown["choices"]] == [True] + [False] * 7
+    strip._told({"kind": "take", "value": shown["choices"][3][0]})
+    assert state.film.shot(2).draw is None
+    state.go(1)
+    assert "Somebody chose" in strip.component.next["sentence"]
+
+
+def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(strip: Strip, state: ModelState) -> None:
+    state.append()
+    state.top_k = 1
+    logits = state.trace.logits.values.astype(float)
+    p = np.exp(logits - logits.max())
+    shown = percent(float(p.max() / p.sum()))
+    assert (
+        f"leave only one token, “{strip.component.next['choices'][0][1]}”, to which the model gives {shown}"
+        in strip.component.next["sentence"]
+    )
+    state.param.update(top_k=0, no_repeat_ngram_size=1)
+    first = state.model.tokens([int(logits.argmax())]).strings[0]
+    assert f"first choice, “{first}” ({shown}), was cut off by n-gram." in strip.component.next["sentence"]
+
+
+def test_a_token_of_spaces_can_be_seen_in_a_sentence(strip: Strip, state: ModelState) -> None:
+    state.append()
+    state.append(32)  # nano's ids are bytes
+    state.go(1)
+    assert "Somebody chose “␣” here" in strip.component.next["sentence"]
+
+
+def test_a_number_at_an_edge_is_explained(strip: Strip, state: ModelState) -> None:
+    state.generate(2)
+    state.go(1)
+    film = state.film
+    other = next(token for token, *_rest in strip.component.next["choices"] if token != film.shot(2).token)
+    rounded = replace(film.shot(2), token=other, string="?")  # as if it had been drawn where sums are rounded otherwise
+    state.film = replace(film, shots=(film.shot(1), rounded))
+    assert "The draw gave “?”" in strip.component.next["sentence"]
+    assert "here it falls on" in strip.component.next["sentence"]
+
+
+def test_branches_are_told_apart(strip: Strip, state: ModelState) -> None:
+    state.generate(3)
+    assert strip.component.branches == []
+    strip._told({"kind": "go", "value": 1})
+    assert state.film.at == 1
+    other = next(token for token, *_rest in strip.component.next["choices"] if token != state.film.shot(2).token)
+    strip._told({"kind": "take", "value": other})
+    first, second = strip.component.branches
+    assert (first["n"], second["n"], second["current"]) == (3, 2, True)
+    assert first["fork"] == first["shared"] == 1
+    assert first["logp"] == pytest.approx(state.film.log_probability(3))
+    strip._told({"kind": "switch", "value": first["leaf"]})
+    assert state.film.line == [1, 2, 3]
+    for nonsense in (
+        {"kind": "go", "value": 99},
+        {"kind": "switch", "value": -4},
+        {"kind": "told", "value": 1},
+        {"kind": "go"},
+        {"kind": 7, "value": "x"},
+    ):
+        strip._told(nonsense)
+    assert state.film.at == 3
+
+
+def test_a_file_comes_in_pieces(state: ModelState) -> None:
+    sent: list[dict[str, Any]] = []
+    files = Files(sent.append)
+    state.generate(3)
+    tokens = state.trace.tokens.ids.tolist()
+    files.save(state)
+    assert sent[0]["name"] == "CBABBC.safetensors"
+    data = base64.b64decode(sent[0]["data"])
+    state.text = "A="
+    for at in range(0, len(data), 300):
+        piece = base64.b64encode(data[at : at + 300]).decode()
+        files.receive(state, {"at": at, "data": piece, "last": at + 300 >= len(data), "name": "x"})
+    assert state.trace.tokens.ids.tolist() == tokens
+    files.receive(state, {"at": 0, "data": "%%%", "last": True})
+    assert "whole" in (state.error or "")
+    files.receive(state, {"at": 300, "data": "", "last": True})  # no beginning: nothing happens
+    assert state.trace.tokens.ids.tolist() == tokens
+
+
+def test_a_file_that_is_too_large_is_refused(state: ModelState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txpanel.page.exports.LARGEST", 10)
+    Files(lambda data: None).receive(state, {"at": 0, "data": base64.b64encode(b"x" * 20).decode(), "last": True})
+    assert "larger" in (state.error or "")
+
+
+def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:
+    bar = Bar(lambda: None, pace=lambda: 0.0)
+    bar.attach(state)
+    assert bar.component.info["chat"] is None  # nano has no template: the switch isn't there
+    bar._told({"kind": "chat", "on": True})
+    assert not state.chat
+    bar._told({"kind": "generate", "n": 0})
+    assert state.film.shot(state.film.leaf).ended in ("full", "end of text")
+    bar.share(False)
+    assert bar.component.info["link"] is False
+    bar.close()
+
+
+def test_why_it_ended_is_said_once(strip: Strip, state: ModelState) -> None:
+    bar = Bar(lambda: None)
+    bar.attach(state)
+    state.generate(None)
+    assert state.notice == strip.component.ended != ""
+    assert bar.component.status["notice"] is None
+    state.notice = "Something else."
+    state.go(1)
+    state.notice = "Something else."
+    assert bar.component.status["notice"] == "Something else."
+    bar.close()
+
+
+def test_a_conversation_without_a_text_shows_no_template(tiny: Callable[[str], LanguageModel]) -> None:
+    model = tiny("llama")
+    model.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    try:
+        state, made = ModelState(model=model, text="seven words", chat=True), Strip()
+        made.attach(state)
+        assert made.component.visible
+        state.text = ""
+        assert state.trace is None
+        assert not made.component.visible
+        made.close()
+    finally:
+        model.tokenizer.chat_template = None
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_step_waits_for_the_page_also_when_that_stood_before_there_was_a_state(early: bool) -> None:
+    waiting: queue.Queue[Callable[[], object]] = queue.Queue()
+    state = ModelState(dispatch=waiting.put, model=txpanel.load("nano"), text="CBABBC=", temperature=0.0)
+    strip, pictures = Strip(), []
+    if early:
+        strip._told({"kind": "hello", "value": 0})
+    strip.attach(state)
+    if not early:
+        strip._told({"kind": "hello", "value": 0})
+    try:
+        waiting.get(timeout=30)()
+        state.param.watch(lambda _event: pictures.append(len(state.film)), "trace")
+        state.generate(5)
+        for n in range(1, 6):
+            waiting.get(timeout=30)()
+            assert len(state.film) == n
+            if n < 5:
+                with pytest.raises(queue.Empty):
+                    waiting.get(timeout=0.1)  # the next one is not made before the page has drawn this one
+                strip._told({"kind": "seen", "value": n})
+        assert (pictures[0], pictures[-1]) == (1, 5)
+        assert len(pictures) < 5  # some of those between pass by with their token alone
+    finally:
+        strip.close()
+        state.close()

@@ -1,0 +1,53 @@
+"""The bar hears what is typed, whenever that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from txpanel.models.language_model import LanguageModel
+from txpanel.page.top_bar.controller import Bar
+from txpanel.session.state import ModelState
+
+
+@pytest.fixture
+def bar() -> Bar:
+    return Bar(on_theme=lambda: None)
+
+
+def test_a_text_that_was_run_before_there_was_a_state_is_run_then(bar: Bar, nano: LanguageModel) -> None:
+    bar._told({"kind": "run", "text": "BA=", "asked": "first"})
+    bar._told({"kind": "run", "text": "CAB=", "asked": "second"})
+    bar._told({"kind": "undo"})
+    assert bar.component.heard == ""
+    state = ModelState(model=nano)
+    bar.attach(state)
+    assert state.text == bar.component.text == "CAB="
+    assert state.trace is not None
+    assert bar.component.heard == "second"
+
+
+def test_each_text_is_confirmed_also_one_that_is_refused(
+    bar: Bar, nano: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = ModelState(model=nano, text="BA=")
+    bar.attach(state)
+    for asked, data in (
+        ("same", {"kind": "run", "text": "BA="}),
+        ("long", {"kind": "run", "text": "A" * 1000}),
+        ("more", {"kind": "generate", "text": "CB=", "n": 1}),
+    ):
+        bar._told({**data, "asked": asked})
+        assert bar.component.heard == asked
+        assert str(bar.component.text).startswith(str(data["text"]))  # without a server it has generated already
+    bar._told({"kind": "set", "seed": 7})
+    assert bar.component.heard == "more"
+
+    def fails(*_args: Any) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(bar, "_wish_run", fails)
+    with pytest.raises(RuntimeError):
+        bar._told({"kind": "run", "text": "x", "asked": "failed"})
+    assert bar.component.heard == "failed"

@@ -1,0 +1,172 @@
+"""Token after token, each one recorded: the draw that chose it and the run of the model that follows from it.
+
+This is the loop of ``transformers``' ``generate`` written out, so that it can be watched, stopped between two tokens,
+and explained: sample from the last position's logits, append, run the model on the one new token (the keys and values
+of the others are still there), again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence, Sized
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from txpanel.decoding import Sample, Settings
+from txpanel.decoding import sample as sample_logits
+from txpanel.errors import TooLong
+from txpanel.messages import _
+from txpanel.models.chat import turn_ends
+from txpanel.models.language_model import LanguageModel
+from txpanel.tracing.record import record as record_ids
+from txpanel.tracing.trace import Trace
+
+Recorder = Callable[[LanguageModel, str | list[int]], Trace]
+End = Literal["", "end of text", "full", "enough", "stopped"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One generated token.
+
+    Attributes:
+        index: 0 for the first.
+        before: the run whose last logits the token was drawn from, T tokens.
+        sample: every stage from those logits to the token, and the draw.
+        trace: the run with the token appended, T + 1 tokens.
+        ended: why this is the last step: the model said ``"end of text"``, it is ``"full"`` (no position is left), or
+            the wanted number is there (``"enough"``); empty while it goes on. Films also know ``"stopped"``: somebody
+            cancelled. `why_ended` has the sentences.
+    """
+
+    index: int
+    before: Trace
+    sample: Sample
+    trace: Trace
+    ended: End = ""
+
+    @property
+    def token(self) -> int:
+        """Id of the new token."""
+        return self.sample.token
+
+    @property
+    def string(self) -> str:
+        """What to show for the new token."""
+        return str(self.trace.tokens.strings[-1])
+
+
+def generate(
+    model: LanguageModel,
+    text: str | Sequence[int],
+    max_new_tokens: int = 20,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    seed: int = 0,
+    typical_p: float = 1.0,
+    repetition_penalty: float = 1.0,
+    no_repeat_ngram_size: int = 0,
+    cancel: threading.Event | None = None,
+    record: Recorder = record_ids,
+) -> Iterator[Step]:
+    """Continue a text, one recorded step at a time.
+
+    The first step is drawn with ``seed``, the next with ``seed + 1`` and so on: the same call gives the same text.
+
+    Args:
+        model: which continues.
+        text: or token ids.
+        max_new_tokens: at most this many steps; fewer at an end-of-text token or when the model is full.
+        temperature: 0 takes the likeliest token each time.
+        top_k: keep the k likeliest; 0 is off.
+        top_p: keep the likeliest that together reach this probability; 1 is off.
+        min_p: keep those at least this share as likely as the likeliest; 0 is off.
+        seed: of the first draw.
+        typical_p: keep those whose surprisal is closest to the entropy until they reach this probability; 1 is off.
+        repetition_penalty: makes tokens of the text so far less likely (above 1); 1 is off.
+        no_repeat_ngram_size: remove each token that would repeat a run of this many tokens; 0 is off.
+        cancel: when set, no further step is begun.
+        record: runs the model on ids; sessions give one that shares runs.
+
+    Raises:
+        ValueError: a setting is out of its range (at once, not at the first step).
+        EmptyText, TooLong, NoTokenLeft: in words.
+    """
+    settings = Settings(
+        temperature, top_k, top_p, min_p, seed, typical_p, repetition_penalty, no_repeat_ngram_size
+    )  # fmt: skip
+    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+        raise ValueError(
+            _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
+        )
+    ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
+    check_room(model, ids)
+    return _steps(model, ids, max_new_tokens, settings, cancel or threading.Event(), record)
+
+
+def check_room(model: LanguageModel, ids: Sized) -> None:
+    """Refuses a text after which the model has no position for another token.
+
+    Raises:
+        TooLong: in words.
+    """
+    if len(ids) >= model.max_tokens:
+        words = _(
+            "The text has {n} tokens and the model has room for {room}: there is no place for another. Shorten it."
+        )
+        raise TooLong(words.format(n=len(ids), room=model.max_tokens))
+
+
+def _steps(
+    model: LanguageModel, ids: list[int], wanted: int, settings: Settings, cancel: threading.Event, record: Recorder
+) -> Iterator[Step]:
+    before = record(model, ids)  # one prefill; all that follows are runs of one token
+    stops = end_tokens(model)
+    for index in range(wanted):
+        if cancel.is_set():
+            return
+        sample = draw(before, settings, index)
+        ids = [*ids, sample.token]
+        trace = record(model, ids)
+        ended = _ended(sample.token in stops, len(ids) >= model.max_tokens, index + 1 == wanted)
+        yield Step(index, before, sample, trace, ended)
+        if ended:
+            return
+        before = trace
+
+
+def draw(trace: Trace, settings: Settings, later: int = 0) -> Sample:
+    """The next token of a run, with the seed moved on by ``later``."""
+    ids = trace.tokens.ids if settings.looks_back else None
+    return sample_logits(trace.tensor("logits"), replace(settings, seed=settings.seed + later), ids, final=True)
+
+
+def end_tokens(model: LanguageModel) -> frozenset[int]:
+    """Ids with which this model says that the text is over: its generation config's, its tokenizer's, its chat template's."""
+    config = getattr(model.model, "generation_config", None)
+    stated = getattr(config, "eos_token_id", None)
+    stated = stated if isinstance(stated, (list, tuple)) else [stated]
+    own = getattr(model.tokenizer, "eos_token_id", None)
+    return frozenset(int(token) for token in [*stated, own] if token is not None) | turn_ends(model)
+
+
+def why_ended(end: End, token: str = "") -> str | None:
+    """A sentence for the end of a generation; None while it goes on.
+
+    Args:
+        end: why. token: the last token as it is shown, for the model's own end.
+    """
+    sentences = {
+        "end of text": _("The model ended the text by itself, with its end token {token}.").format(token=token),
+        "full": _("The model is full: it has no position left for another token."),
+        "enough": _("As many tokens as were asked for."),
+        "stopped": _("You stopped it."),
+    }
+    return sentences.get(end)
+
+
+def _ended(stopped: bool, full: bool, enough: bool) -> End:
+    return "end of text" if stopped else "full" if full else "enough" if enough else ""

@@ -1,0 +1,93 @@
+"""A run that is too long for an address: the browser keeps it under a name, and the address holds the name.
+
+So a reload brings it back, also after the server was started anew, and no visitor's text lies about on the server. What a
+browser hands over may have been written by anybody: it counts only if the name is that of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from txpanel.page.components import TopBar
+    from txpanel.session.tree_codec import Outline
+
+__all__ = ["NAME", "Kept"]
+
+NAME = re.compile(r"@([0-9a-f]{20})\.(\d{1,6})\.(\d{1,6})")
+"""In the address instead of a film: which, where it is looked at, and the end of the line that runs through that place."""
+
+
+class Kept:
+    """Hands runs to one browser, and asks it once for the run that its address names.
+
+    Args:
+        bar: which carries both.
+        named: what the address holds as its film.
+    """
+
+    def __init__(self, bar: TopBar, named: str = "") -> None:
+        self._bar = bar
+        self._named = NAME.fullmatch(named)
+        self._answer: dict[str, Any] | None = None
+        self._then: Callable[[Outline | None], None] | None = None
+        if self._named is not None:
+            bar.wanted = self._named[1]
+
+    @property
+    def asked(self) -> bool:
+        """Whether the address names a run that a browser should have."""
+        return self._named is not None
+
+    def keep(self, given: Outline) -> str:
+        """Gives a run to the browser. Returns what the address says of it."""
+        from txpanel.session.tree_codec import pack  # with torch, for which no page waits
+
+        film = pack(replace(given, at=0, leaf=0))  # another place in it is the same run
+        data = json.dumps({"text": given.text, "chat": given.chat, "film": film})
+        name = _name(data)
+        if self._bar.kept.get("name") != name:
+            self._bar.kept = {"name": name, "data": data}
+        return f"@{name}.{given.at}.{given.leaf}"
+
+    def then(self, step: Callable[[Outline | None], None]) -> None:
+        """Calls a function with the run that the address names, when the browser has answered; None: there is none."""
+        self._then = step
+        self._go_on()
+
+    def told(self, data: dict[str, Any]) -> None:
+        """The browser's answer: name, and data or nothing."""
+        if self._named is not None and self._answer is None and data.get("name") == self._named[1]:
+            self._answer = data
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._then is None or (self._named is not None and self._answer is None):
+            return
+        step, self._then = self._then, None
+        step(self._found())
+
+    def _found(self) -> Outline | None:
+        from txpanel.session.tree_codec import unpack
+
+        if self._named is None or self._answer is None:
+            return None
+        data = self._answer.get("data")
+        if not isinstance(data, str) or _name(data) != self._named[1]:
+            return None
+        try:
+            facts = json.loads(data)
+            found = unpack(facts["film"], str(facts["text"]), bool(facts["chat"]))
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
+        at, leaf = (min(int(place), len(found.entries)) for place in self._named.groups()[1:])
+        return replace(found, at=at, leaf=leaf)
+
+
+def _name(data: str) -> str:
+    return hashlib.sha256(data.encode()).hexdigest()[:20]

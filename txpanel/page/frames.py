@@ -1,0 +1,54 @@
+"""The frames of all views that are installed, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from txpanel.errors import Unsupported
+from txpanel.views.frame import ViewFrame
+
+if TYPE_CHECKING:
+    from txpanel.session.state import ModelState
+    from txpanel.views.discovery import Record
+
+__all__ = ["Part", "parts"]
+
+LAST = 10_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One view's place on the page."""
+
+    id: str
+    title: str
+    order: int
+    frame: ViewFrame
+
+
+def parts(state: ModelState, records: Iterable[Record] | None = None) -> list[Part]:
+    """A frame for each view that was found, also for those that could not be loaded, which come last.
+
+    Args:
+        state: what they follow.
+        records: from `txpanel.views.discovery`; None: whatever is installed.
+    """
+    from txpanel.views import discovery
+
+    found = discovery.discover() if records is None else records
+    return sorted(
+        (_part(state, record) for record in found if record.status != "disabled"),
+        key=lambda part: (part.order, part.id),
+    )
+
+
+def _part(state: ModelState, record: Record) -> Part:
+    view = record.view_class
+    origin = " ".join(piece for piece in (record.dist, record.version) if piece and record.dist != "txpanel")
+    frame = ViewFrame(state, record.load, name=view.title if view else record.name, origin=origin)
+    if view is None:
+        frame.fail(Unsupported(record.error or record.status))
+        return Part(record.name, record.name, LAST, frame)
+    return Part(view.id, view.title, view.order, frame)

@@ -1,0 +1,98 @@
+"""The one place that imports panel-material-ui (which is to become ``pn.ui``): the page's frame and theme."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel_material_ui as pmui
+
+from txpanel.toolkit.palette import colour, css_variables
+
+__all__ = ["choose", "page", "release"]
+
+SCHEME_CSS = {
+    None: ":host,.mui-light,.mui-dark{color-scheme:light dark}",
+    False: ":host,.mui-light,.mui-dark{color-scheme:light}",
+    True: ":host,.mui-light,.mui-dark{color-scheme:dark}",
+}
+"""What decides about light and dark inside the page; None: the system."""
+
+SHELL_CSS = """
+.header{display:none!important}
+.main>.MuiBox-root>.MuiToolbar-root{display:none}
+.main,.main-content{background:var(--tx-background)!important;color:var(--tx-text)}
+.main-content{scroll-padding-top:120px}
+"""
+"""Our own bar takes the place of the page's: the prompt in it grows with the text, which a fixed bar cannot."""
+
+DOCUMENT_CSS = """
+html,body{background:light-dark(#f6f8fb,#0c1220)} body{font-variant-numeric:tabular-nums}
+#loader:not(.error){background:none;pointer-events:none}
+#loader .spinner{width:26px;height:26px;border:3px solid var(--tx-focus-mid);border-top-color:var(--tx-focus)}
+body::before,body::after{content:"A☰≡−" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
+"""
+"""A quiet sign while the page is on its way; and its fonts are asked for now, not when the first word stands there without them."""
+
+
+def page(main: list[Any], *, title: str, dark: bool | None = False) -> pmui.Page:
+    """A page that fills the window, in our colours, light or dark.
+
+    Args:
+        main: Panel objects from top to bottom; a first one with ``position: sticky`` stays in sight.
+        title: of the browser's tab.
+        dark: which theme it begins with; None: the one that the system prefers, from the first paint on.
+    """
+    made = pmui.Page(
+        main=main,
+        title=title,
+        dark_theme=bool(dark),
+        theme_toggle=False,
+        busy_indicator=None,
+        sidebar=[],
+        sidebar_open=False,
+        sidebar_variant="temporary",
+        theme_config={"light": _theme(dark=False), "dark": _theme(dark=True)},
+        stylesheets=_styles(dark),
+        raw_css=[css_variables(":root"), DOCUMENT_CSS, SCHEME_CSS[dark].replace(":host", "html")],
+    )
+    release(made)
+    return made
+
+
+def choose(page: pmui.Page, *, dark: bool) -> None:
+    """Somebody chose light or dark: the system's preference does not count any more."""
+    page.stylesheets = _styles(dark)
+
+
+def _styles(dark: bool | None) -> list[str]:
+    return [css_variables(":host"), SCHEME_CSS[dark], SHELL_CSS]
+
+
+def release(page: pmui.Page) -> None:
+    """Frees a page from the process-wide ``pn.state``, to which `Page.__init__` binds its ``busy`` (panel-material-ui 0.16.6).
+
+    That keeps every page, and with it everything that hangs on the session, alive for ever. And each click makes the page busy
+    and idle again, for which Panel looks through all models of the page: with that a change of head cost the server 600 ms of
+    CPU, without it 50. The watchers are in a private attribute of param;
+    ``tests/page/test_theme.py`` fails when that moves, and when the page is freed without our help.
+    """
+    for _names, watcher in page._param__private.ref_watchers:
+        owner = watcher.inst if watcher.inst is not None else watcher.cls
+        owner.param.unwatch(watcher)
+    page._param__private.ref_watchers = []
+
+
+def _theme(*, dark: bool) -> dict[str, Any]:
+    def own(meaning: str) -> str:
+        return colour(meaning, dark=dark)
+
+    return {
+        "palette": {
+            "primary": {"main": own("focus"), "contrastText": own("on-focus")},
+            "background": {"default": own("background"), "paper": own("surface")},
+            "text": {"primary": own("text"), "secondary": own("muted")},
+            "divider": own("border"),
+        },
+        "shape": {"borderRadius": 10},
+        "typography": {"fontFamily": 'Roboto, "Helvetica Neue", Arial, sans-serif'},
+    }

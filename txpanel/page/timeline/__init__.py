@@ -1,0 +1,1 @@
+"""The timeline of what was generated: scrub, branch, compare."""

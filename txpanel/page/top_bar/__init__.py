@@ -1,0 +1,1 @@
+"""The bar on top: model, prompt, examples, sampling, generate."""

@@ -1,0 +1,154 @@
+"""The texts of the bar on top, and the examples that are offered."""
+
+from __future__ import annotations
+
+from txpanel.messages import _, plural
+from txpanel.toolkit.format import count
+
+__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples", "film_words", "tokens_counted"]
+
+DEFAULT_TEXT = "Data visualization empowers users to"
+
+EXAMPLES = (
+    DEFAULT_TEXT,
+    "The capital of France is",
+    "When Mary and John went to the store, John gave a drink to",
+    "One, two, three, four,",
+    "The keys to the cabinet",
+    "def fibonacci(n):\n    if n < 2:\n        return n\n    return",
+    "La tour Eiffel se trouve à",
+)
+NANO_EXAMPLES = ("CBABBC=", "EDCBA=", "AEBDC=", "BADCAB=")
+
+
+def examples(model_name: str) -> list[str]:
+    """Texts that this model has something to say about."""
+    return list(NANO_EXAMPLES if model_name == "nano" else EXAMPLES)
+
+
+def default_text(model_name: str) -> str:
+    """What stands in the prompt before anybody has typed."""
+    return examples(model_name)[0]
+
+
+def bar_words() -> dict[str, str]:
+    """All texts of `TopBar`."""
+    return {
+        "prompt": _("Prompt"),
+        "placeholder": _("Type a text and press Enter"),
+        "hint": _("Enter runs the model, Shift and Enter begins a new line"),
+        "run": _("Run ⏎"),
+        "run_title": _("Run the model on this text (Enter)"),
+        "choose_model": _("Choose the model"),
+        "no_model": _("No model yet"),
+        "other_model": _("Hub id, folder or .gguf file"),
+        "load": _("Load"),
+        "examples": _("Examples"),
+        "sampling": _("more ▾"),
+        "sampling_title": _("More sampling settings"),
+        "temperature": _("temperature"),
+        "seed": _("seed"),
+        "sampling_on": _("{n} switched on"),
+        "repetition_penalty": _("repetition"),
+        "repetition_penalty_hint": _("above 1: tokens of the text become less likely; 1: off"),
+        "no_repeat_ngram_size": _("n-gram"),
+        "no_repeat_ngram_size_hint": _("no run of so many tokens comes twice; 0: off"),
+        "top_k_hint": _("keep the k likeliest tokens; 0: all"),
+        "min_p_hint": _("keep tokens this share as likely as the likeliest; 0: all"),
+        "typical_p_hint": _("keep the least surprising surprises up to this probability; 1: all"),
+        "seed_hint": _("the same seed draws the same token"),
+        "amount": _("How many tokens to generate"),
+        "generate": _("Generate"),
+        "generate_title": _("Draw and append tokens, one after the other"),
+        "stop": _("Stop"),
+        "stopping": _("Stopping …"),
+        "append_title": _("Append the drawn token"),
+        "ghost": _("Next token, drawn with {p}: click to append"),
+        "undo": _("Undo"),
+        "redo": _("Redo"),
+        "theme": _("Light or dark"),
+        "cancel": _("Cancel"),
+        "dismiss": _("Close this message"),
+        "until_end": _("until the end"),
+        "chat": _("as chat"),
+        "chat_title": _("The text is what you say to the model, in its chat template"),
+        "share": _("Share and save"),
+        "copy": _("Copy the link"),
+        "copied": _("The link is copied."),
+        "copy_by_hand": _("Copy this link:"),
+        "save_run": _("Save the run"),
+        "open_run": _("Open a run"),
+        "link_note": _("It opens the same text, settings, tokens, branches and question."),
+        "link_long": _(
+            "The run is too long for a link. This browser keeps it: a reload brings it back. To hand it on, save it and open "
+            "the file."
+        ),
+        "link_lost": _("The run is too long for a link, and this browser keeps nothing: save it, and open the file."),
+        "save_note": _("A small .safetensors file: the prompt, all tokens and branches, their settings."),
+        "open_note": _("A file saved here, or a trace from trace.save."),
+        "block": _("Block"),
+        "head": _("Head"),
+        "token": _("Token"),
+    }
+
+
+def tokens_counted(n: int) -> str:
+    """So many tokens, in words: ``1 token``."""
+    return plural("{n} token", "{n} tokens", n).format(n=count(n))
+
+
+def film_words() -> dict[str, str]:
+    """All texts of `FilmStrip`."""
+    return {
+        "film": _("What was generated, step by step"),
+        "track": _("Step of the generation"),
+        "step": _("{i} of {n}"),
+        "start": _("the prompt"),
+        "unheard": _("the first token: the model had read nothing before it, so it has no probability"),
+        "generated": _("from here on: generated"),
+        "first": _("To the prompt"),
+        "last": _("To the last token"),
+        "play": _("Play"),
+        "pause": _("Pause"),
+        "pace": _("Speed"),
+        "paces": _("as fast as it goes|4 a second|2 a second|1 a second"),
+        "colour": _("Colour"),
+        "probability": _("probability"),
+        "surprisal": _("surprisal"),
+        "bits": _("bits"),
+        "rank": _("rank {n}"),
+        "seed": _("seed {n}"),
+        "chosen": _("chosen by hand"),
+        "special": _("a mark, no text"),
+        "model_p": _("the model gave it {p}"),
+        "drawn_p": _("drawn with {p}"),
+        "earlier": _("… {n} before"),
+        "later": _("{n} more …"),
+        "next": _("What can come next here"),
+        "came": _("came next"),
+        "draws": _("drawn"),
+        "take": _("Take “{token}” ({p})"),
+        "branch": _("Take “{token}” ({p}): another branch"),
+        "rest": _("{n} others"),
+        "cut": _("cut off"),
+        "replay": _("Replay the draw"),
+        "branches": _("Branches"),
+        "shared": _("shared: {tokens} after the prompt"),
+        "parts": _("parts at token {n}"),
+        "logp": _("log p {value}"),
+        "logp_title": _("Natural logarithm of the probability that the model gave to all its tokens together"),
+        "per": _("{value} a token"),
+        "here": _("shown now"),
+        "switch": _("Show this branch"),
+        "compare": _("Compare"),
+        "compare_title": _("Put this branch beside the one that is shown"),
+        "compared": _("Two branches"),
+        "close": _("Close the comparison"),
+        "other": _("the other branch"),
+        "own": _("{tokens} of its own: log p {value}, {each} a token"),
+        "whole": _("log p of all that was generated: {value}"),
+        "parting": _("What could come where the two branches part"),
+        "parting_after": _("they part after {tokens}, at"),
+        "settings": _("Settings that differ"),
+        "settings_same": _("Both came with the same settings, and with the same seed where they part."),
+    }

@@ -1,0 +1,1 @@
+"""The server around the page: one session per tab, what visitors may do, starting it, the commands."""

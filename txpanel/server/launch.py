@@ -1,0 +1,165 @@
+"""Starting the server: environment for the sessions, a port, the origins that may connect, and the model on its way."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from txpanel.errors import TxpanelError
+from txpanel.messages import _
+from txpanel.server import policy
+from txpanel.server.policy import LOCAL
+from txpanel.server.terminal import Bar
+
+APP = Path(__file__).parents[1]
+FIRST_PORT, LAST_PORT = 5006, 5025
+EVERYWHERE = ("0.0.0.0", "::", "*")
+
+
+def serve(
+    *,
+    model: str | None = None,
+    models: Sequence[str] = (),
+    device: str = "cpu",
+    dtype: str | None = None,
+    address: str = "localhost",
+    port: int | None = None,
+    origins: Sequence[str] = (),
+    open_browser: bool = False,
+) -> int:
+    """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with the settings made for you.
+
+    Args:
+        model: to start with; None chooses.
+        models: that visitors may choose among; empty: the whole catalogue on localhost, else only the first one.
+        device: where models run.
+        dtype: type of their weights.
+        address: to listen on.
+        port: 0 for a free one; None for 5006 or the next free one.
+        origins: further names under which visitors reach the page.
+        open_browser: whether to open the page.
+
+    Raises:
+        TxpanelError: the port is taken or the address is not of this machine, in words.
+    """
+    chosen = find_port(address, port)
+    _set_environment(model, models, device, dtype, address not in LOCAL)
+    host = "localhost" if address in (*LOCAL, *EVERYWHERE) else address
+    page = f"http://{host}:{chosen}/{APP.name}"
+    print(_("txpanel is at {page} (Ctrl-C stops it)").format(page=page), flush=True)
+    gc.disable()  # until txpanel.server.session_page has imported everything
+    command = [
+        "panel",
+        "serve",
+        str(APP),
+        "--port",
+        str(chosen),
+        "--address",
+        _bound(address),
+        "--log-level",
+        "warning",
+    ]
+    for origin in allowed_origins(address, chosen, origins):
+        command += ["--allow-websocket-origin", origin]
+    if open_browser:
+        command += ["--show"]
+    from panel.command import main as panel
+
+    sys.argv = command  # panel reads this, whatever it is given
+    panel(command)
+    return 0
+
+
+def find_port(address: str, port: int | None) -> int:
+    """A port that is free now.
+
+    Args:
+        address: to listen on.
+        port: the wanted one; 0 for any; None for the first free one from 5006.
+
+    Raises:
+        TxpanelError: it is taken, or there is no such address here.
+    """
+    wanted = [port] if port is not None else range(FIRST_PORT, LAST_PORT + 1)
+    for candidate in wanted:
+        try:
+            return _try_port(_bound(address), candidate)
+        except PermissionError as error:
+            text = _("Port {port} needs rights that you do not have; use one above 1023.")
+            raise TxpanelError(text.format(port=candidate)) from error
+        except socket.gaierror as error:
+            raise TxpanelError(_("{address} is no address of this machine.").format(address=address)) from error
+        except OSError as error:
+            taken = error
+    if taken.errno == 99:  # EADDRNOTAVAIL
+        raise TxpanelError(_("{address} is no address of this machine.").format(address=address)) from taken
+    text = _("Port {port} is taken by another program. Choose another with --port, or 0 for any free one.")
+    raise TxpanelError(text.format(port=wanted[0])) from taken
+
+
+def _try_port(address: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        probe.bind((address, port))
+        return int(probe.getsockname()[1])
+
+
+def _bound(address: str) -> str:
+    """What to bind to: ``localhost`` by its number, since some machines know it under a name that nobody listens on."""
+    return "127.0.0.1" if address in ("localhost", "") else "0.0.0.0" if address == "*" else address.strip("[]")
+
+
+def allowed_origins(address: str, port: int, more: Sequence[str] = ()) -> list[str]:
+    """Under which names pages may connect: those of this machine, and what the operator adds.
+
+    Without this list any web page that a visitor has open could talk to the server in the visitor's name.
+    """
+    names = ["localhost", "127.0.0.1"]
+    if address in EVERYWHERE:
+        names += [socket.gethostname(), socket.getfqdn(), *_own_addresses()]
+    elif address not in LOCAL:
+        names += [address]
+    return list(dict.fromkeys([*(f"{name}:{port}" for name in names), *more]))
+
+
+def _own_addresses() -> list[str]:
+    try:
+        return [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    except OSError:  # a machine that does not know its own name
+        return []
+
+
+def _set_environment(model: str | None, models: Sequence[str], device: str, dtype: str | None, public: bool) -> None:
+    """Sessions read these; see `txpanel.server.policy`."""
+    first = model or (models[0] if models and not os.environ.get("TXPANEL_MODEL") else None)
+    wanted = {
+        "TXPANEL_MODEL": first,
+        "TXPANEL_MODELS": ",".join(dict.fromkeys([*([first] if first else []), *models])) if models else None,
+        "TXPANEL_DEVICE": device,
+        "TXPANEL_DTYPE": dtype,
+        "TXPANEL_PUBLIC": "1" if public else None,
+    }
+    os.environ.update({name: value for name, value in wanted.items() if value})
+
+
+def bring_model(device: str = "cpu", dtype: str | None = None) -> None:
+    """Load the first model before anybody asks, telling the terminal; sessions that come meanwhile see its progress."""
+    from txpanel.models.choice import choose
+    from txpanel.session.shared import shared_model
+
+    bar = Bar()
+    try:
+        chosen = choose()
+        policy.offer(chosen.name)
+        print(_("Model: {name}. {reason}").format(name=chosen.name, reason=chosen.reason), flush=True)
+        shared_model(chosen.name, device=device, dtype=dtype, progress=bar)
+    except TxpanelError as error:  # the page says so as well, and offers others
+        bar.close()
+        print(f"txpanel: {error}", file=sys.stderr)
+    finally:
+        bar.close()

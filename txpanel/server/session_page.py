@@ -1,0 +1,339 @@
+"""One session of the served page: it is painted at once, and the model comes when it is there."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+from panel.io.document import unlocked
+from panel.io.state import set_curdoc
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
+
+from txpanel.compat import fast_updates, late_models, lean_imports, shared_heap, write_queue
+from txpanel.compat.thread_handover import hand_over
+from txpanel.messages import _
+from txpanel.page import address, theme
+from txpanel.page.browser_storage import Kept
+from txpanel.page.dashboard import Dashboard
+from txpanel.page.top_bar.words import default_text
+from txpanel.server import policy
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+    from txpanel.models.progress import Progress
+    from txpanel.session.state import ModelState
+    from txpanel.session.tree_codec import Outline
+
+__all__ = ["Session", "serve", "start", "warm_up"]
+
+log = logging.getLogger("txpanel.server.session_page")
+
+IN_ADDRESS = (
+    "layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed", "typical_p",
+    "repetition_penalty", "no_repeat_ngram_size",
+)  # fmt: skip
+
+ADDRESS_EVERY = 2.0
+"""Seconds between two addresses of a run that grows: browsers refuse pages that write theirs all the time."""
+
+_warm = threading.Event()
+_model_code = threading.Event()
+_warming = threading.Lock()
+LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+
+
+def serve() -> None:
+    """Puts the page of a new session into the current document; called by ``main.py``."""
+    write_queue.mend()
+    fast_updates.mend()
+    Session()
+
+
+def start() -> None:
+    """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
+    shared_heap.share()
+    logging.getLogger("asyncio").addFilter(_worth_saying)
+    threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
+    threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """A tab that is closed while something is on its way to it is no error, and no page of traceback in the terminal."""
+    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError | StreamClosedError))
+
+
+def _warm_up_a_server() -> None:
+    gc.disable()  # what is imported stays: looking through it over and over is a fifth of the time
+    try:
+        with _warming:  # no session begins to import before
+            lean_imports.install()
+        warm_up()
+    except Exception:
+        log.exception("txpanel could not be imported")  # each session tries again, and says what it meets
+    finally:
+        gc.freeze()
+        gc.enable()
+        _model_code.set()
+
+
+def _bring_model() -> None:
+    from txpanel.server.launch import bring_model
+
+    _model_code.wait()
+    bring_model(**policy.options())
+
+
+def warm_up() -> None:
+    """Imports what is slow (torch, transformers), once per process; returns when it is there."""
+    with _warming:
+        if not _warm.is_set():
+            import txpanel.models.choice
+            import txpanel.models.loading
+            import txpanel.session.state
+            import txpanel.views.discovery
+            import txpanel.views.why
+
+            txpanel.models.loading.warm_up()
+            _model_code.set()
+            txpanel.views.discovery.discover()  # imports the views, while the first model comes
+            _warm.set()
+
+
+class Session:
+    """What one browser tab sees: a dashboard on a page, its state, and its address."""
+
+    def __init__(self) -> None:
+        self.given = address.read(pn.state.location.search or "") if pn.state.location else {}
+        self.location = pn.state.location
+        self.doc: Document = pn.state.curdoc
+        late_models.knows_all(self.doc)
+        self.ended = threading.Event()
+        self._gate = threading.Lock()
+        self._waiting: list[Callable[[], Any]] | None = []
+        self.state: ModelState | None = None
+        self._written = 0.0  # when the address was last written in the middle of a run
+        look = {"dark": self.given.get("dark", False), "follows": "dark" not in self.given}
+        look["opened"] = self.given.get("view", "")
+        self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
+        self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
+        self.kept = Kept(self.bar, self.given.get("film", ""))
+        self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.told, data))
+        self.page = theme.page([self.bar, self.body], title="txpanel", dark=None if look["follows"] else look["dark"])
+        self.page.servable(title="txpanel")
+        pn.state.on_session_destroyed(self._end)
+        pn.state.onload(self._loaded)
+        if _warm.is_set():
+            self._begin()
+        else:
+            self.dashboard.bar.say(_("Starting: loading PyTorch and the model code, once per server"))
+            pn.state.onload(threading.Thread(target=self._wait_for_imports, daemon=True).start)
+
+    # -- beginning -----------------------------------------------------------------------------------------------------------
+
+    def _wait_for_imports(self) -> None:
+        try:
+            warm_up()
+        except Exception as error:
+            log.exception("txpanel could not be imported")
+            said = _("The model code could not be loaded: {error}").format(error=error)
+            self.dispatch(lambda: self.dashboard.bar.say(said))
+        else:
+            self.dispatch(self._begin)
+
+    def _begin(self) -> None:
+        from txpanel.session.state import ModelState
+
+        given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
+        host = self._host()
+        permit = partial(policy.permit, host=host)
+        self.state = ModelState(dispatch=self.dispatch, permit=permit, **policy.options(), **given)
+        self.dashboard.bar.offer(policy.allowed_models(host), any_model=policy.any_model(host))
+        self.dashboard.attach(self.state)
+        self.kept.then(self._begin_run)
+
+    def _begin_run(self, found: Outline | None) -> None:
+        """The text and the model; with a run that the browser has kept, if the address names one."""
+        if self.state is None:
+            return
+        if not self.state.text:  # else somebody was faster than the start
+            self._begin_text(self.state, found)
+        self._choose_model()
+        if "why" in self.given:
+            self._unasked = self.state.param.watch(self._ask_again, "trace")
+        told = ["text", "film", "chat", "busy", "model_name", "question", *IN_ADDRESS]
+        self.state.param.watch(self._write_address, told)
+        self.dashboard.param.watch(self._write_address, ["opened", "dark"])
+
+    def _begin_text(self, state: ModelState, found: Outline | None) -> None:
+        """The text of the address, with what was generated from it. What can't be brought back is said."""
+        from txpanel.session.tree_codec import Outline, unpack
+
+        text, chat, film = (
+            self.given.get(name, usual) for name, usual in (("text", ""), ("chat", False), ("film", ""))
+        )
+        bare = Outline(text or default_text(self.given.get("model", "")), chat)
+        if found is None and self.kept.asked:
+            found = replace(bare, note=_not_here())
+        elif found is None and film:
+            try:
+                found = unpack(film, text, chat)
+            except ValueError as error:
+                found = replace(bare, note=str(error))
+        if found is not None or chat:
+            state.restore(found or Outline(text, chat))
+        elif "text" in self.given:
+            state.text = text
+
+    def _ask_again(self, event: Any) -> None:
+        """The question of the address, as soon as there is a run to ask about."""
+        state, question = self.state, self.given["why"]
+        if state is None or event.new is None:
+            return
+        state.param.unwatch(self._unasked)
+        if question.fits(len(event.new.tokens.ids)):
+            self.dispatch(lambda: state.ask(question.name, **question.index))
+
+    def _host(self) -> str | None:
+        """Under which name the page was reached, or where the visitor sits if that is another machine."""
+        payload = getattr(self.doc.session_context, "token_payload", None) or {}
+        peer = payload.get("txpanel_peer")
+        if peer is not None and peer not in LOOPBACK:
+            return peer or "proxy"
+        return self.location.hostname if self.location else None
+
+    def _choose_model(self) -> None:
+        """The address names a model, or we choose one, which may take seconds when no hub answers."""
+        if "model" in self.given and self.state is not None:
+            self._named = self.state.param.watch(self._named_failed, "error")
+            self._load(self.given["model"], _("The address of this page names it."))
+            return
+        self._choose()
+
+    def _named_failed(self, event: Any) -> None:
+        """The model that the address names can't be had: another one is better than none, and the page says why it runs."""
+        if self.state is None or not event.new:
+            return
+        self.state.param.unwatch(self._named)
+        if self.state.model is None:
+            self._choose(instead=event.new)
+
+    def _choose(self, instead: str = "") -> None:
+        self.dashboard.bar.say(_("Looking for a model"))
+
+        def choose() -> None:
+            from txpanel.models.choice import choose
+
+            chosen = choose()
+            policy.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
+            self.dispatch(lambda: self._load(chosen.name, f"{instead} {chosen.reason}".strip()))
+
+        threading.Thread(target=choose, daemon=True).start()
+
+    def _load(self, name: str, reason: str) -> None:
+        if self.state is None:
+            return
+        if "text" not in self.given and not self.state.text:
+            self.state.text = default_text(name)
+        self.state.load(name, reason)
+
+    def dispatch(self, function: Callable[[], Any]) -> None:
+        """Calls a function on this session's thread, with its document current; drops it once the session has ended.
+
+        Until the browser has the page, it waits: Panel drops what changes between the moment in which the document is
+        sent and the one in which the browser says that it is there (`panel.io.document`, ``_drain_unconnected_events``).
+        """
+        with self._gate:
+            if self._waiting is not None:
+                self._waiting.append(function)
+                return
+        if not self.ended.is_set():
+            hand_over(self.doc, partial(self._call, function))
+
+    def _loaded(self) -> None:
+        """The browser has the page: what waited for it is called."""
+        with self._gate:
+            waiting, self._waiting = self._waiting or [], None
+        for function in waiting:
+            self.dispatch(function)
+
+    def _later(self, function: Callable[[], None]) -> None:
+        """As `dispatch`, but after what is there has gone to the browser."""
+        if self._waiting is not None:
+            self.dispatch(function)
+        elif not self.ended.is_set():
+            hand_over(self.doc, partial(self._call, function), after=30)
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        if not self.ended.is_set():
+            # unlocked: in Panel's own queue to the browser, where nothing overtakes the figures it belongs to
+            with set_curdoc(self.doc), unlocked():
+                function()
+
+    # -- while it runs -------------------------------------------------------------------------------------------------------
+
+    def _themed(self, dark: bool) -> None:
+        if not self.dashboard.follows:
+            theme.choose(self.page, dark=dark)
+        self.page.dark_theme = dark
+
+    def _write_address(self, *_events: Any) -> None:
+        if self.state is None or self.location is None or not self._address_due(self.state.progress):
+            return
+        values = {name: getattr(self.state, name) for name in IN_ADDRESS}
+        if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
+            values["query"] = None  # the last token, as always: not worth a word
+        if self.state.progress is not None:  # tokens that pass by do not move the settings
+            values["seed"] = self.state.film.settings(self.state.film.at).seed
+        values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
+        values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
+        self.location.search = address.write(values | self._run_in_address(self.state))
+
+    def _address_due(self, progress: Progress | None) -> bool:
+        """Not while a model is on its way; of a run that grows, now and then, so that a reload in its middle loses little."""
+        if progress is None:
+            return True
+        now = time.monotonic()
+        if progress.stage != "generate" or now < self._written + ADDRESS_EVERY:
+            return False
+        self._written = now
+        return True
+
+    def _run_in_address(self, state: ModelState) -> dict[str, Any]:
+        """The text with what was generated from it; where that is too long, the name under which the browser keeps it."""
+        from txpanel.session import tree_codec
+
+        film = state.film
+        drawn = tree_codec.outline(film)
+        packed = tree_codec.pack(drawn) if film.shots else ""
+        text = film.root.text if film.shots else state.text
+        fits = len(packed) <= address.LONGEST_FILM and len(text) <= address.LONGEST_TEXT
+        if not fits:
+            packed = self.kept.keep(drawn)
+            text = state.text if len(state.text) <= address.LONGEST_TEXT else text  # what other browsers get of it
+        self.dashboard.bar.share(fits)
+        return {"text": text, "film": packed or None, "chat": state.chat or None}
+
+    def _end(self, _context: Any) -> None:
+        """The tab was closed: nothing may keep its traces alive."""
+        self.ended.set()
+        self._waiting = None
+        self.dashboard.close()
+        theme.release(self.page)
+        self.state = None
+        self.location = None
+
+
+def _not_here() -> str:
+    return _(
+        "This address names a run that is too long for an address. It is kept in the browser in which it was made, and this "
+        "one does not have it: save the run there (⇪) and open the file here."
+    )

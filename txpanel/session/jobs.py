@@ -1,0 +1,165 @@
+"""The work behind `ModelState`: runs in a worker's thread and returns results as values, changing nothing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from txpanel.decoding import Sample, Settings
+from txpanel.decoding.generation import check_room, draw, generate, why_ended
+from txpanel.errors import NoTokenLeft, TooLong, TxpanelError
+from txpanel.messages import _
+from txpanel.models.language_model import LanguageModel
+from txpanel.models.progress import Progress
+from txpanel.session.prompt import Prompt
+from txpanel.session.shared import shared_trace
+from txpanel.session.token_node import remake, shot
+from txpanel.session.token_tree import Film
+from txpanel.session.tree_codec import Outline
+from txpanel.tracing.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run to show, complete: everything that changes on screen changes at once.
+
+    Attributes:
+        film: where we are now, and what led there. trace: the run at that place. settings: of the next draw.
+        sample: the next draw; None where the settings leave no token.
+        problem: a sentence: why there is no draw.
+        appended: how many tokens this request has appended so far; 0 for a plain run.
+        visit: whether we go to another place of the film, whose settings are then to be shown.
+        progress: set while more is to come. notice: a sentence to show with it.
+    """
+
+    film: Film
+    trace: Trace
+    settings: Settings
+    sample: Sample | None
+    problem: str | None = None
+    appended: int = 0
+    visit: bool = False
+    progress: Progress | None = None
+    notice: str | None = None
+
+
+def run(model: LanguageModel, film: Film, settings: Settings) -> Result:
+    """Run the model on a film's tokens up to where it is looked at.
+
+    Raises:
+        EmptyText, TooLong, Unsupported: in words.
+    """
+    trace = shared_trace(model, film.prompt(film.at).source(model))
+    return Result(film, trace, settings, *drawn(trace, settings))
+
+
+def drawn(trace: Trace, settings: Settings, later: int = 0) -> tuple[Sample | None, str | None]:
+    """The next token, or a sentence why there is none: a run is worth seeing even if the settings leave no token."""
+    try:
+        return draw(trace, settings, later), None
+    except NoTokenLeft as error:
+        return None, str(error)
+
+
+def prepare(trace: Trace, layer: int) -> None:
+    """Replay the block that is looked at while still in the worker: the session's own thread then only reads it."""
+    if trace.model is not None:
+        trace.tensor(f"blocks.{min(layer, trace.anatomy.n_layers - 1)}.pattern")
+
+
+def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequence[int] | None) -> Result:
+    """Run the model on more tokens: the drawn one, or those that somebody chose. With each the draw moves on to the next seed.
+
+    Raises:
+        ValueError: no such token. TooLong, NoTokenLeft: in words.
+    """
+    unknown = [token for token in tokens or () if not 0 <= token < model.anatomy.vocab]
+    if unknown:
+        raise ValueError(_("{id} is not the id of a token of this model.").format(id=unknown[0]))
+    film = started(model, film)
+    for token in [None] if tokens is None else tokens:
+        film, trace = _next(model, film, settings, token)
+        settings = replace(settings, seed=settings.seed + 1)
+    return Result(film, trace, settings, *drawn(trace, settings), appended=1)
+
+
+def _next(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> tuple[Film, Trace]:
+    before = shared_trace(model, film.prompt(film.at).source(model))
+    check_room(model, before.tokens.ids.tolist())
+    sample, problem = drawn(before, settings)
+    if token is None and sample is None:
+        raise NoTokenLeft(problem or "")
+    next_one = sample.token if token is None and sample is not None else int(token or 0)
+    by_chance = sample is not None and next_one == sample.token
+    trace = shared_trace(model, [*before.tokens.ids.tolist(), next_one])
+    logits = before.tensor("logits").numpy()
+    return film.add(shot(model, logits, next_one, settings, sample, parent=film.at, drawn=by_chance)), trace
+
+
+def extend(
+    model: LanguageModel, film: Film, settings: Settings, wanted: int | None, cancel: threading.Event, pace: float = 0.0
+) -> Iterator[Result]:
+    """Up to ``wanted`` drawn tokens (None: until the model ends the text), a result for each, ``pace`` seconds apart.
+
+    Raises:
+        EmptyText, TooLong, NoTokenLeft: in words.
+    """
+    film = started(model, film)
+    start = film.prompt(film.at).encoded(model)
+    most = wanted or max(1, model.max_tokens - len(start))
+    steps = generate(model, start, most, cancel=cancel, record=shared_trace, **asdict(settings))
+    for step in steps:
+        n, used = step.index + 1, replace(settings, seed=settings.seed + step.index)
+        logits = step.before.tensor("logits").numpy()
+        new = shot(
+            model, logits, step.token, used, step.sample, parent=film.at, drawn=True, ended=step.ended
+        )  # fmt: skip
+        film, later = film.add(new), replace(settings, seed=settings.seed + n)
+        told = None if step.ended else Progress("generate", message=_counted(n, wanted))
+        notice = why_ended(step.ended, step.string) if step.ended in ("end of text", "full") else None
+        yield Result(film, step.trace, later, *drawn(step.trace, later), n, progress=told, notice=notice)
+        if pace and not step.ended:
+            cancel.wait(pace)
+
+
+def _counted(n: int, wanted: int | None) -> str:
+    if wanted is None:
+        return _("Token {i}").format(i=n)
+    return _("Token {i} of {n}").format(i=n, n=wanted)
+
+
+def started(model: LanguageModel, film: Film) -> Film:
+    """The film with its prompt's exact tokens."""
+    return film if film.start else replace(film, start=tuple(film.root.encoded(model)))
+
+
+def restore(model: LanguageModel, outline: Outline, settings: Settings) -> Result:
+    """A film made again from its outline, looked at where it was; if it is not this model's, its text and a sentence.
+
+    Raises:
+        EmptyText, TooLong, Unsupported: in words.
+    """
+    try:
+        film = remake(model, outline, settings)
+    except (TooLong, ValueError) as error:
+        bare = Film(Prompt(outline.text, chat=outline.chat))
+        return replace(run(model, bare, settings), visit=True, notice=str(error))
+    here = settings if film.following(film.at) is None else film.settings(film.at)
+    return replace(run(model, film, here), visit=True, notice=outline.note or None)
+
+
+def sentence(error: Exception) -> str:
+    """What to tell people about an error; one that nobody foresaw goes to the log with its details."""
+    if isinstance(error, (TxpanelError, ValueError)) and str(error):
+        return str(error)
+    logger.error("unexpected error", exc_info=error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return _("There is not enough memory for this. Try a shorter text or a smaller model.")
+    text = _("Something unexpected went wrong ({kind}: {text}). The details are in the log of the program.")
+    return text.format(kind=type(error).__name__, text=error)

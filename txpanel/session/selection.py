@@ -1,0 +1,114 @@
+"""What is looked at: a place in the run, and the questions asked about its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import param
+
+from txpanel.session.history import History
+
+PLACES = ("layer", "head", "query", "key", "neuron")  # layer first: it decides how many heads and neurons there are
+TOKEN_AXES = ("token", "query", "key")
+TOKEN_NAMED = re.compile(r"^(?:lens\.\d+|surprisal)\.(\d+)")
+"""The token in the name of a tensor that there is one of for each token."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Why is this number what it is? A tensor of the trace and a cell of it, as `Trace.why` takes them."""
+
+    name: str
+    index: Mapping[str, int] = field(default_factory=dict)
+
+    def fits(self, tokens: int) -> bool:
+        """Whether the cell exists in a run of so many tokens."""
+        named = [int(token) for token in TOKEN_NAMED.findall(self.name)]
+        return all(token < tokens for token in (*named, *(self.index.get(axis, 0) for axis in TOKEN_AXES)))
+
+
+class Place(param.Integer[int]):
+    """A whole number that is clamped to the trace whenever it is set, so that nobody ever sees one outside of it."""
+
+    def __set__(self, obj: Any, val: Any) -> None:
+        super().__set__(obj, obj.inside(self.name, int(val)) if obj is not None else val)
+
+
+class Focus(param.Parameterized):
+    """The part of `ModelState` that says where to look; it knows a trace and nothing of how traces come to be."""
+
+    trace = param.Parameter(None, allow_refs=False, doc="The run shown, a `Trace`: one event for each run.")
+    layer = Place(0, bounds=(0, None), doc="Block in focus.")
+    head = Place(0, bounds=(0, None), doc="Query head in focus.")
+    query = Place(0, bounds=(0, None), doc="Token that looks; the last one unless somebody chose another.")
+    key = Place(0, bounds=(0, None), doc="Token that is looked at.")
+    neuron = Place(0, bounds=(0, None), doc="Neuron of the MLP in focus.")
+    question = param.ClassSelector(class_=Question, doc="What the 'why this number' card shows.")
+    pinned = param.ClassSelector(class_=tuple, default=(), doc="Questions pinned beside it.")
+    can_go_back = param.Boolean(False, doc="Whether `back` has somewhere to go.")
+    can_go_forward = param.Boolean(False, doc="Whether `forward` has somewhere to go.")
+
+    def __init__(self, **params: Any) -> None:
+        self._trail: History[Question] = History()
+        super().__init__(**params)
+
+    def focus(self, **places: int) -> None:
+        """Look elsewhere: any of layer, head, query, key, neuron. Clamped to the trace; one event for all of them."""
+        unknown = sorted(set(places) - set(PLACES))
+        if unknown:
+            raise TypeError(f"focus takes {', '.join(PLACES)}, not {', '.join(unknown)}")
+        self.param.update(**{name: places.get(name, getattr(self, name)) for name in PLACES})
+
+    def inside(self, place: str, value: int) -> int:
+        """The nearest value that a place can have in this trace."""
+        if self.trace is None:
+            return max(0, value)
+        anatomy = self.trace.anatomy
+        if place == "layer":
+            size = anatomy.n_layers
+        elif place in ("query", "key"):
+            size = len(self.trace.tokens.ids)
+        else:
+            block = anatomy.blocks[min(self.layer, anatomy.n_layers - 1)]
+            size = block.n_heads if place == "head" else block.n_neurons
+        return int(min(max(0, value), max(0, size - 1)))
+
+    def ask(self, name: str, **index: int) -> None:
+        """Ask why a number is what it is: a tensor's name and the cell, as `Trace.why` takes them."""
+        self._trail.add(Question(name, {axis: int(place) for axis, place in index.items()}))
+        self._show_question()
+
+    def back(self) -> None:
+        """Return to the question before."""
+        self._trail.back()
+        self._show_question()
+
+    def forward(self) -> None:
+        """Go on to the question from which `back` came."""
+        self._trail.forward()
+        self._show_question()
+
+    def dismiss(self) -> None:
+        """Close the card: no question, and no trail."""
+        self._trail.clear()
+        self._show_question()
+
+    def pin(self) -> None:
+        """Keep the current question beside the next ones."""
+        if self.question is not None and self.question not in self.pinned:
+            self.pinned = (*self.pinned, self.question)
+
+    def unpin(self, i: int) -> None:
+        """Let the pinned question number ``i`` go."""
+        self.pinned = tuple(question for n, question in enumerate(self.pinned) if n != i)
+
+    def _show_question(self) -> None:
+        trail = self._trail
+        self.param.update(question=trail.current, can_go_back=trail.can_go_back, can_go_forward=trail.can_go_forward)
+
+    @param.depends("layer", watch=True)
+    def _layer_moved(self) -> None:
+        self.focus()  # the new block may have fewer heads or neurons

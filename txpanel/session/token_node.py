@@ -1,0 +1,159 @@
+"""What a film keeps of one step, worked out from the distribution before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from txpanel.decoding import Draw, Sample, Settings
+from txpanel.decoding import sample as sample_logits
+from txpanel.decoding.cumulative import edges
+from txpanel.decoding.generation import End
+from txpanel.errors import NoTokenLeft, TooLong
+from txpanel.messages import _
+from txpanel.models.language_model import LanguageModel
+from txpanel.session.prompt import Prompt
+from txpanel.session.shared import shared_trace
+from txpanel.session.token_tree import Film, Shot
+from txpanel.session.tree_codec import Entry, Outline
+from txpanel.tracing.trace import Trace
+
+NEAR = 1e-3
+"""How far a number may lie from a piece of the bar on which it fell elsewhere; float32 sums differ by 1e-5, smaller types by more."""
+ROWS = 64
+"""Positions whose logits are made at once when a film is brought back: [64, V] numbers."""
+
+
+def shot(
+    model: LanguageModel,
+    logits: npt.NDArray[np.float32],
+    token: int,
+    settings: Settings,
+    sample: Sample | None,
+    *,
+    parent: int,
+    drawn: bool,
+    ended: End = "",
+) -> Shot:
+    """One step.
+
+    Args:
+        logits: float32 [V] of the position before the token. settings: of the draw. sample: what they gave; None: no token.
+        drawn: whether the token is the sample's, not somebody's choice.
+    """
+    piece, string, special = _read(model, token)
+    powers = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return Shot(
+        parent=parent,
+        token=token,
+        piece=piece,
+        string=string,
+        special=special,
+        settings=settings,
+        draw=sample.draw if drawn and sample is not None else None,
+        p=float(sample.probabilities[token]) if sample is not None else 0.0,
+        model_p=float(powers[token] / powers.sum()),
+        rank=int(np.count_nonzero(logits > logits[token])),
+        ended=ended,
+    )
+
+
+def _read(model: LanguageModel, token: int) -> tuple[bytes, str, bool]:
+    tokens = model.tokens([token])
+    return tokens.pieces[0], tokens.strings[0], token in set(model.tokenizer.all_special_ids)
+
+
+def heard(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] | None]:
+    """What the model thought of tokens of a text before it read them: probability, how many it held likelier, bits.
+
+    Args:
+        begin, end: which tokens. None stands for the first of the text: nothing comes before it.
+
+    Raises:
+        Unsupported: the trace has no model.
+    """
+    rows = np.arange(max(begin, 1), end)
+    found: list[tuple[float, int, float] | None] = [None] * (min(end, 1) - min(begin, 1))
+    for at in range(0, len(rows), ROWS):
+        chunk = rows[at : at + ROWS]
+        logits = trace.unembed(trace.recording.streams[-1][torch.from_numpy(chunk - 1)])
+        own = logits.gather(1, torch.from_numpy(trace.tokens.ids[chunk].astype(np.int64))[:, None])
+        nats = (torch.logsumexp(logits.double(), -1, keepdim=True) - own.double())[:, 0]
+        ranks = (logits > own).sum(1)
+        found += [(math.exp(-n), int(rank), n / math.log(2)) for n, rank in zip(nats.tolist(), ranks, strict=True)]
+    return found
+
+
+def remake(model: LanguageModel, outline: Outline, settings: Settings) -> Film:
+    """A film from its outline: one forward pass per branch gives all its distributions.
+
+    Raises:
+        EmptyText, TooLong: in words. ValueError: the tokens are not this model's.
+    """
+    root = Prompt(outline.text, seed=settings.seed, chat=outline.chat)
+    bare = _bare(model, root, outline)
+    shots: dict[int, Shot] = {}
+    for leaf in bare.leaves:
+        path = bare.path(leaf)
+        trace = shared_trace(model, bare.prompt(leaf).ids or ())
+        for n, logits in _distributions(trace, len(bare.start), path, skip=shots):
+            ids = trace.tokens.ids[: len(bare.start) + path.index(n)]
+            shots[n] = _again(model, logits, outline.entries[n - 1], ids)
+    film = Film(root, bare.start, tuple(shots[n] for n in range(1, len(bare) + 1)))
+    return Film(root, film.start, film.shots, outline.at, film.end(outline.at) if not outline.leaf else outline.leaf)
+
+
+def _bare(model: LanguageModel, root: Prompt, outline: Outline) -> Film:
+    """The tree of tokens, checked against the model, without numbers."""
+    start, shots = tuple(root.encoded(model)), list[Shot]()
+    for entry in outline.entries:
+        if entry.token >= model.anatomy.vocab:
+            raise ValueError(_("{id} is not the id of a token of this model.").format(id=entry.token))
+        piece, string, special = _read(model, entry.token)
+        shots.append(Shot(entry.parent, entry.token, piece, string, special, entry.settings, None, 0.0, 0.0, 0))
+    bare = Film(root, start, tuple(shots))
+    longest = max((len(bare.path(leaf)) for leaf in bare.leaves), default=0)
+    if len(start) + longest > model.max_tokens:
+        text = _("The film has {n} tokens, and {model} can read {room}.")
+        raise TooLong(text.format(n=len(start) + longest, model=model.title, room=model.max_tokens))
+    return bare
+
+
+def _distributions(
+    trace: Trace, start: int, path: Sequence[int], skip: dict[int, Shot]
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """The nodes of a path that are not done yet, each with the logits [V] of the position before it."""
+    stream = trace.recording.streams[-1]
+    todo = [(n, start + place - 1) for place, n in enumerate(path) if n not in skip]
+    for at in range(0, len(todo), ROWS):
+        chunk = todo[at : at + ROWS]
+        logits = trace.unembed(stream[torch.tensor([row for _n, row in chunk])])
+        yield from ((n, row.numpy()) for (n, _row), row in zip(chunk, logits, strict=True))
+
+
+def _again(model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]) -> Shot:
+    """A step as it was; a token whose piece of the bar is nowhere near its seed's number counts as chosen."""
+    try:
+        sample = sample_logits(logits, entry.settings, ids)
+    except (NoTokenLeft, ValueError):
+        sample = None
+    made = shot(model, logits, entry.token, entry.settings, sample, parent=entry.parent, drawn=False, ended=entry.ended)
+    return replace(made, draw=_drawn(sample, entry.token) if entry.drawn and sample is not None else None)
+
+
+def _drawn(sample: Sample, token: int) -> Draw | None:
+    """How a token was drawn, if it was: it may lie beside the number by what another order of sums (token by token, another machine) rounds."""
+    if sample.token == token:
+        return sample.draw
+    rank = np.flatnonzero(sample.order == token)
+    if not len(rank):
+        return None
+    at = edges(sample.probabilities[sample.order])
+    low, high = float(at[rank[0]]), float(at[rank[0] + 1])
+    near = low - NEAR <= sample.draw.uniform <= high + NEAR
+    return Draw(sample.draw.seed, sample.draw.uniform, low, high, int(rank[0])) if near else None

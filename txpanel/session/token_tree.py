@@ -1,0 +1,167 @@
+"""Generation as a film: each appended token is a step that is kept, and steps branch.
+
+A `Film` begins with a prompt; each further node is one token after its parent, with the settings, the draw and what the
+model thought of it. Films are values: adding a token gives a new one that shares its nodes with the old, so that undo
+is a matter of keeping the old one. A node holds a few numbers only. Its run and its distribution are had from the
+tokens (`Film.prompt`): shared, or computed again from keys and values that are still there.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+from dataclasses import dataclass, field, replace
+
+from txpanel.decoding import Draw, Settings
+from txpanel.decoding.generation import End
+from txpanel.session.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One token of a film.
+
+    Attributes:
+        parent: the node before it. token: its id. piece: its bytes. string: what to show. special: whether it is no text
+            but a mark such as an end of text.
+        settings: with which it came, the draw's seed among them. draw: how it was drawn; None: somebody chose it.
+        p: its probability after the settings, from which it was drawn. model_p: its probability as the model gave it.
+        rank: how many tokens the model held likelier. ended: why generating stopped here; empty if it did not.
+    """
+
+    parent: int
+    token: int
+    piece: bytes
+    string: str
+    special: bool
+    settings: Settings
+    draw: Draw | None
+    p: float
+    model_p: float
+    rank: int
+    ended: End = ""
+
+    @property
+    def surprisal(self) -> float:
+        """-log2 of the model's probability, in bits."""
+        return -math.log2(self.model_p) if self.model_p > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class Film:
+    """A prompt, the tokens that followed it in one or more branches, and where we are.
+
+    Attributes:
+        root: the prompt. start: its exact tokens, known once something follows.
+        shots: the tokens in the order in which they came; node n is ``shots[n - 1]``, node 0 the prompt.
+        at: the node that is looked at. leaf: the last node of the line that runs through it.
+    """
+
+    root: Prompt = field(default_factory=Prompt)
+    start: tuple[int, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    at: int = 0
+    leaf: int = 0
+
+    def __len__(self) -> int:
+        return len(self.shots)
+
+    def shot(self, node: int) -> Shot:
+        """A node's token.
+
+        Raises:
+            IndexError: there is no such node, or it is the prompt.
+        """
+        if not 1 <= node <= len(self.shots):
+            raise IndexError(node)
+        return self.shots[node - 1]
+
+    def path(self, node: int) -> list[int]:
+        """Nodes from the first token after the prompt to this one; empty for the prompt."""
+        found: list[int] = []
+        while node:
+            found.append(node)
+            node = self.shot(node).parent
+        return found[::-1]
+
+    @property
+    def line(self) -> list[int]:
+        """The path to `leaf`: what the timeline shows."""
+        return self.path(self.leaf)
+
+    def children(self, node: int) -> list[int]:
+        """Nodes right after this one, oldest first."""
+        return [n for n, shot in enumerate(self.shots, 1) if shot.parent == node]
+
+    def following(self, node: int) -> int | None:
+        """The next node of the line; None at its end, or beside it."""
+        line = [0, *self.line]
+        place = line.index(node) + 1 if node in line else len(line)
+        return line[place] if place < len(line) else None
+
+    @property
+    def leaves(self) -> list[int]:
+        """The last nodes of all branches, oldest first."""
+        parents = {shot.parent for shot in self.shots}
+        return [n for n in range(1, len(self.shots) + 1) if n not in parents]
+
+    def fork(self, a: int, b: int) -> int:
+        """The last node that two branches share; 0: only the prompt."""
+        shared = set(self.path(a))
+        return next((n for n in reversed(self.path(b)) if n in shared), 0)
+
+    def log_probability(self, node: int) -> float:
+        """Natural logarithm of the probability that the model gave to all tokens up to this node, after the prompt."""
+        return math.fsum(math.log(p) if (p := self.shot(n).model_p) > 0 else -math.inf for n in self.path(node))
+
+    def prompt(self, node: int) -> Prompt:
+        """Text and exact tokens up to a node, to run the model on."""
+        path = self.path(node)
+        if not path:
+            return self.root
+        decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+        text = decoder.decode(self.root.pending + b"".join(self.shot(n).piece for n in path))
+        shown = self.root.text if self.root.chat else self.root.text + text
+        ids = (*self.start, *(self.shot(n).token for n in path))
+        return replace(self.root, text=shown, ids=ids, pending=decoder.getstate()[0], seed=self.settings(node).seed)
+
+    def settings(self, node: int) -> Settings:
+        """Of the draw that follows a node: as it was made on this line; at its end the last ones, with the next seed."""
+        after = self.following(node)
+        if after is not None:
+            return self.shot(after).settings
+        last = self.shot(node).settings if node else Settings(seed=self.root.seed)
+        return replace(last, seed=last.seed + 1) if node else last
+
+    def add(self, shot: Shot) -> Film:
+        """A film with one more token, which is looked at. The same token at the same place takes the place of the old one."""
+        for n in self.children(shot.parent):
+            if self.shot(n).token == shot.token:
+                shots = (*self.shots[: n - 1], shot, *self.shots[n:])
+                return replace(self, shots=shots).go(n)
+        n = len(self.shots) + 1
+        return replace(self, shots=(*self.shots, shot), at=n, leaf=n)
+
+    def go(self, node: int) -> Film:
+        """The same film, looked at from another node; on another branch to that branch's newest end.
+
+        Raises:
+            IndexError: there is no such node.
+        """
+        if node and self.shot(node) is None:
+            raise IndexError(node)
+        if node == 0 or node in self.line:
+            return replace(self, at=node)
+        return replace(self, at=node, leaf=self.end(node))
+
+    def end(self, node: int) -> int:
+        """The end of the newest branch through a node."""
+        while later := self.children(node):
+            node = later[-1]
+        return node
+
+    def marked(self, node: int, ended: End) -> Film:
+        """The same film, where generating stopped at a node for a reason."""
+        shots = list(self.shots)
+        shots[node - 1] = replace(self.shot(node), ended=ended)
+        return replace(self, shots=tuple(shots))

@@ -1,0 +1,135 @@
+"""A film as what it takes to make it again: tokens, settings, branches. It fits into an address or a small file.
+
+Everything in it may have been written by anybody: `unpack` checks each number and refuses in words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from txpanel.decoding import FIELDS, Settings
+from txpanel.decoding.generation import End
+from txpanel.decoding.ranges import FARTHEST_SEED
+from txpanel.messages import _
+from txpanel.session.token_tree import Film
+
+VERSION = 1
+MOST = 20_000
+"""Tokens that an outline may have: no model's film is longer, and more would be somebody's joke."""
+BYTES = 4_000_000
+ENDS: tuple[End, ...] = ("", "end of text", "full", "enough", "stopped")
+KNOBS = tuple(name for name in FIELDS if name != "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One token: after which node, which, with which settings, whether it was drawn with them, and why generating ended."""
+
+    parent: int
+    token: int
+    settings: Settings
+    drawn: bool
+    ended: End = ""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A film without its numbers.
+
+    Attributes:
+        text: of the prompt. chat: whether it is a turn of a conversation. entries: the tokens, in the film's order.
+        at: where it is looked at. leaf: the end of the line that runs through it.
+        note: a sentence to show with it: what could not be brought back.
+    """
+
+    text: str = ""
+    chat: bool = False
+    entries: tuple[Entry, ...] = ()
+    at: int = 0
+    leaf: int = 0
+    note: str = ""
+
+
+def outline(film: Film) -> Outline:
+    """What it takes to make a film again."""
+    entries = (Entry(s.parent, s.token, s.settings, s.draw is not None, s.ended) for s in film.shots)
+    return Outline(film.root.text, film.root.chat, tuple(entries), film.at, film.leaf)
+
+
+def pack(given: Outline) -> str:
+    """Tokens and branches as a short text of letters, digits, ``-`` and ``_``; the prompt is not in it."""
+    knobs = list(dict.fromkeys(replace(entry.settings, seed=0) for entry in given.entries))
+    rows: list[Any] = []
+    before = Entry(-1, 0, Settings(), True)
+    for n, entry in enumerate(given.entries, 1):
+        which = knobs.index(replace(entry.settings, seed=0))
+        usual = n > 1 and replace(before.settings, seed=before.settings.seed + 1) == entry.settings
+        if usual and entry.parent == n - 1 and entry.drawn and not entry.ended:
+            rows.append(entry.token)
+        else:
+            rows.append(
+                [entry.token, entry.parent, which, entry.settings.seed, int(entry.drawn), ENDS.index(entry.ended)]
+            )
+        before = entry
+    table = [[getattr(each, name) for name in KNOBS] for each in knobs]
+    facts = {"v": VERSION, "s": table, "n": rows, "a": given.at, "l": given.leaf}
+    data = zlib.compress(json.dumps(facts, separators=(",", ":")).encode(), 9)
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def unpack(packed: str, text: str = "", chat: bool = False) -> Outline:
+    """The inverse of `pack`.
+
+    Raises:
+        ValueError: it is not what `pack` makes, or contradicts itself.
+    """
+    try:
+        return _checked(_facts(packed), text, chat)
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError, OverflowError) as error:
+        raise ValueError(_("The film in this address or file is damaged, so it is left out.")) from error
+
+
+def _facts(packed: str) -> dict[str, Any]:
+    try:
+        data = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True)
+        opener = zlib.decompressobj()
+        plain = opener.decompress(data, BYTES)  # no more than that, however small what was packed looks
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError("packing") from error
+    if not opener.eof:
+        raise ValueError("too long or cut short")
+    facts = json.loads(plain)
+    if not isinstance(facts, dict) or facts["v"] != VERSION:
+        raise ValueError("version")
+    return facts
+
+
+def _checked(facts: dict[str, Any], text: str, chat: bool) -> Outline:
+    knobs = [Settings(**dict(zip(KNOBS, row, strict=True))) for row in facts["s"]]
+    rows, entries = facts["n"], list[Entry]()
+    if len(rows) > MOST:
+        raise ValueError("tokens")
+    for n, row in enumerate(rows, 1):
+        if isinstance(row, int):
+            before = entries[-1]
+            row = [row, n - 1, knobs.index(replace(before.settings, seed=0)), before.settings.seed + 1, 1, 0]
+        token, parent, which, drawn, ended = (_whole(value) for value in [*row[:3], *row[4:]])
+        seed = _whole(row[3], FARTHEST_SEED)
+        if parent >= n:
+            raise ValueError("parent")
+        entries.append(Entry(parent, token, replace(knobs[which], seed=seed), bool(drawn), ENDS[ended]))
+    at, leaf = (_whole(facts[name]) for name in ("a", "l"))
+    if max(at, leaf) > len(rows):
+        raise ValueError("place")
+    return Outline(text, chat, tuple(entries), at, leaf)
+
+
+def _whole(value: Any, most: int = 2**32 - 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError("number")
+    return value

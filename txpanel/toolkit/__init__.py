@@ -1,0 +1,1 @@
+"""What views draw with: colours, numbers, plots, cards, vector strips, export, and the browser modules that they share."""

@@ -1,0 +1,375 @@
+"""Pictures shared by the built-in views: made by HoloViews once, fed afterwards.
+
+A `Heat` is an ``hv.Image`` and a `Bars` (in `_bars`) an ``hv.Rectangles``, each rendered a single time. Later values go straight into the Bokeh data source
+of that rendering: half a millisecond, where a ``DynamicMap`` takes twenty-five, and zoom and selection stay. Axes are integers with the tokens as
+tick labels, because tokens repeat. Token text only ever becomes tick labels and escaped tooltip text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+from bokeh.events import MouseLeave, MouseMove, Tap
+from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d, Rect
+from holoviews.plotting.bokeh import BokehRenderer
+
+from txpanel.models.tokens import alone
+from txpanel.toolkit.format import number
+from txpanel.toolkit.highlights import Cell, Lights, Locate
+from txpanel.toolkit.labels import Words, mark, single
+from txpanel.toolkit.palette import Kind, Scale, colour
+
+__all__ = ["Axis", "Heat", "shorten", "sized"]
+
+GAPS_UP_TO = 40
+"""Cells stand apart, with the page showing between them, up to this many in a row."""
+NUMBERS_UP_TO = 12
+"""Cells carry their number up to this many in a row."""
+
+EXACT = """
+const exact = (v) => {
+  if (!Number.isFinite(v)) return v > 0 ? "∞" : v < 0 ? "−∞" : "—"
+  for (let p = 1; p < 10; p++) { const s = v.toPrecision(p); if (Math.fround(Number(s)) === Math.fround(v)) return String(Number(s)).replace("-", "−") }
+  return String(v)
+}
+"""
+_AT = "const c = Math.round(special_vars.x), r = Math.round(special_vars.y);"
+
+
+def shorten(text: str, length: int = 12) -> str:
+    """A label that fits and can be seen: the end of long tokens is left to the tooltip, of blanks alone each is a mark."""
+    text = alone(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What stands along one side of a picture: cells ``start, start + 1, ...`` and their names."""
+
+    labels: Sequence[str]
+    start: int = 0
+
+    @property
+    def stop(self) -> int:
+        """The first place behind the window."""
+        return self.start + len(self.labels)
+
+    def __contains__(self, place: int) -> bool:
+        return self.start <= place < self.stop
+
+    def ticks(self, room: int, length: int = 12) -> tuple[list[int], dict[int, str]]:
+        """Every n-th label, so that at most `room` stand side by side."""
+        step = max(1, -(-len(self.labels) // room))
+        at = list(range(self.start, self.stop, step))
+        return at, {i: shorten(self.labels[i - self.start], length) for i in at}
+
+
+def rendered(element: Any) -> Any:
+    """The Bokeh figure of a HoloViews element.
+
+    HoloViews hangs a plot up on the current document for its clean-up; outside a session that document lives as long as the process, and with it
+    everything a click would reach. So it is taken down again.
+    """
+    plot = BokehRenderer.instance().get_plot(element)
+    plot.document = None
+    plot.state.outline_line_color = None  # in the dark the page's theme would draw a frame around every other picture
+    # A canvas each: WebGL, HoloViews' default, is slower for pictures this small, by seconds where no graphics card helps.
+    plot.state.output_backend = "canvas"
+    return plot.state
+
+
+def sized(column: Any, figure: Any, width: int, height: int) -> None:
+    """Gives a picture (what `pieces.picture` returns) its natural size in pixels; on a narrow page it shrinks in width."""
+    figure.update(height=height, sizing_mode="stretch_width")
+    column.plot.height = height
+    alone = {"flex": f"1 1 {min(width, 300)}px", "width": "100%", "min-width": "0"}
+    column.styles = {**alone, **column.styles, "max-width": f"{width}px"}
+
+
+def plain(figure: Any) -> None:
+    figure.toolbar.logo = None
+    figure.toolbar_location = None
+    figure.toolbar.active_drag = None
+    figure.update(outline_line_color=None, outline_line_alpha=0, background_fill_alpha=0, border_fill_alpha=0)
+    figure.min_border = 2
+    for axis in (*figure.xaxis, *figure.yaxis):
+        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
+        axis.axis_label = None
+
+
+def ink_axis(axis: Any, ink: str) -> None:
+    """Colours tick labels and the axis' own name.
+
+    The page's theme repaints every axis in the browser; CSS variables are what it leaves alone (in a style sheet: of
+    ``css_variables`` Bokeh 3.9 applies only the first).
+    """
+    css = (
+        f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent;"
+        f"--bk-axis-label-text-color:{ink};--bk-axis-label-text-font-size:12px;--bk-axis-label-text-font-style:normal}}"
+    )
+    axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
+    axis.update(axis_label_text_color=ink, axis_label_text_font_size="12px", axis_label_text_font_style="normal")
+
+
+def tick(side: Any, at: Sequence[float]) -> None:
+    """Ticks of an axis or grid. The ticker stays: for a new one Bokeh looks through the whole page, 0.1 s."""
+    if isinstance(side.ticker, FixedTicker):
+        side.ticker.update(tags=list(at), ticks=list(at))
+    else:
+        side.ticker = FixedTicker(tags=list(at), ticks=list(at))
+
+
+def roomy(figure: Any) -> None:
+    """Leaves out ticks along the bottom where their slanted labels would run into each other: a picture shrinks on a narrow page."""
+    axis = figure.xaxis[0]
+    if not isinstance(axis.ticker, FixedTicker):
+        tick(axis, [])
+    code = """
+    if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
+    const all = ticker.tags
+    const apart = all.length > 1 ? figure.inner_width / (range.end - range.start) * (all[1] - all[0]) : Infinity
+    const step = axis.major_label_orientation > 0 ? Math.max(1, Math.ceil(16 / apart)) : 1
+    const ticks = all.filter((_one, i) => i % step === 0)
+    if (ticks.length !== ticker.ticks.length) ticker.ticks = ticks
+    """
+    args = {"figure": figure, "range": figure.x_range, "axis": axis, "ticker": axis.ticker}
+    look = CustomJS(args=args, code=code)
+    figure.js_on_change("inner_width", look)
+    axis.ticker.js_on_change("ticks", look)
+
+
+class Heat:
+    """A matrix in colour: rows from top to bottom, columns from left to right.
+
+    Args:
+        view: the view it belongs to; light and dark are followed.
+        kind: which ramp of `palette`.
+        row, column: what a row and a column are; also the names of the HoloViews dimensions.
+        tap: called with (row, column) of a clicked cell.
+        inks: meanings of colours for the row labels and the column labels.
+        hover: the names of the tooltip's three lines: cell, value, tensor.
+    """
+
+    CUT = False
+    """Whether what is written into the cells may be cut where a cell is too narrow; a number is whole or not there."""
+
+    def __init__(
+        self,
+        view: Any,
+        kind: Kind,
+        row: str,
+        column: str,
+        *,
+        tap: Callable[[int, int], Any] | None = None,
+        inks: tuple[str, str] = ("muted", "muted"),
+        hover: tuple[str, str, str] = ("", "", ""),
+        gaps: bool = True,
+    ) -> None:
+        self.kind, self.inks, self.gaps = kind, inks, gaps
+        self.rows = self.columns = Axis([""])
+        self._sides: tuple[Any, ...] = ()
+        self.frames: list[tuple[Any, str]] = []
+        self.at: Locate | None = None
+        self.scale = Scale(kind, 0.0, 1.0, view.dark)
+        self.values = np.zeros((1, 1), np.float32)
+        element = hv.Image(
+            (np.arange(1), np.arange(1), self.values),
+            kdims=[column, row],
+            vdims=["value"],
+            bounds=(-0.5, -0.5, 0.5, 0.5),
+        )
+        self.figure = rendered(
+            element.opts(default_tools=[], tools=[], colorbar=False, responsive=True, invert_yaxis=True)
+        )
+        plain(self.figure)
+        self.renderer = single(self.figure.renderers[0])
+        self.source: ColumnDataSource = self.renderer.data_source
+        self._stand(there=False)
+        self._mapper = self.renderer.glyph.color_mapper
+        self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
+        self.lit = ColumnDataSource({"x": [], "y": []})
+        lit = Rect(x="x", y="y", width=1, height=1, fill_alpha=0, line_width=2)
+        self._lit = mark(self.figure, lit, self.lit, "annotation")
+        self.lights = Lights.of(view)
+        self.lights.add(self)
+        self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
+        self.cells.fit(self.figure, cut=self.CUT)
+        roomy(self.figure)
+        self._hover(hover)
+        if tap is not None:
+            self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
+        self.dark(view.dark)
+        view.watch(view, lambda event: self.dark(event.new), "dark")
+
+    def _stand(self, *, there: bool) -> None:
+        """Nothing is drawn before there are numbers."""
+        for part in (self.renderer, self.figure.xaxis[0], self.figure.yaxis[0]):
+            part.visible = there
+
+    def _hover(self, lines: tuple[str, str, str]) -> None:
+        self.cell = CustomJSHover(
+            code=_AT + "return template.replace('{r}', rows[r - row0] ?? r).replace('{c}', columns[c - column0] ?? c)"
+        )
+        self.number = CustomJSHover(code=EXACT + "return exact(value)")
+        self.place = CustomJSHover(
+            code=_AT + "return name.replace('{r}', r * row_step).replace('{c}', c * column_step)"
+        )
+        tooltips = [(lines[0], "$x{custom}"), (lines[1], "@image{custom}"), (lines[2], "$y{custom}")]
+        formatters = {"$x": self.cell, "@image": self.number, "$y": self.place}
+        self.figure.add_tools(
+            HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters=formatters, point_policy="follow_mouse")
+        )
+
+    def _tapped(self, event: Any, tap: Callable[[int, int], Any]) -> None:
+        if event.x is None or event.y is None:
+            return
+        row, column = int(np.floor(event.y + 0.5)), int(np.floor(event.x + 0.5))
+        if row in self.rows and column in self.columns:
+            tap(row, column)
+
+    def feed(
+        self,
+        values: np.ndarray,
+        rows: Axis,
+        columns: Axis,
+        *,
+        scale: Scale | None = None,
+        name: str = "",
+        cell: str = "{r} · {c}",
+        room: tuple[int, int] = (32, 24),
+        angle: float | None = None,
+        steps: tuple[int, int] = (1, 1),
+        at: Locate | None = None,
+    ) -> None:
+        """Shows other numbers.
+
+        Args:
+            values: [rows, columns]; NaN is an empty cell.
+            scale: colours; from the values' own range when None.
+            name: tensor name with ``{r}`` and ``{c}`` for the two indices. cell: the same with the two labels, in words.
+            room: how many row and column labels have room.
+            angle: of the column labels, in radians; None: upright where they fit.
+            steps: how many indices one cell stands for (pooled pictures).
+            at: where a tensor's cell stands in the picture, so that it lights up when the "why" card names it.
+        """
+        self.values, self.rows, self.columns = np.asarray(values, np.float32), rows, columns
+        kind = self.scale.kind
+        self.scale = (scale or Scale.of(self.kind, values)).themed(self.scale.dark)
+        self._mapper.update(low=self.scale.low, high=self.scale.high)
+        if self.scale.kind != kind:
+            self._mapper.palette = list(self.scale.palette)
+        place = {
+            "x": [columns.start - 0.5],
+            "y": [rows.start - 0.5],
+            "dw": [len(columns.labels)],
+            "dh": [len(rows.labels)],
+        }
+        self.source.data = {"image": [self.values], **place}
+        self.renderer.visible = True
+        if (sides := (rows, columns, room, angle, cell)) != self._sides:  # another head leaves them as they are
+            self._sides = sides
+            self._axes(rows, columns, room, angle)
+            labels = {"rows": list(rows.labels), "columns": list(columns.labels)}
+            self.cell.args = {**labels, "row0": rows.start, "column0": columns.start, "template": cell}
+        self.place.args = {"name": name, "row_step": steps[0], "column_step": steps[1]}
+        self.at = at
+        self.light(self.lights.cells if at is not None else [])
+        self._numbers()
+
+    def light(self, cells: Sequence[Cell]) -> None:
+        """Frames the cells that the open "why" card is about."""
+        found = [self.at(*cell) for cell in cells] if self.at is not None else []
+        places = dict.fromkeys(one for one in found if one is not None)
+        inside = [(r, c) for r, c in places if r in self.rows and c in self.columns]
+        data = {"x": [c for _r, c in inside], "y": [r for r, _c in inside]}
+        if data != self.lit.data:
+            self.lit.data = data
+
+    def _axes(self, rows: Axis, columns: Axis, room: tuple[int, int], angle: float | None) -> None:
+        self.figure.x_range.update(start=columns.start - 0.5, end=columns.stop - 0.5)
+        self.figure.y_range.update(start=rows.stop - 0.5, end=rows.start - 0.5)
+        upright = 0.0 if len(columns.labels) <= 4 else 0.8
+        self.figure.xaxis[0].major_label_orientation = upright if angle is None else angle
+        for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
+            at, names = side.ticks(most) if most else ([], {})
+            tick(axis, at)
+            axis.update(major_label_overrides=names, visible=bool(most))
+        for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
+            near = self.gaps and len(side.labels) <= GAPS_UP_TO
+            tick(grid, [i - 0.5 for i in range(side.start, side.stop + 1)] if near else [])
+
+    def _numbers(self) -> None:
+        few = self.gaps and max(self.values.shape) <= NUMBERS_UP_TO
+        at = [(r, c) for r, c in np.ndindex(*self.values.shape) if np.isfinite(self.values[r, c])] if few else []
+        numbers = [float(self.values[cell]) for cell in at]
+        self.cells.feed(
+            [self.columns.start + c for _, c in at],
+            [self.rows.start + r for r, _ in at],
+            ["<.001" if self.scale.kind == "probability" and 0 < v < 0.001 else number(v, 2) for v in numbers],
+            [self.scale.ink(v) for v in numbers],
+        )
+
+    def outline(
+        self,
+        source: ColumnDataSource,
+        meaning: str,
+        *,
+        x: Any = "x",
+        y: Any = "y",
+        width: Any = 1,
+        height: Any = 1,
+        line: float = 2.5,
+    ) -> None:
+        """Draws frames around cells that `source` names (columns or constants for centre and size)."""
+        ink = colour(meaning, dark=self.scale.dark)
+        frame = {"fill_alpha": 0, "line_width": line, "line_color": ink, "border_radius": 3}
+        glyph = mark(self.figure, Rect(x=x, y=y, width=width, height=height, **frame), source, "annotation")
+        self.frames.append((glyph, meaning))
+
+    def link(self, cursor: ColumnDataSource, *, row: str | None = None, column: str | None = None) -> None:
+        """Writes the hovered row and column into columns of `cursor`, in the browser, so that linked pictures follow at once."""
+        code = """
+        const next = {...cursor.data}, r = Math.round(cb_obj.y), c = Math.round(cb_obj.x)
+        const inside = y.start > r && r > y.end - 1 && x.start < c + 0.5 && c < x.end
+        const set = (column, v) => {
+          if (!column || Object.is(next[column][0], v)) return false
+          next[column] = [v]
+          return true
+        }
+        const a = set(row, inside ? r : NaN), b = set(column, inside ? c : NaN)
+        if (a || b) cursor.data = next
+        """
+        args = {"cursor": cursor, "row": row, "column": column, "x": self.figure.x_range, "y": self.figure.y_range}
+        self.figure.js_on_event(MouseMove, CustomJS(args=args, code=code))
+        leave = "const next = {...cursor.data}; for (const name of [row, column]) if (name) next[name] = [NaN]; cursor.data = next"
+        self.figure.js_on_event(MouseLeave, CustomJS(args=args, code=leave))
+
+    def dark(self, dark: bool) -> None:
+        """Follows the theme of the page."""
+        self.scale = self.scale.themed(dark)
+        self._mapper.update(palette=list(self.scale.palette), nan_color="rgba(0,0,0,0)")
+        gap = f":host{{--bk-grid-line-color:{colour('surface', dark=dark)};--bk-grid-line-width:2;--bk-grid-line-alpha:1}}"
+        for grid in (*self.figure.xgrid, *self.figure.ygrid):
+            grid.update(
+                stylesheets=[gap],
+                grid_line_color=colour("surface", dark=dark),
+                grid_line_width=2,
+                level="guide",
+                visible=self.gaps,
+            )
+        for axis, ink in zip((*self.figure.yaxis, *self.figure.xaxis), self.inks, strict=True):
+            ink_axis(axis, colour(ink, dark=dark))
+        if self.gaps:
+            sunken = colour("sunken", dark=dark)
+            self.figure.update(
+                stylesheets=[f":host{{--bk-background-fill-color:{sunken};--bk-background-fill-alpha:1}}"],
+                background_fill_color=sunken,
+            )
+        self._lit.glyph.line_color = colour("focus", dark=dark)
+        for glyph, meaning in self.frames:
+            glyph.glyph.line_color = colour(meaning, dark=dark)
+        self._numbers()

@@ -1,0 +1,1 @@
+"""A model's operations, built from its anatomy."""

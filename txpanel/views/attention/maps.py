@@ -1,0 +1,338 @@
+"""One head, stage by stage: scores, cap, bias, mask, pattern; where a token looks, and who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import panel as pn
+from bokeh.models import ColumnDataSource
+
+from txpanel.messages import _
+from txpanel.toolkit.bars import Bars
+from txpanel.toolkit.card import Legend, Table, aligned, picture, provenance, row
+from txpanel.toolkit.format import number, percent
+from txpanel.toolkit.highlights import Cells
+from txpanel.toolkit.palette import Scale
+from txpanel.toolkit.plots import Axis, Heat, sized
+from txpanel.views.attention.data import WINDOW, Cut, Look, Ranking, cut, overview, ranking, stage, stages
+from txpanel.views.attention.words import option_words, quoted, stage_words
+from txpanel.views.heads import cell_of, strongest
+
+__all__ = ["Maps", "Sides"]
+
+HOVER = ("", _("value"), _("tensor"))
+INKS = ("query-ink", "key-ink")
+BAR = 24
+
+
+def _pooled(
+    tensor: str, head: int, side: int, total: int, name: str, index: Mapping[str, int]
+) -> tuple[int, int] | None:
+    """Where a weight stands in the overview of `side` x `side` cells."""
+    here = name == tensor and index["head"] == head
+    return (cell_of(index["query"], total, side), cell_of(index["key"], total, side)) if here else None
+
+
+class Maps:
+    """The stages of the chosen head as linked pictures.
+
+    Attributes:
+        panel: the pictures in a row. heats: stage -> `Heat`. window: the tokens shown as (queries, keys).
+    """
+
+    def __init__(self, view: Any, cursor: ColumnDataSource, after: Sequence[Any] = ()) -> None:
+        """With what follows the maps in the row."""
+        self.view, self.cursor, self.after = view, cursor, after
+        self.chosen = ColumnDataSource({"query": [0], "key": [0]})
+        self.heats: dict[str, Heat] = {}
+        self.pictures: dict[str, Any] = {}
+        self.legend: dict[str, Legend] = {}
+        self.values: dict[str, np.ndarray] = {}
+        self.window = (Cut(0, 0, 0), Cut(0, 0, 0))
+        self.panel = row(*after)
+
+    def feed(self, look: Look, *, hide_sink: bool = False, weigh: bool = False) -> None:
+        """Another head, block, run or option."""
+        state = self.view.state
+        self.window = (cut(look.total, state.query), cut(look.total, state.key))
+        parts = stages(look.trace, look.layer)
+        for part in parts:
+            values = (
+                look.shown(hide_sink=hide_sink, weigh=weigh)
+                if part == "pattern"
+                else stage(look.trace, look.layer, look.head, part)
+            )
+            scale = (
+                Scale.of("magnitude", values)
+                if weigh and part == "pattern" and look.norms is not None
+                else self._shares(values)
+                if part == "pattern"
+                else Scale.of("signed", values)
+            )
+            self._show(
+                part,
+                look,
+                values,
+                scale,
+                option_words(look, hide_sink=hide_sink, weigh=weigh) if part == "pattern" else "",
+            )
+        if look.total > WINDOW:
+            self._show_overview(look)
+        names = [*parts, *(["overview"] if look.total > WINDOW else [])]
+        wanted = [*(self.pictures[name] for name in names), *self.after]
+        if [id(x) for x in self.panel.objects] != [id(x) for x in wanted]:
+            self.panel.objects = wanted
+        self.choose()
+
+    def _shares(self, values: np.ndarray) -> Scale:
+        """Weights from 0 to 1; of a long text, where each is small, to the largest one on screen."""
+        rows, columns = self.window
+        seen = values[rows.slice, columns.slice]
+        if (rows.whole and columns.whole) or not np.isfinite(seen).any():
+            return Scale.of("probability")
+        return Scale("probability", 0.0, float(np.nanmax(seen)) or 1.0)
+
+    def choose(self) -> bool:
+        """Frames the chosen cell; False if it lies outside the window, which must then be fed again."""
+        state = self.view.state
+        self.chosen.data = {"query": [state.query], "key": [state.key]}
+        return all(part.start <= at < part.stop for part, at in zip(self.window, (state.query, state.key), strict=True))
+
+    def _show(self, part: str, look: Look, values: np.ndarray, scale: Scale, instead: str) -> None:
+        heat, column = self._picture(part)
+        rows, columns = self.window
+        strings = look.trace.tokens.strings
+        self.values[part] = values
+        heat.feed(
+            values[rows.slice, columns.slice],
+            Axis(strings[rows.slice], rows.start),
+            Axis(strings[columns.slice], columns.start),
+            scale=scale,
+            name=f"blocks.{look.layer}.{part}[{look.head}, {{r}}, {{c}}]",
+            cell=_("{r} looks at {c}"),
+            at=Cells(f"blocks.{look.layer}.{part}", "query", "key", {"head": look.head}),
+        )
+        title, subtitle = stage_words(look, part)
+        if not (rows.whole and columns.whole):
+            subtitle += " · " + _("rows {a}–{b}, columns {c}–{d} of {n}").format(
+                a=rows.start, b=rows.stop - 1, c=columns.start, d=columns.stop - 1, n=rows.total
+            )
+        column.heading.param.update(
+            heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])]
+        )
+        side = max(180, min(380, 46 * (columns.stop - columns.start)))
+        sized(column, heat.figure, side + 92, side + 56)
+        self.legend[part].show(heat.scale)
+        column.tools.changed()
+        self._frame(heat, rows, columns)
+
+    def _picture(self, part: str) -> tuple[Heat, Any]:
+        if part not in self.heats:
+            heat = Heat(
+                self.view,
+                "probability" if part == "pattern" else "signed",
+                "query",
+                "key",
+                tap=lambda q, k: self._tap(part, q, k),
+                inks=INKS,
+                hover=HOVER,
+            )
+            heat.link(self.cursor, row="query", column="key")
+            self.legend[part] = Legend()
+            plot = pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0)
+            column = aligned(
+                picture(
+                    " ",
+                    "",
+                    plot,
+                    legend=self.legend[part],
+                    table=lambda: self.table(part),
+                    name=part,
+                    source=lambda: provenance(
+                        self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.view.state.head}]"
+                    ),
+                )
+            )
+            self.heats[part], self.pictures[part] = heat, column
+            heat.outline(self.chosen, "focus", x="key", y="query")
+        return self.heats[part], self.pictures[part]
+
+    def _frame(self, heat: Heat, rows: Cut, columns: Cut) -> None:
+        """The hovered query's row and key's column, framed in all pictures at once."""
+        if len(heat.frames) == 1:
+            heat.outline(self.cursor, "query", x=0, y="query", line=1.5)
+            heat.outline(self.cursor, "key", x="key", y=0, line=1.5)
+        (_chosen, _ink), (row, _row), (column, _column) = heat.frames
+        row.glyph.update(x=(columns.start + columns.stop - 1) / 2, width=columns.stop - columns.start)
+        column.glyph.update(y=(rows.start + rows.stop - 1) / 2, height=rows.stop - rows.start)
+
+    def _show_overview(self, look: Look) -> None:
+        if "overview" not in self.heats:
+            self._picture("overview")
+        heat, column = self.heats["overview"], self.pictures["overview"]
+        small = overview(look.pattern)
+        step = -(-look.total // len(small))
+        names = [_("tokens from {i}").format(i=i * look.total // len(small)) for i in range(len(small))]
+        self.values["overview"] = small
+        heat.feed(
+            small,
+            Axis(names),
+            Axis(names),
+            scale=Scale("probability", 0, float(np.nanquantile(small, 0.98)) or 1.0),
+            name=_("largest of up to {n} × {n} weights").format(n=step),
+            cell=_("{r} look at {c}"),
+            room=(0, 0),
+            at=partial(_pooled, f"blocks.{look.layer}.pattern", look.head, len(small), look.total),
+        )
+        column.heading.param.update(
+            heading=_("The whole text"),
+            paragraphs=[
+                [
+                    (
+                        "",
+                        _("each cell is the largest of up to {n} × {n} weights; click to go there and ask why").format(
+                            n=step
+                        ),
+                    )
+                ]
+            ],
+        )
+        sized(column, heat.figure, 300, 290)
+        self.legend["overview"].show(heat.scale)
+        self.legend["overview"].caption = _("full colour from {high} on").format(high=number(heat.scale.high, 2))
+
+    def _tap(self, part: str, row: int, column: int) -> None:
+        state = self.view.state
+        if part == "overview":
+            place = strongest(state.trace.head_map(state.layer, state.head), row, column, len(self.values["overview"]))
+            if place is None:
+                return
+            (row, column), part = place, "pattern"
+        state.focus(query=row, key=column)
+        state.ask(f"blocks.{state.layer}.{part}", head=state.head, query=row, key=column)
+
+    def table(self, part: str) -> Table:
+        """A stage's numbers as they are shown, all rows and columns of the text."""
+        names = [f"{i} {s}" for i, s in enumerate(self.view.state.trace.tokens.strings)]
+        values = self.values[part]
+        if len(values) != len(names):
+            names = [str(i) for i in range(len(values))]
+        return Table.matrix(
+            values, names, names, corner=_("who looks / at whom"), caption=self.pictures[part].heading.heading
+        )
+
+
+class Sides:
+    """Row view and column view: where the chosen token looks, and who looks at the chosen key.
+
+    Attributes:
+        left, right: their pictures. look_at, looked_at: their `Bars`. row, column: what they show.
+    """
+
+    def __init__(self, view: Any) -> None:
+        self.view = view
+        hover = (_("token"), _("weight"), _("tensor"))
+        self.row: Ranking | None = None
+        self.column: Ranking | None = None
+        self.look_at = Bars(view, "focus-mid", ink="key-ink", tap=lambda i: self._tap("row", i), hover=hover)
+        self.looked_at = Bars(view, "focus-mid", ink="query-ink", tap=lambda i: self._tap("column", i), hover=hover)
+        source = lambda: provenance(view.state, f"blocks.{view.state.layer}.pattern[{view.state.head}]")  # noqa: E731
+        self.left = picture(
+            " ",
+            "",
+            pn.pane.Bokeh(self.look_at.figure, sizing_mode="stretch_width", margin=0),
+            table=lambda: self.table("row"),
+            name="where-it-looks",
+            source=source,
+        )
+        self.right = picture(
+            " ",
+            "",
+            pn.pane.Bokeh(self.looked_at.figure, sizing_mode="stretch_width", margin=0),
+            table=lambda: self.table("column"),
+            name="who-looks",
+            source=source,
+        )
+
+    def feed(self, look: Look, query: int, key: int) -> None:
+        """Another cell, head, block or run."""
+        self.row, self.column = ranking(look.pattern[query]), ranking(look.pattern[:, key])
+        strings = look.trace.tokens.strings
+        top, total = (
+            float(look.trace.tensor(f"blocks.{look.layer}.pattern.{part}")[look.head, query]) for part in ("max", "sum")
+        )
+        self._bars(
+            self.look_at,
+            self.left,
+            self.row,
+            strings,
+            key,
+            [f"blocks.{look.layer}.pattern[{look.head}, {query}, {i}]" for i in self.row.places],
+        )
+        self._bars(
+            self.looked_at,
+            self.right,
+            self.column,
+            strings,
+            query,
+            [f"blocks.{look.layer}.pattern[{look.head}, {i}, {key}]" for i in self.column.places],
+        )
+        said = _("its row of the pattern, which is e^(score − {max}) ÷ {sum}").format(
+            max=number(top), sum=number(total)
+        )
+        self.left.heading.param.update(
+            heading=_("Where does {token} look?").format(token=quoted(strings[query])), paragraphs=[[("", said)]]
+        )
+        self.right.heading.param.update(
+            heading=_("Who looks at {token}?").format(token=quoted(strings[key])),
+            paragraphs=[[("", _("its column; columns need not add up to 1"))]],
+        )
+
+    def _bars(
+        self, bars: Bars, column: Any, shown: Ranking, strings: list[str], chosen: int, tensors: list[str]
+    ) -> None:
+        names, values = [strings[i] for i in shown.places], [float(v) for v in shown.values]
+        texts = [percent(v) for v in values]
+        if shown.others:
+            names, values = [*names, _("{n} others").format(n=shown.others)], [*values, shown.rest]
+            texts, tensors = [*texts, percent(shown.rest)], [*tensors, _("sum of the others")]
+        place = shown.places.index(chosen) if chosen in shown.places else None
+        bars.feed(
+            names,
+            values,
+            texts,
+            tensors=tensors,
+            chosen=place,
+            others=len(names) - 1 if shown.others else None,
+            low=0.0,
+            high=max([*values, 1e-9]),
+        )
+        sized(column, bars.figure, 420, BAR * len(names) + 8)
+        column.tools.changed()
+
+    def _tap(self, side: str, place: int) -> None:
+        shown, state = (self.row if side == "row" else self.column), self.view.state
+        if shown is None or place >= len(shown.places):
+            return
+        query, key = (state.query, shown.places[place]) if side == "row" else (shown.places[place], state.key)
+        state.focus(query=query, key=key)
+        state.ask(f"blocks.{state.layer}.pattern", head=state.head, query=query, key=key)
+
+    def table(self, side: str) -> Table:
+        """The whole row or column, not only the bars."""
+        state = self.view.state
+        pattern = self.view.look.pattern
+        weights = pattern[state.query] if side == "row" else pattern[:, state.key]
+        seen = np.flatnonzero(np.isfinite(weights))
+        strings = state.trace.tokens.strings
+        return Table.of(
+            (self.left if side == "row" else self.right).heading.heading,
+            **{
+                _("position"): seen.tolist(),
+                _("token"): [strings[i] for i in seen],
+                _("weight"): weights[seen].tolist(),
+            },
+        )

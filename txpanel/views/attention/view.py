@@ -1,0 +1,205 @@
+"""The attention view: who looks at whom, why, and what comes of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+import param
+from bokeh.models import ColumnDataSource
+from panel.viewable import Viewable
+
+from txpanel.messages import _
+from txpanel.toolkit.card import Rich, card, engineers, rich
+from txpanel.views.attention.all_heads import AllHeads
+from txpanel.views.attention.data import Look
+from txpanel.views.attention.maps import Maps, Sides
+from txpanel.views.attention.vectors import Shares, Vectors
+from txpanel.views.attention.words import choice_words, head_words, sink_words
+from txpanel.views.background import one_by_one
+from txpanel.views.base import View
+
+__all__ = ["AttentionView"]
+
+STEPS = (
+    "q",
+    "k",
+    "v",
+    "scores",
+    "scores_capped",
+    "scores_biased",
+    "masked",
+    "pattern.max",
+    "pattern.sum",
+    "pattern",
+    "z",
+    "result",
+    "attn_proj",
+    "attn_out",
+)
+
+
+OPTIONS = ("hide_sink", "weigh")
+"""What the pattern's picture can show instead."""
+
+
+class AttentionView(View):
+    """q, k and v of one head, its scores stage by stage, its pattern, and what it writes into the stream."""
+
+    id: ClassVar[str] = "attention"
+    title: ClassVar[str] = _("Attention")
+    order: ClassVar[int] = 20
+    requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
+
+    hide_sink = param.Boolean(
+        False,
+        label=_("hide the first token"),
+        doc="Leave the first token out of the pattern's picture and divide each row by what remains.",
+    )
+    weigh = param.Boolean(
+        False,
+        label=_("weigh by what arrives"),
+        doc="Show each weight times the length of the value it fetches, after W_O.",
+    )
+
+    def __panel__(self) -> pn.Column:
+        cursor = ColumnDataSource({"query": [np.nan], "key": [np.nan]})
+        self.sides = Sides(self)
+        self.maps = Maps(self, cursor, (self.sides.left, self.sides.right))
+        self.words, self.about = (
+            Rich(heading=" ", paragraphs=[]),
+            Rich(paragraphs=[], look="note", sizing_mode="stretch_width", margin=(8, 0)),
+        )
+        self.formulas = engineers()
+        self.options = (
+            pn.widgets.CheckBoxGroup(  # a group: a single Checkbox of Bokeh has no label that a screen reader finds
+                options={self.param[name].label: name for name in OPTIONS},
+                value=[name for name in OPTIONS if getattr(self, name)],
+                margin=(2, 0),
+                stylesheets=["label,span,:host{font-size:13px}"],
+            )
+        )
+        first = card("", self.words, self.maps.panel, beside=[self.about, self.options, self.formulas])
+        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        self.empty = Rich(
+            paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
+        )
+        self.follow(self._head, "trace", "layer", "head", empty=self._none)
+        self.follow(self._cell, "query", "key")
+        self.watch(self, lambda _event: self._option(), *OPTIONS)
+        self.watch(
+            self.options, lambda event: self.param.update({name: name in event.new for name in OPTIONS}), "value"
+        )
+        rest = [partial(part, cursor) for part in (self._heads_card, self._vectors_card, self._output_card)]
+        one_by_one(self.cards, rest, _("More pictures are being built …"), self._guarded)
+        return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
+
+    look: Any = None
+    all_heads: AllHeads | None = None
+    qkv: Vectors | None = None
+    z: Vectors | None = None
+    shares: Shares | None = None
+    """What is built after the first card; None before."""
+
+    def _heads_card(self, _cursor: ColumnDataSource) -> Viewable:
+        self.all_heads = AllHeads(self)
+        if self.look is not None:
+            self.all_heads.feed(self.look)
+        return self.all_heads.panel
+
+    def _vectors_card(self, cursor: ColumnDataSource) -> Viewable:
+        self.qkv = Vectors(self, cursor, "qkv")
+        if self.look is not None:
+            self.qkv.feed(self.look)
+        intro = rich(
+            _(
+                "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
+                "looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."
+            )
+        )
+        return card(_("Queries, keys, values"), intro, self.qkv.panel)
+
+    def _output_card(self, cursor: ColumnDataSource) -> Viewable:
+        self.shares = Shares(self)
+        self.z = Vectors(self, cursor, "z", (self.shares.picture,))
+        if self.look is not None:
+            self.z.feed(self.look)
+            self.shares.feed(self.look, self.state.query)
+        output = rich(
+            _(
+                "What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as "
+                "the stream, and the vectors of all heads are added up. That is what attention writes."
+            )
+        )
+        return card(_("What the head writes"), output, self.z.panel)
+
+    def _none(self) -> None:
+        self.param.update()
+        self.cards.visible, self.empty.visible = False, True
+
+    def _head(self) -> None:
+        """Another run, block or head."""
+        state = self.state
+        before = self.look
+        if before is not None and before.same(state.trace, state.layer, state.head):
+            return
+        self.look = Look(state.trace, state.layer, state.head)
+        elsewhere = before is None or before.trace is not state.trace or before.layer != state.layer
+        if elsewhere:
+            self.formulas.formula.latex = self._latex()
+        if self.all_heads is not None:
+            self.all_heads.feed(self.look) if elsewhere else self.all_heads.mark()
+        self._maps()
+        for vectors in (self.qkv, self.z):
+            if vectors is not None:
+                vectors.feed(self.look)
+        self._sides()
+        self.cards.visible, self.empty.visible = True, False
+
+    def _maps(self) -> None:
+        self.maps.feed(self.look, hide_sink=self.hide_sink, weigh=self.weigh)
+
+    def _cell(self) -> None:
+        """Another chosen cell: frames move; pictures are fed again only where it lies outside their window."""
+        if self.look is None or not self.look.same(self.state.trace, self.state.layer, self.state.head):
+            return  # a new run is on its way through `_head`
+        if not self.maps.choose():
+            self._maps()
+        for vectors in (self.qkv, self.z):
+            if vectors is not None and not vectors.choose():
+                vectors.feed(self.look)
+        self._sides()
+
+    def _sides(self) -> None:
+        state = self.state
+        self.sides.feed(self.look, state.query, state.key)
+        if self.shares is not None:
+            self.shares.feed(self.look, state.query)
+        self.words.heading = _("Attention, block {block}, head {head}").format(
+            block=state.layer + 1, head=state.head + 1
+        )
+        first = rich(
+            _(
+                "Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). "
+                "The better the match, the more of that token's <v>value</v> it takes."
+            )
+        )
+        self.words.paragraphs = [*first, *head_words(self.look), *choice_words(self.look, state.query, state.key)]
+        self.about.paragraphs = sink_words(self.look) if self.look.behaviour[0] == "first" else []
+
+    def _option(self) -> None:
+        self.options.value = [name for name in OPTIONS if getattr(self, name)]
+        if self.look is not None:
+            self._maps()
+
+    def _latex(self) -> list[str]:
+        """The formulas of this block's attention, with this model's sizes."""
+        names = [f"blocks.{self.look.layer}.{part}" for part in STEPS]
+        operations = [self.look.trace.operation(name) for name in names if name in self.look.trace]
+        return [
+            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0)
+            for op in operations
+            if op is not None and op.formula
+        ]

@@ -1,0 +1,84 @@
+"""What several views do the same way: slow work beside the page, parts one after the other, a figure of a fixed height."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import panel as pn
+from panel.io.document import unlocked
+from panel.io.state import set_curdoc
+
+from txpanel.compat.thread_handover import hand_over
+from txpanel.session.worker import Worker
+from txpanel.toolkit.waiting import Waiting
+
+
+def aside() -> Worker:
+    """A worker for one view; where there is no server session (notebook, script, test) it works at once instead."""
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        return Worker()
+
+    waiting: deque[Callable[[], object]] = deque()  # in order, whatever the timers do
+
+    def dispatch(result: Callable[[], object]) -> None:
+        waiting.append(result)
+        _soon(document, lambda: waiting.popleft()())
+
+    return Worker(dispatch)
+
+
+def plot(figure: Any, height: int) -> pn.pane.Bokeh:
+    """A Bokeh figure that is as wide as there is room, and so high."""
+    figure.update(
+        sizing_mode="stretch_width", height=height, background_fill_alpha=0, border_fill_alpha=0, outline_line_alpha=0
+    )
+    return pn.pane.Bokeh(figure, sizing_mode="stretch_width", height=height, margin=0)
+
+
+def one_by_one(
+    column: Any, rest: Sequence[Callable[[], Any]], said: str, guard: Callable[[Callable[[], object]], object]
+) -> None:
+    """Builds further parts of a column, each when the one before it stands: a page that gets many figures at once stands still.
+
+    Args:
+        column: with its first part in it. rest: build one part each. said: a line below until all are there.
+        guard: calls a step and keeps its errors, such as a view's own.
+    """
+    document, left = pn.state.curdoc, list(rest)
+    if document is None or document.session_context is None:
+        column.extend([build() for build in left])
+        return
+
+    def step() -> None:
+        stand = list(column)[: len(rest) - len(left) + 1]  # without the line
+        part = [left.pop(0)()]
+        column[:] = [*stand, *part, *([more()] if left else [])]
+
+    def more() -> Waiting:
+        return Waiting(lambda: _soon(document, lambda: guard(step)), text=said, sizing_mode="stretch_width", margin=0)
+
+    if left:
+        column.append(more())
+
+
+def _soon(document: Any, step: Callable[[], object]) -> None:
+    """Calls a function on the session's thread, a moment from now and not before the page stands.
+
+    What Panel's components are told while the browser still fetches the page would be lost: it is put off by Panel, and comes
+    between the page and its connection.
+    """
+
+    def call() -> None:
+        with set_curdoc(document):
+            if not pn.state.loaded:
+                hand_over(document, call, after=60)
+                return
+            # Panel writes new figures to the browser in its own queue; what is not in it would overtake them and name
+            # models that are unknown there.
+            with unlocked():
+                step()
+
+    hand_over(document, call, after=60)

@@ -1,0 +1,316 @@
+"""Embedding: from the tokenizer's pieces to the vector that enters the first block."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+
+from txpanel.messages import _, plural
+from txpanel.toolkit.bars import Bars
+from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number
+from txpanel.toolkit.vector_strips import Strips, strip_table
+from txpanel.views.background import aside, plot
+from txpanel.views.base import View
+from txpanel.views.embedding.data import Neighbours, Rotation, lanes, neighbours, pieces, rotation, slopes, strips
+from txpanel.views.embedding.pieces import Pieces
+from txpanel.views.embedding.rotary_dials import Dials
+from txpanel.views.why.data import lit
+
+DIALS = 16
+"""Pairs of a head that get a dial; of more, as many are taken evenly."""
+
+
+class EmbeddingView(View):
+    """The tokenizer's pieces with bytes and ids, and how each id becomes a vector that knows its place.
+
+    Shows the row of the token table, its scale, the position (a learned row; rotary embedding as turned pairs in the block and head in focus;
+    ALiBi's slopes), their sum as real strips, and the nearest neighbours of the token in the whole table.
+    """
+
+    id, title, order = "embedding", "Embedding", 10
+    requires: ClassVar[frozenset[str]] = frozenset({"embed"})
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        self._worker = aside()
+        self._nearest: tuple[tuple[str, int], Neighbours] | None = None
+        self._turn: Rotation | None = None
+        self._words = Rich(sizing_mode="stretch_width")
+        self._fold = engineers()
+        self._pieces = Pieces(on_pick=lambda at: self.state.focus(query=at))
+        self._strips = Strips(on_pick=self.state.ask)
+        self._lanes = Strips(on_pick=self.state.ask)
+        self._dials = Dials(on_pick=self._ask_pair)
+        self._near = Bars(self, "lane", tap=self._visit, hover=(_("token"), _("cosine"), _("row")))
+        self._slopes = Bars(self, "key", tap=self._ask_slope, hover=(_("head"), _("slope"), _("tensor")))
+        layout = card("", self._words, *self._pictures(), beside=[self._fold])
+        self.follow(self._tokens_changed, "trace", "query")
+        self.follow(self._place_changed, "trace", "query", "layer", "head")
+        self.follow(self._light, "question", "trace")
+        return layout
+
+    def _pictures(self) -> list[Any]:
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
+        half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 320px"}}
+        near, bars = plot(self._near.figure, 300), plot(self._slopes.figure, 220)
+        made = [
+            ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, self._token_table, wide),
+            ("vector", _("From id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
+            ("lanes", _("Every token as it enters the first block"), "", self._lanes,
+             lambda: strip_table(self._lanes.strips), wide),
+            ("rotary", _("Position turns pairs"), "", self._dials, self._pair_table, half),
+            ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars, self._slope_table, half),
+            ("neighbours", _("Nearest in the token table"), "", near, self._near_table, half),
+        ]  # fmt: skip
+        self._shown = {
+            name: picture(
+                title,
+                subtitle,
+                plot,
+                table=table,
+                name=f"embedding-{name}",
+                source=lambda: provenance(self.state, "embed"),
+                **params,
+            )
+            for name, title, subtitle, plot, table, params in made
+        }
+        return list(self._shown.values())
+
+    def close(self) -> None:
+        """See `View.close`."""
+        if self._built is not None:
+            self._worker.cancel()
+        super().close()
+
+    # -- what changes ------------------------------------------------------------------------------------------------
+
+    def _tokens_changed(self) -> None:
+        trace, at = self.state.trace, self.state.query
+        facts, token = trace.anatomy, int(trace.tokens.ids[at])
+        self._pieces.show(pieces(trace), at)
+        self._strips.show(strips(trace, at))
+        self._lanes.show(lanes(trace, at))
+        text = _(
+            "The model does not read letters. A tokenizer cuts your text into {n} pieces, each a row of a table with {vocab} rows.\n\n"
+            "Token <token>{token}</token> is row {id}: {width} numbers, learned in training. Similar words have similar rows.\n\n{position}"
+        )
+        tokens = plural("{n}", "{n}", len(trace.tokens.ids)).format(n=count(len(trace.tokens.ids)))
+        self._words.paragraphs = rich(
+            text,
+            n=tokens,
+            vocab=count(facts.vocab),
+            token=trace.tokens.strings[at],
+            id=count(token),
+            width=count(facts.embed_width),
+            position=self._position_words(),
+        )
+        self._fold.formula.latex = [
+            trace.operation(name).formula
+            for name in ("embed", "embed_proj", "embed_norm", "pos_embed", "blocks.0.resid_pre")
+            if name in trace
+        ]
+        self._fold.notes.paragraphs = self._notes()
+        self._subtitle(
+            "vector",
+            _("token “{token}”: every strip is the real vector, {n} numbers").format(
+                token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)
+            ),
+        )
+        said = _("the beginning of each token's residual stream, all in one colour scale")
+        if (total := len(trace.tokens.ids)) > len(self._lanes.strips):
+            said += " · " + _("tokens {a}–{b} of {n}").format(
+                a=self._lanes.strips[0].index["token"], b=self._lanes.strips[-1].index["token"], n=total
+            )
+        self._subtitle("lanes", said)
+        self._refresh("tokens", "vector", "lanes")
+        self._find_near(token)
+
+    def _position_words(self) -> str:
+        return {
+            "learned": _("Where it stands is a second row, from a table of positions; both are added."),
+            "rotary": _(
+                "Where it stands is not added here: inside each block, position turns pairs of numbers of every query and key."
+            ),
+            "alibi": _("Where it stands is not added here: inside each block, keys further back get a penalty."),
+            "none": _("This model adds nothing for the position."),
+        }[self.state.trace.anatomy.positions]
+
+    def _notes(self) -> list[Any]:
+        facts = self.state.trace.anatomy
+        tied = (
+            _("The unembedding at the end is this same table.")
+            if facts.tied
+            else _("The unembedding at the end is a table of its own.")
+        )
+        scale = (
+            _(" Rows are multiplied by {factor}.").format(factor=number(facts.embed_scale))
+            if facts.embed_scale != 1
+            else ""
+        )
+        exact = (
+            ""
+            if self.state.trace.tokens.exact
+            else _(" The tokenizer changes this text before cutting it, so the pieces do not join to it exactly.")
+        )
+        rotary = facts.blocks[self.state.layer].rotary
+        turned = ""
+        if rotary is not None:
+            layout = {
+                "half": _("i with i + {half}"),
+                "interleaved": _("2i with 2i + 1"),
+                "split": _("2i with 2i + 1, written to i and i + {half}"),
+            }[rotary.layout]
+            turned = _(" Rotary: {dims} of {all} numbers of a head are turned, pairs {layout}.").format(
+                dims=rotary.dims,
+                all=facts.blocks[self.state.layer].head_dim,
+                layout=layout.format(half=rotary.dims // 2),
+            )
+        return rich("{all}", all=tied + scale + turned + exact)
+
+    def _place_changed(self) -> None:
+        trace, at, layer = self.state.trace, self.state.query, self.state.layer
+        self._turn = rotation(trace, layer, self.state.head, at)
+        self._slope = slopes(trace, layer)
+        self._shown["rotary"].visible = self._turn is not None
+        self._shown["slopes"].visible = self._slope is not None
+        if self._turn is not None:
+            self._show_dials(self._turn)
+        if self._slope is not None:
+            tensors = [f"blocks.{layer}.alibi[{head}]" for head in range(len(self._slope))]
+            names = [_("head {n}").format(n=head + 1) for head in range(len(self._slope))]
+            self._slopes.feed(
+                names, self._slope, [number(float(v)) for v in self._slope], tensors=tensors, chosen=self.state.head
+            )
+        self._refresh("rotary", "slopes")
+
+    def _show_dials(self, turn: Rotation) -> None:
+        shown = np.unique(np.linspace(0, len(turn.angle) - 1, min(DIALS, len(turn.angle))).round().astype(int))
+        dials = [
+            {"label": f"{turn.after_at[i, 0]}, {turn.after_at[i, 1]}", "before": turn.before[i].tolist(), "after": turn.after[i].tolist(),
+             "angle": float(turn.angle[i]), "at": int(turn.after_at[i, 0])} for i in shown
+        ]  # fmt: skip
+        size = np.hypot(turn.before[shown, 0], turn.before[shown, 1])
+        self._dials.show(dials, float(np.quantile(size, 0.9)) or 1.0)
+        words = _(
+            "q of head {head} in block {layer} at position {at}: grey before, blue after; {n} of {all} pairs, longest hands cut at the ring"
+        )
+        if len(shown) == len(turn.angle):
+            words = _(
+                "q of head {head} in block {layer} at position {at}: grey before, blue after; longest hands cut at the ring"
+            )
+        self._subtitle(
+            "rotary",
+            words.format(
+                head=self.state.head + 1,
+                layer=self.state.layer + 1,
+                at=self.state.query,
+                n=len(shown),
+                all=len(turn.angle),
+            ),
+        )
+
+    def _find_near(self, token: int) -> None:
+        model = self.state.trace.model
+        self._shown["neighbours"].visible = model is not None
+        if model is None or (self._nearest is not None and self._nearest[0] == (model.key, token)):
+            return
+
+        def job(cancel: Any, publish: Any) -> None:
+            found = neighbours(model, token, stop=cancel)
+            if found is not None:
+                publish(lambda: self._guarded(lambda: self._show_near((model.key, token), found)))
+
+        self._worker.submit(job)
+
+    def _show_near(self, key: tuple[str, int], found: Neighbours) -> None:
+        if self.state is None or self.state.trace is None:
+            return
+        self._nearest = (key, found)
+        names = [text.replace(" ", "␣") for text in found.strings]
+        table = self.state.trace.model.parts.tables["embed"][0]
+        rows = [f"{table}[{i}]" for i in found.ids]
+        self._near.feed(names, found.cosines, [number(float(c), 3) for c in found.cosines], tensors=rows)
+        name = self.state.trace.model.tokens([found.token]).strings[0]
+        self._subtitle(
+            "neighbours",
+            _("rows that point the same way as the one of “{token}”, by cosine, of all {n}").format(
+                token=name.strip() or "␣", n=count(self.state.trace.anatomy.vocab)
+            ),
+        )
+        self._refresh("neighbours")
+
+    def _light(self) -> None:
+        cells = lit(self.state.trace, self.state.question)
+        self._strips.light(cells)
+        self._lanes.light(cells)
+
+    # -- what a person did -------------------------------------------------------------------------------------------
+
+    def _ask_pair(self, dim: int) -> None:
+        if self._turn is None:
+            return
+        self.state.ask(self._turn.name, head=self._turn.head, token=self.state.query, dim=dim)
+
+    def _visit(self, place: int) -> None:
+        """The cosine of a row of the table with the token's own."""
+        if self._nearest is not None and place < len(self._nearest[1].ids):
+            found = self._nearest[1]
+            self.state.ask(f"embed.{found.token}.{found.ids[place]}.cosine")
+
+    def _ask_slope(self, head: int) -> None:
+        """The penalty of the last key but one, which stands one step back for the last query."""
+        name, last = f"blocks.{self.state.layer}.alibi", len(self.state.trace.tokens.ids) - 1
+        if self._slope is not None and head < len(self._slope):
+            rows = self.state.trace.tensor(name).shape[1]
+            self.state.ask(name, head=head, query=min(last, rows - 1), key=last - 1)
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def _subtitle(self, name: str, text: str) -> None:
+        self._shown[name].heading.paragraphs = [[("", text)]]
+
+    def _refresh(self, *names: str) -> None:
+        for name in names:
+            self._shown[name].tools.changed()
+
+    def _token_table(self) -> Table:
+        rows = (
+            []
+            if self.state.trace is None
+            else [(p["at"], p["text"], p["id"], p["bytes"]) for p in pieces(self.state.trace)]
+        )
+        return Table([_("position"), _("piece"), _("id"), _("bytes")], rows, _("Tokens of the text"))
+
+    def _pair_table(self) -> Table:
+        turn = self._turn
+        columns = [
+            _("pair"),
+            _("before, first"),
+            _("before, second"),
+            _("after, first"),
+            _("after, second"),
+            _("turned by (radians)"),
+        ]
+        if turn is None:
+            return Table(columns, [])
+        rows = zip(
+            (f"{a}, {b}" for a, b in turn.after_at),
+            *turn.before.T.tolist(),
+            *turn.after.T.tolist(),
+            turn.angle.tolist(),
+            strict=True,
+        )
+        return Table(columns, rows, turn.name)
+
+    def _slope_table(self) -> Table:
+        found = getattr(self, "_slope", None)
+        rows = [] if found is None else [(head + 1, float(value)) for head, value in enumerate(found)]
+        return Table([_("head"), _("taken off per step back")], rows, _("ALiBi slopes"))
+
+    def _near_table(self) -> Table:
+        found = self._nearest[1] if self._nearest is not None else None
+        columns = ([], [], []) if found is None else (found.strings, found.ids.tolist(), found.cosines.tolist())
+        rows = zip(*columns, strict=True)
+        return Table([_("token"), _("id"), _("cosine")], rows, _("Nearest rows of the token table"))

@@ -1,0 +1,122 @@
+"""The flow as tables: what its picture shows of the chosen block, head and token, for a screen reader and for the CSV file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from txpanel.messages import _
+from txpanel.toolkit.card import provenance
+from txpanel.toolkit.picture import Table
+from txpanel.views.flow import data
+from txpanel.views.heads import allowed
+
+if TYPE_CHECKING:
+    from txpanel.session.state import ModelState
+    from txpanel.tracing import Trace
+    from txpanel.views.flow.data import Window
+
+__all__ = ["drawn", "facts", "tables"]
+
+Norms = dict[int, dict[str, np.ndarray]]
+STREAMS = ("resid_pre", "attn_out", "mlp_out", "resid_post")
+
+
+def tables(state: ModelState, window: Window, written: Norms) -> Table:
+    """All tables of the picture; the first one is that of the tokens.
+
+    Args:
+        state: its block, head and query are those of the picture.
+        window: the lanes on screen; the pattern has their rows and columns, the tokens are all there.
+        written: what `flow_data.write_norms` gave for the blocks that are computed already, by block; the others are computed.
+
+    Returns:
+        Tokens, pattern, next tokens and what each block writes, one after the other; only headings without a trace.
+    """
+    trace = state.trace
+    if trace is None:
+        return Table([_("position"), _("token"), _("id")], [])
+    return Table(
+        *_tokens(trace, state.layer, state.head, state.query),
+        more=(
+            _pattern(trace, state.layer, state.head, window),
+            _next(trace, state.query, drawn(state)),
+            _writes(trace, state.query, written),
+        ),
+    )
+
+
+def drawn(state: ModelState) -> int | None:
+    """The token drawn with the sampling settings; None where the chosen token is not the last one, or nothing is drawn."""
+    last = state.query == len(state.trace.tokens.ids) - 1
+    return state.sampled.token if state.sampled is not None and last else None
+
+
+def facts(state: ModelState) -> dict[str, str]:
+    """Provenance of the files: the trace's own account, and what was chosen when they were saved."""
+    found = provenance(state, f"blocks.{state.layer}")
+    return found | {"head": str(state.head), "query": str(state.query)}
+
+
+def names(trace: Trace) -> list[str]:
+    """Tokens with their positions, so that equal ones can be told apart."""
+    return [f"{i} {text}" for i, text in enumerate(trace.tokens.strings)]
+
+
+def _tokens(trace: Trace, layer: int, head: int, query: int) -> tuple[list[str], Any, str]:
+    """Columns, rows and caption of the table with a row for each token."""
+    p, total = f"blocks.{layer}.", len(trace.tokens.ids)
+    columns: dict[str, list[Any]] = {
+        _("position"): list(range(total)),
+        _("token"): list(trace.tokens.strings),
+        _("id"): trace.tokens.ids.tolist(),
+    }
+    for name in STREAMS:
+        columns[f"‖{p}{name}‖"] = data.norms(trace, p + name).tolist()
+    weights, may = np.asarray(trace.head_map(layer, head, "pattern"), np.float32), allowed(trace, layer, head)
+    row = np.where(may[query], weights[query], np.nan).tolist()
+    columns[_("attention from token {query}, head {head}").format(query=query, head=head + 1)] = row
+    if p + "expert_index" in trace:
+        chosen, share = trace.tensor(p + "expert_index"), trace.tensor(p + "expert_weight")
+        for slot in range(chosen.shape[1]):
+            columns[_("expert in slot {slot}").format(slot=slot)] = chosen[:, slot].tolist()
+            columns[_("weight of slot {slot}").format(slot=slot)] = share[:, slot].tolist()
+    rows = zip(*columns.values(), strict=True)
+    return list(columns), rows, _("Tokens in block {block}").format(block=layer + 1)
+
+
+def _pattern(trace: Trace, layer: int, head: int, window: Window) -> Table:
+    """Attention of the lanes on screen; what lies before them as in the picture, so that each row adds up to 1."""
+    found = data.head_weights(trace, layer, head, window)
+    on_screen = names(trace)[window.rows]
+    columns, before = on_screen, np.zeros((window.count, 0), np.float32)
+    if window.start > 0:
+        columns = [names(trace)[0], _("1 to {last}, summed").format(last=window.start - 1), *on_screen]
+        before = np.stack([found["first"], found["earlier"]], axis=1)
+    caption = _("Attention pattern of block {block}, head {head}").format(block=layer + 1, head=head + 1)
+    values = np.concatenate([before, found["pattern"]], axis=1)
+    return Table.matrix(values, on_screen, columns, corner=_("who looks / at whom"), caption=caption)
+
+
+def _next(trace: Trace, query: int, sampled: int | None) -> Table:
+    found = data.next_payload(trace, query, sampled)
+    rows: list[list[Any]] = [
+        [text, token, p]
+        for text, token, p in zip(found["strings"], found["ids"].tolist(), found["probability"].tolist(), strict=True)
+    ]
+    rows.append([_("{n} others").format(n=found["others"]), "", found["rest"]])
+    caption = _("Next token after {token}").format(token=names(trace)[query])
+    return Table([_("token"), _("id"), _("probability")], rows, caption)
+
+
+def _writes(trace: Trace, query: int, written: Norms) -> Table:
+    """Norms of what each block adds to the chosen token."""
+
+    def row(layer: int) -> list[Any]:
+        found = written.get(layer) or data.write_norms(trace, layer)
+        return [layer + 1, float(found["attn"][query]), float(found["mlp"][query])]
+
+    rows = (row(layer) for layer in range(trace.anatomy.n_layers))
+    caption = _("What each block writes to {token}").format(token=names(trace)[query])
+    return Table([_("block"), _("attention writes"), _("MLP writes")], rows, caption)

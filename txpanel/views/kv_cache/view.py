@@ -1,0 +1,242 @@
+"""The KV-cache view: what is kept of every token, what a step adds to it, and what the step would cost without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+
+from txpanel.messages import _, plural
+from txpanel.models.progress import size_text
+from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number
+from txpanel.tracing import costs
+from txpanel.tracing.record import prefixes
+from txpanel.tracing.trace import Trace
+from txpanel.views.base import View
+from txpanel.views.kv_cache.cache_map import CacheMap
+
+__all__ = ["KVCacheView", "Kept", "counted", "kept"]
+
+POINTS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is held of one block: ``heads`` x ``tokens`` x ``key_dim`` keys, as many values of ``value_dim``; ``item`` bytes for each number."""
+
+    heads: int
+    tokens: int
+    key_dim: int
+    value_dim: int
+    nbytes: int
+    item: int
+
+
+def kept(trace: Trace) -> list[Kept]:
+    """Keys and values of a run, per block: read from the cache itself; empty if it is not held any more."""
+    if trace.model is None:
+        return []
+    with trace.model.lock:
+        held = prefixes(trace.model).holding([int(token) for token in trace.tokens.ids])
+    if held is None:
+        return []
+    found = []
+    layers: list[Any] = held.cache.layers
+    for layer in layers:
+        k, v = layer.keys[0], layer.values[0]  # [kv_heads, T, dim]
+        size = k.numel() * k.element_size() + v.numel() * v.element_size()
+        found.append(Kept(k.shape[0], k.shape[1], k.shape[2], v.shape[2], size, k.element_size()))
+    return found
+
+
+class KVCacheView(View):
+    """Keys and values that are kept, block by block, and what they save."""
+
+    id: ClassVar[str] = "kv-cache"
+    title: ClassVar[str] = _("KV cache")
+    order: ClassVar[int] = 62
+    requires: ClassVar[frozenset[str]] = frozenset({"k", "v"})
+
+    def __panel__(self) -> pn.Column:
+        self.words = Rich(heading=_("What is not computed again"), paragraphs=[])
+        self.map = CacheMap(self._clicked, words=_words(), sizing_mode="stretch_width", margin=0)
+        self.formulas = engineers(
+            r"\text{step with cache} = W + \sum_l H_l (d_l + d^v_l) \min(T, w_l) + D V",
+            r"\text{step without} = T\,W + \sum_l H_l (d_l + d^v_l) \sum_{t \le T} \min(t, w_l) + D V",
+            notes=rich(
+                _(
+                    "W: the numbers in all weight matrices that a token goes through (of a mixture, those of the experts that it uses). "
+                    "H heads, d numbers per key, d^v per value, w the window (T where there is none), D the width, V the vocabulary. "
+                    "Counted from the model's own shape: multiply-adds of matrix products.\n\nBytes are those of the tensors in "
+                    "the cache. It keeps all tokens, also those that a sliding window no longer reads, so that one can go back."
+                )
+            ),
+        )
+        self.picture = picture(
+            _("Keys and values that are kept"),
+            _("a row per block, a column per token; each cell is one key and one value of every k,v head"),
+            self.map,
+            table=self._rows,
+            name="kv-cache",
+            source=lambda: provenance(self.state, "k, v"),
+            styles={"flex": "1 1 320px", "min-width": "0"},
+        )
+        self._held: list[Kept] = []
+        self.follow(self._run, "trace", empty=self._none)
+        self.follow(self._count, "layer")
+        layout = card("", self.words, self.picture, beside=[self.formulas])
+        return pn.Column(layout, sizing_mode="stretch_width", margin=0)
+
+    def _clicked(self, data: dict[str, Any]) -> None:
+        if self.state is not None and self.state.trace is not None:
+            self.state.focus(layer=int(data.get("layer", self.state.layer)), key=data["token"])
+
+    def _none(self) -> None:
+        self._held = []
+        self.map.param.update(blocks=[], tokens={}, costs={}, bytes=[])
+        self.words.paragraphs = rich(
+            _("Keys and values of earlier tokens are kept, so that a new token is one row of work.")
+        )
+
+    def _run(self) -> None:
+        trace, held = self.state.trace, kept(self.state.trace)
+        n, anatomy = len(trace.tokens.ids), trace.anatomy
+        fresh = n - trace.recording.reused
+        at = np.unique(np.linspace(1, n, min(n, POINTS)).astype(int))
+        cached, whole = ([int(step(anatomy, int(t))) for t in at] for step in (costs.cached_step, costs.whole_step))
+        self.map.param.update(
+            blocks=[
+                {"kept": each.tokens, "read": min(each.tokens, block.window or each.tokens), "label": _label(each)}
+                for each, block in zip(held, anatomy.blocks, strict=True)
+            ]
+            if held
+            else [],
+            tokens={"n": n, "fresh": fresh, "strings": trace.tokens.strings},
+            costs={
+                "at": at.tolist(), "cached": cached, "whole": whole,
+                "cached_text": _("{n} million multiply-adds").format(n=number(cached[-1] / 1e6, 3)),
+                "whole_text": _("{n} million multiply-adds, {times} times as many").format(
+                    n=number(whole[-1] / 1e6, 3), times=number(whole[-1] / cached[-1], 3)
+                ),
+            },
+        )  # fmt: skip
+        self._held = held
+        self._count()
+        self._say(trace, held, fresh, whole[-1] / cached[-1])
+        self.picture.tools.changed()
+
+    def _count(self) -> None:
+        """The bytes worked out: of the block in focus, of all blocks, of each token."""
+        self.map.bytes = counted(self._held, self.state.layer)
+
+    def _say(self, trace: Trace, held: list[Kept], fresh: int, times: float) -> None:
+        n = len(trace.tokens.ids)
+        if not held:
+            self.words.paragraphs = rich(
+                _(
+                    "The keys and values of this run are not held any more (or it came from a file): what is shown is what a step costs."
+                )
+            )
+            return
+        total = sum(each.nbytes for each in held)
+        said = _(
+            "The <k>keys</k> and <v>values</v> of a token never change when others follow it: it only looks back. So they are <b>kept</b>, "
+            "{total} now, {each} for each token ({block} a block).\n\n{computed} Without the cache the last token would cost {times} "
+            "times as much."
+        )
+        computed = (
+            _("This run computed <f>{fresh} of {n}</f> tokens; the others were there.")
+            if fresh < n
+            else _("This run computed <f>all {n}</f> tokens: nothing was there yet.")
+        ).format(fresh=count(fresh), n=count(n))
+        least, most = (size_text(pick(each.nbytes for each in held)) for pick in (min, max))
+        block = least if least == most else _("{least} to {most}").format(least=least, most=most)
+        self.words.paragraphs = rich(
+            said.replace("{computed}", computed), total=size_text(total), each=size_text(total // n), block=block, times=number(times, 3),
+        ) + _special(trace)  # fmt: skip
+
+    def _rows(self) -> Table:
+        """One row per block."""
+        trace = self.state.trace
+        held, blocks = kept(trace), trace.anatomy.blocks
+        columns: dict[str, Any] = {
+            _("block"): [i + 1 for i in range(len(held))],
+            _("k,v heads"): [each.heads for each in held],
+            _("tokens"): [each.tokens for each in held],
+            _("numbers per key"): [each.key_dim for each in held],
+            _("numbers per value"): [each.value_dim for each in held],
+            _("bytes"): [each.nbytes for each in held],
+            _("still read"): [min(each.tokens, b.window or each.tokens) for each, b in zip(held, blocks, strict=False)],
+        }
+        return Table.of(_("keys and values that are kept, per block"), **columns)
+
+
+def counted(held: list[Kept], layer: int) -> list[list[str]]:
+    """How many bytes are kept, as label, sum with its numbers in place, and result: a block's, those of all, and of each token."""
+    if not held:
+        return []
+    each, total, tokens = held[layer], sum(block.nbytes for block in held), held[0].tokens
+    one = plural(
+        "{heads} k,v head × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
+        "{heads} k,v heads × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
+        each.heads,
+    ).format(heads=count(each.heads), tokens=count(tokens), key=each.key_dim, value=each.value_dim, item=each.item)
+    sizes = Counter(block.nbytes for block in held)
+    parts = " + ".join(f"{count(n)} × {count(size)}" for size, n in sizes.items())
+    result = _("{n} bytes")
+    return [
+        [_("block {n}").format(n=layer + 1), one, result.format(n=count(each.nbytes))],
+        [_("all {n} blocks").format(n=len(held)), parts, result.format(n=count(total))],
+        [_("each token"), f"{count(total)} ÷ {count(tokens)}", result.format(n=number(total / tokens, 7))],
+    ]
+
+
+def _label(each: Kept) -> str:
+    return _("k {h} × {t} × {k}, v {h} × {t} × {v}: {size}").format(
+        h=each.heads, t=each.tokens, k=each.key_dim, v=each.value_dim, size=size_text(each.nbytes)
+    )
+
+
+def _special(trace: Trace) -> list[Any]:
+    """What is particular to this model's cache."""
+    blocks, n = trace.anatomy.blocks, len(trace.tokens.ids)
+    windows = {block.window for block in blocks if block.window and block.window < n}
+    if windows:
+        return rich(
+            _("Blocks with a sliding window read only the last {w} tokens; grey cells are not read any more."),
+            w=min(windows),
+        )
+    shared = blocks[0]
+    if shared.latent is not None:
+        return rich(
+            _(
+                "Latent attention could keep {n} numbers a token and block; transformers keeps the keys and values made from them."
+            ),
+            n=shared.latent.kv_rank + shared.latent.rope_dims,
+        )
+    if shared.n_kv_heads < shared.n_heads:
+        return rich(
+            _("{h} query heads share {kv} k,v heads: the cache is {times} times smaller than with one for each."),
+            h=shared.n_heads, kv=shared.n_kv_heads, times=number(shared.n_heads / shared.n_kv_heads, 3),
+        )  # fmt: skip
+    return []
+
+
+def _words() -> dict[str, str]:
+    return {
+        "kept": _("kept"),
+        "fresh": _("new in this run"),
+        "gone": _("kept, but no longer read (window)"),
+        "bytes": _("How many bytes that is"),
+        "map": _("{blocks} blocks, {n} tokens, of which {fresh} are new"),
+        "costs": _("What the last token costs, for texts of this length and shorter"),
+        "unit": _("million multiply-adds"),
+        "length": _("tokens in the text"),
+        "whole": _("without a cache"),
+        "cached": _("with the cache"),
+        "block": _("Block"),
+    }

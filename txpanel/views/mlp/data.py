@@ -1,0 +1,399 @@
+"""What the MLP view shows, as arrays: neurons, the activation curve, what the strongest neurons write. Nothing here draws."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from txpanel.messages import _, plural
+from txpanel.toolkit.format import count, number
+from txpanel.toolkit.vector_strips import Strip
+from txpanel.views.flow.words import activation_name
+
+if TYPE_CHECKING:
+    from txpanel.models.language_model import LanguageModel
+    from txpanel.tracing import Trace
+
+TOP = 8
+"""Neurons listed one by one."""
+PROMOTED = 5
+"""Tokens named per neuron."""
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().float().numpy())
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The inner layer of one MLP (or of one chosen expert) for one token.
+
+    Attributes:
+        x: argument of the activation, float32 ``[F]``; x_name: its tensor. up: the second projection of a gated MLP, else None.
+        post: what goes into the down projection. index: named indices of the row in those tensors (token, and slot in a mixture).
+        expert: number of the expert, None where there is only one MLP.
+    """
+
+    x: np.ndarray
+    x_name: str
+    up: np.ndarray | None
+    post: np.ndarray
+    index: dict[str, int]
+    expert: int | None = None
+
+    @property
+    def at(self) -> tuple[int, ...]:
+        """The row as a plain tuple."""
+        return tuple(self.index.values())
+
+
+def neurons(trace: Trace, layer: int, position: int, slot: int = 0) -> Neurons:
+    """Recorded values of every neuron for one token; in a mixture those of its `slot`-th expert."""
+    p, block = f"blocks.{layer}.", trace.anatomy.blocks[layer]
+    index, expert = {"token": position}, None
+    if block.experts is not None:
+        index["slot"] = slot
+        expert = int(trace.tensor(p + "expert_index")[position, slot])
+    at = tuple(index.values())
+    up = _array(trace.tensor(p + "mlp_pre")[at])
+    post = _array(trace.tensor(p + "mlp_post")[at])
+    if not block.gated:
+        return Neurons(up, p + "mlp_pre", None, post, index, expert)
+    return Neurons(_array(trace.tensor(p + "mlp_gate")[at]), p + "mlp_gate", up, post, index, expert)
+
+
+def activate(trace: Trace, layer: int, x: np.ndarray) -> np.ndarray | None:
+    """The model's own activation function at `x`, float32 of the same shape; None for a trace opened without its model."""
+    operation: Any = trace.operation(f"blocks.{layer}.mlp_post")
+    if trace.model is None:
+        return None
+    values = torch.from_numpy(np.ascontiguousarray(x, np.float32))
+    with torch.inference_mode():
+        if hasattr(operation, "function"):
+            return _array(operation.function(values.to(trace.model.device)))
+        gate, up = operation.inputs  # a gate with its own formula: with up = 0 it is the activation alone
+        return _array(operation.recompute({gate: values, up: torch.zeros_like(values)}))
+
+
+def curve(trace: Trace, layer: int, x: np.ndarray, points: int = 241) -> tuple[np.ndarray, np.ndarray] | None:
+    """The activation function over the range of `x` (and at least -3 to 3): two float32 ``[points]``."""
+    low, high = min(-3.0, float(x.min())), max(3.0, float(x.max()))
+    grid = np.linspace(low, high, points, dtype=np.float32)
+    y = activate(trace, layer, grid)
+    return None if y is None else (grid, y)
+
+
+Pointed = tuple[str, float, int]
+"""A token that a vector points to: its string, the product with its row of the unembedding, its id."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One neuron's part in what the MLP writes.
+
+    Attributes:
+        neuron: its number. x, up, post: its recorded values (up None without gate). size: norm of what it writes, ``|post| * |direction|``.
+        direction: float32 ``[D]``, its column of the down projection. promotes, resists: tokens with the largest and smallest
+            product of unembedding and what it writes, each (string, product, id).
+    """
+
+    neuron: int
+    x: float
+    up: float | None
+    post: float
+    size: float
+    direction: np.ndarray
+    promotes: tuple[Pointed, ...] = ()
+    resists: tuple[Pointed, ...] = ()
+
+
+_SIZES: OrderedDict[tuple[str, int, int | None], np.ndarray] = OrderedDict()
+"""Norms of the columns of down projections, float32 [F], newest last; a few kB each."""
+
+
+def column_sizes(model: LanguageModel, layer: int, expert: int | None = None) -> np.ndarray:
+    """Norm of each neuron's output direction, float32 ``[F]``."""
+    key = (model.key, layer, expert)
+    if key not in _SIZES:
+        _SIZES[key] = _array(model.parts.blocks[layer].maps["down"].matrix(expert).norm(dim=0))
+        while len(_SIZES) > 256:
+            _SIZES.popitem(last=False)
+    return _SIZES[key]
+
+
+def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[Writer]:
+    """The neurons that write most for this token, largest first; without the model they are ordered by their value alone."""
+    sizes = np.abs(found.post)
+    matrix = None
+    if trace.model is not None:
+        sizes = sizes * column_sizes(trace.model, layer, found.expert)
+        matrix = trace.model.parts.blocks[layer].maps["down"].matrix(found.expert)  # [D, F]
+    best = np.argsort(-sizes, kind="stable")[:k]
+    empty = np.zeros(0, np.float32)
+    return [
+        Writer(
+            int(n), float(found.x[n]), None if found.up is None else float(found.up[n]), float(found.post[n]), float(sizes[n]),
+            empty if matrix is None else _array(matrix[:, int(n)]),
+        )
+        for n in best
+    ]  # fmt: skip
+
+
+def promoted(
+    model: LanguageModel, layer: int, writes: np.ndarray, k: int = PROMOTED
+) -> list[tuple[tuple[Pointed, ...], tuple[Pointed, ...]]]:
+    """Tokens that vectors written into the residual stream push up and down, read directly through the unembedding.
+
+    Each vector is multiplied by the gains of the norms on its way (the block's own output norm where it has one, and the final norm, whose
+    scale is left out: it is the same for all tokens) and by the unembedding. Later blocks may still change the outcome.
+
+    Args:
+        writes: float32 ``[n, D]``.
+
+    Returns:
+        Per vector the `k` tokens with the largest and those with the smallest product, each (string, product, id).
+    """
+    with torch.inference_mode():
+        logits = unembed(model, layer, torch.from_numpy(np.ascontiguousarray(writes, np.float32)).to(model.device))
+        high, low = logits.topk(k, dim=1), (-logits).topk(k, dim=1)
+    name = {int(i): model.tokens([int(i)]).strings[0] for i in torch.cat([high.indices, low.indices]).unique().tolist()}
+
+    def listed(indices: Tensor, values: Tensor) -> tuple[Pointed, ...]:
+        return tuple((name[i], v, i) for i, v in zip(indices.tolist(), values.tolist(), strict=True))
+
+    return [
+        (listed(high.indices[r], high.values[r]), listed(low.indices[r], -low.values[r])) for r in range(len(writes))
+    ]
+
+
+def unembed(model: LanguageModel, layer: int, writes: Tensor, chunk: int = 8192) -> Tensor:
+    """Products of written vectors ``[n, D]`` with every row of the unembedding, ``[n, V]``; see `promoted`."""
+    for norm in (model.parts.blocks[layer].norms.get("mlp_norm"), model.parts.norms.get("ln_final")):
+        if norm is not None and norm.weight is not None:
+            writes = writes * (norm.weight.detach().float() + norm.plus_one)
+    if "output_projection" in model.parts.maps:
+        writes = writes @ model.parts.maps["output_projection"].matrix().T
+    stored = model.parts.maps["unembed"].stored  # [V, D]
+    return torch.cat([writes @ stored[start : start + chunk].float().T for start in range(0, len(stored), chunk)], 1)
+
+
+def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...] = ()) -> list[Strip]:
+    """Argument of the activation, the activation's value, the second projection, and their product, for one token."""
+    p = f"blocks.{layer}."
+    act = activate(trace, layer, found.x)
+    common: dict[str, Any] = {"index": found.index, "axis": "neuron", "marks": marks}
+    name = trace.anatomy.blocks[layer].activation
+    if found.up is None:
+        out = [Strip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)]
+        return [
+            *out,
+            Strip(
+                _("after {name}").format(name=activation_name(name)),
+                found.post,
+                p + "mlp_post",
+                note="mlp_post",
+                sign="→",
+                strong=True,
+                tail=_share(found.post),
+                **common,
+            ),
+        ]
+    out = [Strip(_("gate"), found.x, found.x_name, note="mlp_gate", tail=_share(found.x), **common)]
+    if act is not None:
+        how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
+        more = {"derived": how, "sign": "→", "tail": _share(act), **common}
+        out.append(Strip(f"{activation_name(name, brief=True)}({_('gate')})", act, p + "mlp_post", **more))
+    out.append(Strip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
+    return [
+        *out,
+        Strip(
+            _("into the down projection"),
+            found.post,
+            p + "mlp_post",
+            note="mlp_post",
+            sign="=",
+            strong=True,
+            tail=_share(found.post),
+            **common,
+        ),
+    ]
+
+
+def _share(values: np.ndarray) -> str:
+    return _("{n} of {all} above 0").format(n=count(int((values > 0).sum())), all=count(values.size))
+
+
+def output_name(trace: Trace, layer: int) -> str:
+    """The tensor that the down projection makes (of a mixture: of one expert)."""
+    p = f"blocks.{layer}."
+    if trace.anatomy.blocks[layer].experts is not None:
+        return p + "expert_out"
+    return p + ("mlp_proj" if p + "mlp_proj" in trace else "mlp_out")
+
+
+def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]) -> list[Strip]:
+    """The down projection as a sum of vectors: the strongest neurons, all others, the bias; then what is added to the stream."""
+    name, p = output_name(trace, layer), f"blocks.{layer}."
+    total = _array(trace.tensor(name)[found.at])
+    where = ", ".join(map(str, found.at))
+    out: list[Strip] = []
+    if trace.model is not None:
+        down = trace.model.parts.blocks[layer].maps["down"]
+        for writer in writers:
+            how = f"mlp_post[{where}, {writer.neuron}] · W_down[{writer.neuron} → {{i}}]"
+            label = _("neuron {n}").format(n=count(writer.neuron))
+            vector = writer.direction * np.float32(writer.post)
+            out.append(
+                Strip(
+                    label,
+                    vector,
+                    name,
+                    found.index,
+                    derived=how,
+                    group="w",
+                    sign="+" if out else "",
+                    tail=_("norm {value}").format(value=number(writer.size)),
+                )
+            )
+        left = torch.from_numpy(found.post.copy())
+        left[[writer.neuron for writer in writers]] = 0
+        rest = _array(down.matrix(found.expert) @ left.to(down.stored.device))
+        label = plural("{n} other neuron", "{n} other neurons", found.post.size - len(writers)).format(
+            n=count(found.post.size - len(writers))
+        )
+        out.append(
+            Strip(
+                label,
+                rest,
+                name,
+                found.index,
+                derived=_("sum over the other neurons") + "[{i}]",
+                group="w",
+                sign="+",
+                tail=_norm(rest),
+            )
+        )
+        bias = down.offset(found.expert)
+        if bias is not None:
+            out.append(
+                Strip(
+                    _("bias"),
+                    _array(bias),
+                    down.bias_name,
+                    {},
+                    axis="row",
+                    group="w",
+                    sign="+",
+                    tail=_norm(_array(bias)),
+                )
+            )
+    last = name == p + "mlp_out"
+    note = _("added to the residual stream") if last else name.removeprefix(p)
+    out.append(
+        Strip(
+            _("the MLP's output") if last else _("after the down projection"),
+            total,
+            name,
+            found.index,
+            group="w",
+            sign="=",
+            strong=last,
+            note=note,
+            tail=_norm(total),
+        )
+    )
+    if not last and found.expert is None:
+        added = _array(trace.tensor(p + "mlp_out")[found.index["token"]])
+        out.append(
+            Strip(
+                _("after norm or factor"),
+                added,
+                p + "mlp_out",
+                {"token": found.index["token"]},
+                group="o",
+                sign="→",
+                strong=True,
+                note=_("added to the residual stream"),
+                tail=_norm(added),
+            )
+        )
+    return out
+
+
+def _norm(values: np.ndarray) -> str:
+    return _("norm {value}").format(value=number(float(np.linalg.norm(values.astype(np.float64)))))
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Where a mixture sends one token: router logits float32 ``[n]``, chosen experts int64 ``[k]`` and their weights float32 ``[k]``."""
+
+    logits: np.ndarray
+    chosen: np.ndarray
+    weights: np.ndarray
+
+
+def routing(trace: Trace, layer: int, position: int) -> Routing | None:
+    """The router's numbers for one token; None where the block has a single MLP."""
+    p = f"blocks.{layer}."
+    if trace.anatomy.blocks[layer].experts is None:
+        return None
+    logits, chosen, weights = (trace.tensor(p + name)[position] for name in ("router", "expert_index", "expert_weight"))
+    return Routing(_array(logits), np.asarray(chosen.cpu().numpy()).astype(np.int64), _array(weights))
+
+
+def mixture_strips(trace: Trace, layer: int, position: int) -> list[Strip]:
+    """What the chosen experts (and the shared one) return, weighted, and their sum."""
+    p, found = f"blocks.{layer}.", routing(trace, layer, position)
+    if found is None:
+        return []
+    out: list[Strip] = []
+    for slot, (expert, weight) in enumerate(zip(found.chosen, found.weights, strict=True)):
+        vector = _array(trace.tensor(p + "expert_out")[position, slot]) * np.float32(weight)
+        label = _("{weight} × expert {n}").format(weight=number(float(weight)), n=int(expert))
+        how = f"expert_weight[{position}, {slot}] · expert_out[{position}, {slot}, {{i}}]"
+        out.append(
+            Strip(
+                label,
+                vector,
+                p + "expert_out",
+                {"token": position, "slot": slot},
+                derived=how,
+                group="e",
+                sign="+" if out else "",
+                tail=_norm(vector),
+            )
+        )
+    if p + "shared_out" in trace:
+        shared = _array(trace.tensor(p + "shared_out")[position])
+        out.append(
+            Strip(
+                _("shared expert"),
+                shared,
+                p + "shared_out",
+                {"token": position},
+                group="e",
+                sign="+",
+                tail=_norm(shared),
+            )
+        )
+    total = _array(trace.tensor(p + "mlp_out")[position])
+    return [
+        *out,
+        Strip(
+            _("the MLP's output"),
+            total,
+            p + "mlp_out",
+            {"token": position},
+            group="e",
+            sign="=",
+            strong=True,
+            note=_("added to the residual stream"),
+            tail=_norm(total),
+        ),
+    ]

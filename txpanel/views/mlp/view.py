@@ -1,0 +1,345 @@
+"""MLP: what each token does on its own, neuron by neuron, and what that adds to its residual stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+
+from txpanel.messages import _
+from txpanel.toolkit.bars import Bars
+from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.vector_strips import Strips, strip_table
+from txpanel.views.background import aside, plot
+from txpanel.views.base import View
+from txpanel.views.flow.words import activation_name
+from txpanel.views.mlp.curve import ActivationPlot
+from txpanel.views.mlp.data import (
+    Neurons,
+    Writer,
+    activate,
+    curve,
+    inner_strips,
+    mixture_strips,
+    neurons,
+    promoted,
+    routing,
+    strongest,
+    write_strips,
+)
+from txpanel.views.mlp.neurons import NeuronList
+from txpanel.views.why.data import lit
+
+
+class MLPView(View):
+    """The MLP of the block in focus for the token in focus.
+
+    Shows its projections up (with the gate, where there is one), every neuron as a point on the model's real activation curve, the neurons
+    that write most with the tokens they point to, the down projection as a sum of vectors, and, in a mixture, router and experts.
+    """
+
+    id, title, order = "mlp", "MLP", 30
+    requires: ClassVar[frozenset[str]] = frozenset({"mlp_post", "mlp_out"})
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        self._worker, self._slot = aside(), 0
+        self._found: Neurons | None = None
+        self._writers: list[Writer] = []
+        self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
+        self._curve = ActivationPlot(self, tap=self._ask_neuron)
+        self._inner, self._written, self._mixed = (Strips(on_pick=self.state.ask) for _i in range(3))
+        self._list = NeuronList(on_pick=self._picked, on_token=self._ask_token)
+        self._router = Bars(self, "mlp", tap=self._expert_picked, hover=(_("expert"), _("router"), _("tensor")))
+        layout = card("", self._words, *self._pictures(), beside=[self._fold])
+        self.follow(self._changed, "trace", "layer", "query")
+        self.follow(self._neuron_changed, "neuron")
+        self.follow(self._light, "question", "trace")
+        return layout
+
+    def _pictures(self) -> list[Any]:
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
+        half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
+        made = [
+            ("router", _("Which experts"), "", plot(self._router.figure, 230), self._router_table, half),
+            ("experts", _("What the experts return"), _("each answer times its weight; together they are what is added"), self._mixed,
+             lambda: strip_table(self._mixed.strips), half),
+            ("curve", _("Activation"), "", plot(self._curve.figure, 300), self._curve_table, half),
+            ("inner", _("The inner layer"), "", self._inner, lambda: strip_table(self._inner.strips), half),
+            ("neurons", _("Neurons that write most"), "", self._list, self._neuron_table, wide),
+            ("written", _("Down projection: a sum of vectors"), _("each neuron adds its own direction, as often as its value says"), self._written,
+             lambda: strip_table(self._written.strips), wide),
+        ]  # fmt: skip
+        self._shown = {
+            name: picture(
+                title,
+                subtitle,
+                shown,
+                table=table,
+                name=f"mlp-{name}",
+                source=lambda: provenance(self.state, f"blocks.{self.state.layer}.mlp_post"),
+                **params,
+            )
+            for name, title, subtitle, shown, table, params in made
+        }
+        return list(self._shown.values())
+
+    def close(self) -> None:
+        """See `View.close`."""
+        if self._built is not None:
+            self._worker.cancel()
+        super().close()
+
+    # -- what changes ------------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        trace, layer, at = self.state.trace, self.state.layer, self.state.query
+        route = routing(trace, layer, at)
+        self._slot = min(self._slot, len(route.chosen) - 1) if route is not None else 0
+        self._found = found = neurons(trace, layer, at, self._slot)
+        self._writers = strongest(trace, layer, found)
+        act = activate(trace, layer, found.x)
+        self._act = act if act is not None else found.post
+        self._show_words(route)
+        self._show_curve()
+        marks = tuple(writer.neuron for writer in self._writers)
+        self._inner.show(inner_strips(trace, layer, found, marks))
+        self._subtitle(
+            "inner",
+            _("{n} neurons of “{token}”; triangles mark those that write most").format(
+                n=count(found.x.size), token=self._token()
+            ),
+        )
+        self._written.show(write_strips(trace, layer, found, self._writers))
+        self._show_neurons()
+        self._show_router(route)
+        for shown in self._shown.values():
+            shown.tools.changed()
+        self._point_to_tokens()
+
+    def _token(self) -> str:
+        return self.state.trace.tokens.strings[self.state.query].strip() or "␣"
+
+    def _show_words(self, route: Any) -> None:
+        block, trace = self.state.trace.anatomy.blocks[self.state.layer], self.state.trace
+        lead = _(
+            "Now each token works on its own. Its {width} numbers go up to {neurons} <m>neurons</m>, "
+            "through a curve that lets strong signals pass and shuts weak ones, "
+            "and back down to {width}, which are added to its lane.\n\n"
+        )
+        gate = (
+            _(
+                "Here a second projection, the <m>gate</m>, goes through the curve and decides how much of the first one passes.\n\n"
+            )
+            if block.gated
+            else ""
+        )
+        mixed = (
+            _("Of {experts} such MLPs a router picks {k} for each token; you see expert {expert}.\n\n")
+            if route is not None
+            else ""
+        )
+        here = _("For <token>{token}</token>, {share} of the neurons are above zero; what is added has norm {size}.")
+        found = self._found
+        assert found is not None
+        size = float(trace.tensor(f"blocks.{self.state.layer}.mlp_out")[self.state.query].norm())
+        values = {
+            "width": count(trace.anatomy.width), "neurons": count(found.x.size), "token": trace.tokens.strings[self.state.query], "size": number(size),
+            "share": percent(float((self._act > 0).mean())), "experts": 0, "k": 0, "expert": found.expert,
+        }  # fmt: skip
+        if block.experts is not None:
+            values |= {"experts": block.experts.n, "k": block.experts.k}
+        self._words.paragraphs = rich(lead + mixed + gate + here, **values)
+        p = f"blocks.{self.state.layer}."
+        names = ("router", "expert_weight", "mlp_gate", "mlp_pre", "mlp_post", "expert_out", "mlp_proj", "mlp_out")
+        self._fold.formula.latex = [trace.operation(p + name).formula for name in names if p + name in trace]
+        self._fold.notes.paragraphs = rich(
+            _(
+                "The curve is the model's own activation module ({name}), evaluated. “Points towards” multiplies what "
+                "the neuron writes by the gain of the final norm and by the "
+                "unembedding: a direct reading; later blocks may change it. Ranking: |value| × norm of the neuron's column of the down projection."
+            ),
+            name=block.activation,
+        )
+
+    def _show_curve(self) -> None:
+        trace, layer, found = self.state.trace, self.state.layer, self._found
+        assert found is not None
+        block = trace.anatomy.blocks[layer]
+        label = f"{found.x_name}[{', '.join(map(str, found.at))}]"
+        self._curve.feed(curve(trace, layer, found.x), found.x, self._act, [w.neuron for w in self._writers], label)
+        words = _("{name} and the {n} neurons of “{token}” on it; large: those that write most")
+        self._subtitle(
+            "curve", words.format(name=activation_name(block.activation), n=count(found.x.size), token=self._token())
+        )
+
+    def _show_neurons(self) -> None:
+        gated = self._found is not None and self._found.up is not None
+        columns = [("x", _("gate") if gated else _("in")), *([("up", _("up"))] if gated else []), ("post", _("value"))]
+        rows = [
+            {
+                "neuron": w.neuron,
+                "x": w.x,
+                "up": w.up,
+                "post": w.post,
+                "size": w.size,
+                "promotes": [list(t) for t in w.promotes],
+                "resists": [list(t) for t in w.resists[:2]],
+            }
+            for w in self._writers
+        ]
+        self._list.show(rows, columns, self.state.neuron, sizes=self.state.trace.model is not None)
+        words = _("the {n} with the largest writes for “{token}” in block {layer}")
+        self._subtitle("neurons", words.format(n=len(rows), token=self._token(), layer=self.state.layer + 1))
+
+    def _show_router(self, route: Any) -> None:
+        self._shown["router"].visible = self._shown["experts"].visible = route is not None
+        if route is None:
+            return
+        layer, at = self.state.layer, self.state.query
+        shares = dict(zip(route.chosen.tolist(), route.weights.tolist(), strict=True))
+        names = [_("expert {n}").format(n=i) for i in range(route.logits.size)]
+        texts = [
+            f"{number(float(v), 3)}" + (f"  → {percent(shares[i])}" if i in shares else "")
+            for i, v in enumerate(route.logits)
+        ]
+        tensors = [f"blocks.{layer}.router[{at}, {i}]" for i in range(route.logits.size)]
+        self._router.feed(names, route.logits, texts, tensors=tensors, chosen=int(route.chosen[self._slot]))
+        self._subtitle(
+            "router",
+            _("router logits; the {k} highest get “{token}” with these weights").format(
+                k=len(route.chosen), token=self._token()
+            ),
+        )
+        self._mixed.show(mixture_strips(self.state.trace, layer, at))
+
+    def _point_to_tokens(self) -> None:
+        """The tokens that the neurons' writes point to: a product with the whole unembedding, so beside the page."""
+        trace, layer, writers = self.state.trace, self.state.layer, self._writers
+        model = trace.model
+        if model is None or not writers:
+            return
+        writes = np.stack([w.direction * np.float32(w.post) for w in writers])
+
+        def job(cancel: Any, publish: Any) -> None:
+            tokens = promoted(model, layer, writes)
+            if not cancel.is_set():
+                publish(lambda: self._guarded(lambda: self._named(writers, tokens)))
+
+        self._worker.submit(job)
+
+    def _named(self, writers: list[Writer], tokens: list[Any]) -> None:
+        if self.state is None or writers is not self._writers:
+            return
+        self._writers = [replace(w, promotes=up, resists=down) for w, (up, down) in zip(writers, tokens, strict=True)]
+        self._show_neurons()
+        self._shown["neurons"].tools.changed()
+
+    def _neuron_changed(self) -> None:
+        self._list.param.update(chosen=self.state.neuron, version=self._list.version + 1)
+
+    def _light(self) -> None:
+        cells = lit(self.state.trace, self.state.question)
+        for strips in (self._inner, self._written, self._mixed):
+            strips.light(cells)
+        self._list.lights = self._lit_neurons(cells)
+
+    def _lit_neurons(self, cells: list[Any]) -> list[list[Any]]:
+        """Neuron and column of the list's numbers that the open card is about."""
+        found = self._found
+        if found is None:
+            return []
+        parts = {name: part for part, name in reversed(self._tensors(found).items())}  # without a gate "up" is "x"
+        here = [
+            (parts[name], index)
+            for name, index in cells
+            if name in parts and all(index.get(dim) == at for dim, at in found.index.items())
+        ]
+        return [[index["neuron"], part] for part, index in here]
+
+    # -- what a person did -------------------------------------------------------------------------------------------
+
+    def _picked(self, neuron: int, part: str) -> None:
+        if part == "focus":
+            self.state.focus(neuron=neuron)
+            return
+        found = self._found
+        assert found is not None
+        self.state.ask(self._tensors(found)[part], **found.index, neuron=neuron)
+
+    def _ask_token(self, token: int) -> None:
+        """The logit of a token that a neuron points to, after the token in focus."""
+        trace = self.state.trace
+        self.state.ask(trace.lens_name(trace.anatomy.n_layers, self.state.query), vocab=token)
+
+    def _tensors(self, found: Neurons) -> dict[str, str]:
+        """The tensor of each column of the list."""
+        p = f"blocks.{self.state.layer}."
+        return {"x": found.x_name, "up": p + "mlp_pre", "post": p + "mlp_post", "size": p + "mlp_post.write"}
+
+    def _ask_neuron(self, neuron: int) -> None:
+        self.state.focus(neuron=neuron)
+        self._picked(neuron, "post")
+
+    def _expert_picked(self, expert: int) -> None:
+        route = routing(self.state.trace, self.state.layer, self.state.query)
+        if route is not None and expert in route.chosen:
+            self._slot = int(np.flatnonzero(route.chosen == expert)[0])
+            self._changed()
+        self.state.ask(f"blocks.{self.state.layer}.router", token=self.state.query, expert=expert)
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def _subtitle(self, name: str, text: str) -> None:
+        self._shown[name].heading.paragraphs = [[("", text)]]
+
+    def _curve_table(self) -> Table:
+        found = self._found
+        if found is None:
+            return Table([_("neuron")], [])
+        columns = {
+            _("neuron"): range(found.x.size),
+            _("into the activation"): found.x.tolist(),
+            _("out of it"): self._act.tolist(),
+        }
+        if found.up is not None:
+            columns[_("up")] = found.up.tolist()
+        columns[_("value")] = found.post.tolist()
+        return Table.of(found.x_name, **columns)
+
+    def _neuron_table(self) -> Table:
+        heads = [
+            _("neuron"),
+            _("into the activation"),
+            _("up"),
+            _("value"),
+            _("size of its write"),
+            _("points towards"),
+            _("away from"),
+        ]
+        rows = [
+            (
+                w.neuron,
+                w.x,
+                w.up,
+                w.post,
+                w.size,
+                " · ".join(t for t, _v, _i in w.promotes),
+                " · ".join(t for t, _v, _i in w.resists),
+            )
+            for w in self._writers
+        ]
+        return Table(heads, rows, _("Neurons that write most"))
+
+    def _router_table(self) -> Table:
+        route = routing(self.state.trace, self.state.layer, self.state.query) if self.state.trace is not None else None
+        if route is None:
+            return Table([_("expert")], [])
+        shares = dict(zip(route.chosen.tolist(), route.weights.tolist(), strict=True))
+        return Table(
+            [_("expert"), _("router"), _("weight")],
+            [(i, float(v), shares.get(i, 0.0)) for i, v in enumerate(route.logits)],
+            _("Router"),
+        )

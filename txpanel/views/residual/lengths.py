@@ -1,0 +1,58 @@
+"""The picture of the stream's lengths: before each block, for every token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from txpanel.messages import _
+from txpanel.toolkit.palette import Scale
+from txpanel.toolkit.plots import Axis, Heat
+from txpanel.tracing.recording import split_name
+
+WIDE = 40
+"""Tokens side by side, at most: those around the chosen one."""
+
+_NAME = """
+const r = Math.round(special_vars.y), c = Math.round(special_vars.x)
+return r < blocks ? `‖blocks.${r}.resid_pre[${c}]‖` : `‖blocks.${blocks - 1}.resid_post[${c}]‖`
+"""
+
+
+def stream_name(layers: int, layer: int) -> str:
+    """The stream before a block; at `layers`, what comes out of the last."""
+    return f"blocks.{layer}.resid_pre" if layer < layers else f"blocks.{layers - 1}.resid_post"
+
+
+def place_of(layers: int, name: str, index: Mapping[str, int]) -> tuple[int, int] | None:
+    """Where the stream that a cell belongs to stands in the picture."""
+    name = name.removesuffix(".norm")
+    layer, part = split_name(name)
+    if layer is not None and part == "resid_pre":
+        return layer, index["token"]
+    return (layers, index["token"]) if name == stream_name(layers, layers) else None
+
+
+class Sizes(Heat):
+    """A heat map of lengths, one row before each block and one after the last."""
+
+    def show(self, size: np.ndarray, tokens: list[str], at: int) -> tuple[Scale, float]:
+        """Other lengths ``[L + 1, T]``, around the token `at`; returns the scale and the largest length shown."""
+        start = max(0, min(at - WIDE // 2, len(tokens) - WIDE))
+        shown, layers = size[:, start : start + WIDE], len(size) - 1
+        # the first token is often an attention sink with a stream a hundred times as long
+        others = shown[:, 1:] if shown.shape[1] > 1 else shown
+        scale = Scale("magnitude", 0.0, float(np.quantile(others, 0.98)) or 1.0)
+        self.feed(
+            shown,
+            Axis([*(str(i + 1) for i in range(layers)), _("out")]),
+            Axis([t.strip() or "␣" for t in tokens[start : start + WIDE]], start),
+            scale=scale,
+            cell=_("block {r}, token {c}"),
+            room=(16, 24),
+            at=partial(place_of, layers),
+        )
+        self.place.code, self.place.args = _NAME, {"blocks": layers}
+        return scale, float(shown.max())

@@ -1,0 +1,395 @@
+"""Residual stream and norms: the lane of every token through all blocks, what is added to it, and what it would say on the way."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+
+from txpanel.messages import _
+from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.lines import Lines, Writes
+from txpanel.toolkit.palette import Scale
+from txpanel.toolkit.plots import Axis
+from txpanel.toolkit.vector_strips import Strips, strip_table
+from txpanel.views.background import aside, plot
+from txpanel.views.base import View
+from txpanel.views.residual import tables as tables
+from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, norms, stream, strips
+from txpanel.views.residual.highlights import on_curves, on_share
+from txpanel.views.residual.lengths import Sizes, stream_name
+from txpanel.views.residual.logit_lens import LensGrid, lens_cell
+from txpanel.views.why.data import lit
+
+_STREAMS: OrderedDict[int, Stream] = OrderedDict()
+"""Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
+
+NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
+"""A norm has the colour of what reads it or wrote it; those of a write are dashed."""
+
+
+class ResidualView(View):
+    """The residual stream through all blocks.
+
+    Shows what attention and MLP wrote at each (norm and direction), how long the stream is for every token, the norms' mean, variance
+    and scale, the strips of one block, and the logit lens with the model's own final norm, whose last row is the model's answer.
+    """
+
+    id, title, order = "residual", "Residual stream and norms", 40
+    requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        self._blocks, self._lenses = aside(), aside()
+        self._stream: Stream | None = None
+        self._lens: Lens | None = None
+        self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
+        self._strips = Strips(on_pick=self.state.ask)
+        self._writes = Writes(self, tap=self._write_tapped)
+        self._turns = Lines(self, tap=self._turn_tapped)
+        self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
+        self._share = Lines(self, tap=self._share_tapped)
+        hover = (_("cell"), _("norm"), _("tensor"))
+        self._sizes = Sizes(
+            self,
+            "magnitude",
+            "layer",
+            "token",
+            tap=self._size_tapped,
+            hover=hover,
+            gaps=False,
+        )
+        self._grid = LensGrid(
+            self,
+            "probability",
+            "layer",
+            "token",
+            tap=self._lens_tapped,
+            hover=(_("cell"), _("its probability"), _("lens")),
+        )
+        layout = card("", self._words, *self._pictures(), beside=[self._fold])
+        self.follow(self._run_changed, "trace")
+        self.follow(self._place_changed, "trace", "layer", "query")
+        self.follow(self._lens_wanted, "trace", "query")
+        self.follow(self._light, "question", "trace")
+        return layout
+
+    def _pictures(self) -> list[Any]:
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
+        half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
+        third: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 220px"}}
+        self._legend = Legend(caption=_("norm of the stream"), sizing_mode="stretch_width")
+        self._lens_legend = Legend(caption=_("probability of the token in the cell"), sizing_mode="stretch_width")
+        self._lens_legend.show(Scale.of("probability"))
+        titles = {"mean": _("Mean"), "var": _("Variance"), "scale": _("Scale")}
+        writes = lambda: tables.writes(self._stream, self.state.query)  # noqa: E731
+        stats = lambda: tables.statistics(self._stream, self.state.query)  # noqa: E731
+        made = [
+            ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
+            ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), writes, None, half),
+            ("turns", _("In which direction"), "", plot(self._turns.figure, 260), writes, None, half),
+            ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420),
+             lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
+            ("share", _("When it decides"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
+            ("sizes", _("How long the stream is"), "", plot(self._sizes.figure, 260),
+             lambda: tables.sizes(self._stream, self.state.trace), self._legend, half),
+            *((f"norm-{kind}", titles[kind], "", plot(self._stats[kind].figure, 200), stats, None, third) for kind in STATISTICS),
+        ]  # fmt: skip
+        self._shown = {
+            name: picture(
+                title,
+                subtitle,
+                shown,
+                table=table,
+                legend=legend,
+                name=f"residual-{name}",
+                source=lambda: provenance(self.state, "resid_post"),
+                **params,
+            )
+            for name, title, subtitle, shown, table, legend, params in made
+        }
+        below = [self._shown.pop(f"norm-{kind}") for kind in STATISTICS]
+        row = pn.FlexBox(
+            *below,
+            gap="20px 26px",
+            margin=0,
+            sizing_mode="stretch_width",
+            styles={"min-width": "0", "flex": "1 1 100%"},
+        )
+        pictures = [*self._shown.values(), row]
+        self._shown |= {f"norm-{kind}": shown for kind, shown in zip(STATISTICS, below, strict=True)}
+        return pictures
+
+    def close(self) -> None:
+        """See `View.close`."""
+        if self._built is not None:
+            self._blocks.cancel()
+            self._lenses.cancel()
+        super().close()
+
+    # -- what changes ------------------------------------------------------------------------------------------------
+
+    def _run_changed(self) -> None:
+        trace = self.state.trace
+        self._stream, self._lens = _STREAMS.get(trace.uid), None
+        if self._stream is not None:
+            return
+
+        def job(cancel: Any, publish: Any) -> None:
+            found = stream(
+                trace,
+                cancel,
+                lambda done, of: publish(lambda: self._tell("writes", _("block {done} of {of} …"), done, of)),
+            )
+            if found is not None:
+                publish(lambda: self._guarded(lambda: self._stream_there(trace, found)))
+
+        self._blocks.submit(job)
+
+    def _stream_there(self, trace: Any, found: Stream) -> None:
+        _STREAMS[trace.uid] = found
+        while len(_STREAMS) > 8:
+            _STREAMS.popitem(last=False)
+        if self.state is not None and self.state.trace is trace:
+            self._stream = found
+            self._place_changed()
+
+    def _tell(self, name: str, template: str, done: int, of: int) -> None:
+        there = self._stream if name == "writes" else self._lens
+        if self.state is not None and there is None:
+            self._subtitle(name, template, done=done, of=of)
+
+    def _lens_wanted(self) -> None:
+        trace, at = self.state.trace, self.state.query
+        self._lens = None
+        self._shown["lens"].visible = self._shown["share"].visible = trace.model is not None
+        if trace.model is None:
+            return
+
+        def job(cancel: Any, publish: Any) -> None:
+            found = lens(
+                trace,
+                at,
+                stop=cancel,
+                tell=lambda done, of: publish(lambda: self._tell("lens", _("layer {done} of {of} …"), done, of)),
+            )
+            if found is not None:
+                publish(lambda: self._guarded(lambda: self._show_lens(trace, found)))
+
+        self._lenses.submit(job)
+
+    def _place_changed(self) -> None:
+        trace, layer, at = self.state.trace, self.state.layer, self.state.query
+        self._strips.show(strips(trace, layer, at))
+        self._subtitle(
+            "strips",
+            _("block {layer}, token “{token}”: what is added to its lane, all in one colour scale"),
+            layer=layer + 1,
+            token=self._token(),
+        )
+        self._show_words()
+        if self._stream is not None:
+            self._show_stream(self._stream)
+        if self._lens is not None:
+            self._share.here.location = layer
+        self._light()
+        for shown in self._shown.values():
+            shown.tools.changed()
+
+    def _token(self) -> str:
+        return self.state.trace.tokens.strings[self.state.query].strip() or "␣"
+
+    def _show_words(self) -> None:
+        trace, layer, at = self.state.trace, self.state.layer, self.state.query
+        facts = trace.anatomy
+        text = _(
+            "Every token has a lane of {width} numbers that runs through all {layers} blocks. Nothing is replaced on it: attention and MLP only <b>add</b>.\n\n"
+            "Before each of them reads, a <i>{norm}</i> brings the lane to a common size; the lane itself stays as it is.\n\n{here}"
+        )
+        here = ""
+        if self._stream is not None:
+            size = self._stream.size[:, at]
+            words = _("The lane of “{token}” grows from norm {first} to {last}.")
+            here = words.format(token=self._token(), first=number(float(size[0])), last=number(float(size[-1])))
+        self._words.paragraphs = rich(
+            text, width=count(facts.width), layers=facts.n_layers, norm=facts.blocks[layer].norm_kind, here=here
+        )
+        p = f"blocks.{layer}."
+        made = [p + f"{norm}{stat}" for norm in norms(trace) for stat in (".mean", ".var", ".scale", "")]
+        self._fold.formula.latex = [
+            trace.operation(name).formula
+            for name in (p + "resid_mid", p + "resid_post", *made)
+            if name in trace and trace.operation(name) is not None
+        ]
+        place = {
+            "pre": _("Norms stand before attention and before the MLP."),
+            "post": _("Norms stand after each plus, on the lane itself."),
+            "sandwich": _("Norms stand before attention and MLP, and again before what they write is added."),
+            "branch": _("Norms stand on what attention and MLP write, before it is added."),
+        }[facts.blocks[layer].norm_place]  # fmt: skip
+        parallel = (
+            _(" Attention and MLP of a block read the same vector and are added at once.")
+            if facts.blocks[layer].parallel
+            else ""
+        )
+        check = trace.check(layer) if trace.model is not None else None
+        exact = ""
+        if check is not None:
+            exact = (
+                _(" Replaying block {layer} gives back the recorded stream exactly.")
+                if check.exact
+                else _(" Replaying block {layer} differs from the recorded stream by {difference}.")
+            )
+            exact = exact.format(layer=layer + 1, difference=number(check.difference))
+        note = _(
+            " The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer."
+        )
+        self._fold.notes.paragraphs = rich("{all}", all=place + parallel + exact + note)
+
+    def _show_stream(self, found: Stream) -> None:
+        at, layer, layers = self.state.query, self.state.layer, self.state.trace.anatomy.n_layers
+        self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_turn[:, at], found.mlp_turn[:, at], layer)
+        self._subtitle(
+            "writes",
+            _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"),
+            token=self._token(),
+        )
+        turns = {_("attention writes"): found.attn_turn[:, at], _("MLP writes"): found.mlp_turn[:, at]}
+        self._turns.feed(turns, layer, ("value", "mlp"), low=-1, high=1)
+        self._subtitle(
+            "turns",
+            _(
+                "cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"
+            ),
+        )
+        scale, most = self._sizes.show(found.size, self.state.trace.tokens.strings, at)
+        self._legend.show(scale)
+        words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
+        self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
+        for kind, lines in self._stats.items():
+            series = {norm: kinds[kind][:, at] for norm, kinds in found.stats.items() if np.isfinite(kinds[kind]).any()}
+            if kind in found.final and series:
+                series = {norm: np.append(values, np.nan) for norm, values in series.items()}
+                series["ln_final"] = np.append(np.full(layers, np.nan), found.final[kind][at])
+            self._shown[f"norm-{kind}"].visible = bool(series)
+            if series:
+                colours = [NORM_COLOURS.get(norm, "lane") for norm in series]
+                lines.feed(
+                    series,
+                    layer,
+                    colours,
+                    dashed=[norm for norm in series if norm.endswith("_norm")],
+                    ends=[_("final")] if kind in found.final else [],
+                )
+                marks = {"value": "v", "mlp": "m", "focus": "f", "lane": "muted"}
+                names = " · ".join(f"<{marks[c]}>{norm}</{marks[c]}>" for norm, c in zip(series, colours, strict=True))
+                words = {
+                    "mean": _("taken off by {names}"),
+                    "var": _("of what {names} reads"),
+                    "scale": _("factor of {names}: 1 / √(variance + ε)"),
+                }[kind]
+                self._subtitle(f"norm-{kind}", words.format(names=names))
+
+    def _show_lens(self, trace: Any, found: Lens) -> None:
+        if self.state is None or self.state.trace is not trace:
+            return
+        self._lens = found
+        layers = trace.anatomy.n_layers
+        rows = Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("answer")])
+        columns = Axis([trace.tokens.strings[i].strip() or "␣" for i in found.positions], found.positions[0])
+        self._grid.words = found.strings
+        self._grid.feed(
+            found.top,
+            rows,
+            columns,
+            scale=Scale.of("probability"),
+            name="lens({r}, {c})",
+            cell="{r} · {c}",
+            room=(layers + 1, len(found.positions)),
+            at=partial(lens_cell, trace, found),
+        )
+        self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
+        words = _(
+            "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
+        )
+        self._subtitle("lens", words, n=len(found.positions), token=self._token())
+        self._share.feed(
+            {found.choice: found.share},
+            self.state.layer,
+            ("focus",),
+            low=0,
+            high=max(float(found.share.max()), 0.01),
+            ends=[_("out")],
+        )
+        first = next((i for i in range(len(found.rank)) if (found.rank[i:] == 1).all()), len(found.rank) - 1)
+        words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
+        if first == layers:
+            words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
+        self._subtitle(
+            "share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first + 1
+        )
+        self._light()
+        self._shown["lens"].tools.changed()
+        self._shown["share"].tools.changed()
+
+    def _light(self) -> None:
+        trace, at, cells = self.state.trace, self.state.query, lit(self.state.trace, self.state.question)
+        self._strips.light(cells)
+        places = on_curves(trace, at, cells)
+        self._writes.light(places["writes"])
+        names = {"attn_out": _("attention writes"), "mlp_out": _("MLP writes")}
+        self._turns.light([(layer, names[part]) for layer, part in places["turns"]])
+        for kind, lines in self._stats.items():
+            lines.light(places[kind])
+        found = self._lens
+        layers = [] if found is None else on_share(trace, found.positions[-1], int(found.ids[-1, -1]), cells)
+        self._share.light([(layer, found.choice) for layer in layers] if found is not None else [])
+
+    # -- what a person did -------------------------------------------------------------------------------------------
+
+    def _ask_at(self, layer: int, name: str | None, query: int | None = None, **index: int) -> None:
+        """Goes to a layer (the end belongs to the last block) and a token, and asks for a number there, if it has one."""
+        trace = self.state.trace
+        here = self.state.query if query is None else query
+        self.state.focus(layer=min(layer, trace.anatomy.n_layers - 1), query=here)
+        if name is not None and name in trace:
+            self.state.ask(name, **index)
+
+    def _write_tapped(self, layer: int, height: float) -> None:
+        """A bar above the lane is what attention wrote, below it what the MLP did."""
+        self._ask_at(layer, f"blocks.{layer}.{'attn' if height > 0 else 'mlp'}_out.norm", token=self.state.query)
+
+    def _turn_tapped(self, layer: int, height: float) -> None:
+        part = "attn" if self._turns.nearest(layer, height) == _("attention writes") else "mlp"
+        self._ask_at(layer, f"blocks.{layer}.{part}_out.cosine", token=self.state.query)
+
+    def _stat_tapped(self, kind: str, layer: int, height: float) -> None:
+        norm = self._stats[kind].nearest(layer, height)
+        if norm is not None:
+            pre = "" if layer >= self.state.trace.anatomy.n_layers else f"blocks.{layer}."
+            self._ask_at(layer, f"{pre}{norm}.{kind}", token=self.state.query)
+
+    def _size_tapped(self, row: int, column: int) -> None:
+        self._ask_at(row, stream_name(self.state.trace.anatomy.n_layers, row) + ".norm", column, token=column)
+
+    def _share_tapped(self, layer: int, _height: float) -> None:
+        """The probability of the final choice, as the lens has it there."""
+        trace, found = self.state.trace, self._lens
+        if found is not None:
+            name = trace.lens_name(layer, found.positions[-1], "probs")
+            self._ask_at(layer, name, vocab=int(found.ids[-1, -1]))
+
+    def _lens_tapped(self, row: int, column: int) -> None:
+        """The probability of the token that the cell names."""
+        trace, found = self.state.trace, self._lens
+        if found is None or column not in found.positions:  # the lens of the new place is still to come
+            self._ask_at(row, None, column)
+        else:
+            token = int(found.ids[row, column - found.positions[0]])
+            self._ask_at(row, trace.lens_name(row, column, "probs"), column, vocab=token)
+
+    def _subtitle(self, name: str, template: str, **values: Any) -> None:
+        self._shown[name].heading.paragraphs = rich(template, **values)

@@ -1,0 +1,183 @@
+"""The sampling view's other answer: a beam search on request, with its tree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from txpanel.decoding.beams import BeamSearch, beam_search
+from txpanel.errors import Cancelled
+from txpanel.messages import _
+from txpanel.models.progress import Progress
+from txpanel.session.jobs import sentence
+from txpanel.toolkit.card import Table, picture, provenance
+from txpanel.views.background import aside
+from txpanel.views.base import View
+from txpanel.views.sampling.beam_tree import BeamTree
+
+__all__ = ["Beams"]
+
+
+class Beams:
+    """A picture for a view: asks, runs beside the page, can be stopped, and is empty again when another run comes.
+
+    Args:
+        view: whose state is searched from; it calls `reset` for each run and `stop` at its end.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.found: BeamSearch | None = None
+        self._last: tuple[Any, BeamSearch] | None = None  # the newest search, with its model
+        self._worker = aside()
+        self.tree = BeamTree(on_message=self._heard, words=_words(), sizing_mode="stretch_width", margin=0)
+        self.picture = picture(
+            _("Beam search: no draw, but several texts at once"),
+            _("on request, because this runs the model: each step of it for every beam"),
+            self.tree,
+            table=self._rows,
+            name="beams",
+            source=self._source,
+            styles={"flex": "1 1 100%", "min-width": "0"},
+        )
+
+    def reset(self) -> None:
+        """Another text: what was found belongs to the one before. Who comes back to that finds it again."""
+        self._worker.cancel()
+        self.found = None
+        trace = self.view.state.trace
+        self.picture.visible = trace.model is not None
+        if self._last is not None and self._last[0] is trace.model and self._last[1].ids == tuple(trace.tokens.ids):
+            self._show(self._last[1])
+            return
+        self.tree.param.update(tree={}, status={})
+        self.picture.tools.visible = False  # there are no numbers before a search
+
+    def stop(self) -> None:
+        """Ends a search within one step."""
+        self._worker.cancel()
+        self.tree.status = {"text": _("Stopped.")} if self.tree.status.get("busy") else self.tree.status
+
+    def _heard(self, kind: str, data: dict[str, Any]) -> None:
+        """What a person did. Nonsense from the browser changes nothing."""
+        state = self.view.state
+        if state is None or state.trace is None or state.trace.model is None:
+            return
+        wanted = _inside(data)
+        if kind == "stop":
+            self.stop()
+        elif kind == "search" and wanted:
+            self._search(**wanted)
+        elif kind == "take":
+            self._take(data.get("node"))
+
+    def _take(self, node: Any) -> None:
+        """The text of a continuation becomes part of what was generated; in the middle of that it is another branch."""
+        found = self.found
+        if found is not None and isinstance(node, int) and 0 <= node < len(found.nodes):
+            self.view.state.append([one.token for one in found.path(node)])
+
+    def _search(self, beams: int, tokens: int, penalty: float) -> None:
+        state = self.view.state
+        model, ids = state.trace.model, [int(token) for token in state.trace.tokens.ids]
+        looks_back = {name: getattr(state, name) for name in ("repetition_penalty", "no_repeat_ngram_size")}
+
+        def job(cancel: Any, publish: Any) -> None:
+            def tell(progress: Progress) -> None:
+                publish(lambda: self._told(str(progress), busy=True))
+
+            try:
+                found = beam_search(
+                    model, ids, beams, tokens, length_penalty=penalty, cancel=cancel, progress=tell, **looks_back
+                )
+            except Cancelled:
+                return
+            except Exception as error:
+                said = sentence(error)
+                publish(lambda: self._told(said))
+            else:
+                publish(lambda: self._show(found))
+
+        self._told(_("Searching"), busy=True)
+        self._worker.submit(job)
+
+    def _told(self, text: str, *, busy: bool = False) -> None:
+        self.tree.status = {"busy": busy, "text": text}
+
+    def _show(self, found: BeamSearch) -> None:
+        if self.view.state is None:
+            return
+        self.found, self._last = found, (self.view.state.trace.model, found)
+        nodes = [
+            [node.parent, node.step, node.string, node.log_probability, node.score, node.state, node.lived_until]
+            for node in found.nodes
+        ]
+        hypotheses = [
+            {"name": self._text(found, one.node), "score": one.score, "node": one.node} for one in found.hypotheses
+        ]
+        shape = {"beams": found.n_beams, "looked_at": found.looked_at, "penalty": found.length_penalty}
+        self.tree.param.update(tree={**shape, "nodes": nodes, "hypotheses": hypotheses}, status={})
+        self.picture.tools.visible = True
+        self.picture.tools.changed()
+
+    def _text(self, found: BeamSearch, node: int) -> str:
+        return "".join(one.string for one in found.path(node))
+
+    def _source(self) -> dict[str, str]:
+        found = self.found
+        asked = {"beams": str(found.n_beams), "length penalty": str(found.length_penalty)} if found else {}
+        return {**provenance(self.view.state, "logits"), **asked}
+
+    def _rows(self) -> Table:
+        """Every continuation that was looked at."""
+        found, nodes = self.found, self.found.nodes if self.found else ()
+        kinds = {"kept": _("goes on"), "dropped": _("dropped"), "ended": _("finished")}
+        columns: dict[str, Any] = {
+            _("step"): [node.step + 1 for node in nodes],
+            _("token"): [node.string for node in nodes],
+            _("id"): [node.token for node in nodes],
+            _("text"): [self._text(found, node.id) for node in nodes] if found else [],
+            _("log p"): [node.log_probability for node in nodes],
+            _("sum of log p"): [node.score for node in nodes],
+            _("what became of it"): [kinds[node.state] for node in nodes],
+            _("alive until step"): [node.lived_until + 1 for node in nodes],
+        }
+        return Table.of(_("the continuations that were looked at, step by step, best first"), **columns)
+
+
+def _inside(data: dict[str, Any]) -> dict[str, Any]:
+    """What to search, each number within its bounds; empty if one is none."""
+    found: dict[str, Any] = {}
+    for name, least, most in (("beams", 2, 8), ("tokens", 1, 32), ("penalty", -5.0, 5.0)):
+        value = data.get(name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+            return {}
+        found[name] = type(least)(min(most, max(least, value)))
+    return found
+
+
+def _words() -> dict[str, str]:
+    return {
+        "beams": _("beams"),
+        "beams_title": _("how many texts go on from each step"),
+        "tokens": _("tokens"),
+        "penalty": _("length penalty"),
+        "penalty_title": _("a finished text's sum is divided by its length to this power: above 0 favours long texts"),
+        "search": _("Search"),
+        "stop": _("Stop"),
+        "picture": _("the tree of the search: a column for each step, best on top"),
+        "is_best": _("the best text"),
+        "is_kept": _("goes on"),
+        "is_dropped": _("dropped"),
+        "is_ended": _("finished"),
+        "step": _("step {i}"),
+        "choose": _("Click a token, or use the arrow keys, to see its sum."),
+        "sum": _("log p = {sum} = {score}."),
+        "fate_ended": _("Finished: divided by {n} to the power of {penalty} this is the score {score}."),
+        "fate_dropped": _("Dropped: number {row} of its step, and only {beams} that do not end go on."),
+        "fate_lived": _("Went on; something of it lived until step {step}."),
+        "fate_died": _("Went on, but in step {step} all its continuations were dropped."),
+        "take": _("Append this text"),
+        "take_title": _("Append these tokens to what was generated; in the middle of it that is another branch"),
+        "results": _("The texts that came out, and their scores"),
+    }

@@ -1,0 +1,257 @@
+"""The sampling view: what each stage from the logits to the next token does, and the draw."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import panel as pn
+
+from txpanel.decoding import FIELDS, Sample, own_settings, uniform
+from txpanel.decoding import sample as sample_logits
+from txpanel.decoding.ranges import within
+from txpanel.errors import NoTokenLeft
+from txpanel.messages import _, plural
+from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.highlights import Lights
+from txpanel.views.base import View
+from txpanel.views.sampling.beams import Beams
+from txpanel.views.sampling.component import SamplingBench
+from txpanel.views.sampling.words import KNOBS, bench_words, presets
+from txpanel.views.softmax.data import others_name, token_names
+
+__all__ = ["SamplingView"]
+
+NAMED = 400
+"""Likeliest tokens whose text travels with the logits; a token drawn from beyond them is named by the server's answer."""
+
+LISTED = 20
+"""Tokens in the list, at most."""
+
+SEEDS = 1000
+
+FORMULAS = (
+    r"\text{repetition:}\quad x_i' = x_i / r \;\text{ if } x_i \ge 0,\quad x_i \cdot r \;\text{ if } x_i < 0",
+    r"\text{temperature:}\quad x_i' = x_i / \tau",
+    r"\text{top-k:}\quad \text{keep } i \text{ if } x_i' \ge \text{the } k\text{-th largest}",
+    r"\text{top-p:}\quad \text{keep } i \text{ if } \textstyle\sum_{x_j > x_i} p_j < p",
+    r"\text{min-p:}\quad \text{keep } i \text{ if } p_i \ge \text{min-p} \cdot \max_j p_j",
+    r"\text{typical-p:}\quad \text{closest } \lvert -\log p_i - H \rvert \text{ first, until they reach it}",
+    r"\text{draw:}\quad \sum_{j<i} p_j \le u < \sum_{j\le i} p_j",
+)
+
+
+class SamplingView(View):
+    """From the model's logits over the whole vocabulary to one token, stage by stage, live in the browser."""
+
+    id: ClassVar[str] = "sampling"
+    title: ClassVar[str] = _("Sampling")
+    order: ClassVar[int] = 60
+    requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+
+    _others = ""
+    """The sum over other tokens that was asked for last, as long as the list is the same."""
+
+    def __panel__(self) -> pn.Column:
+        self.words = Rich(heading=_("Choosing the next token"), paragraphs=[])
+        self.bench = SamplingBench(on_message=self._heard, words=bench_words(), sizing_mode="stretch_width", margin=0)
+        self.formulas = engineers(*FORMULAS, notes=_notes())
+        self.picture = picture(
+            _("What each stage leaves"),
+            _("everything here moves in your browser; the model does not run again"),
+            self.bench,
+            table=self._rows,
+            name="sampling",
+            source=lambda: {**provenance(self.state, "logits"), **{k: str(v) for k, v in self._settings().items()}},
+            styles={"flex": "1 1 320px", "min-width": "0"},
+        )
+        self.beams = Beams(self)
+        self.card = card("", self.words, self.picture, self.beams.picture, beside=[self.formulas])
+        self.follow(self._run, "trace", empty=self._none)
+        Lights.of(self).add(self)
+        self.follow(self._moved, "sampled", *FIELDS)
+        return pn.Column(self.card, sizing_mode="stretch_width", margin=0)
+
+    def _settings(self) -> dict[str, Any]:
+        """All settings as plain numbers, for the browser."""
+        off = self.state.param
+        return {name: type(off[name].default)(getattr(self.state, name)) for name in FIELDS}
+
+    def _none(self) -> None:
+        self.beams.picture.visible = False
+        self.bench.param.update(logits=self.bench.param.logits.default, names=[], version=self.bench.version + 1)
+        self.words.paragraphs = rich(
+            _("The model does not choose a token: it gives each a probability, and one is drawn.")
+        )
+
+    def close(self) -> None:
+        """Lets go of the state; a search that runs ends within a step."""
+        if hasattr(self, "beams"):
+            self.beams.stop()
+        super().close()
+
+    def _run(self) -> None:
+        """Another run: its logits go to the browser, with the names of the likeliest tokens and of the text's."""
+        self.beams.reset()
+        trace = self.state.trace
+        logits = trace.logits.values.astype("float32")
+        best = (-logits).argsort(kind="stable")[:NAMED]
+        text = {
+            "ids": [int(token) for token in trace.tokens.ids],
+            "names": [str(name) for name in trace.tokens.strings],
+        }
+        self._tell()
+        model = self.state.model
+        own = own_settings(model.model.generation_config) if model is not None else None
+        self.bench.param.update(
+            logits=logits,
+            names=list(zip(best.tolist(), token_names(trace, best), strict=True)),
+            text=text,
+            uniforms=_uniforms(),
+            presets=presets(own),
+            version=self.bench.version + 1,
+        )
+        self.picture.tools.changed()
+
+    def _moved(self) -> None:
+        """A knob here or elsewhere on the page, or a new seed."""
+        self._tell()
+        self.picture.tools.changed()
+
+    def _sample(self) -> Sample:
+        """The state's own result, once it belongs to the run and the settings on screen; else computed here (no forward pass)."""
+        sample = self.state.sampled
+        logits = self.state.trace.logits
+        if (
+            sample is not None
+            and sample.settings == self.state.settings
+            and len(sample.stages[0].logits) == logits.size
+            and (sample.stages[0].logits == logits.values).all()
+        ):
+            return sample
+        return sample_logits(logits, self.state.settings, self.state.trace.tokens.ids)
+
+    def _tell(self) -> None:
+        trace, settings = self.state.trace, self._settings()
+        here = {**settings, "uniform": uniform(settings["seed"])}
+        try:
+            sample = self._sample()
+        except NoTokenLeft as error:
+            self.bench.param.update(settings=here, answer={**settings, "none": str(error)})
+            self.words.paragraphs = rich("{error}", error=error)
+            return
+        name = token_names(trace, [sample.token])[0]
+        answer = {"kept": [stage.kept for stage in sample.stages], "start": _start(sample), "token": sample.token}
+        self.bench.param.update(settings=here, answer={**settings, **answer, "name": name})
+        self._say(sample, name)
+
+    def _say(self, sample: Sample, name: str) -> None:
+        kept = sample.stages[-1].kept
+        self.words.paragraphs = rich(
+            _(
+                "The model does not choose a token: it gives each a probability, and one is <b>drawn</b>. "
+                "The likeliest would be taken in {best} of all draws, so it need not "
+                "win.\n\n<b>Temperature</b> sharpens (below 1) or flattens (above 1) the probabilities. "
+                "<b>Top-k</b>, <b>top-p</b>, <b>min-p</b> and <b>typical-p</b> cut tokens off; <b>repetition</b> "
+                "and <b>n-gram</b> look at the text so far.\n\nWith these "
+                "settings {left}, and the uncertainty is {bits} bits (the model's own: "
+                "{own}). A random number chose <token>{token}</token>."
+            ),
+            best=percent(float(sample.stages[0].probabilities.max())),
+            left=plural("{n} token is left", "{n} tokens are left", kept).format(n=count(kept)),
+            bits=number(sample.stages[-1].entropy, 3),
+            own=number(sample.stages[0].entropy, 3),
+            token=name,
+        )
+
+    def _heard(self, kind: str, data: dict[str, Any]) -> None:
+        """What a person did on the bench. Nonsense from the browser changes nothing."""
+        state = self.state
+        if state is None or state.trace is None:
+            return
+        token = data.get("token")
+        known = isinstance(token, int) and 0 <= token < state.trace.logits.size
+        if kind == "set":
+            state.param.update(**_inside(data))
+        elif kind == "seed" and isinstance(data.get("seed"), int) and data["seed"] >= 0:
+            state.seed = within("seed", data["seed"])
+        elif kind == "append" and known:
+            state.append(token)
+        elif kind == "why":
+            self._ask(data.get("tensor", "logits"), token if known else None, data.get("listed"))
+
+    def light(self, cells: Any) -> None:
+        """Marks the numbers of the model's own that the open "why" card is about."""
+        asked = [(name, index.get("vocab", -1)) for name, index in cells]
+        self.bench.lights = [
+            [token, "others" if name.startswith("probs.others.") else name]
+            for name, token in asked
+            if name in ("logits", "probs", "probs.entropy") or name == self._others
+        ]
+
+    def _ask(self, tensor: Any, token: int | None, listed: Any) -> None:
+        """A number before any stage: those behind it are followed in the browser, with this token's numbers."""
+        if tensor in ("logits", "probs") and token is not None:
+            self.state.ask(tensor, vocab=token)
+        elif tensor == "probs.entropy":
+            self.state.ask(tensor)
+        elif tensor == "others" and isinstance(listed, list):
+            logits = self.state.trace.logits.values
+            ids = [i for i in listed[:LISTED] if type(i) is int and 0 <= i < logits.size]
+            self._others = f"probs.{others_name(np.argsort(-logits, kind='stable').astype(np.int64), ids)}"
+            self.state.ask(self._others)
+
+    def _rows(self) -> Table:
+        """Every token that is left, and the likeliest that are not, with its logit and probability after each stage."""
+        sample = self._sample()
+        best = (-sample.stages[0].logits).argsort(kind="stable")[:NAMED]
+        gone = best[sample.removed[best] >= 0]
+        order = np.concatenate([sample.order, gone])
+        words = bench_words()
+        columns: dict[str, Any] = {_("token"): token_names(self.state.trace, order), _("id"): order}
+        for stage in sample.stages[:-1]:
+            title = words[stage.name] if stage.name != "logits" else _("model's p")
+            if stage.active and stage.name in ("logits", "repetition_penalty", "temperature"):
+                columns[words["logit"] if stage.name == "logits" else f"{title}: x"] = stage.logits[order]
+            if stage.active:
+                columns[title if stage.name == "logits" else f"{title}: p"] = stage.probabilities[order]
+        columns[_("drawn from")] = sample.probabilities[order]
+        columns[_("cut by")] = [words[name] if (name := sample.removed_by(token)) else "" for token in order]
+        caption = _("tokens that are left, likeliest first; then the model's likeliest among those that were cut off")
+        return Table.of(caption, **columns)
+
+
+@cache
+def _uniforms() -> npt.NDArray[np.float64]:
+    """The numbers of the seeds 0 to 999, float64 [1000]."""
+    return np.array([uniform(seed) for seed in range(SEEDS)])
+
+
+def _start(sample: Sample) -> int:
+    """How many tokens stand before the first one that is left, once all that look back have done their part."""
+    before, last = sample.stage("no_repeat_ngram_size").logits, sample.stages[-1]
+    first = sample.order[0]
+    likelier = int((before > before[first]).sum())
+    return likelier if last.kept else 0
+
+
+def _inside(data: dict[str, Any]) -> dict[str, Any]:
+    """Settings from the browser, each within its bounds; what is no number is left out."""
+    values = {name: within(name, data.get(name)) for name in KNOBS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _notes() -> Any:
+    return rich(
+        _(
+            "The logits of the whole vocabulary travel to the browser once per run, 4 bytes a token; "
+            "turning a knob runs no model. The stages follow transformers' own processors in the order "
+            "of <code>generate</code>, and the server's answer confirms every setting.\n\nThe browser counts in "
+            "double precision, transformers in single: a token within a millionth of a threshold may change "
+            "sides when the answer arrives.\n\nu is drawn by "
+            "NumPy's PCG64 generator from the seed alone: the same seed gives the same u everywhere."
+        )
+    )

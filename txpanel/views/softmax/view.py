@@ -1,0 +1,385 @@
+"""The softmax view: from logits to probabilities over the whole vocabulary, and how surprised the model was by the text."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import panel as pn
+import param
+
+from txpanel.errors import TxpanelError
+from txpanel.messages import _
+from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.highlights import Lights
+from txpanel.toolkit.plots import sized
+from txpanel.views.base import View
+from txpanel.views.softmax.data import Distribution, distribution, histogram, others_name, search, token_names
+from txpanel.views.softmax.plots import Mirror, Ranked, Surprisal
+from txpanel.views.softmax.probabilities import ALL, OTHERS, Facts, Probabilities
+from txpanel.views.softmax.words import facts, table_words
+
+__all__ = ["SoftmaxView"]
+
+LISTED = 20
+"""Likeliest tokens that are listed one by one."""
+
+STEPS = ("logits", "probs.shifted", "probs.exp", "probs")
+"""Numbers of each token, from left to right."""
+
+FACTS = ("probs.max", "probs.sum", "probs.entropy")
+"""Numbers that belong to no token."""
+
+
+class SoftmaxView(View):
+    """Logits of the whole vocabulary, their maximum, exponentials and sum, the probabilities, and the surprisal of the text."""
+
+    id: ClassVar[str] = "softmax"
+    title: ClassVar[str] = _("Softmax")
+    order: ClassVar[int] = 50
+    requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+
+    position = param.Integer(-1, doc="After which token; -1 is the last one, where the next token is predicted.")
+    wanted = param.String("", doc="A token to look for: text or id.")
+
+    found: Distribution | None = None
+    _others = ""
+    """The end of the name of the sums over all tokens that are not listed."""
+
+    def __panel__(self) -> pn.Column:
+        self.words, self.facts, self.formulas = (
+            Rich(heading=" ", paragraphs=[]),
+            Facts(
+                self._ask_fact,
+                why=table_words()["why"],
+                sizing_mode="stretch_width",
+                margin=0,
+                styles={"flex": "1 1 100%"},
+            ),
+            engineers(),
+        )
+        self.table = Probabilities(on_pick=self._ask, words=table_words(), sizing_mode="stretch_width", margin=0)
+        self.field = pn.widgets.TextInput(
+            label=_("Look for any token"),
+            value=self.wanted,
+            placeholder=_("a word, or an id"),
+            sizing_mode="stretch_width",
+            margin=(8, 0, 0, 0),
+        )
+        self.watch(self.field, lambda event: self.param.update(wanted=event.new), "value")
+        self.answer = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
+        self.mirror, self.ranked, self.surprisal = (
+            Mirror(self, self._ask_bin),
+            Ranked(self, self._ask),
+            Surprisal(self, self._go),
+        )
+        self.pictures = {
+            "probabilities": picture(
+                _("From logit to probability"),
+                "",
+                self.table,
+                table=self._rows,
+                name="probabilities",
+                source=self._source,
+                styles={"flex": "1 1 560px", "min-width": "0", "max-width": "820px"},
+            ),
+            "mirror": picture(
+                _("Where the tokens are, and where the probability is"),
+                _("up: share of all tokens with such a logit; down: share of the probability they hold"),
+                self._pane(self.mirror),
+                table=self._bins,
+                name="logit-histogram",
+                source=self._source,
+            ),
+            "ranked": picture(
+                _("Logits by rank"),
+                _("each point is one token's logit; the axis of ranks is logarithmic"),
+                self._pane(self.ranked),
+                table=self._ranks,
+                name="logits-by-rank",
+                source=self._source,
+            ),
+            "surprisal": picture(
+                _("How surprising was the text so far?"),
+                "",
+                self._pane(self.surprisal),
+                table=self._bits,
+                name="surprisal",
+                source=self._source,
+            ),
+        }
+        sized(self.pictures["mirror"], self.mirror.figure, 560, 210)
+        sized(self.pictures["ranked"], self.ranked.figure, 560, 230)
+        sized(self.pictures["surprisal"], self.surprisal.figure, 1100, 190)
+        right = pn.Column(
+            self.pictures["mirror"],
+            self.pictures["ranked"],
+            margin=0,
+            styles={"flex": "1 1 300px", "min-width": "0", "max-width": "560px", "gap": "18px"},
+        )
+        for name in ("mirror", "ranked"):
+            self.pictures[name].styles = {"width": "100%", "min-width": "0"}
+        text = rich(
+            _(
+                "Each token of a text had a probability before the model read it. Its <b>surprisal</b> is "
+                "how many bits that is short of certainty: 1 bit for a half, 2 for a quarter, 10 for a "
+                "thousandth. Click a bar to see what the model expected there."
+            )
+        )
+        cards = [
+            card(
+                "",
+                self.words,
+                self.facts,
+                self.pictures["probabilities"],
+                right,
+                beside=[self.field, self.answer, self.formulas],
+            ),
+            card(_("Surprisal"), text, self.pictures["surprisal"]),
+        ]
+        self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
+        self.follow(self._run, "trace", empty=self._none)
+        self.follow(self._follow_token, "query")
+        Lights.of(self).add(self)
+        self.watch(self, lambda _event: self._show(), "position", "wanted")
+        return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
+
+    def light(self, cells: Any) -> None:
+        """Marks the numbers that the open "why" card is about."""
+        if self.state.trace is None:
+            return
+        own = {self._tensor(name): name for name in (*STEPS, *FACTS, "probs.bins")}
+        rest = {self._tensor(f"{name}.{self._others}"): name for name in ("probs", "probs.exp")}
+        asked = [(own[name], index) for name, index in cells if name in own]
+        self.table.lights = [
+            *([index["vocab"], name] for name, index in asked if "vocab" in index),
+            *([OTHERS, rest[name]] for name, _index in cells if name in rest),
+            *([ALL, name] for name, _index in asked if name == "probs.sum"),
+        ]
+        self.facts.lights = [name for name, index in asked if not index]
+        self.mirror.light([index["bin"] for _name, index in asked if "bin" in index])
+
+    def _tensor(self, own: str) -> str:
+        """The full name of a tensor of the end, after the token that is shown."""
+        trace = self.state.trace
+        return str(trace.lens_name(trace.anatomy.n_layers, self.at, own))
+
+    @staticmethod
+    def _pane(plot: Any) -> pn.pane.Bokeh:
+        return pn.pane.Bokeh(plot.figure, sizing_mode="stretch_width", margin=0)
+
+    def _source(self) -> dict[str, str]:
+        return provenance(self.state, self._tensor("logits"))
+
+    @property
+    def last(self) -> int:
+        """The last token's place."""
+        return len(self.state.trace.tokens.ids) - 1
+
+    @property
+    def at(self) -> int:
+        """The token after which the distribution stands."""
+        return self.last if not 0 <= self.position <= self.last else self.position
+
+    def _none(self) -> None:
+        self.cards.visible, self.empty.visible = False, True
+
+    def _run(self) -> None:
+        with param.parameterized.discard_events(self):
+            self._follow_token()
+        self._show()
+        self.cards.visible, self.empty.visible = True, False
+
+    def _follow_token(self) -> None:
+        """After the token that is chosen everywhere else, too."""
+        self.position = -1 if self.state.query >= self.last else self.state.query
+
+    def _show(self) -> None:
+        """Everything, for this run, position and search."""
+        trace = self.state.trace
+        if trace is None:
+            return
+        self.found = distribution(trace, self.at)
+        marked = search(trace, self.wanted)
+        self._say(marked)
+        self._list(marked)
+        self.mirror.feed(histogram(self.found))
+        self.ranked.feed(
+            self.found, lambda ids: token_names(trace, ids), list(dict.fromkeys([self.found.largest, *marked[:1]]))
+        )
+        self._show_surprisal()
+        for column in self.pictures.values():
+            column.tools.changed()
+
+    def _say(self, marked: list[int]) -> None:
+        trace, found = self.state.trace, self.found
+        assert found is not None
+        best = token_names(trace, [found.largest])[0]
+        here = trace.tokens.strings[self.at]
+        self.words.heading = _("What comes after {token}?").format(token=f"“{here.strip() or here}”")
+        self.words.paragraphs = rich(
+            _(
+                "For each of the {n} tokens it knows, the model gives one number, a <b>logit</b>. The "
+                "softmax makes probabilities of them: take off the largest, raise e to each, divide by the "
+                "sum. They add up to 1.\n\nLikeliest here: <token>{best}</token> with <b>{p}</b>."
+            ),
+            n=count(found.size),
+            best=best,
+            p=percent(float(found.probabilities[found.largest])),
+        )
+        self.facts.facts = facts(found, best)
+        if not self.wanted:
+            self.answer.paragraphs = []
+        elif not marked:
+            self.answer.paragraphs = rich(
+                _("<muted>No token of this model is, begins with or holds that text.</muted>")
+            )
+        else:
+            text = _("<token>{token}</token> is number {rank} of {n}: logit {logit}, probability <b>{p}</b>.")
+            names = token_names(trace, marked[:1])
+            self.answer.paragraphs = rich(
+                text,
+                token=names[0],
+                rank=count(int(found.ranks[marked[0]]) + 1),
+                n=count(found.size),
+                logit=number(float(found.logits[marked[0]]), 5),
+                p=percent(float(found.probabilities[marked[0]])),
+            )
+        operation = trace.operation("logits")
+        formula = [rf"\text{{logits:}}\quad {operation.formula}"] if operation is not None and operation.formula else []
+        self.formulas.formula.latex = [
+            *formula,
+            rf"p_i = \frac{{e^{{x_i - m}}}}{{Z}},\quad m = \max_j x_j,\quad Z = \sum_{{j=1}}^{{{found.size}}} e^{{x_j - m}}",
+            r"H = -\sum_i p_i \log_2 p_i,\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})",
+        ]
+
+    def _list(self, marked: list[int]) -> None:
+        found = self.found
+        assert found is not None
+        listed = list(
+            dict.fromkeys([*found.order[:LISTED].tolist(), *sorted(marked, key=lambda i: int(found.ranks[i]))])
+        )
+        rest = found.size - len(listed)
+        self._others = others_name(found.order, listed)
+        left = np.ones(found.size, bool)
+        left[listed] = False
+        self.table.param.update(
+            rows=[
+                {
+                    "id": i,
+                    "token": name,
+                    "rank": int(found.ranks[i]),
+                    "logit": float(found.logits[i]),
+                    "shifted": float(found.logits[i]) - found.max,
+                    "power": float(found.powers[i]),
+                    "p": float(found.probabilities[i]),
+                    "mark": i in marked,
+                }
+                for i, name in zip(listed, token_names(self.state.trace, listed), strict=True)
+            ],
+            others={
+                "label": _("{n} other tokens").format(n=count(rest)),
+                "power": float(found.powers[left].sum()),
+                "p": float(found.probabilities[left].sum()),
+            }
+            if rest
+            else {},
+            total={"max": found.max, "sum": found.sum},
+            version=self.table.version + 1,
+        )
+        self.light(Lights.of(self).cells)
+
+    def _show_surprisal(self) -> None:
+        trace, column = self.state.trace, self.pictures["surprisal"]
+        try:
+            bits = trace.surprisal()
+        except TxpanelError as error:
+            column.plot.visible, column.tools.visible, column.heading.paragraphs = (
+                False,
+                False,
+                [[("muted", str(error))]],
+            )
+            return
+        column.plot.visible = column.tools.visible = True
+        known = bits[np.isfinite(bits)]
+        said = (
+            _("nothing to be surprised by: a single token")
+            if not known.size
+            else _(
+                "bits per token; {total} bits altogether, {mean} on average. The first token has no bar: "
+                "nothing stands before it to predict it from."
+            ).format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 3))
+        )
+        column.heading.paragraphs = [[("", said)]]
+        sized(column, self.surprisal.figure, max(320, min(1100, 90 + 70 * len(bits))), 190)
+        self.surprisal.feed(bits, trace.tokens.strings, self.at)
+
+    def _go(self, token: int) -> None:
+        """A clicked token: what did the model expect in its place? That is the distribution after the token before."""
+        self.state.focus(query=max(0, token - 1))
+        if token:  # nothing came before the first
+            self.state.ask(f"surprisal.{token}")
+
+    def _ask(self, token: int, own: str = "logits") -> None:
+        if token == OTHERS:
+            self.state.ask(self._tensor(f"{own}.{self._others}"))
+        elif token == ALL:
+            self.state.ask(self._tensor(own))
+        else:
+            self.state.ask(self._tensor(own), vocab=token)
+
+    def _ask_bin(self, place: int) -> None:
+        self.state.ask(self._tensor("probs.bins"), bin=place)
+
+    def _ask_fact(self, own: str) -> None:
+        if own != "probs":
+            self.state.ask(self._tensor(own))
+        elif self.found is not None:
+            self._ask(self.found.largest, own)
+
+    def _rows(self) -> Table:
+        found = self.found
+        assert found is not None
+        ids = found.order
+        columns: dict[str, Any] = {
+            _("token"): token_names(self.state.trace, ids),
+            _("id"): ids,
+            _("logit"): found.logits[ids],
+            _("logit − max"): found.logits[ids].astype(np.float64) - found.max,
+            _("e^(logit − max)"): found.powers[ids],
+            _("probability"): found.probabilities[ids],
+        }
+        return Table.of(_("all tokens, likeliest first"), **columns)
+
+    def _bins(self) -> Table:
+        shown = self.mirror.histogram
+        assert shown is not None
+        columns: dict[str, Any] = {
+            _("from"): shown.edges[:-1],
+            _("to"): shown.edges[1:],
+            _("tokens"): shown.counts,
+            _("probability"): shown.mass,
+        }
+        return Table.of(_("logits in bins"), **columns)
+
+    def _ranks(self) -> Table:
+        data = self.ranked.source.data
+        return Table.of(
+            _("logits by rank, the points of the curve"),
+            **{_("rank"): np.asarray(data["rank"]), _("token"): data["name"], _("logit"): data["logit"]},
+        )
+
+    def _bits(self) -> Table:
+        trace = self.state.trace
+        bits = trace.surprisal()
+        return Table.of(
+            _("surprisal of each token"),
+            **{
+                _("position"): list(range(len(bits))),
+                _("token"): trace.tokens.strings,
+                _("bits"): bits.tolist(),
+                _("probability"): (2.0**-bits).tolist(),
+            },
+        )

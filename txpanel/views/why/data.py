@@ -1,0 +1,382 @@
+"""What a "why this number" card says, as plain data: built from `Explanation`, compared with the trace in tests. Nothing here draws."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from txpanel.errors import TxpanelError
+from txpanel.messages import _, plural
+from txpanel.toolkit.format import count, number
+from txpanel.toolkit.formula import mathml
+from txpanel.toolkit.vector_strips import scale_of
+from txpanel.tracing.graph.derived import LENS, NEAR, OTHERS, SURPRISAL
+from txpanel.tracing.operations.base import short as unplaced
+from txpanel.tracing.operations.shares import bin_of, edges
+from txpanel.tracing.recording import split_name
+
+if TYPE_CHECKING:
+    from txpanel.tracing import Explanation, Source, Term, Trace
+
+SHOWN = 8
+"""Operands listed one by one before somebody asks for more."""
+MORE = 20
+"""How many more then."""
+
+MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "exponential", "others", "bin"})
+"""Steps that are not the model's own: what pictures say about its numbers."""
+
+_MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
+"""A hyphen that is meant as a minus sign, as against the one in a name."""
+
+TOKENS = frozenset({"token", "query", "key"})
+
+
+def short(name: str) -> str:
+    """A tensor's name as people say it: without its block, or layer and token; of a weight the last parts of its path."""
+    return ".".join(name.split(".")[-3:]) if name.endswith((".weight", ".bias")) else unplaced(name)
+
+
+def place(name: str, index: Mapping[str, int]) -> str:
+    """``blocks.3.ln1[4, 17]``."""
+    return f"{name}[{', '.join(str(i) for i in index.values())}]" if index else name
+
+
+def block(name: str) -> str:
+    """The block that a tensor belongs to, counted from 1 as everywhere on the page (names count from 0); empty outside blocks."""
+    layer = split_name(name)[0]
+    return _("block {n}").format(n=layer + 1) if layer is not None else ""
+
+
+def exact(value: float) -> str:
+    """A float32 with as many digits as it takes to get it back."""
+    return (
+        str(value)
+        if not math.isfinite(value) or value == int(value)
+        else np.format_float_positional(np.float32(value), unique=True, trim="-")
+    )
+
+
+def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
+    """The cell's coordinates: dimension, number, and the token where it is one."""
+    strings = trace.tokens.strings
+
+    def text(dim: str, i: int) -> str:
+        if dim == "vocab" and trace.model is not None and 0 <= i < trace.anatomy.vocab:
+            return str(trace.model.tokens([i]).strings[0])
+        return strings[i] if dim in TOKENS and 0 <= i < len(strings) else ""
+
+    return [[dim, str(i), text(dim, i)] for dim, i in index.items()]
+
+
+_KEPT: OrderedDict[tuple[Any, ...], Explanation] = OrderedDict()
+"""The last few explanations: the card and all pictures that light up ask for the same one."""
+
+
+def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
+    """`Trace.why`, remembered for a moment.
+
+    Raises:
+        TxpanelError: what `Trace.why` raises.
+    """
+    key = (trace.uid, name, *sorted(index.items()))
+    if key not in _KEPT:
+        _KEPT[key] = trace.why(name, **index)
+        while len(_KEPT) > 8:
+            _KEPT.popitem(last=False)
+    return _KEPT[key]
+
+
+def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
+    """Cells that light up in the pictures: the one in question, and the sources of its largest operands."""
+    if trace is None or question is None:
+        return []
+    try:
+        found = explained(trace, question.name, question.index)
+    except TxpanelError:
+        return []
+    largest = found.terms[:SHOWN]
+    terms = [
+        term for term in largest if term.value
+    ] or largest  # what has no part in it stays dark, such as a key ahead
+    sources = [(s.name, dict(s.index)) for term in terms for s in term.sources]
+    return [(question.name, dict(found.index)), *sources]
+
+
+def _source(source: Source, factor: float | None) -> dict[str, Any]:
+    text = number(factor) if factor is not None else short(source.name)
+    return {"say": text, "title": place(source.name, source.index), "name": source.name, "at": dict(source.index)}
+
+
+def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The `shown` largest operands, and the rest of them as one row (None if nothing is left over)."""
+    terms = explanation.terms
+    rows = []
+    for i, term in enumerate(terms[:shown]):
+        factors = [*term.factors, *[None] * len(term.sources)]
+        sources = [_source(source, factors[j]) for j, source in enumerate(term.sources)]
+        rows.append(
+            {
+                "at": i,
+                "label": _label(term, explanation.name),
+                "value": _finite(term.value),
+                "say": number(term.value),
+                "sources": sources,
+            }
+        )
+    left = terms[shown:]
+    if not left:
+        return rows, None
+    value = math.fsum(term.value for term in left)
+    label = plural("{n} other", "{n} others", len(left)).format(n=count(len(left)))
+    more = _("show {n} more").format(n=min(MORE, len(left)))
+    return rows, {"label": label, "value": _finite(value), "say": number(value), "more": more}
+
+
+def _label(term: Term, of: str) -> str:
+    """What an operand is; with its block where that is another one than its result's."""
+    name = term.sources[0].name if term.sources else ""
+    if term.label == short(name) and (there := block(name)) and there != block(of):
+        return _("{tensor} of {block}").format(tensor=term.label, block=there)
+    return _MINUS.sub("−", term.label)
+
+
+def _finite(value: float) -> float:
+    """JSON knows no infinity; the bar of one is as long as it gets."""
+    return float(np.clip(np.nan_to_num(value, nan=0.0), -1e30, 1e30))
+
+
+def product(explanation: Explanation) -> dict[str, Any] | None:
+    """Row and column of a matrix product in their own order, when that is what the operands are.
+
+    Returns:
+        None for every other step; else ``row`` and ``column`` (float32 ``[n]``), ``factor``, ``bias`` (float or None),
+        ``cells``: per step the two `Source` objects; ``value == bias + factor * sum(row * column)`` up to rounding.
+    """
+    terms = explanation.terms
+    pairs = [t for t in terms if len(t.sources) == 2 and len(t.factors) == 2]
+    rest = [t for t in terms if len(t.sources) != 2]
+    names = {tuple(s.name for s in t.sources) for t in pairs}
+    if len(pairs) < 2 or len(rest) > 1 or len(names) != 1 or len(pairs) + len(rest) != len(terms):
+        return None
+    axis = _running(pairs)
+    if axis is None:
+        return None
+    ordered = sorted(pairs, key=lambda t: tuple(t.sources[0].index.values()))
+    row, column = (np.array([t.factors[j] for t in ordered], np.float64) for j in (0, 1))
+    whole = row * column
+    top = int(np.abs(whole).argmax())
+    factor = float(ordered[top].value / whole[top]) if whole[top] else 1.0
+    factor = 1.0 if abs(factor - 1) < 1e-6 else factor
+    values = np.array([t.value for t in ordered])
+    if not np.allclose(values, factor * whole, rtol=1e-4, atol=1e-6 * max(1.0, float(np.abs(values).max()))):
+        return None
+    return {"row": row.astype(np.float32), "column": column.astype(np.float32), "factor": factor, "bias": rest[0].value if rest else None,
+            "cells": [t.sources for t in ordered], "axis": axis, "names": next(iter(names))}  # fmt: skip
+
+
+def _running(pairs: Sequence[Term]) -> str | None:
+    """The dimension of the first source that a product runs over; None when none changes."""
+    first, last = pairs[0].sources[0].index, pairs[-1].sources[0].index
+    moving = [dim for dim in first if first[dim] != last.get(dim)]
+    return moving[-1] if moving else None
+
+
+def _product_card(explanation: Explanation, start: int) -> tuple[dict[str, Any] | None, list[np.ndarray]]:
+    found = product(explanation)
+    if found is None:
+        return None, []
+    row, column, n = found["row"], found["column"], len(found["row"])
+    left, right = (short(name) for name in found["names"])
+    title = _("Row × column, step by step ({n} products)").format(n=count(n))
+    card = {
+        "title": title, "length": n, "factor": found["factor"], "bias": found["bias"],
+        "row": {"label": left, "start": start, "scale": scale_of([row])},
+        "column": {"label": right, "start": start + n, "scale": scale_of([column])},
+    }  # fmt: skip
+    return card, [row, column]
+
+
+def totals(explanation: Explanation) -> list[list[str]]:
+    """The sum of the operands, and what the model's run recorded."""
+    n = len(explanation.terms)
+    added = (
+        math.fsum(t.value for t in explanation.terms)
+        if all(math.isfinite(t.value) for t in explanation.terms)
+        else explanation.terms[0].value
+    )
+    label = plural("its one operand", "sum of all {n} operands", n).format(n=count(n))
+    digits = 4 if number(added) == number(explanation.value) else 7
+    measured = explanation.operation in MEASURES or explanation.name.startswith("lens.")
+    whole = _("computed in one go") if measured else _("recorded in this run")
+    return [[label, number(added, digits)], [whole, number(explanation.value, digits)]]
+
+
+def check(explanation: Explanation) -> dict[str, Any] | None:
+    """The mark beside the value: recomputed and equal, or not."""
+    if not explanation.terms:
+        return None
+    found = explanation.check
+    detail = _("recomputed from its operands; differs by {difference}, allowed {tolerance}")
+    title = detail.format(difference=number(found.difference), tolerance=number(found.tolerance))
+    return {"ok": bool(found.ok), "label": _("recomputed") if found.ok else _("does not agree"), "title": title}
+
+
+def sentence(operation: str, operands: int = 2) -> str:
+    """What sort of step made the number, in a sentence for a newcomer; empty for kinds of other packages."""
+    if operation == "add" and operands == 1:
+        return _("The same number: the stream goes into the block as it comes.")
+    return {
+        "lookup": _("Read from a table that was learned in training: one row for each token (or position)."),
+        "linear": _("A weighted sum: every number of a row times its weight, all added up."),
+        "head output": _("What one head adds: its values times its own part of the output weights."),
+        "sum over heads": _("Each head has its part in it; the parts are added up."),
+        "add": _("A plus: the vectors are added number by number. Nothing is forgotten on the way."),
+        "times": _("A fixed factor that belongs to this model."),
+        "soft-cap": _("Large scores are bent towards a limit, small ones stay as they are."),
+        "activation": _(
+            "One number in, one number out, along a fixed curve. This is where the model stops being a plain sum."
+        ),
+        "gate": _("One projection goes through the activation curve and decides how much of the other one passes."),
+        "choice": _("The router gives every expert a score; the highest ones get the token."),
+        "expert weight": _("How much the chosen expert's answer counts."),
+        "expert linear": _("A weighted sum with the weights of the expert that was chosen for this token."),
+        "mix": _("The answers of the chosen experts, each times its weight."),
+        "mean": _("The average of the token's vector."),
+        "variance": _("How far the numbers of the token's vector spread."),
+        "scale": _("What the vector is multiplied by so that it has a common size."),
+        "norm": _("The same vector brought to a common size, then stretched by learned weights."),
+        "rotary": _("Two numbers are a hand on a dial; the token's position turns it."),
+        "join": _("Two parts laid side by side."),
+        "scores": _("How well a query fits a key: multiplied number by number, added up, scaled."),
+        "bias": _("The further back a key stands, the more is taken off."),
+        "mask": _("A token may look at itself and at what stands before it; all else is shut."),
+        "max": _("The largest of the row. It is taken off first so that the exponentials stay small enough."),
+        "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
+        "softmax": _("A share: this exponential divided by the sum of all in its row."),
+        "shifted": _("The largest logit taken off: 0 for the likeliest token, below 0 for all others."),
+        "exponential": _("e to that: 1 for the likeliest token, between 0 and 1 for all others."),
+        "others": _("What a list of tokens leaves out, added up."),
+        "bin": _("The tokens whose logits fall into this bin, added up: how much probability they hold together."),
+        "length": _("How long the vector is: all its numbers squared, added up, and the root taken."),
+        "cosine": _("In which direction: 1 is the same way, −1 the opposite, 0 has nothing to do with it."),
+        "entropy": _("How undecided the model is: 0 when it is certain, the more bits the more tokens are as likely."),
+        "surprisal": _("How surprised the model was: 1 bit for a probability of a half, 2 for a quarter."),
+        "weighted sum": _("The values of all tokens that are looked at, each times its share of the attention."),
+        "weight": _(
+            "This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."
+        ),
+        "token id": _("This is the number that the tokenizer gave to the token: here the question ends."),
+        "position": _("This is the token's place in the text, counted from 0: here the question ends."),
+        "given": _("This follows from the token's place alone, not from what stands there: here the question ends."),
+    }.get(operation, "")
+
+
+def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> str:
+    """What the name of a tensor says that there is one of for each layer and token, or pair of tokens; empty for all others.
+
+    Of a bin also its range, of a sum over other tokens which those are not.
+    """
+    if came := SURPRISAL.fullmatch(name):
+        token = int(came[1])
+        return _("How “{token}” came after “{before}”.").format(
+            token=trace.tokens.strings[token], before=trace.tokens.strings[token - 1]
+        )
+    if (near := NEAR.fullmatch(name)) and trace.model is not None:
+        one, other = trace.model.tokens([int(near[1]), int(near[2])]).strings
+        return _("The rows of “{one}” and “{other}” in the token table.").format(one=one, other=other)
+    return f"{_after(trace, name)} {_which(trace, name, index or {})}".strip()
+
+
+def _after(trace: Trace, name: str) -> str:
+    """After which token, and before which block, a number of the model's end stands."""
+    found = LENS.fullmatch(name)
+    if found is None:
+        return ""
+    layer, text = int(found[1]), trace.tokens.strings[int(found[2])] if found[2] else ""
+    if layer == trace.anatomy.n_layers:
+        return _("The model’s own answer after “{token}”.").format(token=text)
+    lens = _("Logit lens: as if the model stopped before block {n}, after “{token}”.")
+    return (lens if text else _("Logit lens: as if the model stopped before block {n}.")).format(
+        n=layer + 1, token=text
+    )
+
+
+def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
+    """Which tokens a sum is over, or which of them it leaves out."""
+    if name.endswith("probs.bins") and "bin" in index:
+        at = edges(trace.tensor(_logits(trace, name)).numpy())
+        low, high = (number(float(at[index["bin"] + end])) for end in (0, 1))
+        return _("Tokens with a logit from {low} to {high}.").format(low=low, high=high)
+    left = OTHERS.fullmatch(name)
+    if left is None:
+        return ""
+    best, besides = int(left[3]), [int(i) for i in left[4].split(".")[1:]]
+    names = trace.model.tokens(besides).strings if trace.model is not None and besides else map(str, besides)
+    quoted = [_("“{token}”").format(token=token) for token in names]
+    likeliest = plural("the likeliest token", "the {n} likeliest tokens", best).format(n=count(best))
+    return _("All but {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
+
+
+def _logits(trace: Trace, name: str) -> str:
+    """The logits that a histogram's bins are those of."""
+    operation = trace.operation(name)
+    assert operation is not None
+    return operation.inputs[1]
+
+
+def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:
+    """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else the likeliest token, or 0."""
+    array = trace[name]
+    also = dict(known)
+    for one, other in (("token", "query"), ("query", "token"), ("key", "token"), ("token", "key")):
+        if one in known:
+            also.setdefault(other, known[one])
+    index = {}
+    for dim, length in zip(array.dims, array.shape, strict=True):
+        likeliest = int(array.values.argmax()) if dim == "vocab" else 0
+        if dim == "bin" and "vocab" in known:  # the one that this token's logit falls in
+            likeliest = int(bin_of(trace.tensor(_logits(trace, name)).numpy())[known["vocab"]])
+        wanted = also.get(str(dim), focus.get(str(dim), likeliest))
+        index[str(dim)] = int(min(max(wanted, 0), length - 1))
+    if {"query", "key"} <= index.keys() and index["key"] > index["query"]:
+        index["query"] = index["key"]
+    return index
+
+
+def card(
+    trace: Trace, name: str, index: Mapping[str, int], *, shown: int = SHOWN, start: int = 0
+) -> tuple[dict[str, Any], list[np.ndarray], Explanation | None]:
+    """One card.
+
+    Args:
+        name, index: the cell in question.
+        shown: how many operands are listed one by one.
+        start: where this card's vectors begin in the array that is sent with the cards.
+
+    Returns:
+        What the browser draws; the vectors of its matrix product; the explanation (None where there is none, then ``text`` says why).
+    """
+    out: dict[str, Any] = {
+        "name": name, "block": block(name), "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [],
+        "rest": None, "totals": [], "product": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
+    }  # fmt: skip
+    try:
+        found = explained(trace, name, index)
+    except TxpanelError as error:
+        return {**out, "text": str(error)}, [], None
+    rows, rest = term_rows(found, shown)
+    matrix, vectors = _product_card(found, start)
+    out |= {
+        "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
+        "formula": mathml(found.formula) if found.formula else None,
+        "text": f"{whose(trace, name, found.index)} {sentence(found.operation, len(found.terms))}".strip(), "terms": rows, "rest": rest,
+        "totals": totals(found) if found.terms else [], "product": matrix,
+        "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
+    }  # fmt: skip
+    return out, vectors, found

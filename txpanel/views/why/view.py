@@ -1,0 +1,158 @@
+"""The "why this number" card: follows `state.question`, and keeps pinned questions beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import panel as pn
+import param
+
+from txpanel.views.base import View
+from txpanel.views.why.component import PINNED, WhyCards
+from txpanel.views.why.data import MORE, SHOWN, card, fed_index, product, short
+
+Crumbs = list[dict[str, str]]
+TRAIL = 6
+"""Questions in the breadcrumb, the newest last."""
+
+
+class WhyCard(View):
+    """Where a number comes from: formula, operands down to weights and token ids, and the sum that has to agree.
+
+    Not a view of its own on the page but the companion of all of them: whatever is asked with `ModelState.ask` is answered here.
+    """
+
+    id, title, order, first = "why", "Why this number", 90, True
+
+    shown = param.Integer(
+        default=SHOWN, bounds=(1, None), doc="Operands of the current card that are listed one by one."
+    )
+
+    def __init__(self, state: Any, **params: Any) -> None:
+        super().__init__(state, **params)
+        self._trail: list[Any] = []
+        self._at = -1
+        self._explained: list[Any] = []  # the Explanation of each card on screen, the current one first
+        self._more = {0: self.shown}
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        self.cards = WhyCards(on_message=lambda data: self._guarded(lambda: self._told(data)))
+        self.follow(self._asked, "question", empty=self._clear)
+        self.follow(self._draw, "trace", "pinned", empty=self._clear)
+        return self.cards
+
+    def _asked(self) -> None:
+        """Keep the path of questions, as `back` and `forward` of the state walk it."""
+        question = self.state.question
+        if question is None:
+            self._trail, self._at = [], -1
+        elif not (0 <= self._at < len(self._trail) and self._trail[self._at] == question):
+            if self._at > 0 and self._trail[self._at - 1] == question:
+                self._at -= 1
+            elif self._at + 1 < len(self._trail) and self._trail[self._at + 1] == question:
+                self._at += 1
+            else:
+                self._trail = [*self._trail[: self._at + 1], question]
+                self._at += 1
+        self._more[0] = self.shown
+        self._draw()
+
+    def _clear(self) -> None:
+        self._explained = []
+        self.cards.param.update(cards=[], vectors=np.zeros(0, np.float32), version=self.cards.version + 1)
+
+    def _draw(self) -> None:
+        questions = [q for q in (self.state.question, *self.state.pinned[:PINNED]) if q is not None]
+        if self.state.question is None or self.state.trace is None:
+            return self._clear()
+        cards, vectors, explained, start = [], [np.zeros(0, np.float32)], [], 0
+        for i, question in enumerate(questions):
+            made, arrays, found = card(
+                self.state.trace, question.name, question.index, shown=self._more.get(i, self.shown), start=start
+            )
+            start += sum(len(a) for a in arrays)
+            cards.append(made)
+            vectors += arrays
+            explained.append(found)
+        cards[0] |= {
+            "crumbs": self._crumbs(), "back": self._at > 0, "forward": self._at + 1 < len(self._trail),
+            "can_pin": len(self.state.pinned) < PINNED and self.state.question not in self.state.pinned,
+        }  # fmt: skip
+        self._explained = explained
+        self.cards.param.update(cards=cards, vectors=np.concatenate(vectors), version=self.cards.version + 1)
+        return None
+
+    def _crumbs(self) -> Crumbs:
+        path = self._trail[max(0, self._at + 1 - TRAIL) : self._at + 1]
+        return [{"label": short(q.name), "title": f"{q.name}[{', '.join(map(str, q.index.values()))}]"} for q in path]
+
+    # -- what a person did -----------------------------------------------------------------------------------------
+
+    def _told(self, data: dict[str, Any]) -> None:
+        do, i = data.get("do"), _whole(data.get("card", 0))
+        act = {"ask": self._operand, "cell": self._cell, "feed": self._feed, "more": self._show_more}.get(str(do))
+        if act is not None and 0 <= i < len(self._explained) and self._explained[i] is not None:
+            act(i, data)
+        elif do == "back":
+            self.state.back()
+        elif do == "forward":
+            self.state.forward()
+        elif do == "close":
+            self.state.dismiss()
+        elif do == "crumb":
+            self._walk_back(_whole(data.get("steps")))
+        elif do == "pin" and len(self.state.pinned) < PINNED:
+            self.state.pin()
+        elif do == "unpin":
+            self._more = {0: self._more[0]}
+            self.state.unpin(_whole(data.get("at")))
+
+    def _walk_back(self, steps: int) -> None:
+        steps = min(max(steps, 0), self._at)
+        self._at -= steps  # so that `_asked` finds the path where the state will be
+        with param.parameterized.batch_call_watchers(self.state):
+            for _step in range(steps):
+                self.state.back()
+
+    def _operand(self, i: int, data: dict[str, Any]) -> None:
+        terms = self._explained[i].terms
+        at, j = _whole(data.get("term")), _whole(data.get("source"))
+        if 0 <= at < len(terms) and 0 <= j < len(terms[at].sources):
+            source = terms[at].sources[j]
+            self.state.ask(source.name, **source.index)
+
+    def _cell(self, i: int, data: dict[str, Any]) -> None:
+        found = product(self._explained[i])
+        at, which = _whole(data.get("index")), int(data.get("part") == "column")
+        if found is not None and 0 <= at < len(found["cells"]):
+            source = found["cells"][at][which]
+            self.state.ask(source.name, **source.index)
+
+    def _feed(self, i: int, data: dict[str, Any]) -> None:
+        found, at = self._explained[i], _whole(data.get("at"))
+        if 0 <= at < len(found.feeds):
+            name = found.feeds[at]
+            focus = {
+                "head": self.state.head,
+                "query": self.state.query,
+                "key": self.state.key,
+                "token": self.state.query,
+                "neuron": self.state.neuron,
+            }
+            self.state.ask(name, **fed_index(self.state.trace, name, found.index, focus))
+
+    def _show_more(self, i: int, data: dict[str, Any]) -> None:
+        self._more[i] = self._more.get(i, self.shown) + MORE
+        self._draw()
+
+
+def _whole(value: Any) -> int:
+    """A whole number from the browser, -1 for anything else."""
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool)
+        else int(value)
+        if isinstance(value, float) and value.is_integer()
+        else -1
+    )
