@@ -34,7 +34,7 @@ PACKAGES = (
 )
 
 IN_A_BROWSER = ("B-03b", "B-07b", "B-10", "B-13b")
-"""Tables of `benchmarks.page`, `film`, `start` and `drag`: a run of the others leaves them as they are."""
+"""Tables of `benchmarks.page`, `tree`, `start` and `drag`: a run of the others leaves them as they are."""
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ Written by `python -m benchmarks` on {date} and generated from [benchmarks/resul
 
 {what}, {clock}, {rounds} rounds, {threads}, Python {python}, {machine}; {versions}.
 
-B-03b, B-07b, B-10 and B-13b are measured in a browser by `python -m benchmarks.page`, `benchmarks.film`, `benchmarks.start` and `benchmarks.drag`, which
+B-03b, B-07b, B-10 and B-13b are measured in a browser by `python -m benchmarks.page`, `benchmarks.timeline`, `benchmarks.start` and `benchmarks.drag`, which
 say with what.
 
 All cases of any other table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine trust the

@@ -8,7 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from txpanel.compat import old_names
+
 __version__ = "0.1.0"
+
+old_names.install()
 
 # public name -> (module, name in it); "" is the module itself
 _PUBLIC = {

@@ -60,14 +60,14 @@ def test_smollm2_answers_and_stops_at_its_own_mark(smollm2: LanguageModel) -> No
     assert "<|im_end|>" in strings
     before = strings
     state.generate(40)
-    film = state.film
-    assert film.shot(film.leaf).ended == "end of text"
-    assert film.shot(film.leaf).string == "<|im_end|>"
-    assert film.shot(film.leaf).special
+    tree = state.tree
+    assert tree.node(tree.leaf).ended == "end of text"
+    assert tree.node(tree.leaf).string == "<|im_end|>"
+    assert tree.node(tree.leaf).special
     assert "<|im_end|>" in (state.notice or "")
     assert state.text == "Say hello."
     assert state.trace.tokens.strings[: len(before)] == before
     state.chat = False
     assert state.trace.tokens.strings[0] == "Say"
     state.undo()
-    assert (state.chat, len(state.film)) == (True, len(film))
+    assert (state.chat, len(state.tree)) == (True, len(tree))

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from txpanel.page.address import read
-from txpanel.page.browser_storage import Kept
+from txpanel.page.browser_storage import BrowserStorage
 from txpanel.page.top_bar.controller import Bar
-from txpanel.session.tree_codec import Outline, outline
+from txpanel.session.tree_codec import TreeRecord, record
 from txpanel.testing import nano_state
 
 
@@ -20,18 +20,18 @@ def bar() -> Bar:
 
 
 @pytest.fixture(scope="module")
-def run() -> Outline:
+def run() -> TreeRecord:
     state = nano_state("CBABBC=", temperature=2.0, seed=5)
     state.generate(6)
     state.go(2)
     state.append(0)
     state.go(1)
-    return outline(state.film)
+    return record(state.tree)
 
 
-def come_back(bar: Bar, named: str, data: object) -> list[Outline | None]:
-    found: list[Outline | None] = []
-    kept = Kept(bar.component, named)
+def come_back(bar: Bar, named: str, data: object) -> list[TreeRecord | None]:
+    found: list[TreeRecord | None] = []
+    kept = BrowserStorage(bar.component, named)
     kept.then(found.append)
     assert found == []  # first the browser is asked
     kept.told({"name": bar.component.wanted, "data": data})
@@ -40,14 +40,14 @@ def come_back(bar: Bar, named: str, data: object) -> list[Outline | None]:
     return found
 
 
-def test_a_run_comes_back_as_it_was(bar: Bar, run: Outline) -> None:
-    named = Kept(bar.component).keep(run)
+def test_a_run_comes_back_as_it_was(bar: Bar, run: TreeRecord) -> None:
+    named = BrowserStorage(bar.component).keep(run)
     assert read(f"?film={named}") == {"film": named}
     assert come_back(bar, named, bar.component.kept["data"]) == [run]
 
 
-def test_another_place_in_it_is_the_same_run(bar: Bar, run: Outline) -> None:
-    kept = Kept(bar.component)
+def test_another_place_in_it_is_the_same_run(bar: Bar, run: TreeRecord) -> None:
+    kept = BrowserStorage(bar.component)
     first, data = kept.keep(run), bar.component.kept
     second = kept.keep(replace(run, at=3))
     assert first.split(".")[0] == second.split(".")[0]
@@ -58,8 +58,8 @@ def test_another_place_in_it_is_the_same_run(bar: Bar, run: Outline) -> None:
     assert clamped.at == clamped.leaf == len(run.entries)
 
 
-def test_nothing_else_comes_back(bar: Bar, run: Outline) -> None:
-    named = Kept(bar.component).keep(run)
+def test_nothing_else_comes_back(bar: Bar, run: TreeRecord) -> None:
+    named = BrowserStorage(bar.component).keep(run)
     data = bar.component.kept["data"]
     for other in (None, "", 7, data + " ", json.dumps({**json.loads(data), "text": "another"})):
         assert come_back(bar, named, other) == [None]
@@ -67,8 +67,8 @@ def test_nothing_else_comes_back(bar: Bar, run: Outline) -> None:
 
 def test_an_address_without_one_asks_nobody(bar: Bar) -> None:
     for named in ("", "eJyr", "@xyz.1.1", "@" + "a" * 20, "@" + "a" * 20 + ".1.1.1"):
-        found: list[Outline | None] = []
-        kept = Kept(bar.component, named)
+        found: list[TreeRecord | None] = []
+        kept = BrowserStorage(bar.component, named)
         kept.then(found.append)
         assert found == [None]
         assert not kept.asked

@@ -67,11 +67,11 @@ def test_sampling_and_heads_need_no_forward_pass(state: Any, monkeypatch: pytest
     before = dashboard.bar.component.next, state.trace
     calls: list[int] = []
     monkeypatch.setattr("txpanel.session.shared.record", lambda *args: calls.append(1))
-    dashboard.bar._told({"kind": "set", "temperature": 1.7, "top_k": 3, "seed": 5})
-    dashboard.bar._told({"kind": "focus", "head": 1, "layer": 1})
+    dashboard.bar._on_message({"kind": "set", "temperature": 1.7, "top_k": 3, "seed": 5})
+    dashboard.bar._on_message({"kind": "focus", "head": 1, "layer": 1})
     assert (state.temperature, state.top_k, state.head, state.layer) == (1.7, 3, 1, 1)
     assert dashboard.bar.component.settings["top_k"] == 3
-    dashboard.bar._told({"kind": "set", "typical_p": 0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2.0})
+    dashboard.bar._on_message({"kind": "set", "typical_p": 0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2.0})
     assert (state.typical_p, state.repetition_penalty, state.no_repeat_ngram_size) == (1e-6, 1.3, 2)
     assert dashboard.bar.component.settings["typical_p"] == 1e-6
     assert dashboard.bar.component.next != before[0]
@@ -93,7 +93,7 @@ def test_sampling_and_heads_need_no_forward_pass(state: Any, monkeypatch: pytest
 )
 def test_whatever_the_browser_says_is_survived(state: Any, message: dict[str, Any]) -> None:
     dashboard = Dashboard(state, opened="softmax")
-    dashboard.bar._told(message)
+    dashboard.bar._on_message(message)
     assert state.trace is not None
     assert 0 <= state.layer < state.trace.anatomy.n_layers
     assert 0 <= state.top_p <= 1

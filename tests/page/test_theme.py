@@ -36,4 +36,4 @@ def test_material_ui_is_imported_in_one_place() -> None:
     users = [
         path.name for path in PACKAGE.rglob("*.py") if "import panel_material_ui" in path.read_text(encoding="utf-8")
     ]
-    assert users == ["ui.py"]
+    assert users == ["theme.py"]

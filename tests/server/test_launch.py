@@ -132,7 +132,7 @@ def test_settings_reach_the_sessions(
     }
     (command,) = started
     assert sys.argv == command
-    assert command[:3] == ["panel", "serve", str(Path(launch.__file__).parent)]
+    assert command[:3] == ["panel", "serve", str(Path(launch.__file__).parents[1])]
     assert "--show" in command
     assert "http://localhost:" in capsys.readouterr().out
 

@@ -14,7 +14,7 @@ from txpanel.errors import BadFile
 from txpanel.models.language_model import LanguageModel
 from txpanel.session import run_file
 from txpanel.session.state import ModelState
-from txpanel.session.tree_codec import outline
+from txpanel.session.tree_codec import record as record_of
 from txpanel.tracing import record
 from txpanel.tracing.trace import Trace
 
@@ -32,17 +32,17 @@ def state(tiny: Tiny) -> ModelState:
 
 def saved(state: ModelState, folder: Path) -> Path:
     path = folder / "run.safetensors"
-    path.write_bytes(run_file.to_bytes(state.film, state.model, "tiny", state.settings))
+    path.write_bytes(run_file.to_bytes(state.tree, state.model, "tiny", state.settings))
     return path
 
 
 def test_a_run_comes_back_from_its_file(state: ModelState, tmp_path: Path) -> None:
     found = run_file.read(saved(state, tmp_path), "run")
     assert isinstance(found, run_file.SavedRun)
-    assert found.outline == outline(state.film)
+    assert found.record == record_of(state.tree)
     assert (found.model, found.settings) == ("tiny", state.settings)
     other = ModelState(model=state.model)
-    other.restore(found.outline)
+    other.restore(found.record)
     assert other.trace.tokens.ids.tolist() == state.trace.tokens.ids.tolist()
     assert len(saved(state, tmp_path).read_bytes()) < 2000
 

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from txpanel.models.language_model import LanguageModel
-from txpanel.session.selection import PLACES, Focus, Question
+from txpanel.session.selection import PLACES, Question, Selection
 from txpanel.tracing import record
 
 Tiny = Callable[[str], LanguageModel]
 
 
 @pytest.fixture
-def focus(tiny: Tiny) -> Focus:
-    return Focus(trace=record(tiny("llama"), "seven w"))  # 3 blocks, 4 heads, 48 neurons, 7 tokens
+def focus(tiny: Tiny) -> Selection:
+    return Selection(trace=record(tiny("llama"), "seven w"))  # 3 blocks, 4 heads, 48 neurons, 7 tokens
 
 
-def places(focus: Focus) -> tuple[int, ...]:
+def places(focus: Selection) -> tuple[int, ...]:
     return tuple(getattr(focus, name) for name in PLACES)
 
 
-def test_focus_clamps_and_is_one_event(focus: Focus) -> None:
+def test_focus_clamps_and_is_one_event(focus: Selection) -> None:
     events: list[int] = []
     focus.param.watch(lambda *changes: events.append(len(changes)), list(PLACES))
     focus.focus(layer=99, head=99, query=99, key=99, neuron=9999)
@@ -37,14 +37,14 @@ def test_focus_clamps_and_is_one_event(focus: Focus) -> None:
     assert events == [5, 2]  # nothing moved, nobody is told
 
 
-def test_setting_a_place_directly_clamps_before_anybody_sees_it(focus: Focus) -> None:
+def test_setting_a_place_directly_clamps_before_anybody_sees_it(focus: Selection) -> None:
     seen: list[int] = []
     focus.param.watch(lambda event: seen.append(event.new), "head")
     focus.head = 1000
     assert seen == [3]
 
 
-def test_a_block_with_fewer_heads_moves_the_head(focus: Focus) -> None:
+def test_a_block_with_fewer_heads_moves_the_head(focus: Selection) -> None:
     blocks = [SimpleNamespace(n_heads=8, n_neurons=10), SimpleNamespace(n_heads=2, n_neurons=3)]
     focus.trace = SimpleNamespace(
         anatomy=SimpleNamespace(n_layers=2, blocks=blocks), tokens=SimpleNamespace(ids=[1, 2])
@@ -55,18 +55,18 @@ def test_a_block_with_fewer_heads_moves_the_head(focus: Focus) -> None:
 
 
 def test_without_a_trace_places_wait_for_it() -> None:
-    focus = Focus(layer=50, head=3)
+    focus = Selection(layer=50, head=3)
     assert places(focus) == (50, 3, 0, 0, 0)
 
 
-def test_what_is_no_place_is_refused(focus: Focus) -> None:
+def test_what_is_no_place_is_refused(focus: Selection) -> None:
     with pytest.raises(TypeError, match="column"):
         focus.focus(column=1)
     with pytest.raises(ValueError, match=r"invalid literal|whole|integer"):
         focus.focus(layer="many")  # type: ignore[arg-type]
 
 
-def test_questions_have_a_trail(focus: Focus) -> None:
+def test_questions_have_a_trail(focus: Selection) -> None:
     focus.ask("blocks.0.scores", head=1, query=2, key=0)
     focus.ask("blocks.0.q", head=1, token=2, dim=0)
     assert focus.question == Question("blocks.0.q", {"head": 1, "token": 2, "dim": 0})
@@ -85,7 +85,7 @@ def test_questions_have_a_trail(focus: Focus) -> None:
     assert not focus.can_go_back
 
 
-def test_asking_is_one_event(focus: Focus) -> None:
+def test_asking_is_one_event(focus: Selection) -> None:
     events: list[Any] = []
     focus.param.watch(lambda *changes: events.append(changes), ["question", "can_go_back", "can_go_forward"])
     focus.ask("logits", vocab=1)
@@ -93,7 +93,7 @@ def test_asking_is_one_event(focus: Focus) -> None:
     assert len(events) == 2
 
 
-def test_questions_can_be_pinned_beside_each_other(focus: Focus) -> None:
+def test_questions_can_be_pinned_beside_each_other(focus: Selection) -> None:
     focus.pin()
     assert focus.pinned == ()
     focus.ask("logits", vocab=1)

@@ -59,7 +59,8 @@ class Session:
 
 def test_core_needs_no_panel_and_no_server() -> None:
     code = (
-        "import sys, txpanel; from txpanel.session.state import ModelState; from txpanel import generation, sampling, cli;"
+        "import sys, txpanel; "
+        "from txpanel.session.state import ModelState; from txpanel import sampling; from txpanel.decoding import generation; from txpanel.server import cli;"
         "assert 'panel' not in sys.modules and 'bokeh' not in sys.modules, 'panel was imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -416,8 +417,8 @@ def test_generating_at_once_after_an_edit_goes_on_from_the_new_text(model: Langu
     session.settle()
     state, alone = session.state, ModelState(model=model, text="goes on")
     alone.generate(3)
-    assert len(state.film) == 3
-    assert (state.film.root.text, state.text) == ("goes on", alone.text)
+    assert len(state.tree) == 3
+    assert (state.tree.root.text, state.text) == ("goes on", alone.text)
     assert list(state.trace.tokens.ids) == list(alone.trace.tokens.ids)
 
 

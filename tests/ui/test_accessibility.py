@@ -67,7 +67,7 @@ def test_axe_finds_nothing_serious(server: Server, new_tab: Callable[..., Tab], 
 
 
 def states(tab: Tab) -> dict[str, list[str]]:
-    """What axe finds where something is open beside the views: all heads, the card, a pinned one, the film."""
+    """What axe finds where something is open beside the views: all heads, the card, a pinned one, the tree."""
     page, found = tab.page, {}
     page.get_by_role("button", name="All 9 heads").click()
     expect(page.locator(".allheads progress")).to_be_hidden()

@@ -1,4 +1,4 @@
-"""A film on the page, with the nano model: generate, scrub, branch, undo, stop, link and file. Few page loads, many checks."""
+"""A tree on the page, with the nano model: generate, scrub, branch, undo, stop, link and file. Few page loads, many checks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from playwright.sync_api import expect
 import txpanel
 from tests.ui.conftest import Server, Tab
 from tests.ui.test_accessibility import serious
-from txpanel.page.timeline.component import FilmStrip
-from txpanel.page.top_bar.words import film_words
+from txpanel.page.timeline.component import Timeline
+from txpanel.page.top_bar.words import timeline_words
 from txpanel.sampling import Settings
 from txpanel.session import run_file
-from txpanel.session.token_node import remake
-from txpanel.session.tree_codec import Entry, Outline
+from txpanel.session.tree_codec import Entry, TreeRecord
+from txpanel.session.tree_nodes import remake
 
 TEXT = "CBABBC="
 
@@ -31,20 +31,20 @@ def current(tab: Tab) -> str:
 
 def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, temperature=0))
-    page, film = tab.page, tab.page.locator(".film")
-    expect(film).to_be_hidden()  # nothing was generated: it takes no space
+    page, tree = tab.page, tab.page.locator(".film")
+    expect(tree).to_be_hidden()  # nothing was generated: it takes no space
     page.get_by_role("combobox", name="How many tokens").select_option("5")
     page.get_by_role("button", name="Generate").click()
-    expect(film.locator(".ended")).to_have_text("As many tokens as were asked for.")
+    expect(tree.locator(".ended")).to_have_text("As many tokens as were asked for.")
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
     tab.until(lambda: page.evaluate("txPaints.waiting.size") == 0, "what waited while tokens came is painted")
-    given = film.locator(".given")
+    given = tree.locator(".given")
     expect(given.and_(page.locator(".heard"))).to_have_count(len(TEXT) - 1)  # nothing stands before the first token
     given.nth(0).hover()
-    expect(film.locator(".tip")).to_contain_text("has no probability")
+    expect(tree.locator(".tip")).to_contain_text("has no probability")
     given.nth(6).hover()
-    expect(film.locator(".tip")).to_contain_text(re.compile("the model gave it .*% · rank .*surprisal .* bits"))
+    expect(tree.locator(".tip")).to_contain_text(re.compile("the model gave it .*% · rank .*surprisal .* bits"))
 
     # scrub: the bar, the flow and the prompt follow
     track = page.get_by_role("slider", name="Step of the generation")
@@ -55,7 +55,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     track.press("ArrowRight")
     expect(tab.prompt).to_have_value(TEXT + "AB")
     expect(page.get_by_role("combobox", name="Token", exact=True)).to_have_value("8")
-    film.locator(".chip").nth(3).click()
+    tree.locator(".chip").nth(3).click()
     expect(tab.prompt).to_have_value(TEXT + "ABBB")
     box = track.bounding_box()
     assert box is not None
@@ -67,12 +67,12 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     assert strip_of(tab) == list("ABBBC")  # what comes later is still there
 
     # why, and another candidate: a branch; the old one stays
-    expect(film.locator(".next p")).to_contain_text("leave only one token")
-    film.locator(".choice.taken").wait_for()
-    film.get_by_role("button", name=re.compile("another branch")).first.press("Enter")
+    expect(tree.locator(".next p")).to_contain_text("leave only one token")
+    tree.locator(".choice.taken").wait_for()
+    tree.get_by_role("button", name=re.compile("another branch")).first.press("Enter")
     tab.until(lambda: len(strip_of(tab)) == 2, "the branch has two tokens")
-    expect(film.locator(".choice:focus")).to_have_count(1)
-    rows = film.locator(".branch")
+    expect(tree.locator(".choice:focus")).to_have_count(1)
+    rows = tree.locator(".branch")
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("log p")
     expect(rows.nth(1)).to_have_attribute("aria-current", "true")
@@ -86,7 +86,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     # side by side: both picks at the parting, each token with its probability
     expect(rows.nth(1)).to_contain_text(re.compile(r"· 2 tokens ·"))
     rows.locator("..").nth(0).get_by_role("button", name="Compare").click()
-    beside = film.locator(".compare")
+    beside = tree.locator(".compare")
     expect(beside.locator("h3")).to_contain_text("they part after 1 token,")
     expect(beside.locator(".side")).to_have_count(2)
     assert beside.locator(".side").nth(1).locator(".token").all_inner_texts() == list("BBBC")
@@ -192,9 +192,9 @@ def long_run(file: Path) -> int:
         Entry(i if i % 50 else 0, token, Settings(seed=(2654435761 * i) % 2**32), drawn=False)
         for i, token in enumerate(tokens)
     ]
-    film = remake(model, Outline(TEXT, entries=tuple(entries), at=120, leaf=150), Settings())
-    file.write_bytes(run_file.to_bytes(film, model, "nano", Settings(temperature=0.5)))
-    return len(film)
+    tree = remake(model, TreeRecord(TEXT, entries=tuple(entries), at=120, leaf=150), Settings())
+    file.write_bytes(run_file.to_bytes(tree, model, "nano", Settings(temperature=0.5)))
+    return len(tree)
 
 
 def test_a_reload_brings_back_what_no_link_can_hold(
@@ -231,7 +231,7 @@ def test_a_reload_brings_back_what_no_link_can_hold(
 
 
 def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
-    """The component alone, in an empty page: however long the film, so many elements, and any step can be reached."""
+    """The component alone, in an empty page: however long the tree, so many elements, and any step can be reached."""
     line = [[n, f" t{n}", False, 0.5, 0.5, 0, 1.0, n, True] for n in range(1, 501)]
     tab.page.goto("about:blank")
     counts = tab.page.evaluate(
@@ -252,7 +252,7 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
           }
           return found
         }""",
-        [FilmStrip._esm, line, film_words()],
+        [Timeline._esm, line, timeline_words()],
     )
     assert max(counts.values()) - counts["100"] <= 2
     assert counts["500"] < 200
@@ -285,7 +285,7 @@ def test_a_click_while_tokens_come_and_an_undo_of_them(tab: Tab) -> None:
     line = [[n, f" t{n}", False, 0.5, 0.5, 0, 1.0, n, True] for n in range(1, 6)]
     page, chips = tab.page, tab.page.locator(".chip")
     page.goto("about:blank")
-    page.evaluate(ALONE, [FilmStrip._esm, line, film_words()])
+    page.evaluate(ALONE, [Timeline._esm, line, timeline_words()])
     page.evaluate("more(6)")
     box = chips.nth(1).bounding_box()
     assert box is not None

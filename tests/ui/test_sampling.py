@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page, expect
-from tests.test_sampling_equality import some_settings
 
 import txpanel
+from tests.decoding.test_stages import some_settings
 from tests.ui.conftest import Server, Tab
 from txpanel import sampling
 from txpanel.errors import NoTokenLeft

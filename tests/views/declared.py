@@ -351,10 +351,10 @@ DECLARED: dict[str, list[tuple[str, Rule | None]]] = {
         (r".*/Image\." + PLACE, LAYOUT),
         (r".*/(Text|Rect)\.(x|y|w|h|width|query|key)", LAYOUT),
         (r".*/Quad(\+Text)?\." + BARS, LAYOUT),
-        (r".*/Strips\.rows\.(index|length|start)", LAYOUT),  # which row it is: `_strips` goes by the same
-        (r".*/Strips\.lights", LAYOUT),
-        (r".*/Strips\.values", _strips),
-        (r".*/Strips\.rows\.scale", _strip_scales),
+        (r".*/VectorStrips\.rows\.(index|length|start)", LAYOUT),  # which row it is: `_strips` goes by the same
+        (r".*/VectorStrips\.lights", LAYOUT),
+        (r".*/VectorStrips\.values", _strips),
+        (r".*/VectorStrips\.rows\.scale", _strip_scales),
         (r"(?P<picture>[\w-]+)/ColourKey\.scale\.ticks", _legend),
         (r"[\w-]+/ColourKey\.scale\.middle", lambda f, s, m: np.array([0.5**2])),  # colours by the square root
     ],
@@ -381,7 +381,7 @@ DECLARED: dict[str, list[tuple[str, Rule | None]]] = {
         (r"mlp-neurons/NeuronList\.chosen", lambda f, s, m: f.state.neuron),
         (r"mlp-neurons/NeuronList\.neurons\.(?P<part>neuron|x|up|post|size)", _column),
         (r"mlp-neurons/NeuronList\.neurons\.(?P<part>promotes|resists)", _pointed),
-        (r"mlp-\w+/Strips\.rows\.marks", lambda f, s, m: np.tile(f.marks(), s.values.size // 8)),
+        (r"mlp-\w+/VectorStrips\.rows\.marks", lambda f, s, m: np.tile(f.marks(), s.values.size // 8)),
     ],
     "residual": [
         (r"residual-sizes/Image\.image", _stream_lengths),

@@ -35,7 +35,7 @@ class Step:
         sample: every stage from those logits to the token, and the draw.
         trace: the run with the token appended, T + 1 tokens.
         ended: why this is the last step: the model said ``"end of text"``, it is ``"full"`` (no position is left), or
-            the wanted number is there (``"enough"``); empty while it goes on. Films also know ``"stopped"``: somebody
+            the wanted number is there (``"enough"``); empty while it goes on. Trees also know ``"stopped"``: somebody
             cancelled. `why_ended` has the sentences.
     """
 

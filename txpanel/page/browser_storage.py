@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from txpanel.page.components import TopBar
-    from txpanel.session.tree_codec import Outline
+    from txpanel.session.tree_codec import TreeRecord
 
-__all__ = ["NAME", "Kept"]
+__all__ = ["NAME", "BrowserStorage"]
 
 NAME = re.compile(r"@([0-9a-f]{20})\.(\d{1,6})\.(\d{1,6})")
-"""In the address instead of a film: which, where it is looked at, and the end of the line that runs through that place."""
+"""In the address instead of a tree: which, where it is looked at, and the end of the line that runs through that place."""
 
 
-class Kept:
+class BrowserStorage:
     """Hands runs to one browser, and asks it once for the run that its address names.
 
     Args:
         bar: which carries both.
-        named: what the address holds as its film.
+        named: what the address holds as its tree.
     """
 
     def __init__(self, bar: TopBar, named: str = "") -> None:
         self._bar = bar
         self._named = NAME.fullmatch(named)
         self._answer: dict[str, Any] | None = None
-        self._then: Callable[[Outline | None], None] | None = None
+        self._then: Callable[[TreeRecord | None], None] | None = None
         if self._named is not None:
             bar.wanted = self._named[1]
 
@@ -44,18 +44,18 @@ class Kept:
         """Whether the address names a run that a browser should have."""
         return self._named is not None
 
-    def keep(self, given: Outline) -> str:
+    def keep(self, given: TreeRecord) -> str:
         """Gives a run to the browser. Returns what the address says of it."""
         from txpanel.session.tree_codec import pack  # with torch, for which no page waits
 
-        film = pack(replace(given, at=0, leaf=0))  # another place in it is the same run
-        data = json.dumps({"text": given.text, "chat": given.chat, "film": film})
+        tree = pack(replace(given, at=0, leaf=0))  # another place in it is the same run
+        data = json.dumps({"text": given.text, "chat": given.chat, "film": tree})
         name = _name(data)
         if self._bar.kept.get("name") != name:
             self._bar.kept = {"name": name, "data": data}
         return f"@{name}.{given.at}.{given.leaf}"
 
-    def then(self, step: Callable[[Outline | None], None]) -> None:
+    def then(self, step: Callable[[TreeRecord | None], None]) -> None:
         """Calls a function with the run that the address names, when the browser has answered; None: there is none."""
         self._then = step
         self._go_on()
@@ -72,7 +72,7 @@ class Kept:
         step, self._then = self._then, None
         step(self._found())
 
-    def _found(self) -> Outline | None:
+    def _found(self) -> TreeRecord | None:
         from txpanel.session.tree_codec import unpack
 
         if self._named is None or self._answer is None:

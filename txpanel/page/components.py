@@ -14,7 +14,7 @@ __all__ = ["Dock", "SheetHead", "Tabs", "TopBar"]
 OnMessage = Callable[[dict[str, Any]], None]
 
 
-class _Told(Component):
+class Messenger(Component):
     """A component that hands the browser's messages to one function."""
 
     def __init__(self, on_message: OnMessage, **params: Any) -> None:
@@ -34,7 +34,7 @@ class _Told(Component):
         self._on_message = None
 
 
-class TopBar(_Told):
+class TopBar(Messenger):
     """Model, prompt, examples, sampling, generate; what runs and why; progress and errors; block, head and token."""
 
     text = param.String(
@@ -57,7 +57,7 @@ class TopBar(_Told):
     _styles = "top_bar/top_bar.css"
 
 
-class Tabs(_Told):
+class Tabs(Messenger):
     """Which view is unfolded below the flow."""
 
     tabs = param.List(default=[], doc="id, title and failed of each view.")
@@ -69,7 +69,7 @@ class Tabs(_Told):
     _styles = "tabs.css"
 
 
-class SheetHead(_Told):
+class SheetHead(Messenger):
     """On a phone: the head of the sheet as which an opened part comes up, and what closes it.
 
     Says whether the page is as narrow as a phone's, and whether the system prefers dark.
@@ -83,7 +83,7 @@ class SheetHead(_Told):
     _styles = "sheet.css"
 
 
-class Dock(_Told):
+class Dock(Messenger):
     """Keeps what is asked and what is opened in sight; draws nothing itself."""
 
     asked = param.Integer(default=0, doc="Counts the questions; 0 while there is none.")

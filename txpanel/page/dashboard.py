@@ -14,7 +14,7 @@ from txpanel.compat import late_models
 from txpanel.messages import _
 from txpanel.page import offline
 from txpanel.page.components import Dock, SheetHead, Tabs
-from txpanel.page.timeline.controller import Strip
+from txpanel.page.timeline.controller import TimelineController
 from txpanel.page.top_bar.controller import Bar
 from txpanel.toolkit.text import Rich, rich
 from txpanel.toolkit.waiting import Waiting
@@ -104,7 +104,7 @@ class Dashboard(pn.viewable.Viewer):
         self.state: ModelState | None = None
         self.parts: list[Part] = []
         self.why: ViewFrame | None = None
-        self.strip = Strip()
+        self.strip = TimelineController()
         self.bar = Bar(self._other_theme, fixed=fixed, pace=lambda: self.strip.pace)
         self._on_theme = on_theme
         self._later = later or (lambda step: step())

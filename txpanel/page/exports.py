@@ -33,13 +33,13 @@ class Files:
         self._coming: IO[bytes] | None = None
 
     def save(self, state: ModelState) -> None:
-        """Hands the file of the film to the browser."""
+        """Hands the file of the tree to the browser."""
         if state.model is None:
             return
         from txpanel.session import run_file  # with torch, for which no page waits
 
-        data = run_file.to_bytes(state.film, state.model, state.model_name, state.settings)
-        words = re.sub(r"[^\w]+", "-", state.film.root.text).strip("-")[:40] or "run"
+        data = run_file.to_bytes(state.tree, state.model, state.model_name, state.settings)
+        words = re.sub(r"[^\w]+", "-", state.tree.root.text).strip("-")[:40] or "run"
         self._send({"kind": "file", "name": f"{words}.safetensors", "data": base64.b64encode(data).decode()})
 
     def receive(self, state: ModelState, data: dict[str, Any]) -> None:
@@ -85,4 +85,4 @@ class Files:
             state.trace = found
             return
         state.param.update(**values(found.settings))
-        state.restore(found.outline, model=found.model)
+        state.restore(found.record, model=found.model)

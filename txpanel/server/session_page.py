@@ -21,7 +21,7 @@ from txpanel.compat import fast_updates, late_models, lean_imports, shared_heap,
 from txpanel.compat.thread_handover import hand_over
 from txpanel.messages import _
 from txpanel.page import address, theme
-from txpanel.page.browser_storage import Kept
+from txpanel.page.browser_storage import BrowserStorage
 from txpanel.page.dashboard import Dashboard
 from txpanel.page.top_bar.words import default_text
 from txpanel.server import policy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from txpanel.models.progress import Progress
     from txpanel.session.state import ModelState
-    from txpanel.session.tree_codec import Outline
+    from txpanel.session.tree_codec import TreeRecord
 
 __all__ = ["Session", "serve", "start", "warm_up"]
 
@@ -125,7 +125,7 @@ class Session:
         look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
         self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
-        self.kept = Kept(self.bar, self.given.get("film", ""))
+        self.kept = BrowserStorage(self.bar, self.given.get("film", ""))
         self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.told, data))
         self.page = theme.page([self.bar, self.body], title="txpanel", dark=None if look["follows"] else look["dark"])
         self.page.servable(title="txpanel")
@@ -160,7 +160,7 @@ class Session:
         self.dashboard.attach(self.state)
         self.kept.then(self._begin_run)
 
-    def _begin_run(self, found: Outline | None) -> None:
+    def _begin_run(self, found: TreeRecord | None) -> None:
         """The text and the model; with a run that the browser has kept, if the address names one."""
         if self.state is None:
             return
@@ -169,27 +169,27 @@ class Session:
         self._choose_model()
         if "why" in self.given:
             self._unasked = self.state.param.watch(self._ask_again, "trace")
-        told = ["text", "film", "chat", "busy", "model_name", "question", *IN_ADDRESS]
+        told = ["text", "tree", "chat", "busy", "model_name", "question", *IN_ADDRESS]
         self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
 
-    def _begin_text(self, state: ModelState, found: Outline | None) -> None:
+    def _begin_text(self, state: ModelState, found: TreeRecord | None) -> None:
         """The text of the address, with what was generated from it. What can't be brought back is said."""
-        from txpanel.session.tree_codec import Outline, unpack
+        from txpanel.session.tree_codec import TreeRecord, unpack
 
-        text, chat, film = (
+        text, chat, tree = (
             self.given.get(name, usual) for name, usual in (("text", ""), ("chat", False), ("film", ""))
         )
-        bare = Outline(text or default_text(self.given.get("model", "")), chat)
+        bare = TreeRecord(text or default_text(self.given.get("model", "")), chat)
         if found is None and self.kept.asked:
             found = replace(bare, note=_not_here())
-        elif found is None and film:
+        elif found is None and tree:
             try:
-                found = unpack(film, text, chat)
+                found = unpack(tree, text, chat)
             except ValueError as error:
                 found = replace(bare, note=str(error))
         if found is not None or chat:
-            state.restore(found or Outline(text, chat))
+            state.restore(found or TreeRecord(text, chat))
         elif "text" in self.given:
             state.text = text
 
@@ -292,7 +292,7 @@ class Session:
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
             values["query"] = None  # the last token, as always: not worth a word
         if self.state.progress is not None:  # tokens that pass by do not move the settings
-            values["seed"] = self.state.film.settings(self.state.film.at).seed
+            values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
         self.location.search = address.write(values | self._run_in_address(self.state))
@@ -311,10 +311,10 @@ class Session:
         """The text with what was generated from it; where that is too long, the name under which the browser keeps it."""
         from txpanel.session import tree_codec
 
-        film = state.film
-        drawn = tree_codec.outline(film)
-        packed = tree_codec.pack(drawn) if film.shots else ""
-        text = film.root.text if film.shots else state.text
+        tree = state.tree
+        drawn = tree_codec.record(tree)
+        packed = tree_codec.pack(drawn) if tree.nodes else ""
+        text = tree.root.text if tree.nodes else state.text
         fits = len(packed) <= address.LONGEST_FILM and len(text) <= address.LONGEST_TEXT
         if not fits:
             packed = self.kept.keep(drawn)

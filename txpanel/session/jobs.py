@@ -17,9 +17,9 @@ from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
 from txpanel.session.prompt import Prompt
 from txpanel.session.shared import shared_trace
-from txpanel.session.token_node import remake, shot
-from txpanel.session.token_tree import Film
-from txpanel.session.tree_codec import Outline
+from txpanel.session.token_tree import TokenTree
+from txpanel.session.tree_codec import TreeRecord
+from txpanel.session.tree_nodes import make_node, remake
 from txpanel.tracing.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -30,15 +30,15 @@ class Result:
     """A run to show, complete: everything that changes on screen changes at once.
 
     Attributes:
-        film: where we are now, and what led there. trace: the run at that place. settings: of the next draw.
+        tree: where we are now, and what led there. trace: the run at that place. settings: of the next draw.
         sample: the next draw; None where the settings leave no token.
         problem: a sentence: why there is no draw.
         appended: how many tokens this request has appended so far; 0 for a plain run.
-        visit: whether we go to another place of the film, whose settings are then to be shown.
+        visit: whether we go to another place of the tree, whose settings are then to be shown.
         progress: set while more is to come. notice: a sentence to show with it.
     """
 
-    film: Film
+    tree: TokenTree
     trace: Trace
     settings: Settings
     sample: Sample | None
@@ -49,14 +49,14 @@ class Result:
     notice: str | None = None
 
 
-def run(model: LanguageModel, film: Film, settings: Settings) -> Result:
-    """Run the model on a film's tokens up to where it is looked at.
+def run(model: LanguageModel, tree: TokenTree, settings: Settings) -> Result:
+    """Run the model on a tree's tokens up to where it is looked at.
 
     Raises:
         EmptyText, TooLong, Unsupported: in words.
     """
-    trace = shared_trace(model, film.prompt(film.at).source(model))
-    return Result(film, trace, settings, *drawn(trace, settings))
+    trace = shared_trace(model, tree.prompt(tree.at).source(model))
+    return Result(tree, trace, settings, *drawn(trace, settings))
 
 
 def drawn(trace: Trace, settings: Settings, later: int = 0) -> tuple[Sample | None, str | None]:
@@ -73,7 +73,7 @@ def prepare(trace: Trace, layer: int) -> None:
         trace.tensor(f"blocks.{min(layer, trace.anatomy.n_layers - 1)}.pattern")
 
 
-def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequence[int] | None) -> Result:
+def append(model: LanguageModel, tree: TokenTree, settings: Settings, tokens: Sequence[int] | None) -> Result:
     """Run the model on more tokens: the drawn one, or those that somebody chose. With each the draw moves on to the next seed.
 
     Raises:
@@ -82,15 +82,15 @@ def append(model: LanguageModel, film: Film, settings: Settings, tokens: Sequenc
     unknown = [token for token in tokens or () if not 0 <= token < model.anatomy.vocab]
     if unknown:
         raise ValueError(_("{id} is not the id of a token of this model.").format(id=unknown[0]))
-    film = started(model, film)
+    tree = started(model, tree)
     for token in [None] if tokens is None else tokens:
-        film, trace = _next(model, film, settings, token)
+        tree, trace = _next(model, tree, settings, token)
         settings = replace(settings, seed=settings.seed + 1)
-    return Result(film, trace, settings, *drawn(trace, settings), appended=1)
+    return Result(tree, trace, settings, *drawn(trace, settings), appended=1)
 
 
-def _next(model: LanguageModel, film: Film, settings: Settings, token: int | None) -> tuple[Film, Trace]:
-    before = shared_trace(model, film.prompt(film.at).source(model))
+def _next(model: LanguageModel, tree: TokenTree, settings: Settings, token: int | None) -> tuple[TokenTree, Trace]:
+    before = shared_trace(model, tree.prompt(tree.at).source(model))
     check_room(model, before.tokens.ids.tolist())
     sample, problem = drawn(before, settings)
     if token is None and sample is None:
@@ -99,31 +99,36 @@ def _next(model: LanguageModel, film: Film, settings: Settings, token: int | Non
     by_chance = sample is not None and next_one == sample.token
     trace = shared_trace(model, [*before.tokens.ids.tolist(), next_one])
     logits = before.tensor("logits").numpy()
-    return film.add(shot(model, logits, next_one, settings, sample, parent=film.at, drawn=by_chance)), trace
+    return tree.add(make_node(model, logits, next_one, settings, sample, parent=tree.at, drawn=by_chance)), trace
 
 
 def extend(
-    model: LanguageModel, film: Film, settings: Settings, wanted: int | None, cancel: threading.Event, pace: float = 0.0
+    model: LanguageModel,
+    tree: TokenTree,
+    settings: Settings,
+    wanted: int | None,
+    cancel: threading.Event,
+    pace: float = 0.0,
 ) -> Iterator[Result]:
     """Up to ``wanted`` drawn tokens (None: until the model ends the text), a result for each, ``pace`` seconds apart.
 
     Raises:
         EmptyText, TooLong, NoTokenLeft: in words.
     """
-    film = started(model, film)
-    start = film.prompt(film.at).encoded(model)
+    tree = started(model, tree)
+    start = tree.prompt(tree.at).encoded(model)
     most = wanted or max(1, model.max_tokens - len(start))
     steps = generate(model, start, most, cancel=cancel, record=shared_trace, **asdict(settings))
     for step in steps:
         n, used = step.index + 1, replace(settings, seed=settings.seed + step.index)
         logits = step.before.tensor("logits").numpy()
-        new = shot(
-            model, logits, step.token, used, step.sample, parent=film.at, drawn=True, ended=step.ended
+        new = make_node(
+            model, logits, step.token, used, step.sample, parent=tree.at, drawn=True, ended=step.ended
         )  # fmt: skip
-        film, later = film.add(new), replace(settings, seed=settings.seed + n)
+        tree, later = tree.add(new), replace(settings, seed=settings.seed + n)
         told = None if step.ended else Progress("generate", message=_counted(n, wanted))
         notice = why_ended(step.ended, step.string) if step.ended in ("end of text", "full") else None
-        yield Result(film, step.trace, later, *drawn(step.trace, later), n, progress=told, notice=notice)
+        yield Result(tree, step.trace, later, *drawn(step.trace, later), n, progress=told, notice=notice)
         if pace and not step.ended:
             cancel.wait(pace)
 
@@ -134,24 +139,24 @@ def _counted(n: int, wanted: int | None) -> str:
     return _("Token {i} of {n}").format(i=n, n=wanted)
 
 
-def started(model: LanguageModel, film: Film) -> Film:
-    """The film with its prompt's exact tokens."""
-    return film if film.start else replace(film, start=tuple(film.root.encoded(model)))
+def started(model: LanguageModel, tree: TokenTree) -> TokenTree:
+    """The tree with its prompt's exact tokens."""
+    return tree if tree.start else replace(tree, start=tuple(tree.root.encoded(model)))
 
 
-def restore(model: LanguageModel, outline: Outline, settings: Settings) -> Result:
-    """A film made again from its outline, looked at where it was; if it is not this model's, its text and a sentence.
+def restore(model: LanguageModel, record: TreeRecord, settings: Settings) -> Result:
+    """A tree made again from its outline, looked at where it was; if it is not this model's, its text and a sentence.
 
     Raises:
         EmptyText, TooLong, Unsupported: in words.
     """
     try:
-        film = remake(model, outline, settings)
+        tree = remake(model, record, settings)
     except (TooLong, ValueError) as error:
-        bare = Film(Prompt(outline.text, chat=outline.chat))
+        bare = TokenTree(Prompt(record.text, chat=record.chat))
         return replace(run(model, bare, settings), visit=True, notice=str(error))
-    here = settings if film.following(film.at) is None else film.settings(film.at)
-    return replace(run(model, film, here), visit=True, notice=outline.note or None)
+    here = settings if tree.following(tree.at) is None else tree.settings(tree.at)
+    return replace(run(model, tree, here), visit=True, notice=record.note or None)
 
 
 def sentence(error: Exception) -> str:

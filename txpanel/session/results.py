@@ -15,21 +15,21 @@ from txpanel.models.progress import Progress
 from txpanel.session import jobs
 from txpanel.session.history import History
 from txpanel.session.jobs import Result
-from txpanel.session.sampling_params import Knobs, values
+from txpanel.session.sampling_params import SamplingParams, values
 from txpanel.session.selection import PLACES
-from txpanel.session.token_tree import Film
+from txpanel.session.token_tree import TokenTree
 from txpanel.tracing.trace import Trace
 
 
 @dataclass(frozen=True)
-class Moment:
+class UndoEntry:
     """What undo brings back: the text with all that was generated from it, where we were in it, and the settings."""
 
-    film: Film
+    tree: TokenTree
     settings: Settings
 
 
-class Arriving(Knobs):
+class Results(SamplingParams):
     """The part of `ModelState` that takes over what the worker has done."""
 
     model = param.Parameter(None, allow_refs=False, doc="The `LanguageModel` that runs; None until one is there.")
@@ -39,8 +39,8 @@ class Arriving(Knobs):
     chat = param.Boolean(
         False, doc="Whether the text is a person's turn in a conversation, in the model's chat template."
     )
-    film = param.ClassSelector(
-        class_=Film, default=Film(), doc="What was generated, step by step, and where we are in it."
+    tree = param.ClassSelector(
+        class_=TokenTree, default=TokenTree(), doc="What was generated, step by step, and where we are in it."
     )
     stale = param.Boolean(False, doc="Whether `trace` belongs to another text or model than those set.")
     busy = param.Boolean(False, doc="Whether the model runs or is being loaded.")
@@ -51,7 +51,7 @@ class Arriving(Knobs):
     can_redo = param.Boolean(False, doc="Whether `redo` has somewhere to go.")
 
     def __init__(self, **params: Any) -> None:
-        self._history: History[Moment] = History()
+        self._history: History[UndoEntry] = History()
         self._tips: dict[int, Settings] = {}  # at ends of branches: the settings that somebody left there
         self._shown: Trace | None = None  # the trace that this state itself put up
         self._known: LanguageModel | None = None  # the model that runs are made with
@@ -63,23 +63,23 @@ class Arriving(Knobs):
 
     def _pass_by(self, result: Result) -> None:
         """Of a step that others follow at once: the token only. The picture is still that of an earlier one, and says so."""
-        film = result.film
-        (self._history.add if result.appended == 1 else self._history.replace)(Moment(film, result.settings))
-        text = film.prompt(film.at).text
-        self.param.update(film=film, text=text, progress=result.progress, stale=True, **self._ways())
+        tree = result.tree
+        (self._history.add if result.appended == 1 else self._history.replace)(UndoEntry(tree, result.settings))
+        text = tree.prompt(tree.at).text
+        self.param.update(tree=tree, text=text, progress=result.progress, stale=True, **self._ways())
 
     def _showing(self, result: Result) -> dict[str, Any]:
         """All changes of a new result, for one single update; the trace first, since places are clamped to it."""
-        trace, sample, problem, film = result.trace, result.sample, result.problem, result.film
+        trace, sample, problem, tree = result.trace, result.sample, result.problem, result.tree
         changes: dict[str, Any] = {}
         settings = self.settings  # they may have been changed while the model ran
         if result.visit:
             settings = result.settings
         elif result.appended:
             settings = replace(settings, seed=result.settings.seed)
-        if film is not self.film or settings != self.settings:
-            changes = {"film": film, "text": film.prompt(film.at).text, "chat": film.root.chat, **values(settings)}
-            (self._history.add if result.appended == 1 else self._history.replace)(Moment(film, settings))
+        if tree is not self.tree or settings != self.settings:
+            changes = {"tree": tree, "text": tree.prompt(tree.at).text, "chat": tree.root.chat, **values(settings)}
+            (self._history.add if result.appended == 1 else self._history.replace)(UndoEntry(tree, settings))
         if sample is None or sample.settings != settings:
             sample, problem = jobs.drawn(trace, settings)
         if self.question is not None and not self.question.fits(len(trace.tokens.ids)):
@@ -99,16 +99,16 @@ class Arriving(Knobs):
         return places | {"query": last} if follows else places
 
     def _model_arrived(
-        self, model: LanguageModel, name: str, reason: str, film: Film, outcome: Result | Exception
+        self, model: LanguageModel, name: str, reason: str, tree: TokenTree, outcome: Result | Exception
     ) -> None:
         self._known = model
         changes: dict[str, Any] = {"model": model, "model_name": name, "model_reason": reason} | self._no_questions()
         if isinstance(outcome, Result):
             changes = self._showing(outcome) | changes
         else:
-            told = None if isinstance(outcome, EmptyText) and not film.root.text else jobs.sentence(outcome)
+            told = None if isinstance(outcome, EmptyText) and not tree.root.text else jobs.sentence(outcome)
             changes |= {"trace": None, "sampled": None, "stale": False, "busy": False, "progress": None, "error": told}
-            changes |= {"film": film, "chat": film.root.chat}
+            changes |= {"tree": tree, "chat": tree.root.chat}
         self.param.update(**changes)
 
     def _failed(self, error: Exception) -> None:

@@ -18,8 +18,8 @@ from txpanel.decoding import FIELDS, Settings
 from txpanel.errors import BadFile
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
-from txpanel.session.token_tree import Film
-from txpanel.session.tree_codec import Outline, outline, pack, unpack
+from txpanel.session.token_tree import TokenTree
+from txpanel.session.tree_codec import TreeRecord, pack, record, unpack
 from txpanel.tracing.saving import open_trace
 from txpanel.tracing.trace import Trace
 
@@ -28,23 +28,23 @@ FORMAT = "txpanel run 1"
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What a run's file holds: the film's outline, the model's name, and the settings at its end."""
+    """What a run's file holds: the tree's outline, the model's name, and the settings at its end."""
 
-    outline: Outline
+    record: TreeRecord
     model: str
     settings: Settings
 
 
-def to_bytes(film: Film, model: LanguageModel, name: str, settings: Settings) -> bytes:
-    """The file of a film.
+def to_bytes(tree: TokenTree, model: LanguageModel, name: str, settings: Settings) -> bytes:
+    """The file of a tree.
 
     Args:
         name: under which the model was asked for. settings: of the next draw.
     """
-    ids = torch.tensor(film.start or tuple(film.root.encoded(model)), dtype=torch.int64)
+    ids = torch.tensor(tree.start or tuple(tree.root.encoded(model)), dtype=torch.int64)
     knobs = {field: getattr(settings, field) for field in FIELDS}
-    facts = {"text": film.root.text, "chat": film.root.chat, "model": name, "settings": knobs}
-    return save({"prompt": ids}, {"format": FORMAT, "facts": json.dumps(facts), "film": pack(outline(film))})
+    facts = {"text": tree.root.text, "chat": tree.root.chat, "model": name, "settings": knobs}
+    return save({"prompt": ids}, {"format": FORMAT, "facts": json.dumps(facts), "film": pack(record(tree))})
 
 
 def read(path: Path, name: str) -> SavedRun | Trace:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import param
 
 from txpanel.decoding import FIELDS, Sample, Settings
-from txpanel.session.selection import Focus
+from txpanel.session.selection import Selection
 
 
-class Knobs(Focus):
+class SamplingParams(Selection):
     """The part of `ModelState` that says how the next token is drawn, and what was drawn with that."""
 
     temperature = param.Number(1.0, bounds=(0, None), doc="Divides the logits; 0 takes the likeliest token.")

@@ -37,7 +37,7 @@ class Place(param.Integer[int]):
         super().__set__(obj, obj.inside(self.name, int(val)) if obj is not None else val)
 
 
-class Focus(param.Parameterized):
+class Selection(param.Parameterized):
     """The part of `ModelState` that says where to look; it knows a trace and nothing of how traces come to be."""
 
     trace = param.Parameter(None, allow_refs=False, doc="The run shown, a `Trace`: one event for each run.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,12 +26,12 @@ from txpanel.models.progress import Progress
 from txpanel.session import jobs
 from txpanel.session.jobs import Result
 from txpanel.session.prompt import Prompt
-from txpanel.session.results import Arriving, Moment
+from txpanel.session.results import Results, UndoEntry
 from txpanel.session.sampling_params import values
 from txpanel.session.selection import Question
 from txpanel.session.shared import shared_model
-from txpanel.session.token_tree import Film
-from txpanel.session.tree_codec import Outline
+from txpanel.session.token_tree import TokenTree
+from txpanel.session.tree_codec import TreeRecord
 from txpanel.session.worker import Dispatch, Job, Worker
 from txpanel.tracing.trace import Trace
 
@@ -43,7 +44,7 @@ PATIENCE = 10.0
 """Seconds that a step waits for a page that says nothing."""
 
 
-class ModelState(Arriving):
+class ModelState(Results):
     """The shared state of one session.
 
     Args:
@@ -72,7 +73,7 @@ class ModelState(Arriving):
         self._worker, self._looks = Worker(dispatch), dispatch is not None
         self._permit, self._device, self._dtype = permit, device, dtype
         self._paged, self._seen = False, threading.Event()
-        self._awaited: Outline | None = None  # a film to be made again when its model is there
+        self._awaited: TreeRecord | None = None  # a tree to be made again when its model is there
         saved = params.pop("trace", None)
         super().__init__(**params)
         if saved is not None:
@@ -82,24 +83,30 @@ class ModelState(Arriving):
             self.param.update(**self._named() | {name: params[name] for name in _NAMES if name in params})
             self._edited()
 
+    @property
+    def film(self) -> TokenTree:
+        """The old name of `tree`; goes in 0.3."""
+        warnings.warn("ModelState.film is ModelState.tree now", DeprecationWarning, stacklevel=2)
+        return self.tree
+
     # what can be asked of it ------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run the model on the text as it stands, with what was generated up to here."""
-        film, settings = self.film, self.settings
+        tree, settings = self.tree, self.settings
         if self.model is not None:  # else the text waits for its model
-            self._start(lambda model, cancel: [jobs.run(model, film, settings)])
+            self._start(lambda model, cancel: [jobs.run(model, tree, settings)])
 
     def append(self, token: int | Sequence[int] | None = None) -> None:
-        """Append a token, or several, and run the model on them; in the middle of a film that is another branch.
+        """Append a token, or several, and run the model on them; in the middle of a tree that is another branch.
 
         Args:
             token: its id, or ids; None for the one that `sampled` drew.
         """
-        film, settings = self.film, self.settings
+        tree, settings = self.tree, self.settings
         tokens = None if token is None else list(token) if isinstance(token, Sequence) else [int(token)]
         if tokens or (tokens is None and self.sampled is not None):
-            self._start(lambda model, cancel: [jobs.append(model, film, settings, tokens)])
+            self._start(lambda model, cancel: [jobs.append(model, tree, settings, tokens)])
 
     def generate(self, n: int | None = 20, pace: float = 0.0) -> None:
         """Append drawn tokens, showing each when it is there. `cancel` stops between two of them.
@@ -108,44 +115,44 @@ class ModelState(Arriving):
             n: at most so many; None: until the model ends the text or is full.
             pace: seconds to wait between two, for people to follow.
         """
-        film, settings, wanted = self.film, self.settings, None if n is None else max(1, int(n))
-        self._start(lambda model, cancel: jobs.extend(model, film, settings, wanted, cancel, pace), brisk=not pace)
+        tree, settings, wanted = self.tree, self.settings, None if n is None else max(1, int(n))
+        self._start(lambda model, cancel: jobs.extend(model, tree, settings, wanted, cancel, pace), brisk=not pace)
 
     def go(self, node: int) -> None:
-        """Look at another step of the film: every view follows, and the draw is the one that was made there.
+        """Look at another step of the tree: every view follows, and the draw is the one that was made there.
 
         Raises:
-            IndexError: the film has no such node.
+            IndexError: the tree has no such node.
         """
-        film = self.film.go(node)
-        if self.film.following(self.film.at) is None:
-            self._tips[self.film.at] = self.settings
-        left = self._tips.get(node) if film.following(node) is None else None
-        settings = left or replace(self.settings, seed=film.settings(node).seed)
-        if film.following(node) is not None:
-            settings = film.settings(node)
-        self._start(lambda model, cancel: [replace(jobs.run(model, film, settings), visit=True)])
+        tree = self.tree.go(node)
+        if self.tree.following(self.tree.at) is None:
+            self._tips[self.tree.at] = self.settings
+        left = self._tips.get(node) if tree.following(node) is None else None
+        settings = left or replace(self.settings, seed=tree.settings(node).seed)
+        if tree.following(node) is not None:
+            settings = tree.settings(node)
+        self._start(lambda model, cancel: [replace(jobs.run(model, tree, settings), visit=True)])
 
     def switch(self, leaf: int) -> None:
         """Look at the end of another branch.
 
         Raises:
-            IndexError: the film has no such node.
+            IndexError: the tree has no such node.
         """
-        self.go(self.film.end(leaf))
+        self.go(self.tree.end(leaf))
 
-    def restore(self, outline: Outline, model: str = "") -> None:
-        """Bring a film back, with its model if that is another one; it waits until one is there."""
-        self._awaited, film = outline, Film(Prompt(outline.text, chat=outline.chat))
+    def restore(self, record: TreeRecord, model: str = "") -> None:
+        """Bring a tree back, with its model if that is another one; it waits until one is there."""
+        self._awaited, tree = record, TokenTree(Prompt(record.text, chat=record.chat))
         with param.parameterized.discard_events(self):
-            self.param.update(text=outline.text, chat=outline.chat, film=film)
+            self.param.update(text=record.text, chat=record.chat, tree=tree)
         self.param.update(stale=self.trace is not None)
-        self.param.trigger("text", "chat", "film")
+        self.param.trigger("text", "chat", "tree")
         if model and model != self.model_name:
             self.load(model, _("The run that was opened was made with it."))
         elif self.model is not None:
             self._awaited, settings = None, self.settings
-            self._start(lambda model, cancel: [jobs.restore(model, outline, settings)])
+            self._start(lambda model, cancel: [jobs.restore(model, record, settings)])
 
     def load(self, name: str, reason: str = "", *, trusted: bool = False) -> None:
         """Bring a model and run it on the text.
@@ -163,15 +170,15 @@ class ModelState(Arriving):
                 self._permit(name)
             model = self._bring(name, cancel, publish)
             # appended ids were the old tokenizer's: what is left is the text
-            film = Film(Prompt(self.film.root.text, chat=talk and chat.has_template(model)))
+            tree = TokenTree(Prompt(self.tree.root.text, chat=talk and chat.has_template(model)))
             try:
-                result = jobs.restore(model, awaited, settings) if awaited else jobs.run(model, film, settings)
+                result = jobs.restore(model, awaited, settings) if awaited else jobs.run(model, tree, settings)
                 jobs.prepare(result.trace, self.layer)
             except Exception as error:
                 problem = error  # the name of an except clause does not outlive it
-                publish(lambda: self._model_arrived(model, name, why, film, problem))
+                publish(lambda: self._model_arrived(model, name, why, tree, problem))
             else:
-                publish(lambda: self._model_arrived(model, name, why, film, result))
+                publish(lambda: self._model_arrived(model, name, why, tree, result))
 
         self._awaited = None
         self._submit(job)
@@ -180,10 +187,10 @@ class ModelState(Arriving):
         """Stop what runs or loads; what is on screen stays."""
         self._worker.cancel()
         generating = self.progress is not None and self.progress.stage == "generate"
-        film = self.film.marked(self.film.at, "stopped") if generating and self.film.at else self.film
-        if film is not self.film:
-            self._history.replace(Moment(film, self.settings))
-        self.param.update(busy=False, progress=None, film=film)
+        tree = self.tree.marked(self.tree.at, "stopped") if generating and self.tree.at else self.tree
+        if tree is not self.tree:
+            self._history.replace(UndoEntry(tree, self.settings))
+        self.param.update(busy=False, progress=None, tree=tree)
         if generating and self.stale:  # the last steps passed by without their run
             self.run()
 
@@ -221,16 +228,16 @@ class ModelState(Arriving):
 
     @param.depends("text", "chat", watch=True)
     def _text_set(self) -> None:
-        root = self.film.root
-        if self.text != self.film.prompt(self.film.at).text or self.chat != root.chat:
+        root = self.tree.root
+        if self.text != self.tree.prompt(self.tree.at).text or self.chat != root.chat:
             self._edited()
 
     @param.depends("model", watch=True)
     def _model_set(self) -> None:
         if self.model is not self._known:
             self._known = self.model
-            film = Film(Prompt(self.text, chat=self.chat and chat.has_template(self.model)))
-            told = {"stale": self.trace is not None, "film": film, "chat": film.root.chat}
+            tree = TokenTree(Prompt(self.text, chat=self.chat and chat.has_template(self.model)))
+            told = {"stale": self.trace is not None, "tree": tree, "chat": tree.root.chat}
             self.param.update(**told, **self._named(), **self._no_questions())
             self.run()
 
@@ -254,21 +261,21 @@ class ModelState(Arriving):
         if last is None or last.settings == now:
             return
         moving = _differing(last.settings, now)
-        same = before is not None and before.film is last.film and _differing(before.settings, last.settings) == moving
-        (history.replace if same and not history.can_go_forward else history.add)(Moment(self.film, now))
+        same = before is not None and before.tree is last.tree and _differing(before.settings, last.settings) == moving
+        (history.replace if same and not history.can_go_forward else history.add)(UndoEntry(self.tree, now))
         self.param.update(**self._ways())
 
     def _edited(self) -> None:
-        film = Film(Prompt(self.text, chat=self.chat))
+        tree = TokenTree(Prompt(self.text, chat=self.chat))
         self._tips.clear()
-        self._history.add(Moment(film, self.settings))
-        self.param.update(stale=self.trace is not None, film=film, **self._ways())
+        self._history.add(UndoEntry(tree, self.settings))
+        self.param.update(stale=self.trace is not None, tree=tree, **self._ways())
         self.run()
 
-    def _return_to(self, moment: Moment | None) -> None:
+    def _return_to(self, moment: UndoEntry | None) -> None:
         if moment is not None:
-            film = moment.film
-            told = {"film": film, "text": film.prompt(film.at).text, "chat": film.root.chat}
+            tree = moment.tree
+            told = {"tree": tree, "text": tree.prompt(tree.at).text, "chat": tree.root.chat}
             self.param.update(**told, **values(moment.settings), stale=self.trace is not None, **self._ways())
             self.run()
 
@@ -276,9 +283,9 @@ class ModelState(Arriving):
         """Look at a run that somebody else made: from a file, or from a script."""
         self._known = trace.model
         ids = tuple(int(token) for token in trace.tokens.ids)
-        film = Film(Prompt(trace.text, ids), ids)
-        self._history.add(Moment(film, self.settings))
-        changes = self._showing(Result(film, trace, self.settings, *jobs.drawn(trace, self.settings)))
+        tree = TokenTree(Prompt(trace.text, ids), ids)
+        self._history.add(UndoEntry(tree, self.settings))
+        changes = self._showing(Result(tree, trace, self.settings, *jobs.drawn(trace, self.settings)))
         name = trace.provenance.get("model", "")
         self.param.update(model=trace.model, model_name=name, model_reason="", **changes)
 

@@ -1,9 +1,9 @@
-"""Generation as a film: each appended token is a step that is kept, and steps branch.
+"""Generation as a tree: each appended token is a step that is kept, and steps branch.
 
-A `Film` begins with a prompt; each further node is one token after its parent, with the settings, the draw and what the
-model thought of it. Films are values: adding a token gives a new one that shares its nodes with the old, so that undo
+A `TokenTree` begins with a prompt; each further node is one token after its parent, with the settings, the draw and what the
+model thought of it. Trees are values: adding a token gives a new one that shares its nodes with the old, so that undo
 is a matter of keeping the old one. A node holds a few numbers only. Its run and its distribution are had from the
-tokens (`Film.prompt`): shared, or computed again from keys and values that are still there.
+tokens (`TokenTree.prompt`): shared, or computed again from keys and values that are still there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from txpanel.session.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One token of a film.
+class TokenNode:
+    """One token of a tree.
 
     Attributes:
         parent: the node before it. token: its id. piece: its bytes. string: what to show. special: whether it is no text
@@ -48,7 +48,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Film:
+class TokenTree:
     """A prompt, the tokens that followed it in one or more branches, and where we are.
 
     Attributes:
@@ -59,29 +59,29 @@ class Film:
 
     root: Prompt = field(default_factory=Prompt)
     start: tuple[int, ...] = ()
-    shots: tuple[Shot, ...] = ()
+    nodes: tuple[TokenNode, ...] = ()
     at: int = 0
     leaf: int = 0
 
     def __len__(self) -> int:
-        return len(self.shots)
+        return len(self.nodes)
 
-    def shot(self, node: int) -> Shot:
+    def node(self, node: int) -> TokenNode:
         """A node's token.
 
         Raises:
             IndexError: there is no such node, or it is the prompt.
         """
-        if not 1 <= node <= len(self.shots):
+        if not 1 <= node <= len(self.nodes):
             raise IndexError(node)
-        return self.shots[node - 1]
+        return self.nodes[node - 1]
 
     def path(self, node: int) -> list[int]:
         """Nodes from the first token after the prompt to this one; empty for the prompt."""
         found: list[int] = []
         while node:
             found.append(node)
-            node = self.shot(node).parent
+            node = self.node(node).parent
         return found[::-1]
 
     @property
@@ -91,7 +91,7 @@ class Film:
 
     def children(self, node: int) -> list[int]:
         """Nodes right after this one, oldest first."""
-        return [n for n, shot in enumerate(self.shots, 1) if shot.parent == node]
+        return [n for n, token_node in enumerate(self.nodes, 1) if token_node.parent == node]
 
     def following(self, node: int) -> int | None:
         """The next node of the line; None at its end, or beside it."""
@@ -102,8 +102,8 @@ class Film:
     @property
     def leaves(self) -> list[int]:
         """The last nodes of all branches, oldest first."""
-        parents = {shot.parent for shot in self.shots}
-        return [n for n in range(1, len(self.shots) + 1) if n not in parents]
+        parents = {token_node.parent for token_node in self.nodes}
+        return [n for n in range(1, len(self.nodes) + 1) if n not in parents]
 
     def fork(self, a: int, b: int) -> int:
         """The last node that two branches share; 0: only the prompt."""
@@ -112,7 +112,7 @@ class Film:
 
     def log_probability(self, node: int) -> float:
         """Natural logarithm of the probability that the model gave to all tokens up to this node, after the prompt."""
-        return math.fsum(math.log(p) if (p := self.shot(n).model_p) > 0 else -math.inf for n in self.path(node))
+        return math.fsum(math.log(p) if (p := self.node(n).model_p) > 0 else -math.inf for n in self.path(node))
 
     def prompt(self, node: int) -> Prompt:
         """Text and exact tokens up to a node, to run the model on."""
@@ -120,35 +120,35 @@ class Film:
         if not path:
             return self.root
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
-        text = decoder.decode(self.root.pending + b"".join(self.shot(n).piece for n in path))
+        text = decoder.decode(self.root.pending + b"".join(self.node(n).piece for n in path))
         shown = self.root.text if self.root.chat else self.root.text + text
-        ids = (*self.start, *(self.shot(n).token for n in path))
+        ids = (*self.start, *(self.node(n).token for n in path))
         return replace(self.root, text=shown, ids=ids, pending=decoder.getstate()[0], seed=self.settings(node).seed)
 
     def settings(self, node: int) -> Settings:
         """Of the draw that follows a node: as it was made on this line; at its end the last ones, with the next seed."""
         after = self.following(node)
         if after is not None:
-            return self.shot(after).settings
-        last = self.shot(node).settings if node else Settings(seed=self.root.seed)
+            return self.node(after).settings
+        last = self.node(node).settings if node else Settings(seed=self.root.seed)
         return replace(last, seed=last.seed + 1) if node else last
 
-    def add(self, shot: Shot) -> Film:
-        """A film with one more token, which is looked at. The same token at the same place takes the place of the old one."""
-        for n in self.children(shot.parent):
-            if self.shot(n).token == shot.token:
-                shots = (*self.shots[: n - 1], shot, *self.shots[n:])
-                return replace(self, shots=shots).go(n)
-        n = len(self.shots) + 1
-        return replace(self, shots=(*self.shots, shot), at=n, leaf=n)
+    def add(self, token_node: TokenNode) -> TokenTree:
+        """A tree with one more token, which is looked at. The same token at the same place takes the place of the old one."""
+        for n in self.children(token_node.parent):
+            if self.node(n).token == token_node.token:
+                nodes = (*self.nodes[: n - 1], token_node, *self.nodes[n:])
+                return replace(self, nodes=nodes).go(n)
+        n = len(self.nodes) + 1
+        return replace(self, nodes=(*self.nodes, token_node), at=n, leaf=n)
 
-    def go(self, node: int) -> Film:
-        """The same film, looked at from another node; on another branch to that branch's newest end.
+    def go(self, node: int) -> TokenTree:
+        """The same tree, looked at from another node; on another branch to that branch's newest end.
 
         Raises:
             IndexError: there is no such node.
         """
-        if node and self.shot(node) is None:
+        if node and self.node(node) is None:
             raise IndexError(node)
         if node == 0 or node in self.line:
             return replace(self, at=node)
@@ -160,8 +160,8 @@ class Film:
             node = later[-1]
         return node
 
-    def marked(self, node: int, ended: End) -> Film:
-        """The same film, where generating stopped at a node for a reason."""
-        shots = list(self.shots)
-        shots[node - 1] = replace(self.shot(node), ended=ended)
-        return replace(self, shots=tuple(shots))
+    def marked(self, node: int, ended: End) -> TokenTree:
+        """The same tree, where generating stopped at a node for a reason."""
+        nodes = list(self.nodes)
+        nodes[node - 1] = replace(self.node(node), ended=ended)
+        return replace(self, nodes=tuple(nodes))

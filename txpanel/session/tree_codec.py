@@ -1,4 +1,4 @@
-"""A film as what it takes to make it again: tokens, settings, branches. It fits into an address or a small file.
+"""A tree as what it takes to make it again: tokens, settings, branches. It fits into an address or a small file.
 
 Everything in it may have been written by anybody: `unpack` checks each number and refuses in words.
 """
@@ -16,11 +16,11 @@ from txpanel.decoding import FIELDS, Settings
 from txpanel.decoding.generation import End
 from txpanel.decoding.ranges import FARTHEST_SEED
 from txpanel.messages import _
-from txpanel.session.token_tree import Film
+from txpanel.session.token_tree import TokenTree
 
 VERSION = 1
 MOST = 20_000
-"""Tokens that an outline may have: no model's film is longer, and more would be somebody's joke."""
+"""Tokens that an outline may have: no model's tree is longer, and more would be somebody's joke."""
 BYTES = 4_000_000
 ENDS: tuple[End, ...] = ("", "end of text", "full", "enough", "stopped")
 KNOBS = tuple(name for name in FIELDS if name != "seed")
@@ -38,11 +38,11 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Outline:
-    """A film without its numbers.
+class TreeRecord:
+    """A tree without its numbers.
 
     Attributes:
-        text: of the prompt. chat: whether it is a turn of a conversation. entries: the tokens, in the film's order.
+        text: of the prompt. chat: whether it is a turn of a conversation. entries: the tokens, in the tree's order.
         at: where it is looked at. leaf: the end of the line that runs through it.
         note: a sentence to show with it: what could not be brought back.
     """
@@ -55,13 +55,13 @@ class Outline:
     note: str = ""
 
 
-def outline(film: Film) -> Outline:
-    """What it takes to make a film again."""
-    entries = (Entry(s.parent, s.token, s.settings, s.draw is not None, s.ended) for s in film.shots)
-    return Outline(film.root.text, film.root.chat, tuple(entries), film.at, film.leaf)
+def record(tree: TokenTree) -> TreeRecord:
+    """What it takes to make a tree again."""
+    entries = (Entry(s.parent, s.token, s.settings, s.draw is not None, s.ended) for s in tree.nodes)
+    return TreeRecord(tree.root.text, tree.root.chat, tuple(entries), tree.at, tree.leaf)
 
 
-def pack(given: Outline) -> str:
+def pack(given: TreeRecord) -> str:
     """Tokens and branches as a short text of letters, digits, ``-`` and ``_``; the prompt is not in it."""
     knobs = list(dict.fromkeys(replace(entry.settings, seed=0) for entry in given.entries))
     rows: list[Any] = []
@@ -82,7 +82,7 @@ def pack(given: Outline) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def unpack(packed: str, text: str = "", chat: bool = False) -> Outline:
+def unpack(packed: str, text: str = "", chat: bool = False) -> TreeRecord:
     """The inverse of `pack`.
 
     Raises:
@@ -109,7 +109,7 @@ def _facts(packed: str) -> dict[str, Any]:
     return facts
 
 
-def _checked(facts: dict[str, Any], text: str, chat: bool) -> Outline:
+def _checked(facts: dict[str, Any], text: str, chat: bool) -> TreeRecord:
     knobs = [Settings(**dict(zip(KNOBS, row, strict=True))) for row in facts["s"]]
     rows, entries = facts["n"], list[Entry]()
     if len(rows) > MOST:
@@ -126,7 +126,7 @@ def _checked(facts: dict[str, Any], text: str, chat: bool) -> Outline:
     at, leaf = (_whole(facts[name]) for name in ("a", "l"))
     if max(at, leaf) > len(rows):
         raise ValueError("place")
-    return Outline(text, chat, tuple(entries), at, leaf)
+    return TreeRecord(text, chat, tuple(entries), at, leaf)
 
 
 def _whole(value: Any, most: int = 2**32 - 1) -> int:

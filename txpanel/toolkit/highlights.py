@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from txpanel.views.why.data import lit, place
+from txpanel.toolkit.explained import lit
+from txpanel.tracing.names import cell_name
 
 __all__ = ["Cells", "Lights", "Locate", "names"]
 
@@ -40,7 +41,7 @@ class Cells:
 def names(tensor: str, cells: Sequence[Cell]) -> bool:
     """Whether one of the cells is `tensor`, written as ``pattern[0, 3, 1]``, or lies in it (``|result[0, 3]|``, a row)."""
     row = tensor.strip("|‖").removesuffix("]") + ", "
-    return bool(tensor) and any((cell := place(*one)) == tensor or cell.startswith(row) for one in cells)
+    return bool(tensor) and any((cell := cell_name(*one)) == tensor or cell.startswith(row) for one in cells)
 
 
 class Lights:

@@ -21,7 +21,7 @@ PAINT = shared_source() + (_HERE / "vector_strips_paint.js").read_text(encoding=
 
 
 @dataclass(frozen=True)
-class Strip:
+class VectorStrip:
     """One row of a strip picture.
 
     Args:
@@ -65,7 +65,7 @@ def scale_of(vectors: Sequence[np.ndarray]) -> float:
     return top or float(sizes.max(initial=0.0)) or 1.0
 
 
-def pack(strips: Sequence[Strip]) -> tuple[list[dict[str, Any]], np.ndarray]:
+def pack(strips: Sequence[VectorStrip]) -> tuple[list[dict[str, Any]], np.ndarray]:
     """What is sent to the browser: a description per row, and all vectors one after the other as float32 ``[sum n]``."""
     groups: dict[str, list[np.ndarray]] = {}
     for i, strip in enumerate(strips):
@@ -84,7 +84,7 @@ def pack(strips: Sequence[Strip]) -> tuple[list[dict[str, Any]], np.ndarray]:
     return rows, values
 
 
-def strip_table(strips: Sequence[Strip]) -> Table:
+def strip_table(strips: Sequence[VectorStrip]) -> Table:
     """The table twin of a strip picture: a row per place, a column per strip."""
     size = max((len(strip.values) for strip in strips), default=0)
     columns = [[*strip.values.tolist(), *[None] * (size - len(strip.values))] for strip in strips]
@@ -92,7 +92,7 @@ def strip_table(strips: Sequence[Strip]) -> Table:
     return Table([_("index"), *names], zip(range(size), *columns, strict=True), _("Numbers of the strips"))
 
 
-class Strips(JSComponent):
+class VectorStrips(JSComponent):
     """Strips of real vectors; ``on_pick(name, index)`` is called for a number that was clicked, or a vector's length."""
 
     rows = param.List(default=[], doc="One description per row, made by `pack`.")
@@ -114,15 +114,15 @@ class Strips(JSComponent):
         }
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick = on_pick
-        self._strips: tuple[Strip, ...] = ()
+        self._strips: tuple[VectorStrip, ...] = ()
         self._cells: tuple[tuple[str, Mapping[str, int]], ...] = ()
 
     @property
-    def strips(self) -> tuple[Strip, ...]:
+    def strips(self) -> tuple[VectorStrip, ...]:
         """What is drawn."""
         return self._strips
 
-    def show(self, strips: Sequence[Strip]) -> None:
+    def show(self, strips: Sequence[VectorStrip]) -> None:
         """Draw these strips instead."""
         self._strips = tuple(strips)
         rows, values = pack(strips)

@@ -49,15 +49,6 @@ class BlockCheck:
     note: str
 
 
-def split_name(name: str) -> tuple[int | None, str]:
-    """``blocks.3.ln1.scale`` -> (3, ``ln1.scale``); names outside the blocks -> (None, name)."""
-    if name.startswith("blocks."):
-        layer, _, own = name[7:].partition(".")
-        if layer.isdecimal() and own:
-            return int(layer), own
-    return None, name
-
-
 def describe_run(model: LanguageModel | None, recording: Recording) -> dict[str, str]:
     """What has to stand beside every figure: which model, which versions, how it ran (HF-16)."""
     if model is None:

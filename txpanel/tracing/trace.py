@@ -20,8 +20,9 @@ from txpanel.models.tokens import Tokens
 from txpanel.tracing import lens
 from txpanel.tracing.explain import Explanation, explain
 from txpanel.tracing.graph.build import Graph
+from txpanel.tracing.names import split_name
 from txpanel.tracing.operations.base import Operation, no_weights
-from txpanel.tracing.recording import BlockCheck, Recording, describe_run, split_name
+from txpanel.tracing.recording import BlockCheck, Recording, describe_run
 from txpanel.tracing.store import STORE
 
 if TYPE_CHECKING:

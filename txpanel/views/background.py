@@ -15,7 +15,7 @@ from txpanel.session.worker import Worker
 from txpanel.toolkit.waiting import Waiting
 
 
-def aside() -> Worker:
+def background() -> Worker:
     """A worker for one view; where there is no server session (notebook, script, test) it works at once instead."""
     document = pn.state.curdoc
     if document is None or document.session_context is None:

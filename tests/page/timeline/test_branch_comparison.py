@@ -1,4 +1,4 @@
-"""Two branches side by side: every number against the model's own softmax, or against the film."""
+"""Two branches side by side: every number against the model's own softmax, or against the tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from txpanel.page.timeline.branch_comparison import compared
-from txpanel.page.timeline.controller import Strip
+from txpanel.page.timeline.controller import TimelineController
 from txpanel.sampling import pipeline
 from txpanel.session.state import ModelState
 from txpanel.testing import nano_state
@@ -24,7 +24,7 @@ def state() -> ModelState:
     made = nano_state(TEXT, temperature=3.0, seed=3)
     made.generate(4)
     made.go(1)
-    made.append(next(int(t) for t in made.sampled.order[::-1] if t != made.film.shot(2).token))
+    made.append(next(int(t) for t in made.sampled.order[::-1] if t != made.tree.node(2).token))
     made.param.update(temperature=2.0, top_k=5)
     made.generate(2)
     return made
@@ -36,12 +36,12 @@ def probabilities(state: ModelState, ids: list[int]) -> Any:
 
 
 def test_every_number_is_the_model_s(state: ModelState) -> None:
-    film = state.film
-    shown = compared(state.model, film, 4, film.leaf)
-    ids = [*film.start, film.shot(1).token]
+    tree = state.tree
+    shown = compared(state.model, tree, 4, tree.leaf)
+    ids = [*tree.start, tree.node(1).token]
     own = probabilities(state, ids)[-1]
     assert (shown["shared"], shown["shared_counted"]) == (1, "1 token")
-    assert "".join(shown["before"]) == (TEXT + film.shot(1).string)[-8:]
+    assert "".join(shown["before"]) == (TEXT + tree.node(1).string)[-8:]
     model_p, drawn = shown["columns"]  # both parted with the same settings: one column of what was drawn from
     tokens = [token for token, _text in shown["choices"]]
     assert model_p["p"] == pytest.approx(own[tokens].tolist(), rel=1e-4)
@@ -51,14 +51,14 @@ def test_every_number_is_the_model_s(state: ModelState) -> None:
     assert drawn["p"] == pytest.approx(pipeline(logits, 3.0).probabilities[tokens].tolist(), rel=1e-4)
     assert shown["rest"] == state.model.anatomy.vocab - len(tokens)
     assert set(np.argsort(-own)[:6].tolist()) <= set(tokens)
-    for side, leaf, place in zip(shown["sides"], (4, film.leaf), (0, 1), strict=True):
-        whole = [*film.start, *(film.shot(n).token for n in film.path(leaf))]
+    for side, leaf, place in zip(shown["sides"], (4, tree.leaf), (0, 1), strict=True):
+        whole = [*tree.start, *(tree.node(n).token for n in tree.path(leaf))]
         p = probabilities(state, whole)
-        each = [float(p[i - 1, whole[i]]) for i in range(len(film.start), len(whole))]
+        each = [float(p[i - 1, whole[i]]) for i in range(len(tree.start), len(whole))]
         assert [t[2] for t in side["tokens"]] == pytest.approx(each[1:], rel=1e-3)
         assert side["all"] == pytest.approx(math.fsum(map(math.log, each)), rel=1e-4)
         assert side["logp"] == pytest.approx(math.fsum(map(math.log, each[1:])), rel=1e-4)
-        assert side["token"] == whole[len(film.start) + 1]
+        assert side["token"] == whole[len(tree.start) + 1]
         assert side["n"] == len(each) - 1
         assert shown["why"][place].startswith("AB"[place] + ": ")
     assert "somebody chose" in shown["why"][1]
@@ -71,25 +71,25 @@ def test_other_settings_at_the_parting_have_a_column_each() -> None:
     state.generate(2)
     state.go(0)
     state.param.update(temperature=9.0, top_k=4, seed=11)
-    while state.sampled.token == state.film.shot(1).token:
+    while state.sampled.token == state.tree.node(1).token:
         state.seed += 1
     seed = state.seed
     state.append()
-    film = state.film
-    shown = compared(state.model, film, 2, film.leaf)
+    tree = state.tree
+    shown = compared(state.model, tree, 2, tree.leaf)
     assert [column["title"] for column in shown["columns"]] == ["the model's p", "drawn from: A", "drawn from: B"]
     assert ["temperature", "3", "9"] in shown["settings"]
     assert ["seed", "3", str(seed)] in shown["settings"]
     pick = [token for token, _text in shown["choices"]].index(shown["sides"][1]["token"])
-    assert shown["columns"][2]["p"][pick] == pytest.approx(film.shot(film.leaf).p, rel=1e-5)
+    assert shown["columns"][2]["p"][pick] == pytest.approx(tree.node(tree.leaf).p, rel=1e-5)
     assert shown["shared"] == 0
 
 
 def test_the_strip_keeps_the_pair_while_one_looks_around(state: ModelState) -> None:
-    strip = Strip()
+    strip = TimelineController()
     strip.attach(state)
-    leaf = state.film.leaf
-    strip._told({"kind": "compare", "value": 4})
+    leaf = state.tree.leaf
+    strip._on_message({"kind": "compare", "value": 4})
     assert [side["leaf"] for side in strip.component.compare["sides"]] == [leaf, 4]
     shown = strip.component.compare
     state.go(2)  # on the other branch: the two change sides
@@ -98,9 +98,9 @@ def test_the_strip_keeps_the_pair_while_one_looks_around(state: ModelState) -> N
     state.go(leaf)
     assert strip.component.compare == shown
     for nonsense in (99, -1, 1.5, leaf, 2):
-        strip._told({"kind": "compare", "value": nonsense})
+        strip._on_message({"kind": "compare", "value": nonsense})
         assert strip.component.compare == {}
-    strip._told({"kind": "compare", "value": 4})
+    strip._on_message({"kind": "compare", "value": 4})
     state.text = "A="
     assert strip.component.compare == {}
     strip.close()

@@ -15,7 +15,7 @@ import torch
 import txpanel
 from txpanel.models.language_model import LanguageModel
 from txpanel.page.exports import Files
-from txpanel.page.timeline.controller import Strip
+from txpanel.page.timeline.controller import TimelineController
 from txpanel.page.top_bar.controller import Bar
 from txpanel.session.state import ModelState
 from txpanel.testing import nano_state
@@ -28,14 +28,14 @@ def state() -> ModelState:
 
 
 @pytest.fixture
-def strip(state: ModelState) -> Iterator[Strip]:
-    made = Strip()
+def strip(state: ModelState) -> Iterator[TimelineController]:
+    made = TimelineController()
     made.attach(state)
     yield made
     made.close()
 
 
-def test_nothing_generated_takes_no_space(strip: Strip, state: ModelState) -> None:
+def test_nothing_generated_takes_no_space(strip: TimelineController, state: ModelState) -> None:
     assert not strip.component.visible
     state.append()
     assert strip.component.visible
@@ -43,20 +43,20 @@ def test_nothing_generated_takes_no_space(strip: Strip, state: ModelState) -> No
     assert not strip.component.visible
 
 
-def test_a_step_sends_itself_only(strip: Strip, state: ModelState) -> None:
+def test_a_step_sends_itself_only(strip: TimelineController, state: ModelState) -> None:
     sent: list[Any] = []
     strip.component.param.watch(lambda event: sent.append(event.new), "added")
     state.generate(5)
     pieces = [each for each in sent if each]
     assert [len(each["items"]) for each in pieces] == [1] * len(pieces)
     assert [each["begin"] for each in pieces] == list(range(len(pieces)))
-    assert [token[1] for token in strip.component.line] == [shot.string for shot in state.film.shots]
+    assert [token[1] for token in strip.component.line] == [token_node.string for token_node in state.tree.nodes]
     assert strip.component.added == {}
     assert "asked for" in strip.component.ended
     assert strip.component.prompt["strings"] == list("CBABBC=")
 
 
-def test_the_prompt_s_own_tokens_have_a_probability(strip: Strip, state: ModelState) -> None:
+def test_the_prompt_s_own_tokens_have_a_probability(strip: TimelineController, state: ModelState) -> None:
     state.append()
     model, ids = state.model.model, state.trace.tokens.ids[:7].astype("int64")
     with torch.no_grad():
@@ -75,10 +75,10 @@ def test_the_prompt_s_own_tokens_have_a_probability(strip: Strip, state: ModelSt
     assert [len(each) for each in sent if each] == [2]
 
 
-def test_why_the_token_came(strip: Strip, state: ModelState) -> None:
+def test_why_the_token_came(strip: TimelineController, state: ModelState) -> None:
     state.generate(3)
     state.go(1)
-    taken = state.film.shot(2)
+    taken = state.tree.node(2)
     shown = strip.component.next
     assert shown["taken"] == shown["drawn"] == taken.token
     assert f"Seed {taken.settings.seed}" in shown["sentence"]
@@ -90,18 +90,20 @@ def test_why_the_token_came(strip: Strip, state: ModelState) -> None:
     assert len(shown["choices"]) >= 8
 
 
-def test_what_was_cut_off_can_still_be_chosen(strip: Strip, state: ModelState) -> None:
+def test_what_was_cut_off_can_still_be_chosen(strip: TimelineController, state: ModelState) -> None:
     state.temperature = 0
     state.append()
     shown = strip.component.next
     assert [p > 0 for _id, _text, p, _low, _high in shown["choices"]] == [True] + [False] * 7
-    strip._told({"kind": "take", "value": shown["choices"][3][0]})
-    assert state.film.shot(2).draw is None
+    strip._on_message({"kind": "take", "value": shown["choices"][3][0]})
+    assert state.tree.node(2).draw is None
     state.go(1)
     assert "Somebody chose" in strip.component.next["sentence"]
 
 
-def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(strip: Strip, state: ModelState) -> None:
+def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(
+    strip: TimelineController, state: ModelState
+) -> None:
     state.append()
     state.top_k = 1
     logits = state.trace.logits.values.astype(float)
@@ -116,37 +118,37 @@ def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(strip: 
     assert f"first choice, “{first}” ({shown}), was cut off by n-gram." in strip.component.next["sentence"]
 
 
-def test_a_token_of_spaces_can_be_seen_in_a_sentence(strip: Strip, state: ModelState) -> None:
+def test_a_token_of_spaces_can_be_seen_in_a_sentence(strip: TimelineController, state: ModelState) -> None:
     state.append()
     state.append(32)  # nano's ids are bytes
     state.go(1)
     assert "Somebody chose “␣” here" in strip.component.next["sentence"]
 
 
-def test_a_number_at_an_edge_is_explained(strip: Strip, state: ModelState) -> None:
+def test_a_number_at_an_edge_is_explained(strip: TimelineController, state: ModelState) -> None:
     state.generate(2)
     state.go(1)
-    film = state.film
-    other = next(token for token, *_rest in strip.component.next["choices"] if token != film.shot(2).token)
-    rounded = replace(film.shot(2), token=other, string="?")  # as if it had been drawn where sums are rounded otherwise
-    state.film = replace(film, shots=(film.shot(1), rounded))
+    tree = state.tree
+    other = next(token for token, *_rest in strip.component.next["choices"] if token != tree.node(2).token)
+    rounded = replace(tree.node(2), token=other, string="?")  # as if it had been drawn where sums are rounded otherwise
+    state.tree = replace(tree, nodes=(tree.node(1), rounded))
     assert "The draw gave “?”" in strip.component.next["sentence"]
     assert "here it falls on" in strip.component.next["sentence"]
 
 
-def test_branches_are_told_apart(strip: Strip, state: ModelState) -> None:
+def test_branches_are_told_apart(strip: TimelineController, state: ModelState) -> None:
     state.generate(3)
     assert strip.component.branches == []
-    strip._told({"kind": "go", "value": 1})
-    assert state.film.at == 1
-    other = next(token for token, *_rest in strip.component.next["choices"] if token != state.film.shot(2).token)
-    strip._told({"kind": "take", "value": other})
+    strip._on_message({"kind": "go", "value": 1})
+    assert state.tree.at == 1
+    other = next(token for token, *_rest in strip.component.next["choices"] if token != state.tree.node(2).token)
+    strip._on_message({"kind": "take", "value": other})
     first, second = strip.component.branches
     assert (first["n"], second["n"], second["current"]) == (3, 2, True)
     assert first["fork"] == first["shared"] == 1
-    assert first["logp"] == pytest.approx(state.film.log_probability(3))
-    strip._told({"kind": "switch", "value": first["leaf"]})
-    assert state.film.line == [1, 2, 3]
+    assert first["logp"] == pytest.approx(state.tree.log_probability(3))
+    strip._on_message({"kind": "switch", "value": first["leaf"]})
+    assert state.tree.line == [1, 2, 3]
     for nonsense in (
         {"kind": "go", "value": 99},
         {"kind": "switch", "value": -4},
@@ -154,8 +156,8 @@ def test_branches_are_told_apart(strip: Strip, state: ModelState) -> None:
         {"kind": "go"},
         {"kind": 7, "value": "x"},
     ):
-        strip._told(nonsense)
-    assert state.film.at == 3
+        strip._on_message(nonsense)
+    assert state.tree.at == 3
 
 
 def test_a_file_comes_in_pieces(state: ModelState) -> None:
@@ -187,16 +189,16 @@ def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:
     bar = Bar(lambda: None, pace=lambda: 0.0)
     bar.attach(state)
     assert bar.component.info["chat"] is None  # nano has no template: the switch isn't there
-    bar._told({"kind": "chat", "on": True})
+    bar._on_message({"kind": "chat", "on": True})
     assert not state.chat
-    bar._told({"kind": "generate", "n": 0})
-    assert state.film.shot(state.film.leaf).ended in ("full", "end of text")
+    bar._on_message({"kind": "generate", "n": 0})
+    assert state.tree.node(state.tree.leaf).ended in ("full", "end of text")
     bar.share(False)
     assert bar.component.info["link"] is False
     bar.close()
 
 
-def test_why_it_ended_is_said_once(strip: Strip, state: ModelState) -> None:
+def test_why_it_ended_is_said_once(strip: TimelineController, state: ModelState) -> None:
     bar = Bar(lambda: None)
     bar.attach(state)
     state.generate(None)
@@ -213,7 +215,7 @@ def test_a_conversation_without_a_text_shows_no_template(tiny: Callable[[str], L
     model = tiny("llama")
     model.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
     try:
-        state, made = ModelState(model=model, text="seven words", chat=True), Strip()
+        state, made = ModelState(model=model, text="seven words", chat=True), TimelineController()
         made.attach(state)
         assert made.component.visible
         state.text = ""
@@ -228,23 +230,23 @@ def test_a_conversation_without_a_text_shows_no_template(tiny: Callable[[str], L
 def test_a_step_waits_for_the_page_also_when_that_stood_before_there_was_a_state(early: bool) -> None:
     waiting: queue.Queue[Callable[[], object]] = queue.Queue()
     state = ModelState(dispatch=waiting.put, model=txpanel.load("nano"), text="CBABBC=", temperature=0.0)
-    strip, pictures = Strip(), []
+    strip, pictures = TimelineController(), []
     if early:
-        strip._told({"kind": "hello", "value": 0})
+        strip._on_message({"kind": "hello", "value": 0})
     strip.attach(state)
     if not early:
-        strip._told({"kind": "hello", "value": 0})
+        strip._on_message({"kind": "hello", "value": 0})
     try:
         waiting.get(timeout=30)()
-        state.param.watch(lambda _event: pictures.append(len(state.film)), "trace")
+        state.param.watch(lambda _event: pictures.append(len(state.tree)), "trace")
         state.generate(5)
         for n in range(1, 6):
             waiting.get(timeout=30)()
-            assert len(state.film) == n
+            assert len(state.tree) == n
             if n < 5:
                 with pytest.raises(queue.Empty):
                     waiting.get(timeout=0.1)  # the next one is not made before the page has drawn this one
-                strip._told({"kind": "seen", "value": n})
+                strip._on_message({"kind": "seen", "value": n})
         assert (pictures[0], pictures[-1]) == (1, 5)
         assert len(pictures) < 5  # some of those between pass by with their token alone
     finally:

@@ -17,9 +17,9 @@ def bar() -> Bar:
 
 
 def test_a_text_that_was_run_before_there_was_a_state_is_run_then(bar: Bar, nano: LanguageModel) -> None:
-    bar._told({"kind": "run", "text": "BA=", "asked": "first"})
-    bar._told({"kind": "run", "text": "CAB=", "asked": "second"})
-    bar._told({"kind": "undo"})
+    bar._on_message({"kind": "run", "text": "BA=", "asked": "first"})
+    bar._on_message({"kind": "run", "text": "CAB=", "asked": "second"})
+    bar._on_message({"kind": "undo"})
     assert bar.component.heard == ""
     state = ModelState(model=nano)
     bar.attach(state)
@@ -38,10 +38,10 @@ def test_each_text_is_confirmed_also_one_that_is_refused(
         ("long", {"kind": "run", "text": "A" * 1000}),
         ("more", {"kind": "generate", "text": "CB=", "n": 1}),
     ):
-        bar._told({**data, "asked": asked})
+        bar._on_message({**data, "asked": asked})
         assert bar.component.heard == asked
         assert str(bar.component.text).startswith(str(data["text"]))  # without a server it has generated already
-    bar._told({"kind": "set", "seed": 7})
+    bar._on_message({"kind": "set", "seed": 7})
     assert bar.component.heard == "more"
 
     def fails(*_args: Any) -> None:
@@ -49,5 +49,5 @@ def test_each_text_is_confirmed_also_one_that_is_refused(
 
     monkeypatch.setattr(bar, "_wish_run", fails)
     with pytest.raises(RuntimeError):
-        bar._told({"kind": "run", "text": "x", "asked": "failed"})
+        bar._on_message({"kind": "run", "text": "x", "asked": "failed"})
     assert bar.component.heard == "failed"

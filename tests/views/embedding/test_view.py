@@ -11,7 +11,7 @@ import torch
 
 from tests.families import tiny
 from txpanel.session.state import ModelState
-from txpanel.toolkit.vector_strips import Strip, Strips, pack, scale_of, strip_table
+from txpanel.toolkit.vector_strips import VectorStrip, VectorStrips, pack, scale_of, strip_table
 from txpanel.views.embedding.data import lanes, neighbours, pairs, pieces, rotation, slopes, strips, table_row
 from txpanel.views.embedding.view import EmbeddingView
 
@@ -24,7 +24,7 @@ def trace(request: pytest.FixtureRequest) -> Any:
     return tiny(request.param).trace(TEXT)
 
 
-def true_row(trace: Any, strip: Strip) -> np.ndarray:
+def true_row(trace: Any, strip: VectorStrip) -> np.ndarray:
     """The row that a strip says it is, read from the trace or the weights."""
     value = trace.value(strip.tensor)
     where = tuple(strip.index[dim] if dim in strip.index else slice(None) for dim in trace.dims(strip.tensor))
@@ -251,7 +251,7 @@ def test_markup_in_the_text_stays_text() -> None:
 
 
 def test_strips_component_packs_nothing_gracefully() -> None:
-    component = Strips()
+    component = VectorStrips()
     component.show([])
     assert component.rows == []
     assert component.values.size == 0

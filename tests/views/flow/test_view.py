@@ -56,14 +56,14 @@ def test_only_what_changed_is_sent(view: FlowView) -> None:
 
 
 def test_messages_move_the_focus_and_ask(view: FlowView) -> None:
-    view._heard({"type": "focus", "focus": {"head": 2, "nonsense": 4}})
+    view._on_message({"type": "focus", "focus": {"head": 2, "nonsense": 4}})
     assert view.state.head == 2
-    view._heard(
+    view._on_message(
         {"type": "act", "open": "mlp", "focus": {"query": 3}, "ask": ["blocks.0.mlp_post", {"token": 3, "neuron": 5}]}
     )
     assert (view.state.query, view.opened, view.picture.opened) == (3, "mlp", "mlp")
     assert view.state.question.name == "blocks.0.mlp_post"
-    view._heard({"type": "open", "view": "mlp"})
+    view._on_message({"type": "open", "view": "mlp"})
     assert view.picture.opened == ""
 
 
@@ -81,12 +81,12 @@ def test_messages_move_the_focus_and_ask(view: FlowView) -> None:
 )
 def test_messages_that_make_no_sense_do_nothing(view: FlowView, message: Any) -> None:
     before = view.state.param.values()
-    view._heard(message)
+    view._on_message(message)
     assert view.state.param.values() == before
 
 
 def test_a_far_focus_is_clamped(view: FlowView) -> None:
-    view._heard({"type": "focus", "focus": {"layer": 99, "query": -4}})
+    view._on_message({"type": "focus", "focus": {"layer": 99, "query": -4}})
     assert (view.state.layer, view.state.query) == (2, 0)
 
 
@@ -95,7 +95,7 @@ def test_the_window_follows_the_chosen_token(tiny: Callable[[str], Any]) -> None
     view.__panel__()
     total = len(view.state.trace.tokens.ids)
     assert view.picture.tokens["start"] == total - 28
-    view._heard({"type": "window", "start": 5})
+    view._on_message({"type": "window", "start": 5})
     assert view.picture.tokens["start"] == 5
     view.state.focus(query=6)
     assert view.picture.tokens["start"] == 5
@@ -106,7 +106,7 @@ def test_the_window_follows_the_chosen_token(tiny: Callable[[str], Any]) -> None
 def test_all_heads_are_sent_block_by_block(view: FlowView) -> None:
     layers: list[int] = []
     view.picture.param.watch(lambda event: layers.append(event.new["layer"]), "grid_part")
-    view._heard({"type": "grid"})
+    view._on_message({"type": "grid"})
     assert layers == [0, 1, 2]
 
 
@@ -114,7 +114,7 @@ def test_a_view_without_a_text_waits_and_one_whose_text_is_gone_is_empty(tiny: C
     view = FlowView(ModelState())
     view.__panel__()
     assert view.picture.tokens == {}
-    view._heard({"type": "focus", "focus": {"layer": 1}})
+    view._on_message({"type": "focus", "focus": {"layer": 1}})
     view = FlowView(ModelState(model=tiny("llama"), text=TEXT))
     view.__panel__()
     view.state.text = ""

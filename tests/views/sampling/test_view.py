@@ -59,7 +59,7 @@ def test_a_moved_slider_runs_no_model(view: SamplingView, monkeypatch: pytest.Mo
         {"temperature": 1.7}, {"top_k": 3}, {"top_p": 0.4}, {"min_p": 0.2}, {"repetition_penalty": 1.3},
         {"no_repeat_ngram_size": 2}, {"typical_p": 0.5}, {"temperature": 0},
     ):  # fmt: skip
-        view._heard("set", {**values, "kind": "set"})
+        view._on_message("set", {**values, "kind": "set"})
         agrees(view)
     assert view.state.trace is trace
     assert view.bench.version == version  # the logits are not sent again
@@ -73,7 +73,7 @@ def test_settings_from_elsewhere_arrive(view: SamplingView) -> None:
 
 def test_another_seed_draws_another_number(view: SamplingView) -> None:
     before = view.bench.settings["uniform"]
-    view._heard("seed", {"seed": 4})
+    view._on_message("seed", {"seed": 4})
     assert view.state.seed == 4
     assert view.bench.settings["uniform"] != before
     agrees(view)
@@ -82,14 +82,14 @@ def test_another_seed_draws_another_number(view: SamplingView) -> None:
 def test_the_drawn_token_is_appended(view: SamplingView) -> None:
     token = view.bench.answer["token"]
     before = view.state.trace.tokens.ids.tolist()
-    view._heard("append", {"token": token})
+    view._on_message("append", {"token": token})
     assert view.state.trace.tokens.ids.tolist() == [*before, token]
     np.testing.assert_array_equal(view.bench.logits, view.state.trace.logits.values)
     agrees(view)
 
 
 def test_a_logit_is_asked_for(view: SamplingView) -> None:
-    view._heard("why", {"token": 7})
+    view._on_message("why", {"token": 7})
     assert (view.state.question.name, dict(view.state.question.index)) == ("logits", {"vocab": 7})
 
 
@@ -108,7 +108,7 @@ def test_a_probability_the_others_and_the_uncertainty_are_asked_for(view: Sampli
             1 - probabilities[listed].sum(),
         ),
     ):
-        view._heard("why", message)
+        view._on_message("why", message)
         question = view.state.question
         assert question.name == name
         found = trace.why(question.name, **question.index)
@@ -117,7 +117,7 @@ def test_a_probability_the_others_and_the_uncertainty_are_asked_for(view: Sampli
         assert [message.get("token", -1), message["tensor"]] in view.bench.lights
     view.state.dismiss()
     assert view.bench.lights == []
-    view._heard("why", {"tensor": "probs", "token": 7})
+    view._on_message("why", {"tensor": "probs", "token": 7})
     assert [7, "logits"] in view.bench.lights  # what it is made of
     before = view.state.question
     for nonsense in (
@@ -126,7 +126,7 @@ def test_a_probability_the_others_and_the_uncertainty_are_asked_for(view: Sampli
         {"tensor": "others", "listed": 3},
         {"tensor": "others"},
     ):
-        view._heard("why", nonsense)
+        view._on_message("why", nonsense)
     assert view.state.question is before
 
 
@@ -146,7 +146,7 @@ def test_nonsense_from_the_browser_changes_nothing_impossible(
     view: SamplingView, kind: str, data: dict[str, Any]
 ) -> None:
     ids = view.state.trace.tokens.ids.tolist()
-    view._heard(kind, data)
+    view._on_message(kind, data)
     assert view.state.trace.tokens.ids.tolist() == ids
     assert 0 <= view.state.top_p <= 1
     assert view.state.temperature >= 0
@@ -196,7 +196,7 @@ def test_without_a_text_there_is_nothing_to_draw(tiny: Callable[[str], LanguageM
     view = SamplingView(ModelState(model=tiny("llama")))
     view.__panel__()
     assert len(view.bench.logits) == 0
-    view._heard("append", {"token": 1})
+    view._on_message("append", {"token": 1})
     view.close()
 
 
@@ -206,7 +206,7 @@ def test_without_a_text_there_is_nothing_to_draw(tiny: Callable[[str], LanguageM
 def test_a_search_runs_on_request_and_draws_its_tree(view: SamplingView) -> None:
     beams = view.beams
     assert beams.tree.tree == {}
-    beams._heard("search", {"beams": 3, "tokens": 5, "penalty": 0.5})
+    beams._on_message("search", {"beams": 3, "tokens": 5, "penalty": 0.5})
     expected_ = beam_search(view.state.model, view.state.trace.tokens.ids.tolist(), 3, 5, length_penalty=0.5)
     assert beams.found == expected_
     sent = beams.tree.tree
@@ -226,33 +226,33 @@ def test_a_search_runs_on_request_and_draws_its_tree(view: SamplingView) -> None
 
 
 def test_a_beam_becomes_a_branch(view: SamplingView) -> None:
-    view.beams._heard("search", {"beams": 3, "tokens": 4, "penalty": 1})
+    view.beams._on_message("search", {"beams": 3, "tokens": 4, "penalty": 1})
     first, second = view.beams.found.hypotheses[:2]
     begin = view.state.trace.tokens.ids.tolist()
     for one in (first, second):
-        view.beams._heard("take", {"node": one.node})
-        film = view.state.film
+        view.beams._on_message("take", {"node": one.node})
+        tree = view.state.tree
         assert view.state.trace.tokens.ids.tolist() == begin + list(one.tokens)
         chances = [view.beams._last[1].nodes[node.id].log_probability for node in view.beams._last[1].path(one.node)]
-        assert film.log_probability(film.leaf) == pytest.approx(sum(chances), rel=1e-4)
+        assert tree.log_probability(tree.leaf) == pytest.approx(sum(chances), rel=1e-4)
         view.state.go(0)
-    assert len(view.state.film.leaves) == 2
+    assert len(view.state.tree.leaves) == 2
     view.state.undo()  # the places are no changes: a taken beam is one
-    assert len(view.state.film.leaves) == 1
+    assert len(view.state.tree.leaves) == 1
     for nonsense in ({}, {"node": -1}, {"node": 10**6}, {"node": "x"}):
-        view.beams._heard("take", nonsense)
-    assert len(view.state.film.leaves) == 1
+        view.beams._on_message("take", nonsense)
+    assert len(view.state.tree.leaves) == 1
 
 
 def test_a_search_follows_the_penalties_and_says_what_is_wrong(view: SamplingView) -> None:
     view.state.no_repeat_ngram_size = 1
-    view.beams._heard("search", {"beams": 2, "tokens": 6, "penalty": 1})
+    view.beams._on_message("search", {"beams": 2, "tokens": 6, "penalty": 1})
     best = view.beams.found.hypotheses[0].tokens
     assert len(set(best)) == len(best)
     assert not set(best) & set(view.state.trace.tokens.ids.tolist())
-    view.beams._heard("search", {"beams": 2, "tokens": 32, "penalty": 1})
+    view.beams._on_message("search", {"beams": 2, "tokens": 32, "penalty": 1})
     view.state.text = "x" * (view.state.model.max_tokens - 3)
-    view.beams._heard("search", {"beams": 2, "tokens": 8, "penalty": 1})
+    view.beams._on_message("search", {"beams": 2, "tokens": 8, "penalty": 1})
     assert "Ask for fewer" in view.beams.tree.status["text"]
 
 
@@ -261,23 +261,23 @@ def test_a_search_follows_the_penalties_and_says_what_is_wrong(view: SamplingVie
 )
 def test_nonsense_is_not_searched(view: SamplingView, data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view.state.model.model, "forward", lambda *_a, **_k: pytest.fail("the model ran"))
-    view.beams._heard("search", data)
-    view.beams._heard("launch", {"beams": 2, "tokens": 3, "penalty": 1})
+    view.beams._on_message("search", data)
+    view.beams._on_message("launch", {"beams": 2, "tokens": 3, "penalty": 1})
     assert view.beams.tree.tree == {}
 
 
 def test_a_search_is_stopped_within_a_step(view: SamplingView, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
-    real = view.beams._told
+    real = view.beams._say
 
     def listen(text: str, *, busy: bool = False) -> None:
         real(text, busy=busy)
         told.append(text)
         if text == "Step 2 of 30":
-            view.beams._heard("stop", {})
+            view.beams._on_message("stop", {})
 
-    monkeypatch.setattr(view.beams, "_told", listen)
-    view.beams._heard("search", {"beams": 2, "tokens": 30, "penalty": 1})
+    monkeypatch.setattr(view.beams, "_say", listen)
+    view.beams._on_message("search", {"beams": 2, "tokens": 30, "penalty": 1})
     assert told == ["Searching", "Step 1 of 30", "Step 2 of 30"]
     assert view.beams.tree.status == {"text": "Stopped."}
     assert view.beams.tree.tree == {}

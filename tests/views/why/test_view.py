@@ -11,7 +11,9 @@ import torch
 
 from tests.families import tiny
 from txpanel.session.state import ModelState
-from txpanel.views.why.data import SHOWN, card, exact, fed_index, lit, place, product, short
+from txpanel.toolkit.explained import SHOWN, lit
+from txpanel.tracing.names import cell_name
+from txpanel.views.why.data import card, exact, fed_index, product, short
 from txpanel.views.why.view import WhyCard
 
 FAMILIES = [
@@ -162,7 +164,7 @@ def test_cells_light_up_where_the_operands_come_from(trace: Any) -> None:
 def test_values_are_copied_with_all_their_digits() -> None:
     for value in (0.1, -3.0, 1e-9, 123456.79, 16777216.0):
         assert np.float32(exact(float(np.float32(value)))) == np.float32(value)
-    assert place("x", {"token": 1, "dim": 2}) == "x[1, 2]"
+    assert cell_name("x", {"token": 1, "dim": 2}) == "x[1, 2]"
     assert short("blocks.3.ln1.scale") == "ln1.scale"
     assert short("model.layers.0.mlp.down_proj.weight") == "mlp.down_proj.weight"
 

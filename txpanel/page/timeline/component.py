@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import param
 
-from txpanel.page.components import _Told
+from txpanel.page.components import Messenger
 
-__all__ = ["FilmStrip"]
+__all__ = ["Timeline"]
 
 
-class FilmStrip(_Told):
+class Timeline(Messenger):
     """One chip per token, a track to scrub on, what could come next here, and the branches.
 
     A token of `line` is a list: node, text, whether it is special, the model's p, p after the settings, rank, surprisal in

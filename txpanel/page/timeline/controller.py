@@ -1,4 +1,4 @@
-"""The timeline under the bar, kept in step with a state: the film as the browser needs it, and what is asked of it there."""
+"""The timeline under the bar, kept in step with a state: the tree as the browser needs it, and what is asked of it there."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 from txpanel.messages import _
 from txpanel.models.tokens import alone
-from txpanel.page.timeline.component import FilmStrip
-from txpanel.page.top_bar.words import film_words, tokens_counted
+from txpanel.page.timeline.component import Timeline
+from txpanel.page.top_bar.words import timeline_words, tokens_counted
 from txpanel.toolkit.format import number, percent
-from txpanel.views.background import aside
+from txpanel.views.background import background
 
 if TYPE_CHECKING:
     from txpanel.decoding import Sample
     from txpanel.session.state import ModelState
-    from txpanel.session.token_tree import Film, Shot
+    from txpanel.session.token_tree import TokenNode, TokenTree
     from txpanel.session.worker import Worker
     from txpanel.tracing.trace import Trace
 
-__all__ = ["Strip"]
+__all__ = ["TimelineController"]
 
 PROMPT = 60
 """Tokens of the prompt that are shown before what was generated."""
@@ -28,7 +28,7 @@ CHOICES = 8
 TAIL = 40
 
 
-class Strip:
+class TimelineController:
     """Fills a `FilmStrip` from a `ModelState` and passes the browser's wishes on to it."""
 
     def __init__(self) -> None:
@@ -36,24 +36,26 @@ class Strip:
         self._state: ModelState | None = None
         self._watchers: list[Any] = []
         self._sent: list[int] = []
-        self._shots: tuple[Shot, ...] = ()
+        self._shots: tuple[TokenNode, ...] = ()
         self._heard_of: tuple[int, ...] = ()
         self._worker: Worker | None = None
         self._comparer: Worker | None = None
         self._met = False  # whether a browser has drawn it; that may come before there is a state
         self._pair = (0, 0)  # the ends of two branches that are compared
         self._compared: tuple[Any, ...] = ()
-        self.component = FilmStrip(self._told, words=film_words(), sizing_mode="stretch_width", margin=0, visible=False)
+        self.component = Timeline(
+            self._on_message, words=timeline_words(), sizing_mode="stretch_width", margin=0, visible=False
+        )
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
-        self._state, self._worker, self._comparer = state, aside(), aside()
+        self._state, self._worker, self._comparer = state, background(), background()
         if self._met:
             state.follow_page()
         for draw, names in (
-            (self._draw_film, ["film", "busy", "stale", "chat"]),
-            (self._draw_prompt, ["trace", "film", "chat", "busy"]),
-            (self._draw_next, ["sampled", "film", "trace", "stale"]),
+            (self._draw_film, ["tree", "busy", "stale", "chat"]),
+            (self._draw_prompt, ["trace", "tree", "chat", "busy"]),
+            (self._draw_next, ["sampled", "tree", "trace", "stale"]),
         ):
             self._watchers.append(state.param.watch(draw, names))
             draw()
@@ -72,7 +74,7 @@ class Strip:
 
     # -- what the browser asks for ---------------------------------------------------------------------------------------
 
-    def _told(self, data: dict[str, Any]) -> None:
+    def _on_message(self, data: dict[str, Any]) -> None:
         self._met |= data.get("kind") == "hello"
         wish = getattr(self, f"_wish_{data.get('kind')}", None)
         value = data.get("value")
@@ -80,16 +82,16 @@ class Strip:
             wish(self._state, value)
 
     def _wish_go(self, state: ModelState, node: float) -> None:
-        if 0 <= node <= len(state.film) and node != state.film.at:
+        if 0 <= node <= len(state.tree) and node != state.tree.at:
             state.go(int(node))
 
     def _wish_switch(self, state: ModelState, leaf: float) -> None:
-        if 1 <= leaf <= len(state.film):
+        if 1 <= leaf <= len(state.tree):
             state.switch(int(leaf))
 
     def _wish_compare(self, state: ModelState, leaf: float) -> None:
-        self._pair = (state.film.leaf, int(leaf))
-        self._compare(state.film)
+        self._pair = (state.tree.leaf, int(leaf))
+        self._compare(state.tree)
 
     def _wish_take(self, state: ModelState, token: float) -> None:
         state.append(int(token))
@@ -104,7 +106,7 @@ class Strip:
         state.seen()
 
     def _wish_sync(self, state: ModelState, _value: float) -> None:
-        self._send_line(state.film, whole=True)
+        self._send_line(state.tree, whole=True)
 
     # -- what it shows ---------------------------------------------------------------------------------------------------
 
@@ -114,59 +116,59 @@ class Strip:
             return
         from txpanel.decoding.generation import why_ended  # with torch: the page stands before that is there
 
-        film = state.film
-        self._send_line(film, whole=not state.busy)
-        with_ends = film.line and film.at == film.leaf
-        last = film.shot(film.leaf) if with_ends else None
+        tree = state.tree
+        self._send_line(tree, whole=not state.busy)
+        with_ends = tree.line and tree.at == tree.leaf
+        last = tree.node(tree.leaf) if with_ends else None
         self.component.param.update(
-            visible=bool(film.shots) or (state.chat and state.trace is not None),
-            place={"at": film.at, "leaf": film.leaf, "busy": state.busy, "stale": state.stale},
+            visible=bool(tree.nodes) or (state.chat and state.trace is not None),
+            place={"at": tree.at, "leaf": tree.leaf, "busy": state.busy, "stale": state.stale},
             ended=(why_ended(last.ended, last.string) or "") if last is not None and not state.busy else "",
         )
         if not state.busy:
-            self.component.branches = _branches(film)
-            self._compare(film)
+            self.component.branches = _branches(tree)
+            self._compare(tree)
 
-    def _compare(self, film: Film) -> None:
+    def _compare(self, tree: TokenTree) -> None:
         """The branch that is shown beside another one; nothing once one of the two is gone."""
-        model, leaf, worker = self._state.model if self._state else None, film.leaf, self._comparer
+        model, leaf, worker = self._state.model if self._state else None, tree.leaf, self._comparer
         other = self._pair[0] if leaf == self._pair[1] else self._pair[1]
-        if other == leaf or not {other, leaf} <= set(film.leaves) or model is None or worker is None:
+        if other == leaf or not {other, leaf} <= set(tree.leaves) or model is None or worker is None:
             self._pair, self._compared = (0, 0), ()
             self.component.compare = {}
             return
         self._pair = (leaf, other)
-        if self._compared == (self._pair, film.shots):
+        if self._compared == (self._pair, tree.nodes):
             return  # somebody looks at another step of the same two
-        self._compared = (self._pair, film.shots)
+        self._compared = (self._pair, tree.nodes)
 
         def job(cancel: Any, publish: Any) -> None:
             from txpanel.page.timeline.branch_comparison import compared
 
-            found = compared(model, film, leaf, other)
+            found = compared(model, tree, leaf, other)
             publish(lambda: self.component.param.update(compare=found))
 
         worker.submit(job)
 
-    def _send_line(self, film: Film, *, whole: bool) -> None:
-        line = film.line
+    def _send_line(self, tree: TokenTree, *, whole: bool) -> None:
+        line = tree.line
         grown = len(line) > len(self._sent) and line[: len(self._sent)] == self._sent
         if whole or not grown:
-            if line != self._sent or film.shots != self._shots or self.component.added:
-                self.component.param.update(line=[_token(film, n) for n in line], added={})
+            if line != self._sent or tree.nodes != self._shots or self.component.added:
+                self.component.param.update(line=[_token(tree, n) for n in line], added={})
             self._sent = line
         else:
             begin = len(self._sent)
-            self.component.added = {"begin": begin, "items": [_token(film, n) for n in line[begin:]]}
+            self.component.added = {"begin": begin, "items": [_token(tree, n) for n in line[begin:]]}
             self._sent = line
-        self._shots = film.shots
+        self._shots = tree.nodes
 
     def _draw_prompt(self, *_events: Any) -> None:
         state = self._state
-        if state is None or state.trace is None or state.stale or not (state.film.shots or state.chat):
+        if state is None or state.trace is None or state.stale or not (state.tree.nodes or state.chat):
             return
         tokens, model = state.trace.tokens, state.trace.model
-        size = len(state.film.start) or len(tokens.ids)
+        size = len(state.tree.start) or len(tokens.ids)
         begin = max(0, size - PROMPT)
         special = set(model.tokenizer.all_special_ids) if model is not None else set()
         shown = {
@@ -185,9 +187,9 @@ class Strip:
         """What the model thought of the prompt's tokens: a row of logits for each, so not on the page's own time."""
 
         def job(cancel: Any, publish: Any) -> None:
-            from txpanel.session.token_node import heard
+            from txpanel.session.tree_nodes import prompt_logprobs
 
-            found = [list(each) if each else None for each in heard(trace, begin, size)]
+            found = [list(each) if each else None for each in prompt_logprobs(trace, begin, size)]
             publish(lambda: self.component.param.update(heard=found))
 
         if trace.model is not None and self._worker is not None:
@@ -196,33 +198,33 @@ class Strip:
 
     def _draw_next(self, *_events: Any) -> None:
         state = self._state
-        if state is None or not state.film.shots or state.stale:
+        if state is None or not state.tree.nodes or state.stale:
             return
         sample, trace = state.sampled, state.trace
         if sample is None or trace is None or trace.model is None:
             self.component.next = {}
             return
-        after = state.film.following(state.film.at)
-        self.component.next = _next(sample, trace.model, state.film.shot(after) if after is not None else None)
+        after = state.tree.following(state.tree.at)
+        self.component.next = _next(sample, trace.model, state.tree.node(after) if after is not None else None)
 
 
-def _token(film: Film, node: int) -> list[Any]:
-    shot = film.shot(node)
-    bits = shot.surprisal if shot.model_p > 0 else None
+def _token(tree: TokenTree, node: int) -> list[Any]:
+    token_node = tree.node(node)
+    bits = token_node.surprisal if token_node.model_p > 0 else None
     return [
         node,
-        shot.string,
-        shot.special,
-        shot.model_p,
-        shot.p,
-        shot.rank,
+        token_node.string,
+        token_node.special,
+        token_node.model_p,
+        token_node.p,
+        token_node.rank,
         bits,
-        shot.settings.seed,
-        shot.draw is not None,
+        token_node.settings.seed,
+        token_node.draw is not None,
     ]
 
 
-def _next(sample: Sample, model: Any, taken: Shot | None) -> dict[str, Any]:
+def _next(sample: Sample, model: Any, taken: TokenNode | None) -> dict[str, Any]:
     """What could come next: the likeliest tokens and their pieces of the bar, the one that came, and why."""
     from txpanel.decoding.cumulative import edges
 
@@ -249,7 +251,7 @@ def _next(sample: Sample, model: Any, taken: Shot | None) -> dict[str, Any]:
     }
 
 
-def _cut_off(sample: Sample, n: int, taken: Shot | None) -> list[int]:
+def _cut_off(sample: Sample, n: int, taken: TokenNode | None) -> list[int]:
     """The likeliest tokens, by the model, that the settings removed; with the one that came, if it is among them."""
     logits, removed = sample.stages[0].logits, sample.removed >= 0
     gone = np.flatnonzero(removed)
@@ -258,7 +260,7 @@ def _cut_off(sample: Sample, n: int, taken: Shot | None) -> list[int]:
     return [int(token) for token in best + more]
 
 
-def _why(sample: Sample, model: Any, taken: Shot | None) -> str:
+def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
     """Why the next token is what it is, in words."""
     best = int(sample.order[0])
     drawn, likeliest = (alone(text) for text in model.tokens([sample.token, best]).strings)
@@ -314,7 +316,7 @@ def _first_cut(sample: Sample, model: Any) -> str:
     return text.format(stage=bench_words()[stage], **facts) + " "
 
 
-def _changes(taken: Shot, sample: Sample) -> str:
+def _changes(taken: TokenNode, sample: Sample) -> str:
     """The settings that differ from those with which the token was drawn."""
     from txpanel.decoding import FIELDS
 
@@ -323,17 +325,17 @@ def _changes(taken: Shot, sample: Sample) -> str:
     return ", ".join(f"{name} {getattr(old, name):g} → {getattr(new, name):g}" for name in names)
 
 
-def _branches(film: Film) -> list[dict[str, Any]]:
+def _branches(tree: TokenTree) -> list[dict[str, Any]]:
     """All branches, oldest first; none while there is only one."""
-    leaves = film.leaves
+    leaves = tree.leaves
     if len(leaves) < 2:
         return []
-    depth = {n: len(film.path(n)) for n in leaves}
-    shared = min(len(film.path(film.fork(a, b))) for a in leaves for b in leaves if a != b)
+    depth = {n: len(tree.path(n)) for n in leaves}
+    shared = min(len(tree.path(tree.fork(a, b))) for a in leaves for b in leaves if a != b)
     found = []
     for leaf in leaves:
-        fork = len(film.path(film.fork(leaf, film.leaf))) if leaf != film.leaf else shared
-        tail = [film.shot(n).string for n in film.path(leaf)[shared:]]
+        fork = len(tree.path(tree.fork(leaf, tree.leaf))) if leaf != tree.leaf else shared
+        tail = [tree.node(n).string for n in tree.path(leaf)[shared:]]
         found.append(
             {
                 "leaf": leaf,
@@ -342,10 +344,10 @@ def _branches(film: Film) -> list[dict[str, Any]]:
                 "shared_counted": tokens_counted(shared),
                 "counted": tokens_counted(depth[leaf]),
                 "n": depth[leaf],
-                "logp": film.log_probability(leaf),
+                "logp": tree.log_probability(leaf),
                 "tail": tail[:TAIL],
                 "more": max(0, len(tail) - TAIL),
-                "current": leaf == film.leaf,
+                "current": leaf == tree.leaf,
             }
         )
     return found

@@ -50,7 +50,7 @@ class Bar:
         self._any_model = True
         self._link: bool | None = None
         self.component = TopBar(
-            self._told,
+            self._on_message,
             words=bar_words(),
             info=self._info(),
             status=self._status(),
@@ -101,7 +101,7 @@ class Bar:
             draw()
         early, self._early = self._early, None
         if early is not None:
-            self._told(early)
+            self._on_message(early)
 
     def close(self) -> None:
         """Lets go of the state."""
@@ -115,7 +115,7 @@ class Bar:
 
     # -- what the browser asks for ---------------------------------------------------------------------------------------
 
-    def _told(self, data: dict[str, Any]) -> None:
+    def _on_message(self, data: dict[str, Any]) -> None:
         kind = data.get("kind")
         if kind == "theme":
             self._on_theme()
@@ -296,8 +296,8 @@ class Bar:
 
 def _on_the_timeline(state: ModelState) -> bool:
     """Whether the timeline says why generating ended here: once is enough."""
-    film = state.film
-    return bool(film.at and film.at == film.leaf and film.shot(film.at).ended)
+    tree = state.tree
+    return bool(tree.at and tree.at == tree.leaf and tree.node(tree.at).ended)
 
 
 def _clean(text: Any) -> str:

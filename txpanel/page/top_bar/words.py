@@ -5,7 +5,7 @@ from __future__ import annotations
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import count
 
-__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples", "film_words", "tokens_counted"]
+__all__ = ["DEFAULT_TEXT", "bar_words", "default_text", "examples", "timeline_words", "tokens_counted"]
 
 DEFAULT_TEXT = "Data visualization empowers users to"
 
@@ -97,7 +97,7 @@ def tokens_counted(n: int) -> str:
     return plural("{n} token", "{n} tokens", n).format(n=count(n))
 
 
-def film_words() -> dict[str, str]:
+def timeline_words() -> dict[str, str]:
     """All texts of `FilmStrip`."""
     return {
         "film": _("What was generated, step by step"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from txpanel.models.anatomy import Anatomy, BlockAnatomy
 from txpanel.models.parts import BlockParts
 from txpanel.tracing import operations as ops
-from txpanel.tracing.graph.builder import HEADS, KV_HEADS, MAP, ROW, STREAM, Writer, added, product
+from txpanel.tracing.graph.builder import HEADS, KV_HEADS, MAP, ROW, STREAM, GraphBuilder, added, product
 
 
-def attention(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
+def attention(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
     """From the stream that attention reads to z."""
     q, k, _v = _latent(w, a, b, p, read) if b.latent else _queries_keys_values(w, a, b, p, read)
     d, pre = b.head_dim, w.prefix
@@ -45,7 +45,7 @@ def attention(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read
     )
 
 
-def write(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, z: str) -> str:
+def write(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, z: str) -> str:
     """From z to what attention adds to the residual stream."""
     o = p.maps["o"] if p else None
     result = w.add(
@@ -71,7 +71,7 @@ def write(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, z: str) 
 
 
 def _queries_keys_values(
-    w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str
+    w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str
 ) -> tuple[str, str, str]:
     made = {}
     for letter, heads, dims in (("q", b.n_heads, HEADS), ("k", b.n_kv_heads, KV_HEADS)):
@@ -93,7 +93,7 @@ def _queries_keys_values(
     return made["q"], made["k"], v
 
 
-def _rotate(w: Writer, b: BlockAnatomy, source: str, name: str, dims: tuple[str, ...]) -> str:
+def _rotate(w: GraphBuilder, b: BlockAnatomy, source: str, name: str, dims: tuple[str, ...]) -> str:
     assert b.rotary is not None
     angle = tuple(w.leaf(f"rotary_{part}", ("token", "pair")) for part in ("cos", "sin"))
     series = rf",\ \theta_j = {b.rotary.base:,.0f}^{{-2j/{b.rotary.dims}}}" if b.rotary.base else ""
@@ -101,7 +101,7 @@ def _rotate(w: Writer, b: BlockAnatomy, source: str, name: str, dims: tuple[str,
     return w.add(ops.Rotate, name, (source, *angle), dims, formula, rotary=b.rotary)
 
 
-def _latent(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> tuple[str, str, str]:
+def _latent(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> tuple[str, str, str]:
     """q, k, v of multi-head latent attention."""
     latent, maps, norms = b.latent, p.maps if p else {}, p.norms if p else {}
     assert latent is not None

@@ -15,25 +15,25 @@ from txpanel.models.anatomy import Anatomy, BlockAnatomy
 from txpanel.models.parts import BlockParts, ModelParts
 from txpanel.tracing import operations as ops
 from txpanel.tracing.graph.attention import attention, write
-from txpanel.tracing.graph.builder import STREAM, Sheet, Writer, product
+from txpanel.tracing.graph.builder import STREAM, GraphBuilder, OperationList, product
 from txpanel.tracing.graph.derived import Derived
 from txpanel.tracing.graph.mlp import mlp
 from txpanel.tracing.graph.output import answer, final
 from txpanel.tracing.operations.base import Operation
 
 
-class Graph(Sheet):
+class Graph(OperationList):
     """All operations of a model. Those that nobody can list beforehand (the logits after any token, lengths) are in :attr:`derived`."""
 
     def __init__(self, anatomy: Anatomy, parts: ModelParts | None) -> None:
         super().__init__()
         self.dims.update(tokens=("token",), positions=("token",))
         self._by_layer: dict[int | None, list[str]] = {None: []}
-        stream = _embedding(Writer(self, None, anatomy.norm_eps), anatomy, parts)
+        stream = _embedding(GraphBuilder(self, None, anatomy.norm_eps), anatomy, parts)
         for block in anatomy.blocks:
-            writer = Writer(self, block.index, block.norm_eps)
+            writer = GraphBuilder(self, block.index, block.norm_eps)
             stream = (_block(writer, anatomy, block, parts.blocks[block.index] if parts else None, stream),)
-        end = Writer(self, None, anatomy.norm_eps)
+        end = GraphBuilder(self, None, anatomy.norm_eps)
         read = final(end, anatomy, parts, stream[0])
         answer(end, anatomy, parts, read, -1)
         self.derived = Derived(anatomy, parts, self.dims, read)
@@ -61,7 +61,7 @@ class Graph(Sheet):
         return [*listed, *self.derived.feeds(name, index, tokens)]
 
 
-def _embedding(w: Writer, a: Anatomy, parts: ModelParts | None) -> tuple[str, ...]:
+def _embedding(w: GraphBuilder, a: Anatomy, parts: ModelParts | None) -> tuple[str, ...]:
     tables: dict[str, tuple[str, Tensor | None]] = (
         dict(parts.tables) if parts else {"embed": ("", None), "pos_embed": ("", None)}
     )
@@ -98,7 +98,7 @@ def _embedding(w: Writer, a: Anatomy, parts: ModelParts | None) -> tuple[str, ..
     return stream, "pos_embed"
 
 
-def _block(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, stream: tuple[str, ...]) -> str:
+def _block(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, stream: tuple[str, ...]) -> str:
     norms = p.norms if p else {}
     formula = r"y_i = \mathrm{token}_i + \mathrm{position}_i" if len(stream) > 1 else "y_i = x_i"
     pre = w.add(ops.Add, "resid_pre", stream, STREAM, formula)

@@ -19,7 +19,7 @@ ROW = ("head", "query")
 NEURONS = ("token", "neuron")
 
 
-class Sheet:
+class OperationList:
     """Operations that belong together.
 
     Attributes:
@@ -43,16 +43,18 @@ class Sheet:
         return iter(self.operations.values())
 
 
-class Writer:
+class GraphBuilder:
     """Adds operations of one block (or of the ends of the model) under their full names."""
 
-    def __init__(self, sheet: Sheet, layer: int | None, eps: dict[str, float], prefix: str | None = None) -> None:
-        self.sheet, self.layer, self.eps = sheet, layer, eps
+    def __init__(
+        self, operations: OperationList, layer: int | None, eps: dict[str, float], prefix: str | None = None
+    ) -> None:
+        self.operations, self.layer, self.eps = operations, layer, eps
         self.prefix = prefix if prefix is not None else "" if layer is None else f"blocks.{layer}."
 
     def leaf(self, name: str, dims: tuple[str, ...]) -> str:
         """Name a tensor that is given, not computed."""
-        self.sheet.dims[self.prefix + name] = dims
+        self.operations.dims[self.prefix + name] = dims
         return self.prefix + name
 
     def add(
@@ -65,9 +67,9 @@ class Writer:
         **more: Any,
     ) -> str:
         """Add an operation; returns its output's full name."""
-        cells = {source: self.sheet.dims[source] for source in inputs}
+        cells = {source: self.operations.dims[source] for source in inputs}
         operation = kind(output=self.prefix + name, inputs=inputs, dims=dims, formula=formula, cells=cells, **more)
-        self.sheet.keep(operation, self.layer)
+        self.operations.keep(operation, self.layer)
         return operation.output
 
     def norm(
@@ -130,7 +132,7 @@ def product(n: int, m: int, matrix: str, x: str = "x", y: str = "y", bias: bool 
 
 
 def added(
-    w: Writer,
+    w: GraphBuilder,
     a: Anatomy,
     b: BlockAnatomy,
     p: BlockParts | None,

@@ -18,11 +18,11 @@ from functools import lru_cache, partial
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.parts import ModelParts
 from txpanel.tracing import operations as ops
-from txpanel.tracing.graph.builder import Sheet, Writer
+from txpanel.tracing.graph.builder import GraphBuilder, OperationList
 from txpanel.tracing.graph.output import answer, final
+from txpanel.tracing.names import split_name
 from txpanel.tracing.operations.base import Operation
 from txpanel.tracing.operations.shares import BINS
-from txpanel.tracing.recording import split_name
 
 LENS = re.compile(r"lens\.(\d+)\.(?:(\d+)\.)?.+")
 NEAR = re.compile(r"embed\.(\d+)\.(\d+)\.cosine")
@@ -93,10 +93,10 @@ class Derived:
 
     def feeds(self, name: str, index: Mapping[str, int], tokens: int) -> Iterator[str]:
         """What is made from ``name``, as far as it is not listed; with a cell's token also what is made from that token alone."""
-        for sheet in self._readers(name, index.get("token"), tokens - 1):
-            yield from (made for made in sheet.feeds.get(name, ()) if self.find(made, tokens) is not None)
+        for operations in self._readers(name, index.get("token"), tokens - 1):
+            yield from (made for made in operations.feeds.get(name, ()) if self.find(made, tokens) is not None)
 
-    def _readers(self, name: str, token: int | None, last: int) -> Iterator[Sheet]:
+    def _readers(self, name: str, token: int | None, last: int) -> Iterator[OperationList]:
         """Sheets with operations that may read ``name``."""
         layer, own = split_name(name)
         lens = LENS.fullmatch(name)
@@ -115,16 +115,20 @@ class Derived:
             yield self._lens(self.layers, token - 1)
 
 
-def _lens(a: Anatomy, parts: ModelParts | None, known: Known, read: str, layer: int, token: int | None) -> Sheet:
+def _lens(
+    a: Anatomy, parts: ModelParts | None, known: Known, read: str, layer: int, token: int | None
+) -> OperationList:
     """A layer's own end of the model: for all tokens, or one token's answer."""
-    sheet, stream = Sheet(known), read
+    operations, stream = OperationList(known), read
     if layer < a.n_layers:
-        stream = final(Writer(sheet, None, a.norm_eps, f"lens.{layer}."), a, parts, f"blocks.{layer}.resid_pre")
+        stream = final(
+            GraphBuilder(operations, None, a.norm_eps, f"lens.{layer}."), a, parts, f"blocks.{layer}.resid_pre"
+        )
     if token is None:
-        return sheet
-    own = Sheet(sheet.dims)
-    probs = answer(Writer(own, None, a.norm_eps, f"lens.{layer}.{token}."), a, parts, stream, token)
-    free = Writer(own, None, {}, "")
+        return operations
+    own = OperationList(operations.dims)
+    probs = answer(GraphBuilder(own, None, a.norm_eps, f"lens.{layer}.{token}."), a, parts, stream, token)
+    free = GraphBuilder(own, None, {}, "")
     _softmax(free, probs)
     if layer == a.n_layers:
         formula = r"-\log_2 p(\mathrm{token} \mid \mathrm{tokens\ before})"
@@ -132,7 +136,7 @@ def _lens(a: Anatomy, parts: ModelParts | None, known: Known, read: str, layer: 
     return own
 
 
-def _softmax(w: Writer, probs: str) -> None:
+def _softmax(w: GraphBuilder, probs: str) -> None:
     """What is said of a distribution beside the model's own steps: those between, its entropy, its histogram."""
     logits, dims = f"{probs.removesuffix('probs')}logits", ("vocab",)
     shifted = w.add(ops.Shifted, f"{probs}.shifted", (logits, f"{probs}.max"), dims, r"y_i = \mathrm{logit}_i - m")
@@ -142,10 +146,10 @@ def _softmax(w: Writer, probs: str) -> None:
     w.add(ops.Bins, f"{probs}.bins", (probs, logits), ("bin",), rf"y_b = {inside}, \quad b < {BINS}")
 
 
-def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | None) -> Sheet:
+def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | None) -> OperationList:
     """Lengths of all vectors of a block (or outside the blocks), and in which direction attention and MLP write."""
-    sheet = Sheet(known)
-    w = Writer(sheet, None, {}, "")
+    operations = OperationList(known)
+    w = GraphBuilder(operations, None, {}, "")
     for name, dims in known.items():
         if split_name(name)[0] == layer and dims[-1:] in VECTORS:
             n = f"_{{i=1}}^{{{a.width}}}" if split_name(name)[1] in STREAMS else "_i"
@@ -158,7 +162,7 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
             )
     if layer is None:
         _softmax(w, "probs")
-        return sheet
+        return operations
     pre = f"blocks.{layer}."
     middle = pre + ("resid_mid" if pre + "resid_mid" in known else "resid_pre")
     for write, onto in (("attn_out", pre + "resid_pre"), ("mlp_out", middle)):
@@ -173,7 +177,7 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
         formula = rf"{size} = \sum_{{i=1}}^{{{a.width}}} \frac{{(x_n W_{{i,n}})^2}}{{{size}}}"
         down = parts.blocks[layer].maps[weights] if parts else None
         w.add(kind, f"{pre}{made}.write", tuple(pre + name for name in (made, *chosen)), dims, formula, map=down)
-    return sheet
+    return operations
 
 
 def _near(a: Anatomy, parts: ModelParts | None, name: str, one: int, other: int) -> Operation | None:

@@ -10,10 +10,10 @@ from transformers.activations import ACT2FN
 from txpanel.models.anatomy import Anatomy, BlockAnatomy
 from txpanel.models.parts import BlockParts
 from txpanel.tracing import operations as ops
-from txpanel.tracing.graph.builder import NEURONS, STREAM, Writer, added, product
+from txpanel.tracing.graph.builder import NEURONS, STREAM, GraphBuilder, added, product
 
 
-def mlp(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
+def mlp(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
     """From the stream that the MLP reads to what it adds."""
     if b.experts:
         return _experts(w, a, b, p, read)
@@ -23,7 +23,7 @@ def mlp(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str)
 
 
 def _neurons(
-    w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str, name: str, prefix: str, size: int
+    w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str, name: str, prefix: str, size: int
 ) -> str:
     """The two (gated) or one projections up, and the activation: [T, F]."""
     maps, function = (p.maps if p else {}), _activation(b, p)
@@ -73,7 +73,7 @@ def _latex_name(name: str) -> str:
     return name.replace("_", r"\_")
 
 
-def _experts(w: Writer, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
+def _experts(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
     e, maps = b.experts, p.maps if p else {}
     assert e is not None
     slots, bias = ("token", "slot", "neuron"), p.router_bias if p else None

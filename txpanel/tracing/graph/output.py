@@ -5,12 +5,12 @@ from __future__ import annotations
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.parts import ModelParts
 from txpanel.tracing import operations as ops
-from txpanel.tracing.graph.builder import STREAM, Writer, product
+from txpanel.tracing.graph.builder import STREAM, GraphBuilder, product
 
 VOCAB = ("vocab",)
 
 
-def final(w: Writer, a: Anatomy, parts: ModelParts | None, stream: str) -> str:
+def final(w: GraphBuilder, a: Anatomy, parts: ModelParts | None, stream: str) -> str:
     """What the unembedding reads, for all tokens; returns its name (the stream's own where nothing stands before it)."""
     norms, maps = (parts.norms, parts.maps) if parts else ({}, {})
     if a.final_norm:
@@ -21,7 +21,7 @@ def final(w: Writer, a: Anatomy, parts: ModelParts | None, stream: str) -> str:
     return stream
 
 
-def answer(w: Writer, a: Anatomy, parts: ModelParts | None, stream: str, row: int) -> str:
+def answer(w: GraphBuilder, a: Anatomy, parts: ModelParts | None, stream: str, row: int) -> str:
     """Logits after one token (-1: the last) and their softmax; returns the name of the probabilities."""
     maps = parts.maps if parts else {}
     steps = (

@@ -11,7 +11,7 @@ import torch
 
 from txpanel.messages import _
 from txpanel.toolkit.format import number
-from txpanel.toolkit.vector_strips import Strip
+from txpanel.toolkit.vector_strips import VectorStrip
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
@@ -47,17 +47,17 @@ def table_row(model: LanguageModel, token: int) -> tuple[str, np.ndarray]:
     return name, np.asarray(table[token].detach().cpu().float().numpy())
 
 
-def strips(trace: Trace, position: int) -> list[Strip]:
+def strips(trace: Trace, position: int) -> list[VectorStrip]:
     """How the vector of one position begins: table row, scale, projection, norm, position, sum; each a row of a real tensor."""
     facts, token, at = trace.anatomy, int(trace.tokens.ids[position]), {"token": position}
-    out: list[Strip] = []
+    out: list[VectorStrip] = []
     embed = vector(trace, "embed", position)
     row = table_row(trace.model, token) if trace.model is not None else None
     changed = row is None or not np.array_equal(row[1], embed)
     if row is not None:
         label = _("row {id} of the token table").format(id=f"{token:,}")
         out.append(
-            Strip(
+            VectorStrip(
                 label,
                 row[1],
                 row[0],
@@ -72,7 +72,7 @@ def strips(trace: Trace, position: int) -> list[Strip]:
             _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
         )
         out.append(
-            Strip(
+            VectorStrip(
                 _("token vector"),
                 embed,
                 "embed",
@@ -91,11 +91,11 @@ def strips(trace: Trace, position: int) -> list[Strip]:
     for name, sign, label, group in steps:
         if name in trace:
             values = vector(trace, name, position)
-            out.append(Strip(label, values, name, at, sign=sign, group=group, tail=norm(values)))
+            out.append(VectorStrip(label, values, name, at, sign=sign, group=group, tail=norm(values)))
     return [*out[:-1], replace(out[-1], strong=True, note=_("enters the first block"))]
 
 
-def lanes(trace: Trace, position: int) -> list[Strip]:
+def lanes(trace: Trace, position: int) -> list[VectorStrip]:
     """What enters block 0 for every token: the beginnings of the lanes; of a long text those before and around `position`."""
     start = max(0, min(position - LANES // 2, len(trace.tokens.ids) - LANES))
     out = []
@@ -104,7 +104,7 @@ def lanes(trace: Trace, position: int) -> list[Strip]:
         label = f"{at}  {trace.tokens.strings[at].strip() or '␣'}"
         hue = "var(--tx-focus)" if at == position else ""
         out.append(
-            Strip(
+            VectorStrip(
                 label,
                 values,
                 "blocks.0.resid_pre",

@@ -10,14 +10,14 @@ import panel as pn
 from txpanel.messages import _, plural
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number
-from txpanel.toolkit.vector_strips import Strips, strip_table
-from txpanel.views.background import aside, plot
+from txpanel.toolkit.vector_strips import VectorStrips, strip_table
+from txpanel.views.background import background, plot
 from txpanel.views.base import View
 from txpanel.views.embedding.data import Neighbours, Rotation, lanes, neighbours, pieces, rotation, slopes, strips
 from txpanel.views.embedding.pieces import Pieces
 from txpanel.views.embedding.rotary_dials import Dials
-from txpanel.views.why.data import lit
 
 DIALS = 16
 """Pairs of a head that get a dial; of more, as many are taken evenly."""
@@ -34,14 +34,14 @@ class EmbeddingView(View):
     requires: ClassVar[frozenset[str]] = frozenset({"embed"})
 
     def __panel__(self) -> pn.viewable.Viewable:
-        self._worker = aside()
+        self._worker = background()
         self._nearest: tuple[tuple[str, int], Neighbours] | None = None
         self._turn: Rotation | None = None
         self._words = Rich(sizing_mode="stretch_width")
         self._fold = engineers()
         self._pieces = Pieces(on_pick=lambda at: self.state.focus(query=at))
-        self._strips = Strips(on_pick=self.state.ask)
-        self._lanes = Strips(on_pick=self.state.ask)
+        self._strips = VectorStrips(on_pick=self.state.ask)
+        self._lanes = VectorStrips(on_pick=self.state.ask)
         self._dials = Dials(on_pick=self._ask_pair)
         self._near = Bars(self, "lane", tap=self._visit, hover=(_("token"), _("cosine"), _("row")))
         self._slopes = Bars(self, "key", tap=self._ask_slope, hover=(_("head"), _("slope"), _("tensor")))

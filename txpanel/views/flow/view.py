@@ -14,6 +14,7 @@ from panel.viewable import Viewable
 from txpanel.compat.thread_handover import hand_over
 from txpanel.messages import _
 from txpanel.session.worker import Dispatch, Worker, immediately
+from txpanel.toolkit.explained import lit
 from txpanel.toolkit.picture import Table, Tools
 from txpanel.views.base import View
 from txpanel.views.flow import data
@@ -21,7 +22,6 @@ from txpanel.views.flow.component import FlowPicture
 from txpanel.views.flow.data import Window
 from txpanel.views.flow.table import drawn, facts, tables
 from txpanel.views.flow.words import texts
-from txpanel.views.why.data import lit
 
 __all__ = ["FlowView"]
 
@@ -50,7 +50,7 @@ class FlowView(View):
 
     def __panel__(self) -> Viewable:
         self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)
-        self.picture.on_message = self._heard
+        self.picture.on_message = self._on_message
         self.tools = Tools(
             self._table, "flow", partial(facts, self.state), sizing_mode="stretch_width", margin=(6, 0, 0, 0)
         )
@@ -193,7 +193,7 @@ class FlowView(View):
 
     # --- what the browser asks for ------------------------------------------------------------------------------------
 
-    def _heard(self, message: Any) -> None:
+    def _on_message(self, message: Any) -> None:
         handlers = {
             "focus": self._focus,
             "act": self._act,

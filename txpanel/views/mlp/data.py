@@ -12,7 +12,7 @@ from torch import Tensor
 
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import count, number
-from txpanel.toolkit.vector_strips import Strip
+from txpanel.toolkit.vector_strips import VectorStrip
 from txpanel.views.flow.words import activation_name
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ Pointed = tuple[str, float, int]
 
 
 @dataclass(frozen=True)
-class Writer:
+class NeuronWrite:
     """One neuron's part in what the MLP writes.
 
     Attributes:
@@ -126,7 +126,7 @@ def column_sizes(model: LanguageModel, layer: int, expert: int | None = None) ->
     return _SIZES[key]
 
 
-def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[Writer]:
+def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[NeuronWrite]:
     """The neurons that write most for this token, largest first; without the model they are ordered by their value alone."""
     sizes = np.abs(found.post)
     matrix = None
@@ -136,7 +136,7 @@ def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[Wr
     best = np.argsort(-sizes, kind="stable")[:k]
     empty = np.zeros(0, np.float32)
     return [
-        Writer(
+        NeuronWrite(
             int(n), float(found.x[n]), None if found.up is None else float(found.up[n]), float(found.post[n]), float(sizes[n]),
             empty if matrix is None else _array(matrix[:, int(n)]),
         )
@@ -182,17 +182,19 @@ def unembed(model: LanguageModel, layer: int, writes: Tensor, chunk: int = 8192)
     return torch.cat([writes @ stored[start : start + chunk].float().T for start in range(0, len(stored), chunk)], 1)
 
 
-def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...] = ()) -> list[Strip]:
+def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...] = ()) -> list[VectorStrip]:
     """Argument of the activation, the activation's value, the second projection, and their product, for one token."""
     p = f"blocks.{layer}."
     act = activate(trace, layer, found.x)
     common: dict[str, Any] = {"index": found.index, "axis": "neuron", "marks": marks}
     name = trace.anatomy.blocks[layer].activation
     if found.up is None:
-        out = [Strip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)]
+        out = [
+            VectorStrip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)
+        ]
         return [
             *out,
-            Strip(
+            VectorStrip(
                 _("after {name}").format(name=activation_name(name)),
                 found.post,
                 p + "mlp_post",
@@ -203,15 +205,15 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
                 **common,
             ),
         ]
-    out = [Strip(_("gate"), found.x, found.x_name, note="mlp_gate", tail=_share(found.x), **common)]
+    out = [VectorStrip(_("gate"), found.x, found.x_name, note="mlp_gate", tail=_share(found.x), **common)]
     if act is not None:
         how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
         more = {"derived": how, "sign": "→", "tail": _share(act), **common}
-        out.append(Strip(f"{activation_name(name, brief=True)}({_('gate')})", act, p + "mlp_post", **more))
-    out.append(Strip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
+        out.append(VectorStrip(f"{activation_name(name, brief=True)}({_('gate')})", act, p + "mlp_post", **more))
+    out.append(VectorStrip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
     return [
         *out,
-        Strip(
+        VectorStrip(
             _("into the down projection"),
             found.post,
             p + "mlp_post",
@@ -236,12 +238,12 @@ def output_name(trace: Trace, layer: int) -> str:
     return p + ("mlp_proj" if p + "mlp_proj" in trace else "mlp_out")
 
 
-def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]) -> list[Strip]:
+def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[NeuronWrite]) -> list[VectorStrip]:
     """The down projection as a sum of vectors: the strongest neurons, all others, the bias; then what is added to the stream."""
     name, p = output_name(trace, layer), f"blocks.{layer}."
     total = _array(trace.tensor(name)[found.at])
     where = ", ".join(map(str, found.at))
-    out: list[Strip] = []
+    out: list[VectorStrip] = []
     if trace.model is not None:
         down = trace.model.parts.blocks[layer].maps["down"]
         for writer in writers:
@@ -249,7 +251,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]
             label = _("neuron {n}").format(n=count(writer.neuron))
             vector = writer.direction * np.float32(writer.post)
             out.append(
-                Strip(
+                VectorStrip(
                     label,
                     vector,
                     name,
@@ -267,7 +269,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]
             n=count(found.post.size - len(writers))
         )
         out.append(
-            Strip(
+            VectorStrip(
                 label,
                 rest,
                 name,
@@ -281,7 +283,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]
         bias = down.offset(found.expert)
         if bias is not None:
             out.append(
-                Strip(
+                VectorStrip(
                     _("bias"),
                     _array(bias),
                     down.bias_name,
@@ -295,7 +297,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]
     last = name == p + "mlp_out"
     note = _("added to the residual stream") if last else name.removeprefix(p)
     out.append(
-        Strip(
+        VectorStrip(
             _("the MLP's output") if last else _("after the down projection"),
             total,
             name,
@@ -310,7 +312,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[Writer]
     if not last and found.expert is None:
         added = _array(trace.tensor(p + "mlp_out")[found.index["token"]])
         out.append(
-            Strip(
+            VectorStrip(
                 _("after norm or factor"),
                 added,
                 p + "mlp_out",
@@ -347,18 +349,18 @@ def routing(trace: Trace, layer: int, position: int) -> Routing | None:
     return Routing(_array(logits), np.asarray(chosen.cpu().numpy()).astype(np.int64), _array(weights))
 
 
-def mixture_strips(trace: Trace, layer: int, position: int) -> list[Strip]:
+def mixture_strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]:
     """What the chosen experts (and the shared one) return, weighted, and their sum."""
     p, found = f"blocks.{layer}.", routing(trace, layer, position)
     if found is None:
         return []
-    out: list[Strip] = []
+    out: list[VectorStrip] = []
     for slot, (expert, weight) in enumerate(zip(found.chosen, found.weights, strict=True)):
         vector = _array(trace.tensor(p + "expert_out")[position, slot]) * np.float32(weight)
         label = _("{weight} × expert {n}").format(weight=number(float(weight)), n=int(expert))
         how = f"expert_weight[{position}, {slot}] · expert_out[{position}, {slot}, {{i}}]"
         out.append(
-            Strip(
+            VectorStrip(
                 label,
                 vector,
                 p + "expert_out",
@@ -372,7 +374,7 @@ def mixture_strips(trace: Trace, layer: int, position: int) -> list[Strip]:
     if p + "shared_out" in trace:
         shared = _array(trace.tensor(p + "shared_out")[position])
         out.append(
-            Strip(
+            VectorStrip(
                 _("shared expert"),
                 shared,
                 p + "shared_out",
@@ -383,17 +385,8 @@ def mixture_strips(trace: Trace, layer: int, position: int) -> list[Strip]:
             )
         )
     total = _array(trace.tensor(p + "mlp_out")[position])
+    facts: dict[str, Any] = {"group": "e", "sign": "=", "strong": True, "note": _("added to the residual stream")}
     return [
         *out,
-        Strip(
-            _("the MLP's output"),
-            total,
-            p + "mlp_out",
-            {"token": position},
-            group="e",
-            sign="=",
-            strong=True,
-            note=_("added to the residual stream"),
-            tail=_norm(total),
-        ),
+        VectorStrip(_("the MLP's output"), total, p + "mlp_out", {"token": position}, tail=_norm(total), **facts),
     ]

@@ -11,15 +11,16 @@ import panel as pn
 from txpanel.messages import _
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
-from txpanel.toolkit.vector_strips import Strips, strip_table
-from txpanel.views.background import aside, plot
+from txpanel.toolkit.vector_strips import VectorStrips, strip_table
+from txpanel.views.background import background, plot
 from txpanel.views.base import View
 from txpanel.views.flow.words import activation_name
 from txpanel.views.mlp.curve import ActivationPlot
 from txpanel.views.mlp.data import (
     Neurons,
-    Writer,
+    NeuronWrite,
     activate,
     curve,
     inner_strips,
@@ -31,7 +32,6 @@ from txpanel.views.mlp.data import (
     write_strips,
 )
 from txpanel.views.mlp.neurons import NeuronList
-from txpanel.views.why.data import lit
 
 
 class MLPView(View):
@@ -45,12 +45,12 @@ class MLPView(View):
     requires: ClassVar[frozenset[str]] = frozenset({"mlp_post", "mlp_out"})
 
     def __panel__(self) -> pn.viewable.Viewable:
-        self._worker, self._slot = aside(), 0
+        self._worker, self._slot = background(), 0
         self._found: Neurons | None = None
-        self._writers: list[Writer] = []
+        self._writers: list[NeuronWrite] = []
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._curve = ActivationPlot(self, tap=self._ask_neuron)
-        self._inner, self._written, self._mixed = (Strips(on_pick=self.state.ask) for _i in range(3))
+        self._inner, self._written, self._mixed = (VectorStrips(on_pick=self.state.ask) for _i in range(3))
         self._list = NeuronList(on_pick=self._picked, on_token=self._ask_token)
         self._router = Bars(self, "mlp", tap=self._expert_picked, hover=(_("expert"), _("router"), _("tensor")))
         layout = card("", self._words, *self._pictures(), beside=[self._fold])
@@ -230,7 +230,7 @@ class MLPView(View):
 
         self._worker.submit(job)
 
-    def _named(self, writers: list[Writer], tokens: list[Any]) -> None:
+    def _named(self, writers: list[NeuronWrite], tokens: list[Any]) -> None:
         if self.state is None or writers is not self._writers:
             return
         self._writers = [replace(w, promotes=up, resists=down) for w, (up, down) in zip(writers, tokens, strict=True)]

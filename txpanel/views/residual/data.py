@@ -11,7 +11,7 @@ import numpy as np
 
 from txpanel.messages import _
 from txpanel.toolkit.format import number
-from txpanel.toolkit.vector_strips import Strip
+from txpanel.toolkit.vector_strips import VectorStrip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -202,7 +202,7 @@ class _Names:
         return self.known[token]
 
 
-def strips(trace: Trace, layer: int, position: int) -> list[Strip]:
+def strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]:
     """The stream of one token through one block: before, what is added, after."""
     p, at = f"blocks.{layer}.", {"token": position}
     words = {
@@ -216,7 +216,7 @@ def strips(trace: Trace, layer: int, position: int) -> list[Strip]:
             row = _array(trace.tensor(p + name)[position])
             tail = _("norm {value}").format(value=number(float(_length(row))))
             out.append(
-                Strip(
+                VectorStrip(
                     label,
                     row,
                     p + name,

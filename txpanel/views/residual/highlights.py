@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from txpanel.toolkit.highlights import Cell
-from txpanel.tracing.recording import split_name
+from txpanel.tracing.names import split_name
 from txpanel.views.residual.data import STATISTICS
 from txpanel.views.residual.logit_lens import lens_place
 

@@ -10,7 +10,7 @@ import numpy as np
 from txpanel.messages import _
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.plots import Axis, Heat
-from txpanel.tracing.recording import split_name
+from txpanel.tracing.names import split_name
 
 WIDE = 40
 """Tokens side by side, at most: those around the chosen one."""

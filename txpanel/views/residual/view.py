@@ -11,19 +11,19 @@ import panel as pn
 
 from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
+from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.plots import Axis
-from txpanel.toolkit.vector_strips import Strips, strip_table
-from txpanel.views.background import aside, plot
+from txpanel.toolkit.vector_strips import VectorStrips, strip_table
+from txpanel.views.background import background, plot
 from txpanel.views.base import View
 from txpanel.views.residual import tables as tables
 from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, norms, stream, strips
 from txpanel.views.residual.highlights import on_curves, on_share
 from txpanel.views.residual.lengths import Sizes, stream_name
 from txpanel.views.residual.logit_lens import LensGrid, lens_cell
-from txpanel.views.why.data import lit
 
 _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 """Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
@@ -43,11 +43,11 @@ class ResidualView(View):
     requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
 
     def __panel__(self) -> pn.viewable.Viewable:
-        self._blocks, self._lenses = aside(), aside()
+        self._blocks, self._lenses = background(), background()
         self._stream: Stream | None = None
         self._lens: Lens | None = None
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
-        self._strips = Strips(on_pick=self.state.ask)
+        self._strips = VectorStrips(on_pick=self.state.ask)
         self._writes = Writes(self, tap=self._write_tapped)
         self._turns = Lines(self, tap=self._turn_tapped)
         self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}

@@ -11,7 +11,7 @@ from txpanel.messages import _
 from txpanel.models.progress import Progress
 from txpanel.session.jobs import sentence
 from txpanel.toolkit.card import Table, picture, provenance
-from txpanel.views.background import aside
+from txpanel.views.background import background
 from txpanel.views.base import View
 from txpanel.views.sampling.beam_tree import BeamTree
 
@@ -29,8 +29,8 @@ class Beams:
         self.view = view
         self.found: BeamSearch | None = None
         self._last: tuple[Any, BeamSearch] | None = None  # the newest search, with its model
-        self._worker = aside()
-        self.tree = BeamTree(on_message=self._heard, words=_words(), sizing_mode="stretch_width", margin=0)
+        self._worker = background()
+        self.tree = BeamTree(on_message=self._on_message, words=_words(), sizing_mode="stretch_width", margin=0)
         self.picture = picture(
             _("Beam search: no draw, but several texts at once"),
             _("on request, because this runs the model: each step of it for every beam"),
@@ -58,7 +58,7 @@ class Beams:
         self._worker.cancel()
         self.tree.status = {"text": _("Stopped.")} if self.tree.status.get("busy") else self.tree.status
 
-    def _heard(self, kind: str, data: dict[str, Any]) -> None:
+    def _on_message(self, kind: str, data: dict[str, Any]) -> None:
         """What a person did. Nonsense from the browser changes nothing."""
         state = self.view.state
         if state is None or state.trace is None or state.trace.model is None:
@@ -84,7 +84,7 @@ class Beams:
 
         def job(cancel: Any, publish: Any) -> None:
             def tell(progress: Progress) -> None:
-                publish(lambda: self._told(str(progress), busy=True))
+                publish(lambda: self._say(str(progress), busy=True))
 
             try:
                 found = beam_search(
@@ -94,14 +94,14 @@ class Beams:
                 return
             except Exception as error:
                 said = sentence(error)
-                publish(lambda: self._told(said))
+                publish(lambda: self._say(said))
             else:
                 publish(lambda: self._show(found))
 
-        self._told(_("Searching"), busy=True)
+        self._say(_("Searching"), busy=True)
         self._worker.submit(job)
 
-    def _told(self, text: str, *, busy: bool = False) -> None:
+    def _say(self, text: str, *, busy: bool = False) -> None:
         self.tree.status = {"busy": busy, "text": text}
 
     def _show(self, found: BeamSearch) -> None:

@@ -57,7 +57,9 @@ class SamplingView(View):
 
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("Choosing the next token"), paragraphs=[])
-        self.bench = SamplingBench(on_message=self._heard, words=bench_words(), sizing_mode="stretch_width", margin=0)
+        self.bench = SamplingBench(
+            on_message=self._on_message, words=bench_words(), sizing_mode="stretch_width", margin=0
+        )
         self.formulas = engineers(*FORMULAS, notes=_notes())
         self.picture = picture(
             _("What each stage leaves"),
@@ -167,7 +169,7 @@ class SamplingView(View):
             token=name,
         )
 
-    def _heard(self, kind: str, data: dict[str, Any]) -> None:
+    def _on_message(self, kind: str, data: dict[str, Any]) -> None:
         """What a person did on the bench. Nonsense from the browser changes nothing."""
         state = self.state
         if state is None or state.trace is None:

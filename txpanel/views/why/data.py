@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +11,18 @@ import numpy as np
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _, plural
+from txpanel.toolkit.explained import SHOWN, explained
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.formula import mathml
 from txpanel.toolkit.vector_strips import scale_of
 from txpanel.tracing.graph.derived import LENS, NEAR, OTHERS, SURPRISAL
+from txpanel.tracing.names import cell_name, split_name
 from txpanel.tracing.operations.base import short as unplaced
 from txpanel.tracing.operations.shares import bin_of, edges
-from txpanel.tracing.recording import split_name
 
 if TYPE_CHECKING:
     from txpanel.tracing import Explanation, Source, Term, Trace
 
-SHOWN = 8
-"""Operands listed one by one before somebody asks for more."""
 MORE = 20
 """How many more then."""
 
@@ -40,11 +38,6 @@ TOKENS = frozenset({"token", "query", "key"})
 def short(name: str) -> str:
     """A tensor's name as people say it: without its block, or layer and token; of a weight the last parts of its path."""
     return ".".join(name.split(".")[-3:]) if name.endswith((".weight", ".bias")) else unplaced(name)
-
-
-def place(name: str, index: Mapping[str, int]) -> str:
-    """``blocks.3.ln1[4, 17]``."""
-    return f"{name}[{', '.join(str(i) for i in index.values())}]" if index else name
 
 
 def block(name: str) -> str:
@@ -74,43 +67,9 @@ def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
     return [[dim, str(i), text(dim, i)] for dim, i in index.items()]
 
 
-_KEPT: OrderedDict[tuple[Any, ...], Explanation] = OrderedDict()
-"""The last few explanations: the card and all pictures that light up ask for the same one."""
-
-
-def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
-    """`Trace.why`, remembered for a moment.
-
-    Raises:
-        TxpanelError: what `Trace.why` raises.
-    """
-    key = (trace.uid, name, *sorted(index.items()))
-    if key not in _KEPT:
-        _KEPT[key] = trace.why(name, **index)
-        while len(_KEPT) > 8:
-            _KEPT.popitem(last=False)
-    return _KEPT[key]
-
-
-def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
-    """Cells that light up in the pictures: the one in question, and the sources of its largest operands."""
-    if trace is None or question is None:
-        return []
-    try:
-        found = explained(trace, question.name, question.index)
-    except TxpanelError:
-        return []
-    largest = found.terms[:SHOWN]
-    terms = [
-        term for term in largest if term.value
-    ] or largest  # what has no part in it stays dark, such as a key ahead
-    sources = [(s.name, dict(s.index)) for term in terms for s in term.sources]
-    return [(question.name, dict(found.index)), *sources]
-
-
 def _source(source: Source, factor: float | None) -> dict[str, Any]:
     text = number(factor) if factor is not None else short(source.name)
-    return {"say": text, "title": place(source.name, source.index), "name": source.name, "at": dict(source.index)}
+    return {"say": text, "title": cell_name(source.name, source.index), "name": source.name, "at": dict(source.index)}
 
 
 def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

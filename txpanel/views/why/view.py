@@ -8,9 +8,10 @@ import numpy as np
 import panel as pn
 import param
 
+from txpanel.toolkit.explained import SHOWN
 from txpanel.views.base import View
 from txpanel.views.why.component import PINNED, WhyCards
-from txpanel.views.why.data import MORE, SHOWN, card, fed_index, product, short
+from txpanel.views.why.data import MORE, card, fed_index, product, short
 
 Crumbs = list[dict[str, str]]
 TRAIL = 6
@@ -37,7 +38,7 @@ class WhyCard(View):
         self._more = {0: self.shown}
 
     def __panel__(self) -> pn.viewable.Viewable:
-        self.cards = WhyCards(on_message=lambda data: self._guarded(lambda: self._told(data)))
+        self.cards = WhyCards(on_message=lambda data: self._guarded(lambda: self._on_message(data)))
         self.follow(self._asked, "question", empty=self._clear)
         self.follow(self._draw, "trace", "pinned", empty=self._clear)
         return self.cards
@@ -89,7 +90,7 @@ class WhyCard(View):
 
     # -- what a person did -----------------------------------------------------------------------------------------
 
-    def _told(self, data: dict[str, Any]) -> None:
+    def _on_message(self, data: dict[str, Any]) -> None:
         do, i = data.get("do"), _whole(data.get("card", 0))
         act = {"ask": self._operand, "cell": self._cell, "feed": self._feed, "more": self._show_more}.get(str(do))
         if act is not None and 0 <= i < len(self._explained) and self._explained[i] is not None:

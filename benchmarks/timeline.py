@@ -1,4 +1,4 @@
-"""``python -m benchmarks.film``: hundreds of tokens generated on the page, in a real Chromium: does it stay as quick as it was?
+"""``python -m benchmarks.timeline``: hundreds of tokens generated on the page, in a real Chromium: does it stay as quick as it was?
 
 Writes table B-07b of results.json and docs/benchmarks.md (``--show``: only prints it). One run "until the end", greedy, stopped by the Stop
 button; every hundred tokens: how fast they came, how many complete pictures were shown among them, the longest time in which no frame came,

@@ -1,4 +1,4 @@
-"""What a film keeps of one step, worked out from the distribution before it."""
+"""What a tree keeps of one step, worked out from the distribution before it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.prompt import Prompt
 from txpanel.session.shared import shared_trace
-from txpanel.session.token_tree import Film, Shot
-from txpanel.session.tree_codec import Entry, Outline
+from txpanel.session.token_tree import TokenNode, TokenTree
+from txpanel.session.tree_codec import Entry, TreeRecord
 from txpanel.tracing.trace import Trace
 
 NEAR = 1e-3
 """How far a number may lie from a piece of the bar on which it fell elsewhere; float32 sums differ by 1e-5, smaller types by more."""
 ROWS = 64
-"""Positions whose logits are made at once when a film is brought back: [64, V] numbers."""
+"""Positions whose logits are made at once when a tree is brought back: [64, V] numbers."""
 
 
-def shot(
+def make_node(
     model: LanguageModel,
     logits: npt.NDArray[np.float32],
     token: int,
@@ -39,7 +39,7 @@ def shot(
     parent: int,
     drawn: bool,
     ended: End = "",
-) -> Shot:
+) -> TokenNode:
     """One step.
 
     Args:
@@ -48,7 +48,7 @@ def shot(
     """
     piece, string, special = _read(model, token)
     powers = np.exp(logits.astype(np.float64) - float(logits.max()))
-    return Shot(
+    return TokenNode(
         parent=parent,
         token=token,
         piece=piece,
@@ -68,7 +68,7 @@ def _read(model: LanguageModel, token: int) -> tuple[bytes, str, bool]:
     return tokens.pieces[0], tokens.strings[0], token in set(model.tokenizer.all_special_ids)
 
 
-def heard(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] | None]:
+def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] | None]:
     """What the model thought of tokens of a text before it read them: probability, how many it held likelier, bits.
 
     Args:
@@ -89,34 +89,34 @@ def heard(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] |
     return found
 
 
-def remake(model: LanguageModel, outline: Outline, settings: Settings) -> Film:
-    """A film from its outline: one forward pass per branch gives all its distributions.
+def remake(model: LanguageModel, record: TreeRecord, settings: Settings) -> TokenTree:
+    """A tree from its outline: one forward pass per branch gives all its distributions.
 
     Raises:
         EmptyText, TooLong: in words. ValueError: the tokens are not this model's.
     """
-    root = Prompt(outline.text, seed=settings.seed, chat=outline.chat)
-    bare = _bare(model, root, outline)
-    shots: dict[int, Shot] = {}
+    root = Prompt(record.text, seed=settings.seed, chat=record.chat)
+    bare = _bare(model, root, record)
+    nodes: dict[int, TokenNode] = {}
     for leaf in bare.leaves:
         path = bare.path(leaf)
         trace = shared_trace(model, bare.prompt(leaf).ids or ())
-        for n, logits in _distributions(trace, len(bare.start), path, skip=shots):
+        for n, logits in _distributions(trace, len(bare.start), path, skip=nodes):
             ids = trace.tokens.ids[: len(bare.start) + path.index(n)]
-            shots[n] = _again(model, logits, outline.entries[n - 1], ids)
-    film = Film(root, bare.start, tuple(shots[n] for n in range(1, len(bare) + 1)))
-    return Film(root, film.start, film.shots, outline.at, film.end(outline.at) if not outline.leaf else outline.leaf)
+            nodes[n] = _again(model, logits, record.entries[n - 1], ids)
+    tree = TokenTree(root, bare.start, tuple(nodes[n] for n in range(1, len(bare) + 1)))
+    return TokenTree(root, tree.start, tree.nodes, record.at, tree.end(record.at) if not record.leaf else record.leaf)
 
 
-def _bare(model: LanguageModel, root: Prompt, outline: Outline) -> Film:
+def _bare(model: LanguageModel, root: Prompt, record: TreeRecord) -> TokenTree:
     """The tree of tokens, checked against the model, without numbers."""
-    start, shots = tuple(root.encoded(model)), list[Shot]()
-    for entry in outline.entries:
+    start, nodes = tuple(root.encoded(model)), list[TokenNode]()
+    for entry in record.entries:
         if entry.token >= model.anatomy.vocab:
             raise ValueError(_("{id} is not the id of a token of this model.").format(id=entry.token))
         piece, string, special = _read(model, entry.token)
-        shots.append(Shot(entry.parent, entry.token, piece, string, special, entry.settings, None, 0.0, 0.0, 0))
-    bare = Film(root, start, tuple(shots))
+        nodes.append(TokenNode(entry.parent, entry.token, piece, string, special, entry.settings, None, 0.0, 0.0, 0))
+    bare = TokenTree(root, start, tuple(nodes))
     longest = max((len(bare.path(leaf)) for leaf in bare.leaves), default=0)
     if len(start) + longest > model.max_tokens:
         text = _("The film has {n} tokens, and {model} can read {room}.")
@@ -125,7 +125,7 @@ def _bare(model: LanguageModel, root: Prompt, outline: Outline) -> Film:
 
 
 def _distributions(
-    trace: Trace, start: int, path: Sequence[int], skip: dict[int, Shot]
+    trace: Trace, start: int, path: Sequence[int], skip: dict[int, TokenNode]
 ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
     """The nodes of a path that are not done yet, each with the logits [V] of the position before it."""
     stream = trace.recording.streams[-1]
@@ -136,13 +136,17 @@ def _distributions(
         yield from ((n, row.numpy()) for (n, _row), row in zip(chunk, logits, strict=True))
 
 
-def _again(model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]) -> Shot:
+def _again(
+    model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]
+) -> TokenNode:
     """A step as it was; a token whose piece of the bar is nowhere near its seed's number counts as chosen."""
     try:
         sample = sample_logits(logits, entry.settings, ids)
     except (NoTokenLeft, ValueError):
         sample = None
-    made = shot(model, logits, entry.token, entry.settings, sample, parent=entry.parent, drawn=False, ended=entry.ended)
+    made = make_node(
+        model, logits, entry.token, entry.settings, sample, parent=entry.parent, drawn=False, ended=entry.ended
+    )
     return replace(made, draw=_drawn(sample, entry.token) if entry.drawn and sample is not None else None)
 
 
