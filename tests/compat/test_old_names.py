@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -13,6 +14,10 @@ from txpanel.compat.old_names import MOVED
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())
 def test_an_old_name_is_the_module_itself_and_says_so(old: str, new: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for parent in (".".join(old.split(".")[:n]) for n in range(1, old.count(".") + 1)):
+            importlib.import_module(f"txpanel.{parent}")
     sys.modules.pop(f"txpanel.{old}", None)
     with pytest.warns(DeprecationWarning, match=f"txpanel.{new}"):
         module = importlib.import_module(f"txpanel.{old}")

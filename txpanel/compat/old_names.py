@@ -45,6 +45,7 @@ MOVED = {
     "runs": "session.run_file",
     "serving": "server.policy",
     "sharing": "session.shared",
+    "shell": "page",
     "shell.address": "page.address",
     "shell.bar": "page.top_bar.controller",
     "shell.compare": "page.timeline.branch_comparison",
@@ -104,4 +105,4 @@ class OldNames:
 def install() -> None:
     """Once per process, also where ``txpanel/__init__.py`` is run a second time by ``panel serve``."""
     if not any(getattr(finder, "__name__", "") == OldNames.__name__ for finder in sys.meta_path):
-        sys.meta_path.append(OldNames)
+        sys.meta_path.insert(0, OldNames)  # before a search in the folder of the new package
