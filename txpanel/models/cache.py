@@ -109,7 +109,7 @@ def making(name: str, reporter: Reporter, *, keep: bool = False) -> Iterator[Pat
 @contextmanager
 def locked(name: str, reporter: Reporter) -> Iterator[None]:
     """Hold the lock of `name`; the system releases it when a process dies, so a dead one blocks nobody."""
-    from filelock import FileLock, Timeout
+    from filelock import FileLock, Timeout  # late: only who makes a model needs a lock
 
     path = root() / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

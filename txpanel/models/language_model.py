@@ -111,6 +111,6 @@ class LanguageModel:
         Raises:
             EmptyText, TooLong: in words.
         """
-        from txpanel.tracing.record import record  # the one import against the arrows: a convenience for notebooks
+        from txpanel.tracing.record import record  # late: a convenience for notebooks, against the direction of imports
 
         return record(self, text)

@@ -67,7 +67,7 @@ def serve(
         command += ["--allow-websocket-origin", origin]
     if open_browser:
         command += ["--show"]
-    from panel.command import main as panel
+    from panel.command import main as panel  # late: seconds; the command says first where the page is
 
     sys.argv = command  # panel reads this, whatever it is given
     panel(command)
@@ -149,7 +149,7 @@ def _set_environment(model: str | None, models: Sequence[str], device: str, dtyp
 
 def bring_model(device: str = "cpu", dtype: str | None = None) -> None:
     """Load the first model before anybody asks, telling the terminal; sessions that come meanwhile see its progress."""
-    from txpanel.models.choice import choose
+    from txpanel.models.choice import choose  # late: seconds; the command says first where the page is
     from txpanel.session.shared import shared_model
 
     bar = Bar()

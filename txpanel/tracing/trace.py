@@ -268,7 +268,7 @@ class Trace:
 
     def save(self, path: str | Path) -> Path:
         """Write the trace to one safetensors file that opens and shows without the model; see :mod:`txpanel.tracing.saving`."""
-        from txpanel.tracing.saving import save  # saving reads traces and makes them: imported late
+        from txpanel.tracing.saving import save  # late: saving imports this module
 
         return save(self, Path(path))
 
@@ -307,7 +307,8 @@ class Trace:
         return kept
 
     def _replay(self, layer: int) -> BlockTrace:
-        from txpanel.tracing.replay import (  # replay needs a model's parts, not needed for opened files
+        # late: replay needs a model's parts, which a trace opened from a file has not
+        from txpanel.tracing.replay import (
             collect_calls,
             replay,
         )

@@ -132,7 +132,7 @@ def _log_once(name: str, dist: str, error: BaseException) -> None:
 
 def _problem(loaded: Any) -> tuple[Status, str] | None:
     """What keeps a loaded object from being used as a view."""
-    from txpanel.views.base import API_VERSION, View  # views need panel, and discovery alone does not
+    from txpanel.views.base import API_VERSION, View  # late: views need Panel, finding them does not
 
     if not (isinstance(loaded, type) and issubclass(loaded, View)):
         return "broken", _("The entry point does not lead to a class derived from txpanel.View.")
