@@ -43,8 +43,6 @@ class LanguageModel:
         self.anatomy, self.parts = open_model(model)
         self.lock = threading.RLock()
         self.key = f"{name}#{next(_counter)}"
-        self.verified = False  # set by the first recorded run (txpanel.tracing.verify)
-        self.prefixes: Any = None  # keys and values of recent runs (txpanel.tracing.prefix)
 
     @classmethod
     def wrap(
