@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from txpanel.messages import _
 from txpanel.models import cache, catalogue
+from txpanel.models.environment import environment
 from txpanel.models.sources import hub, packages
 
 FIRST, SECOND = "gpt2", "smollm2-135m"
@@ -33,7 +33,7 @@ def choose(requested: str | None = None) -> Choice:
     """
     if requested:
         return Choice(requested, _("You asked for it."))
-    if named := os.environ.get("TXPANEL_MODEL", "").strip():
+    if named := environment().model:
         return Choice(named, _("It was chosen when txpanel was started."))
     return _by_itself()
 
