@@ -15,6 +15,7 @@ from scripts import families
 from tests.families import FAMILIES
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
+from txpanel.models.environment import VARIABLES
 from txpanel.sampling import FIELDS
 from txpanel.server.cli import parser
 from txpanel.server.session_page import IN_ADDRESS
@@ -64,12 +65,17 @@ def test_no_option_is_described_that_is_gone() -> None:
 
 
 def test_environment() -> None:
+    assert dict(re.findall(r"^\| `(TXPANEL_[A-Z_]+)` \| (.+) \|$", section("Environment"), re.MULTILINE)) == VARIABLES
+
+
+def test_environment_is_read_in_one_place() -> None:
     used = {
-        name
+        (path.name, name)
         for path in (ROOT / "txpanel").rglob("*.py")
         for name in re.findall(r"\"(TXPANEL_[A-Z_]+)\"", path.read_text(encoding="utf-8"))
     }
-    assert used == set(re.findall(r"^\| `(TXPANEL_[A-Z_]+)`", section("Environment"), re.MULTILINE))
+    read = {("environment.py", name) for name in VARIABLES}
+    assert used == read | {("messages.py", "TXPANEL_LANGUAGE")}
 
 
 @pytest.mark.parametrize("name", sorted(set(txpanel.__all__) - {"__version__"}))

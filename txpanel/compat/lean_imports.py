@@ -106,7 +106,7 @@ class _Parts(MetaPathFinder, Loader):
 
 def install() -> None:
     """Call before transformers is imported for the first time; later it does nothing. Imports torch."""
-    import torch
+    import torch  # late: torch, transformers: seconds
 
     with _lock:
         if COMPILER in sys.modules or "transformers.modeling_utils" in sys.modules:
@@ -120,6 +120,7 @@ def install() -> None:
 
 
 def _alone(distributed: Any) -> None:
+    # late: torch, transformers: seconds
     from transformers.utils.import_utils import is_torch_distributed_available as asked
 
     really = distributed.is_available

@@ -23,6 +23,7 @@ from typing import Any
 
 from txpanel.errors import DownloadFailed
 from txpanel.messages import _
+from txpanel.models.environment import environment
 from txpanel.models.progress import Reporter, size_text
 from txpanel.models.provenance import Provenance
 
@@ -32,8 +33,7 @@ FORMAT = 1  # of the manifest; a folder with another number is made anew
 
 def root() -> Path:
     """The cache folder; nothing is created. ``TXPANEL_CACHE`` moves it."""
-    chosen = os.environ.get("TXPANEL_CACHE")
-    return Path(chosen).expanduser() if chosen else _user_cache() / "txpanel"
+    return environment().cache or _user_cache() / "txpanel"
 
 
 def _user_cache() -> Path:
@@ -109,7 +109,7 @@ def making(name: str, reporter: Reporter, *, keep: bool = False) -> Iterator[Pat
 @contextmanager
 def locked(name: str, reporter: Reporter) -> Iterator[None]:
     """Hold the lock of `name`; the system releases it when a process dies, so a dead one blocks nobody."""
-    from filelock import FileLock, Timeout
+    from filelock import FileLock, Timeout  # late: only who makes a model needs a lock
 
     path = root() / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

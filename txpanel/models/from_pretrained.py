@@ -33,7 +33,7 @@ def open_folder(folder: Path, device: str = "cpu", dtype: Any = None) -> tuple[A
 
 def device_of(name: str) -> Any:
     """The torch device of that name, if this machine has it."""
-    import torch
+    import torch  # late: torch and transformers take seconds
 
     try:
         device = torch.device(name)
@@ -47,7 +47,7 @@ def device_of(name: str) -> Any:
 
 def dtype_of(name: Any) -> Any:
     """The torch dtype of that name (``"float32"``, ``"bfloat16"``, ...); ``None`` is float32."""
-    import torch
+    import torch  # late: torch and transformers take seconds
 
     if name is None:
         return torch.float32
@@ -58,7 +58,7 @@ def dtype_of(name: Any) -> Any:
 
 
 def _model(folder: Path, device: Any, dtype: Any) -> Any:
-    import transformers
+    import transformers  # late: torch and transformers take seconds
 
     opener: Any = transformers.AutoModelForCausalLM
     _refuse_masked(folder)
@@ -115,7 +115,7 @@ def _explain(folder: Path, error: Exception) -> TxpanelError:
 
 
 def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # late: torch and transformers take seconds
 
     with _quiet():
         try:
@@ -137,7 +137,7 @@ def _tokenizer(folder: Path) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars of transformers on the terminal; txpanel shows its own. The setting is put back."""
-    from transformers import utils
+    from transformers import utils  # late: torch and transformers take seconds
 
     logging: Any = utils.logging
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()

@@ -43,8 +43,6 @@ class LanguageModel:
         self.anatomy, self.parts = open_model(model)
         self.lock = threading.RLock()
         self.key = f"{name}#{next(_counter)}"
-        self.verified = False  # set by the first recorded run (txpanel.tracing.verify)
-        self.prefixes: Any = None  # keys and values of recent runs (txpanel.tracing.prefix)
 
     @classmethod
     def wrap(
@@ -111,6 +109,6 @@ class LanguageModel:
         Raises:
             EmptyText, TooLong: in words.
         """
-        from txpanel.tracing.record import record  # the one import against the arrows: a convenience for notebooks
+        from txpanel.tracing.record import record  # late: a convenience for notebooks, against the direction of imports
 
         return record(self, text)

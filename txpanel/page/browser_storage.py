@@ -46,7 +46,7 @@ class BrowserStorage:
 
     def keep(self, given: TreeRecord) -> str:
         """Gives a run to the browser. Returns what the address says of it."""
-        from txpanel.session.tree_codec import pack  # with torch, for which no page waits
+        from txpanel.session.tree_codec import pack  # late: torch; the page is painted before it is imported
 
         tree = pack(replace(given, at=0, leaf=0))  # another place in it is the same run
         data = json.dumps({"text": given.text, "chat": given.chat, "film": tree})
@@ -73,7 +73,7 @@ class BrowserStorage:
         step(self._found())
 
     def _found(self) -> TreeRecord | None:
-        from txpanel.session.tree_codec import unpack
+        from txpanel.session.tree_codec import unpack  # late: torch; the page is painted before it is imported
 
         if self._named is None or self._answer is None:
             return None

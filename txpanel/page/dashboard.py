@@ -159,7 +159,7 @@ class Dashboard(pn.viewable.Viewer):
 
     def attach(self, state: ModelState) -> None:
         """Shows a state; once."""
-        from txpanel.page.frames import parts
+        from txpanel.page.frames import parts  # late: torch; the page is painted before it is imported
 
         self.state = state
         self.bar.attach(state)
@@ -198,7 +198,7 @@ class Dashboard(pn.viewable.Viewer):
 
     def _why_frame(self) -> ViewFrame:
         def load() -> Any:
-            from txpanel.views.why.view import WhyCard
+            from txpanel.views.why.view import WhyCard  # late: torch; the page is painted before it is imported
 
             return WhyCard
 
@@ -377,7 +377,7 @@ def explain(text: str, model: LanguageModel | str | None = None, **params: Any) 
     Raises:
         TxpanelError: the text is empty or too long, or the model cannot be found, in words.
     """
-    import txpanel
+    import txpanel  # late: torch; the page is painted before it is imported
     from txpanel.models.choice import choose
     from txpanel.session.state import ModelState
 

@@ -35,7 +35,7 @@ def parts(state: ModelState, records: Iterable[Record] | None = None) -> list[Pa
         state: what they follow.
         records: from `txpanel.views.discovery`; None: whatever is installed.
     """
-    from txpanel.views import discovery
+    from txpanel.views import discovery  # late: torch; the page is painted before it is imported
 
     found = discovery.discover() if records is None else records
     return sorted(

@@ -86,7 +86,7 @@ def _warm_up_a_server() -> None:
 
 
 def _bring_model() -> None:
-    from txpanel.server.launch import bring_model
+    from txpanel.server.launch import bring_model  # late: torch; the page is painted before it is imported
 
     _model_code.wait()
     bring_model(**policy.options())
@@ -96,7 +96,7 @@ def warm_up() -> None:
     """Imports what is slow (torch, transformers), once per process; returns when it is there."""
     with _warming:
         if not _warm.is_set():
-            import txpanel.models.choice
+            import txpanel.models.choice  # late: torch; the page is painted before it is imported
             import txpanel.models.loading
             import txpanel.session.state
             import txpanel.views.discovery
@@ -150,7 +150,7 @@ class Session:
             self.dispatch(self._begin)
 
     def _begin(self) -> None:
-        from txpanel.session.state import ModelState
+        from txpanel.session.state import ModelState  # late: torch; the page is painted before it is imported
 
         given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
         host = self._host()
@@ -175,6 +175,7 @@ class Session:
 
     def _begin_text(self, state: ModelState, found: TreeRecord | None) -> None:
         """The text of the address, with what was generated from it. What can't be brought back is said."""
+        # late: torch; the page is painted before it is imported
         from txpanel.session.tree_codec import TreeRecord, unpack
 
         text, chat, tree = (
@@ -230,7 +231,7 @@ class Session:
         self.dashboard.bar.say(_("Looking for a model"))
 
         def choose() -> None:
-            from txpanel.models.choice import choose
+            from txpanel.models.choice import choose  # late: torch; the page is painted before it is imported
 
             chosen = choose()
             policy.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
@@ -309,7 +310,7 @@ class Session:
 
     def _run_in_address(self, state: ModelState) -> dict[str, Any]:
         """The text with what was generated from it; where that is too long, the name under which the browser keeps it."""
-        from txpanel.session import tree_codec
+        from txpanel.session import tree_codec  # late: torch; the page is painted before it is imported
 
         tree = state.tree
         drawn = tree_codec.record(tree)

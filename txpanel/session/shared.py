@@ -6,7 +6,6 @@ not used for longest is let go (whoever still looks at it keeps it alive).
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from txpanel.errors import Cancelled
 from txpanel.messages import _
+from txpanel.models.environment import environment
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.loading import load
 from txpanel.models.progress import Progress, ProgressCallback
@@ -80,14 +80,8 @@ class Store(Generic[S]):
             self._values.clear()
 
 
-def _megabytes(variable: str, default: int) -> int:
-    """A limit in bytes, from an environment variable in megabytes."""
-    text = os.environ.get(variable, "")
-    return (int(text) if text.isdecimal() else default) * 1_000_000
-
-
-traces: Store[Trace] = Store(_megabytes("TXPANEL_TRACE_MB", 512))
-models: Store[LanguageModel] = Store(_megabytes("TXPANEL_MODEL_MB", 8000))
+traces: Store[Trace] = Store(environment().trace_bytes)
+models: Store[LanguageModel] = Store(environment().model_bytes)
 
 
 class _Loading:

@@ -8,6 +8,7 @@ bit for bit (matrix products of other shapes add in another order).
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ from txpanel.tracing.recording import Recording
 from txpanel.tracing.replay import last_logits_only, with_cache
 from txpanel.tracing.rows import Rows, roomy_cache
 from txpanel.tracing.trace import Trace
-from txpanel.tracing.verify import proven, verify
+from txpanel.tracing.verify import is_verified, proven, verify
+
+_prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
 
 
 def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -> Trace:
@@ -45,9 +48,8 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
         text=b"".join(tokens.pieces).decode("utf-8", "replace"),
         model=model,
     )
-    if not model.verified and not proven(model.anatomy.family):
+    if not (is_verified(model) or proven(model.anatomy.family)):
         verify(trace)
-    model.verified = True
     return trace
 
 
@@ -87,10 +89,8 @@ def _added(model: LanguageModel) -> list[int]:
 
 
 def prefixes(model: LanguageModel) -> Prefixes:
-    """The runs of a model that can be continued."""
-    if model.prefixes is None:
-        model.prefixes = Prefixes()
-    return model.prefixes
+    """The recent runs of a model, which others can continue; they are kept as long as the model."""
+    return _prefixes.setdefault(model, Prefixes())
 
 
 def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recording:

@@ -6,7 +6,7 @@ import itertools
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from txpanel.errors import NoSuchTensor
 from txpanel.models.anatomy import Anatomy
+from txpanel.models.language_model import LanguageModel
 from txpanel.models.tokens import Tokens
 from txpanel.tracing import lens
 from txpanel.tracing.explain import Explanation, explain
@@ -23,11 +24,8 @@ from txpanel.tracing.graph.build import Graph
 from txpanel.tracing.names import split_name
 from txpanel.tracing.operations.base import Operation, no_weights
 from txpanel.tracing.recording import BlockCheck, Recording, describe_run
+from txpanel.tracing.replay import BlockTrace, collect_calls, replay
 from txpanel.tracing.store import STORE
-
-if TYPE_CHECKING:
-    from txpanel.models.language_model import LanguageModel
-    from txpanel.tracing.replay import BlockTrace
 
 _counter = itertools.count(1)
 
@@ -115,6 +113,10 @@ class Trace:
         """Like :meth:`tensor`, for weights as well."""
         weight = self._weight(name) if name not in self.graph.dims else None
         return weight.float() if weight is not None else self.tensor(name)
+
+    def is_weight(self, name: str) -> bool:
+        """Whether ``name`` is a parameter of the model, not a tensor of the run."""
+        return name not in self.graph.dims and self._weight(name) is not None
 
     def head_map(self, layer: int, head: int, stage: str = "pattern") -> npt.NDArray[np.float32]:
         """One head's map [query, key] at a stage (``scores``, ``scores_capped``, ``scores_biased``, ``masked``, ``pattern``); other heads are not computed.
@@ -221,7 +223,7 @@ class Trace:
         Raises:
             NoSuchTensor: no such layer or token.
         """
-        return lens.name_of(self, layer, position, own)
+        return lens.name_of(self.anatomy.n_layers, len(self.tokens), layer, position, own)
 
     def unembed(self, stream: Tensor) -> Tensor:
         """Streams [n, D] -> logits [n, vocab], float32, through the model's own modules.
@@ -229,7 +231,7 @@ class Trace:
         Raises:
             Unsupported: the trace has no model.
         """
-        return lens.unembed(self, stream)
+        return lens.unembed(self.model, stream)
 
     def surprisal(self) -> npt.NDArray[np.float64]:
         """-log2 of the probability that the model gave each token before reading it, float64 [T] in bits; nan for the first.
@@ -241,7 +243,9 @@ class Trace:
         if bits is None:
             bits = self.recording.stored.get("surprisal")
         if bits is None:
-            bits = STORE.put(self.uid, "surprisal", lens.surprisal(self))
+            bits = STORE.put(
+                self.uid, "surprisal", lens.surprisal(self.unembed, self.recording.streams[-1], self.tokens.ids)
+            )
         return np.asarray(bits.numpy(), np.float64)
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
@@ -268,7 +272,7 @@ class Trace:
 
     def save(self, path: str | Path) -> Path:
         """Write the trace to one safetensors file that opens and shows without the model; see :mod:`txpanel.tracing.saving`."""
-        from txpanel.tracing.saving import save  # saving reads traces and makes them: imported late
+        from txpanel.tracing.saving import save  # late: saving imports this module
 
         return save(self, Path(path))
 
@@ -293,7 +297,7 @@ class Trace:
         operation = self.operation(name)
         if operation is None:
             raise NoSuchTensor(self._unknown(name))
-        found = lens.computed(self, name)
+        found = lens.by_modules(self.model, self.recording.streams, name)
         if found is not None:
             return found
         return operation.recompute({source: self.tensor(source) for source in operation.inputs})
@@ -307,11 +311,6 @@ class Trace:
         return kept
 
     def _replay(self, layer: int) -> BlockTrace:
-        from txpanel.tracing.replay import (  # replay needs a model's parts, not needed for opened files
-            collect_calls,
-            replay,
-        )
-
         assert self.model is not None
         with self._lock:
             if not self.recording.calls:
@@ -348,13 +347,13 @@ class Trace:
         )
 
 
+_graphs: weakref.WeakKeyDictionary[LanguageModel, Graph] = weakref.WeakKeyDictionary()
+
+
 def graph_of(model: LanguageModel) -> Graph:
-    """The model's operations, listed once."""
-    found: Graph | None = getattr(model, "_graph", None)
-    if found is None:
-        found = Graph(model.anatomy, model.parts)
-        model._graph = found  # type: ignore[attr-defined]
-    return found
+    """The model's operations, listed once and kept as long as the model."""
+    found = _graphs.get(model)
+    return found if found is not None else _graphs.setdefault(model, Graph(model.anatomy, model.parts))
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -1,17 +1,16 @@
-"""A family that was never proven in the tests is proven on the spot, at its first run, or refused."""
+"""A family that the tests do not cover is checked at its first run, operation by operation, or refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import torch
 import transformers
 from packaging.version import Version
 
 from txpanel.errors import Unsupported
-
-if TYPE_CHECKING:
-    from txpanel.tracing.trace import Trace
+from txpanel.models.language_model import LanguageModel
+from txpanel.tracing.trace import Trace
 
 PROVEN = frozenset(
     {
@@ -29,8 +28,16 @@ def proven(family: str, version: str = transformers.__version__) -> bool:
     return family in PROVEN and TESTED[0] <= Version(version).release[:2] <= TESTED[1]
 
 
+_verified: WeakSet[LanguageModel] = WeakSet()
+
+
+def is_verified(model: LanguageModel) -> bool:
+    """Whether `verify` has passed a run of this very model."""
+    return model in _verified
+
+
 def verify(trace: Trace) -> None:
-    """Compare every declared operation of every block with what the model really computed on this text.
+    """Compare every declared operation of every block with what the model really computed on this text, and remember the model.
 
     Raises:
         Unsupported: in words, at the first operation that does not give the recorded numbers: this model does something that
@@ -42,6 +49,8 @@ def verify(trace: Trace) -> None:
         raise Unsupported(
             f"The inside of '{trace.anatomy.family}' could not be followed ({error}), so it is not shown. Open another model, or report this family."
         ) from error
+    if trace.model is not None:
+        _verified.add(trace.model)
 
 
 def _compare(trace: Trace) -> None:

@@ -60,7 +60,7 @@ def _read_once(source: Path) -> Any:
 
     Only this process is touched, and it does nothing else. Without it the same numbers come, three times as slowly.
     """
-    import gguf
+    import gguf  # late: only the process that converts needs it
     import numpy as np
 
     class Reader(gguf.GGUFReader):  # slicing a memmap costs ten times what slicing a plain view of it does
@@ -86,13 +86,13 @@ def _read_once(source: Path) -> Any:
 
 
 def _tokenizer(source: Path, reader: Any) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # late: only the process that converts needs it
 
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
     split = _text(reader, "tokenizer.ggml.pre")
     if split in ("smollm", "starcoder", "refact", "command-r", "codeshell"):
         # transformers rebuilds these with GPT-2's splitting; they were trained with each digit on its own
-        from tokenizers import pre_tokenizers
+        from tokenizers import pre_tokenizers  # late: only the process that converts needs it
 
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -106,7 +106,7 @@ def _text(reader: Any, key: str) -> str:
 
 
 def _model(source: Path) -> PreTrainedModel:
-    import torch
+    import torch  # late: only the process that converts needs it
     from transformers import AutoModelForCausalLM
 
     try:
@@ -127,7 +127,7 @@ def _model(source: Path) -> PreTrainedModel:
 
 def _shorten_floats(config: Any) -> None:
     """Give float32 settings back the decimals they were written with: 1e-05, not 9.999999747378752e-06."""
-    import numpy as np
+    import numpy as np  # late: only the process that converts needs it
 
     for key, value in vars(config).items():
         if isinstance(value, float) and float(np.float32(value)) == value:

@@ -26,7 +26,7 @@ WORKER = "txpanel.models.sources.hub_worker"
 
 def endpoint() -> str:
     """The hub's address: ``HF_ENDPOINT``, else the usual one."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants  # late: huggingface_hub takes half a second
 
     return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
 

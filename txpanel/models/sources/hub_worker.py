@@ -64,7 +64,7 @@ def choose(files: dict[str, int]) -> list[str]:
 
 def download(repo: str, folder: Path) -> str:
     """Bring the files of `repo` into `folder`; what an earlier try left there is gone on with. Returns the commit."""
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi  # late: huggingface_hub takes half a second
 
     info = HfApi().model_info(repo, files_metadata=True, timeout=TIMEOUT)
     sizes = {item.rfilename: int(item.size or 0) for item in info.siblings or []}
@@ -79,7 +79,7 @@ def download(repo: str, folder: Path) -> str:
 
 def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> None:
     """One file, over as many connections as it takes; its content is compared with the hub's hash where there is one."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # late: huggingface_hub takes half a second
 
     url = hf_hub_url(repo, name, revision=commit)
     facts = get_hf_file_metadata(url, timeout=TIMEOUT)
@@ -112,6 +112,7 @@ def _worth_another_try(error: Exception) -> bool:
 
 def _receive(url: str, part: Path, start: int, counter: Counter) -> None:
     """Append to `part` what follows byte `start`."""
+    # late: huggingface_hub takes half a second
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
@@ -144,7 +145,7 @@ def _verify(part: Path, name: str, etag: str, size: int) -> None:
 
 def explain(error: Exception, repo: str) -> TxpanelError:
     """The sentence for whatever huggingface_hub raised."""
-    from huggingface_hub import errors
+    from huggingface_hub import errors  # late: huggingface_hub takes half a second
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError) or status == 403:

@@ -7,6 +7,7 @@ itself when the parent goes away, because then its standard input closes.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -184,8 +185,6 @@ def _end_with_parent() -> None:
 
 def os_error_text(error: OSError) -> str:
     """A sentence for what the operating system refused."""
-    import errno
-
     where = error.filename or _("the cache folder")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _("The disk is full: {where} could not be written. Free some space or set TXPANEL_CACHE.").format(

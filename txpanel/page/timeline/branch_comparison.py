@@ -73,7 +73,7 @@ def _side(tree: TokenTree, fork: int, leaf: int, nodes: list[TokenNode]) -> dict
 
 def _differing(a: list[TokenNode], b: list[TokenNode]) -> list[list[str]]:
     """Settings in which the branches differ after the parting, with each turn of a knob; of the seeds, the first."""
-    from txpanel.decoding import FIELDS
+    from txpanel.decoding import FIELDS  # late: torch; the page is painted before it is imported
 
     found = []
     for name in FIELDS:
@@ -94,7 +94,7 @@ def _why(side: str, pick: TokenNode) -> str:
 
 def _parting(model: LanguageModel, ids: list[int], picks: list[TokenNode]) -> dict[str, Any]:
     """The distribution from which both went on, as columns: the model's, and what the settings made of it."""
-    from txpanel.session.jobs import drawn
+    from txpanel.session.jobs import drawn  # late: torch; the page is painted before it is imported
     from txpanel.session.shared import shared_trace
 
     trace = shared_trace(model, ids)

@@ -114,7 +114,7 @@ class TimelineController:
         state = self._state
         if state is None:
             return
-        from txpanel.decoding.generation import why_ended  # with torch: the page stands before that is there
+        from txpanel.decoding.generation import why_ended  # late: torch; the page is painted before it is imported
 
         tree = state.tree
         self._send_line(tree, whole=not state.busy)
@@ -143,6 +143,7 @@ class TimelineController:
         self._compared = (self._pair, tree.nodes)
 
         def job(cancel: Any, publish: Any) -> None:
+            # late: torch; the page is painted before it is imported
             from txpanel.page.timeline.branch_comparison import compared
 
             found = compared(model, tree, leaf, other)
@@ -187,6 +188,7 @@ class TimelineController:
         """What the model thought of the prompt's tokens: a row of logits for each, so not on the page's own time."""
 
         def job(cancel: Any, publish: Any) -> None:
+            # late: torch; the page is painted before it is imported
             from txpanel.session.tree_nodes import prompt_logprobs
 
             found = [list(each) if each else None for each in prompt_logprobs(trace, begin, size)]
@@ -226,7 +228,7 @@ def _token(tree: TokenTree, node: int) -> list[Any]:
 
 def _next(sample: Sample, model: Any, taken: TokenNode | None) -> dict[str, Any]:
     """What could come next: the likeliest tokens and their pieces of the bar, the one that came, and why."""
-    from txpanel.decoding.cumulative import edges
+    from txpanel.decoding.cumulative import edges  # late: torch; the page is painted before it is imported
 
     at = edges(sample.probabilities[sample.order])
     ranks = list(range(min(CHOICES, len(sample.order))))
@@ -302,7 +304,7 @@ def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
 
 def _first_cut(sample: Sample, model: Any) -> str:
     """What became of the token that the model itself holds likeliest, if a stage removed it; empty if not."""
-    from txpanel.views.sampling.words import bench_words
+    from txpanel.views.sampling.words import bench_words  # late: torch; the page is painted before it is imported
 
     first = int(sample.stages[0].logits.argmax())
     stage = sample.removed_by(first)
@@ -318,7 +320,7 @@ def _first_cut(sample: Sample, model: Any) -> str:
 
 def _changes(taken: TokenNode, sample: Sample) -> str:
     """The settings that differ from those with which the token was drawn."""
-    from txpanel.decoding import FIELDS
+    from txpanel.decoding import FIELDS  # late: torch; the page is painted before it is imported
 
     old, new = taken.settings, sample.settings
     names = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]

@@ -259,7 +259,7 @@ class Bar:
         return shown
 
     def _choices(self) -> list[dict[str, str]]:
-        from txpanel.models.catalogue import CATALOGUE, find
+        from txpanel.models.catalogue import CATALOGUE, find  # late: only when it is shown
 
         names = self._offered if self._offered is not None else [entry.name for entry in CATALOGUE]
         entries = {name: find(name) for name in names}
@@ -321,7 +321,7 @@ def _facts(anatomy: Any) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, str]:
-    from txpanel.models.progress import size_text
+    from txpanel.models.progress import size_text  # late: only when it is shown
 
     facts = [_("{n} M parameters").format(n=count(round(entry.parameters / 1e6)))] if entry.parameters > 1e6 else []
     facts += [size_text(entry.packages.nbytes if entry.packages else entry.nbytes)] if entry.nbytes else []
