@@ -13,9 +13,9 @@ from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.heatmap import Axis
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View

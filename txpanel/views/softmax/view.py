@@ -13,7 +13,7 @@ from txpanel.messages import _
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.highlights import Lights
-from txpanel.toolkit.plots import sized
+from txpanel.toolkit.rendering import sized
 from txpanel.views.base import View
 from txpanel.views.softmax.data import Distribution, distribution, histogram, others_name, search, token_names
 from txpanel.views.softmax.plots import Mirror, Ranked, Surprisal
