@@ -13,7 +13,9 @@ import param
 from txpanel.compat import late_models
 from txpanel.messages import _
 from txpanel.page import offline
-from txpanel.page.components import Dock, SheetHead, Tabs
+from txpanel.page.card_dock import CardDock
+from txpanel.page.sheet import SheetHead
+from txpanel.page.tabs import Tabs
 from txpanel.page.timeline.controller import TimelineController
 from txpanel.page.top_bar.controller import Bar
 from txpanel.toolkit.text import Rich, rich
@@ -74,7 +76,7 @@ WHY_CSS = """
 @media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;width:100%!important;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
   box-shadow:0 -10px 32px rgb(15 23 42/.22)} :host(.idle){display:none!important}}
 """
-"""The card stands beside the view; while that is below the screen it lies in the screen's corner (`Dock`), on a narrow page always."""
+"""The card stands beside the view; while that is below the screen it lies in the screen's corner (`CardDock`), on a narrow page always."""
 
 
 class Dashboard(pn.viewable.Viewer):
@@ -130,7 +132,7 @@ class Dashboard(pn.viewable.Viewer):
         self.sheet = SheetHead(self._sheet_told, close_label=_("Close"), sizing_mode="stretch_width", margin=0)
         lies = {"styles": {"flex": "1 1 0", "min-width": "0"}, "stylesheets": [LEAF_CSS]}
         self.leaf = pn.Column(self.sheet, self.unfolded, margin=0, sizing_mode="stretch_width", **lies)
-        self.dock = Dock(lambda _data: None)
+        self.dock = CardDock(lambda _data: None)
         self.card = pn.Column(margin=0, stylesheets=[WHY_CSS], css_classes=["idle"], sizing_mode="stretch_width")
         self.beside = pn.Column(self.dock, self.card, margin=0, stylesheets=[BESIDE_CSS], visible=False)
         self.below = pn.FlexBox(
