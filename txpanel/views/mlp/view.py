@@ -14,9 +14,9 @@ from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenan
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
+from txpanel.views.activation import activation_name
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
-from txpanel.views.flow.words import activation_name
 from txpanel.views.mlp.curve import ActivationPlot
 from txpanel.views.mlp.data import (
     Neurons,

@@ -15,7 +15,8 @@ from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.highlights import Lights
 from txpanel.toolkit.rendering import sized
 from txpanel.views.base import View
-from txpanel.views.softmax.data import Distribution, distribution, histogram, others_name, search, token_names
+from txpanel.views.distribution import Distribution, distribution, others_name, token_names
+from txpanel.views.softmax.data import histogram, search
 from txpanel.views.softmax.plots import Mirror, Ranked, Surprisal
 from txpanel.views.softmax.probabilities import ALL, OTHERS, Facts, Probabilities
 from txpanel.views.softmax.words import facts, table_words
