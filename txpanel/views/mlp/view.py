@@ -43,6 +43,19 @@ class MLPView(View):
 
     id, title, order = "mlp", "MLP", 30
     requires: ClassVar[frozenset[str]] = frozenset({"mlp_post", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "mlp_gate",
+            "mlp_pre",
+            "mlp_post",
+            "mlp_out",
+            "router",
+            "expert_index",
+            "expert_weight",
+            "expert_out",
+            "shared_post",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._worker, self._slot = background(), 0

@@ -41,6 +41,20 @@ class ResidualView(View):
 
     id, title, order = "residual", "Residual stream and norms", 40
     requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "resid_pre",
+            "resid_mid",
+            "resid_post",
+            "ln1",
+            "ln2",
+            "attn_norm",
+            "mlp_norm",
+            "ln_final",
+            "attn_out",
+            "mlp_out",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._blocks, self._lenses = background(), background()

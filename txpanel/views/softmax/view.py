@@ -40,6 +40,7 @@ class SoftmaxView(View):
     title: ClassVar[str] = _("Softmax")
     order: ClassVar[int] = 50
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    shows: ClassVar[frozenset[str]] = frozenset({"logits", "probs"})
 
     position = param.Integer(-1, doc="After which token; -1 is the last one, where the next token is predicted.")
     wanted = param.String("", doc="A token to look for: text or id.")
