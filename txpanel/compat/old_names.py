@@ -21,7 +21,6 @@ MOVED = {
     "cli": "server.cli",
     "components": "toolkit.component",
     "components.formula": "toolkit.formula",
-    "components.page": "page.components",
     "components.picture": "toolkit.picture",
     "components.strips": "toolkit.vector_strips",
     "components.text": "toolkit.text",

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from txpanel.page.components import TopBar
+    from txpanel.page.top_bar.component import TopBar
     from txpanel.session.tree_codec import TreeRecord
 
 __all__ = ["NAME", "BrowserStorage"]

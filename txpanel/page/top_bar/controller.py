@@ -9,8 +9,8 @@ from txpanel.decoding.ranges import RANGES, within
 from txpanel.messages import _, plural
 from txpanel.models.chat import has_template
 from txpanel.page.address import DEFAULTS
-from txpanel.page.components import TopBar
 from txpanel.page.exports import Files
+from txpanel.page.top_bar.component import TopBar
 from txpanel.page.top_bar.words import bar_words, examples
 from txpanel.toolkit.format import count
 

@@ -14,9 +14,10 @@ from txpanel.messages import _
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Legend, Table, aligned, picture, provenance, row
 from txpanel.toolkit.format import number, percent
+from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis, Heat, sized
+from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import WINDOW, Cut, Look, Ranking, cut, overview, ranking, stage, stages
 from txpanel.views.attention.words import option_words, quoted, stage_words
 from txpanel.views.heads import cell_of, strongest
@@ -40,14 +41,14 @@ class Maps:
     """The stages of the chosen head as linked pictures.
 
     Attributes:
-        panel: the pictures in a row. heats: stage -> `Heat`. window: the tokens shown as (queries, keys).
+        panel: the pictures in a row. heats: stage -> `Heatmap`. window: the tokens shown as (queries, keys).
     """
 
     def __init__(self, view: Any, cursor: ColumnDataSource, after: Sequence[Any] = ()) -> None:
         """With what follows the maps in the row."""
         self.view, self.cursor, self.after = view, cursor, after
         self.chosen = ColumnDataSource({"query": [0], "key": [0]})
-        self.heats: dict[str, Heat] = {}
+        self.heats: dict[str, Heatmap] = {}
         self.pictures: dict[str, Any] = {}
         self.legend: dict[str, Legend] = {}
         self.values: dict[str, np.ndarray] = {}
@@ -129,9 +130,9 @@ class Maps:
         column.tools.changed()
         self._frame(heat, rows, columns)
 
-    def _picture(self, part: str) -> tuple[Heat, Any]:
+    def _picture(self, part: str) -> tuple[Heatmap, Any]:
         if part not in self.heats:
-            heat = Heat(
+            heat = Heatmap(
                 self.view,
                 "probability" if part == "pattern" else "signed",
                 "query",
@@ -160,7 +161,7 @@ class Maps:
             heat.outline(self.chosen, "focus", x="key", y="query")
         return self.heats[part], self.pictures[part]
 
-    def _frame(self, heat: Heat, rows: Cut, columns: Cut) -> None:
+    def _frame(self, heat: Heatmap, rows: Cut, columns: Cut) -> None:
         """The hovered query's row and key's column, framed in all pictures at once."""
         if len(heat.frames) == 1:
             heat.outline(self.cursor, "query", x=0, y="query", line=1.5)

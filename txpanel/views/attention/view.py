@@ -52,6 +52,9 @@ class AttentionView(View):
     title: ClassVar[str] = _("Attention")
     order: ClassVar[int] = 20
     requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        {"q", "k", "v", "scores", "scores_capped", "scores_biased", "masked", "pattern", "z", "result", "attn_out"}
+    )
 
     hide_sink = param.Boolean(
         False,

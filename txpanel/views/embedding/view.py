@@ -32,6 +32,7 @@ class EmbeddingView(View):
 
     id, title, order = "embedding", "Embedding", 10
     requires: ClassVar[frozenset[str]] = frozenset({"embed"})
+    shows: ClassVar[frozenset[str]] = frozenset({"embed", "embed_norm", "embed_proj", "pos_embed"})
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._worker = background()

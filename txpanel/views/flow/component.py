@@ -87,6 +87,9 @@ class FlowPicture(Component):
     key = param.Integer(default=0, doc="The chosen key.")
     lit = param.List(default=[], doc="Cells that the open card is about, the one in question first: name and at.")
     opened = param.String(default="", doc="The view that is open below, by its id.")
+    openable = param.Dict(
+        default={}, doc="Tensor name without block prefix -> id of the view that a click opens; others open nothing."
+    )
     busy = param.String(default="", doc="What is being computed, in words; empty when nothing is.")
 
     _esm = shared_source() + joined(BEFORE) + bundle()

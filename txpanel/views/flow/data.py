@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from txpanel.views.flow.words import activation_name
+from txpanel.views.activation import activation_name
+from txpanel.views.distribution import others_name
 from txpanel.views.heads import allowed, label_head, pool
-from txpanel.views.softmax.data import others_name
 
 if TYPE_CHECKING:
     from txpanel.tracing import Trace

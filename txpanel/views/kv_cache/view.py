@@ -60,6 +60,7 @@ class KVCacheView(View):
     title: ClassVar[str] = _("KV cache")
     order: ClassVar[int] = 62
     requires: ClassVar[frozenset[str]] = frozenset({"k", "v"})
+    shows: ClassVar[frozenset[str]] = frozenset({"k", "v"})
 
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("What is not computed again"), paragraphs=[])

@@ -13,7 +13,7 @@ from torch import Tensor
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.vector_strips import VectorStrip
-from txpanel.views.flow.words import activation_name
+from txpanel.views.activation import activation_name
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel

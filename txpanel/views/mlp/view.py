@@ -14,9 +14,9 @@ from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenan
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
+from txpanel.views.activation import activation_name
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
-from txpanel.views.flow.words import activation_name
 from txpanel.views.mlp.curve import ActivationPlot
 from txpanel.views.mlp.data import (
     Neurons,
@@ -43,6 +43,19 @@ class MLPView(View):
 
     id, title, order = "mlp", "MLP", 30
     requires: ClassVar[frozenset[str]] = frozenset({"mlp_post", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "mlp_gate",
+            "mlp_pre",
+            "mlp_post",
+            "mlp_out",
+            "router",
+            "expert_index",
+            "expert_weight",
+            "expert_out",
+            "shared_post",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._worker, self._slot = background(), 0

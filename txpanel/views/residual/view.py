@@ -13,9 +13,9 @@ from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.heatmap import Axis
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
@@ -41,6 +41,20 @@ class ResidualView(View):
 
     id, title, order = "residual", "Residual stream and norms", 40
     requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "resid_pre",
+            "resid_mid",
+            "resid_post",
+            "ln1",
+            "ln2",
+            "attn_norm",
+            "mlp_norm",
+            "ln_final",
+            "attn_out",
+            "mlp_out",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._blocks, self._lenses = background(), background()

@@ -18,10 +18,10 @@ from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenan
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.highlights import Lights
 from txpanel.views.base import View
+from txpanel.views.distribution import others_name, token_names
 from txpanel.views.sampling.beams import Beams
 from txpanel.views.sampling.component import SamplingBench
 from txpanel.views.sampling.words import KNOBS, bench_words, presets
-from txpanel.views.softmax.data import others_name, token_names
 
 __all__ = ["SamplingView"]
 

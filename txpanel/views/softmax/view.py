@@ -13,9 +13,10 @@ from txpanel.messages import _
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.highlights import Lights
-from txpanel.toolkit.plots import sized
+from txpanel.toolkit.rendering import sized
 from txpanel.views.base import View
-from txpanel.views.softmax.data import Distribution, distribution, histogram, others_name, search, token_names
+from txpanel.views.distribution import Distribution, distribution, others_name, token_names
+from txpanel.views.softmax.data import histogram, search
 from txpanel.views.softmax.plots import Mirror, Ranked, Surprisal
 from txpanel.views.softmax.probabilities import ALL, OTHERS, Facts, Probabilities
 from txpanel.views.softmax.words import facts, table_words
@@ -39,6 +40,7 @@ class SoftmaxView(View):
     title: ClassVar[str] = _("Softmax")
     order: ClassVar[int] = 50
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    shows: ClassVar[frozenset[str]] = frozenset({"logits", "probs"})
 
     position = param.Integer(-1, doc="After which token; -1 is the last one, where the next token is predicted.")
     wanted = param.String("", doc="A token to look for: text or id.")

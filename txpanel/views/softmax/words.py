@@ -6,7 +6,7 @@ from typing import Any
 
 from txpanel.messages import _
 from txpanel.toolkit.format import count, number, percent
-from txpanel.views.softmax.data import Distribution
+from txpanel.views.distribution import Distribution
 
 __all__ = ["facts", "table_words"]
 
