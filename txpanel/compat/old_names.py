@@ -53,7 +53,7 @@ MOVED = {
     "shell.frames": "page.frames",
     "shell.kept": "page.browser_storage",
     "shell.late": "compat.late_models",
-    "shell.lighter": "compat.fast_updates",
+    "shell.lighter": "compat.style_lookup",
     "shell.memory": "compat.shared_heap",
     "shell.offline": "page.offline",
     "shell.strip": "page.timeline.controller",

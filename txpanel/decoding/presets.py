@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from transformers import GenerationConfig
 
+from txpanel.compat.generation_defaults import generation_defaults
 from txpanel.decoding.settings import Settings
 from txpanel.decoding.stages import PROCESSORS
 
@@ -27,7 +26,7 @@ def own_settings(config: GenerationConfig | None) -> Settings | None:
         config: a model's ``generation_config``. What it leaves open is transformers' default: greedy, unless
             ``do_sample`` is set, and then top-k 50.
     """
-    defaults: dict[str, Any] = GenerationConfig._get_default_generation_params()
+    defaults = generation_defaults()
     stated = {name: getattr(config, name, None) for name in (*PROCESSORS, "do_sample")}
     values = {name: defaults.get(name) if value is None else value for name, value in stated.items()}
     if not values.pop("do_sample"):  # then generate leaves out all that only shapes a draw

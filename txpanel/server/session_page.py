@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError
 
-from txpanel.compat import fast_updates, late_models, lean_imports, shared_heap, write_queue
+from txpanel.compat import late_models, page_leak, process_wide
 from txpanel.compat.thread_handover import hand_over
 from txpanel.messages import _
 from txpanel.page import address, theme
@@ -53,29 +51,22 @@ LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 def serve() -> None:
     """Puts the page of a new session into the current document; called by ``main.py``."""
-    write_queue.mend()
-    fast_updates.mend()
+    process_wide.apply("page")
     Session()
 
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
-    shared_heap.share()
-    logging.getLogger("asyncio").addFilter(_worth_saying)
+    process_wide.apply("start")
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
-
-
-def _worth_saying(record: logging.LogRecord) -> bool:
-    """A tab that is closed while something is on its way to it is no error, and no page of traceback in the terminal."""
-    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError | StreamClosedError))
 
 
 def _warm_up_a_server() -> None:
     gc.disable()  # what is imported stays: looking through it over and over is a fifth of the time
     try:
         with _warming:  # no session begins to import before
-            lean_imports.install()
+            process_wide.apply("imports")
         warm_up()
     except Exception:
         log.exception("txpanel could not be imported")  # each session tries again, and says what it meets
@@ -328,7 +319,7 @@ class Session:
         self.ended.set()
         self._waiting = None
         self.dashboard.close()
-        theme.release(self.page)
+        page_leak.release(self.page)
         self.state = None
         self.location = None
 

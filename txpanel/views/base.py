@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import panel as pn
@@ -13,6 +12,7 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
+from txpanel.compat.one_look_through import one_look_through
 from txpanel.toolkit.palette import Kind, Scale
 from txpanel.tracing.names import split_name
 
@@ -34,30 +34,6 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
         return self._built
 
     return panel
-
-
-@contextmanager
-def one_look_through() -> Iterator[None]:
-    """What changes in here goes to the browser as one message, and Bokeh looks through the page's models at most once.
-
-    Bokeh looks through all models (0.1 s on our page) whenever one is replaced, and its own ``freeze`` does so at the end
-    whether or not anything was. We do it if somebody asked for it, also after an exception.
-    """
-    doc = pn.state.curdoc
-    if doc is None or doc.models._freeze_count:
-        yield
-        return
-    models, roots, asked = doc.models, list(doc.roots), list[bool]()
-    with unlocked():
-        models._push_freeze()
-        models.__dict__["invalidate"] = lambda: asked.append(True)
-        try:
-            yield
-        finally:
-            del models.__dict__["invalidate"]
-            models._freeze_count -= 1
-            if asked or roots != doc.roots:
-                models.recompute()
 
 
 class View(pn.viewable.Viewer):
