@@ -73,7 +73,7 @@ class BrowserStorage:
         step(self._found())
 
     def _found(self) -> TreeRecord | None:
-        from txpanel.session.tree_codec import unpack
+        from txpanel.session.tree_codec import NewerVersion, TreeRecord, unpack
 
         if self._named is None or self._answer is None:
             return None
@@ -82,7 +82,10 @@ class BrowserStorage:
             return None
         try:
             facts = json.loads(data)
-            found = unpack(facts["film"], str(facts["text"]), bool(facts["chat"]))
+            text, chat = str(facts["text"]), bool(facts["chat"])
+            found = unpack(facts["film"], text, chat)
+        except NewerVersion as error:
+            return TreeRecord(text, chat, note=str(error))
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
         at, leaf = (min(int(place), len(found.entries)) for place in self._named.groups()[1:])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES, within
+from txpanel.decoding.stages import for_browser
 from txpanel.messages import _, plural
 from txpanel.models.chat import has_template
 from txpanel.page.address import DEFAULTS
@@ -55,6 +56,7 @@ class Bar:
             info=self._info(),
             status=self._status(),
             next={"text": "", "p": 0.0},
+            stages=for_browser(),
             settings={name: DEFAULTS[name] for name in RANGES},
             sizing_mode="stretch_width",
             margin=0,
