@@ -35,11 +35,6 @@ __all__ = ["Session", "serve", "start", "warm_up"]
 
 log = logging.getLogger("txpanel.server.session_page")
 
-IN_ADDRESS = (
-    "layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed", "typical_p",
-    "repetition_penalty", "no_repeat_ngram_size",
-)  # fmt: skip
-
 ADDRESS_EVERY = 2.0
 """Seconds between two addresses of a run that grows: browsers refuse pages that write theirs all the time."""
 
@@ -143,7 +138,7 @@ class Session:
     def _begin(self) -> None:
         from txpanel.session.state import ModelState  # late: torch; the page is painted before it is imported
 
-        given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
+        given = {name: self.given[name] for name in address.OF_THE_STATE if name in self.given}
         host = self._host()
         permit = partial(policy.permit, host=host)
         self.state = ModelState(dispatch=self.dispatch, permit=permit, **policy.options(), **given)
@@ -160,7 +155,7 @@ class Session:
         self._choose_model()
         if "why" in self.given:
             self._unasked = self.state.param.watch(self._ask_again, "trace")
-        told = ["text", "tree", "chat", "busy", "model_name", "question", *IN_ADDRESS]
+        told = ["text", "tree", "chat", "busy", "model_name", "question", *address.OF_THE_STATE]
         self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
 
@@ -280,7 +275,7 @@ class Session:
     def _write_address(self, *_events: Any) -> None:
         if self.state is None or self.location is None or not self._address_due(self.state.progress):
             return
-        values = {name: getattr(self.state, name) for name in IN_ADDRESS}
+        values = {name: getattr(self.state, name) for name in address.OF_THE_STATE}
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
             values["query"] = None  # the last token, as always: not worth a word
         if self.state.progress is not None:  # tokens that pass by do not move the settings

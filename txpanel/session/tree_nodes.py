@@ -12,7 +12,7 @@ import torch
 
 from txpanel.decoding import Draw, Sample, Settings
 from txpanel.decoding import sample as sample_logits
-from txpanel.decoding.cumulative import edges
+from txpanel.decoding.cumulative import bounds
 from txpanel.decoding.generation import End
 from txpanel.errors import NoTokenLeft, TooLong
 from txpanel.messages import _
@@ -24,7 +24,7 @@ from txpanel.session.tree_codec import Entry, TreeRecord
 from txpanel.tracing.trace import Trace
 
 NEAR = 1e-3
-"""How far a number may lie from a piece of the bar on which it fell elsewhere; float32 sums differ by 1e-5, smaller types by more."""
+"""How far a number may lie from the interval into which it fell elsewhere; float32 sums differ by 1e-5, smaller types by more."""
 ROWS = 64
 """Positions whose logits are made at once when a tree is brought back: [64, V] numbers."""
 
@@ -139,7 +139,7 @@ def _distributions(
 def _again(
     model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]
 ) -> TokenNode:
-    """A step as it was; a token whose piece of the bar is nowhere near its seed's number counts as chosen."""
+    """A step as it was; a token whose interval is nowhere near its seed's number counts as chosen."""
     try:
         sample = sample_logits(logits, entry.settings, ids)
     except (NoTokenLeft, ValueError):
@@ -157,7 +157,7 @@ def _drawn(sample: Sample, token: int) -> Draw | None:
     rank = np.flatnonzero(sample.order == token)
     if not len(rank):
         return None
-    at = edges(sample.probabilities[sample.order])
+    at = bounds(sample.probabilities[sample.order])
     low, high = float(at[rank[0]]), float(at[rank[0] + 1])
     near = low - NEAR <= sample.draw.uniform <= high + NEAR
     return Draw(sample.draw.seed, sample.draw.uniform, low, high, int(rank[0])) if near else None

@@ -19,6 +19,9 @@ class TopBar(Messenger):
     info = param.Dict(
         default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed, chat, link."
     )
+    stages = param.List(
+        default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."
+    )
     settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
