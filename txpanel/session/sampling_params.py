@@ -5,10 +5,9 @@ from __future__ import annotations
 import param
 
 from txpanel.decoding import FIELDS, Sample, Settings
-from txpanel.session.selection import Selection
 
 
-class SamplingParams(Selection):
+class SamplingParams(param.Parameterized):
     """The part of `ModelState` that says how the next token is drawn, and what was drawn with that."""
 
     temperature = param.Number(1.0, bounds=(0, None), doc="Divides the logits; 0 takes the likeliest token.")
