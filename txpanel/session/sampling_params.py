@@ -10,12 +10,11 @@ import param
 from txpanel.decoding import FIELDS, Sample, Settings
 from txpanel.decoding.stage_spec import StageSpec
 from txpanel.decoding.stages import SPECS
-from txpanel.session.selection import Selection
 
 __all__ = ["SamplingParams", "values"]
 
 
-class SamplingParams(Selection):
+class SamplingParams(param.Parameterized):
     """The part of `ModelState` that says how the next token is drawn, and what was drawn with that.
 
     Besides those below it has a parameter for each stage of `txpanel.decoding.stages`, such as ``temperature``.

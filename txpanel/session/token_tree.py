@@ -53,7 +53,7 @@ class TokenTree:
 
     Attributes:
         root: the prompt. start: its exact tokens, known once something follows.
-        shots: the tokens in the order in which they came; node n is ``shots[n - 1]``, node 0 the prompt.
+        nodes: the tokens in the order in which they came; node n is ``nodes[n - 1]``, node 0 the prompt.
         at: the node that is looked at. leaf: the last node of the line that runs through it.
     """
 
@@ -148,8 +148,8 @@ class TokenTree:
         Raises:
             IndexError: there is no such node.
         """
-        if node and self.node(node) is None:
-            raise IndexError(node)
+        if node != 0:
+            self.node(node)  # raises where there is none
         if node == 0 or node in self.line:
             return replace(self, at=node)
         return replace(self, at=node, leaf=self.end(node))

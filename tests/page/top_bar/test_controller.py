@@ -47,7 +47,7 @@ def test_each_text_is_confirmed_also_one_that_is_refused(
     def fails(*_args: Any) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(bar, "_wish_run", fails)
+    monkeypatch.setattr(bar, "_on_run", fails)
     with pytest.raises(RuntimeError):
         bar._on_message({"kind": "run", "text": "x", "asked": "failed"})
     assert bar.component.heard == "failed"

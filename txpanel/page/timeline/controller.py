@@ -26,6 +26,8 @@ __all__ = ["TimelineController"]
 PROMPT = 60
 """Tokens of the prompt that are shown before what was generated."""
 CHOICES = 8
+KINDS = ("go", "switch", "compare", "take", "pace", "hello", "seen", "sync")
+"""Kinds of messages from the browser; each has its `_on_<kind>`."""
 TAIL = 40
 
 
@@ -77,36 +79,35 @@ class TimelineController:
 
     def _on_message(self, data: dict[str, Any]) -> None:
         self._met |= data.get("kind") == "hello"
-        wish = getattr(self, f"_wish_{data.get('kind')}", None)
-        value = data.get("value")
-        if wish is not None and self._state is not None and isinstance(value, int | float):
-            wish(self._state, value)
+        kind, value = data.get("kind"), data.get("value")
+        if kind in KINDS and self._state is not None and isinstance(value, int | float):
+            getattr(self, f"_on_{kind}")(self._state, value)
 
-    def _wish_go(self, state: ModelState, node: float) -> None:
+    def _on_go(self, state: ModelState, node: float) -> None:
         if 0 <= node <= len(state.tree) and node != state.tree.at:
             state.go(int(node))
 
-    def _wish_switch(self, state: ModelState, leaf: float) -> None:
+    def _on_switch(self, state: ModelState, leaf: float) -> None:
         if 1 <= leaf <= len(state.tree):
             state.switch(int(leaf))
 
-    def _wish_compare(self, state: ModelState, leaf: float) -> None:
+    def _on_compare(self, state: ModelState, leaf: float) -> None:
         self._pair = (state.tree.leaf, int(leaf))
         self._compare(state.tree)
 
-    def _wish_take(self, state: ModelState, token: float) -> None:
+    def _on_take(self, state: ModelState, token: float) -> None:
         state.append(int(token))
 
-    def _wish_pace(self, state: ModelState, seconds: float) -> None:
+    def _on_pace(self, state: ModelState, seconds: float) -> None:
         self.pace = min(max(float(seconds), 0.0), 10.0)
 
-    def _wish_hello(self, state: ModelState, _value: float) -> None:
+    def _on_hello(self, state: ModelState, _value: float) -> None:
         state.follow_page()
 
-    def _wish_seen(self, state: ModelState, _node: float) -> None:
+    def _on_seen(self, state: ModelState, _node: float) -> None:
         state.seen()
 
-    def _wish_sync(self, state: ModelState, _value: float) -> None:
+    def _on_sync(self, state: ModelState, _value: float) -> None:
         self._send_line(state.tree, whole=True)
 
     # -- what it shows ---------------------------------------------------------------------------------------------------

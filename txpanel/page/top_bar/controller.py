@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["Bar"]
 
 PLACES = ("layer", "head", "query")
+KINDS = (
+    "run",
+    "generate",
+    "append",
+    "chat",
+    "save",
+    "open",
+    "undo",
+    "redo",
+    "cancel",
+    "load",
+    "dismiss",
+    "set",
+    "focus",
+)
+"""Kinds of messages from the browser; each has its `_on_<kind>`."""
 
 
 class Bar:
@@ -127,56 +143,56 @@ class Bar:
         elif self._state is None:
             self._early = data if kind == "run" else self._early
         else:
-            wish = getattr(self, f"_wish_{kind}", None)
+            act = getattr(self, f"_on_{kind}") if kind in KINDS else None
             try:
-                if wish is not None:
-                    wish(self._state, data)
+                if act is not None:
+                    act(self._state, data)
             finally:
                 self.component.heard = str(data.get("asked", self.component.heard))
 
-    def _wish_run(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_run(self, state: ModelState, data: dict[str, Any]) -> None:
         text = _clean(data.get("text"))
         if text == state.text:
             state.run()
         else:
             state.text = text
 
-    def _wish_generate(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_generate(self, state: ModelState, data: dict[str, Any]) -> None:
         if isinstance(data.get("text"), str):
             state.text = _clean(data["text"])
         self._generating = True
         n = min(max(int(data.get("n", 1)), 0), 1000)
         state.generate(n or None, pace=self._pace())
 
-    def _wish_append(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_append(self, state: ModelState, data: dict[str, Any]) -> None:
         state.append()
 
-    def _wish_chat(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_chat(self, state: ModelState, data: dict[str, Any]) -> None:
         state.chat = bool(data.get("on")) and has_template(state.model)
 
-    def _wish_save(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_save(self, state: ModelState, data: dict[str, Any]) -> None:
         self.files.save(state)
 
-    def _wish_open(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_open(self, state: ModelState, data: dict[str, Any]) -> None:
         self.files.receive(state, data)
 
-    def _wish_undo(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_undo(self, state: ModelState, data: dict[str, Any]) -> None:
         state.undo()
 
-    def _wish_redo(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_redo(self, state: ModelState, data: dict[str, Any]) -> None:
         state.redo()
 
-    def _wish_cancel(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_cancel(self, state: ModelState, data: dict[str, Any]) -> None:
         state.cancel()
 
-    def _wish_load(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_load(self, state: ModelState, data: dict[str, Any]) -> None:
         if not self._fixed:
             state.load(str(data.get("name", "")).strip())
 
-    def _wish_dismiss(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_dismiss(self, state: ModelState, data: dict[str, Any]) -> None:
         state.param.update(error=None, notice=None)
 
-    def _wish_set(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_set(self, state: ModelState, data: dict[str, Any]) -> None:
         found: dict[str, Any] = {}
         for name in RANGES:
             value = within(name, data.get(name))
@@ -184,7 +200,7 @@ class Bar:
                 found[name] = value
         state.param.update(**found)
 
-    def _wish_focus(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_focus(self, state: ModelState, data: dict[str, Any]) -> None:
         state.focus(**{name: int(data[name]) for name in PLACES if isinstance(data.get(name), int | float)})
 
     # -- what it shows ---------------------------------------------------------------------------------------------------
@@ -226,11 +242,13 @@ class Bar:
             "layer": state.layer,
             "head": state.head,
             "query": state.query,
-            "layers": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
-            "heads": _of(anatomy.blocks[state.layer].n_heads),
-            "querys": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
-            if len(strings) <= 2000
-            else [],
+            "choices": {
+                "layer": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
+                "head": _of(anatomy.blocks[state.layer].n_heads),
+                "query": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
+                if len(strings) <= 2000
+                else [],
+            },
         }
 
     def _info(self) -> dict[str, Any]:
