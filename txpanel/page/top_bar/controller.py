@@ -224,11 +224,13 @@ class Bar:
             "layer": state.layer,
             "head": state.head,
             "query": state.query,
-            "layers": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
-            "heads": _of(anatomy.blocks[state.layer].n_heads),
-            "querys": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
-            if len(strings) <= 2000
-            else [],
+            "choices": {
+                "layer": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
+                "head": _of(anatomy.blocks[state.layer].n_heads),
+                "query": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
+                if len(strings) <= 2000
+                else [],
+            },
         }
 
     def _info(self) -> dict[str, Any]:

@@ -202,7 +202,7 @@ export function render({model, view, el}) {
     const root = h("div", {class: "stepper"}, h("span", {class: "name"}, label), before, choose, after)
     let size = -1
     return {root, draw: () => {
-      const [at, names] = [model.place[name], model.place[`${name}s`] ?? []]
+      const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
       root.hidden = names.length < 1
       const key = names.join("\u0000")
       if (key !== size) { size = key; choose.replaceChildren(...names.map((text, i) => h("option", {value: i}, text))) }
