@@ -24,7 +24,10 @@ def use(place: str) -> dict[str, Any]:
     state = txpanel.ModelState(model=txpanel.load("nano"), text="CBABBC=")
     dashboard = Dashboard(state)
     first = dashboard.opened
-    models = len(list(dashboard.__panel__().get_root().references()))
+    layout = dashboard.__panel__()
+    root = layout.get_root()
+    models = len(root.references())
+    layout._cleanup(root)  # else all that is opened from here on would be turned into Bokeh models as well
     flow = [part.frame.view for part in dashboard.views.parts if part.on_top]
     for part in dashboard.views.below():
         dashboard.opened = part.id

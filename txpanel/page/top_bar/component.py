@@ -25,7 +25,7 @@ class TopBar(Messenger):
     settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
-    place = param.Dict(default={}, doc="layer, head, query and what can be chosen: layers, heads, querys.")
+    place = param.Dict(default={}, doc="layer, head, query, and for each in choices the names of what can be chosen.")
     words = param.Dict(default={}, doc="All texts of the bar.")
     kept = param.Dict(default={}, doc="name, data: a run too long for the address, for the browser to keep.")
     wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")

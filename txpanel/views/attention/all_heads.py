@@ -17,7 +17,8 @@ from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.labels import Words, mark
 from txpanel.toolkit.palette import Scale, colour
 from txpanel.toolkit.rendering import sized
-from txpanel.views.attention.data import Heads, Look, Mosaic, heads, mosaic
+from txpanel.views.attention.data import Look
+from txpanel.views.attention.mosaic import Heads, Mosaic, heads, mosaic
 from txpanel.views.attention.words import heads_words, short_label
 from txpanel.views.heads import cell_of, strongest
 

@@ -17,8 +17,9 @@ from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
-from txpanel.views.attention.data import Cut, HeadShares, Look, cut, head_shares, vectors
+from txpanel.views.attention.data import Cut, Look, cut, vectors
 from txpanel.views.attention.words import quoted, share_words, vector_words
+from txpanel.views.attention.written import HeadShares, head_shares
 
 __all__ = ["Shares", "Vectors"]
 

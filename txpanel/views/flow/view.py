@@ -20,8 +20,8 @@ from txpanel.toolkit.picture import Table, Tools
 from txpanel.views.base import View
 from txpanel.views.flow import data
 from txpanel.views.flow.component import FlowPicture
-from txpanel.views.flow.data import Window
 from txpanel.views.flow.table import drawn, facts, tables
+from txpanel.views.flow.window import Window
 from txpanel.views.flow.words import texts
 
 __all__ = ["FlowView"]
@@ -44,7 +44,7 @@ class FlowView(View):
     """The flow from token to next token. Draws nothing that `txpanel.views.flow.data` does not take from the trace."""
 
     id: ClassVar[str] = "flow"
-    title: ClassVar[str] = "The model at work"
+    title: ClassVar[str] = _("The model at work")
     order: ClassVar[int] = 0
     first: ClassVar[bool] = True
     on_top: ClassVar[bool] = True
