@@ -56,7 +56,6 @@ class TopBar(Messenger):
     wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")
 
     _module = "top_bar/top_bar.js"
-    _before = ("page/top_bar/run_storage.js",)
     _styles = "top_bar/top_bar.css"
 
 

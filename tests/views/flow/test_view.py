@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from txpanel.session.state import ModelState
-from txpanel.views.flow.component import FOLDER, MODULES, FlowPicture, bundle
+from txpanel.views.flow.component import FlowPicture
 from txpanel.views.flow.view import FlowView
 
 TEXT = "the cat sat"
@@ -131,15 +131,6 @@ def test_a_closed_view_is_freed(tiny: Callable[[str], Any]) -> None:
     gc.collect()
     assert gone() is None
     state.focus(head=1)
-
-
-def test_modules_are_joined_without_clashes_and_none_is_forgotten() -> None:
-    assert {path.stem for path in FOLDER.glob("*.js")} == set(MODULES)
-    source = bundle()
-    assert "import {" not in source
-    assert source.count("export ") == 1
-    assert ".innerHTML" not in source
-    assert "http" not in source.replace("http://www.w3.org/2000/svg", "")  # a name of SVG, not an address
 
 
 def test_defaults_that_every_session_gets_are_empty() -> None:

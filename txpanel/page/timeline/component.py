@@ -37,5 +37,4 @@ class Timeline(Messenger):
     words = param.Dict(default={}, doc="All texts of the strip.")
 
     _module = "timeline.js"
-    _before = ("page/timeline/parts.js", "page/timeline/compare.js")
     _styles = "timeline.css"

@@ -1,4 +1,5 @@
 // The flow: holds what was sent, decides what moves, draws. Everything drawn comes from the arrays that Python sent.
+import { onTheme, reducedMotion } from "../../toolkit/theme.js";
 import { clamp, ellipsis, fill, percent, shown } from "./core.js";
 import { Theme } from "./theme.js";
 import { between, colX, desktop, laneY, PHONE } from "./layout.js";
@@ -60,7 +61,7 @@ class Flow {
     bindKeys(this);
     this.resizer = new ResizeObserver(() => this.relayout());
     this.resizer.observe(this.root);
-    this.unwatch = tx.onTheme(this.root, () => { this.theme.read(); this.motion.request(); this.grid.draw(); });
+    this.unwatch = onTheme(this.root, () => { this.theme.read(); this.motion.request(); this.grid.draw(); });
     this.theme.read();
     this.point = (event) => { this.pointed = event.detail; this.motion.request(); }; // an operand of the card is under the pointer
     window.addEventListener("tx-point", this.point);
@@ -130,7 +131,7 @@ class Flow {
   fly() {
     const label = this.dom.tokens.kept?.get(this.tokens.total - 1);
     const from = [...this.dom.next.children].find((n) => n.classList.contains("sampled")) ?? this.dom.next.children[0];
-    if (!label || !from || tx.reducedMotion() || this.L.phone) return;
+    if (!label || !from || reducedMotion() || this.L.phone) return;
     const a = from.getBoundingClientRect();
     const b = label.getBoundingClientRect();
     label.animate([{ translate: `${a.left - b.left}px ${a.top - b.top}px`, color: this.theme.of("focus") }, { translate: "0 0" }], { duration: 700, easing: "cubic-bezier(.3,.7,.2,1)" });
@@ -283,7 +284,7 @@ class Flow {
     if (open) {
       if (this.grid.parts.size < this.layers) this.send({ type: "grid" });
       this.grid.draw();
-      this.grid.panel.scrollIntoView({ block: this.L.phone ? "start" : "nearest", behavior: tx.reducedMotion() ? "auto" : "smooth" });
+      this.grid.panel.scrollIntoView({ block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth" });
     } else this.dom.allHeads.focus({ preventScroll: true });
   }
 

@@ -1,5 +1,5 @@
 // Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; the parts in the same order.
-import { clamp, easeOut, fill, percent, shown, weight } from "./core.js";
+import { clamp, easeOut, fill, percent, weight } from "./core.js";
 import { firstKey } from "./attention.js";
 import { plusRadius } from "./lanes.js";
 import { mlpRows, rowKind } from "./mlp.js";

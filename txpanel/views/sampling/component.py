@@ -42,12 +42,5 @@ class SamplingBench(Teller):
     words = param.Dict(default={}, doc="The texts.")
     version = param.Integer(default=0, doc="Counts the runs; the browser takes the logits when it changes.")
 
-    _before = (
-        "toolkit/patch.js",
-        *(
-            f"views/sampling/{name}.js"
-            for name in ("pipeline", "sliders", "stages", "cumulative", "token_path", "what_if")
-        ),
-    )
     _module = "sampling.js"
     _styles = "sampling.css"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import param
-from panel.custom import JSComponent
 
 from txpanel.messages import _
-from txpanel.toolkit.component import BASE_CSS
-from txpanel.toolkit.vector_strips import PAINT
+from txpanel.toolkit.component import Component
 
-_HERE = Path(__file__).parent
 PINNED = 2
 """Cards that may stand beside the one that follows the questions."""
 
@@ -57,7 +53,7 @@ def words() -> dict[str, str]:
     }
 
 
-class WhyCards(JSComponent):
+class WhyCards(Component):
     """Draws the cards that `txpanel.views.why` describes; ``on_message`` gets what a person did, as a dict."""
 
     cards = param.List(default=[], doc="The cards, the current one first; see `txpanel.views.why.data.card`.")
@@ -67,8 +63,8 @@ class WhyCards(JSComponent):
     words = param.Dict(default={}, doc="Translated texts of the component.")
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 
-    _esm = PAINT + (_HERE / "why.js").read_text(encoding="utf-8")
-    _stylesheets: ClassVar[list[str]] = [BASE_CSS, (_HERE / "why.css").read_text(encoding="utf-8")]
+    _module = "why.js"
+    _styles = "why.css"
 
     def __init__(self, on_message: Callable[[dict[str, Any]], None] | None = None, **params: Any) -> None:
         super().__init__(words=words(), **{"sizing_mode": "stretch_width", **params})
