@@ -33,7 +33,7 @@ LISTEN = f"""() => {{ {FIND}
 
 def drag(page: Page, knob: str, steps: int, rest: int) -> list[float]:
     """Seconds to the frame, for each step that changed the setting."""
-    slider = page.locator(f"#dial-{knob}")
+    slider = page.locator(f"#slider-{knob}")
     slider.evaluate("node => node.scrollIntoView({block: 'center'})")  # not below the bar
     box = slider.bounding_box()
     assert box is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from txpanel.decoding import PRESETS, Settings
-from txpanel.decoding.stages import SPECS
+from txpanel.decoding.stages import SPECS, stage_label
 from txpanel.messages import _
 
 __all__ = ["bench_words", "presets"]
@@ -97,6 +97,7 @@ def _draw() -> dict[str, str]:
 
 def _path() -> dict[str, str]:
     return {
+        "renormalise": stage_label("renormalise"),
         "path": _("The way of"),
         "path_note": _("Click any token above to follow it."),
         "pick_drawn": _("the drawn one"),
