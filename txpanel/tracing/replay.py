@@ -49,19 +49,19 @@ def replay(model: LanguageModel, layer: int, stream: Tensor, call: Call, route: 
     kept: dict[str, Tensor] = {}
     hooks = [tap(kept) for tap in _taps(facts, parts)]
     try:
-        with model.lock, torch.inference_mode(), listening(parts.attn, route) as heard:
+        with model.lock, torch.inference_mode(), listening(parts.attn, route) as observed:
             output = parts.block(stream[None], *args, **kwargs)
     finally:
         for hook in hooks:
             hook.remove()
     output = (output[0] if isinstance(output, tuple) else output)[0].detach()
-    if heard.calls == 0 or heard.q is None:
+    if observed.calls == 0 or observed.q is None:
         raise Unsupported(
             f"The attention of block {layer} in '{model.anatomy.family}' could not be observed, so it is not shown. The rest of the block is."
         )
-    kept.update(_attention(facts, parts, heard, kwargs, args))
+    kept.update(_attention(facts, parts, observed, kwargs, args))
     tensors = {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
-    return BlockTrace(tensors, output, heard.calls)
+    return BlockTrace(tensors, output, observed.calls)
 
 
 def _taps(facts: BlockAnatomy, parts: BlockParts) -> list[Callable[[dict[str, Tensor]], Any]]:
@@ -174,22 +174,22 @@ def _keep_route(kept: dict[str, Tensor], out: Any) -> None:
 
 
 def _attention(
-    facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]
+    facts: BlockAnatomy, parts: BlockParts, observed: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]
 ) -> dict[str, Tensor]:
     """q, k, v as used, the mask (bool [Q, S]: which query may attend to which key), ALiBi biases, sinks, and rotary angles."""
-    assert heard.q is not None
-    assert heard.k is not None
-    assert heard.v is not None
-    q, k, v = heard.q, heard.k, heard.v
+    assert observed.q is not None
+    assert observed.k is not None
+    assert observed.v is not None
+    q, k, v = observed.q, observed.k, observed.v
     if k.shape[0] == facts.n_heads and facts.n_kv_heads < facts.n_heads:  # families that repeat k and v themselves
         k, v = k[:: facts.group], v[:: facts.group]
     n, quirk = q.shape[1], parts.quirk
     buffer = getattr(parts.attn, quirk.mask_buffer) if quirk.mask_buffer else None
-    mask = heard.mask if heard.mask is not None else kwargs.get("attention_mask")
+    mask = observed.mask if observed.mask is not None else kwargs.get("attention_mask")
     look, bias = allowed(mask, n, k.shape[1], quirk.mask_true_means, buffer)
     kept = {"q": q, "k": k, "v": v, "mask": look}
     if facts.alibi:
-        kept["alibi"] = _alibi(facts, parts, kwargs, bias, heard.pattern is not None)
+        kept["alibi"] = _alibi(facts, parts, kwargs, bias, observed.pattern is not None)
     if parts.sinks is not None:
         kept["sinks"] = parts.sinks.detach()
     if facts.rotary:

@@ -111,18 +111,18 @@ def _follow(
     patience: float | None,
 ) -> Any:
     stage: tuple[str, str] = ("", "")
-    heard = time.monotonic()
+    last_output = time.monotonic()
     while True:
         reporter.check()
         try:
             line = lines.get(timeout=POLL)
         except queue.Empty:
-            if patience is not None and time.monotonic() - heard > patience:
+            if patience is not None and time.monotonic() - last_output > patience:
                 raise DownloadFailed(
                     _("Nothing was heard for {seconds} seconds: given up.").format(seconds=round(patience))
                 ) from None
             continue
-        heard = time.monotonic()
+        last_output = time.monotonic()
         if line is None:
             raise DownloadFailed(_died(process, tail))
         event = _event(line)
