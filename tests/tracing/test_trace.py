@@ -169,7 +169,7 @@ def test_two_identical_runs_are_equal_bit_for_bit(tiny: Tiny) -> None:
 
 
 def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> None:
-    """What is left in float32 is rounding, not a mistake: in float64 it all but vanishes (C-11)."""
+    """What is left in float32 is rounding, not a mistake: in float64 it all but vanishes."""
     from tests.families import tiny as build
 
     differences = []
@@ -195,7 +195,7 @@ def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> No
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen3", "falcon"])
 def test_both_routes_hear_the_same(name: str) -> None:
-    """A model that supports the registry and the function mode gives the same numbers on both (C-08)."""
+    """A model that supports the registry and the function mode gives the same numbers on both."""
     from tests.families import tiny as build
 
     model = build(name, attn="eager")

@@ -9,7 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from tests.families import FAMILIES, GQA, tiny_tokenizer
 from txpanel.errors import Unsupported
 from txpanel.models.language_model import LanguageModel
-from txpanel.tracing.verify import PROVEN, is_verified, proven
+from txpanel.models.quirks import PROVEN
+from txpanel.tracing.verify import is_verified, proven
 
 
 def other(family: str) -> LanguageModel:

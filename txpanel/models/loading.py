@@ -36,7 +36,7 @@ class Located:
 
     Attributes:
         name: short name. title: for people. folder: where the files are. source: where they came from.
-        renew: throws a damaged copy away, so that the next `locate` brings a whole one; ``None`` for the user's files.
+        renew: deletes a damaged copy, so that the next `locate` fetches it again; ``None`` for the user's own files.
     """
 
     name: str
@@ -63,18 +63,18 @@ def load(
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         dtype: type of the weights; ``None`` is float32, in which every number of the trace is exact.
         progress: called with a `Progress` from this thread while something slow happens.
-        cancel: set it (from another thread) to stop; downloads go on from where they were the next time.
+        cancel: set it (from another thread) to stop; the next call continues the download.
         offline: use only what is on this machine.
 
     Returns:
         The model, its tokenizer, its anatomy, and where the weights came from.
 
     Raises:
-        ModelNotFound: there is none of that name.
+        ModelNotFound: there is no model of that name.
         DownloadFailed: it could not be brought here; the text says what each source answered.
         BadFile: weights or configuration are missing or damaged.
         Unsupported: it cannot be opened (pickles, own code, encoder-decoders, models without attention).
-        Cancelled: at the person's wish.
+        Cancelled: ``cancel`` was set.
     """
     _import_bars()
     reporter = Reporter(progress, cancel)
@@ -89,7 +89,7 @@ def load(
 
 
 def _import_bars() -> None:
-    """tqdm, which transformers imports and we show nothing of, complains in a notebook without ipywidgets."""
+    """Import tqdm without its warning about missing ipywidgets in notebooks: transformers needs it, txpanel shows its own progress."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_module("tqdm.auto")

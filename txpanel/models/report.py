@@ -1,4 +1,4 @@
-"""What `txpanel models` and `txpanel doctor` tell, as data; the command line prints it."""
+"""What `txpanel models` and `txpanel doctor` print, as data."""
 
 from __future__ import annotations
 

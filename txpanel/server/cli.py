@@ -1,7 +1,7 @@
 """The command line: ``txpanel serve | models | plugins | doctor | export``, also as ``python -m txpanel``.
 
 Nothing heavy is imported before a command needs it. What goes wrong is one sentence on standard error: exit code 1 for
-what went wrong, 2 for a command line that makes no sense, 130 after Ctrl-C.
+a failure, 2 for a wrong command line, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _load(given: argparse.Namespace) -> tuple[Any, str]:
-    """The model asked for, or the one chosen, with a bar in the terminal."""
+    """The model asked for, or the one chosen, with a progress bar in the terminal."""
     from txpanel.models.choice import choose  # late: each command imports what it needs
 
     chosen, bar = choose(given.model), Bar()

@@ -33,11 +33,11 @@ def serve(
     origins: Sequence[str] = (),
     open_browser: bool = False,
 ) -> int:
-    """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with the settings made for you.
+    """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with its options filled in.
 
     Args:
         model: to start with; None chooses.
-        models: that visitors may choose among; empty: the whole catalogue on localhost, else only the first one.
+        models: that visitors may choose among; empty: any model on localhost, else only the first one.
         device: where models run.
         dtype: type of their weights.
         address: to listen on.
@@ -115,7 +115,7 @@ def _try_port(address: str, port: int) -> int:
 
 
 def _bound(address: str) -> str:
-    """What to bind to: ``localhost`` by its number, since some machines know it under a name that nobody listens on."""
+    """The address to bind to: ``localhost`` as 127.0.0.1, since some machines resolve it to another address first."""
     return "127.0.0.1" if address in ("localhost", "") else "0.0.0.0" if address == "*" else address.strip("[]")
 
 
@@ -135,7 +135,7 @@ def allowed_origins(address: str, port: int, more: Sequence[str] = ()) -> list[s
 def _own_addresses() -> list[str]:
     try:
         return [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
-    except OSError:  # a machine that does not know its own name
+    except OSError:  # the machine cannot resolve its own name
         return []
 
 
@@ -147,7 +147,7 @@ def _set_environment(model: str | None, models: Sequence[str], device: str, dtyp
 
 
 def bring_model(device: str = "cpu", dtype: str | None = None) -> None:
-    """Load the first model before anybody asks, telling the terminal; sessions that come meanwhile see its progress."""
+    """Load the first model at start, with progress in the terminal; sessions that begin meanwhile show the same progress."""
     from txpanel.models.choice import choose  # late: seconds; the command says first where the page is
     from txpanel.session.shared import shared_model
 

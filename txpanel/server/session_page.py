@@ -1,4 +1,4 @@
-"""One session of the served page: it is painted at once, and the model comes when it is there."""
+"""One session of the served page. The page is painted at once; the model is shown when it is loaded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Session", "serve", "start", "warm_up"]
 log = logging.getLogger("txpanel.server.session_page")
 
 ADDRESS_EVERY = 2.0
-"""Seconds between two addresses of a run that grows: browsers refuse pages that write theirs all the time."""
+"""Seconds between two updates of the address while tokens are generated: browsers block pages that write it too often."""
 
 _warm = threading.Event()
 _model_code = threading.Event()
@@ -58,13 +58,13 @@ def start() -> None:
 
 
 def _warm_up_a_server() -> None:
-    gc.disable()  # what is imported stays: looking through it over and over is a fifth of the time
+    gc.disable()  # imported modules stay: garbage collection over them takes a fifth of the start
     try:
-        with _warming:  # no session begins to import before
+        with _warming:  # no session imports before this
             process_wide.apply("imports")
         warm_up()
     except Exception:
-        log.exception("txpanel could not be imported")  # each session tries again, and says what it meets
+        log.exception("txpanel could not be imported")  # each session tries again and shows the error
     finally:
         gc.freeze()
         gc.enable()
@@ -106,7 +106,7 @@ class Session:
         self._gate = threading.Lock()
         self._waiting: list[Callable[[], Any]] | None = []
         self.state: ModelState | None = None
-        self._written = 0.0  # when the address was last written in the middle of a run
+        self._written = 0.0  # time of the last update of the address during a generation
         look = {"dark": self.given.get("dark", False), "follows": "dark" not in self.given}
         look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
@@ -150,7 +150,7 @@ class Session:
         """The text and the model; with a run that the browser has kept, if the address names one."""
         if self.state is None:
             return
-        if not self.state.text:  # else somebody was faster than the start
+        if not self.state.text:  # else the person has typed something already
             self._begin_text(self.state, found)
         self._choose_model()
         if "why" in self.given:
@@ -206,7 +206,7 @@ class Session:
         self._choose()
 
     def _named_failed(self, event: Any) -> None:
-        """The model that the address names can't be had: another one is better than none, and the page says why it runs."""
+        """The model that the address names cannot be loaded: choose another one, and say why."""
         if self.state is None or not event.new:
             return
         self.state.param.unwatch(self._named)
@@ -277,15 +277,15 @@ class Session:
             return
         values = {name: getattr(self.state, name) for name in address.OF_THE_STATE}
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
-            values["query"] = None  # the last token, as always: not worth a word
-        if self.state.progress is not None:  # tokens that pass by do not move the settings
+            values["query"] = None  # the last token is the default
+        if self.state.progress is not None:  # while tokens are generated, the seed is that of the newest one
             values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
         self.location.search = address.write(values | self._run_in_address(self.state))
 
     def _address_due(self, progress: Progress | None) -> bool:
-        """Not while a model is on its way; of a run that grows, now and then, so that a reload in its middle loses little."""
+        """Whether to write the address now: not while a model loads, and while tokens are generated only every `ADDRESS_EVERY` seconds."""
         if progress is None:
             return True
         now = time.monotonic()
@@ -305,12 +305,12 @@ class Session:
         fits = len(packed) <= address.LONGEST_FILM and len(text) <= address.LONGEST_TEXT
         if not fits:
             packed = self.kept.keep(drawn)
-            text = state.text if len(state.text) <= address.LONGEST_TEXT else text  # what other browsers get of it
+            text = state.text if len(state.text) <= address.LONGEST_TEXT else text  # what another browser can show
         self.dashboard.bar.share(fits)
         return {"text": text, "film": packed or None, "chat": state.chat or None}
 
     def _end(self, _context: Any) -> None:
-        """The tab was closed: nothing may keep its traces alive."""
+        """The tab was closed: release everything, so that its traces are freed."""
         self.ended.set()
         self._waiting = None
         self.dashboard.close()

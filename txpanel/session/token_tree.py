@@ -1,9 +1,8 @@
 """Generation as a tree: each appended token is a step that is kept, and steps branch.
 
-A `TokenTree` begins with a prompt; each further node is one token after its parent, with the settings, the draw and what the
-model thought of it. Trees are values: adding a token gives a new one that shares its nodes with the old, so that undo
-is a matter of keeping the old one. A node holds a few numbers only. Its run and its distribution are had from the
-tokens (`TokenTree.prompt`): shared, or computed again from keys and values that are still there.
+A `TokenTree` begins with a prompt; each further node is one token after its parent, with its settings, its draw and its
+probability. Trees are immutable: adding a token gives a new tree that shares its nodes with the old one, so undo only keeps the old
+one. A node holds a few numbers only. Its run and its distribution follow from the tokens (`TokenTree.prompt`).
 """
 
 from __future__ import annotations

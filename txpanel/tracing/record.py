@@ -1,4 +1,4 @@
-"""Recording: one native forward pass that keeps every block's input, and nothing else.
+"""Recording a run: one forward pass with the model's own kernels that keeps every block's input, and nothing else.
 
 A text that begins like one of the recent ones re-runs only from its first changed token: the prefix's keys, values and
 checkpoints are still there (:mod:`txpanel.tracing.prefix`). Rows computed in different passes agree to float rounding, not
@@ -31,7 +31,7 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
     """Run ``model`` once on a text (or token ids) and return the :class:`Trace`.
 
     Args:
-        text: the text, or its token ids. reuse: start from the first token that no recent run has.
+        text: the text, or its token ids. reuse: start from the first token that no recent run of this model shares.
 
     Raises:
         EmptyText: no token to run on. TooLong: more tokens than the model has positions. Both say what to do.
@@ -84,7 +84,7 @@ def _check_length(model: LanguageModel, ids: list[int]) -> None:
 
 
 def _added(model: LanguageModel) -> list[int]:
-    """The marks that the tokenizer puts around any text, even an empty one."""
+    """The special tokens that the tokenizer puts around any text, even an empty one."""
     return model.encode("")
 
 
@@ -108,13 +108,15 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
     if cache_bytes(cache) <= LIMIT and cache.get_seq_length() == len(ids):
         prefixes(model).keep(Prefix(list(ids), cache, streams, rows))
     logits = output.logits[0, -1].detach().float().cpu()
-    if logits.untyped_storage().nbytes() > logits.nbytes:  # a model that unembeds all positions: not to be held
+    if (
+        logits.untyped_storage().nbytes() > logits.nbytes
+    ):  # the model unembeds all positions: a view would keep all of them in memory
         logits = logits.clone()
     return Recording(streams, taps.calls, logits, reused=done, tuple_output=taps.tuple_output, rows=rows)
 
 
 class Taps:
-    """Hooks on every block: its input, its call arguments (if they are wanted), and the last block's output."""
+    """Forward hooks that keep every block's input [1, T, D], its call arguments (with ``calls``), and the last block's output."""
 
     def __init__(self, blocks: list[Any], *, calls: bool = True) -> None:
         self._wanted = calls
@@ -138,7 +140,7 @@ class Taps:
         self.streams.append((output[0] if self.tuple_output else output).detach())
 
     def remove(self) -> None:
-        """Take all hooks off again."""
+        """Remove all hooks."""
         for hook in self._hooks:
             hook.remove()
 

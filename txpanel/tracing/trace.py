@@ -1,4 +1,4 @@
-"""A recorded run: checkpoints, and from them, on demand, every number of the run."""
+"""A recorded run: the input of every block, and from it, on demand, every number of the run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Trace:
     """One run of a model on one text. Immutable; made by :func:`txpanel.tracing.record` or :func:`txpanel.open_trace`.
 
     ``trace["blocks.5.pattern"]`` is an :class:`xarray.DataArray` with named dimensions; :meth:`tensor` the bare torch tensor;
-    :meth:`why` explains one cell. Names: :meth:`names` and docs/architecture.md.
+    :meth:`why` explains one cell. Names: :meth:`names`; all of them are listed in docs/reference.md.
     """
 
     def __init__(
@@ -218,7 +218,8 @@ class Trace:
         """The lens's tensor by its full name, such as ``lens.3.5.logits``; at the very end of the run the model's own, ``logits``.
 
         Args:
-            own: ``logits``, ``probs``, ``probs.max``, ``probs.sum``, ``probs.entropy``, and what stands before ``logits``.
+            own: ``logits``, ``probs``, ``probs.max``, ``probs.sum``, ``probs.entropy``, or a step
+                before ``logits`` that the model has (``logits_raw``, ``logits_scaled``, ``logits_capped``).
 
         Raises:
             NoSuchTensor: no such layer or token.
@@ -252,11 +253,11 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the recording holds (shared storages once), without what was replayed since: see :attr:`replayed_nbytes`."""
+        """Bytes that the recording holds, shared storages counted once; without replayed tensors (:attr:`replayed_nbytes`)."""
         return sum(self.storages().values())
 
     def storages(self) -> dict[int, int]:
-        """Bytes of each storage that the recording holds, by address: runs of a text that grows share theirs."""
+        """Bytes of each storage that the recording holds, by address: the runs of a growing text share theirs."""
         held: dict[int, int] = {}
         for tensor in _tensors(
             [self.recording.streams, self.recording.calls, self.recording.logits, self.recording.stored]
@@ -279,7 +280,7 @@ class Trace:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _given(self, name: str) -> Tensor | None:
-        """Values that are held, not replayed."""
+        """A tensor that the recording itself holds; ``None`` for all others."""
         if name in self.recording.stored:
             return self.recording.stored[name]
         if name == "logits":
@@ -303,9 +304,9 @@ class Trace:
         return operation.recompute({source: self.tensor(source) for source in operation.inputs})
 
     def _replayed(self, layer: int, name: str) -> Tensor | None:
-        """A tensor out of the replay of its block, which runs again if it is not there any more, or a leaf of it had to go."""
+        """A tensor from the replay of its block. The block runs again if its tensors, or this leaf, were dropped from the cache."""
         kept = STORE.get(self.uid, name)
-        leaf = name in self.graph.dims and name not in self.graph.operations  # a mask, angles: nothing derives them
+        leaf = name in self.graph.dims and name not in self.graph.operations  # such as a mask: no operation computes it
         if kept is None and (leaf or STORE.get(self.uid, f"blocks.{layer}.q") is None):
             return self._replay(layer).tensors.get(split_name(name)[1])
         return kept

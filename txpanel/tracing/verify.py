@@ -10,21 +10,15 @@ from packaging.version import Version
 
 from txpanel.errors import Unsupported
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.quirks import PROVEN
 from txpanel.tracing.trace import Trace
 
-PROVEN = frozenset(
-    {
-        "gpt2", "gpt_neox", "gptj", "gpt_neo", "opt", "bloom", "falcon", "mpt", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi", "phi3",
-        "gemma2", "gemma3_text", "olmo2", "stablelm", "starcoder2", "cohere", "granite", "smollm3", "gpt_oss", "deepseek_v3",
-    }
-)  # fmt: skip
-"""Families whose every operation the tests compare with the untouched model, by ``model_type``."""
 TESTED = ((5, 21), (5, 24))
 """First and last version of transformers that the tests were run with: ``scripts/versions`` does it."""
 
 
 def proven(family: str, version: str = transformers.__version__) -> bool:
-    """Whether the tests vouch for a family as this version of transformers computes it: another one may do something else."""
+    """Whether the tests cover a family with this version of transformers (another version may compute it differently)."""
     return family in PROVEN and TESTED[0] <= Version(version).release[:2] <= TESTED[1]
 
 

@@ -1,7 +1,7 @@
 """The download from the hub, in a process of its own: ``python -m txpanel.models.sources.hub_worker REPO FOLDER``.
 
-huggingface_hub asks and signs; the bytes are received here, because since its version 2 it throws an interrupted
-download away, and half a gigabyte over a school's network is not to start again from nothing.
+huggingface_hub finds the files and signs the requests; the bytes are received here, because since its version 2 it discards an
+interrupted download, and half a gigabyte over a slow network must not start again from zero.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INDEX = "model.safetensors.index.json"
 
 
 class Counter:
-    """Bytes of all files together, told to the parent about ten times a second."""
+    """Counts the bytes of all files and reports them to the parent process about ten times a second."""
 
     def __init__(self, message: str, total: int) -> None:
         self.message, self.total, self.done, self.last = message, total, 0, 0.0
@@ -63,7 +63,7 @@ def choose(files: dict[str, int]) -> list[str]:
 
 
 def download(repo: str, folder: Path) -> str:
-    """Bring the files of `repo` into `folder`; what an earlier try left there is gone on with. Returns the commit."""
+    """Bring the files of `repo` into `folder`; what an earlier attempt left there is continued. Returns the commit."""
     from huggingface_hub import HfApi  # late: huggingface_hub takes half a second
 
     info = HfApi().model_info(repo, files_metadata=True, timeout=TIMEOUT)
@@ -105,7 +105,7 @@ def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> 
 
 
 def _worth_another_try(error: Exception) -> bool:
-    """Whether the line broke, rather than the hub having said no."""
+    """Whether the connection broke; False where the hub refused."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     return bool(kinds & {"TransportError", "RemoteProtocolError", "ReadError"}) and "ConnectTimeout" not in kinds
 
@@ -124,7 +124,7 @@ def _receive(url: str, part: Path, start: int, counter: Counter) -> None:
             return
         hf_raise_for_status(reply)
         with part.open("ab") as file:
-            if start and reply.status_code == 200:  # the server does not do parts: from the beginning
+            if start and reply.status_code == 200:  # the server does not support ranges: from the beginning
                 file.truncate(0)
                 counter.add(-start)
             for block in reply.iter_bytes(BLOCK):
