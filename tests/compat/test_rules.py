@@ -57,7 +57,9 @@ def test_only_workarounds_replace_methods_of_libraries() -> None:
     """A name given to a class or module of somebody else, anywhere but here."""
     wrong = []
     for path in sorted((ROOT / "txpanel").rglob("*.js")):
-        if path.parent not in (FOLDER, BUNDLE) and re.search(r"\.prototype\.\w+ *=[^=]", path.read_text(encoding="utf-8")):
+        if path.parent not in (FOLDER, BUNDLE) and re.search(
+            r"\.prototype\.\w+ *=[^=]", path.read_text(encoding="utf-8")
+        ):
             wrong.append(str(path.relative_to(ROOT)))
     for path in sorted((ROOT / "txpanel").rglob("*.py")):
         if path.parent == FOLDER:
