@@ -140,7 +140,6 @@ class AttentionView(View):
         return card(_("What the head writes"), output, self.z.panel)
 
     def _none(self) -> None:
-        self.param.update()
         self.cards.visible, self.empty.visible = False, True
 
     def _head(self) -> None:
@@ -203,7 +202,7 @@ class AttentionView(View):
         names = [f"blocks.{self.look.layer}.{part}" for part in STEPS]
         operations = [self.look.trace.operation(name) for name in names if name in self.look.trace]
         return [
-            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0)
+            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}"
             for op in operations
             if op is not None and op.formula
         ]

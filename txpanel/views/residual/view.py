@@ -6,14 +6,12 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import panel as pn
 
 from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
 from txpanel.toolkit.explained import lit
-from txpanel.toolkit.format import number, percent
-from txpanel.toolkit.heatmap import Axis
+from txpanel.toolkit.format import number
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
@@ -23,15 +21,13 @@ from txpanel.views.residual import tables
 from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, stream
 from txpanel.views.residual.highlights import on_curves, on_share
 from txpanel.views.residual.lengths import Sizes, stream_name
-from txpanel.views.residual.logit_lens import LensGrid, lens_cell
+from txpanel.views.residual.logit_lens import LensGrid
+from txpanel.views.residual.norm_lines import feed_statistic
 from txpanel.views.residual.strips import strips
-from txpanel.views.residual.words import formulas, lead, notes
+from txpanel.views.residual.words import formulas, lead, notes, share_words
 
 _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 """Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
-
-NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
-"""A norm has the colour of what reads it or wrote it; those of a write are dashed."""
 
 
 class ResidualView(View):
@@ -227,7 +223,7 @@ class ResidualView(View):
         self._fold.notes.paragraphs = notes(trace, layer)
 
     def _show_stream(self, found: Stream) -> None:
-        at, layer, layers = self.state.query, self.state.layer, self.state.trace.anatomy.n_layers
+        at, layer = self.state.query, self.state.layer
         self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_turn[:, at], found.mlp_turn[:, at], layer)
         self._subtitle(
             "writes",
@@ -247,47 +243,17 @@ class ResidualView(View):
         words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
         self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
         for kind, lines in self._stats.items():
-            series = {norm: kinds[kind][:, at] for norm, kinds in found.stats.items() if np.isfinite(kinds[kind]).any()}
-            if kind in found.final and series:
-                series = {norm: np.append(values, np.nan) for norm, values in series.items()}
-                series["ln_final"] = np.append(np.full(layers, np.nan), found.final[kind][at])
-            self._shown[f"norm-{kind}"].visible = bool(series)
-            if series:
-                colours = [NORM_COLOURS.get(norm, "lane") for norm in series]
-                lines.feed(
-                    series,
-                    layer,
-                    colours,
-                    dashed=[norm for norm in series if norm.endswith("_norm")],
-                    ends=[_("final")] if kind in found.final else [],
-                )
-                marks = {"value": "v", "mlp": "m", "focus": "f", "lane": "muted"}
-                names = " · ".join(f"<{marks[c]}>{norm}</{marks[c]}>" for norm, c in zip(series, colours, strict=True))
-                words = {
-                    "mean": _("taken off by {names}"),
-                    "var": _("of what {names} reads"),
-                    "scale": _("factor of {names}: 1 / √(variance + ε)"),
-                }[kind]
-                self._subtitle(f"norm-{kind}", words.format(names=names))
+            said = feed_statistic(lines, kind, found, at, layer)
+            self._shown[f"norm-{kind}"].visible = bool(said)
+            if said:
+                self._subtitle(f"norm-{kind}", said)
 
     def _show_lens(self, trace: Any, found: Lens) -> None:
         if self.state is None or self.state.trace is not trace:
             return
         self._lens = found
         layers = trace.anatomy.n_layers
-        rows = Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("answer")])
-        columns = Axis([trace.tokens.strings[i].strip() or "␣" for i in found.positions], found.positions[0])
-        self._grid.words = found.strings
-        self._grid.feed(
-            found.top,
-            rows,
-            columns,
-            scale=Scale.of("probability"),
-            name="lens({r}, {c})",
-            cell="{r} · {c}",
-            room=(layers + 1, len(found.positions)),
-            at=partial(lens_cell, trace, found),
-        )
+        self._grid.show(trace, found)
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
         words = _(
             "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
@@ -301,13 +267,7 @@ class ResidualView(View):
             high=max(float(found.share.max()), 0.01),
             ends=[_("out")],
         )
-        first = next((i for i in range(len(found.rank)) if (found.rank[i:] == 1).all()), len(found.rank) - 1)
-        words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
-        if first == layers:
-            words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
-        self._subtitle(
-            "share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first + 1
-        )
+        self._shown["share"].heading.paragraphs = share_words(found)
         self._light()
         self._shown["lens"].tools.changed()
         self._shown["share"].tools.changed()
