@@ -1,4 +1,4 @@
-"""The attention view: who looks at whom, why, and what comes of it."""
+"""The attention view: who looks at whom, why, and what the head writes."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class AttentionView(View):
     def _cell(self) -> None:
         """Another chosen cell: frames move; pictures are fed again only where it lies outside their window."""
         if self.look is None or not self.look.same(self.state.trace, self.state.layer, self.state.head):
-            return  # a new run is on its way through `_head`
+            return  # a new run is handled by `_head`
         if not self.maps.choose():
             self._maps()
         for vectors in (self.qkv, self.z):

@@ -1,4 +1,4 @@
-"""Residual stream and norms: the lane of every token through all blocks, what is added to it, and what it would say on the way."""
+"""Residual stream and norms: the stream of every token through all blocks, what is added to it, and the logit lens before each block."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ResidualView(View):
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._strips = VectorStrips(on_pick=self.state.ask)
         self._writes = Writes(self, tap=self._write_tapped)
-        self._turns = Lines(self, tap=self._turn_tapped)
+        self._cosines = Lines(self, tap=self._cosine_tapped)
         self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
         self._share = Lines(self, tap=self._share_tapped)
         hover = (_("cell"), _("norm"), _("tensor"))
@@ -104,7 +104,7 @@ class ResidualView(View):
         made = [
             ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
             ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), writes, None, half),
-            ("turns", _("In which direction"), "", plot(self._turns.figure, 260), writes, None, half),
+            ("cosines", _("In which direction"), "", plot(self._cosines.figure, 260), writes, None, half),
             ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420),
              lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
             ("share", _("When it decides"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
@@ -224,16 +224,16 @@ class ResidualView(View):
 
     def _show_stream(self, found: Stream) -> None:
         at, layer = self.state.query, self.state.layer
-        self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_turn[:, at], found.mlp_turn[:, at], layer)
+        self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_cosine[:, at], found.mlp_cosine[:, at], layer)
         self._subtitle(
             "writes",
             _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"),
             token=self._token(),
         )
-        turns = {_("attention writes"): found.attn_turn[:, at], _("MLP writes"): found.mlp_turn[:, at]}
-        self._turns.feed(turns, layer, ("value", "mlp"), low=-1, high=1)
+        cosines = {_("attention writes"): found.attn_cosine[:, at], _("MLP writes"): found.mlp_cosine[:, at]}
+        self._cosines.feed(cosines, layer, ("value", "mlp"), low=-1, high=1)
         self._subtitle(
-            "turns",
+            "cosines",
             _(
                 "cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"
             ),
@@ -278,7 +278,7 @@ class ResidualView(View):
         places = on_curves(trace, at, cells)
         self._writes.light(places["writes"])
         names = {"attn_out": _("attention writes"), "mlp_out": _("MLP writes")}
-        self._turns.light([(layer, names[part]) for layer, part in places["turns"]])
+        self._cosines.light([(layer, names[part]) for layer, part in places["cosines"]])
         for kind, lines in self._stats.items():
             lines.light(places[kind])
         found = self._lens
@@ -299,8 +299,8 @@ class ResidualView(View):
         """A bar above the lane is what attention wrote, below it what the MLP did."""
         self._ask_at(layer, f"blocks.{layer}.{'attn' if height > 0 else 'mlp'}_out.norm", token=self.state.query)
 
-    def _turn_tapped(self, layer: int, height: float) -> None:
-        part = "attn" if self._turns.nearest(layer, height) == _("attention writes") else "mlp"
+    def _cosine_tapped(self, layer: int, height: float) -> None:
+        part = "attn" if self._cosines.nearest(layer, height) == _("attention writes") else "mlp"
         self._ask_at(layer, f"blocks.{layer}.{part}_out.cosine", token=self.state.query)
 
     def _stat_tapped(self, kind: str, layer: int, height: float) -> None:
@@ -322,7 +322,7 @@ class ResidualView(View):
     def _lens_tapped(self, row: int, column: int) -> None:
         """The probability of the token that the cell names."""
         trace, found = self.state.trace, self._lens
-        if found is None or column not in found.positions:  # the lens of the new place is still to come
+        if found is None or column not in found.positions:  # the lens of the new token is still being computed
             self._ask_at(row, None, column)
         else:
             token = int(found.ids[row, column - found.positions[0]])
