@@ -12,7 +12,7 @@ from bokeh.events import MouseLeave, MouseMove, Tap
 from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, HoverTool, Range1d, Rect
 
 from txpanel.toolkit.format import number
-from txpanel.toolkit.highlights import Cell, Lights, Locate
+from txpanel.toolkit.highlights import Cell, Highlights, Locate
 from txpanel.toolkit.labels import Words, mark, shorten, single
 from txpanel.toolkit.palette import Kind, Scale, colour
 from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, roomy, tick
@@ -20,9 +20,9 @@ from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, roomy, t
 __all__ = ["Axis", "Heatmap"]
 
 GAPS_UP_TO = 40
-"""Cells stand apart, with the page showing between them, up to this many in a row."""
+"""Up to this many cells in a row, there are gaps between them."""
 NUMBERS_UP_TO = 12
-"""Cells carry their number up to this many in a row."""
+"""Up to this many cells in a row, each has its number written in it."""
 
 _AT = "const c = Math.round(special_vars.x), r = Math.round(special_vars.y);"
 
@@ -36,7 +36,7 @@ class Axis:
 
     @property
     def stop(self) -> int:
-        """The first place behind the window."""
+        """One past the last cell."""
         return self.start + len(self.labels)
 
     def __contains__(self, place: int) -> bool:
@@ -95,13 +95,13 @@ class Heatmap:
         plain(self.figure)
         self.renderer = single(self.figure.renderers[0])
         self.source: ColumnDataSource = self.renderer.data_source
-        self._stand(there=False)
+        self._set_visible(False)
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
         self.lit = ColumnDataSource({"x": [], "y": []})
         lit = Rect(x="x", y="y", width=1, height=1, fill_alpha=0, line_width=2)
         self._lit = mark(self.figure, lit, self.lit, "annotation")
-        self.lights = Lights.of(view)
+        self.lights = Highlights.of(view)
         self.lights.add(self)
         self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
         self.cells.fit(self.figure, cut=self.CUT)
@@ -112,10 +112,10 @@ class Heatmap:
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
-    def _stand(self, *, there: bool) -> None:
-        """Nothing is drawn before there are numbers."""
+    def _set_visible(self, visible: bool) -> None:
+        """Hides what would be drawn without numbers."""
         for part in (self.renderer, self.figure.xaxis[0], self.figure.yaxis[0]):
-            part.visible = there
+            part.visible = visible
 
     def _hover(self, lines: tuple[str, str, str]) -> None:
         self.cell = CustomJSHover(

@@ -27,8 +27,8 @@ const exact = (v) => {
 def rendered(element: Any) -> Any:
     """The Bokeh figure of a HoloViews element.
 
-    HoloViews hangs a plot up on the current document for its clean-up; outside a session that document lives as long as the process, and with it
-    everything a click would reach. So it is taken down again.
+    HoloViews attaches a plot to the current document, to clean it up with it. Outside a session that document lives as long as the process, and
+    would keep the plot and its callbacks alive; so the plot is detached.
     """
     plot = BokehRenderer.instance().get_plot(element)
     plot.document = None
@@ -47,7 +47,7 @@ def sized(column: Any, figure: Any, width: int, height: int) -> None:
 
 
 def plain(figure: Any) -> None:
-    """Takes off what these pictures do without: toolbar, outline, background, the lines of the axes and their names."""
+    """Hides toolbar, outline, background, and the axes' lines and names."""
     figure.toolbar.logo = None
     figure.toolbar_location = None
     figure.toolbar.active_drag = None
@@ -73,7 +73,7 @@ def ink_axis(axis: Any, ink: str) -> None:
 
 
 def tick(side: Any, at: Sequence[float]) -> None:
-    """Ticks of an axis or grid. The ticker stays: for a new one Bokeh looks through the whole page, 0.1 s."""
+    """Ticks of an axis or grid. The ticker is kept and changed: replacing it would make Bokeh walk through all models of the page, 0.1 s."""
     if isinstance(side.ticker, FixedTicker):
         side.ticker.update(tags=list(at), ticks=list(at))
     else:

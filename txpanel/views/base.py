@@ -25,7 +25,7 @@ Callback = Callable[[], Any]
 
 
 def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
-    """Lets `__panel__` run once: Panel asks for it at every display, and each run would hang up its watchers again."""
+    """Lets `__panel__` run once: Panel calls it at every display, and each call would add its watchers again."""
 
     @functools.wraps(build)
     def panel(self: View) -> Any:
@@ -85,8 +85,8 @@ class View(pn.viewable.Viewer):
     def __init__(self, state: Any, **params: Any) -> None:
         self._built: Any = None
         self._watchers: list[tuple[param.Parameterized, Any]] = []
-        self._late: dict[int, Callback] = {}
-        self._waiting = False
+        self._pending: dict[int, Callback] = {}
+        self._scheduled = False
         self._on_error: Callable[[Exception], None] | None = None
         params.setdefault("dark", pn.config.theme == "dark")
         super().__init__(state=state, **params)
@@ -121,15 +121,15 @@ class View(pn.viewable.Viewer):
                 self._guarded(step)
 
         def changed(*_events: Any) -> None:
-            self._late[id(callback)] = run
-            if self.active and not self._put_off():
+            self._pending[id(callback)] = run
+            if self.active and not self._postpone():
                 self._catch_up()
 
         self._watchers.append((self.state, self.state.param.watch(changed, list(names or ("trace",)))))
         if self.active:
             run()
         else:
-            self._late[id(callback)] = run
+            self._pending[id(callback)] = run
 
     def watch(self, source: param.Parameterized, callback: Callable[[Any], Any], *names: str) -> None:
         """Watches parameters of an object (a stream, a component, the view itself) until `close`; errors go to the card."""
@@ -157,30 +157,30 @@ class View(pn.viewable.Viewer):
         for source, watcher in self._watchers:
             source.param.unwatch(watcher)
         self._watchers.clear()
-        self._late.clear()
+        self._pending.clear()
         self._on_error = None
         self._built = None
         self.state = None
 
-    def _put_off(self) -> bool:
-        """On a served page what stands above is shown first: the others are fed when that is on its way, with the newest place."""
+    def _postpone(self) -> bool:
+        """On a served page the views that are `first` are updated first, the others once that has been sent, with the newest state."""
         document = pn.state.curdoc
         if self.first or document is None or document.session_context is None or not pn.state.loaded:
             return False
-        if not self._waiting:
-            self._waiting = True
-            document.add_next_tick_callback(functools.partial(self._its_turn, document))
+        if not self._scheduled:
+            self._scheduled = True
+            document.add_next_tick_callback(functools.partial(self._run_scheduled, document))
         return True
 
-    def _its_turn(self, document: Any) -> None:
-        self._waiting = False
+    def _run_scheduled(self, document: Any) -> None:
+        self._scheduled = False
         with set_curdoc(document), unlocked():
             self._catch_up()
 
     def _catch_up(self, _event: Any = None) -> None:
         if self.active:
-            late, self._late = list(self._late.values()), {}
-            for run in late:
+            pending, self._pending = list(self._pending.values()), {}
+            for run in pending:
                 run()
 
     def _guarded(self, step: Callback) -> None:

@@ -1,4 +1,4 @@
-"""The frame around every view: what goes wrong inside it stays inside it, and is said in words."""
+"""The frame around every view: an error inside it becomes a card with a sentence, and the rest of the page goes on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ViewFrame(pn.viewable.Viewer):
 
     @classmethod
     def of(cls, state: Any, view: type[View], **params: Any) -> ViewFrame:
-        """The frame of a class at hand."""
+        """The frame of a view class."""
         return cls(state, lambda: view, name=view.id or view.__name__, **params)
 
     def __panel__(self) -> pn.Column:
@@ -95,7 +95,7 @@ class ViewFrame(pn.viewable.Viewer):
         except Exception as error:
             self._show(error, phase)
         else:
-            if self.error is None:  # else an update failed while it was built, and the card stands already
+            if self.error is None:  # else an update failed while it was built, and the card is shown already
                 self._layout[:] = [content]
 
     def fail(self, error: Exception) -> None:
@@ -147,7 +147,7 @@ class ViewFrame(pn.viewable.Viewer):
             "details": short_traceback(error),
         }
         standing = self._layout[0] if len(self._layout) else None
-        if isinstance(standing, ErrorCard):  # somebody may be about to click on it: it must not be another one
+        if isinstance(standing, ErrorCard):  # changed, not replaced: somebody may be about to click on it
             standing.param.update(**words)
         else:
             self._layout[:] = [ErrorCard(on_retry=self.retry, sizing_mode="stretch_width", **words)]

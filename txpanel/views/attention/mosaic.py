@@ -38,14 +38,14 @@ def heads(trace: Any, layer: int, side: int = THUMBNAIL) -> Heads:
     """Thumbnails and labels of all heads of a block; one head's map at a time is held in full."""
     total = len(trace.tokens.ids)
     size = min(side, total)
-    maps, told = [], []
+    maps, labels = [], []
     for head in range(trace.anatomy.blocks[layer].n_heads):
         pattern = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)
-        told.append(label_head(pattern, trace.tokens.ids))
+        labels.append(label_head(pattern, trace.tokens.ids))
         may = pool(allowed(trace, layer, head).astype(np.float32), size) > 0
         maps.append(np.where(may, pool(pattern, size), np.float32(np.nan)))
     return Heads(
-        np.stack(maps), -(-total // size), tuple(label for label, _ in told), tuple(share for _, share in told)
+        np.stack(maps), -(-total // size), tuple(label for label, _ in labels), tuple(share for _, share in labels)
     )
 
 

@@ -1,4 +1,4 @@
-"""q, k, v of every token as strips, and what the head writes: z, and each head's share of what attention adds."""
+"""q, k, v of every token as the rows of heat maps, and what the head writes: z, and each head's share of what attention adds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Vectors:
     """One vector per token, as the rows of a picture; the picture of q, k and v is linked with the pattern.
 
     Args:
-        parts: first letters of the parts shown, such as ``"qkv"``.
+        letters: first letters of the parts shown, such as ``"qkv"``.
 
     Attributes:
         panel: the pictures. heats: part -> `Heatmap`. values: part -> (tensor's head, float32 [T, dim]).
@@ -62,7 +62,7 @@ class Vectors:
                 Scale.of("signed", np.concatenate([x.ravel() for x in same])),
                 cut(look.total, state.query if FRAME[part[0]] == "query" else state.key),
             )
-        # before above after: time runs downwards, with three in a row and with two
+        # each step below the one before it, whether three pictures stand in a row or two
         ranks = {part: sum(name[0] == part[0] for name in list(self.values)[:i]) for i, part in enumerate(self.values)}
         ordered = sorted(self.values, key=lambda part: (ranks[part], "qkvz".index(part[0])))
         wanted = [*(self.pictures[part] for part in ordered), *self.after]

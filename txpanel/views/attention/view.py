@@ -1,4 +1,4 @@
-"""The attention view: who looks at whom, why, and what comes of it."""
+"""The attention view: who looks at whom, why, and what the head writes."""
 
 from __future__ import annotations
 
@@ -140,7 +140,6 @@ class AttentionView(View):
         return card(_("What the head writes"), output, self.z.panel)
 
     def _none(self) -> None:
-        self.param.update()
         self.cards.visible, self.empty.visible = False, True
 
     def _head(self) -> None:
@@ -168,7 +167,7 @@ class AttentionView(View):
     def _cell(self) -> None:
         """Another chosen cell: frames move; pictures are fed again only where it lies outside their window."""
         if self.look is None or not self.look.same(self.state.trace, self.state.layer, self.state.head):
-            return  # a new run is on its way through `_head`
+            return  # a new run is handled by `_head`
         if not self.maps.choose():
             self._maps()
         for vectors in (self.qkv, self.z):
@@ -203,7 +202,7 @@ class AttentionView(View):
         names = [f"blocks.{self.look.layer}.{part}" for part in STEPS]
         operations = [self.look.trace.operation(name) for name in names if name in self.look.trace]
         return [
-            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0)
+            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}"
             for op in operations
             if op is not None and op.formula
         ]

@@ -35,7 +35,7 @@ class HeadShares:
         token: whose. output: name of the tensor that the heads add up to.
         vectors: float32 [H, width], each head's z through its slice of W_O.
         norms: float64 [H], their lengths. bias: length of the bias that is added once (0: there is none).
-        toward: float64 [H], the part of each that points along the whole (cosine with the sum times its length over
+        toward: float64 [H], the part of each that points along the sum (cosine with the sum times its length over
             the sum's): adds up to 1 with the bias' part.
         difference: largest |heads + bias - recorded output|.
     """

@@ -121,7 +121,7 @@ class FlowView(View):
         self.picture.lit = [{"name": name, "at": index} for name, index in cells]
 
     def _blank(self) -> None:
-        """There is no run any more: the picture of a text that is gone would be a lie."""
+        """There is no run any more: the picture is emptied, so that it shows no numbers of a text that is gone."""
         self._keys, self._uid = {}, 0
         for worker in (self._builder, self._writer, self._gridder):
             worker.cancel()

@@ -192,7 +192,7 @@ class MLPView(View):
         self._mixed.show(mixture_strips(self.state.trace, layer, at))
 
     def _point_to_tokens(self) -> None:
-        """The tokens that the neurons' writes point to: a product with the whole unembedding, so beside the page."""
+        """The tokens that the neurons' writes point to: a product with the whole unembedding, so it is computed in a thread."""
         trace, layer, writers = self.state.trace, self.state.layer, self._writers
         model = trace.model
         if model is None or not writers:

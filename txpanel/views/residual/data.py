@@ -40,7 +40,7 @@ class Stream:
 
     Attributes:
         size: norm of the stream, float64 ``[L + 1, T]``: into each block, and out of the last.
-        attn, mlp: norm of what attention and MLP add, ``[L, T]``. attn_turn, mlp_turn: cosine of that with the stream it is added to.
+        attn, mlp: norm of what attention and MLP add, ``[L, T]``. attn_cosine, mlp_cosine: cosine of that with the stream it is added to.
         stats: for each norm of the blocks (``ln1``, ``ln2``, ...) and its statistic (``mean``, ``var``, ``scale``): ``[L, T]``, NaN where a block has none.
         final: the same statistics of the last norm, ``[T]``.
     """
@@ -48,8 +48,8 @@ class Stream:
     size: np.ndarray
     attn: np.ndarray
     mlp: np.ndarray
-    attn_turn: np.ndarray
-    mlp_turn: np.ndarray
+    attn_cosine: np.ndarray
+    mlp_cosine: np.ndarray
     stats: dict[str, dict[str, np.ndarray]]
     final: dict[str, np.ndarray]
 
@@ -78,7 +78,7 @@ def stream(trace: Trace, stop: threading.Event | None = None, tell: Tell | None 
     """
     layers, tokens = trace.anatomy.n_layers, len(trace.tokens.ids)
     size = np.zeros((layers + 1, tokens))
-    attn, mlp, attn_turn, mlp_turn = (np.zeros((layers, tokens)) for _i in range(4))
+    attn, mlp, attn_cosine, mlp_cosine = (np.zeros((layers, tokens)) for _i in range(4))
     stats = {norm: {kind: np.full((layers, tokens), np.nan) for kind in STATISTICS} for norm in norms(trace)}
     for layer in range(layers):
         if stop is not None and stop.is_set():
@@ -87,7 +87,7 @@ def stream(trace: Trace, stop: threading.Event | None = None, tell: Tell | None 
         before, a, m = (array(trace.tensor(p + name)) for name in ("resid_pre", "attn_out", "mlp_out"))
         middle = array(trace.tensor(p + "resid_mid")) if p + "resid_mid" in trace else before
         size[layer], attn[layer], mlp[layer] = _length(before), _length(a), _length(m)
-        attn_turn[layer], mlp_turn[layer] = _cosine(a, before), _cosine(m, middle)
+        attn_cosine[layer], mlp_cosine[layer] = _cosine(a, before), _cosine(m, middle)
         for norm, kinds in stats.items():
             for kind in kinds:
                 if f"{p}{norm}.{kind}" in trace:
@@ -97,7 +97,7 @@ def stream(trace: Trace, stop: threading.Event | None = None, tell: Tell | None 
         if tell is not None:
             tell(layer + 1, layers)
     final = {kind: array(trace.tensor(f"ln_final.{kind}")) for kind in STATISTICS if f"ln_final.{kind}" in trace}
-    return Stream(size, attn, mlp, attn_turn, mlp_turn, stats, final)
+    return Stream(size, attn, mlp, attn_cosine, mlp_cosine, stats, final)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from txpanel.messages import _
-from txpanel.toolkit.format import count, number
+from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.text import Paragraph, rich
-from txpanel.views.residual.data import STATISTICS, Stream, norms
+from txpanel.views.residual.data import STATISTICS, Lens, Stream, norms
 
 if TYPE_CHECKING:
     from txpanel.tracing import Trace
 
-__all__ = ["formulas", "lead", "notes"]
+__all__ = ["formulas", "lead", "notes", "share_words"]
 
 
 def lead(trace: Trace, layer: int, position: int, found: Stream | None) -> list[Paragraph]:
@@ -62,3 +62,14 @@ def notes(trace: Trace, layer: int) -> list[Paragraph]:
         " The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer."
     )
     return rich("{all}", all=place + parallel + exact + lens)
+
+
+def share_words(found: Lens) -> list[Paragraph]:
+    """How likely the final choice is, and from which block on it is the likeliest token."""
+    last = len(found.rank) - 1
+    first = next((i for i in range(last + 1) if (found.rank[i:] == 1).all()), last)
+    words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
+    if first == last:
+        words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
+    token, share = found.choice.strip() or "␣", percent(float(found.share[-1]))
+    return rich(words, token=token, share=share, first=first + 1)

@@ -17,7 +17,7 @@ from txpanel.errors import NoTokenLeft
 from txpanel.messages import _, plural
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number, percent
-from txpanel.toolkit.highlights import Lights
+from txpanel.toolkit.highlights import Highlights
 from txpanel.views.base import View
 from txpanel.views.distribution import others_name, token_names
 from txpanel.views.sampling.beams import Beams
@@ -73,7 +73,7 @@ class SamplingView(View):
         self.beams = Beams(self)
         self.card = card("", self.words, self.picture, self.beams.picture, beside=[self.formulas])
         self.follow(self._run, "trace", empty=self._none)
-        Lights.of(self).add(self)
+        Highlights.of(self).add(self)
         self.follow(self._moved, "sampled", *FIELDS)
         return pn.Column(self.card, sizing_mode="stretch_width", margin=0)
 

@@ -12,7 +12,7 @@ from txpanel.errors import TxpanelError
 from txpanel.messages import _
 from txpanel.toolkit.card import Rich, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number
-from txpanel.toolkit.highlights import Lights
+from txpanel.toolkit.highlights import Highlights
 from txpanel.toolkit.rendering import sized
 from txpanel.views.base import View
 from txpanel.views.distribution import Distribution, distribution, others_name, token_names
@@ -145,7 +145,7 @@ class SoftmaxView(View):
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._follow_token, "query")
-        Lights.of(self).add(self)
+        Highlights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
 
@@ -260,7 +260,7 @@ class SoftmaxView(View):
             total={"max": found.max, "sum": found.sum},
             version=self.table.version + 1,
         )
-        self.light(Lights.of(self).cells)
+        self.light(Highlights.of(self).cells)
 
     def _show_surprisal(self) -> None:
         trace, column = self.state.trace, self.pictures["surprisal"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from txpanel.tracing import Explanation, Source, Term, Trace
 
 MORE = 20
-"""How many more then."""
+"""How many operands are added to the list when somebody asks for more."""
 
 MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "exponential", "others", "bin"})
 """Steps that are not the model's own: what pictures say about its numbers."""
@@ -94,7 +94,7 @@ def _label(term: Term, of: str) -> str:
 
 
 def _finite(value: float) -> float:
-    """JSON knows no infinity; the bar of one is as long as it gets."""
+    """A number that JSON can hold: infinities become ±1e30, NaN 0."""
     return float(np.clip(np.nan_to_num(value, nan=0.0), -1e30, 1e30))
 
 
@@ -184,7 +184,7 @@ def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[
     index = {}
     for dim, length in zip(array.dims, array.shape, strict=True):
         likeliest = int(array.values.argmax()) if dim == "vocab" else 0
-        if dim == "bin" and "vocab" in known:  # the one that this token's logit falls in
+        if dim == "bin" and "vocab" in known:  # the bin that this token's logit falls in
             likeliest = int(bin_of(trace.tensor(logits_of(trace, name)).numpy())[known["vocab"]])
         wanted = also.get(str(dim), focus.get(str(dim), likeliest))
         index[str(dim)] = int(min(max(wanted, 0), length - 1))

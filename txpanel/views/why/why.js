@@ -1,16 +1,7 @@
 import { released } from "../../toolkit/elements.js";
+import { mathml } from "../../toolkit/mathml.js";
 import { isDark } from "../../toolkit/theme.js";
 import { onLook, paintStrip, say, tag } from "../../toolkit/vector_strips_paint.js";
-
-const MATH = new Set(("math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom msub msup msubsup munder mover munderover mtable mtr mtd").split(" "));
-
-/** A MathML tree (txpanel.toolkit.formula.mathml) as elements; text as text. */
-function mathml([name, attributes, ...children]) {
-  const node = document.createElementNS("http://www.w3.org/1998/Math/MathML", MATH.has(name) ? name : "mrow");
-  for (const [key, value] of Object.entries(attributes)) if (!/^(on|href|src|style)/i.test(key)) node.setAttribute(key, value);
-  for (const child of children) node.append(typeof child === "string" ? child : mathml(child));
-  return node;
-}
 
 /** The "why this number" card: value, formula, operands, running sum of a product; up to two pinned cards beside it. */
 export function render({ model }) {

@@ -1,4 +1,4 @@
-"""The sentences of the “why this number” card: what sort of step made a number, whose it is, and all that the browser writes."""
+"""The sentences of the “why this number” card: what sort of step made a number, which token and block it belongs to, and all that the browser writes."""
 
 from __future__ import annotations
 
