@@ -13,6 +13,7 @@ import pytest
 import txpanel
 from scripts import families
 from tests.families import FAMILIES
+from txpanel.decoding.stages import SPECS
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
 from txpanel.models.environment import VARIABLES
@@ -150,6 +151,11 @@ def test_the_version_is_one() -> None:
 def test_sampling_setting(name: str) -> None:
     assert f"| `{name}` |" in section("Sampling settings")
     assert name in OF_THE_STATE
+
+
+def test_the_table_of_settings_has_the_order_of_the_chain_and_says_what_is_off() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| *([\d.]*) *\|", section("Sampling settings"), re.MULTILINE)
+    assert rows == [*((spec.key, f"{spec.off:g}") for spec in SPECS), ("seed", "")]
 
 
 def test_the_page_of_families_is_what_the_installed_transformers_has() -> None:
