@@ -16,7 +16,7 @@ from benchmarks import report
 from benchmarks.page import FIND
 from benchmarks.start import around, options, page_of
 from benchmarks.tables import Cell, Table
-from txpanel.decoding.stages import PROCESSORS
+from txpanel.decoding.stages import SPECS
 
 TEXT = "To be, or not to be, that is the question: whether to be, or not to"  # with runs that an n-gram could repeat
 REST = 600
@@ -33,7 +33,7 @@ LISTEN = f"""() => {{ {FIND}
 
 def drag(page: Page, knob: str, steps: int, rest: int) -> list[float]:
     """Seconds to the frame, for each step that changed the setting."""
-    slider = page.locator(f"#dial-{knob}")
+    slider = page.locator(f"#slider-{knob}")
     slider.evaluate("node => node.scrollIntoView({block: 'center'})")  # not below the bar
     box = slider.bounding_box()
     assert box is not None
@@ -56,7 +56,7 @@ def rows(page: Page, steps: int) -> list[list[Cell]]:
     """A row for each slider, and one for all of them."""
     found: list[list[Cell]] = []
     whole: tuple[list[float], list[float]] = ([], [])
-    for knob in PROCESSORS:
+    for knob in (spec.key for spec in SPECS):
         times = drag(page, knob, steps, REST), drag(page, knob, 3 * steps, 0)
         page.get_by_role("button", name="Model's own").click()
         found.append(

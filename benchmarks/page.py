@@ -32,7 +32,9 @@ QUIET = 0.6
 FLOW = "const find = root => root.querySelector('.flow') ?? [...root.querySelectorAll('*')].map(e => e.shadowRoot && find(e.shadowRoot)).find(Boolean);"
 FIND = """const deep = (root, test) => { for (const e of root.querySelectorAll('*')) { if (test(e)) return e;
   const found = e.shadowRoot && deep(e.shadowRoot, test); if (found) return found } };"""
+BUNDLE = "performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.includes('/txpanel/txpanel.js'))"
 CLICK = f"""async ([selector, heading]) => {{ {FLOW} {FIND}
+  const {{settled}} = await import({BUNDLE});
   const flow = find(document), was = flow.dataset.shows, start = performance.now();
   const title = () => deep(document, (e) => e.localName === 'h3' && /^Attention, block/.test(e.textContent))?.textContent, before = heading && title();
   flow.querySelector(selector).click();
@@ -40,7 +42,7 @@ CLICK = f"""async ([selector, heading]) => {{ {FLOW} {FIND}
   while (performance.now() - start < 30000) {{
     await new Promise(requestAnimationFrame);
     if (!shown && flow.dataset.shows !== was) shown = performance.now() - start;
-    if (shown && (!heading || (title() !== before && txPaints.settled()))) return [shown, performance.now() - start];
+    if (shown && (!heading || (title() !== before && settled()))) return [shown, performance.now() - start];
   }}
   throw Error(`${{selector}}: nothing new after 30 s (${{flow.dataset.shows}}, ${{before}}, ${{title()}})`) }}"""
 SCROLL = f"""() => {{ {FIND} deep(document, (e) => e.localName === 'h3' && /^Attention, block/.test(e.textContent))?.scrollIntoView({{block: 'start'}}) }}"""

@@ -16,9 +16,9 @@ from tests.families import FAMILIES
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
 from txpanel.models.environment import VARIABLES
+from txpanel.page.address import OF_THE_STATE
 from txpanel.sampling import FIELDS
 from txpanel.server.cli import parser
-from txpanel.server.session_page import IN_ADDRESS
 from txpanel.tracing.graph.build import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -149,7 +149,7 @@ def test_the_version_is_one() -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_sampling_setting(name: str) -> None:
     assert f"| `{name}` |" in section("Sampling settings")
-    assert name in IN_ADDRESS
+    assert name in OF_THE_STATE
 
 
 def test_the_page_of_families_is_what_the_installed_transformers_has() -> None:

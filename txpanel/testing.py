@@ -94,12 +94,9 @@ def _render(view: View) -> list[Any]:
     """All Bokeh models of the view as a page would get them; the page itself is gone when this returns."""
     import panel as pn  # late: torch and Panel, for those who only import a name of this module
 
-    layout = pn.panel(view.__panel__())
-    root = layout.get_root()
-    models = list(root.references())
-    layout._cleanup(root)
-    pn.state._views.pop(root.ref["id"], None)
-    return models
+    from txpanel.compat.forgotten_root import models_of
+
+    return models_of(pn.panel(view.__panel__()))
 
 
 def _check_requests(view: View) -> None:

@@ -1,18 +1,41 @@
-"""The JavaScript of components: by address on a server, inside the page elsewhere."""
+"""The JavaScript of components: one file, by address on a server, once inside the page elsewhere."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import bokeh
+import panel as pn
 import pytest
 from bokeh.document import Document
 
-from txpanel.toolkit.component import FOLDER, Files, palette_source, shared_source
+from txpanel.toolkit import bundle
+from txpanel.toolkit.component import FOLDER, Component, palette_source
 from txpanel.toolkit.text import Rich
 from txpanel.views.flow.component import FlowPicture
+
+MODULES = [path for path in FOLDER.rglob("*.js") if path.parent != bundle.FOLDER]
+
+
+def served() -> Document:
+    document: Any = Document()
+    context = SimpleNamespace(server_context=object(), destroyed=False, session=None)
+    document._session_context = lambda: context
+    return document
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> type[Component]:
+    """A component of another package, whose module is nowhere near ours."""
+    (tmp_path / "box.js").write_text("export const render = () => tx.h('b', null, 'here')\n", encoding="utf-8")
+
+    class Foreign(Component):
+        _module = tmp_path / "box.js"
+
+    return Foreign
 
 
 def test_palette_js_is_up_to_date() -> None:
@@ -20,29 +43,44 @@ def test_palette_js_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("component", [Rich, FlowPicture])
-def test_a_server_names_files_that_exist(component: Any) -> None:
-    document: Any = Document()
-    context = SimpleNamespace(server_context=object(), destroyed=False, session=None)
-    document._session_context = lambda: context
-    source = component()._get_properties(document)["esm"]
-    assert shared_source() not in source
-    assert len(source) < 4000
-    assert "./components/txpanel/Files/_js/toolkit/shared.js?v=" in source
-    assert set(component._parts) <= set(Files._js)
+def test_a_server_names_one_file_for_all(component: Any) -> None:
+    properties = component()._get_properties(served())
+    assert (properties["bundle"], properties["esm"]) == ("url", bundle.address())
+    assert re.fullmatch(r"\./static/extensions/txpanel/txpanel\.js\?v=[0-9a-f]{16}", bundle.address())
+    assert f'"{properties["class_name"]}"' in bundle.source()
+    assert not properties.get("tags")
 
 
-def test_without_a_server_the_source_is_inside() -> None:
-    first, second = Rich()._get_properties(Document()), FlowPicture()._get_properties(None)
-    assert first["esm"].startswith(shared_source())
-    assert second["esm"].startswith(shared_source())
-    assert first["bundle"] != second["bundle"]
+def test_without_a_server_the_file_is_in_the_document_once(foreign: type[Component]) -> None:
+    layout = pn.Column(Rich(), Rich(), FlowPicture(), foreign())
+    models = layout.get_root().references()
+    carriers = [model for model in models if getattr(model, "esm", "") == bundle.source()]
+    assert len(carriers) == 1
+    others = [model for model in models if hasattr(model, "esm") and model not in carriers]
+    assert len(others) == 4
+    assert all(model.tags == carriers and len(model.esm) < 400 for model in others)
+
+
+def test_a_component_of_another_package_brings_its_source_and_finds_tx(foreign: type[Component]) -> None:
+    for document, where in ((Document(), "globalThis.txpanel"), (served(), bundle.address())):
+        source = foreign()._get_properties(document)["esm"]
+        first, rest = source.split("\n", 1)
+        assert first.startswith("const {tx} = await ")
+        assert where in first
+        assert rest == "export const render = () => tx.h('b', null, 'here')\n"
+
+
+def test_text_is_never_markup_and_nothing_is_fetched() -> None:
+    for path in MODULES:
+        source = path.read_text(encoding="utf-8")
+        assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|\beval\(", source), path
+        assert not re.search(r"https?://(?!www\.w3\.org/)", source), path  # names of SVG and MathML, not addresses
 
 
 def test_bokeh_is_changed_only_where_that_was_tried() -> None:
-    """paints.js and layouts.js replace methods of this release of BokehJS. With another one they do nothing and the page is slower:
-    compare pages pixel by pixel with and without them (`python -m benchmarks.page` for the times), then name it in shared.js."""
-    tried = re.search(
-        r'bokeh\.version\.startsWith\("([\d.]+)"\)', (FOLDER / "toolkit/shared.js").read_text(encoding="utf-8")
-    )
+    """paint_queue.js and local_layout.js replace methods of this release of BokehJS. With another one they do nothing and the page is slower:
+    compare pages pixel by pixel with and without them (`python -m benchmarks.page` for the times), then name it in own_bokeh.js."""
+    source = (FOLDER / "compat/own_bokeh.js").read_text(encoding="utf-8")
+    tried = re.search(r'bokeh\.version\.startsWith\("([\d.]+)"\)', source)
     assert tried is not None
     assert bokeh.__version__.startswith(tried.group(1))

@@ -35,6 +35,8 @@ FLAGS = [
 PATIENCE = 120_000
 """Milliseconds for anything on a page: generous, because CI machines are slow and busy."""
 expect.set_options(timeout=PATIENCE)
+BUNDLE = "await import(performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.includes('/txpanel/txpanel.js')))"
+"""In the browser: our own modules as the page has them."""
 HARMLESS = re.compile(r"GPU stall|GL Driver Message|WebGL|software rendering", re.IGNORECASE)
 
 
@@ -58,7 +60,7 @@ class Server:
         return f"{self.url}?{urlencode(state)}" if state else self.url
 
 
-def start_server(home: Path, **environment: str) -> Server:
+def start_server(home: Path, app: Path = APP, **environment: str) -> Server:
     """Starts a server on a free port with the nano model and waits until it answers."""
     settings = {
         **os.environ,
@@ -70,7 +72,7 @@ def start_server(home: Path, **environment: str) -> Server:
         "PYTHONUNBUFFERED": "1",
         **environment,
     }
-    command = [sys.executable, "-m", "panel", "serve", str(APP), "--port", "0"]
+    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", "0"]
     process = subprocess.Popen(
         command, env=settings, cwd=home, text=True, stderr=subprocess.STDOUT, stdout=subprocess.PIPE
     )

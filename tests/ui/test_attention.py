@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import BUNDLE, Server, Tab
 from txpanel.models.language_model import LanguageModel
 
 TEXT = "CBABBC="
@@ -29,6 +29,7 @@ FIND = """
 
 FLOW_FIRST = """
 async () => {
+  const {waiting, laysOutLocally} = BUNDLE
   const deep = (root) => root.querySelector(".flow") ?? [...root.querySelectorAll("*")].map((e) => e.shadowRoot && deep(e.shadowRoot)).find(Boolean)
   let figures = []
   const visit = (view) => { if (view.model.type === "Figure") figures.push(view); for (const child of view.child_views ?? []) visit(child) }
@@ -37,16 +38,16 @@ async () => {
     await new Promise(requestAnimationFrame)
     figures = []
     for (const root of Bokeh.index.roots) visit(root)
-    if (txPaints.waiting.size || painted() !== n) { still = 0; n = painted() }
+    if (waiting() || painted() !== n) { still = 0; n = painted() }
   }
   const flow = deep(document), was = flow.dataset.shows, before = painted()
   flow.querySelector("button.head[data-head='2']").click()
   while (flow.dataset.shows === was) await new Promise(requestAnimationFrame)
   const then = painted()
-  while (painted() === then || txPaints.waiting.size) await new Promise(requestAnimationFrame)
-  return [figures.length, then - before, painted() - then, txLayouts !== null]
+  while (painted() === then || waiting()) await new Promise(requestAnimationFrame)
+  return [figures.length, then - before, painted() - then, laysOutLocally]
 }
-"""
+""".replace("BUNDLE", BUNDLE)
 
 
 def shown(page: Page, name: str) -> Any:

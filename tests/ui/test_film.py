@@ -9,14 +9,14 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 import txpanel
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import BUNDLE, Server, Tab
 from tests.ui.test_accessibility import serious
-from txpanel.page.timeline.component import Timeline
 from txpanel.page.top_bar.words import timeline_words
 from txpanel.sampling import Settings
 from txpanel.session import run_file
 from txpanel.session.tree_codec import Entry, TreeRecord
 from txpanel.session.tree_nodes import remake
+from txpanel.toolkit import bundle
 
 TEXT = "CBABBC="
 
@@ -38,7 +38,9 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(tree.locator(".ended")).to_have_text("As many tokens as were asked for.")
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
-    tab.until(lambda: page.evaluate("txPaints.waiting.size") == 0, "what waited while tokens came is painted")
+    tab.until(
+        lambda: page.evaluate(f"async () => ({BUNDLE}).waiting()") == 0, "what waited while tokens came is painted"
+    )
     given = tree.locator(".given")
     expect(given.and_(page.locator(".heard"))).to_have_count(len(TEXT) - 1)  # nothing stands before the first token
     given.nth(0).hover()
@@ -236,7 +238,8 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
     tab.page.goto("about:blank")
     counts = tab.page.evaluate(
         """async ([source, line, words]) => {
-          const {render} = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+          const all = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+  const {render} = all.default["page/timeline/timeline"]
           const heard = {}, el = document.body
           const model = {words, line: [], added: {}, prompt: {strings: ["a"], special: [], more: 0}, heard: [], next: {}, ended: "", branches: [],
             compare: {}, place: {at: 0, leaf: 0, busy: false}, on: (name, f) => { heard[name] = f }, send_msg: (m) => { window.last = m }}
@@ -252,7 +255,7 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
           }
           return found
         }""",
-        [Timeline._esm, line, timeline_words()],
+        [bundle.source(), line, timeline_words()],
     )
     assert max(counts.values()) - counts["100"] <= 2
     assert counts["500"] < 200
@@ -265,7 +268,8 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
 
 
 ALONE = """async ([source, line, words]) => {
-  const {render} = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+  const all = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
+  const {render} = all.default["page/timeline/timeline"]
   window.heard = {}
   window.told = []
   window.model = {words, line, added: {}, prompt: {strings: ["a"], special: [], more: 0}, heard: [], next: {}, ended: "", branches: [],
@@ -285,7 +289,7 @@ def test_a_click_while_tokens_come_and_an_undo_of_them(tab: Tab) -> None:
     line = [[n, f" t{n}", False, 0.5, 0.5, 0, 1.0, n, True] for n in range(1, 6)]
     page, chips = tab.page, tab.page.locator(".chip")
     page.goto("about:blank")
-    page.evaluate(ALONE, [Timeline._esm, line, timeline_words()])
+    page.evaluate(ALONE, [bundle.source(), line, timeline_words()])
     page.evaluate("more(6)")
     box = chips.nth(1).bounding_box()
     assert box is not None

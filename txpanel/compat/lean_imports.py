@@ -8,6 +8,11 @@ pages compiles nothing and is one process. So `install`, before transformers is 
 * lets transformers see a torch without its distributed package, as some builds are (it asks once and remembers).
 
 No number depends on either. Only servers do this: a notebook's process belongs to somebody who may want both.
+
+Versions: torch 2.13 to 2.14, transformers 5.21 to 5.24.
+Reason: one second of every start; the row "without lean_imports" of ``python -m benchmarks.replacements``.
+Upstream: huggingface/transformers, src/transformers/modeling_utils.py: import both where they are used.
+Test: tests/compat/test_lean_imports.py::test_transformers_still_imports_both
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["COMPILER", "install"]
+__all__ = ["COMPILER", "install", "mend"]
 
 COMPILER = "torch._dynamo"
 MARKS = ("allow_in_graph", "assume_constant_result")
@@ -102,6 +107,11 @@ class _Parts(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._own
+
+
+def mend() -> None:
+    """For the process of a server."""
+    install()
 
 
 def install() -> None:

@@ -2,9 +2,11 @@
 // any element changes its size, is shown, or gets a child: with thirty figures the page stands still for a second. Sizes on a page come from the
 // browser's own layout; Bokeh's only divides the inside of a figure, and aligns figures that are direct children of one box. So a figure is laid
 // out with those beside it, and boxes are left to the browser; each figure hears of its own size.
-globalThis.txLayouts ??= (() => {
-  const bokeh = tx.ownBokeh()
-  if (!bokeh) return null
+import { ownBokeh } from "./own_bokeh.js"
+
+export function layOutLocally() {
+  const bokeh = ownBokeh()
+  if (!bokeh) return false
   const {PlotView} = bokeh.require("models/plots/plot_canvas")
   const {LayoutDOMView} = bokeh.require("models/layouts/layout_dom")
   const box = LayoutDOMView.prototype
@@ -52,5 +54,5 @@ globalThis.txLayouts ??= (() => {
     else this.compute_layout()
     for (const view of fresh) if (!isFigure(view)) settle(view)
   }
-  return {styled}
-})()
+  return true
+}

@@ -2,11 +2,25 @@
 // a click that changes sixteen pictures would show nothing for a fifth of a second. Here they wait until the frame that is due has been seen, then
 // as many are painted at a time as fit between two frames, those on the screen first and one after the other; those far from it when there is nothing
 // else to do. Between two turns the browser may answer a hand, or show a frame if it wants to: nobody waits for one.
-globalThis.txPaints ??= (() => {
-  const AT_A_TIME = 10 // milliseconds
-  const NEAR = "160px" // so far outside the screen a figure still counts as on it
-  const LATEST = 1500 // milliseconds until a figure that nobody sees is painted, however busy the page is
-  const bokeh = tx.ownBokeh()
+import { ownBokeh } from "./own_bokeh.js"
+
+const AT_A_TIME = 10 // milliseconds
+const NEAR = "160px" // so far outside the screen a figure still counts as on it
+const LATEST = 1500 // milliseconds until a figure that nobody sees is painted, however busy the page is
+let queue = null // where Bokeh's own way is left as it is
+
+export function paintInTurns() {
+  queue ??= replaced()
+}
+// While tokens come, figures far from the screen wait.
+export const hold = (on) => queue?.hold(on)
+// How many figures have changed and are not painted yet.
+export const waiting = () => queue?.waiting.size ?? 0
+// Whether all on the screen is painted.
+export const settled = () => queue?.settled() ?? true
+
+function replaced() {
+  const bokeh = ownBokeh()
   if (!bokeh) return null
   const {PlotView} = bokeh.require("models/plots/plot_canvas")
   const {VisualProperties} = bokeh.require("core/visuals/visual")
@@ -75,6 +89,5 @@ globalThis.txPaints ??= (() => {
       try { return own.apply(this, given) } finally { said = null }
     }
   }
-  const hold = (on) => { held = on; wake() }
-  return {waiting, hold, settled: () => ![...waiting].some(nearby)} // settled: whether all on the screen is painted
-})()
+  return {waiting, hold: (on) => { held = on; wake() }, settled: () => ![...waiting].some(nearby)}
+}

@@ -1,5 +1,8 @@
 // Keeps the card "why this number" in sight: its place is beside the unfolded view, and as long as that is below the screen it lies in the
 // screen's lower corner, on the side where nobody has just clicked. A view that a click has opened comes into sight.
+import { released } from "../toolkit/elements.js"
+import { reducedMotion } from "../toolkit/theme.js"
+
 export function render({model, view, el}) {
   el.style.display = "none"
   const narrow = matchMedia("(max-width:1100px)")
@@ -22,13 +25,13 @@ export function render({model, view, el}) {
     else delete card().dataset.dock
     card().style.setProperty("--tx-edge", `${Math.max(16, innerWidth - box.right)}px`)
   }
-  const still = () => (card() ? tx.released(card(), put) : put()) // nothing moves under a finger
+  const still = () => (card() ? released(card(), put) : put()) // nothing moves under a finger
   const soon = () => { frame ||= requestAnimationFrame(still) }
 
   const leaf = () => place()?.parentElement?.previousElementSibling?.firstElementChild // the view; a FlexBox wraps each of its children
   const reveal = () => {
     const top = leaf().getBoundingClientRect().top
-    if (now() - asked > 1000 && matchMedia("(min-width:641px)").matches && top > innerHeight * 0.62) leaf().scrollIntoView({block: "start", behavior: tx.reducedMotion() ? "auto" : "smooth"})
+    if (now() - asked > 1000 && matchMedia("(min-width:641px)").matches && top > innerHeight * 0.62) leaf().scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
   }
   const opened = () => {
     if (!model.opened || !leaf() || now() - clicked.at > 8000) return

@@ -1,16 +1,19 @@
 // On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it; what was in focus before gets it back.
+import { h } from "../toolkit/elements.js"
+import { reducedMotion } from "../toolkit/theme.js"
+
 export function render({model, view, el}) {
   const narrow = matchMedia("(max-width:640px)")
   const system = matchMedia("(prefers-color-scheme:dark)")
-  const title = tx.h("h2", {tabindex: "-1"})
+  const title = h("h2", {tabindex: "-1"})
   const close = () => {
     const say = () => model.send_msg({open: ""})
-    if (tx.reducedMotion() || !sheet()) return say()
+    if (reducedMotion() || !sheet()) return say()
     const down = sheet().animate([{}, {translate: "0 60px", opacity: 0}], {duration: 220, easing: "ease-in", fill: "forwards"})
     down.finished.then(say)
     model.on("shown", () => down.cancel())
   }
-  const root = tx.h("div", {class: "bar"}, title, tx.h("button", {type: "button", "aria-label": model.close_label, title: model.close_label, onclick: close}, "✕"))
+  const root = h("div", {class: "bar"}, title, h("button", {type: "button", "aria-label": model.close_label, title: model.close_label, onclick: close}, "✕"))
   el.append(root)
   const sheet = () => view.parent?.el
   const active = () => { let node = document.activeElement; while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement; return node }

@@ -1,10 +1,12 @@
 // Which part is unfolded below the flow. A second click, or Esc, folds it again.
+import { h } from "../toolkit/elements.js"
+
 export function render({model, el}) {
-  const root = tx.h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
+  const root = h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
   el.append(root)
   const kept = new Map() // a tab stays the same element, or a click that falls into a change is lost
   const made = (id) => {
-    if (!kept.has(id)) kept.set(id, tx.h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}))
+    if (!kept.has(id)) kept.set(id, h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}))
     return kept.get(id)
   }
   const draw = () => {
@@ -13,7 +15,7 @@ export function render({model, el}) {
       tab.setAttribute("aria-selected", on)
       tab.setAttribute("aria-expanded", on)
       tab.tabIndex = on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1
-      tab.replaceChildren(title, failed ? tx.h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : "")
+      tab.replaceChildren(title, failed ? h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : "")
       return tab
     })
     if (tabs.length !== root.children.length || tabs.some((tab, i) => root.children[i] !== tab)) root.replaceChildren(...tabs)

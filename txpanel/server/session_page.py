@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError
 
-from txpanel.compat import fast_updates, late_models, lean_imports, shared_heap, write_queue
+from txpanel.compat import late_models, page_leak, process_wide
 from txpanel.compat.thread_handover import hand_over
 from txpanel.messages import _
 from txpanel.page import address, theme
@@ -37,11 +35,6 @@ __all__ = ["Session", "serve", "start", "warm_up"]
 
 log = logging.getLogger("txpanel.server.session_page")
 
-IN_ADDRESS = (
-    "layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed", "typical_p",
-    "repetition_penalty", "no_repeat_ngram_size",
-)  # fmt: skip
-
 ADDRESS_EVERY = 2.0
 """Seconds between two updates of the address while tokens are generated: browsers block pages that write it too often."""
 
@@ -53,29 +46,22 @@ LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 def serve() -> None:
     """Puts the page of a new session into the current document; called by ``main.py``."""
-    write_queue.mend()
-    fast_updates.mend()
+    process_wide.apply("page")
     Session()
 
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
-    shared_heap.share()
-    logging.getLogger("asyncio").addFilter(_worth_saying)
+    process_wide.apply("start")
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
-
-
-def _worth_saying(record: logging.LogRecord) -> bool:
-    """Log filter: a tab that is closed while a message is being sent to it is no error worth a traceback."""
-    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError | StreamClosedError))
 
 
 def _warm_up_a_server() -> None:
     gc.disable()  # imported modules stay: garbage collection over them takes a fifth of the start
     try:
         with _warming:  # no session imports before this
-            lean_imports.install()
+            process_wide.apply("imports")
         warm_up()
     except Exception:
         log.exception("txpanel could not be imported")  # each session tries again and shows the error
@@ -152,7 +138,7 @@ class Session:
     def _begin(self) -> None:
         from txpanel.session.state import ModelState  # late: torch; the page is painted before it is imported
 
-        given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
+        given = {name: self.given[name] for name in address.OF_THE_STATE if name in self.given}
         host = self._host()
         permit = partial(policy.permit, host=host)
         self.state = ModelState(dispatch=self.dispatch, permit=permit, **policy.options(), **given)
@@ -169,7 +155,7 @@ class Session:
         self._choose_model()
         if "why" in self.given:
             self._unasked = self.state.param.watch(self._ask_again, "trace")
-        told = ["text", "tree", "chat", "busy", "model_name", "question", *IN_ADDRESS]
+        told = ["text", "tree", "chat", "busy", "model_name", "question", *address.OF_THE_STATE]
         self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
 
@@ -289,7 +275,7 @@ class Session:
     def _write_address(self, *_events: Any) -> None:
         if self.state is None or self.location is None or not self._address_due(self.state.progress):
             return
-        values = {name: getattr(self.state, name) for name in IN_ADDRESS}
+        values = {name: getattr(self.state, name) for name in address.OF_THE_STATE}
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
             values["query"] = None  # the last token is the default
         if self.state.progress is not None:  # while tokens are generated, the seed is that of the newest one
@@ -328,7 +314,7 @@ class Session:
         self.ended.set()
         self._waiting = None
         self.dashboard.close()
-        theme.release(self.page)
+        page_leak.release(self.page)
         self.state = None
         self.location = None
 

@@ -12,7 +12,7 @@ import torch
 
 from txpanel.decoding import Draw, Sample, Settings
 from txpanel.decoding import sample as sample_logits
-from txpanel.decoding.cumulative import edges
+from txpanel.decoding.cumulative import bounds
 from txpanel.decoding.generation import End
 from txpanel.errors import NoTokenLeft, TooLong
 from txpanel.messages import _
@@ -158,7 +158,7 @@ def _drawn(sample: Sample, token: int) -> Draw | None:
     rank = np.flatnonzero(sample.order == token)
     if not len(rank):
         return None
-    at = edges(sample.probabilities[sample.order])
+    at = bounds(sample.probabilities[sample.order])
     low, high = float(at[rank[0]]), float(at[rank[0] + 1])
     near = low - NEAR <= sample.draw.uniform <= high + NEAR
     return Draw(sample.draw.seed, sample.draw.uniform, low, high, int(rank[0])) if near else None

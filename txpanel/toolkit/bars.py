@@ -1,4 +1,4 @@
-"""Horizontal bars with names and numbers: ``hv.Rectangles`` rendered once, fed afterwards (see `_plots`)."""
+"""Horizontal bars with names and numbers: ``hv.Rectangles`` that are rendered once and fed afterwards (see `txpanel.toolkit.rendering`)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Text
 
 from txpanel.toolkit.highlights import Cell, Lights, names
-from txpanel.toolkit.labels import mark, single
+from txpanel.toolkit.labels import mark, shorten, single
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.plots import EXACT, ink_axis, plain, rendered, shorten, tick
+from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, tick
 
 __all__ = ["Bars"]
 

@@ -1,13 +1,12 @@
-"""Browser-side pieces: plain ES modules (no build step, no CDN) behind Panel's JSComponent.
+"""Browser-side pieces: plain ES modules behind Panel's JSComponent.
 
-A component is a class and a file. The file is an ordinary module that exports ``render({model, el, view})``; in front
-of it stands ``shared.js``, so that it can use ``tx`` (elements, numbers, colours, theme). Colours are CSS custom
-properties ``--tx-<meaning>`` (see `txpanel.toolkit.palette`) and follow light and dark by themselves.
+A component is a class and a file. The file is an ordinary module that exports ``render({model, el, view})`` and imports
+what it uses. ``scripts/bundle`` joins all of them into one file, which servers, notebooks and saved pages run. Colours
+are CSS custom properties ``--tx-<meaning>`` (see `txpanel.toolkit.palette`) and follow light and dark by themselves.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -17,18 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from panel.custom import JSComponent
-from panel.io.resources import component_resource_path
-from panel.io.state import state
 
-from txpanel.toolkit import palette
+from txpanel.toolkit import bundle, palette
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-__all__ = ["BASE_CSS", "Component", "Teller", "palette_source", "shared_source"]
+__all__ = ["BASE_CSS", "Component", "Teller", "palette_source"]
 
 FOLDER = Path(__file__).parents[1]
-SHARED = ("toolkit/palette.js", "toolkit/shared.js")
 
 BASE_CSS = """
 :host{font-family:Roboto,"Helvetica Neue",Arial,sans-serif;font-size:13px;line-height:1.5;color:var(--tx-text);
@@ -53,28 +49,12 @@ def palette_source() -> str:
         "fromLab": np.linalg.inv(palette.TO_LAB).round(12).tolist(),
     }
     head = "// Written by scripts/palette from txpanel/toolkit/palette.py.\n"
-    return f"{head}const TX_CSS = {json.dumps(palette.css_variables(':root'))}\nconst TX_RAMPS = {json.dumps(ramps)}\n"
-
-
-@cache
-def shared_source() -> str:
-    """The JavaScript that stands in front of every component: the palette's values and ``tx``."""
-    return joined(SHARED)
-
-
-def joined(names: tuple[str, ...]) -> str:
-    """Files of the package, one after the other; their paths start in ``txpanel/``."""
-    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
+    return f"{head}export const CSS = {json.dumps(palette.css_variables(':root'))}\nexport const RAMPS = {json.dumps(ramps)}\n"
 
 
 def beside(cls: type, name: str | Path) -> Path:
     """A file of a class's own folder."""
     return Path(str(sys.modules[cls.__module__].__file__)).parent / name
-
-
-def named(path: Path) -> str:
-    """A file of the package by its path in there; another one by its whole path."""
-    return path.relative_to(FOLDER).as_posix() if path.is_relative_to(FOLDER) else str(path)
 
 
 RESERVED = (
@@ -108,16 +88,17 @@ class Component(JSComponent):
     _module: ClassVar[str | Path] = ""
     """The ES module: a file beside the class, or an absolute path."""
 
-    _before: ClassVar[tuple[str, ...]] = ()
-    """Files of the package, from ``txpanel/`` on, that stand in front of the module and that it uses."""
+    _key: ClassVar[str] = ""
+    """By which name the bundle has the module; empty: it is another package's, and its source travels with the component."""
 
     _styles: ClassVar[str | Path] = ""
     """Its style sheet beside it, if there is one; `BASE_CSS` comes first."""
 
     _stylesheets: ClassVar[list[str]] = [BASE_CSS]
 
-    _parts: ClassVar[tuple[str, ...]] = ()
-    """The files that make up `_esm`."""
+    _bundle_path: ClassVar[None] = None
+    _bundle_css: ClassVar[list[str]] = []
+    """Panel would look for files by the names of classes and modules, at every component."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if cls.__name__.endswith(RESERVED) or cls.__name__ == "Rect":
@@ -125,21 +106,26 @@ class Component(JSComponent):
         if "_styles" in cls.__dict__:
             cls._stylesheets = [BASE_CSS + beside(cls, cls._styles).read_text(encoding="utf-8")]
         if "_module" in cls.__dict__:
-            cls._parts = (*SHARED, *cls._before, named(beside(cls, cls._module)))
-            cls._esm = joined(cls._parts)
+            path = beside(cls, cls._module)
+            ours = path.is_relative_to(FOLDER)
+            cls._key = path.relative_to(FOLDER).with_suffix("").as_posix() if ours else ""
+            cls._esm = bundle.awaited() if ours else path.read_text(encoding="utf-8")
         super().__init_subclass__(**kwargs)
 
     def _get_properties(self, doc: Document | None) -> dict[str, Any]:
-        """On a server the browser gets the addresses of the files, and keeps what it has fetched for all components of all pages.
-
-        In a notebook and in a saved page there is nobody to fetch from: the source travels with each component.
-        """
+        """On a server all components share one address. In a notebook and in a saved page there is nobody to fetch from: the bundle is in the page, once."""
         properties = super()._get_properties(doc)
-        source = str(properties["esm"])
-        if self._parts and doc is not None and doc.session_context is not None and is_ours(self._parts):
-            source = properties["esm"] = by_address(self._parts)
-        # Panel would pass the source through its own compiler for every single component, and know modules apart by their length only
-        properties["bundle"] = f"{type(self).__name__}-{digest(source)}"
+        served = doc is not None and doc.session_context is not None
+        if self._key:
+            properties["class_name"] = self._key  # Panel takes that export of a bundle
+            properties["esm"] = bundle.address() if served else self._esm
+            properties["bundle"] = "url" if served else f"txpanel-{bundle.digest()}"
+        elif self._module:
+            source = bundle.preamble(served=served) + str(properties["esm"])
+            # by its name alone Panel would know modules apart by their length only, and compile each of them
+            properties.update(esm=source, bundle=f"{type(self).__name__}-{bundle.digest(source)}")
+        if self._module and not served:
+            properties["tags"] = [*properties.get("tags", ()), bundle.carrier(doc)]
         return properties
 
 
@@ -153,54 +139,3 @@ class Teller(Component):
     def _handle_msg(self, data: Any) -> None:
         if self._on_message is not None and isinstance(data, dict):
             self._on_message(str(data.get("kind")), data)
-
-
-class Files:
-    """What Panel's server gives out for components: ``components/txpanel/Files/_js/<file>``, these and no others."""
-
-    __module__ = "txpanel"
-    _js: ClassVar[list[str]] = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
-
-
-sys.modules["txpanel"].Files = Files  # type: ignore[attr-defined]
-
-
-def is_ours(parts: tuple[str, ...]) -> bool:
-    """Whether all parts are files of this folder; those of plugins are elsewhere."""
-    return set(parts) <= set(Files._js)
-
-
-@cache
-def digest(source: str) -> str:
-    """A short name of a text."""
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
-
-
-def by_address(parts: tuple[str, ...]) -> str:
-    """A module that fetches files, each once for a page, and runs them as the one module that they make together.
-
-    Imports between them and all exports but ``render`` are taken out, as in `txpanel.views.flow.component.bundle`.
-    """
-    base = "" if state.rel_path else "./"
-    addresses = [f"{base}{component_resource_path(Files, '_js', name)}?v={digest(joined((name,)))}" for name in parts]
-    return LOADER.replace("PARTS", json.dumps(addresses))
-
-
-LOADER = """
-const kept = (globalThis.txFiles ??= {})
-const text = async (address) => {
-  const answer = await fetch(address)
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`)
-  return answer.text()
-}
-const plain = (source) => source.replace(/^import [^;]*;\\n/gm, "").replace(/^export (?=const|function|class)/gm, "")
-const sources = await Promise.all(PARTS.map((address) => (kept[address] ??= text(address))))
-const whole = new Blob([...sources.map(plain), "\\nexport {render}"], {type: "text/javascript"})
-const drawn = await import(URL.createObjectURL(whole))
-// Bokeh takes what came from the server for something new, and its first message would carry all of it back
-const render = (given) => {
-  given.view?.model?.document?._new_models?.delete(given.view.model)
-  return drawn.render(given)
-}
-export {render}
-"""

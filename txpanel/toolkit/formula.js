@@ -1,4 +1,6 @@
 // A formula as MathML, which browsers draw by themselves: no library, no fonts to fetch, readable by screen readers.
+import { h } from "./elements.js"
+
 const MATH = "http://www.w3.org/1998/Math/MathML"
 const TAGS = new Set(("math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover " +
   "munderover mmultiscripts mprescripts mtable mtr mtd menclose mfenced").split(" "))
@@ -11,7 +13,7 @@ function build([tag, attributes, ...children]) {
 }
 
 export function render({model, el}) {
-  const root = tx.h("div", {class: "formula"})
+  const root = h("div", {class: "formula"})
   el.append(root)
   const draw = () => root.replaceChildren(...model.trees.map(build))
   draw()

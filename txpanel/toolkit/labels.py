@@ -1,4 +1,4 @@
-"""Marks and words on a picture, each in its ink."""
+"""Marks and texts on a Bokeh figure, and labels that fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, CustomJS, Glyph, GlyphRenderer, Text
 
-__all__ = ["Words", "mark", "single"]
+from txpanel.models.tokens import alone
+
+__all__ = ["Words", "mark", "shorten", "single"]
 
 _FIT = """
 const pen = document.createElement("canvas").getContext("2d")
@@ -28,6 +30,12 @@ if (cut) for (const source of sources) {
 const on = cut || sources.every((source) => [...source.data.text].every(fits))
 for (const renderer of renderers) if (renderer.visible !== on) renderer.visible = on
 """
+
+
+def shorten(text: str, length: int = 12) -> str:
+    """A label that fits and can be seen: the end of long tokens is left to the tooltip, of blanks alone each is a mark."""
+    text = alone(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def single(renderer: GlyphRenderer) -> GlyphRenderer:

@@ -14,7 +14,7 @@ from txpanel.messages import _
 from txpanel.toolkit.format import number
 from txpanel.toolkit.labels import mark
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.plots import ink_axis, rendered, tick
+from txpanel.toolkit.rendering import ink_axis, rendered, tick
 
 FULL = "return Number.isFinite(value) ? String(Number(Math.fround(value).toPrecision(7))).replace('-', '−') : '–'"
 

@@ -140,7 +140,6 @@ class Tools(Component):
     words = param.Dict(default={}, doc="The texts on the buttons.")
 
     _module = "tools.js"
-    _before = ("compat/local_layout.js", "compat/paint_queue.js", "toolkit/svg_snapshot.js", "toolkit/walk.js")
     _styles = "tools.css"
 
     def __init__(

@@ -1,4 +1,6 @@
 // Paragraphs of marked-up text. Everything arrives as [kind, text] pairs and is set as text, never as HTML.
+import { h } from "./elements.js"
+
 const KINDS = {
   "": null, b: "strong", i: "em", code: "code", token: "span", q: "span", k: "span", v: "span", m: "span", f: "span", muted: "span", good: "span", bad: "span",
 }
@@ -7,12 +9,12 @@ const KINDS = {
 const said = (kind, text) => (kind === "token" ? text.replace(/^ (?=\S)/, "").replace(/^ +$/, (all) => "␣".repeat(all.length)) : text)
 
 export function render({model, el}) {
-  const root = tx.h("div", {class: "rich"})
+  const root = h("div", {class: "rich"})
   el.append(root)
   const draw = () => {
     const parts = model.paragraphs.map((paragraph) =>
-      tx.h("p", null, paragraph.map(([kind, text]) => (KINDS[kind] ? tx.h(KINDS[kind], {class: kind}, said(kind, text)) : text))))
-    root.replaceChildren(...(model.heading ? [tx.h(`h${model.level}`, null, model.heading)] : []), ...parts)
+      h("p", null, paragraph.map(([kind, text]) => (KINDS[kind] ? h(KINDS[kind], {class: kind}, said(kind, text)) : text))))
+    root.replaceChildren(...(model.heading ? [h(`h${model.level}`, null, model.heading)] : []), ...parts)
     root.className = `rich ${model.look}`
   }
   draw()

@@ -1,4 +1,9 @@
 // What a component shows, as one <svg> that stands on its own: its words as text, grounds, borders and bars as shapes, its canvases as images.
+import { s } from "./elements.js"
+
+const STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "opacity",
+  "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline", "letter-spacing", "visibility", "display"]
+export const SVG_NS = "http://www.w3.org/2000/svg"
 const NOT_ON_PAPER = "style, script, .tip, .unseen, .sr, input, select, textarea, progress"
 const pen = document.createElement("canvas").getContext("2d")
 let gradients = 0
@@ -35,7 +40,7 @@ function wordsOnPaper(node, zero) {
   const room = style.textOverflow === "ellipsis" ? parent.clientWidth : Infinity
   return textLines(node).filter(([line, box]) => line.trim() && box.width).map(([line, box]) => {
     const {fontBoundingBoxAscent: up, fontBoundingBoxDescent: down} = pen.measureText(line)
-    return tx.s("text", {x: (box.left - zero.left).toFixed(2), y: (box.top - zero.top + (box.height - up - down) / 2 + up).toFixed(2), fill: style.color,
+    return s("text", {x: (box.left - zero.left).toFixed(2), y: (box.top - zero.top + (box.height - up - down) / 2 + up).toFixed(2), fill: style.color,
       style: {font: pen.font, "white-space": "pre"}}, cutTo(style.whiteSpace.startsWith("pre") ? line : line.replace(/\s+/g, " "), room))
   })
 }
@@ -44,10 +49,10 @@ function wordsOnPaper(node, zero) {
 function gradientOnPaper(image, box) {
   const stops = [...image.matchAll(/((?:rgba?|color|oklab|oklch)\([^()]*\)|transparent)\s*([\d.]+%)?/g)]
   if (!stops.length) return []
-  if (image.startsWith("repeating")) return [tx.s("rect", {...box, fill: stops[0][1], "fill-opacity": 0.5})]
+  if (image.startsWith("repeating")) return [s("rect", {...box, fill: stops[0][1], "fill-opacity": 0.5})]
   const id = `tx-gradient-${gradients++}`
-  return [tx.s("linearGradient", {id}, stops.map(([, colour, at], i) => tx.s("stop", {offset: at ?? `${(100 * i) / (stops.length - 1 || 1)}%`, "stop-color": colour}))),
-    tx.s("rect", {...box, fill: `url(#${id})`})]
+  return [s("linearGradient", {id}, stops.map(([, colour, at], i) => s("stop", {offset: at ?? `${(100 * i) / (stops.length - 1 || 1)}%`, "stop-color": colour}))),
+    s("rect", {...box, fill: `url(#${id})`})]
 }
 
 function bordersOnPaper(style, box) {
@@ -56,23 +61,23 @@ function bordersOnPaper(style, box) {
   const sides = ["Top", "Right", "Bottom", "Left"].filter((side) => width(side) > 0 && !seeThrough(colour(side)))
   if (!sides.length) return []
   if (box.width <= width("Left") + width("Right") && sides.length === 1) { // a triangle drawn with borders
-    return [tx.s("polygon", {points: `${box.x},${box.y} ${box.x + box.width},${box.y} ${box.x + box.width / 2},${box.y + width("Top")}`, fill: colour(sides[0])})]
+    return [s("polygon", {points: `${box.x},${box.y} ${box.x + box.width},${box.y} ${box.x + box.width / 2},${box.y + width("Top")}`, fill: colour(sides[0])})]
   }
   if (sides.length === 4) {
     const edge = width("Top")
-    return [tx.s("rect", {x: box.x + edge / 2, y: box.y + edge / 2, width: Math.max(0, box.width - edge), height: Math.max(0, box.height - edge), fill: "none",
+    return [s("rect", {x: box.x + edge / 2, y: box.y + edge / 2, width: Math.max(0, box.width - edge), height: Math.max(0, box.height - edge), fill: "none",
       rx: Math.min(parseFloat(style.borderTopLeftRadius), box.height / 2), stroke: colour("Top"), "stroke-width": edge, "stroke-dasharray": style.borderTopStyle === "dashed" ? "3 2" : null})]
   }
   const bar = {
     Top: (w) => ({...box, height: w}), Left: (w) => ({...box, width: w}),
     Bottom: (w) => ({...box, y: box.y + box.height - w, height: w}), Right: (w) => ({...box, x: box.x + box.width - w, width: w}),
   }
-  return sides.map((side) => tx.s("rect", {...bar[side](width(side)), fill: colour(side)}))
+  return sides.map((side) => s("rect", {...bar[side](width(side)), fill: colour(side)}))
 }
 
 function groundOnPaper(style, box) {
   const rx = Math.min(parseFloat(style.borderTopLeftRadius) || 0, box.height / 2)
-  const filled = seeThrough(style.backgroundColor) ? [] : [tx.s("rect", {...box, rx, fill: style.backgroundColor})]
+  const filled = seeThrough(style.backgroundColor) ? [] : [s("rect", {...box, rx, fill: style.backgroundColor})]
   const mapped = style.backgroundImage.includes("gradient") ? gradientOnPaper(style.backgroundImage, box) : []
   return [...filled, ...mapped, ...bordersOnPaper(style, box)]
 }
@@ -83,22 +88,36 @@ function elementOnPaper(node, zero) {
   const box = {x: on.left - zero.left, y: on.top - zero.top, width: on.width, height: on.height}
   const style = getComputedStyle(node)
   const parts = groundOnPaper(style, box)
-  if (node instanceof HTMLCanvasElement) parts.push(tx.s("image", {href: node.toDataURL(), ...box, preserveAspectRatio: "none", style: {"image-rendering": "pixelated"}}))
+  if (node instanceof HTMLCanvasElement) parts.push(s("image", {href: node.toDataURL(), ...box, preserveAspectRatio: "none", style: {"image-rendering": "pixelated"}}))
   else if (node instanceof SVGSVGElement) {
     const copy = standalone(node, on)
     copy.setAttribute("x", box.x)
     copy.setAttribute("y", box.y)
     parts.push(copy)
   } else parts.push(...childrenOnPaper(node, zero))
-  return Number(style.opacity) < 1 ? [tx.s("g", {opacity: style.opacity}, parts)] : parts
+  return Number(style.opacity) < 1 ? [s("g", {opacity: style.opacity}, parts)] : parts
 }
 function childrenOnPaper(node, zero) {
   return [...(node.shadowRoot ?? node).childNodes].flatMap((child) =>
     (child.nodeType === Node.TEXT_NODE ? wordsOnPaper(child, zero) : child.nodeType === Node.ELEMENT_NODE ? elementOnPaper(child, zero) : []))
 }
 
-function paper(el) {
+export function paper(el) {
   const zero = el.getBoundingClientRect()
   const [width, height] = [Math.ceil(zero.width), Math.ceil(zero.height)]
-  return tx.s("svg", {xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}`}, childrenOnPaper(el, zero))
+  return s("svg", {xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}`}, childrenOnPaper(el, zero))
+}
+
+// A copy of an <svg> that looks the same on its own: style sheets and custom properties written out.
+export function standalone(svg, box) {
+  const copy = svg.cloneNode(true)
+  const [from, to] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]]
+  from.forEach((node, i) => {
+    const style = getComputedStyle(node)
+    for (const name of STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name))
+  })
+  copy.setAttribute("width", box.width)
+  copy.setAttribute("height", box.height)
+  copy.setAttribute("xmlns", SVG_NS)
+  return copy
 }

@@ -1,8 +1,11 @@
 // Under a picture: its numbers as a table, CSV with provenance, the picture as PNG or SVG.
-const STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "opacity",
-  "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline", "letter-spacing", "visibility", "display"]
+import { download, h, s } from "./elements.js"
+import { number } from "./numbers.js"
+import { paper, SVG_NS, standalone } from "./svg_snapshot.js"
+import { colour } from "./theme.js"
+import { places, walk } from "./walk.js"
+
 const MARGIN = 12 // of saved pictures, in pixels of the page
-const SVG_NS = "http://www.w3.org/2000/svg"
 
 // All that stands beside the tools: Bokeh figures export themselves, an element with a method `asSvg` gives its own <svg>,
 // what any other component shows is put on paper (paper.js).
@@ -26,20 +29,6 @@ function elements(node, into = []) {
   return into
 }
 
-// A copy of an <svg> that looks the same on its own: style sheets and custom properties written out.
-function standalone(svg, box) {
-  const copy = svg.cloneNode(true)
-  const [from, to] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]]
-  from.forEach((node, i) => {
-    const style = getComputedStyle(node)
-    for (const name of STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name))
-  })
-  copy.setAttribute("width", box.width)
-  copy.setAttribute("height", box.height)
-  copy.setAttribute("xmlns", SVG_NS)
-  return copy
-}
-
 // As text. A token may hold control characters, for which XML has no place at all: they are written as ⟨0B⟩.
 const xml = (node) => new XMLSerializer().serializeToString(node)
   .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`)
@@ -51,7 +40,7 @@ async function asSvg(piece) {
   }
   if (piece.node.asSvg) return piece.node.asSvg()
   if (piece.node instanceof SVGSVGElement) return standalone(piece.node, piece.box)
-  return tx.s("image", {href: piece.node.toDataURL(), width: piece.box.width, height: piece.box.height, style: {"image-rendering": "pixelated"}})
+  return s("image", {href: piece.node.toDataURL(), width: piece.box.width, height: piece.box.height, style: {"image-rendering": "pixelated"}})
 }
 async function asImage(piece) {
   if (piece.figure) return createImageBitmap(await piece.figure.export("png", true).to_blob())
@@ -69,8 +58,8 @@ function frame(list) {
 
 async function svgBlob(list, ground, provenance) {
   const area = frame(list)
-  const root = tx.s("svg", {xmlns: SVG_NS, width: area.width, height: area.height, viewBox: `0 0 ${area.width} ${area.height}`},
-    tx.s("metadata", null, provenance), tx.s("rect", {width: "100%", height: "100%", fill: ground}))
+  const root = s("svg", {xmlns: SVG_NS, width: area.width, height: area.height, viewBox: `0 0 ${area.width} ${area.height}`},
+    s("metadata", null, provenance), s("rect", {width: "100%", height: "100%", fill: ground}))
   for (const piece of list) {
     const part = await asSvg(piece)
     part.setAttribute("x", piece.box.left - area.x)
@@ -95,7 +84,7 @@ async function withText(blob, text) {
 }
 async function pngBlob(list, ground, provenance) {
   const area = frame(list)
-  const canvas = tx.h("canvas", {width: Math.ceil(area.width * 2), height: Math.ceil(area.height * 2)})
+  const canvas = h("canvas", {width: Math.ceil(area.width * 2), height: Math.ceil(area.height * 2)})
   const context = canvas.getContext("2d")
   context.fillStyle = ground
   context.fillRect(0, 0, canvas.width, canvas.height)
@@ -110,13 +99,13 @@ async function pngBlob(list, ground, provenance) {
 const tables = (answer) => [answer, ...(answer.more ?? [])].map(table)
 function table({columns, rows, caption, note}) {
   const cell = (value, i) => (i === 0
-    ? tx.h("th", {scope: "row"}, typeof value === "number" ? tx.number(value) : String(value ?? ""))
-    : typeof value === "number" ? tx.h("td", {class: "n", title: String(value)}, tx.number(value)) : tx.h("td", null, String(value ?? "")))
-  return tx.h("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": caption},
-    tx.h("table", null,
-      tx.h("caption", null, caption, note ? ` · ${note}` : ""),
-      tx.h("thead", null, tx.h("tr", null, columns.map((name) => tx.h("th", {scope: "col"}, name)))),
-      tx.h("tbody", null, rows.map((row) => tx.h("tr", null, row.map(cell))))))
+    ? h("th", {scope: "row"}, typeof value === "number" ? number(value) : String(value ?? ""))
+    : typeof value === "number" ? h("td", {class: "n", title: String(value)}, number(value)) : h("td", null, String(value ?? "")))
+  return h("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": caption},
+    h("table", null,
+      h("caption", null, caption, note ? ` · ${note}` : ""),
+      h("thead", null, h("tr", null, columns.map((name) => h("th", {scope: "col"}, name)))),
+      h("tbody", null, rows.map((row) => h("tr", null, row.map(cell))))))
 }
 
 // Each Bokeh figure beside the tools can be walked through with the keyboard (walk.js) once Bokeh has made it.
@@ -141,8 +130,8 @@ function walkable(model, view, loud) {
 
 export function render({model, view, el}) {
   const words = model.words
-  const place = tx.h("div", {class: "place"})
-  const status = tx.h("span", {class: "status", role: "status"})
+  const place = h("div", {class: "place"})
+  const status = h("span", {class: "status", role: "status"})
   const waiting = {}
   const ask = (kind) => new Promise((done, fail) => {
     waiting[kind] = {done, fail}
@@ -164,7 +153,7 @@ export function render({model, view, el}) {
     const list = pieces(view)
     if (!list.length) throw new Error(words.nothing)
     const {name, text} = await ask("provenance")
-    tx.download(`${name}.${ending}`, await make(list, tx.colour(el, "surface"), text))
+    download(`${name}.${ending}`, await make(list, colour(el, "surface"), text))
   })
   const toggle = guarded(async (button) => {
     const open = button.getAttribute("aria-expanded") !== "true"
@@ -172,16 +161,16 @@ export function render({model, view, el}) {
     place.replaceChildren(...(open ? tables(await ask("table")) : []))
   })
   const refresh = async () => { if (place.firstChild) place.replaceChildren(...tables(await ask("table"))) }
-  const loud = tx.h("span", {class: "unseen", "aria-live": "polite"})
+  const loud = h("span", {class: "unseen", "aria-live": "polite"})
   const renamed = walkable(model, view, loud)
   model.on("version", () => { refresh().catch(() => {}); requestAnimationFrame(renamed) })
   const csv = guarded(async () => {
     const {name, text} = await ask("csv")
-    tx.download(`${name}.csv`, new Blob([text], {type: "text/csv;charset=utf-8"}))
+    download(`${name}.csv`, new Blob([text], {type: "text/csv;charset=utf-8"}))
   })
-  const button = (label, title, action, more) => tx.h("button", {type: "button", title, "aria-label": title, onclick: action, ...more}, label)
+  const button = (label, title, action, more) => h("button", {type: "button", title, "aria-label": title, onclick: action, ...more}, label)
   el.append(
-    tx.h("div", {class: "row"},
+    h("div", {class: "row"},
       button(words.table, words.table_title, toggle, {"aria-expanded": "false"}), button("CSV", words.csv_title, csv),
       button("PNG", words.png_title, image(pngBlob, "png")), button("SVG", words.svg_title, image(svgBlob, "svg")), status, loud),
     place)

@@ -1,3 +1,6 @@
+import { isDark } from "./theme.js";
+import { onLook, paintStrip, say, tag } from "./vector_strips_paint.js";
+
 /** Real vectors as strips: one row each, hover and arrow keys read every number, a click asks why. */
 export function render({ model }) {
   const root = tag("div", "strip-rows");
@@ -126,7 +129,7 @@ export function render({ model }) {
   }
 
   function paint() {
-    const dark = tx.isDark(root);
+    const dark = isDark(root);
     drawn.forEach((e) => paintStrip(e.canvas, e.values, e.row.scale, dark));
   }
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import param
-from panel.custom import JSComponent
 
 from txpanel.messages import _
-from txpanel.toolkit.component import BASE_CSS, shared_source
+from txpanel.toolkit.component import Component
 from txpanel.toolkit.picture import Table
-
-_HERE = Path(__file__).parent
-PAINT = shared_source() + (_HERE / "vector_strips_paint.js").read_text(encoding="utf-8")
-"""JavaScript shared by the components that draw vectors: numbers as text, colours, one strip."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ def strip_table(strips: Sequence[VectorStrip]) -> Table:
     return Table([_("index"), *names], zip(range(size), *columns, strict=True), _("Numbers of the strips"))
 
 
-class VectorStrips(JSComponent):
+class VectorStrips(Component):
     """Strips of real vectors; ``on_pick(name, index)`` is called for a number that was clicked, or a vector's length."""
 
     rows = param.List(default=[], doc="One description per row, made by `pack`.")
@@ -103,8 +97,8 @@ class VectorStrips(JSComponent):
     )
     version = param.Integer(default=0, doc="Counts the pictures; the browser redraws when it changes.")
 
-    _esm = PAINT + (_HERE / "vector_strips.js").read_text(encoding="utf-8")
-    _stylesheets: ClassVar[list[str]] = [BASE_CSS, (_HERE / "vector_strips.css").read_text(encoding="utf-8")]
+    _module = "vector_strips.js"
+    _styles = "vector_strips.css"
 
     def __init__(self, on_pick: Callable[..., None] | None = None, **params: Any) -> None:
         words = {

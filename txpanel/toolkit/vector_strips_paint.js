@@ -1,9 +1,14 @@
 // For the components that draw vectors; stands between shared.js and their own module.
-const say = (x) => tx.number(x)
-const tag = (name, cls, text) => tx.h(name, cls ? { class: cls } : {}, text ?? null)
+import { index, paint } from "./colours.js"
+import { h } from "./elements.js"
+import { number } from "./numbers.js"
+import { onTheme } from "./theme.js"
+
+export const say = (x) => number(x)
+export const tag = (name, cls, text) => h(name, cls ? { class: cls } : {}, text ?? null)
 
 /** Draw one vector as a strip; where several numbers share a pixel the strongest is drawn. */
-function paintStrip(canvas, values, scale, dark) {
+export function paintStrip(canvas, values, scale, dark) {
   const n = values.length
   const columns = Math.max(1, Math.min(n, Math.round(canvas.clientWidth * (window.devicePixelRatio || 1))))
   const data = new Uint8Array(columns)
@@ -12,17 +17,17 @@ function paintStrip(canvas, values, scale, dark) {
     const to = Math.max(from + 1, Math.floor(((x + 1) * n) / columns))
     let v = values[from]
     for (let i = from; i < to; i++) if (Math.abs(values[i]) > Math.abs(v)) v = values[i]
-    data[x] = tx.index(v, -scale, scale)
+    data[x] = index(v, -scale, scale)
   }
-  tx.paint(canvas, { data, rows: 1, columns, kind: "signed" }, dark)
+  paint(canvas, { data, rows: 1, columns, kind: "signed" }, dark)
 }
 
 /** Call `again` when the page changes between light and dark, or the element its width. */
-function onLook(host, again) {
+export function onLook(host, again) {
   let frame = 0
   const soon = () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(again) }
   const size = new ResizeObserver(soon)
   size.observe(host)
-  const off = tx.onTheme(host, soon)
+  const off = onTheme(host, soon)
   return () => { size.disconnect(); off(); cancelAnimationFrame(frame) }
 }

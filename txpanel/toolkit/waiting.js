@@ -1,6 +1,8 @@
 // A quiet line in the place of what is being built. It tells Python that it stands, and goes when something else stands beside it.
+import { h } from "./elements.js"
+
 export function render({model, view, el}) {
-  const line = tx.h("p", {role: "status"})
+  const line = h("p", {role: "status"})
   el.append(line)
   const others = () => (view.parent?.child_views ?? []).filter((one) => one !== view && one.model.visible)
   const look = () => {

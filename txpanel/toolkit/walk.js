@@ -1,12 +1,14 @@
 // The keyboard in a Bokeh picture: arrows walk from cell to cell, Home and End reach the ends, Enter asks what a click asks.
 // What a cell is called comes from the picture's own hover, so that a tooltip and a voice say the same.
+import { h } from "./elements.js"
+
 const WALK_CSS = `:host(:focus-visible){outline:2px solid var(--tx-focus);outline-offset:-2px;border-radius:6px}
 .tx-cell{position:absolute;box-sizing:border-box;border:2px solid var(--tx-focus);box-shadow:0 0 0 1.5px var(--tx-surface);border-radius:3px;pointer-events:none;z-index:3}
 .tx-said{position:absolute;z-index:4;pointer-events:none;padding:4px 8px;border-radius:6px;background:var(--tx-surface);border:1px solid var(--tx-border);
   box-shadow:0 4px 14px rgb(15 23 42/.16);font:12px/1.45 Roboto,"Helvetica Neue",Arial,sans-serif;color:var(--tx-text);width:max-content;max-width:280px;overflow-wrap:anywhere}`
 
 // The places that one can walk to: a grid of cells (an image), or one after the other what the hover knows (bars, points).
-function places(figure) {
+export function places(figure) {
   const hover = figure.model.toolbar.tools.find((tool) => tool.type === "HoverTool" && tool.renderers?.length)
   if (!hover) return null
   const image = hover.renderers.find((one) => one.glyph.type === "Image")
@@ -49,10 +51,10 @@ function target(key, [r, c], {rows, columns, list}, control) {
 }
 
 // Makes a figure walkable. ask(x, y): what a click at a place of the figure does. Returns how to name the figure.
-function walk(figure, loud, ask) {
+export function walk(figure, loud, ask) {
   const host = figure.el
-  const [frame, said] = [tx.h("div", {class: "tx-cell", "aria-hidden": "true"}), tx.h("div", {class: "tx-said", "aria-hidden": "true"})]
-  const style = tx.h("style", null, WALK_CSS)
+  const [frame, said] = [h("div", {class: "tx-cell", "aria-hidden": "true"}), h("div", {class: "tx-said", "aria-hidden": "true"})]
+  const style = h("style", null, WALK_CSS)
   let at = [0, 0]
   let shown = false
   const linked = (kind, more) => (figure.model.js_event_callbacks[kind] ?? []).forEach((callback) => callback.execute({...more}))
@@ -68,7 +70,7 @@ function walk(figure, loud, ask) {
     const [dx, dy] = [canvas.offsetLeft, canvas.offsetTop]
     Object.assign(frame.style, {left: `${left + dx}px`, top: `${top + dy}px`, width: `${width}px`, height: `${height}px`})
     const words = all.say(...at)
-    said.replaceChildren(...words.map((word, i) => tx.h(i === 1 ? "b" : "div", null, word)))
+    said.replaceChildren(...words.map((word, i) => h(i === 1 ? "b" : "div", null, word)))
     if (!frame.isConnected) figure.shadow_el.append(style, frame, said)
     const below = top + height + 6 + said.offsetHeight <= host.clientHeight || top - said.offsetHeight - 6 < 0
     Object.assign(said.style, {top: `${dy + (below ? top + height + 6 : top - said.offsetHeight - 6)}px`,

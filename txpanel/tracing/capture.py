@@ -27,6 +27,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from txpanel.compat.attention_choice import attention_by
+
 NAME = "txpanel_replay"
 
 
@@ -103,13 +105,8 @@ def listening(attn: nn.Module, route: str | None = None) -> Iterator[AttentionCa
 
 @contextmanager
 def _by_registry(attn: nn.Module, call: AttentionCall) -> Iterator[None]:
-    config: Any = attn.config
-    call.native = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
+    with attention_by(attn.config, NAME) as call.native:
         yield
-    finally:
-        config._attn_implementation = call.native
 
 
 @contextmanager

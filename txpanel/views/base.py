@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import panel as pn
@@ -13,7 +12,9 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
+from txpanel.compat.one_look_through import one_look_through
 from txpanel.toolkit.palette import Kind, Scale
+from txpanel.tracing.names import split_name
 
 __all__ = ["API_VERSION", "View"]
 
@@ -33,30 +34,6 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
         return self._built
 
     return panel
-
-
-@contextmanager
-def one_look_through() -> Iterator[None]:
-    """What changes in here goes to the browser as one message, and Bokeh looks through the page's models at most once.
-
-    Bokeh looks through all models (0.1 s on our page) whenever one is replaced, and its own ``freeze`` does so at the end
-    whether or not anything was. We do it if somebody asked for it, also after an exception.
-    """
-    doc = pn.state.curdoc
-    if doc is None or doc.models._freeze_count:
-        yield
-        return
-    models, roots, asked = doc.models, list(doc.roots), list[bool]()
-    with unlocked():
-        models._push_freeze()
-        models.__dict__["invalidate"] = lambda: asked.append(True)
-        try:
-            yield
-        finally:
-            del models.__dict__["invalidate"]
-            models._freeze_count -= 1
-            if asked or roots != doc.roots:
-                models.recompute()
 
 
 class View(pn.viewable.Viewer):
@@ -82,10 +59,15 @@ class View(pn.viewable.Viewer):
     """Where it stands: smaller numbers first. Built-in views use 0 to 70."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """Tensor names without block prefix (such as ``"pattern"``) without which the view has nothing to show."""
+    shows: ClassVar[frozenset[str]] = frozenset()
+    """Tensor names without block prefix for which the page may open it: a click on ``blocks.3.pattern`` in the flow
+    opens the first view that shows ``"pattern"``."""
     api_version: ClassVar[int] = API_VERSION
     """The version of this base class that the view was written for."""
     first: ClassVar[bool] = False
     """Whether it shows a change before the others do, which are fed a moment later: the flow and the card, where people look."""
+    on_top: ClassVar[bool] = False
+    """Whether it always stands on top of the page, as the flow does, instead of having a tab."""
 
     state = param.ClassSelector(
         class_=param.Parameterized, allow_refs=False, doc="The shared model state, a `txpanel.ModelState`."
@@ -95,6 +77,10 @@ class View(pn.viewable.Viewer):
     )
     dark = param.Boolean(default=False, doc="Whether the page is dark; the page sets it, `mapper` follows it.")
     opened = param.String(default="", doc="Id of the view unfolded below the flow; whoever sets it opens that view.")
+    openable = param.Dict(
+        default={},
+        doc="Tensor name without block prefix -> id of the view that is opened for it; the page sets it from `shows`.",
+    )
 
     def __init__(self, state: Any, **params: Any) -> None:
         self._built: Any = None
@@ -161,6 +147,10 @@ class View(pn.viewable.Viewer):
         mapper = scale.mapper()
         self.watch(self, lambda event: setattr(mapper, "palette", list(scale.themed(event.new).palette)), "dark")
         return mapper
+
+    def open_for(self, tensor: str) -> None:
+        """Opens the view that shows a tensor, such as ``"blocks.3.pattern"`` or ``"pattern"``; nothing where none does."""
+        self.opened = self.openable.get(split_name(tensor)[1], self.opened)
 
     def close(self) -> None:
         """Lets go of the state: nothing is called any more, and the view can be freed."""

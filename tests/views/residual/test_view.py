@@ -11,7 +11,9 @@ import torch
 
 from tests.families import tiny
 from txpanel.session.state import ModelState
-from txpanel.views.residual.data import STATISTICS, entropy, lens, norms, softmax, stream, strips
+from txpanel.views.distribution import Distribution
+from txpanel.views.residual.data import STATISTICS, lens, norms, stream
+from txpanel.views.residual.strips import strips
 from txpanel.views.residual.view import ResidualView
 
 FAMILIES = [
@@ -71,13 +73,13 @@ def test_the_lens_ends_in_the_models_own_logits(trace: Any) -> None:
     found = lens(trace, last, positions=4)
     assert found is not None
     assert found.positions == (last - 3, last - 2, last - 1, last)
-    share = softmax(trace.logits.values)
+    share = Distribution(trace.logits.values).probabilities
     best = int(trace.logits.values.argmax())
     assert found.ids[-1, -1] == best
     assert found.top[-1, -1] == share[best]
     assert found.listed[-1][0][1] == share.max()
     assert found.rank[-1] == 1
-    assert found.bits[-1, -1] == entropy(share)
+    assert found.bits[-1, -1] == Distribution(trace.logits.values).entropy
     model = trace.model.model
     with torch.inference_mode():  # an independent road: the whole model on the text, all positions
         whole = model(torch.as_tensor(trace.tokens.ids)[None]).logits[0].float()
@@ -89,14 +91,14 @@ def test_the_lens_of_every_layer_is_the_traces(trace: Any) -> None:
     assert found is not None
     for layer in range(4):
         for column, position in enumerate(found.positions):
-            share = softmax(trace.lens(layer, position).values)
+            share = Distribution(trace.lens(layer, position).values).probabilities
             assert found.top[layer, column] == pytest.approx(share.max(), rel=1e-4)
             assert share[found.ids[layer, column]] == pytest.approx(share.max(), rel=1e-4)
 
 
 def test_entropy_is_in_bits() -> None:
-    assert entropy(np.full(8, 1 / 8)) == pytest.approx(3)
-    assert entropy(np.array([1.0, 0.0])) == 0
+    assert Distribution(np.zeros(8, np.float32)).entropy == pytest.approx(3)
+    assert Distribution(np.array([0.0, -np.inf], np.float32)).entropy == 0
 
 
 def test_strips_are_rows_of_the_trace_and_add_up(trace: Any) -> None:

@@ -8,7 +8,6 @@ quantised value exactly; the tokenizer becomes ``tokenizer.json``.
 from __future__ import annotations
 
 import errno
-import functools
 import json
 import struct
 import sys
@@ -56,33 +55,19 @@ def convert(source: Path, target: Path) -> None:
 
 
 def _read_once(source: Path) -> Any:
-    """Open the file, and let transformers use this very reader and these names instead of parsing three times over.
+    """The file's reader, which transformers uses too.
 
-    Only this process is touched, and it does nothing else. Without it the same numbers come, three times as slowly.
+    Raises:
+        BadFile: it is damaged.
     """
-    import gguf  # late: only the process that converts needs it
-    import numpy as np
-
-    class Reader(gguf.GGUFReader):  # slicing a memmap costs ten times what slicing a plain view of it does
-        @property
-        def data(self) -> Any:
-            return self._data
-
-        @data.setter
-        def data(self, value: Any) -> None:
-            self._data = np.asarray(value)
+    from txpanel.compat.gguf_reader import open_once  # late: only the process that converts needs it
 
     try:
-        reader = Reader(source)
-        if any(tensor.data_offset + tensor.n_bytes > source.stat().st_size for tensor in reader.tensors):
-            raise ValueError("tensor beyond the end of the file")
-    except Exception as error:  # the reader trusts every length in the file: anything may come of a damaged one
+        return open_once(source)
+    except Exception as error:  # anything may come of a damaged file
         raise BadFile(
             _("{path} is damaged or cut short: {reason}. Download it again.").format(path=source, reason=error)
         ) from error
-    gguf.GGUFReader = lambda path, *args, **kwargs: reader  # type: ignore[misc,assignment]
-    gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)
-    return reader
 
 
 def _tokenizer(source: Path, reader: Any) -> PreTrainedTokenizerBase:

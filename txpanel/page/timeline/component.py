@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import param
 
-from txpanel.page.components import Messenger
+from txpanel.page.messenger import Messenger
 
 __all__ = ["Timeline"]
 
@@ -37,5 +37,4 @@ class Timeline(Messenger):
     words = param.Dict(default={}, doc="All texts of the strip.")
 
     _module = "timeline.js"
-    _before = ("page/timeline/parts.js", "page/timeline/compare.js")
     _styles = "timeline.css"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from txpanel.decoding.stages import stage_label
 from txpanel.messages import _
 from txpanel.models.tokens import alone
 from txpanel.page.timeline.component import Timeline
@@ -228,10 +229,10 @@ def _token(tree: TokenTree, node: int) -> list[Any]:
 
 
 def _next(sample: Sample, model: Any, taken: TokenNode | None) -> dict[str, Any]:
-    """What could come next: the likeliest tokens and their pieces of the bar, the one that came, and why."""
-    from txpanel.decoding.cumulative import edges  # late: torch; the page is painted before it is imported
+    """What could come next: the likeliest tokens and their intervals, the one that came, and why."""
+    from txpanel.decoding.cumulative import bounds  # late: torch; the page is painted before it is imported
 
-    at = edges(sample.probabilities[sample.order])
+    at = bounds(sample.probabilities[sample.order])
     ranks = list(range(min(CHOICES, len(sample.order))))
     for token in (sample.token, taken.token if taken is not None else sample.token):
         found = (sample.order == token).nonzero()[0]
@@ -281,7 +282,7 @@ def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
         )
     if taken is not None and taken.token != sample.token and taken.settings == sample.settings:
         return _(
-            "The draw gave “{taken}”. u = {u} lies so close to the edge of its piece that the last digits, which depend on the "
+            "The draw gave “{taken}”. u = {u} lies so close to the end of its interval that the last digits, which depend on the "
             "order of sums, decide: here it falls on “{drawn}”."
         ).format(taken=alone(taken.string), **facts)
     if taken is not None and taken.token != sample.token:
@@ -295,18 +296,16 @@ def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
     cut = _first_cut(sample, model)
     if sample.token == best:
         return cut + _(
-            "Seed {seed} gives u = {u}, and that falls on the piece of the likeliest token, “{drawn}” ({p})."
+            "Seed {seed} gives u = {u}, and that falls into the interval of the likeliest token, “{drawn}” ({p})."
         ).format(**facts)
     return cut + _(
-        "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall on it. Seed {seed} gives u = {u}, and that "
-        "is the piece of “{drawn}” ({p}, number {rank})."
+        "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall into its interval. Seed {seed} gives u = {u}, and that "
+        "is the interval of “{drawn}” ({p}, number {rank})."
     ).format(end=number(float(p[best]), 3), **facts)
 
 
 def _first_cut(sample: Sample, model: Any) -> str:
     """What became of the token that the model itself holds likeliest, if a stage removed it; empty if not."""
-    from txpanel.views.sampling.words import bench_words  # late: torch; the page is painted before it is imported
-
     first = int(sample.stages[0].logits.argmax())
     stage = sample.removed_by(first)
     if stage is None:
@@ -316,7 +315,7 @@ def _first_cut(sample: Sample, model: Any) -> str:
         "p": percent(float(sample.stages[0].probabilities[first])),
     }
     text = _("The model's first choice, “{first}” ({p}), was cut off by {stage}.")
-    return text.format(stage=bench_words()[stage], **facts) + " "
+    return text.format(stage=stage_label(stage), **facts) + " "
 
 
 def _changes(taken: TokenNode, sample: Sample) -> str:

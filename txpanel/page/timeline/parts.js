@@ -1,47 +1,52 @@
 // Pieces of the timeline: colours of a token, the track to scrub on, the bar of the draw, the branches.
-const FILM = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
-const FILM_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
+import { rampColour } from "../../toolkit/colours.js"
+import { alone, h } from "../../toolkit/elements.js"
+import { grouped, number, percent } from "../../toolkit/numbers.js"
+import { colour, reducedMotion } from "../../toolkit/theme.js"
 
-const filmColour = (token, mode, dark) => mode === "probability"
-  ? tx.rampColour("probability", token[FILM.MODEL_P], 0, 1, dark)
-  : tx.rampColour("magnitude", token[FILM.BITS] ?? FILM_BITS, 0, FILM_BITS, dark)
+export const FILM = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
+export const FILM_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
+
+export const filmColour = (token, mode, dark) => mode === "probability"
+  ? rampColour("probability", token[FILM.MODEL_P], 0, 1, dark)
+  : rampColour("magnitude", token[FILM.BITS] ?? FILM_BITS, 0, FILM_BITS, dark)
 
 // Black or white, whichever can be read on rgb(r,g,b): at least 4.5 to 1 on any colour
-function filmInk(rgb) {
+export function filmInk(rgb) {
   const [r, g, b] = rgb.match(/\d+/g).map((c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4 })
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
 }
 
 // What the model thought of a token, as lines of text
-const filmHeard = (token, w) => [
-  `${w.model_p.replace("{p}", tx.percent(token[FILM.MODEL_P]))} · ${w.rank.replace("{n}", tx.grouped(String(token[FILM.RANK] + 1)))}`,
-  `${w.surprisal} ${tx.number(token[FILM.BITS] ?? Infinity, 3)} ${w.bits}`,
+export const filmHeard = (token, w) => [
+  `${w.model_p.replace("{p}", percent(token[FILM.MODEL_P]))} · ${w.rank.replace("{n}", grouped(String(token[FILM.RANK] + 1)))}`,
+  `${w.surprisal} ${number(token[FILM.BITS] ?? Infinity, 3)} ${w.bits}`,
 ]
 
 // A token of the prompt as one of the line; null where nothing is known of it
-const filmGiven = (text, special, heard) => heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null
+export const filmGiven = (text, special, heard) => heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null
 
 // The prompt's tokens in the colours of the others, and where they end
-function filmPrompt({strings = [], special = []}, heard, mode, dark, w) {
+export function filmPrompt({strings = [], special = []}, heard, mode, dark, w) {
   const marks = new Set(special)
   const tokens = strings.map((text, k) => {
     const colour = heard[k] && filmColour(filmGiven(text, marks.has(k), heard[k]), mode, dark)
-    return tx.h("span", {class: `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`, "data-k": k,
+    return h("span", {class: `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`, "data-k": k,
       style: colour ? {"--ground": colour, "--ink": filmInk(colour)} : {}}, text)
   })
-  return [...tokens, tx.h("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
+  return [...tokens, h("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
 }
 
 // What is known of a token that was generated, as lines of text
-function filmFacts(token, w) {
+export function filmFacts(token, w) {
   const lines = filmHeard(token, w)
-  lines.push(token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", tx.percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen)
+  lines.push(token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen)
   return token[FILM.SPECIAL] ? [w.special, ...lines] : lines
 }
 
 // A canvas with one bar per token, as high as its surprisal; a slider to the keyboard and to screen readers.
-function filmTrack(w, {go, hover}) {
-  const canvas = tx.h("canvas", {role: "slider", tabindex: 0, "aria-label": w.track, "aria-valuemin": 0})
+export function filmTrack(w, {go, hover}) {
+  const canvas = h("canvas", {role: "slider", tabindex: 0, "aria-label": w.track, "aria-valuemin": 0})
   const EDGE = 14 // room for the prompt
   let size = 0, bars = []
   const step = () => Math.min(26, (canvas.clientWidth - EDGE - 2) / Math.max(1, size))
@@ -66,7 +71,7 @@ function filmTrack(w, {go, hover}) {
     canvas.height = Math.round(height * ratio)
     const pen = canvas.getContext("2d")
     pen.scale(ratio, ratio)
-    const [lane, focus] = [tx.colour(el, "lane"), tx.colour(el, "focus")]
+    const [lane, focus] = [colour(el, "lane"), colour(el, "focus")]
     const w1 = step()
     pen.fillStyle = lane
     pen.fillRect(0, height - 3, width, 1)
@@ -87,21 +92,21 @@ function filmTrack(w, {go, hover}) {
 }
 
 // The bar from 0 to 1 with its pieces, and the number that falls on one of them
-function filmBar(next, w) {
+export function filmBar(next, w) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
-  const pieces = left.map(([token, text, p, low, high]) => tx.h("span", {
-    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${tx.alone(text)} ${tx.percent(p)}`,
-    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? tx.alone(text) : ""))
+  const pieces = left.map(([token, text, p, low, high]) => h("span", {
+    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${alone(text)} ${percent(p)}`,
+    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? alone(text) : ""))
   // how many others: in the larger part of what is free beside the drawn one
   const [low, high] = left.find(([token]) => token === next.drawn)?.slice(3) ?? [0, 0]
   const listed = left.reduce((most, [token, , , , to]) => (token === next.drawn ? most : Math.max(most, to)), 0)
   const [a, b] = low >= listed ? (low - listed > 1 - high ? [listed, low] : [high, 1]) : [end, 1]
-  const rest = next.rest > 0 && b - a > 0.07 ? tx.h("span", {class: "rest", style: {left: `${a * 100}%`, width: `${(b - a) * 100}%`}}, w.rest.replace("{n}", tx.grouped(String(next.rest)))) : null
-  const mark = tx.h("i", {class: "at", style: {left: `${next.uniform * 100}%`}})
-  const root = tx.h("div", {class: "draw", role: "img", "aria-label": next.sentence}, pieces, rest, mark)
+  const rest = next.rest > 0 && b - a > 0.07 ? h("span", {class: "rest", style: {left: `${a * 100}%`, width: `${(b - a) * 100}%`}}, w.rest.replace("{n}", grouped(String(next.rest)))) : null
+  const mark = h("i", {class: "at", style: {left: `${next.uniform * 100}%`}})
+  const root = h("div", {class: "draw", role: "img", "aria-label": next.sentence}, pieces, rest, mark)
   const replay = () => {
-    if (tx.reducedMotion()) return
+    if (reducedMotion()) return
     mark.animate([{left: "0%"}, {left: `${next.uniform * 100}%`}], {duration: 900, easing: "cubic-bezier(.2,.7,.2,1)"})
     root.querySelector(".drawn")?.animate([{opacity: 1}, {opacity: 0.25}, {opacity: 1}], {duration: 500, delay: 850, iterations: 2})
   }
@@ -109,20 +114,20 @@ function filmBar(next, w) {
 }
 
 // Every branch as a row: where it parts from the others, how it goes on, how likely the model held all of it
-function filmBranches(branches, beside, w, choose, compare) {
+export function filmBranches(branches, beside, w, choose, compare) {
   const [shared, longest] = [branches[0].shared, Math.max(...branches.map((b) => b.n))]
   const span = Math.max(1, longest - shared)
   const rows = branches.map((b) => {
     const own = b.fork - shared
-    const tail = b.tail.map((text, i) => tx.h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
+    const tail = b.tail.map((text, i) => h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
     const each = b.logp / Math.max(1, b.n)
     const chosen = b.leaf === beside
-    const put = b.current ? tx.h("span") : tx.h("button", {type: "button", class: "put", title: w.compare_title, "aria-pressed": chosen, onclick: () => compare(chosen ? 0 : b.leaf)}, w.compare)
-    return tx.h("div", {class: "row"}, tx.h("button", {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
-      tx.h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
-      tx.h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
-      tx.h("span", {class: "sums"}, tx.h("b", {title: w.logp_title}, w.logp.replace("{value}", tx.number(b.logp, 4))),
-        ` · ${w.per.replace("{value}", tx.number(each, 3))} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`)), put)
+    const put = b.current ? h("span") : h("button", {type: "button", class: "put", title: w.compare_title, "aria-pressed": chosen, onclick: () => compare(chosen ? 0 : b.leaf)}, w.compare)
+    return h("div", {class: "row"}, h("button", {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
+      h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
+      h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
+      h("span", {class: "sums"}, h("b", {title: w.logp_title}, w.logp.replace("{value}", number(b.logp, 4))),
+        ` · ${w.per.replace("{value}", number(each, 3))} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`)), put)
   })
-  return [tx.h("h3", null, w.branches, tx.h("small", null, w.shared.replace("{tokens}", branches[0].shared_counted))), tx.h("div", {class: "rows"}, rows)]
+  return [h("h3", null, w.branches, h("small", null, w.shared.replace("{tokens}", branches[0].shared_counted))), h("div", {class: "rows"}, rows)]
 }

@@ -1,12 +1,19 @@
 // The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
+import { hold, settled } from "../../compat/paint_queue.js"
+import { filmCompare } from "./compare.js"
+import { FILM, FILM_BITS, filmBar, filmBranches, filmColour, filmFacts, filmGiven, filmHeard, filmInk, filmPrompt, filmTrack } from "./parts.js"
+import { alone, h, s } from "../../toolkit/elements.js"
+import { percent } from "../../toolkit/numbers.js"
+import { isDark, onTheme, reducedMotion } from "../../toolkit/theme.js"
+
 const SHOWN = 90 // chips at most; the track holds all tokens, however many
 
 export function render({model, el}) {
   const w = model.words
   const send = (kind, value) => model.send_msg({kind, value})
-  const button = (label, title, onclick, more = {}) => tx.h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
+  const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
   let line = model.line, local = null, wanted = null, asked = null, patience = 0, begin = 0, playing = 0
-  let mode = "probability", dark = tx.isDark(el), replay = () => {}
+  let mode = "probability", dark = isDark(el), replay = () => {}
 
   // --- where we are --------------------------------------------------------------------------------------------------
   const place = () => Math.max(0, line.findIndex((token) => token[FILM.NODE] === model.place.at) + 1)
@@ -41,22 +48,22 @@ export function render({model, el}) {
   }
 
   // --- controls --------------------------------------------------------------------------------------------------------
-  const icon = (path) => tx.s("svg", {viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true"}, tx.s("path", {d: path, fill: "currentColor"}))
+  const icon = (path) => s("svg", {viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true"}, s("path", {d: path, fill: "currentColor"}))
   const PLAY = "M4 2l10 6-10 6z", PAUSE = "M3 2h4v12H3zM9 2h4v12H9z"
   const first = button(icon("M2 2h2v12H2zM14 2v12L5 8z"), w.first, () => go(0), {class: "icon"})
   const toggle = button(icon(PLAY), w.play, play, {class: "icon play"})
   const last = button(icon("M12 2h2v12h-2zM2 2v12l9-6z"), w.last, () => go(line.length), {class: "icon"})
-  const step = tx.h("span", {class: "step"})
-  const pace = tx.h("select", {"aria-label": w.pace, title: w.pace, onchange: () => send("pace", Number(pace.value))},
-    w.paces.split("|").map((text, i) => tx.h("option", {value: [0, 0.25, 0.5, 1][i]}, text)))
+  const step = h("span", {class: "step"})
+  const pace = h("select", {"aria-label": w.pace, title: w.pace, onchange: () => send("pace", Number(pace.value))},
+    w.paces.split("|").map((text, i) => h("option", {value: [0, 0.25, 0.5, 1][i]}, text)))
   const modes = ["probability", "surprisal"].map((name) => button(w[name], `${w.colour}: ${w[name]}`, () => { mode = name; draw(); drawCompare() }, {class: "mode", "data-mode": name}))
-  const ramp = tx.h("i", {class: "ramp"})
-  const ends = [tx.h("span"), tx.h("span")]
-  const legend = tx.h("div", {class: "legend"}, ends[0], ramp, ends[1])
-  const why = tx.h("span", {class: "ended", role: "status"})
+  const ramp = h("i", {class: "ramp"})
+  const ends = [h("span"), h("span")]
+  const legend = h("div", {class: "legend"}, ends[0], ramp, ends[1])
+  const why = h("span", {class: "ended", role: "status"})
 
   // --- track and chips ---------------------------------------------------------------------------------------------------
-  const tip = tx.h("div", {class: "tip", hidden: true})
+  const tip = h("div", {class: "tip", hidden: true})
   const tell = (i, x, y) => {
     if (i === null || i < 1 || i > line.length) { tip.hidden = true; return }
     say(line[i - 1][FILM.TEXT], filmFacts(line[i - 1], w), x, y)
@@ -71,12 +78,12 @@ export function render({model, el}) {
   const say = (title, facts, x, y) => {
     tip.hidden = false
     const box = root.getBoundingClientRect()
-    tip.replaceChildren(tx.h("b", null, title), ...facts.map((text) => tx.h("span", null, text)))
+    tip.replaceChildren(h("b", null, title), ...facts.map((text) => h("span", null, text)))
     tip.style.left = `${Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x - box.left - tip.offsetWidth / 2))}px`
     tip.style.top = `${y - box.top}px`
   }
   const track = filmTrack(w, {go: (i) => { stop(); go(i) }, hover: (i, x) => tell(i, x, track.canvas.getBoundingClientRect().bottom + 4)})
-  const chips = tx.h("div", {class: "chips"})
+  const chips = h("div", {class: "chips"})
   const keys = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity}
   const press = (event) => {
     if (event.key === " " && event.target === track.canvas) { event.preventDefault(); play() }
@@ -129,15 +136,15 @@ export function render({model, el}) {
     const after = line.length - begin - shown.length
     const before = begin ? [] : filmPrompt(model.prompt, line.length ? model.heard : [], mode, dark, w)
     putChips([
-      begin ? tx.h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin)) : more ? tx.h("span", {class: "more"}, w.earlier.replace("{n}", more)) : "",
-      tx.h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
+      begin ? h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin)) : more ? h("span", {class: "more"}, w.earlier.replace("{n}", more)) : "",
+      h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
       ...shown.map((token, k) => {
         const [n, colour] = [begin + k + 1, filmColour(token, mode, dark)]
-        return tx.h("button", {type: "button", class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`, "data-i": n, "aria-current": n === i,
+        return h("button", {type: "button", class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`, "data-i": n, "aria-current": n === i,
           tabindex: n === i ? 0 : -1, "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
           style: {"--ground": colour, "--ink": filmInk(colour)}}, token[FILM.TEXT])
       }),
-      after > 0 ? tx.h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : ""].filter(Boolean))
+      after > 0 ? h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : ""].filter(Boolean))
     const here = chips.querySelector("[aria-current=true]")
     if (here) { // the chip in view, without moving the page
       const [top, bottom] = [here.offsetTop - chips.offsetTop, here.offsetTop - chips.offsetTop + here.offsetHeight]
@@ -146,7 +153,7 @@ export function render({model, el}) {
   }
 
   // --- what can come next, and the branches --------------------------------------------------------------------------------
-  const next = tx.h("section", {class: "next"})
+  const next = h("section", {class: "next"})
   const drawNext = () => {
     const {choices, taken, drawn, sentence} = model.next
     next.hidden = !choices
@@ -156,19 +163,19 @@ export function render({model, el}) {
     replay = bar.replay
     next.setAttribute("aria-label", w.next)
     next.replaceChildren(
-      tx.h("div", {class: "cast"}, button("↻", w.replay, () => replay(), {class: "icon small"}), bar.root), tx.h("p", null, tx.h("b", null, w.next), sentence),
-      tx.h("div", {class: "choices"}, choices.map(([token, whole, p]) => {
-        const text = tx.alone(whole)
+      h("div", {class: "cast"}, button("↻", w.replay, () => replay(), {class: "icon small"}), bar.root), h("p", null, h("b", null, w.next), sentence),
+      h("div", {class: "choices"}, choices.map(([token, whole, p]) => {
+        const text = alone(whole)
         const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
-        const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? tx.percent(p) : w.cut)
-        return tx.h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title,
-          "aria-label": `${[text, p > 0 ? tx.percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
+        const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? percent(p) : w.cut)
+        return h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title,
+          "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
           onclick: () => { stop(); send("take", token) }},
-        tx.h("i", {style: {width: `${p * 100}%`}}), tx.h("b", null, text), " ", tx.h("span", null, p > 0 ? tx.percent(p) : w.cut), tags.map((tag) => [" ", tx.h("em", null, tag)]))
+        h("i", {style: {width: `${p * 100}%`}}), h("b", null, text), " ", h("span", null, p > 0 ? percent(p) : w.cut), tags.map((tag) => [" ", h("em", null, tag)]))
       })))
     if (focused) (next.querySelector(`[data-token="${focused}"]`) ?? next.querySelector(".choice.drawn"))?.focus() // whoever chose by keyboard can choose on
   }
-  const branches = tx.h("section", {class: "branches", hidden: true})
+  const branches = h("section", {class: "branches", hidden: true})
   const drawBranches = () => {
     const buttons = () => [...branches.querySelectorAll(".branch")]
     const at = buttons().indexOf(branches.getRootNode().activeElement)
@@ -176,16 +183,16 @@ export function render({model, el}) {
     branches.replaceChildren(...(branches.hidden ? [] : filmBranches(model.branches, model.compare.sides?.[1].leaf, w, (leaf) => { stop(); send("switch", leaf) }, (leaf) => send("compare", leaf))))
     buttons()[at]?.focus()
   }
-  const compare = tx.h("section", {class: "compare", hidden: true, "aria-label": w.compared})
+  const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
   const drawCompare = () => {
     compare.hidden = !model.compare.sides
     compare.replaceChildren(...(compare.hidden ? [] : filmCompare(model.compare, {w, mode, dark}, () => send("compare", 0))))
   }
 
   // --- together --------------------------------------------------------------------------------------------------------------
-  const root = tx.h("section", {class: "film", "aria-label": w.film},
-    tx.h("div", {class: "controls"}, tx.h("span", {class: "buttons"}, first, toggle, last), step, pace, why,
-      tx.h("span", {class: "colours"}, tx.h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend)),
+  const root = h("section", {class: "film", "aria-label": w.film},
+    h("div", {class: "controls"}, h("span", {class: "buttons"}, first, toggle, last), step, pace, why,
+      h("span", {class: "colours"}, h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend)),
     track.canvas, chips, next, branches, compare, tip)
   el.append(root)
   const draw = () => {
@@ -210,7 +217,7 @@ export function render({model, el}) {
   const fly = () => {
     const fresh = chips.querySelector(`[data-i="${line.length}"]`)
     const from = next.querySelector(".choice.drawn")
-    if (!fresh || !from || tx.reducedMotion() || from.querySelector("b").textContent !== tx.alone(fresh.textContent)) return
+    if (!fresh || !from || reducedMotion() || from.querySelector("b").textContent !== alone(fresh.textContent)) return
     const [a, b] = [from.getBoundingClientRect(), fresh.getBoundingClientRect()]
     fresh.animate([{transform: `translate(${a.left - b.left}px,${a.top - b.top}px)`, opacity: 0.6}, {transform: "none", opacity: 1}], {duration: 300, easing: "cubic-bezier(.3,.8,.3,1)"})
   }
@@ -237,10 +244,10 @@ export function render({model, el}) {
     if (wanted !== null && wanted === model.place.at) wanted = local = null
     draw()
     pump()
-    globalThis.txPaints?.hold(model.place.busy)
+    hold(model.place.busy)
     if (model.place.busy && line.length) { // the next step comes when this one is on the screen, and clicks are heard between the two
       const told = () => send("seen", model.place.at)
-      const painted = (left) => (left && globalThis.txPaints?.settled() === false ? setTimeout(painted, 30, left - 1) : told())
+      const painted = (left) => (left && !settled() ? setTimeout(painted, 30, left - 1) : told())
       // with a picture: when those on the screen are painted, which come in a message of their own
       const done = () => (model.place.stale ? setTimeout(told) : setTimeout(painted, 50, 30))
       document.hidden ? done() : requestAnimationFrame(done)
@@ -252,7 +259,7 @@ export function render({model, el}) {
   model.on("next", drawNext)
   model.on("branches", drawBranches)
   model.on("compare", () => { drawBranches(); drawCompare() })
-  tx.onTheme(el, (on) => { dark = on; draw(); drawCompare() })
+  onTheme(el, (on) => { dark = on; draw(); drawCompare() })
   new ResizeObserver(() => track.paint(line, at(), mode, dark, el)).observe(track.canvas)
   if (model.added.items && model.added.begin <= line.length) line = [...line.slice(0, model.added.begin), ...model.added.items]
   drawNext()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES, within
+from txpanel.decoding.settings import OFF
+from txpanel.decoding.stages import for_browser
 from txpanel.messages import _, plural
 from txpanel.models.chat import has_template
-from txpanel.page.address import DEFAULTS
-from txpanel.page.components import TopBar
 from txpanel.page.exports import Files
+from txpanel.page.top_bar.component import TopBar
 from txpanel.page.top_bar.words import bar_words, examples
 from txpanel.toolkit.format import count
 
@@ -71,7 +72,8 @@ class Bar:
             info=self._info(),
             status=self._status(),
             next={"text": "", "p": 0.0},
-            settings={name: DEFAULTS[name] for name in RANGES},
+            stages=for_browser(),
+            settings={name: OFF[name] for name in RANGES},
             sizing_mode="stretch_width",
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},

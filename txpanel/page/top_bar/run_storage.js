@@ -8,7 +8,7 @@ const keptOnes = () => Object.keys(localStorage).filter((key) => key.startsWith(
 }).sort((a, b) => a.time - b.time)
 
 // Whether it is kept now
-function keepRun({name, data}) {
+export function keepRun({name, data}) {
   try {
     localStorage.removeItem(KEPT + name)
     const ones = keptOnes()
@@ -24,7 +24,7 @@ function keepRun({name, data}) {
   } catch { return false }
 }
 
-function keptRun(name) {
+export function keptRun(name) {
   try {
     const found = localStorage.getItem(KEPT + name)
     return found === null ? null : found.slice(found.indexOf(" ") + 1)

@@ -1,21 +1,25 @@
 // The bar on top: model, prompt, examples, sampling, generate; below it what runs and why, progress, errors, where we look.
+import { keepRun, keptRun } from "./run_storage.js"
+import { download, h } from "../../toolkit/elements.js"
+import { percent } from "../../toolkit/numbers.js"
+
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
 
 export function render({model, view, el}) {
   const w = model.words
   const send = (kind, more = {}) => model.send_msg({kind, ...more})
-  const button = (label, title, onclick, more = {}) => tx.h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
+  const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
 
   // --- prompt ------------------------------------------------------------------------------------------------------
-  const box = tx.h("textarea", {rows: 1, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": w.prompt,
+  const box = h("textarea", {rows: 1, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": w.prompt,
     placeholder: w.placeholder, "aria-describedby": "hint"})
-  const mirror = tx.h("div", {class: "mirror"})
-  const ghost = tx.h("button", {type: "button", class: "ghost", onclick: () => send("append")})
-  const field = tx.h("div", {class: "field"}, mirror, box)
+  const mirror = h("div", {class: "mirror"})
+  const ghost = h("button", {type: "button", class: "ghost", onclick: () => send("append")})
+  const field = h("div", {class: "field"}, mirror, box)
   let known = model.text // what the server has; what differs from it is not run yet
   const dirty = () => box.value !== known
   const grow = () => {
-    mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? tx.h("span", {"aria-hidden": "true"}, box.value) : "", ghost)
+    mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? h("span", {"aria-hidden": "true"}, box.value) : "", ghost)
     ghost.hidden = dirty() || model.info.chat || !model.next.text || !box.value || model.status.busy
     box.style.height = "0"
     const room = focused() ? 168 : 92 // while nobody types: what was generated stands in the timeline
@@ -57,9 +61,9 @@ export function render({model, view, el}) {
 
   // --- popovers: a button, and a sheet that closes on Esc or a click elsewhere ------------------------------------------
   const popover = (label, title, more = {}) => {
-    const sheet = tx.h("div", {class: `sheet ${more.sheet ?? ""}`, role: "dialog", "aria-label": title, hidden: true})
-    const opener = tx.h("button", {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"}, label)
-    const root = tx.h("div", {class: "popover"}, opener, sheet)
+    const sheet = h("div", {class: `sheet ${more.sheet ?? ""}`, role: "dialog", "aria-label": title, hidden: true})
+    const opener = h("button", {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"}, label)
+    const root = h("div", {class: "popover"}, opener, sheet)
     const show = (on) => { sheet.hidden = !on; opener.setAttribute("aria-expanded", on); if (on) { more.fill?.(); sheet.querySelector("button,input,select")?.focus() } }
     opener.addEventListener("click", () => show(sheet.hidden))
     root.addEventListener("keydown", (event) => { if (event.key === "Escape" && !sheet.hidden) { event.stopPropagation(); show(false); opener.focus() } })
@@ -69,25 +73,25 @@ export function render({model, view, el}) {
   }
 
   const models = popover("", w.choose_model, {class: "chip", sheet: "models", fill: () => {
-    const other = tx.h("input", {type: "text", placeholder: w.other_model, "aria-label": w.other_model, spellcheck: "false"})
+    const other = h("input", {type: "text", placeholder: w.other_model, "aria-label": w.other_model, spellcheck: "false"})
     const go = () => { if (other.value.trim()) { send("load", {name: other.value.trim()}); models.show(false) } }
     other.addEventListener("keydown", (event) => { if (event.key === "Enter") go() })
     models.sheet.replaceChildren(
-      tx.h("div", {class: "list"}, model.info.models.map((entry) =>
-        tx.h("button", {type: "button", class: "item", "aria-current": entry.name === model.info.name, onclick: () => { send("load", {name: entry.name}); models.show(false) }},
-          tx.h("b", null, entry.title), tx.h("span", null, entry.facts), entry.note ? tx.h("small", null, entry.note) : null))),
-      model.info.fixed ? null : tx.h("div", {class: "other"}, other, button(w.load, w.load, go, {class: "small"})))
+      h("div", {class: "list"}, model.info.models.map((entry) =>
+        h("button", {type: "button", class: "item", "aria-current": entry.name === model.info.name, onclick: () => { send("load", {name: entry.name}); models.show(false) }},
+          h("b", null, entry.title), h("span", null, entry.facts), entry.note ? h("small", null, entry.note) : null))),
+      model.info.fixed ? null : h("div", {class: "other"}, other, button(w.load, w.load, go, {class: "small"})))
   }})
   const examples = popover("☰", w.examples, {class: "icon", sheet: "examples", fill: () => {
-    examples.sheet.replaceChildren(tx.h("p", null, w.examples), ...model.info.examples.map((text) =>
-      tx.h("button", {type: "button", class: "item", onclick: () => { box.value = text; submit(); examples.show(false); box.focus() }}, text)))
+    examples.sheet.replaceChildren(h("p", null, w.examples), ...model.info.examples.map((text) =>
+      h("button", {type: "button", class: "item", onclick: () => { box.value = text; submit(); examples.show(false); box.focus() }}, text)))
   }})
 
   // --- sampling ----------------------------------------------------------------------------------------------------
   const settings = {}
   const slider = (name, label, most, step) => {
-    const input = tx.h("input", {type: "range", min: 0, max: most, step, "aria-label": label})
-    const shown = tx.h("output")
+    const input = h("input", {type: "range", min: 0, max: most, step, "aria-label": label})
+    const shown = h("output")
     let dragging = false, sent = null, patience = 0 // what the server has not answered yet: older answers must not move the knob back
     const draw = () => {
       const value = model.settings[name]
@@ -107,10 +111,10 @@ export function render({model, view, el}) {
       send("set", {[name]: sent})
     })
     settings[name] = draw
-    return tx.h("label", {class: "slider"}, tx.h("span", null, label), input, shown)
+    return h("label", {class: "slider"}, h("span", null, label), input, shown)
   }
   const numeric = (name, label, least, most, step, hint) => {
-    const input = tx.h("input", {type: "number", min: least, max: most, step, "aria-label": label})
+    const input = h("input", {type: "number", min: least, max: most, step, "aria-label": label})
     let typing = false // what somebody is typing is never overwritten
     input.addEventListener("input", () => { typing = true })
     input.addEventListener("change", () => {
@@ -121,29 +125,29 @@ export function render({model, view, el}) {
     })
     input.addEventListener("blur", () => { typing = false; settings[name]() })
     settings[name] = () => { if (!typing) input.value = Math.round(model.settings[name] * 1e6) / 1e6; count() }
-    return tx.h("label", {class: "numeric"}, tx.h("span", null, label), input, tx.h("small", null, hint))
+    return h("label", {class: "numeric"}, h("span", null, label), input, h("small", null, hint))
   }
   const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, top_k: 0, min_p: 0, typical_p: 1}
   const count = () => { // what is on there should not be hidden
     const n = Object.keys(OFF).filter((name) => Math.abs(model.settings[name] - OFF[name]) > 1e-9).length
     const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
-    more.opener.replaceChildren(w.sampling, n ? tx.h("b", {class: "on"}, String(n)) : "")
+    more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
     more.opener.title = title
     more.opener.setAttribute("aria-label", title)
   }
   const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
   const temperature = slider("temperature", w.temperature, 2, 0.05)
   const nucleus = slider("top_p", "top-p", 1, 0.01)
-  const inline = tx.h("div", {class: "sliders"}, temperature, nucleus)
+  const inline = h("div", {class: "sliders"}, temperature, nucleus)
   more.sheet.append(numeric("repetition_penalty", w.repetition_penalty, 0.05, 1000, 0.05, w.repetition_penalty_hint),
     numeric("no_repeat_ngram_size", w.no_repeat_ngram_size, 0, 10000000, 1, w.no_repeat_ngram_size_hint),
     numeric("top_k", "top-k", 0, 10000000, 1, w.top_k_hint), numeric("min_p", "min-p", 0, 1, 0.01, w.min_p_hint),
     numeric("typical_p", "typical-p", 0.01, 1, 0.01, w.typical_p_hint), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
 
   // --- generate ----------------------------------------------------------------------------------------------------
-  const amount = tx.h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => tx.h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))
+  const amount = h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))
   let stopping = false // heard, and on its way to where the model runs
-  const generate = tx.h("button", {type: "button", class: "primary", onclick: () => {
+  const generate = h("button", {type: "button", class: "primary", onclick: () => {
     if (model.status.busy && model.status.generating) { stopping = true; drawStatus(); return send("cancel") } // it says Stop only then
     if (dirty()) ask("generate", clean(box.value), {n: Number(amount.value)})
     else send("generate", {n: Number(amount.value)})
@@ -155,7 +159,7 @@ export function render({model, view, el}) {
   const talk = button(w.chat, w.chat_title, () => send("chat", {on: !model.info.chat}), {class: "quiet talk", hidden: true})
 
   // --- the link, and runs as files -----------------------------------------------------------------------------------
-  const file = tx.h("input", {type: "file", accept: ".safetensors", class: "unseen", tabindex: -1, "aria-label": w.open_run, onchange: async () => {
+  const file = h("input", {type: "file", accept: ".safetensors", class: "unseen", tabindex: -1, "aria-label": w.open_run, onchange: async () => {
     const [chosen, size] = [file.files[0], 400000]
     file.value = ""
     for (let at = 0; chosen && (at === 0 || at < chosen.size); at += size) {
@@ -166,22 +170,22 @@ export function render({model, view, el}) {
     }
   }})
   const share = popover("⇪", w.share, {class: "icon", sheet: "share", fill: () => {
-    const said = tx.h("p", {role: "status"}, model.info.link !== false ? w.link_note : kept ? w.link_long : w.link_lost)
+    const said = h("p", {role: "status"}, model.info.link !== false ? w.link_note : kept ? w.link_long : w.link_lost)
     const copy = async () => {
       const link = location.href
       try { await navigator.clipboard.writeText(link); said.textContent = w.copied } catch { // no clipboard without https
-        const field = tx.h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
+        const field = h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
         said.replaceChildren(w.copy_by_hand, field)
         field.select()
       }
     }
-    share.sheet.replaceChildren(...(model.info.link == null ? [] : [tx.h("button", {type: "button", class: "item", disabled: !model.info.link, onclick: copy}, w.copy), said]),
-      tx.h("button", {type: "button", class: "item", disabled: !model.status.ready, onclick: () => { send("save"); share.show(false) }}, w.save_run, tx.h("span", null, w.save_note)),
-      tx.h("button", {type: "button", class: "item", onclick: () => { file.click(); share.show(false) }}, w.open_run, tx.h("span", null, w.open_note)))
+    share.sheet.replaceChildren(...(model.info.link == null ? [] : [h("button", {type: "button", class: "item", disabled: !model.info.link, onclick: copy}, w.copy), said]),
+      h("button", {type: "button", class: "item", disabled: !model.status.ready, onclick: () => { send("save"); share.show(false) }}, w.save_run, h("span", null, w.save_note)),
+      h("button", {type: "button", class: "item", onclick: () => { file.click(); share.show(false) }}, w.open_run, h("span", null, w.open_note)))
   }})
   share.root.append(file)
   model.on("msg:custom", ({kind, name, data}) => {
-    if (kind === "file") tx.download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
+    if (kind === "file") download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
   })
   let kept = false // whether a reload brings back what no link can hold
   const keep = () => { kept = Boolean(model.kept.name) && keepRun(model.kept) }
@@ -192,16 +196,16 @@ export function render({model, view, el}) {
 
   // --- where we look -------------------------------------------------------------------------------------------------
   const stepper = (name, label) => {
-    const choose = tx.h("select", {"aria-label": label, onchange: () => send("focus", {[name]: Number(choose.value)})})
+    const choose = h("select", {"aria-label": label, onchange: () => send("focus", {[name]: Number(choose.value)})})
     const step = (by) => () => send("focus", {[name]: Number(choose.value) + by})
     const [before, after] = [button("‹", `${label} −`, step(-1)), button("›", `${label} +`, step(1))]
-    const root = tx.h("div", {class: "stepper"}, tx.h("span", {class: "name"}, label), before, choose, after)
+    const root = h("div", {class: "stepper"}, h("span", {class: "name"}, label), before, choose, after)
     let size = -1
     return {root, draw: () => {
       const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
       root.hidden = names.length < 1
       const key = names.join("\u0000")
-      if (key !== size) { size = key; choose.replaceChildren(...names.map((text, i) => tx.h("option", {value: i}, text))) }
+      if (key !== size) { size = key; choose.replaceChildren(...names.map((text, i) => h("option", {value: i}, text))) }
       choose.value = String(at)
       before.disabled = at <= 0
       after.disabled = at >= names.length - 1
@@ -210,26 +214,26 @@ export function render({model, view, el}) {
   const steppers = [stepper("layer", w.block), stepper("head", w.head), stepper("query", w.token)]
 
   // --- messages ------------------------------------------------------------------------------------------------------
-  const said = tx.h("span", {class: "said"})
-  const meter = tx.h("i", {class: "meter"}, tx.h("b"))
+  const said = h("span", {class: "said"})
+  const meter = h("i", {class: "meter"}, h("b"))
   const stop = button(w.cancel, w.cancel, () => send("cancel"), {class: "small"})
-  const working = tx.h("div", {class: "working", role: "status", hidden: true}, tx.h("i", {class: "spin", "aria-hidden": "true"}), tx.h("span", {class: "stage"}), meter, stop)
-  const banner = tx.h("div", {class: "banner", role: "alert", hidden: true}, tx.h("span"), button("×", w.dismiss, () => send("dismiss"), {class: "icon"}))
-  const status = tx.h("div", {class: "status"}, said, working, tx.h("div", {class: "look"}, steppers.map((s) => s.root)))
+  const working = h("div", {class: "working", role: "status", hidden: true}, h("i", {class: "spin", "aria-hidden": "true"}), h("span", {class: "stage"}), meter, stop)
+  const banner = h("div", {class: "banner", role: "alert", hidden: true}, h("span"), button("×", w.dismiss, () => send("dismiss"), {class: "icon"}))
+  const status = h("div", {class: "status"}, said, working, h("div", {class: "look"}, steppers.map((s) => s.root)))
 
-  el.append(tx.h("header", {class: "bar", role: "banner"},
-    tx.h("div", {class: "top"},
-      tx.h("h1", {class: "logo"}, "txpanel"), models.root,
-      tx.h("div", {class: "prompt"}, field, tx.h("span", {id: "hint", class: "unseen"}, w.hint)),
-      tx.h("div", {class: "tools"}, talk, examples.root, undo, redo, share.root),
-      tx.h("div", {class: "sampling"}, inline, more.root),
-      tx.h("div", {class: "go"}, append, tx.h("span", {class: "split"}, generate, amount)), theme),
+  el.append(h("header", {class: "bar", role: "banner"},
+    h("div", {class: "top"},
+      h("h1", {class: "logo"}, "txpanel"), models.root,
+      h("div", {class: "prompt"}, field, h("span", {id: "hint", class: "unseen"}, w.hint)),
+      h("div", {class: "tools"}, talk, examples.root, undo, redo, share.root),
+      h("div", {class: "sampling"}, inline, more.root),
+      h("div", {class: "go"}, append, h("span", {class: "split"}, generate, amount)), theme),
     status, banner))
 
   // --- from the server -------------------------------------------------------------------------------------------------
   const drawInfo = () => {
     const {title, facts, reason} = model.info
-    models.opener.replaceChildren(tx.h("b", null, title || w.no_model), facts ? tx.h("span", null, ` · ${facts}`) : "", tx.h("i", {"aria-hidden": "true"}, "▾"))
+    models.opener.replaceChildren(h("b", null, title || w.no_model), facts ? h("span", null, ` · ${facts}`) : "", h("i", {"aria-hidden": "true"}, "▾"))
     models.opener.setAttribute("aria-label", `${models.opener.textContent.replace("▾", "")}: ${w.choose_model}`)
     said.textContent = reason
     said.title = reason
@@ -265,7 +269,7 @@ export function render({model, view, el}) {
   const drawNext = () => {
     const {text, p} = model.next
     ghost.textContent = text
-    ghost.title = text ? w.ghost.replace("{p}", tx.percent(p)) : ""
+    ghost.title = text ? w.ghost.replace("{p}", percent(p)) : ""
     ghost.setAttribute("aria-label", text ? `${text}: ${ghost.title}` : "")
     drawStatus()
   }

@@ -15,7 +15,8 @@ from txpanel.messages import _
 from txpanel.toolkit.card import Rich, card, engineers, rich
 from txpanel.views.attention.all_heads import AllHeads
 from txpanel.views.attention.data import Look
-from txpanel.views.attention.maps import Maps, Sides
+from txpanel.views.attention.maps import Maps
+from txpanel.views.attention.sides import Sides
 from txpanel.views.attention.vectors import Shares, Vectors
 from txpanel.views.attention.words import choice_words, head_words, sink_words
 from txpanel.views.background import one_by_one
@@ -52,6 +53,9 @@ class AttentionView(View):
     title: ClassVar[str] = _("Attention")
     order: ClassVar[int] = 20
     requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        {"q", "k", "v", "scores", "scores_capped", "scores_biased", "masked", "pattern", "z", "result", "attn_out"}
+    )
 
     hide_sink = param.Boolean(
         False,

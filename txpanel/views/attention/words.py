@@ -7,7 +7,8 @@ import numpy as np
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import number, percent
 from txpanel.toolkit.text import Paragraph, rich
-from txpanel.views.attention.data import HeadShares, Look
+from txpanel.views.attention.data import Look
+from txpanel.views.attention.written import HeadShares
 
 __all__ = [
     "choice_words",

@@ -1,7 +1,10 @@
 // The tokenizer's pieces: text with its boundaries, the id, the bytes. A click chooses the token.
+import { blanks, h } from "../../toolkit/elements.js"
+import { grouped } from "../../toolkit/numbers.js"
+
 export function render({model}) {
-  const root = tx.h("div", {class: "piece-row", role: "listbox", "aria-label": model.words.label})
-  const body = tx.h("div")
+  const root = h("div", {class: "piece-row", role: "listbox", "aria-label": model.words.label})
+  const body = h("div")
   body.append(root)
   let at = 0
 
@@ -9,10 +12,10 @@ export function render({model}) {
 
   function piece(p) {
     const on = p.at === model.chosen
-    const unseen = (text) => tx.h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
-    return tx.h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at, onclick: () => choose(p.at)},
-      unseen(`${model.words.token} `), tx.h("span", {class: "at"}, String(p.at)), tx.h("b", {class: "text"}, p.text ? tx.blanks(p.text) : "∅"),
-      unseen(`, ${model.words.id} `), tx.h("span", {class: "id"}, tx.grouped(String(p.id))), unseen(`, ${model.words.bytes} `), tx.h("span", {class: "bytes"}, p.bytes || "–"))
+    const unseen = (text) => h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
+    return h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at, onclick: () => choose(p.at)},
+      unseen(`${model.words.token} `), h("span", {class: "at"}, String(p.at)), h("b", {class: "text"}, p.text ? blanks(p.text) : "∅"),
+      unseen(`, ${model.words.id} `), h("span", {class: "id"}, grouped(String(p.id))), unseen(`, ${model.words.bytes} `), h("span", {class: "bytes"}, p.bytes || "–"))
   }
 
   function keys(event) {
@@ -30,7 +33,7 @@ export function render({model}) {
     at = model.chosen
     root.replaceChildren(...model.pieces.map(piece))
     body.querySelector(".window")?.remove()
-    if (model.window) body.append(tx.h("p", {class: "window"}, model.window))
+    if (model.window) body.append(h("p", {class: "window"}, model.window))
     if (had) root.querySelector(".on")?.focus({preventScroll: true})
   }
 

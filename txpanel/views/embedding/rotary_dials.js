@@ -1,6 +1,10 @@
 // Rotary embedding: each pair of numbers is a hand that position turns. Grey before, coloured after, the wedge is the turn.
+import { h, s } from "../../toolkit/elements.js"
+import { number } from "../../toolkit/numbers.js"
+import { reducedMotion } from "../../toolkit/theme.js"
+
 export function render({model}) {
-  const root = tx.h("div", {class: "dial-grid"})
+  const root = h("div", {class: "dial-grid"})
   let frame = 0
   const R = 26, C = 32
 
@@ -13,20 +17,20 @@ export function render({model}) {
   function dial(d) {
     const from = Math.atan2(d.before[1], d.before[0])
     const size = Math.hypot(...d.before), r = R * Math.min(1, size / (model.scale || 1))
-    const fan = tx.s("path", {class: "fan"}), hand = tx.s("line", {class: "after", x1: C, y1: C}), dot = tx.s("circle", {class: "tip", r: 2.6})
+    const fan = s("path", {class: "fan"}), hand = s("line", {class: "after", x1: C, y1: C}), dot = s("circle", {class: "tip", r: 2.6})
     const [bx, by] = point(from, r)
-    const svg = tx.s("svg", {viewBox: "0 0 64 64", "aria-hidden": "true"},
-      tx.s("circle", {class: "ring", cx: C, cy: C, r: R}), tx.s("path", {class: "axis", d: `M${C - R} ${C}H${C + R}M${C} ${C - R}V${C + R}`}),
-      fan, tx.s("line", {class: "before", x1: C, y1: C, x2: bx, y2: by}), hand, dot)
+    const svg = s("svg", {viewBox: "0 0 64 64", "aria-hidden": "true"},
+      s("circle", {class: "ring", cx: C, cy: C, r: R}), s("path", {class: "axis", d: `M${C - R} ${C}H${C + R}M${C} ${C - R}V${C + R}`}),
+      fan, s("line", {class: "before", x1: C, y1: C, x2: bx, y2: by}), hand, dot)
     const turn = (part) => {
       const [x, y] = point(from + d.angle * part, r)
       hand.setAttribute("x2", x); hand.setAttribute("y2", y); dot.setAttribute("cx", x); dot.setAttribute("cy", y)
       fan.setAttribute("d", wedge(from, d.angle * part))
     }
-    const degrees = `${tx.number((d.angle * 180) / Math.PI, 3)}°`
-    const words = `${d.label}: (${d.before.map((v) => tx.number(v)).join(", ")}) → (${d.after.map((v) => tx.number(v)).join(", ")}), ${degrees}`
-    const el = tx.h("button", {type: "button", class: "dial", title: words, "aria-label": words, onclick: () => model.send_msg({at: d.at})},
-      svg, tx.h("span", {class: "pair"}, d.label), tx.h("b", null, degrees))
+    const degrees = `${number((d.angle * 180) / Math.PI, 3)}°`
+    const words = `${d.label}: (${d.before.map((v) => number(v)).join(", ")}) → (${d.after.map((v) => number(v)).join(", ")}), ${degrees}`
+    const el = h("button", {type: "button", class: "dial", title: words, "aria-label": words, onclick: () => model.send_msg({at: d.at})},
+      svg, h("span", {class: "pair"}, d.label), h("b", null, degrees))
     return {el, turn}
   }
 
@@ -34,7 +38,7 @@ export function render({model}) {
     cancelAnimationFrame(frame)
     const all = model.dials.map(dial)
     root.replaceChildren(...all.map((d) => d.el))
-    if (tx.reducedMotion()) return all.forEach((d) => d.turn(1))
+    if (reducedMotion()) return all.forEach((d) => d.turn(1))
     const begin = performance.now()
     const step = (now) => {
       const t = Math.min(1, (now - begin) / 700)

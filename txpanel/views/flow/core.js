@@ -23,7 +23,7 @@ export const fill = (text, values = {}) => text.replace(/\{(\w+)\}/g, (whole, ke
 export const integer = (x) => Math.round(x).toLocaleString("en-US");
 
 // Written as everywhere else on the page.
-export const { number, percent } = tx;
+export { number, percent } from "../../toolkit/numbers.js";
 
 // A weight inside a small circle: ".88", "1" only if it is 1, "<.01" instead of a false zero.
 export function weight(p) {

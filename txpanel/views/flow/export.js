@@ -1,4 +1,5 @@
 // The picture as one <svg>, for the PNG and SVG files: what the canvas draws as an image, all words (those on the canvas, too) as text nodes.
+import { s } from "../../toolkit/elements.js";
 import { ellipsis, node } from "./core.js";
 import { rgb } from "./theme.js";
 
@@ -9,7 +10,7 @@ const plain = (text) => `rgb(${rgb(text).map(Math.round).join(",")})`;
 const alpha = (text) => (/^rgba|\//.test(text) ? Number(text.match(/[\d.e-]+(?=\))/)) : 1);
 
 function word(text, x, y, anchor, font, colour, opacity = 1) {
-  return tx.s("text", { x: x.toFixed(2), y: y.toFixed(2), "text-anchor": anchor, fill: plain(colour), ...(opacity < 1 ? { "fill-opacity": opacity } : {}), style: { font, "white-space": "pre" } }, text);
+  return s("text", { x: x.toFixed(2), y: y.toFixed(2), "text-anchor": anchor, fill: plain(colour), ...(opacity < 1 ? { "fill-opacity": opacity } : {}), style: { font, "white-space": "pre" } }, text);
 }
 
 // Draws once more, finished and without hover, into a canvas of its own, and catches the words on their way to it.
@@ -37,7 +38,7 @@ function snapshot(app) {
   return { canvas, words };
 }
 
-const rect = (box, colour, more = {}) => tx.s("rect", { x: box.x.toFixed(2), y: box.y.toFixed(2), width: box.width.toFixed(2), height: box.height.toFixed(2), fill: colour, ...more });
+const rect = (box, colour, more = {}) => s("rect", { x: box.x.toFixed(2), y: box.y.toFixed(2), width: box.width.toFixed(2), height: box.height.toFixed(2), fill: colour, ...more });
 
 // Signs of the legend that style sheets draw with gradients.
 const SIGNS = {
@@ -48,7 +49,7 @@ const SIGNS = {
   expert: (app, b) => [rect({ ...b, width: b.width * 0.45 }, plain(app.theme.of("sunken"))), rect({ ...b, x: b.x + b.width * 0.55, width: b.width * 0.45 }, plain(app.theme.of("mlp")))],
   share: (app, box) => [rect({ ...box, height: box.height * 0.7 }, plain(app.theme.of("value"))), rect({ ...box, y: box.y + box.height * 0.72, height: box.height * 0.28 }, plain(app.theme.blend("surface", "value", 0.55)))],
   ticks: (app, box) => [0, 4, 8, 12].map((y) => rect({ ...box, y: box.y + y, height: Math.min(2, box.height - y) }, plain(app.theme.blend("surface", "value", 0.45)))),
-  fan: (app, b) => [tx.s("polygon", { points: `${b.x},${b.y} ${b.x + b.width},${b.y + 0.4 * b.height} ${b.x + b.width},${b.y + 0.6 * b.height} ${b.x},${b.y + b.height}`, fill: plain(app.theme.of("focus-mid")) })],
+  fan: (app, b) => [s("polygon", { points: `${b.x},${b.y} ${b.x + b.width},${b.y + 0.4 * b.height} ${b.x + b.width},${b.y + 0.6 * b.height} ${b.x},${b.y + b.height}`, fill: plain(app.theme.of("focus-mid")) })],
   bars: (app, box) => [rect({ ...box, width: box.width * 0.4 }, plain(app.theme.of("value"))), rect({ ...box, x: box.x + box.width * 0.6, width: box.width * 0.4 }, plain(app.theme.of("mlp")))],
 };
 
@@ -106,7 +107,7 @@ function collect(app, parent, zero, into) {
     else if (n.nodeType === Node.ELEMENT_NODE && n !== app.canvas && !n.matches(SKIP) && n.checkVisibility()) {
       const on = n.getBoundingClientRect();
       const box = { x: on.left - zero.left, y: on.top - zero.top, width: on.width, height: on.height };
-      if (n instanceof HTMLCanvasElement) into.push(tx.s("image", { href: n.toDataURL(), ...box }));
+      if (n instanceof HTMLCanvasElement) into.push(s("image", { href: n.toDataURL(), ...box }));
       else { into.push(...ground(app, n, box, getComputedStyle(n))); collect(app, n, zero, into); }
     }
   }
@@ -120,6 +121,6 @@ export function asSvg(app) {
   const font = app.ctx.font;
   for (const part of [app.dom.stage, app.grid.panel, app.dom.legend]) if (!part.hidden) collect(app, part, zero, around);
   app.ctx.font = font;
-  const image = tx.s("image", { href: canvas.toDataURL(), x: 0, y: 0, width: canvas.width / SCALE, height: canvas.height / SCALE });
-  return tx.s("svg", { xmlns: "http://www.w3.org/2000/svg", ...size, viewBox: `0 0 ${size.width} ${size.height}` }, image, words, around);
+  const image = s("image", { href: canvas.toDataURL(), x: 0, y: 0, width: canvas.width / SCALE, height: canvas.height / SCALE });
+  return s("svg", { xmlns: "http://www.w3.org/2000/svg", ...size, viewBox: `0 0 ${size.width} ${size.height}` }, image, words, around);
 }

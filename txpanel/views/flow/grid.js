@@ -1,5 +1,6 @@
 // All heads of all blocks as one picture: a column per block, a row per head (on a phone the other way round, so that cells stay large);
 // one canvas, however many heads there are.
+import { percent } from "../../toolkit/numbers.js";
 import { clamp, fill, node } from "./core.js";
 import { keyed, say, set } from "./overlay.js";
 import { thumbImage } from "./blocks.js";
@@ -44,7 +45,7 @@ export class Grid {
     const { T } = this.app;
     const part = this.parts.get(c.l);
     const kind = part?.label[c.h];
-    return [fill(T.head_of, { i: c.h + 1, b: c.l + 1 }), kind ? T.kinds[kind] : "…", kind ? fill(T[`why_${kind}`], { p: tx.percent(part.score[c.h]) }) : ""];
+    return [fill(T.head_of, { i: c.h + 1, b: c.l + 1 }), kind ? T.kinds[kind] : "…", kind ? fill(T[`why_${kind}`], { p: percent(part.score[c.h]) }) : ""];
   }
 
   point(c, e) {

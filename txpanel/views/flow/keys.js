@@ -54,7 +54,7 @@ function chartKeys(app) {
     const step = STEP[e.key];
     if (step === undefined && e.key !== "Enter") return;
     e.preventDefault();
-    if (e.key === "Enter") { app.open("residual"); return; }
+    if (e.key === "Enter") { app.open("resid_post"); return; }
     const layer = clamp((app.want.layer ?? app.block.layer) + step, 0, app.layers - 1);
     app.focus({ layer });
     live.textContent = fill(app.T.block_of, { i: layer + 1, n: app.layers });
@@ -73,7 +73,7 @@ export function bindKeys(app) {
     if (e.key !== "Escape") return;
     if (app.motion.moving) app.motion.skip();
     else if (app.gridOpen) app.toggleGrid(false);
-    else if (app.opened) app.open(app.opened);
+    else if (app.opened) app.send({ type: "close" });
     else return;
     e.stopPropagation();
   });

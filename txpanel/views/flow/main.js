@@ -1,4 +1,5 @@
 // The flow: holds what was sent, decides what moves, draws. Everything drawn comes from the arrays that Python sent.
+import { onTheme, reducedMotion } from "../../toolkit/theme.js";
 import { clamp, ellipsis, fill, percent, shown } from "./core.js";
 import { Theme } from "./theme.js";
 import { between, colX, desktop, laneY, PHONE } from "./layout.js";
@@ -37,6 +38,7 @@ class Flow {
     this.hover = null;
     this.sel = { query: 0, key: 0 };
     this.opened = "";
+    this.openable = {};
     this.lit = [];
     this.pointed = null;
     this.gridOpen = false;
@@ -46,7 +48,7 @@ class Flow {
 
   bind() {
     const { model, dom, canvas } = this;
-    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "busy"]) model.on(name, () => this.later());
+    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"]) model.on(name, () => this.later());
     model.on("grid_part", () => { if (model.grid_part.thumbs) this.grid.add(model.grid_part); });
     canvas.addEventListener("pointermove", (e) => this.setHover(partAt(this, e.offsetX, e.offsetY), e));
     canvas.addEventListener("pointerleave", () => this.setHover(null));
@@ -60,7 +62,7 @@ class Flow {
     bindKeys(this);
     this.resizer = new ResizeObserver(() => this.relayout());
     this.resizer.observe(this.root);
-    this.unwatch = tx.onTheme(this.root, () => { this.theme.read(); this.motion.request(); this.grid.draw(); });
+    this.unwatch = onTheme(this.root, () => { this.theme.read(); this.motion.request(); this.grid.draw(); });
     this.theme.read();
     this.point = (event) => { this.pointed = event.detail; this.motion.request(); }; // an operand of the card is under the pointer
     window.addEventListener("tx-point", this.point);
@@ -96,6 +98,7 @@ class Flow {
     this.sel = { query: m.query, key: m.key };
     this.want = {};
     this.opened = m.opened;
+    this.openable = m.openable;
     this.lit = m.lit;
     this.animate();
   }
@@ -130,7 +133,7 @@ class Flow {
   fly() {
     const label = this.dom.tokens.kept?.get(this.tokens.total - 1);
     const from = [...this.dom.next.children].find((n) => n.classList.contains("sampled")) ?? this.dom.next.children[0];
-    if (!label || !from || tx.reducedMotion() || this.L.phone) return;
+    if (!label || !from || reducedMotion() || this.L.phone) return;
     const a = from.getBoundingClientRect();
     const b = label.getBoundingClientRect();
     label.animate([{ translate: `${a.left - b.left}px ${a.top - b.top}px`, color: this.theme.of("focus") }, { translate: "0 0" }], { duration: 700, easing: "cubic-bezier(.3,.7,.2,1)" });
@@ -254,12 +257,9 @@ class Flow {
     this.motion.request();
   }
 
-  open(view) {
-    this.send({ type: "open", view });
-  }
-
-  openPart(view, tensor) {
-    this.send({ type: "open", view, tensor: `blocks.${this.block.layer}.${tensor}` });
+  // Opens the view that shows a tensor, or closes it again; nothing where no view shows it.
+  open(tensor) {
+    if (this.openable[tensor]) this.send({ type: "open", tensor });
   }
 
   openNext(key) {
@@ -283,7 +283,7 @@ class Flow {
     if (open) {
       if (this.grid.parts.size < this.layers) this.send({ type: "grid" });
       this.grid.draw();
-      this.grid.panel.scrollIntoView({ block: this.L.phone ? "start" : "nearest", behavior: tx.reducedMotion() ? "auto" : "smooth" });
+      this.grid.panel.scrollIntoView({ block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth" });
     } else this.dom.allHeads.focus({ preventScroll: true });
   }
 

@@ -1,4 +1,5 @@
 // Motion as a function of time: `run` 0..1 is the one pass from left to right, `mix` 0..1 the ease between what was and what is.
+import { reducedMotion } from "../../toolkit/theme.js";
 import { clamp, easeInOut, lerp } from "./core.js";
 
 const RUN_MS = 2500;
@@ -18,13 +19,13 @@ export class Motion {
   play(from = 0) {
     this.from = from;
     this.length = from > 0 ? LATE_MS : RUN_MS;
-    this.runStart = tx.reducedMotion() ? null : performance.now();
+    this.runStart = reducedMotion() ? null : performance.now();
     this.run = this.runStart === null ? 1 : 0;
     this.request();
   }
 
   ease() {
-    this.mixStart = tx.reducedMotion() ? null : performance.now();
+    this.mixStart = reducedMotion() ? null : performance.now();
     this.mix = this.mixStart === null ? 1 : 0;
     this.request();
   }

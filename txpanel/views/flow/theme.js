@@ -1,4 +1,5 @@
 // Colours come from the page's CSS variables (--tx-*), resolved by the browser, so light and dark need no code of their own.
+import { lut } from "../../toolkit/colours.js";
 import { node } from "./core.js";
 
 const MEANINGS = [
@@ -33,8 +34,8 @@ export class Theme {
       this.rgb[name] = rgb(style.backgroundColor);
     }
     this.dark = this.rgb.surface[0] < 128;
-    this.probability = tx.lut("probability", this.dark);
-    this.signed = tx.lut("signed", this.dark);
+    this.probability = lut("probability", this.dark);
+    this.signed = lut("signed", this.dark);
     this.tables = {};
   }
 

@@ -1,17 +1,21 @@
 // The KV cache: a cell per block and token; below, what a step costs with it and without it.
+import { h, s } from "../../toolkit/elements.js"
+import { grouped } from "../../toolkit/numbers.js"
+import { colour, onTheme } from "../../toolkit/theme.js"
+
 export function render({model, el}) {
   const w = model.words
-  const map = tx.h("canvas", {class: "map", role: "img"})
-  const tip = tx.h("div", {class: "tip", hidden: true})
-  const names = tx.h("div", {class: "names"})
-  const columns = tx.h("div", {class: "columns"})
-  const bytes = tx.h("div", {class: "bytes"})
-  const plot = tx.h("div", {class: "curve"})
-  const ends = tx.h("div", {class: "ends"})
-  const swatch = (kind, text) => tx.h("span", null, tx.h("i", {class: kind}), text)
+  const map = h("canvas", {class: "map", role: "img"})
+  const tip = h("div", {class: "tip", hidden: true})
+  const names = h("div", {class: "names"})
+  const columns = h("div", {class: "columns"})
+  const bytes = h("div", {class: "bytes"})
+  const plot = h("div", {class: "curve"})
+  const ends = h("div", {class: "ends"})
+  const swatch = (kind, text) => h("span", null, h("i", {class: kind}), text)
   const gone = swatch("gone", w.gone)
-  el.append(tx.h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
-    tx.h("div", {class: "grid"}, tx.h("i"), columns, names, map), bytes, tx.h("h4", null, w.costs), tx.h("p", null, w.unit), tx.h("div", {class: "plot"}, plot, ends), tip)
+  el.append(h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
+    h("div", {class: "grid"}, h("i"), columns, names, map), bytes, h("h4", null, w.costs), h("p", null, w.unit), h("div", {class: "plot"}, plot, ends), tip)
 
   const ROW = () => Math.max(8, Math.min(20, 330 / Math.max(1, model.blocks.length)))
   const STEP = () => Math.min(76, map.clientWidth / Math.max(1, model.tokens.n))
@@ -29,7 +33,7 @@ export function render({model, el}) {
     const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((k) => k * step >= 34) ?? n
     const words = step >= 34
     const shown = Array.from({length: n}, (_x, t) => t).filter((t) => words || t % every === 0)
-    columns.replaceChildren(...shown.map((t) => tx.h("span", {class: words ? "word" : "at", title: model.tokens.strings[t] ?? "", style: {left: `${t * step}px`, ...(words ? {width: `${step - 4}px`} : {})}},
+    columns.replaceChildren(...shown.map((t) => h("span", {class: words ? "word" : "at", title: model.tokens.strings[t] ?? "", style: {left: `${t * step}px`, ...(words ? {width: `${step - 4}px`} : {})}},
       words ? (model.tokens.strings[t] ?? "").trim() || "␣" : t)))
   }
   const drawMap = () => {
@@ -37,7 +41,7 @@ export function render({model, el}) {
     const [row, width] = [ROW(), map.clientWidth]
     if (!n || !width) return
     const ink = pen(map, width, row * model.blocks.length)
-    const colours = {kept: tx.colour(el, "value"), fresh: tx.colour(el, "focus"), gone: tx.colour(el, "border")}
+    const colours = {kept: colour(el, "value"), fresh: colour(el, "focus"), gone: colour(el, "border")}
     const step = STEP()
     const gap = step > 5 ? 1 : 0
     model.blocks.forEach(({kept, read}, i) => {
@@ -47,21 +51,20 @@ export function render({model, el}) {
       }
     })
     const every = [1, 2, 5, 10, 20].find((k) => k * row >= 13) ?? 50
-    names.replaceChildren(...model.blocks.map((block, i) => tx.h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
+    names.replaceChildren(...model.blocks.map((block, i) => h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
     heads(n, step)
     gone.hidden = model.blocks.every(({kept, read}) => read >= kept)
     map.setAttribute("aria-label", w.map.replace("{blocks}", model.blocks.length).replace("{n}", n).replace("{fresh}", fresh))
   }
   const drawBytes = () => {
     bytes.hidden = !model.bytes.length
-    const line = ([label, sum, result]) => tx.h("div", {class: "line"}, tx.h("dt", null, label), tx.h("dd", null, sum), tx.h("dd", {class: "result"}, `= ${result}`))
-    bytes.replaceChildren(tx.h("h4", null, w.bytes), tx.h("dl", null, model.bytes.map(line)))
+    const line = ([label, sum, result]) => h("div", {class: "line"}, h("dt", null, label), h("dd", null, sum), h("dd", {class: "result"}, `= ${result}`))
+    bytes.replaceChildren(h("h4", null, w.bytes), h("dl", null, model.bytes.map(line)))
   }
   const drawCurve = () => {
     const {at = [], cached = [], whole = [], cached_text = "", whole_text = ""} = model.costs
     const width = plot.clientWidth
     if (!at.length || !width) return
-    const {s} = tx
     const [left, right, bottom, height] = [44, width - 10, 136, 170]
     const [first, last] = [at[0], at[at.length - 1]]
     const [high, values] = ticks(Math.max(...whole) / 1e6, 3)
@@ -71,10 +74,10 @@ export function render({model, el}) {
     const every = Math.max(1, Math.ceil((last - first) / 5)) // even steps, whatever the length
     const places = Array.from({length: Math.floor((last - first) / every) + 1}, (_x, i) => first + i * every)
     plot.replaceChildren(s("svg", {width, height, role: "img", "aria-label": `${w.costs}: ${w.whole} ${whole_text}, ${w.cached} ${cached_text}`},
-      values.map((v) => [s("line", {class: "grid-line", x1: left, x2: right, y1: y(v * 1e6), y2: y(v * 1e6)}), s("text", {class: "tick", x: left - 6, y: y(v * 1e6) + 4, "text-anchor": "end"}, tx.grouped(String(Number(v.toPrecision(6)))))]),
-      places.map((t) => s("text", {class: "tick", x: x(t), y: bottom + 16, "text-anchor": t === last && last > first ? "end" : "middle"}, tx.grouped(String(t)))),
+      values.map((v) => [s("line", {class: "grid-line", x1: left, x2: right, y1: y(v * 1e6), y2: y(v * 1e6)}), s("text", {class: "tick", x: left - 6, y: y(v * 1e6) + 4, "text-anchor": "end"}, grouped(String(Number(v.toPrecision(6)))))]),
+      places.map((t) => s("text", {class: "tick", x: x(t), y: bottom + 16, "text-anchor": t === last && last > first ? "end" : "middle"}, grouped(String(t)))),
       s("text", {class: "tick", x: (left + right) / 2, y: height - 2, "text-anchor": "middle"}, w.length), line("whole-line", whole), line("cached-line", cached)))
-    ends.replaceChildren(tx.h("span", {class: "whole"}, tx.h("b", null, w.whole), ` ${whole_text}`), tx.h("span", {class: "cached"}, tx.h("b", null, w.cached), ` ${cached_text}`))
+    ends.replaceChildren(h("span", {class: "whole"}, h("b", null, w.whole), ` ${whole_text}`), h("span", {class: "cached"}, h("b", null, w.cached), ` ${cached_text}`))
   }
   const ticks = (most, n) => {
     const rough = most / n
@@ -92,7 +95,7 @@ export function render({model, el}) {
     const block = model.blocks[i]
     tip.hidden = !block || t >= model.tokens.n
     if (tip.hidden) return
-    tip.replaceChildren(tx.h("b", null, `${w.block} ${i + 1} · ${t}: ${model.tokens.strings[t] ?? ""}`), tx.h("span", null, block.label))
+    tip.replaceChildren(h("b", null, `${w.block} ${i + 1} · ${t}: ${model.tokens.strings[t] ?? ""}`), h("span", null, block.label))
     const box = el.getBoundingClientRect()
     tip.style.left = `${Math.max(0, Math.min(box.width - tip.offsetWidth, event.clientX - box.left + 12))}px`
     tip.style.top = `${event.clientY - box.top + 14}px`
@@ -104,7 +107,7 @@ export function render({model, el}) {
   drawBytes()
   model.on(["blocks", "tokens"], drawMap)
   model.on("costs", drawCurve)
-  tx.onTheme(el, draw)
+  onTheme(el, draw)
   new ResizeObserver(draw).observe(map)
   draw()
 }

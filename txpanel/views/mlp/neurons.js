@@ -1,11 +1,14 @@
 // The neurons that write most for a token: their numbers, the size of what they write, and the tokens it points to.
+import { blanks, h } from "../../toolkit/elements.js"
+import { grouped, number } from "../../toolkit/numbers.js"
+
 export function render({model}) {
-  const root = tx.h("div", {class: "neuron-list"})
+  const root = h("div", {class: "neuron-list"})
   const words = model.words
 
   const token = ([text, value, id], meaning) => {
     const shown = text.replace(/ /g, "␣") || "∅"
-    return tx.h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${tx.number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, text ? tx.blanks(text) : shown)
+    return h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, text ? blanks(text) : shown)
   }
 
   const lit = (neuron, part) => model.lights.some(([n, p]) => n === neuron && p === part)
@@ -13,22 +16,22 @@ export function render({model}) {
   function row(n, most) {
     const on = n.neuron === model.chosen
     const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
-    const value = (part, v, digits) => (v == null ? tx.h("span", {class: "num none"}, "–")
-      : tx.h("button", {type: "button", class: lit(n.neuron, part) ? "num lit" : "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${tx.number(v)}: ${words.why}`, onclick: ask(part)}, tx.number(v, digits)))
-    return tx.h("div", {class: on ? "line on" : "line", role: "row"},
-      tx.h("span", {role: "cell"}, tx.h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, tx.grouped(String(n.neuron)))),
-      ...model.columns.map(([part]) => tx.h("span", {role: "cell", class: "right"}, value(part, n[part]))),
-      tx.h("span", {role: "cell", class: "size"}, tx.h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}), model.sizes ? value("size", n.size, 3) : tx.h("span", null, tx.number(n.size, 3))),
-      tx.h("span", {role: "cell", class: "tokens"}, n.promotes.map((t) => token(t, "up")), n.resists.length ? tx.h("span", {class: "muted"}, words.not) : null, n.resists.map((t) => token(t, "down"))))
+    const value = (part, v, digits) => (v == null ? h("span", {class: "num none"}, "–")
+      : h("button", {type: "button", class: lit(n.neuron, part) ? "num lit" : "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${number(v)}: ${words.why}`, onclick: ask(part)}, number(v, digits)))
+    return h("div", {class: on ? "line on" : "line", role: "row"},
+      h("span", {role: "cell"}, h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, grouped(String(n.neuron)))),
+      ...model.columns.map(([part]) => h("span", {role: "cell", class: "right"}, value(part, n[part]))),
+      h("span", {role: "cell", class: "size"}, h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}), model.sizes ? value("size", n.size, 3) : h("span", null, number(n.size, 3))),
+      h("span", {role: "cell", class: "tokens"}, n.promotes.map((t) => token(t, "up")), n.resists.length ? h("span", {class: "muted"}, words.not) : null, n.resists.map((t) => token(t, "down"))))
   }
 
   function build() {
     const had = root.getRootNode().activeElement?.getAttribute("aria-label")
     const most = Math.max(...model.neurons.map((n) => n.size), 0)
-    const head = tx.h("div", {class: "line head", role: "row"}, tx.h("span", {role: "columnheader"}, words.neuron),
-      ...model.columns.map(([, label]) => tx.h("span", {role: "columnheader", class: "right"}, label)),
-      tx.h("span", {role: "columnheader"}, words.size), tx.h("span", {role: "columnheader", class: "tokens"}, words.promotes))
-    const grid = tx.h("div", {class: "grid", role: "table", "aria-label": words.title, style: {"--columns": model.columns.length}}, head, ...model.neurons.map((n) => row(n, most)))
+    const head = h("div", {class: "line head", role: "row"}, h("span", {role: "columnheader"}, words.neuron),
+      ...model.columns.map(([, label]) => h("span", {role: "columnheader", class: "right"}, label)),
+      h("span", {role: "columnheader"}, words.size), h("span", {role: "columnheader", class: "tokens"}, words.promotes))
+    const grid = h("div", {class: "grid", role: "table", "aria-label": words.title, style: {"--columns": model.columns.length}}, head, ...model.neurons.map((n) => row(n, most)))
     root.replaceChildren(grid)
     if (had) [...root.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === had)?.focus({preventScroll: true})
   }

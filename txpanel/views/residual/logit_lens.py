@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from txpanel.toolkit.plots import Heat
+from txpanel.toolkit.heatmap import Heatmap
 from txpanel.tracing.graph.derived import LENS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def lens_cell(trace: Trace, found: Lens, name: str, index: Mapping[str, int]) ->
     return place if found.ids[place[0], place[1] - found.positions[0]] == index["vocab"] else None
 
 
-class LensGrid(Heat):
+class LensGrid(Heatmap):
     """A heat map of probabilities whose cells say which token is the likeliest."""
 
     CUT = True

@@ -12,18 +12,20 @@ import panel as pn
 from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
 from txpanel.toolkit.explained import lit
-from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.format import number, percent
+from txpanel.toolkit.heatmap import Axis
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
-from txpanel.views.residual import tables as tables
-from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, norms, stream, strips
+from txpanel.views.residual import tables
+from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, stream
 from txpanel.views.residual.highlights import on_curves, on_share
 from txpanel.views.residual.lengths import Sizes, stream_name
 from txpanel.views.residual.logit_lens import LensGrid, lens_cell
+from txpanel.views.residual.strips import strips
+from txpanel.views.residual.words import formulas, lead, notes
 
 _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 """Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
@@ -39,8 +41,24 @@ class ResidualView(View):
     and scale, the strips of one block, and the logit lens with the model's own final norm, whose last row is the model's answer.
     """
 
-    id, title, order = "residual", "Residual stream and norms", 40
+    id: ClassVar[str] = "residual"
+    title: ClassVar[str] = _("Residual stream and norms")
+    order: ClassVar[int] = 40
     requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "resid_pre",
+            "resid_mid",
+            "resid_post",
+            "ln1",
+            "ln2",
+            "attn_norm",
+            "mlp_norm",
+            "ln_final",
+            "attn_out",
+            "mlp_out",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._blocks, self._lenses = background(), background()
@@ -204,50 +222,9 @@ class ResidualView(View):
 
     def _show_words(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
-        facts = trace.anatomy
-        text = _(
-            "Every token has a lane of {width} numbers that runs through all {layers} blocks. Nothing is replaced on it: attention and MLP only <b>add</b>.\n\n"
-            "Before each of them reads, a <i>{norm}</i> brings the lane to a common size; the lane itself stays as it is.\n\n{here}"
-        )
-        here = ""
-        if self._stream is not None:
-            size = self._stream.size[:, at]
-            words = _("The lane of “{token}” grows from norm {first} to {last}.")
-            here = words.format(token=self._token(), first=number(float(size[0])), last=number(float(size[-1])))
-        self._words.paragraphs = rich(
-            text, width=count(facts.width), layers=facts.n_layers, norm=facts.blocks[layer].norm_kind, here=here
-        )
-        p = f"blocks.{layer}."
-        made = [p + f"{norm}{stat}" for norm in norms(trace) for stat in (".mean", ".var", ".scale", "")]
-        self._fold.formula.latex = [
-            trace.operation(name).formula
-            for name in (p + "resid_mid", p + "resid_post", *made)
-            if name in trace and trace.operation(name) is not None
-        ]
-        place = {
-            "pre": _("Norms stand before attention and before the MLP."),
-            "post": _("Norms stand after each plus, on the lane itself."),
-            "sandwich": _("Norms stand before attention and MLP, and again before what they write is added."),
-            "branch": _("Norms stand on what attention and MLP write, before it is added."),
-        }[facts.blocks[layer].norm_place]  # fmt: skip
-        parallel = (
-            _(" Attention and MLP of a block read the same vector and are added at once.")
-            if facts.blocks[layer].parallel
-            else ""
-        )
-        check = trace.check(layer) if trace.model is not None else None
-        exact = ""
-        if check is not None:
-            exact = (
-                _(" Replaying block {layer} gives back the recorded stream exactly.")
-                if check.exact
-                else _(" Replaying block {layer} differs from the recorded stream by {difference}.")
-            )
-            exact = exact.format(layer=layer + 1, difference=number(check.difference))
-        note = _(
-            " The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer."
-        )
-        self._fold.notes.paragraphs = rich("{all}", all=place + parallel + exact + note)
+        self._words.paragraphs = lead(trace, layer, at, self._stream)
+        self._fold.formula.latex = formulas(trace, layer)
+        self._fold.notes.paragraphs = notes(trace, layer)
 
     def _show_stream(self, found: Stream) -> None:
         at, layer, layers = self.state.query, self.state.layer, self.state.trace.anatomy.n_layers

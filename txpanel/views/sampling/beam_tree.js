@@ -1,11 +1,13 @@
 // The tree of a beam search. A column is a step, its rows are the continuations that were looked at, best on top. Arrow keys walk in it.
+import { h, s } from "../../toolkit/elements.js"
+import { number, percent } from "../../toolkit/numbers.js"
+
 const ROW = 27
 const HIGH = 21 // of a token's box
 const GAP = 30 // between two columns, for the lines
 const TOP = 22
 
 export function render({model, el}) {
-  const {h, s, number, percent} = tx
   const w = model.words
   let chosen = -1
   let column = 122 // width of a step, as wide as there is room

@@ -1,6 +1,11 @@
 // The draw: a bar from 0 to 1, the number that falls on it, and the same number on the bar of before.
-function bar(bench) {
-  const {h, percent, number, grouped} = tx
+import { h } from "../../toolkit/elements.js"
+import { grouped, number, percent } from "../../toolkit/numbers.js"
+import { patch, v } from "../../toolkit/patch.js"
+import { reducedMotion } from "../../toolkit/theme.js"
+import { KNOBS, chance, plain, removedBy } from "./pipeline.js"
+
+export function bar(bench) {
   const {w} = bench
   const strip = h("div", {class: "strip"})
   const sentence = h("p", {class: "sentence", role: "status"})
@@ -72,7 +77,7 @@ function bar(bench) {
   // Once more from 0, past all the likelier pieces, to where the number falls
   function replay() {
     const ball = strip.querySelector(".ball")
-    if (!ball || tx.reducedMotion()) return sentence.animate?.([{opacity: 0.3}, {opacity: 1}], 200)
+    if (!ball || reducedMotion()) return sentence.animate?.([{opacity: 0.3}, {opacity: 1}], 200)
     const to = `translateX(${bench.shown.draw.uniform * wide}px)`
     playing = ball.animate([{transform: "translateX(0px)"}, {transform: to, offset: 0.8}, {transform: `${to} scale(1.15)`, offset: 0.9}, {transform: to}], {duration: 1400, easing: "cubic-bezier(.3,.1,.3,1)"})
   }

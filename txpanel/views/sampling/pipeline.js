@@ -2,10 +2,10 @@
 // down (equal logits by id), so what a stage keeps is a stretch of that row: from its beginning, except after typical-p, which may take off both ends.
 // Probabilities are doubles here and float32 in transformers: they agree to about 1e-6, and a token within that of a threshold may fall on the
 // other side until the server's own counts arrive. Tests hold the two together.
-const STAGES = ["logits", "repetition_penalty", "no_repeat_ngram_size", "temperature", "top_k", "top_p", "min_p", "typical_p", "renormalise"]
-const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, temperature: 1, top_k: 0, top_p: 1, min_p: 0, typical_p: 1}
-const KNOBS = STAGES.slice(1, -1)
-const plain = (setting) => String(Math.round(setting * 1e4) / 1e4)
+export const STAGES = ["logits", "repetition_penalty", "no_repeat_ngram_size", "temperature", "top_k", "top_p", "min_p", "typical_p", "renormalise"]
+export const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, temperature: 1, top_k: 0, top_p: 1, min_p: 0, typical_p: 1}
+export const KNOBS = STAGES.slice(1, -1)
+export const plain = (setting) => String(Math.round(setting * 1e4) / 1e4)
 
 // Ranks: which token stands at which place. One number per token (logit in 32 bits, then id in 20) sorts without a comparing function.
 function ranked(logits) {
@@ -74,7 +74,7 @@ function softmax(values, start, end, max = values[start]) {
 }
 
 // The first tokens of a sorted row that has its probabilities already: what is left shares what was cut off
-function head(stage, end) {
+export function head(stage, end) {
   const p = stage.p.slice(0, end)
   const {values, start} = stage
   let [sum, lost] = [0, 0]
@@ -111,7 +111,7 @@ function run(raw) {
 }
 
 // The first three stages. They put the vocabulary into another order, so they are made once and kept until their settings change.
-function front(raw, ids, settings) {
+export function front(raw, ids, settings) {
   const {repetition_penalty: penalty, no_repeat_ngram_size: n} = settings
   const own = run(raw)
   const softer = penalty === 1 ? raw : penalised(raw, ids, penalty)
@@ -211,7 +211,7 @@ function warmed(front, temperature) {
 }
 
 // settings: the seven knobs and uniform; answer: what the server counted for the same settings, if it has answered
-function pipeline(front, settings, answer) {
+export function pipeline(front, settings, answer) {
   const stages = [...front.stages]
   const after = (name, start, end, more = {}) => {
     const before = stages[stages.length - 1]
@@ -235,10 +235,10 @@ function pipeline(front, settings, answer) {
 }
 
 // Probability of the token at a rank after a stage; 0 where it is removed
-const chance = (stage, rank) => (rank >= stage.start && rank < stage.end ? stage.p[rank - stage.start] : 0)
+export const chance = (stage, rank) => (rank >= stage.start && rank < stage.end ? stage.p[rank - stage.start] : 0)
 
 // The stage that removed the token at a rank, null if none did
-const removedBy = (shown, rank) => shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null
+export const removedBy = (shown, rank) => shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null
 
 // Where the pieces of the bar begin: kept + 1 edges, the last one 1
 function edgesOf(p) {
@@ -260,14 +260,14 @@ function pieceAt(at, u) {
   return low
 }
 
-function draw(p, uniform, start) {
+export function draw(p, uniform, start) {
   const edges = edgesOf(p)
   const i = pieceAt(edges, uniform)
   return {uniform, edges, low: edges[i], high: edges[i + 1], rank: start + i}
 }
 
 // How often each piece is hit by many numbers: Map of rank -> {count, seed: the first seed that hits it}
-function tally(shown, uniforms) {
+export function tally(shown, uniforms) {
   const found = new Map()
   uniforms.forEach((u, seed) => {
     const rank = shown.stages[8].start + pieceAt(shown.draw.edges, u)
@@ -279,7 +279,7 @@ function tally(shown, uniforms) {
 }
 
 // What the vocabulary adds up to at each temperature, as far as a few milliseconds suffice; true once all are there
-function summed(front, temperatures, milliseconds) {
+export function summed(front, temperatures, milliseconds) {
   const {values, end} = front.stages[2]
   const sums = (front.sums ??= [])
   for (const until = performance.now() + milliseconds; sums.length < temperatures.length; ) {
@@ -297,7 +297,13 @@ function summed(front, temperatures, milliseconds) {
 }
 
 // Probability of the tokens at some ranks for each temperature: what temperature alone does, before anything is cut off
-function sweep(front, ranks, temperatures) {
+export function sweep(front, ranks, temperatures) {
   const {values} = front.stages[2]
   return temperatures.map((t, i) => ranks.map((rank) => Math.exp((values[rank] - values[0]) / t) / front.sums[i]))
+}
+
+// Probability of a token (by id) on the bar of an earlier state
+export const chanceOf = (shown, id) => {
+  const rank = shown.row.ids.indexOf(id)
+  return chance(shown.stages[8], rank)
 }

@@ -1,14 +1,15 @@
 // The sampling bench: knobs, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
 // is told and confirms. Each part (dials.js, stages.js, bar.js, way.js, others.js) is a function of `bench` and returns {root, show}.
-
-// Probability of a token (by id) on the bar of an earlier state
-const chanceOf = (shown, id) => {
-  const rank = shown.row.ids.indexOf(id)
-  return chance(shown.stages[8], rank)
-}
+import { alone, h } from "../../toolkit/elements.js"
+import { grouped } from "../../toolkit/numbers.js"
+import { bar } from "./cumulative.js"
+import { KNOBS, draw, front, pipeline } from "./pipeline.js"
+import { dials } from "./sliders.js"
+import { stages } from "./stages.js"
+import { way } from "./token_path.js"
+import { seeds, temperatures } from "./what_if.js"
 
 export function render({model, el}) {
-  const {h} = tx
   const w = model.words
   const same = (a, b) => Boolean(a && b) && KNOBS.every((key) => Math.abs(a[key] - b[key]) < 1e-12)
   let wanted = null // what a person has just set, until the server has heard of it
@@ -19,7 +20,7 @@ export function render({model, el}) {
 
   const bench = {
     model, w, settings: {...model.settings}, shown: null, before: null, chosen: -1, size: 0, raw: null, front: null, likeliest: -1, text: {ids: [], names: []},
-    name: (id) => tx.alone(names.get(id) ?? (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", tx.grouped(String(id))))),
+    name: (id) => alone(names.get(id) ?? (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", grouped(String(id))))),
     rankOf: (id) => (id < 0 ? -1 : bench.shown.row.ids.indexOf(id)),
     gram: (at) => bench.text.names.slice(at, at + bench.settings.no_repeat_ngram_size).join(""),
     // The server's token where it has answered for these settings: among tokens with equal logits it alone knows which was kept.

@@ -1,4 +1,8 @@
 // The knobs, in the order of the stages, and ready-made settings. `bench` is what sampling.js hands to each part.
+import { h } from "../../toolkit/elements.js"
+import { percent } from "../../toolkit/numbers.js"
+import { KNOBS, OFF, plain } from "./pipeline.js"
+
 const DIALS = [
   {key: "repetition_penalty", min: 0.5, max: 2, step: 0.05, most: 1000},
   {key: "no_repeat_ngram_size", min: 0, max: 6, step: 1, most: 1e7, whole: true},
@@ -10,7 +14,6 @@ const DIALS = [
 ]
 
 function dial(bench, d) {
-  const {h, percent} = tx
   const {w} = bench
   const id = `dial-${d.key}`
   const range = h("input", {type: "range", id, min: d.min, max: d.max, step: d.step, "aria-describedby": `${id}-note`})
@@ -47,8 +50,7 @@ function dial(bench, d) {
   return {root, show}
 }
 
-function dials(bench) {
-  const {h} = tx
+export function dials(bench) {
   const {w} = bench
   const made = DIALS.map((d) => dial(bench, d))
   const presets = h("div", {class: "presets", role: "group", "aria-label": w.presets})

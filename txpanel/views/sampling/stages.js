@@ -1,8 +1,13 @@
 // What each stage leaves of the likeliest tokens: one row a token, one column a stage, and one row for all the others.
+import { h } from "../../toolkit/elements.js"
+import { grouped, number, percent } from "../../toolkit/numbers.js"
+import { patch, v } from "../../toolkit/patch.js"
+import { STAGES, chance, plain, removedBy } from "./pipeline.js"
+import { chanceOf } from "./pipeline.js"
+
 const DECADES = 6 // of the logarithmic scale: from a millionth to 1
 
-function stages(bench) {
-  const {h, number, percent, grouped} = tx
+export function stages(bench) {
   const {w} = bench
   const table = h("table", {class: "stages"})
   table.addEventListener("click", ({target}) => {

@@ -1,6 +1,10 @@
 // One token's way through the stages: each stage's rule with this token's own numbers.
-function way(bench) {
-  const {h, number, percent, grouped} = tx
+import { h } from "../../toolkit/elements.js"
+import { grouped, number, percent } from "../../toolkit/numbers.js"
+import { patch, v } from "../../toolkit/patch.js"
+import { chance, plain, removedBy } from "./pipeline.js"
+
+export function way(bench) {
   const {w} = bench
   const title = h("h4", null)
   const list = h("dl", {class: "steps"})

@@ -1,9 +1,13 @@
 // What else could have been: the same logits at other temperatures, and the same bar with other seeds.
+import { h } from "../../toolkit/elements.js"
+import { grouped, number, } from "../../toolkit/numbers.js"
+import { patch, v } from "../../toolkit/patch.js"
+import { chance, plain, summed, sweep, tally } from "./pipeline.js"
+
 const HEIGHT = 190
 const TEMPERATURES = Array.from({length: 30}, (_x, i) => 0.03 + 1.97 * (i / 29) ** 1.8) // denser where curves bend
 
-function temperatures(bench) {
-  const {h, number} = tx
+export function temperatures(bench) {
   const {w} = bench
   const frame = h("div", {class: "curves"})
   let wide = 320
@@ -49,8 +53,7 @@ function temperatures(bench) {
   return {root: h("section", {class: "sweep"}, h("h4", null, w.sweep), h("p", {class: "note"}, w.sweep_note), frame), show}
 }
 
-function seeds(bench) {
-  const {h, percent, grouped} = tx
+export function seeds(bench) {
   const {w} = bench
   const rows = h("tbody")
   rows.addEventListener("click", ({target}) => { if (target.dataset.seed !== undefined) bench.seed(Number(target.dataset.seed)) })

@@ -1,5 +1,6 @@
+import { h } from "../../toolkit/elements.js"
+
 export function render({model, el}) {
-  const {h} = tx
   const root = h("dl", {class: "facts"})
   el.append(root)
   const value = (text, tensor) => (tensor ? h("button", {type: "button", title: model.why, onclick: () => model.send_msg({tensor})}, text) : h("b", null, text))

@@ -1,6 +1,8 @@
 // The softmax, step by step, for the likeliest tokens, those searched for, and all others together.
+import { h } from "../../toolkit/elements.js"
+import { grouped, number, percent } from "../../toolkit/numbers.js"
+
 export function render({model, el}) {
-  const {h, number, percent, grouped} = tx
   const table = h("table")
   const visible = (token) => (token.trim() ? token : token.replace(/ /g, "␣").replace(/\n/g, "⏎").replace(/\t/g, "⇥") || "∅")
   const tip = h("div", {class: "scroll", tabindex: 0, role: "region"}, table)

@@ -11,7 +11,8 @@ import param
 from txpanel.toolkit.explained import SHOWN
 from txpanel.views.base import View
 from txpanel.views.why.component import PINNED, WhyCards
-from txpanel.views.why.data import MORE, card, fed_index, product, short
+from txpanel.views.why.data import MORE, card, fed_index, product
+from txpanel.views.why.words import short
 
 Crumbs = list[dict[str, str]]
 TRAIL = 6

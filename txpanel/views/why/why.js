@@ -1,3 +1,7 @@
+import { released } from "../../toolkit/elements.js";
+import { isDark } from "../../toolkit/theme.js";
+import { onLook, paintStrip, say, tag } from "../../toolkit/vector_strips_paint.js";
+
 const MATH = new Set(("math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom msub msup msubsup munder mover munderover mtable mtr mtd").split(" "));
 
 /** A MathML tree (txpanel.toolkit.formula.mathml) as elements; text as text. */
@@ -271,7 +275,7 @@ export function render({ model }) {
     }
 
     function paint() {
-      const dark = tx.isDark(root);
+      const dark = isDark(root);
       strips.forEach((s) => paintStrip(s.canvas, s.values, s.scale, dark));
     }
 
@@ -348,7 +352,7 @@ export function render({ model }) {
     send({ do: "close" });
   });
   build();
-  model.on("version", () => requestAnimationFrame(() => tx.released(root, build))); // the other params of the same update are there by then
+  model.on("version", () => requestAnimationFrame(() => released(root, build))); // the other params of the same update are there by then
   const off = onLook(root, () => slots.forEach((s) => s.paint && s.paint()));
   model.on("remove", () => { off(); slots.forEach((s) => s.stop && s.stop()); });
   return root;

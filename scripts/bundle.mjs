@@ -1,0 +1,33 @@
+// Joins all modules of txpanel into txpanel/toolkit/served/txpanel.js. Every module that exports `render` is a component, by its path.
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { build } from "esbuild"
+
+const root = join(import.meta.dirname, "..", "txpanel")
+const out = process.argv[2] ?? join(root, "toolkit", "served", "txpanel.js")
+const modules = readdirSync(root, {recursive: true})
+  .map((path) => path.replaceAll("\\", "/"))
+  .filter((path) => path.endsWith(".js") && !path.startsWith("toolkit/served/"))
+  .filter((path) => /^export (async )?function render\b/m.test(readFileSync(join(root, path), "utf8")))
+  .sort()
+
+const entry = `
+import { component, declare } from "./toolkit/start.js"
+export { laysOutLocally, settled, tx, waiting } from "./toolkit/start.js"
+${modules.map((path, i) => `import { render as _${i} } from "./${path}"`).join("\n")}
+export default declare({
+${modules.map((path, i) => `  ${JSON.stringify(path.replace(/\.js$/, ""))}: component(_${i}),`).join("\n")}
+})
+`
+await build({
+  stdin: {contents: entry, resolveDir: root, sourcefile: "all.js"},
+  outfile: out,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  banner: {js: "// Made by scripts/bundle from the modules of txpanel."},
+  logLevel: "warning",
+})
