@@ -14,7 +14,6 @@ from panel.viewable import Viewable
 
 from txpanel.compat.one_look_through import one_look_through
 from txpanel.toolkit.palette import Kind, Scale
-from txpanel.tracing.names import split_name
 
 __all__ = ["API_VERSION", "View"]
 
@@ -150,6 +149,10 @@ class View(pn.viewable.Viewer):
 
     def open_for(self, tensor: str) -> None:
         """Opens the view that shows a tensor, such as ``"blocks.3.pattern"`` or ``"pattern"``; nothing where none does."""
+        from txpanel.tracing.names import (
+            split_name,
+        )  # late: the room of tracing brings torch, and the page is painted before
+
         self.opened = self.openable.get(split_name(tensor)[1], self.opened)
 
     def close(self) -> None:
