@@ -17,6 +17,7 @@ import txpanel
 from tests.decoding.test_stages import some_settings
 from tests.ui.conftest import Server, Tab
 from txpanel import sampling
+from txpanel.decoding.stage_spec import StageSpec
 from txpanel.decoding.stages import SPECS, for_browser
 from txpanel.errors import NoTokenLeft
 from txpanel.models.language_model import LanguageModel
@@ -129,16 +130,21 @@ def test_the_rules_in_the_browser_are_those_of_transformers(tab: Tab) -> None:
     assert len(found) > 200
 
 
-def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: LanguageModel) -> None:
+def turned(spec: StageSpec) -> float:
+    """A value in the middle of a stage's slider."""
+    low, high, step = spec.slider
+    return spec.kind(round((low + (high - low) * 0.4) / step) * step)
+
+
+def test_sliders_presets_and_what_they_change(server: Server, tab: Tab, nano: LanguageModel) -> None:
     tab.open(server.address(text=TEXT, view="sampling"))
     page, bench = tab.page, tab.page.locator(BENCH)
     agrees(tab, nano)
     runs = tab.runs
     settings: dict[str, float] = {}
-    for label, value in (
-        ("temperature", 1.6), ("top-k", 9), ("top-p", 0.95), ("min-p", 0.02), ("repetition", 1.4), ("typical-p", 0.7),
-        ("n-gram", 2), ("temperature", 0.3), ("temperature", 0),
-    ):  # fmt: skip
+    chosen = {"top_k": 9, "top_p": 0.95, "min_p": 0.02, "repetition_penalty": 1.4, "typical_p": 0.7, "temperature": 1.6}
+    each = [(spec.words().label, chosen.get(spec.key, turned(spec))) for spec in reversed(SPECS)]
+    for label, value in (*each, ("temperature", 0.3), ("temperature", 0)):
         field = bench.get_by_role("spinbutton", name=label, exact=True)
         field.fill(str(value))
         field.press("Enter")
@@ -160,7 +166,9 @@ def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: Lang
     expect(more).to_have_accessible_name("More sampling settings: 1 switched on")
     more.press("Enter")
     own = {key: getattr(sampling.PRESETS["creative"], key) for key in sampling.FIELDS}
-    for label, value in (("repetition", 1.3), ("n-gram", 3), ("typical-p", 0.8)):
+    chosen = {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "typical_p": 0.8}
+    boxed = [spec for spec in SPECS if not spec.in_bar and spec.key not in ("top_k", "min_p")]
+    for label, value in ((spec.words().label, chosen.get(spec.key, turned(spec))) for spec in boxed):
         field = page.locator(".sheet.settings").get_by_role("spinbutton", name=label)
         field.fill(str(value))
         field.press("Tab")
