@@ -90,7 +90,7 @@ def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int
 
 
 def remake(model: LanguageModel, record: TreeRecord, settings: Settings) -> TokenTree:
-    """A tree from its outline: one forward pass per branch gives all its distributions.
+    """A tree from its record: one forward pass per branch gives all its distributions.
 
     Raises:
         EmptyText, TooLong: in words. ValueError: the tokens are not this model's.
