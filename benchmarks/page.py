@@ -34,7 +34,7 @@ FIND = """const deep = (root, test) => { for (const e of root.querySelectorAll('
   const found = e.shadowRoot && deep(e.shadowRoot, test); if (found) return found } };"""
 BUNDLE = "performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.includes('/txpanel/txpanel.js'))"
 CLICK = f"""async ([selector, heading]) => {{ {FLOW} {FIND}
-  const {{settled}} = await import({BUNDLE});
+  const {{settled}} = await importShim({BUNDLE});
   const flow = find(document), was = flow.dataset.shows, start = performance.now();
   const title = () => deep(document, (e) => e.localName === 'h3' && /^Attention, block/.test(e.textContent))?.textContent, before = heading && title();
   flow.querySelector(selector).click();

@@ -35,7 +35,7 @@ FLAGS = [
 PATIENCE = 120_000
 """Milliseconds for anything on a page: generous, because CI machines are slow and busy."""
 expect.set_options(timeout=PATIENCE)
-BUNDLE = "await import(performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.includes('/txpanel/txpanel.js')))"
+BUNDLE = "await importShim(performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.includes('/txpanel/txpanel.js')))"
 """In the browser: our own modules as the page has them."""
 HARMLESS = re.compile(r"GPU stall|GL Driver Message|WebGL|software rendering", re.IGNORECASE)
 

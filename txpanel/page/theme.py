@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import panel_material_ui as pmui
+from panel.io.state import state
 
+from txpanel.compat import page_resources
 from txpanel.toolkit.palette import colour, css_variables
 
 __all__ = ["choose", "page", "release"]
@@ -29,12 +31,25 @@ DOCUMENT_CSS = """
 html,body{background:light-dark(#f6f8fb,#0c1220)} body{font-variant-numeric:tabular-nums}
 #loader:not(.error){background:none;pointer-events:none}
 #loader .spinner{width:26px;height:26px;border:3px solid var(--tx-focus-mid);border-top-color:var(--tx-focus)}
-body::before,body::after{content:"A☰≡−" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
+body::before,body::after{content:"A" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
 """
 """A quiet sign while the page is on its way; and its fonts are asked for now, not when the first word stands there without them."""
 
 
-def page(main: list[Any], *, title: str, dark: bool | None = False) -> pmui.Page:
+class Page(pmui.Page):
+    """panel-material-ui's page, without what ours does not use."""
+
+    _bundle_css: ClassVar[list[str]] = []
+    """Of all in there a page shows the fonts only, which `page_resources` puts into the document."""
+
+    def server_doc(self, doc: Any = None, *args: Any, **kwargs: Any) -> Any:
+        page_resources.inline_styles(doc or state.curdoc)
+        doc = super().server_doc(doc, *args, **kwargs)
+        doc.template = page_resources.trim(doc.template)
+        return doc
+
+
+def page(main: list[Any], *, title: str, dark: bool | None = False) -> Page:
     """A page that fills the window, in our colours, light or dark.
 
     Args:
@@ -42,7 +57,7 @@ def page(main: list[Any], *, title: str, dark: bool | None = False) -> pmui.Page
         title: of the browser's tab.
         dark: which theme it begins with; None: the one that the system prefers, from the first paint on.
     """
-    made = pmui.Page(
+    made = Page(
         main=main,
         title=title,
         dark_theme=bool(dark),

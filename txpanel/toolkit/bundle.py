@@ -58,7 +58,7 @@ def awaited() -> str:
 def preamble(*, served: bool) -> str:
     """What stands in front of the module of another package's component, so that it can use ``tx``."""
     if served:
-        return f'const {{tx}} = await import(new URL("{address()}", document.baseURI).href)\n'
+        return f'const {{tx}} = await importShim(new URL("{address()}", document.baseURI).href)\n'
     return f"const {{tx}} = {_promise()}\n"
 
 

@@ -1,4 +1,5 @@
 // What happens once on a page, before anything of ours is drawn; and what the bundle (scripts/bundle) has besides the components.
+import { fetchLate } from "../compat/late_resources.js"
 import { layOutLocally } from "../compat/local_layout.js"
 import { forgetNew } from "../compat/new_models.js"
 import { paintInTurns, settled, waiting } from "../compat/paint_queue.js"
@@ -8,6 +9,7 @@ import { tx } from "./tx.js"
 dressDocument()
 export const laysOutLocally = layOutLocally()
 paintInTurns()
+fetchLate()
 
 // A component for Panel, made of a module's render function.
 export const component = (render) => ({render: (given) => { forgetNew(given.view); return render(given) }})

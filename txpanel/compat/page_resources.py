@@ -1,0 +1,184 @@
+"""What a page of ours does not fetch, although Panel 1.9 puts it into every page of its server.
+
+Panel links to the scripts and style sheets of every model class that was ever imported in the process (Tabulator, luxon), panel-material-ui
+to fonts for all scripts of the world, twice and without saying which letters they have, so that one sign which none of them has fetches
+all. Here, for documents of ours only:
+
+* the scripts of models that the document does not have come when such a model does (``late_resources.js``);
+* style sheets that Panel's server has are in the page, once, instead of a request each;
+* fonts are fetched for the letters that are in them;
+* our own module is imported by the browser itself, not taken apart by es-module-shims, which is there for import maps.
+
+Upstream: panel, ``Resources._collect_external_resources`` and ``bundle_resources``; panel-material-ui, ``material-icons.css``.
+Can go when ``tests/compat/test_page_resources.py`` counts no more requests without it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+from bokeh.model import Model
+from bokeh.models import InlineStyleSheet
+from jinja2 import Environment, Template, pass_context
+from jinja2.runtime import Context
+from panel.io.resources import CDN_DIST, set_resource_mode
+from panel.io.state import state
+from panel_material_ui.base import DIST_PATH
+
+__all__ = ["InlinedStyles", "inline_styles", "trim", "trimmed"]
+
+DIST = Path(pn.__file__).parent / "dist"
+PANEL = re.compile(rf"^(?:{re.escape(CDN_DIST)}|[./]*static/extensions/panel/)([\w./@^-]+\.css)(?:\?.*)?$")
+SCRIPT = re.compile(r'<script type="text/javascript" src="([^"]+)"></script>\s*')
+SHEET = re.compile(r'<link rel="stylesheet" href="([^"]+)"[^>]*>\s*')
+FACE = re.compile(r"@font-face\{[^}]*\}")
+COVERED = {
+    "math": "U+303,U+391-3A1,U+3A3-3A9,U+3B1-3C9,U+3D1,U+3D6,U+2017,U+203C,U+2070,U+2074-208E,U+2105,U+2126,U+212E,U+2202,U+2206,"
+    "U+220F,U+2211,U+221A,U+221E,U+222B,U+2248,U+2260,U+2264-2265,U+25CA",
+    "symbols": "U+215B-215E,U+25A0,U+25CA-25CB,U+25CF",
+}
+"""Letters that these two files of Roboto have; their own rules name a thousand more."""
+
+WEBGL = "bokeh-gl."
+NATIVE = """<script>
+importShim = ((shim) => Object.assign((url, ...more) => (/\\/extensions\\/txpanel\\//.test(url) ? import(url) : shim(url, ...more)), shim))(importShim)
+</script>
+"""
+
+
+def inline_styles(document: Any) -> None:
+    """Panel's own style sheets will be in this document instead of being fetched; before any of its models are made."""
+    state._stylesheets[document] = InlinedStyles(state._stylesheets.get(document, {}))
+
+
+def trim(template: Template) -> Template:
+    """A template like the given one, but for pages without what their document does not use."""
+
+    @pass_context
+    def page(context: Context) -> str:
+        return template.render(trimmed(context.get_all()))
+
+    return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # it is a page already
+
+
+class InlinedStyles(dict[str, Any]):
+    """Panel's cache of a document's style sheets, by their address: those that its server has stand in there with their content."""
+
+    def __contains__(self, url: object) -> bool:
+        return super().__contains__(url) or _sheet(str(url)) is not None
+
+    def __missing__(self, url: str) -> Any:
+        path = _sheet(url)
+        if path is None:
+            raise KeyError(url)
+        made = next((one for key, one in self.items() if _sheet(key) == path), None)
+        made = made or InlineStyleSheet(css=_content(path, _root()))
+        super().__setitem__(url, made)
+        return made
+
+    def __setitem__(self, url: str, sheet: Any) -> None:
+        if _sheet(url) is None:
+            super().__setitem__(url, sheet)
+
+
+@cache
+def _sheet(url: str) -> Path | None:
+    found = PANEL.match(url)
+    path = DIST / found[1] if found else None
+    return path if path is not None and path.is_file() else None
+
+
+@cache
+def _content(path: Path, root: str) -> str:
+    """A style sheet of Panel; what it refers to beside itself by its address."""
+
+    def address(found: re.Match[str]) -> str:
+        return f"url('{root}static/extensions/panel/{(path.parent / found[1]).resolve().relative_to(DIST.resolve()).as_posix()}')"
+
+    return re.sub(r"url\(['\"]?(?!data:|#)([^'\")]+)['\"]?\)", address, path.read_text(encoding="utf-8"))
+
+
+def _root() -> str:
+    return f"{state.rel_path}/" if state.rel_path else ""
+
+
+@cache
+def _fonts(root: str) -> str:
+    """panel-material-ui's faces, each for the letters that are in it."""
+    source = (DIST_PATH / "panel-material-ui.bundle.css").read_text(encoding="utf-8")
+    return "".join(_face(face, root) for face in FACE.findall(source))
+
+
+def _face(face: str, root: str) -> str:
+    for name, letters in COVERED.items():
+        if f"roboto-{name}-" in face:
+            face = re.sub(r"unicode-range:[^}]*", f"unicode-range:{letters}", face)
+    return face.replace('url("./', f'url("{root}static/extensions/panel-material-ui/')
+
+
+def trimmed(context: dict[str, Any]) -> dict[str, Any]:
+    """What Panel gives to a template, without what the current document does not use."""
+    late: dict[str, list[str]] = {}
+    context = dict(context)
+    with set_resource_mode("server"):
+        present = {file for model in _models() for file in _files(type(model))}
+        for name, cls in sorted(Model.model_class_reverse_map.items()):
+            files = [file for file in _files(cls) if file not in present]
+            late.update({name: files} if files else {})
+    absent = tuple(file for files in late.values() for file in files)
+    scripts, sheets = str(context["bokeh_js"]), str(context["bokeh_css"])
+    addresses = {address for pattern, text in ((SCRIPT, scripts), (SHEET, sheets)) for address in pattern.findall(text)}
+    full = {file: address for address in addresses for file in absent if _names(address, file)}
+    webgl = [address for address in addresses if WEBGL in address]
+    withheld = {name: [full[file] for file in files if file in full] for name, files in late.items()} | {
+        "Canvas": webgl
+    }
+
+    def script(found: re.Match[str]) -> str:
+        return "" if found[1] in full.values() or found[1] in webgl else found[0]
+
+    def sheet(found: re.Match[str]) -> str:
+        return "" if found[1] in full.values() or "/panel-material-ui/" in found[1] else found[0]
+
+    root = _root()
+    listed = json.dumps({name: files for name, files in withheld.items() if files}).replace("<", "\\u003c")
+    context["bokeh_js"] = (
+        SCRIPT.sub(script, scripts) + NATIVE + f'<script type="application/json" id="tx-late">{listed}</script>'
+    )
+    context["bokeh_css"] = f"<style>{_fonts(root)}</style>\n" + SHEET.sub(sheet, sheets)
+    resources = context.get("resources")
+    if resources:
+        css = {name: _sheet(str(url)) for name, url in resources["css"].items()}
+        context["resources"] = {
+            **resources,
+            "css": {name: url for name, url in resources["css"].items() if css[name] is None},
+            "raw_css": [
+                *(_content(path, root) for path in css.values() if path is not None),
+                *resources["raw_css"],
+            ],
+        }
+    return context
+
+
+def _models() -> Iterator[Model]:
+    for root in state.curdoc.roots:
+        yield from root.references()
+
+
+def _files(cls: type) -> list[str]:
+    """The scripts and style sheets of a model class, as Panel names them on its server."""
+    found: list[str] = []
+    for attribute in ("__javascript__", "__css__"):
+        files = getattr(cls, attribute, None) or []
+        found += [files] if isinstance(files, str) else files
+    return [file.replace(CDN_DIST, "static/extensions/panel/") for file in found]
+
+
+def _names(address: str, file: str) -> bool:
+    return address.split("?")[0].endswith(file.split("?")[0])
