@@ -35,7 +35,7 @@ export function filmCompare(data, look, close) {
   const {w} = look
   const title = h("h3", null, w.compared, h("small", null, w.parting_after.replace("{tokens}", data.shared_counted), " ", h("q", null, data.before.join(""))))
   const settings = data.settings.length
-    ? h("table", {class: "knobs"}, h("thead", null, h("tr", null, h("th", {scope: "col"}, w.settings), FILM_SIDES.map((name) => h("th", {scope: "col"}, h("b", {class: `badge ${name}`}, name))))),
+    ? h("table", {class: "differing"}, h("thead", null, h("tr", null, h("th", {scope: "col"}, w.settings), FILM_SIDES.map((name) => h("th", {scope: "col"}, h("b", {class: `badge ${name}`}, name))))),
       h("tbody", null, data.settings.map(([name, a, b]) => h("tr", null, h("th", {scope: "row"}, name), h("td", null, a), h("td", null, b)))))
     : h("p", null, w.settings_same)
   return [
