@@ -127,6 +127,28 @@ def test_script(path: Path) -> None:
     assert f"scripts/{path.name}" in ARCHITECTURE
 
 
+def test_the_map_names_every_room() -> None:
+    rooms = {path.name for path in (ROOT / "txpanel").iterdir() if path.is_dir()} - {"__pycache__", "locales"}
+    named = set(re.findall(r"^\| \[(\w+)/\]", ARCHITECTURE, re.MULTILINE))
+    assert named == rooms
+    loose = {path.stem for path in (ROOT / "txpanel").glob("*.py")}
+    assert len(loose) <= 8
+    assert not {name for name in loose if f"`{name}`" not in ARCHITECTURE}
+
+
+def test_what_the_journeys_name_in_a_file_is_there() -> None:
+    """``[tracing/trace.py](../txpanel/tracing/trace.py) (`why`)``: the function is in that file."""
+    steps = re.findall(r"\]\((\.\./txpanel/[\w/.]+\.py)\)\s+\(`(\w+)`\)", ARCHITECTURE)
+    assert len(steps) > 5
+    wrong = [
+        step
+        for path, name in steps
+        if not re.search(rf"def {name}\(", (ROOT / "docs" / path).read_text(encoding="utf-8"))
+        for step in [f"{path}: {name}"]
+    ]
+    assert not wrong
+
+
 def test_links_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("plugins/*/README.md")]
     dead = [
