@@ -40,7 +40,7 @@ function marks(hover) {
 }
 
 const STEPS = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}
-function target(key, [r, c], {rows, columns, list}, control) {
+export function target(key, [r, c], {rows, columns, list}, control) {
   const far = Math.max(1, Math.round((list ? columns : rows) / 10))
   const step = STEPS[key] ?? {PageUp: [-far, 0], PageDown: [far, 0]}[key]
   if (step && list) return [0, Math.min(columns - 1, Math.max(0, c + step[0] + step[1]))]
