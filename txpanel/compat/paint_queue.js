@@ -38,7 +38,7 @@ function replaced() {
   let held = false // while tokens come, those far from the screen wait: the next picture is under way already
   function wake(soon = false) {
     if (asked || !waiting.size) return
-    if (![...waiting].some(nearby)) { if (!held) idle ||= requestIdleCallback(rest, {timeout: LATEST}); return }
+    if (![...waiting].some(nearby)) { if (!held && !idle) idle = requestIdleCallback(rest, {timeout: LATEST}); return }
     asked = true
     if (soon) setTimeout(turn)
     else requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
@@ -79,7 +79,8 @@ function replaced() {
   VisualProperties.prototype._get_css_value = function (name) {
     if (!said) return ask.call(this, name)
     const of = said.get(this.obj.el) ?? said.set(this.obj.el, {}).get(this.obj.el)
-    return of[this.css_prefix + name] ??= ask.call(this, name)
+    of[this.css_prefix + name] ??= ask.call(this, name)
+    return of[this.css_prefix + name]
   }
   for (const step of ["repaint", "paint", "compute_layout"]) {
     const own = PlotView.prototype[step]

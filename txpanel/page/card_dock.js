@@ -26,7 +26,7 @@ export function render({model, view, el}) {
     card().style.setProperty("--tx-edge", `${Math.max(16, innerWidth - box.right)}px`)
   }
   const still = () => (card() ? released(card(), put) : put()) // nothing moves under a finger
-  const soon = () => { frame ||= requestAnimationFrame(still) }
+  const soon = () => { if (!frame) frame = requestAnimationFrame(still) }
 
   const leaf = () => place()?.parentElement?.previousElementSibling?.firstElementChild // the view; a FlexBox wraps each of its children
   const reveal = () => {

@@ -14,7 +14,8 @@ function dress(el, attributes) {
   for (const name in attributes) {
     const value = attributes[name]
     if (value == null || value === false) continue
-    const text = (now[name] = value === true ? "" : String(value))
+    const text = value === true ? "" : String(value)
+    now[name] = text
     if (was[name] === text) continue
     if (name === "style") el.style.cssText = text
     else el.setAttribute(name, text)

@@ -16,8 +16,9 @@ export const component = (render) => ({render: (given) => { forgetNew(given.view
 
 // Where nobody can be asked for files, a page carries the bundle once (txpanel/toolkit/component.py), and the components wait for it here, by its hash.
 export const carried = {initialize: ({model}) => {
-  const awaited = (globalThis.txpanel ??= {})
-  ;(awaited[model.bundle] ??= Promise.withResolvers()).resolve({components, tx})
+  globalThis.txpanel ??= {}
+  globalThis.txpanel[model.bundle] ??= Promise.withResolvers()
+  globalThis.txpanel[model.bundle].resolve({components, tx})
 }}
 const components = {}
 export const declare = (all) => Object.assign(components, all, {carried})

@@ -31,6 +31,7 @@ function elements(node, into = []) {
 
 // As text. A token may hold control characters, for which XML has no place at all: they are written as ⟨0B⟩.
 const xml = (node) => new XMLSerializer().serializeToString(node)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`)
 
 async function asSvg(piece) {

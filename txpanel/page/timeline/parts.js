@@ -59,7 +59,7 @@ export function filmTrack(w, {go, hover}) {
   canvas.addEventListener("pointermove", (event) => { if (down) go(index(event)); hover(index(event), event.clientX) })
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { down = false })
   canvas.addEventListener("pointerleave", () => hover(null))
-  const paint = (tokens, at, mode, dark, el) => {
+  const paint = (tokens, at, el) => {
     size = tokens.length
     canvas.setAttribute("aria-valuemax", size)
     canvas.setAttribute("aria-valuenow", at)
@@ -76,8 +76,8 @@ export function filmTrack(w, {go, hover}) {
     pen.fillStyle = lane
     pen.fillRect(0, height - 3, width, 1)
     pen.beginPath(); pen.arc(EDGE / 2 - 1, height - 8, 3.5, 0, 7); pen.fill()
-    bars = tokens.map((token, i) => Math.max(3, Math.min(1, (token[FILM.BITS] ?? FILM_BITS) / FILM_BITS) * (height - 12)))
-    tokens.forEach((token, i) => {
+    bars = tokens.map((token) => Math.max(3, Math.min(1, (token[FILM.BITS] ?? FILM_BITS) / FILM_BITS) * (height - 12)))
+    tokens.forEach((_token, i) => {
       pen.globalAlpha = i < at ? 1 : 0.38
       pen.fillStyle = i < at ? focus : lane
       pen.fillRect(EDGE + i * w1, height - 3 - bars[i], Math.max(1, w1 - (w1 > 4 ? 2 : 0.5)), bars[i])

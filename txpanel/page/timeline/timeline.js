@@ -112,7 +112,7 @@ export function render({model, el}) {
   chips.addEventListener("focusin", (event) => {
     const chip = event.target.closest?.("[data-i]")
     const box = chip?.getBoundingClientRect()
-    if (chip && chip.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
+    if (chip?.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
   })
   chips.addEventListener("focusout", () => tell(null))
 
@@ -210,7 +210,7 @@ export function render({model, el}) {
     ends[1].textContent = mode === "probability" ? "1" : `${FILM_BITS} ${w.bits}`
     why.textContent = model.ended
     next.classList.toggle("stale", Boolean(model.place.stale))
-    track.paint(line, i, mode, dark, el)
+    track.paint(line, i, el)
     drawChips()
   }
   // A new token comes from its place among the candidates
@@ -260,7 +260,7 @@ export function render({model, el}) {
   model.on("branches", drawBranches)
   model.on("compare", () => { drawBranches(); drawCompare() })
   onTheme(el, (on) => { dark = on; draw(); drawCompare() })
-  new ResizeObserver(() => track.paint(line, at(), mode, dark, el)).observe(track.canvas)
+  new ResizeObserver(() => track.paint(line, at(), el)).observe(track.canvas)
   if (model.added.items && model.added.begin <= line.length) line = [...line.slice(0, model.added.begin), ...model.added.items]
   drawNext()
   drawBranches()

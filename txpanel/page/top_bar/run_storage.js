@@ -3,7 +3,7 @@ const KEPT = "txpanel-run-"
 const KEPT_MOST = 3000000 // characters of all of them together
 
 const keptOnes = () => Object.keys(localStorage).filter((key) => key.startsWith(KEPT)).map((key) => {
-  const [time, size] = [Number.parseInt(localStorage.getItem(key)) || 0, localStorage.getItem(key).length]
+  const [time, size] = [Number.parseInt(localStorage.getItem(key), 10) || 0, localStorage.getItem(key).length]
   return {key, time, size}
 }).sort((a, b) => a.time - b.time)
 
@@ -16,7 +16,7 @@ export function keepRun({name, data}) {
     const drop = () => { const one = ones.shift(); sum -= one.size; localStorage.removeItem(one.key) }
     while (ones.length && sum > KEPT_MOST) drop()
     for (;;) {
-      try { localStorage.setItem(KEPT + name, `${Date.now()} ${data}`); return true } catch (error) { // full, or not allowed
+      try { localStorage.setItem(KEPT + name, `${Date.now()} ${data}`); return true } catch { // full, or not allowed
         if (!ones.length) return false
         drop()
       }

@@ -58,7 +58,7 @@ function expertWeights({ block }, i) {
 
 // The router: a field per expert; those that the token is sent to are filled, the stronger the more their answer counts.
 function paintExperts(app, b, i, part) {
-  const { ctx, L, theme, block } = app;
+  const { ctx, theme, block } = app;
   const { n } = block.anatomy.experts;
   const weights = expertWeights(app, i);
   const lines = n > 32 && b.router.h > 8 ? 2 : 1;

@@ -213,7 +213,7 @@ export function syncOverlay(app) {
   nextList(app);
   const { L, dom } = app;
   windowBar(app);
-  if (L.phone) { phoneOverlay(app, put, say); return; }
+  if (L.phone) { phoneOverlay(app, put); return; }
   captions(app);
   put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4);
   put(dom.play, L.box.r - 96, L.top - 14, 78);

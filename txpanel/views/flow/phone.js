@@ -292,7 +292,7 @@ export function phoneAt(app, x, y) {
 }
 
 // Headings stand above their parts; tokens above their lanes.
-export function phoneOverlay(app, put, say) {
+export function phoneOverlay(app, put) {
   const { L, tokens, dom } = app;
   const heads = { embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, residual: L.y.blocks - 44, softmax: L.y.next - 52 };
   for (const n of dom.heads.children) {

@@ -51,7 +51,7 @@ export function render({model, el}) {
       }
     })
     const every = [1, 2, 5, 10, 20].find((k) => k * row >= 13) ?? 50
-    names.replaceChildren(...model.blocks.map((block, i) => h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
+    names.replaceChildren(...model.blocks.map((_block, i) => h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
     heads(n, step)
     gone.hidden = model.blocks.every(({kept, read}) => read >= kept)
     map.setAttribute("aria-label", w.map.replace("{blocks}", model.blocks.length).replace("{n}", n).replace("{fresh}", fresh))

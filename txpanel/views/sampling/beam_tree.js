@@ -41,7 +41,10 @@ export function render({model, el}) {
 
   function read() {
     const rows = []
-    nodes = (model.tree.nodes ?? []).map(([parent, step, name, chance, score, state, until], id) => ({id, parent, step, name, chance, score, state, until, row: (rows[step] = (rows[step] ?? -1) + 1)}))
+    nodes = (model.tree.nodes ?? []).map(([parent, step, name, chance, score, state, until], id) => {
+      rows[step] = (rows[step] ?? -1) + 1
+      return {id, parent, step, name, chance, score, state, until, row: rows[step]}
+    })
   }
 
   function paint() {

@@ -79,7 +79,10 @@ export function head(stage, end) {
   const {values, start} = stage
   let [sum, lost] = [0, 0]
   for (let i = 0; i < end; i++) sum += p[i]
-  for (let i = 0; i < end; i++) lost += (p[i] /= sum) * (values[start + i] - values[start])
+  for (let i = 0; i < end; i++) {
+    p[i] /= sum
+    lost += p[i] * (values[start + i] - values[start])
+  }
   return {p, kept: end, sum: stage.sum * sum, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
 }
 
@@ -281,7 +284,8 @@ export function tally(shown, uniforms) {
 // What the vocabulary adds up to at each temperature, as far as a few milliseconds suffice; true once all are there
 export function summed(front, temperatures, milliseconds) {
   const {values, end} = front.stages[2]
-  const sums = (front.sums ??= [])
+  front.sums ??= []
+  const {sums} = front
   for (const until = performance.now() + milliseconds; sums.length < temperatures.length; ) {
     const t = temperatures[sums.length]
     let sum = 0

@@ -79,7 +79,7 @@ export function render({model, el}) {
     what.show()
     strip.show()
     for (const part of [one, warm, many]) late.add(part)
-    due ||= requestAnimationFrame(() => setTimeout(follow))
+    if (!due) due = requestAnimationFrame(() => setTimeout(follow))
     const {stages: s, draw: d} = bench.shown
     Object.assign(ground.dataset, {kept: s.map((stage) => stage.kept).join(","), entropy: s.map((stage) => stage.entropy).join(","), token: bench.drawn().id,
       rank: d.rank - s[8].start, low: d.low, high: d.high, uniform: d.uniform})
@@ -126,7 +126,10 @@ export function render({model, el}) {
     if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000) Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
     else asked = null
     const known = same(now, bench.settings)
-    if (known && bench.shown && now.uniform === bench.settings.uniform) return void (bench.settings = now)
+    if (known && bench.shown && now.uniform === bench.settings.uniform) {
+      bench.settings = now
+      return
+    }
     if (!known && bench.shown && !wanted) { remember(); turned = null } // turned elsewhere on the page
     bench.settings = now
     draw()

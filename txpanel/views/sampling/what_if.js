@@ -39,7 +39,10 @@ export function temperatures(bench) {
     let at = 6
     for (const end of ends) at = end.label = Math.max(end.y, at + 12.5)
     const over = Math.max(0, at - (bottom + 4))
-    if (over) ends.reduceRight((below, end) => (end.label = Math.min(end.label, below - 12.5)), bottom + 16.5)
+    if (over) ends.reduceRight((below, end) => {
+      end.label = Math.min(end.label, below - 12.5)
+      return end.label
+    }, bottom + 16.5)
     const marks = curves.ranks.map((rank) => chance(bench.shown.stages[3], rank))
     const path = (i) => curves.values.map((row, j) => `${j ? "L" : "M"}${x(TEMPERATURES[j]).toFixed(1)} ${y(row[i]).toFixed(1)}`).join("")
     const lines = ends.map(({rank, i, y: end, label}) => v("g", {class: `curve${rank === drawn ? " hit" : ""}`}, v("path", {d: path(i)}), v("path", {class: "lead", d: `M${right} ${end.toFixed(1)}L${right + 8} ${label.toFixed(1)}`}),

@@ -353,7 +353,7 @@ export function render({ model }) {
   });
   build();
   model.on("version", () => requestAnimationFrame(() => released(root, build))); // the other params of the same update are there by then
-  const off = onLook(root, () => slots.forEach((s) => s.paint && s.paint()));
-  model.on("remove", () => { off(); slots.forEach((s) => s.stop && s.stop()); });
+  const off = onLook(root, () => slots.forEach((s) => s.paint?.()));
+  model.on("remove", () => { off(); slots.forEach((s) => s.stop?.()); });
   return root;
 }
