@@ -1,7 +1,7 @@
 // Joins all modules of txpanel into txpanel/toolkit/served/txpanel.js. Every module that exports `render` is a component, by its path.
-import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
-import { build } from "esbuild"
+import {readdirSync, readFileSync} from "node:fs"
+import {join} from "node:path"
+import {build} from "esbuild"
 
 const root = join(import.meta.dirname, "..", "txpanel")
 const out = process.argv[2] ?? join(root, "toolkit", "served", "txpanel.js")

@@ -43,5 +43,8 @@ test("heads that share keys stand together", () => {
   const app = page(5, 1440)
   const L = desktop(app)
   const gaps = Array.from({length: 11}, (_, h) => thumbAt(L, app.block, h + 1).x - thumbAt(L, app.block, h).x)
-  assert.deepEqual(gaps.map((gap) => gap > gaps[0] + 1), [false, false, true, false, false, true, false, false, true, false, false])
+  assert.deepEqual(
+    gaps.map((gap) => gap > gaps[0] + 1),
+    [false, false, true, false, false, true, false, false, true, false, false],
+  )
 })

@@ -34,8 +34,14 @@ test("the cells of an image say what its hover says", () => {
 })
 
 test("bars are walked one after the other, without those that are hidden or nowhere", () => {
-  const bar = {glyph: {type: "Quad"}, visible: true, data_source: {
-    data: {left: [0, 1, NaN], right: [1, 2, 3], bottom: [0, 0, 0], top: [4, 5, 6], what: ["a", "b", "c"]}, get_length: () => 3}}
+  const bar = {
+    glyph: {type: "Quad"},
+    visible: true,
+    data_source: {
+      data: {left: [0, 1, NaN], right: [1, 2, 3], bottom: [0, 0, 0], top: [4, 5, 6], what: ["a", "b", "c"]},
+      get_length: () => 3,
+    },
+  }
   const all = places(hover([bar, {...bar, visible: false}], {tooltips: [["", "@what"]], formatters: {}}))
   assert.equal(all.columns, 2)
   assert.deepEqual(all.say(0, 1), ["b"])

@@ -2,7 +2,7 @@
 // any element changes its size, is shown, or gets a child: with thirty figures the page stands still for a second. Sizes on a page come from the
 // browser's own layout; Bokeh's only divides the inside of a figure, and aligns figures that are direct children of one box. So a figure is laid
 // out with those beside it, and boxes are left to the browser; each figure hears of its own size.
-import { ownBokeh } from "./own_bokeh.js"
+import {ownBokeh} from "./own_bokeh.js"
 
 export function layOutLocally() {
   const bokeh = ownBokeh()
@@ -36,8 +36,9 @@ export function layOutLocally() {
   // A figure that has been seen is divided anew when it is painted; one that is hidden keeps its picture until it is shown again.
   const seen = (view) => isFigure(view) && inside(view) && view._render_count > 0 && !view.is_paused
   box._after_resize = function () {
-    if (seen(this)) { if (this.is_displayed) this.request_layout(true) }
-    else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
+    if (seen(this)) {
+      if (this.is_displayed) this.request_layout(true)
+    } else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
   }
   box.update_layout = function () {
     own.update_layout.call(this)

@@ -2,7 +2,7 @@
 // a click that changes sixteen pictures would show nothing for a fifth of a second. Here they wait until the frame that is due has been seen, then
 // as many are painted at a time as fit between two frames, those on the screen first and one after the other; those far from it when there is nothing
 // else to do. Between two turns the browser may answer a hand, or show a frame if it wants to: nobody waits for one.
-import { ownBokeh } from "./own_bokeh.js"
+import {ownBokeh} from "./own_bokeh.js"
 
 const AT_A_TIME = 10 // milliseconds
 const NEAR = "160px" // so far outside the screen a figure still counts as on it
@@ -28,17 +28,23 @@ function replaced() {
   const waiting = new Set()
   const near = new WeakMap()
   const nearby = (view) => near.get(view.el) !== false
-  const watched = new IntersectionObserver((entries) => {
-    for (const {target, isIntersecting} of entries) near.set(target, isIntersecting)
-    wake()
-  }, {rootMargin: NEAR})
+  const watched = new IntersectionObserver(
+    (entries) => {
+      for (const {target, isIntersecting} of entries) near.set(target, isIntersecting)
+      wake()
+    },
+    {rootMargin: NEAR},
+  )
 
   let asked = false
   let idle = 0
   let held = false // while tokens come, those far from the screen wait: the next picture is under way already
   function wake(soon = false) {
     if (asked || !waiting.size) return
-    if (![...waiting].some(nearby)) { if (!held && !idle) idle = requestIdleCallback(rest, {timeout: LATEST}); return }
+    if (![...waiting].some(nearby)) {
+      if (!held && !idle) idle = requestIdleCallback(rest, {timeout: LATEST})
+      return
+    }
     asked = true
     if (soon) setTimeout(turn)
     else requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
@@ -68,7 +74,10 @@ function replaced() {
   }
   PlotView.prototype.schedule_paint = function () {
     if (this.is_paused) return
-    if (!near.has(this.el)) { near.set(this.el, true); watched.observe(this.el) }
+    if (!near.has(this.el)) {
+      near.set(this.el, true)
+      watched.observe(this.el)
+    }
     waiting.add(this)
     wake()
   }
@@ -87,8 +96,19 @@ function replaced() {
     PlotView.prototype[step] = function (...given) {
       if (said) return own.apply(this, given)
       said = new Map()
-      try { return own.apply(this, given) } finally { said = null }
+      try {
+        return own.apply(this, given)
+      } finally {
+        said = null
+      }
     }
   }
-  return {waiting, hold: (on) => { held = on; wake() }, settled: () => ![...waiting].some(nearby)}
+  return {
+    waiting,
+    hold: (on) => {
+      held = on
+      wake()
+    },
+    settled: () => ![...waiting].some(nearby),
+  }
 }

@@ -1,5 +1,5 @@
 // Numbers as colours: the colour maps of txpanel/toolkit/palette.py.
-import { RAMPS } from "./palette.js"
+import {RAMPS} from "./palette.js"
 
 const tables = {}
 

@@ -1,9 +1,13 @@
 // A formula as MathML, which browsers draw by themselves: no library, no fonts to fetch, readable by screen readers.
-import { h } from "./elements.js"
+import {h} from "./elements.js"
 
 const MATH = "http://www.w3.org/1998/Math/MathML"
-const TAGS = new Set(("math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover " +
-  "munderover mmultiscripts mprescripts mtable mtr mtd menclose mfenced").split(" "))
+const TAGS = new Set(
+  (
+    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover " +
+    "munderover mmultiscripts mprescripts mtable mtr mtd menclose mfenced"
+  ).split(" "),
+)
 
 function build([tag, attributes, ...children]) {
   const node = document.createElementNS(MATH, TAGS.has(tag) ? tag : "mrow")

@@ -26,7 +26,10 @@ function dress(el, attributes) {
 
 export function patch(parent, ...children) {
   let at = parent.firstChild
-  const add = (node) => { parent.insertBefore(node, at); return node }
+  const add = (node) => {
+    parent.insertBefore(node, at)
+    return node
+  }
   const put = (child) => {
     if (child == null || child === false) return
     if (Array.isArray(child)) return child.forEach(put)

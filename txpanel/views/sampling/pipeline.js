@@ -2,7 +2,17 @@
 // down (equal logits by id), so what a stage keeps is a stretch of that row: from its beginning, except after typical-p, which may take off both ends.
 // Probabilities are doubles here and float32 in transformers: they agree to about 1e-6, and a token within that of a threshold may fall on the
 // other side until the server's own counts arrive. Tests hold the two together.
-export const STAGES = ["logits", "repetition_penalty", "no_repeat_ngram_size", "temperature", "top_k", "top_p", "min_p", "typical_p", "renormalise"]
+export const STAGES = [
+  "logits",
+  "repetition_penalty",
+  "no_repeat_ngram_size",
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+  "typical_p",
+  "renormalise",
+]
 export const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, temperature: 1, top_k: 0, top_p: 1, min_p: 0, typical_p: 1}
 export const KNOBS = STAGES.slice(1, -1)
 export const plain = (setting) => String(Math.round(setting * 1e4) / 1e4)
@@ -45,7 +55,10 @@ function moved(row, changes) {
   }
   for (let i = 0; i < n; i++) {
     const id = row.ids[i]
-    if (out[id]) { stood.set(id, i); continue }
+    if (out[id]) {
+      stood.set(id, i)
+      continue
+    }
     const value = row.values[i]
     while (next < fresh.length && (fresh[next][1] > value || (fresh[next][1] === value && fresh[next][0] < id))) insert()
     ids[to] = id
@@ -66,7 +79,10 @@ function softmax(values, start, end, max = values[start]) {
   for (let i = start; i < end; i++) {
     const d = values[i] - max
     const power = Math.exp(d)
-    if (d > -Infinity) { kept++; lost += power * d }
+    if (d > -Infinity) {
+      kept++
+      lost += power * d
+    }
     sum += p[i - start] = power
   }
   for (let i = 0; i < p.length; i++) p[i] /= sum
@@ -123,14 +139,24 @@ export function front(raw, ids, settings) {
   if (penalty !== 1) for (const id of ids) if (id < raw.length) changes.set(id, softer[id])
   for (const id of runs.keys()) if (id < raw.length) changes.set(id, -Infinity)
   const row = changes.size ? moved(own.row, changes) : own.row
-  const at = (numbers, places) => { // numbers in the order of the row
+  const at = (numbers, places) => {
+    // numbers in the order of the row
     const found = new numbers.constructor(places.length)
     for (let i = 0; i < places.length; i++) found[i] = numbers[places[i]]
     return found
   }
   const whole = {start: 0, end: raw.length}
-  const first = {name: STAGES[0], active: true, ...whole, kept: own.kept, entropy: own.entropy, max: own.max, sum: own.sum,
-    values: changes.size ? at(own.row.values, row.places) : row.values, p: changes.size ? at(own.p, row.places) : own.p}
+  const first = {
+    name: STAGES[0],
+    active: true,
+    ...whole,
+    kept: own.kept,
+    entropy: own.entropy,
+    max: own.max,
+    sum: own.sum,
+    values: changes.size ? at(own.row.values, row.places) : row.values,
+    p: changes.size ? at(own.p, row.places) : own.p,
+  }
   const second = {...first, name: STAGES[1], active: penalty !== 1}
   if (penalty !== 1) {
     second.values = runs.size ? at(softer, row.ids) : row.values
@@ -219,7 +245,8 @@ export function pipeline(front, settings, answer) {
   const after = (name, start, end, more = {}) => {
     const before = stages[stages.length - 1]
     const {values} = before
-    const left = start === before.start && end === before.end ? {} : start === before.start ? head(before, end - start) : softmax(values, start, end)
+    const left =
+      start === before.start && end === before.end ? {} : start === before.start ? head(before, end - start) : softmax(values, start, end)
     stages.push({...before, ...left, name, active: settings[name] !== OFF[name], start, end, kept: end - start, ...more})
     return stages[stages.length - 1]
   }
@@ -241,7 +268,8 @@ export function pipeline(front, settings, answer) {
 export const chance = (stage, rank) => (rank >= stage.start && rank < stage.end ? stage.p[rank - stage.start] : 0)
 
 // The stage that removed the token at a rank, null if none did
-export const removedBy = (shown, rank) => shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null
+export const removedBy = (shown, rank) =>
+  shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null
 
 // Where the pieces of the bar begin: kept + 1 edges, the last one 1
 function edgesOf(p) {

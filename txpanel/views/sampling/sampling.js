@@ -1,13 +1,13 @@
 // The sampling bench: knobs, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
 // is told and confirms. Each part (dials.js, stages.js, bar.js, way.js, others.js) is a function of `bench` and returns {root, show}.
-import { alone, h } from "../../toolkit/elements.js"
-import { grouped } from "../../toolkit/numbers.js"
-import { bar } from "./cumulative.js"
-import { KNOBS, draw, front, pipeline } from "./pipeline.js"
-import { dials } from "./sliders.js"
-import { stages } from "./stages.js"
-import { way } from "./token_path.js"
-import { seeds, temperatures } from "./what_if.js"
+import {alone, h} from "../../toolkit/elements.js"
+import {grouped} from "../../toolkit/numbers.js"
+import {bar} from "./cumulative.js"
+import {draw, front, KNOBS, pipeline} from "./pipeline.js"
+import {dials} from "./sliders.js"
+import {stages} from "./stages.js"
+import {way} from "./token_path.js"
+import {seeds, temperatures} from "./what_if.js"
 
 export function render({model, el}) {
   const w = model.words
@@ -19,8 +19,22 @@ export function render({model, el}) {
   let names = new Map()
 
   const bench = {
-    model, w, settings: {...model.settings}, shown: null, before: null, chosen: -1, size: 0, raw: null, front: null, likeliest: -1, text: {ids: [], names: []},
-    name: (id) => alone(names.get(id) ?? (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", grouped(String(id))))),
+    model,
+    w,
+    settings: {...model.settings},
+    shown: null,
+    before: null,
+    chosen: -1,
+    size: 0,
+    raw: null,
+    front: null,
+    likeliest: -1,
+    text: {ids: [], names: []},
+    name: (id) =>
+      alone(
+        names.get(id) ??
+          (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", grouped(String(id)))),
+      ),
     rankOf: (id) => (id < 0 ? -1 : bench.shown.row.ids.indexOf(id)),
     gram: (at) => bench.text.names.slice(at, at + bench.settings.no_repeat_ngram_size).join(""),
     // The server's token where it has answered for these settings: among tokens with equal logits it alone knows which was kept.
@@ -29,7 +43,11 @@ export function render({model, el}) {
       const id = known ? model.answer.token : bench.shown.row.ids[bench.shown.draw.rank]
       return {id, name: bench.name(id)}
     },
-    choose: (id) => { bench.chosen = id; bench.followed = false; show() },
+    choose: (id) => {
+      bench.chosen = id
+      bench.followed = false
+      show()
+    },
     // The numbers of the first seeds are here: those are drawn at once, also on a page without a server.
     seed: (value) => {
       const seed = Math.min(2 ** 52, Math.max(0, Math.round(value)))
@@ -52,10 +70,15 @@ export function render({model, el}) {
     // The server hears of a change at most every 120 ms, and always of the last one.
     tell: (now) => {
       clearTimeout(timer)
-      timer = setTimeout(() => model.send_msg({kind: "set", ...Object.fromEntries(KNOBS.map((key) => [key, bench.settings[key]]))}), now ? 0 : 120)
+      timer = setTimeout(
+        () => model.send_msg({kind: "set", ...Object.fromEntries(KNOBS.map((key) => [key, bench.settings[key]]))}),
+        now ? 0 : 120,
+      )
     },
   }
-  const remember = () => { if (bench.shown) bench.before = {...bench.shown, settings: {...bench.settings}} }
+  const remember = () => {
+    if (bench.shown) bench.before = {...bench.shown, settings: {...bench.settings}}
+  }
 
   const parts = [dials(bench), stages(bench), bar(bench), way(bench), temperatures(bench), seeds(bench)]
   const [knobs, what, strip, one, warm, many] = parts
@@ -81,8 +104,15 @@ export function render({model, el}) {
     for (const part of [one, warm, many]) late.add(part)
     if (!due) due = requestAnimationFrame(() => setTimeout(follow))
     const {stages: s, draw: d} = bench.shown
-    Object.assign(ground.dataset, {kept: s.map((stage) => stage.kept).join(","), entropy: s.map((stage) => stage.entropy).join(","), token: bench.drawn().id,
-      rank: d.rank - s[8].start, low: d.low, high: d.high, uniform: d.uniform})
+    Object.assign(ground.dataset, {
+      kept: s.map((stage) => stage.kept).join(","),
+      entropy: s.map((stage) => stage.entropy).join(","),
+      token: bench.drawn().id,
+      rank: d.rank - s[8].start,
+      low: d.low,
+      high: d.high,
+      uniform: d.uniform,
+    })
   }
 
   function draw() {
@@ -97,10 +127,11 @@ export function render({model, el}) {
     const nothing = !bench.front.usable || answer?.none
     none.hidden = !nothing
     below.hidden = Boolean(nothing)
-    none.textContent = nothing ? answer?.none ?? w.none : ""
+    none.textContent = nothing ? (answer?.none ?? w.none) : ""
     if (nothing) return
     bench.shown = pipeline(bench.front, settings, answer)
-    if (bench.before && (bench.before.draw.uniform !== bench.shown.draw.uniform || same(bench.before.settings, settings))) bench.before = null
+    if (bench.before && (bench.before.draw.uniform !== bench.shown.draw.uniform || same(bench.before.settings, settings)))
+      bench.before = null
     if (bench.chosen < 0 || bench.followed) Object.assign(bench, {chosen: bench.drawn().id, followed: true})
     show()
   }
@@ -117,20 +148,27 @@ export function render({model, el}) {
   }
 
   model.on("version", load)
-  model.on("lights", () => { if (bench.shown) what.show() })
+  model.on("lights", () => {
+    if (bench.shown) what.show()
+  })
   model.on("settings", () => {
     const now = {...model.settings}
     // the server may still be answering for an earlier place of the slider: what is under the hand stays there
-    if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000) Object.assign(now, Object.fromEntries(KNOBS.map((key) => [key, wanted[key]])))
+    if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000)
+      Object.assign(now, Object.fromEntries(KNOBS.map((key) => [key, wanted[key]])))
     else wanted = null
-    if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000) Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
+    if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000)
+      Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
     else asked = null
     const known = same(now, bench.settings)
     if (known && bench.shown && now.uniform === bench.settings.uniform) {
       bench.settings = now
       return
     }
-    if (!known && bench.shown && !wanted) { remember(); turned = null } // turned elsewhere on the page
+    if (!known && bench.shown && !wanted) {
+      remember()
+      turned = null
+    } // turned elsewhere on the page
     bench.settings = now
     draw()
   })
@@ -138,7 +176,13 @@ export function render({model, el}) {
     const {answer} = model
     const s = bench.shown?.stages
     const told = s && same(answer, bench.settings) && answer.seed === bench.settings.seed && !answer.none && names.has(answer.token)
-    if (told && answer.start === s[8].start && answer.token === bench.shown.row.ids[bench.shown.draw.rank] && s.every((stage, i) => stage.kept === answer.kept[i])) return
+    if (
+      told &&
+      answer.start === s[8].start &&
+      answer.token === bench.shown.row.ids[bench.shown.draw.rank] &&
+      s.every((stage, i) => stage.kept === answer.kept[i])
+    )
+      return
     draw()
   })
   load()

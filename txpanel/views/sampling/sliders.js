@@ -1,7 +1,7 @@
 // The knobs, in the order of the stages, and ready-made settings. `bench` is what sampling.js hands to each part.
-import { h } from "../../toolkit/elements.js"
-import { percent } from "../../toolkit/numbers.js"
-import { KNOBS, OFF, plain } from "./pipeline.js"
+import {h} from "../../toolkit/elements.js"
+import {percent} from "../../toolkit/numbers.js"
+import {KNOBS, OFF, plain} from "./pipeline.js"
 
 const DIALS = [
   {key: "repetition_penalty", min: 0.5, max: 2, step: 0.05, most: 1000},
@@ -58,13 +58,21 @@ export function dials(bench) {
   const offer = () => {
     chips = bench.model.presets.map(({key, values, title}) => {
       const all = {...OFF, ...values}
-      return {values: all, button: h("button", {type: "button", class: "chip", "aria-pressed": "false", title, onclick: () => bench.set(all, "preset", true)}, w[`preset_${key}`])}
+      return {
+        values: all,
+        button: h(
+          "button",
+          {type: "button", class: "chip", "aria-pressed": "false", title, onclick: () => bench.set(all, "preset", true)},
+          w[`preset_${key}`],
+        ),
+      }
     })
     presets.replaceChildren(h("span", {class: "name"}, w.presets), ...chips.map((chip) => chip.button))
     press()
   }
   const press = () => {
-    for (const {button, values} of chips) button.setAttribute("aria-pressed", String(KNOBS.every((key) => Math.abs(values[key] - bench.settings[key]) < 1e-9)))
+    for (const {button, values} of chips)
+      button.setAttribute("aria-pressed", String(KNOBS.every((key) => Math.abs(values[key] - bench.settings[key]) < 1e-9)))
   }
   const show = () => {
     for (const one of made) one.show()
@@ -72,5 +80,15 @@ export function dials(bench) {
   }
   bench.model.on("presets", offer)
   offer()
-  return {root: [presets, h("div", {class: "dials"}, made.map((d) => d.root))], show}
+  return {
+    root: [
+      presets,
+      h(
+        "div",
+        {class: "dials"},
+        made.map((d) => d.root),
+      ),
+    ],
+    show,
+  }
 }

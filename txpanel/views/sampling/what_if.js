@@ -1,8 +1,8 @@
 // What else could have been: the same logits at other temperatures, and the same bar with other seeds.
-import { h } from "../../toolkit/elements.js"
-import { grouped, number, } from "../../toolkit/numbers.js"
-import { patch, v } from "../../toolkit/patch.js"
-import { chance, plain, summed, sweep, tally } from "./pipeline.js"
+import {h} from "../../toolkit/elements.js"
+import {grouped, number} from "../../toolkit/numbers.js"
+import {patch, v} from "../../toolkit/patch.js"
+import {chance, plain, summed, sweep, tally} from "./pipeline.js"
 
 const HEIGHT = 190
 const TEMPERATURES = Array.from({length: 30}, (_x, i) => 0.03 + 1.97 * (i / 29) ** 1.8) // denser where curves bend
@@ -22,10 +22,12 @@ export function temperatures(bench) {
     const ranks = [...Array(Math.min(6, bench.shown.stages[2].end)).keys()]
     const rank = bench.shown.draw.rank
     if (!ranks.includes(rank)) ranks.push(rank)
-    if (curves?.front !== bench.shown.front || curves.ranks.join() !== ranks.join()) curves = {front: bench.shown.front, ranks, values: sweep(bench.shown.front, ranks, TEMPERATURES)}
+    if (curves?.front !== bench.shown.front || curves.ranks.join() !== ranks.join())
+      curves = {front: bench.shown.front, ranks, values: sweep(bench.shown.front, ranks, TEMPERATURES)}
   }
 
-  function show() { // false: there is more to add up, and a hand on a knob should not wait for it
+  function show() {
+    // false: there is more to add up, and a hand on a knob should not wait for it
     if (!summed(bench.shown.front, TEMPERATURES, 4)) return false
     measure()
     const t = bench.settings.temperature
@@ -39,18 +41,40 @@ export function temperatures(bench) {
     let at = 6
     for (const end of ends) at = end.label = Math.max(end.y, at + 12.5)
     const over = Math.max(0, at - (bottom + 4))
-    if (over) ends.reduceRight((below, end) => {
-      end.label = Math.min(end.label, below - 12.5)
-      return end.label
-    }, bottom + 16.5)
+    if (over)
+      ends.reduceRight((below, end) => {
+        end.label = Math.min(end.label, below - 12.5)
+        return end.label
+      }, bottom + 16.5)
     const marks = curves.ranks.map((rank) => chance(bench.shown.stages[3], rank))
     const path = (i) => curves.values.map((row, j) => `${j ? "L" : "M"}${x(TEMPERATURES[j]).toFixed(1)} ${y(row[i]).toFixed(1)}`).join("")
-    const lines = ends.map(({rank, i, y: end, label}) => v("g", {class: `curve${rank === drawn ? " hit" : ""}`}, v("path", {d: path(i)}), v("path", {class: "lead", d: `M${right} ${end.toFixed(1)}L${right + 8} ${label.toFixed(1)}`}),
-      v("text", {x: right + 11, y: label + 4}, short(bench.name(bench.shown.row.ids[rank]))), t <= 2 ? v("circle", {cx: x(t), cy: y(marks[i]), r: 3}) : null))
+    const lines = ends.map(({rank, i, y: end, label}) =>
+      v(
+        "g",
+        {class: `curve${rank === drawn ? " hit" : ""}`},
+        v("path", {d: path(i)}),
+        v("path", {class: "lead", d: `M${right} ${end.toFixed(1)}L${right + 8} ${label.toFixed(1)}`}),
+        v("text", {x: right + 11, y: label + 4}, short(bench.name(bench.shown.row.ids[rank]))),
+        t <= 2 ? v("circle", {cx: x(t), cy: y(marks[i]), r: 3}) : null,
+      ),
+    )
     const ticks = [0, 0.5, 1, 1.5, 2].map((at) => v("text", {class: "tick", x: x(at), y: HEIGHT - 6, "text-anchor": "middle"}, String(at)))
-    const scale = [0, most / 2, most].map((p) => [v("line", {class: "grid", x1: left, x2: right, y1: y(p), y2: y(p)}), v("text", {class: "tick", x: left - 5, y: y(p) + 4, "text-anchor": "end"}, `${number(p * 100, 3)} %`)])
+    const scale = [0, most / 2, most].map((p) => [
+      v("line", {class: "grid", x1: left, x2: right, y1: y(p), y2: y(p)}),
+      v("text", {class: "tick", x: left - 5, y: y(p) + 4, "text-anchor": "end"}, `${number(p * 100, 3)} %`),
+    ])
     const now = v("line", {class: "now", x1: x(t), x2: x(t), y1: 4, y2: bottom})
-    patch(frame, v("svg", {width: wide, height: HEIGHT, role: "img", "aria-label": `${w.sweep}: ${w.sweep_now.replace("{t}", plain(t))}`}, scale, now, lines, ticks))
+    patch(
+      frame,
+      v(
+        "svg",
+        {width: wide, height: HEIGHT, role: "img", "aria-label": `${w.sweep}: ${w.sweep_now.replace("{t}", plain(t))}`},
+        scale,
+        now,
+        lines,
+        ticks,
+      ),
+    )
   }
   const short = (text) => (text.length > 10 ? `${text.slice(0, 9)}…` : text)
   return {root: h("section", {class: "sweep"}, h("h4", null, w.sweep), h("p", {class: "note"}, w.sweep_note), frame), show}
@@ -59,10 +83,22 @@ export function temperatures(bench) {
 export function seeds(bench) {
   const {w} = bench
   const rows = h("tbody")
-  rows.addEventListener("click", ({target}) => { if (target.dataset.seed !== undefined) bench.seed(Number(target.dataset.seed)) })
+  rows.addEventListener("click", ({target}) => {
+    if (target.dataset.seed !== undefined) bench.seed(Number(target.dataset.seed))
+  })
   const caption = h("caption", {class: "words"}, w.seeds)
   const column = (text, kind = "") => h("th", {scope: "col", class: kind}, text)
-  const table = h("table", {class: "many-seeds"}, caption, h("thead", null, h("tr", null, column(w.token), column(w.drawn_times, "chart"), column(w.expected, "number"), column(w.first_seed, "number"))), rows)
+  const table = h(
+    "table",
+    {class: "many-seeds"},
+    caption,
+    h(
+      "thead",
+      null,
+      h("tr", null, column(w.token), column(w.drawn_times, "chart"), column(w.expected, "number"), column(w.first_seed, "number")),
+    ),
+    rows,
+  )
 
   function show() {
     const {shown, model} = bench
@@ -79,13 +115,47 @@ export function seeds(bench) {
     const left = last.kept - listed.length
     const missing = left > 0 ? Math.max(0, 1 - p.reduce((a, b) => a + b, 0)) : 0
     const top = Math.max(...counts, ...p.map((x) => x * n), rest, missing * n, 1)
-    const line = (name, count, share, seed, kind) => v("tr", {class: kind, "data-count": count},
-      v("th", {scope: "row", class: "token"}, name),
-      v("td", {class: "chart"}, v("span", {class: `bar${kind === "rest" ? " others" : ""}`, "aria-hidden": "true"}, v("i", {style: `width:${(count / top) * 100}%`}), v("u", {style: `left:${((share * n) / top) * 100}%`})), v("span", {class: "said"}, grouped(String(count)))),
-      v("td", {class: "number"}, `${(share * n).toFixed(share * n < 10 ? 1 : 0)} ± ${Math.sqrt(n * share * (1 - share)).toFixed(1)}`),
-      v("td", {class: "number"}, seed === undefined ? "–" : v("button", {type: "button", title: w.take_seed.replace("{seed}", String(seed)), "data-seed": seed}, String(seed))))
-    patch(rows, listed.map((rank, i) => line(bench.name(shown.row.ids[rank]), counts[i], p[i], found.get(rank)?.seed, rank === shown.draw.rank ? "hit" : "")),
-      left > 0 ? line(w.others.replace("{n}", grouped(String(left))), rest, missing, undefined, "rest") : null)
+    const line = (name, count, share, seed, kind) =>
+      v(
+        "tr",
+        {class: kind, "data-count": count},
+        v("th", {scope: "row", class: "token"}, name),
+        v(
+          "td",
+          {class: "chart"},
+          v(
+            "span",
+            {class: `bar${kind === "rest" ? " others" : ""}`, "aria-hidden": "true"},
+            v("i", {style: `width:${(count / top) * 100}%`}),
+            v("u", {style: `left:${((share * n) / top) * 100}%`}),
+          ),
+          v("span", {class: "said"}, grouped(String(count))),
+        ),
+        v("td", {class: "number"}, `${(share * n).toFixed(share * n < 10 ? 1 : 0)} ± ${Math.sqrt(n * share * (1 - share)).toFixed(1)}`),
+        v(
+          "td",
+          {class: "number"},
+          seed === undefined
+            ? "–"
+            : v("button", {type: "button", title: w.take_seed.replace("{seed}", String(seed)), "data-seed": seed}, String(seed)),
+        ),
+      )
+    patch(
+      rows,
+      listed.map((rank, i) =>
+        line(bench.name(shown.row.ids[rank]), counts[i], p[i], found.get(rank)?.seed, rank === shown.draw.rank ? "hit" : ""),
+      ),
+      left > 0 ? line(w.others.replace("{n}", grouped(String(left))), rest, missing, undefined, "rest") : null,
+    )
   }
-  return {root: h("section", {class: "seeds"}, h("h4", null, w.seeds), h("p", {class: "note"}, w.seeds_note), h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.seeds}, table)), show}
+  return {
+    root: h(
+      "section",
+      {class: "seeds"},
+      h("h4", null, w.seeds),
+      h("p", {class: "note"}, w.seeds_note),
+      h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.seeds}, table),
+    ),
+    show,
+  }
 }
