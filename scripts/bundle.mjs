@@ -1,8 +1,8 @@
 // Joins all modules of txpanel into txpanel/toolkit/served/txpanel.js. Every module that exports `render` is a component, by its path;
 // those of decoding/stages are the rules of stages, by their name.
-import { readdirSync, readFileSync } from "node:fs"
-import { basename, join } from "node:path"
-import { build } from "esbuild"
+import {readdirSync, readFileSync} from "node:fs"
+import {basename, join} from "node:path"
+import {build} from "esbuild"
 
 const root = join(import.meta.dirname, "..", "txpanel")
 const out = process.argv[2] ?? join(root, "toolkit", "served", "txpanel.js")
@@ -11,7 +11,10 @@ const modules = readdirSync(root, {recursive: true})
   .filter((path) => path.endsWith(".js") && !path.startsWith("toolkit/served/"))
   .filter((path) => /^export (async )?function render\b/m.test(readFileSync(join(root, path), "utf8")))
   .sort()
-const stages = readdirSync(join(root, "decoding", "stages")).filter((name) => name.endsWith(".js")).map((name) => basename(name, ".js")).sort()
+const stages = readdirSync(join(root, "decoding", "stages"))
+  .filter((name) => name.endsWith(".js"))
+  .map((name) => basename(name, ".js"))
+  .sort()
 
 const entry = `
 import { component, declare } from "./toolkit/start.js"

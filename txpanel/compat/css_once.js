@@ -4,12 +4,15 @@
 // Reason: a figure is painted in less time; the row "without css_once" of python -m benchmarks.replacements.
 // Upstream: bokeh/bokeh, bokehjs/src/lib/core/visuals/visual.ts, VisualProperties._get_css_value: mended in 3.10.
 // Test: tests/compat/test_bokeh_js.py::test_the_oldest_bokeh_still_asks_for_each_label
-import { bokehClasses } from "./own_bokeh.js"
+import {bokehClasses} from "./own_bokeh.js"
 
 const STEPS = ["repaint", "paint", "compute_layout"]
 
 export function askCssOnce() {
-  const bokeh = bokehClasses("css_once", {"models/plots/plot_canvas": {PlotView: STEPS}, "core/visuals/visual": {VisualProperties: ["_get_css_value"]}})
+  const bokeh = bokehClasses("css_once", {
+    "models/plots/plot_canvas": {PlotView: STEPS},
+    "core/visuals/visual": {VisualProperties: ["_get_css_value"]},
+  })
   if (!bokeh) return
   const {PlotView, VisualProperties} = bokeh
   const ask = VisualProperties.prototype._get_css_value
@@ -18,14 +21,19 @@ export function askCssOnce() {
   VisualProperties.prototype._get_css_value = function (name) {
     if (!said) return ask.call(this, name)
     const of = said.get(this.obj.el) ?? said.set(this.obj.el, {}).get(this.obj.el)
-    return of[this.css_prefix + name] ??= ask.call(this, name)
+    of[this.css_prefix + name] ??= ask.call(this, name)
+    return of[this.css_prefix + name]
   }
   for (const step of STEPS) {
     const own = PlotView.prototype[step]
     PlotView.prototype[step] = function (...given) {
       if (said) return own.apply(this, given)
       said = new Map()
-      try { return own.apply(this, given) } finally { said = null }
+      try {
+        return own.apply(this, given)
+      } finally {
+        said = null
+      }
     }
   }
 }

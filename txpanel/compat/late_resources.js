@@ -2,14 +2,18 @@
 const loaded = new Map()
 
 function load(address) {
-  if (!loaded.has(address)) loaded.set(address, new Promise((done, failed) => {
-    const node = /\.css(\?|$)/.test(address)
-      ? Object.assign(document.createElement("link"), {rel: "stylesheet", href: address})
-      : Object.assign(document.createElement("script"), {src: address})
-    node.addEventListener("load", done)
-    node.addEventListener("error", () => failed(new Error(`${address} could not be loaded`)))
-    document.head.append(node)
-  }))
+  if (!loaded.has(address))
+    loaded.set(
+      address,
+      new Promise((done, failed) => {
+        const node = /\.css(\?|$)/.test(address)
+          ? Object.assign(document.createElement("link"), {rel: "stylesheet", href: address})
+          : Object.assign(document.createElement("script"), {src: address})
+        node.addEventListener("load", done)
+        node.addEventListener("error", () => failed(new Error(`${address} could not be loaded`)))
+        document.head.append(node)
+      }),
+    )
   return loaded.get(address)
 }
 

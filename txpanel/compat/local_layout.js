@@ -7,7 +7,7 @@
 // Reason: speed of every change that shows or resizes something; the row "without local_layout" of python -m benchmarks.replacements.
 // Upstream: bokeh/bokeh, bokehjs/src/lib/models/layouts/layout_dom.ts, LayoutDOMView.invalidate_layout: no layout of what did not change.
 // Test: tests/compat/test_bokeh_js.py::test_bokeh_still_lays_out_the_whole_page
-import { bokehClasses } from "./own_bokeh.js"
+import {bokehClasses} from "./own_bokeh.js"
 
 const REPLACED = ["compute_layout", "invalidate_layout", "update_layout", "_after_resize"]
 const CALLED = ["measure_layout", "update_bbox", "_compute_layout", "after_layout", "update_style", "_update_layout", "layoutable_views"]
@@ -46,8 +46,9 @@ export function layOutLocally() {
   // A figure that has been seen is divided anew when it is painted; one that is hidden keeps its picture until it is shown again.
   const seen = (view) => isFigure(view) && inside(view) && view._render_count > 0 && !view.is_paused
   box._after_resize = function () {
-    if (seen(this)) { if (this.is_displayed) this.request_layout(true) }
-    else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
+    if (seen(this)) {
+      if (this.is_displayed) this.request_layout(true)
+    } else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
   }
   box.update_layout = function () {
     own.update_layout.call(this)

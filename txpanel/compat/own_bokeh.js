@@ -8,7 +8,10 @@ export function bokehClasses(who, wanted) {
     for (const [name, methods] of Object.entries(classes)) {
       found[name] = bokeh.require(module)?.[name]
       const missing = found[name] ? methods.filter((method) => !(method in found[name].prototype)) : [name]
-      if (missing.length) { console.info(`${who}: left as it is, Bokeh ${bokeh.version} does not have ${missing.join(", ")}`); return null }
+      if (missing.length) {
+        console.info(`${who}: left as it is, Bokeh ${bokeh.version} does not have ${missing.join(", ")}`)
+        return null
+      }
     }
   }
   return found

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from bokeh.embed.bundle import extension_dirs
 from bokeh.model import Model
 from bokeh.models import InlineStyleSheet
 from jinja2 import Environment, Template, pass_context
 from jinja2.runtime import Context
 from panel.io.resources import CDN_DIST, set_resource_mode
 from panel.io.state import state
-from panel_material_ui.base import DIST_PATH
 
 __all__ = ["InlinedStyles", "inline_styles", "trim", "trimmed"]
 
@@ -111,7 +111,7 @@ def _root() -> str:
 @cache
 def _fonts(root: str) -> str:
     """panel-material-ui's faces, each for the letters that are in it."""
-    source = (DIST_PATH / "panel-material-ui.bundle.css").read_text(encoding="utf-8")
+    source = (Path(extension_dirs["panel-material-ui"]) / "panel-material-ui.bundle.css").read_text(encoding="utf-8")
     return "".join(_face(face, root) for face in FACE.findall(source))
 
 

@@ -7,7 +7,7 @@
 // Reason: a click is seen at once; the row "without paint_queue" of python -m benchmarks.replacements.
 // Upstream: bokeh/bokeh, bokehjs/src/lib/models/plots/plot_canvas.ts, PlotView.schedule_paint: a queue for all figures of a page.
 // Test: tests/compat/test_bokeh_js.py::test_bokeh_still_paints_all_figures_in_one_frame
-import { bokehClasses } from "./own_bokeh.js"
+import {bokehClasses} from "./own_bokeh.js"
 
 const AT_A_TIME = 10 // milliseconds
 const NEAR = "160px" // so far outside the screen a figure still counts as on it
@@ -25,24 +25,32 @@ export const waiting = () => queue?.waiting.size ?? 0
 export const settled = () => queue?.settled() ?? true
 
 function replaced() {
-  const bokeh = bokehClasses("paint_queue", {"models/plots/plot_canvas": {PlotView: ["schedule_paint", "repaint", "is_paused", "is_destroyed"]}})
+  const bokeh = bokehClasses("paint_queue", {
+    "models/plots/plot_canvas": {PlotView: ["schedule_paint", "repaint", "is_paused", "is_destroyed"]},
+  })
   if (!bokeh) return null
   const {PlotView} = bokeh
 
   const waiting = new Set()
   const near = new WeakMap()
   const nearby = (view) => near.get(view.el) !== false
-  const watched = new IntersectionObserver((entries) => {
-    for (const {target, isIntersecting} of entries) near.set(target, isIntersecting)
-    wake()
-  }, {rootMargin: NEAR})
+  const watched = new IntersectionObserver(
+    (entries) => {
+      for (const {target, isIntersecting} of entries) near.set(target, isIntersecting)
+      wake()
+    },
+    {rootMargin: NEAR},
+  )
 
   let asked = false
   let idle = 0
   let held = false // while tokens come, those far from the screen wait: the next picture is under way already
   function wake(soon = false) {
     if (asked || !waiting.size) return
-    if (![...waiting].some(nearby)) { if (!held) idle ||= requestIdleCallback(rest, {timeout: LATEST}); return }
+    if (![...waiting].some(nearby)) {
+      if (!held && !idle) idle = requestIdleCallback(rest, {timeout: LATEST})
+      return
+    }
     asked = true
     if (soon) setTimeout(turn)
     else requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
@@ -72,9 +80,19 @@ function replaced() {
   }
   PlotView.prototype.schedule_paint = function () {
     if (this.is_paused) return
-    if (!near.has(this.el)) { near.set(this.el, true); watched.observe(this.el) }
+    if (!near.has(this.el)) {
+      near.set(this.el, true)
+      watched.observe(this.el)
+    }
     waiting.add(this)
     wake()
   }
-  return {waiting, hold: (on) => { held = on; wake() }, settled: () => ![...waiting].some(nearby)}
+  return {
+    waiting,
+    hold: (on) => {
+      held = on
+      wake()
+    },
+    settled: () => ![...waiting].some(nearby),
+  }
 }

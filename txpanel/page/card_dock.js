@@ -1,7 +1,7 @@
 // Keeps the card "why this number" in sight: its place is beside the unfolded view, and as long as that is below the screen it lies in the
 // screen's lower corner, on the side where nobody has just clicked. A view that a click has opened comes into sight.
-import { released } from "../toolkit/elements.js"
-import { reducedMotion } from "../toolkit/theme.js"
+import {released} from "../toolkit/elements.js"
+import {reducedMotion} from "../toolkit/theme.js"
 
 export function render({model, view, el}) {
   el.style.display = "none"
@@ -26,19 +26,25 @@ export function render({model, view, el}) {
     card().style.setProperty("--tx-edge", `${Math.max(16, innerWidth - box.right)}px`)
   }
   const still = () => (card() ? released(card(), put) : put()) // nothing moves under a finger
-  const soon = () => { frame ||= requestAnimationFrame(still) }
+  const soon = () => {
+    if (!frame) frame = requestAnimationFrame(still)
+  }
 
   const leaf = () => place()?.parentElement?.previousElementSibling?.firstElementChild // the view; a FlexBox wraps each of its children
   const reveal = () => {
     const top = leaf().getBoundingClientRect().top
-    if (now() - asked > 1000 && matchMedia("(min-width:641px)").matches && top > innerHeight * 0.62) leaf().scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
+    if (now() - asked > 1000 && matchMedia("(min-width:641px)").matches && top > innerHeight * 0.62)
+      leaf().scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
   }
   const opened = () => {
     if (!model.opened || !leaf() || now() - clicked.at > 8000) return
     leaf().style.scrollMarginTop = "calc(55vh - 120px)" // as much of the flow stays in sight
     const grows = new ResizeObserver(reveal) // a view that is being built is not tall enough yet
     const begin = setTimeout(() => grows.observe(leaf()), 150) // if the same click has asked, the card comes instead
-    const stop = () => { grows.disconnect(); clearTimeout(begin) }
+    const stop = () => {
+      grows.disconnect()
+      clearTimeout(begin)
+    }
     setTimeout(stop, 6000)
     for (const kind of ["wheel", "pointerdown", "keydown"]) addEventListener(kind, stop, {once: true, passive: true})
   }
@@ -49,8 +55,12 @@ export function render({model, view, el}) {
     clicked = {x: event.clientX || (box ? box.left + box.width / 2 : 0), at: now()}
   }
   const changes = new ResizeObserver(soon)
-  const heard = [[window, "click", hand], [window, "resize", soon]]
-  for (let at = view.el; at; at = at.host) { // whatever scrolls: that event does not leave a shadow root
+  const heard = [
+    [window, "click", hand],
+    [window, "resize", soon],
+  ]
+  for (let at = view.el; at; at = at.host) {
+    // whatever scrolls: that event does not leave a shadow root
     at = at.getRootNode()
     heard.push([at, "scroll", soon])
   }

@@ -1,6 +1,6 @@
 // On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it; what was in focus before gets it back.
-import { h } from "../toolkit/elements.js"
-import { reducedMotion } from "../toolkit/theme.js"
+import {h} from "../toolkit/elements.js"
+import {reducedMotion} from "../toolkit/theme.js"
 
 export function render({model, view, el}) {
   const narrow = matchMedia("(max-width:640px)")
@@ -13,10 +13,19 @@ export function render({model, view, el}) {
     down.finished.then(say)
     model.on("shown", () => down.cancel())
   }
-  const root = h("div", {class: "bar"}, title, h("button", {type: "button", "aria-label": model.close_label, title: model.close_label, onclick: close}, "✕"))
+  const root = h(
+    "div",
+    {class: "bar"},
+    title,
+    h("button", {type: "button", "aria-label": model.close_label, title: model.close_label, onclick: close}, "✕"),
+  )
   el.append(root)
   const sheet = () => view.parent?.el
-  const active = () => { let node = document.activeElement; while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement; return node }
+  const active = () => {
+    let node = document.activeElement
+    while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
+    return node
+  }
   let before = null
   let up = false
 
@@ -31,14 +40,22 @@ export function render({model, view, el}) {
     if (up) {
       before = active()
       sheet()?.setAttribute("role", "dialog")
-      requestAnimationFrame(() => { if (sheet()) sheet().scrollTop = 0; title.focus({preventScroll: true}) })
+      requestAnimationFrame(() => {
+        if (sheet()) sheet().scrollTop = 0
+        title.focus({preventScroll: true})
+      })
     } else {
       for (const name of ["role", "aria-label"]) sheet()?.removeAttribute(name)
       if (before?.isConnected) before.focus({preventScroll: true})
     }
   }
-  const keys = (event) => { if (event.key === "Escape" && up && !event.defaultPrevented) close() }
-  const told = () => { model.send_msg({narrow: narrow.matches, dark: system.matches}); draw() }
+  const keys = (event) => {
+    if (event.key === "Escape" && up && !event.defaultPrevented) close()
+  }
+  const told = () => {
+    model.send_msg({narrow: narrow.matches, dark: system.matches})
+    draw()
+  }
   document.addEventListener("keydown", keys)
   for (const query of [narrow, system]) query.addEventListener("change", told)
   model.on(["title", "shown"], draw)

@@ -1,36 +1,50 @@
 // Which part is unfolded below the flow. A second click, or Esc, folds it again.
-import { h } from "../toolkit/elements.js"
+import {h} from "../toolkit/elements.js"
 
 export function render({model, el}) {
   const root = h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
   el.append(root)
   const kept = new Map() // a tab stays the same element, or a click that falls into a change is lost
   const made = (id) => {
-    if (!kept.has(id)) kept.set(id, h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}))
+    if (!kept.has(id))
+      kept.set(
+        id,
+        h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}),
+      )
     return kept.get(id)
   }
   const draw = () => {
     const tabs = model.tabs.map(({id, title, failed}) => {
-      const tab = made(id), on = id === model.chosen
+      const tab = made(id),
+        on = id === model.chosen
       tab.setAttribute("aria-selected", on)
       tab.setAttribute("aria-expanded", on)
       tab.tabIndex = on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1
-      tab.replaceChildren(title, failed ? h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : "")
+      tab.replaceChildren(
+        title,
+        failed ? h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : "",
+      )
       return tab
     })
     if (tabs.length !== root.children.length || tabs.some((tab, i) => root.children[i] !== tab)) root.replaceChildren(...tabs)
     show(kept.get(model.chosen))
   }
-  const show = (tab) => { // where they don't all fit, as on a phone
+  const show = (tab) => {
+    // where they don't all fit, as on a phone
     if (!tab) return
-    const left = tab.offsetLeft - root.offsetLeft, right = left + tab.offsetWidth
-    if (left < root.scrollLeft || right > root.scrollLeft + root.clientWidth) root.scrollLeft = left - (root.clientWidth - tab.offsetWidth) / 2
+    const left = tab.offsetLeft - root.offsetLeft,
+      right = left + tab.offsetWidth
+    if (left < root.scrollLeft || right > root.scrollLeft + root.clientWidth)
+      root.scrollLeft = left - (root.clientWidth - tab.offsetWidth) / 2
   }
   root.addEventListener("keydown", (event) => {
     const tabs = [...root.children]
     const at = tabs.indexOf(root.getRootNode().activeElement)
     const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1}[event.key]
-    if (to !== undefined) { event.preventDefault(); tabs[(to + tabs.length) % tabs.length].focus() }
+    if (to !== undefined) {
+      event.preventDefault()
+      tabs[(to + tabs.length) % tabs.length].focus()
+    }
     if (event.key === "Escape" && model.chosen) model.send_msg({open: ""})
   })
   model.on(["tabs", "chosen"], draw)

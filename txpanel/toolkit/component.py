@@ -7,6 +7,7 @@ are CSS custom properties ``--tx-<meaning>`` (see `txpanel.toolkit.palette`) and
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from panel.custom import JSComponent
 
 from txpanel.toolkit import bundle, palette
@@ -39,17 +39,20 @@ font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 
 @cache
 def palette_source() -> str:
-    """The colours of `txpanel.toolkit.palette` as JavaScript: what ``palette.js`` holds (``scripts/palette`` writes it)."""
-    ramps = {
-        "stops": palette.RAMPS,
-        "toLms": palette.TO_LMS.tolist(),
-        "toLab": palette.TO_LAB.tolist(),
-        # rounded: further digits of an inverse differ from machine to machine
-        "fromLms": np.linalg.inv(palette.TO_LMS).round(12).tolist(),
-        "fromLab": np.linalg.inv(palette.TO_LAB).round(12).tolist(),
-    }
-    head = "// Written by scripts/palette from txpanel/toolkit/palette.py.\n"
-    return f"{head}export const CSS = {json.dumps(palette.css_variables(':root'))}\nexport const RAMPS = {json.dumps(ramps)}\n"
+    """The colours of `txpanel.toolkit.palette` as JavaScript: what ``palette.js`` holds (``scripts/palette`` writes it).
+
+    Of each colour map, light and dark, the 256 colours as base64 of their bytes.
+    """
+    ramps = {kind: [_bytes(palette.ramp(kind, dark)) for dark in (False, True)] for kind in palette.RAMPS}
+    return (
+        "// Written by scripts/palette from txpanel/toolkit/palette.py.\n"
+        f"export const CSS = {json.dumps(palette.css_variables(':root'))}\n"
+        f"export const RAMPS = {json.dumps(ramps)}\n"
+    )
+
+
+def _bytes(colours: tuple[str, ...]) -> str:
+    return base64.b64encode(bytes.fromhex("".join(colours).replace("#", ""))).decode("ascii")
 
 
 def beside(cls: type, name: str | Path) -> Path:

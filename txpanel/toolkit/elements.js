@@ -3,7 +3,10 @@ const SVG = "http://www.w3.org/2000/svg"
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (name.startsWith("aria-") && typeof value === "boolean") { node.setAttribute(name, String(value)); continue }
+    if (name.startsWith("aria-") && typeof value === "boolean") {
+      node.setAttribute(name, String(value))
+      continue
+    }
     if (value == null || value === false) continue
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value)
     else if (name === "style" && typeof value === "object") {
@@ -21,8 +24,12 @@ export const h = (tag, attributes, ...children) => fill(document.createElement(t
 export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children)
 
 // A token with its blanks made visible, as nodes: the sign hangs under the line in most fonts and is lifted (BASE_CSS).
-export const blanks = (text) => text.split(/( +)/).map((part) =>
-  (part.startsWith(" ") ? h("i", {class: "tx-blank"}, part.length > 4 ? `␣×${part.length}` : "␣".repeat(part.length)) : part))
+export const blanks = (text) =>
+  text
+    .split(/( +)/)
+    .map((part) =>
+      part.startsWith(" ") ? h("i", {class: "tx-blank"}, part.length > 4 ? `␣×${part.length}` : "␣".repeat(part.length)) : part,
+    )
 
 // A token that is nothing but spaces can be seen where it stands alone, as text.
 export const alone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))

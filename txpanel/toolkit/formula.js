@@ -1,6 +1,6 @@
 // Formulas, each on a line of its own.
-import { h } from "./elements.js"
-import { mathml } from "./mathml.js"
+import {h} from "./elements.js"
+import {mathml} from "./mathml.js"
 
 export function render({model, el}) {
   const root = h("div", {class: "formula"})

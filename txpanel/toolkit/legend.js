@@ -1,5 +1,5 @@
-import { h } from "./elements.js"
-import { grouped, number } from "./numbers.js"
+import {h} from "./elements.js"
+import {grouped, number} from "./numbers.js"
 
 export function render({model, el}) {
   const root = h("figure", {class: "legend"})
@@ -10,9 +10,12 @@ export function render({model, el}) {
     const write = (value) => (kind === "probability" ? grouped(String(Number(value.toPrecision(3)))) : number(value, 3))
     const bar = h("i", {class: "bar", style: {background: gradient}})
     root.replaceChildren(
-      h("span", null, write(ticks[0])), bar, h("span", null, write(ticks[ticks.length - 1])),
+      h("span", null, write(ticks[0])),
+      bar,
+      h("span", null, write(ticks[ticks.length - 1])),
       ...(middle ? [h("span", null, model.half.replace("{v}", write(middle)))] : []),
-      ...(model.caption ? [h("figcaption", null, model.caption)] : []))
+      ...(model.caption ? [h("figcaption", null, model.caption)] : []),
+    )
     root.setAttribute("aria-label", `${model.caption} ${write(ticks[0])} – ${write(ticks[ticks.length - 1])}`)
   }
   draw()

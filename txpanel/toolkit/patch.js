@@ -14,7 +14,8 @@ function dress(el, attributes) {
   for (const name in attributes) {
     const value = attributes[name]
     if (value == null || value === false) continue
-    const text = (now[name] = value === true ? "" : String(value))
+    const text = value === true ? "" : String(value)
+    now[name] = text
     if (was[name] === text) continue
     if (name === "style") el.style.cssText = text
     else el.setAttribute(name, text)
@@ -25,7 +26,10 @@ function dress(el, attributes) {
 
 export function patch(parent, ...children) {
   let at = parent.firstChild
-  const add = (node) => { parent.insertBefore(node, at); return node }
+  const add = (node) => {
+    parent.insertBefore(node, at)
+    return node
+  }
   const put = (child) => {
     if (child == null || child === false) return
     if (Array.isArray(child)) return child.forEach(put)

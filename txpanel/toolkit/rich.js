@@ -1,8 +1,20 @@
 // Paragraphs of marked-up text. Everything arrives as [kind, text] pairs and is set as text, never as HTML.
-import { h } from "./elements.js"
+import {h} from "./elements.js"
 
 const KINDS = {
-  "": null, b: "strong", i: "em", code: "code", token: "span", q: "span", k: "span", v: "span", m: "span", f: "span", muted: "span", good: "span", bad: "span",
+  "": null,
+  b: "strong",
+  i: "em",
+  code: "code",
+  token: "span",
+  q: "span",
+  k: "span",
+  v: "span",
+  m: "span",
+  f: "span",
+  muted: "span",
+  good: "span",
+  bad: "span",
 }
 
 // In a sentence a token stands without the blank before it, which would only look like a gap; a blank alone is made visible.
@@ -13,7 +25,12 @@ export function render({model, el}) {
   el.append(root)
   const draw = () => {
     const parts = model.paragraphs.map((paragraph) =>
-      h("p", null, paragraph.map(([kind, text]) => (KINDS[kind] ? h(KINDS[kind], {class: kind}, said(kind, text)) : text))))
+      h(
+        "p",
+        null,
+        paragraph.map(([kind, text]) => (KINDS[kind] ? h(KINDS[kind], {class: kind}, said(kind, text)) : text)),
+      ),
+    )
     root.replaceChildren(...(model.heading ? [h(`h${model.level}`, null, model.heading)] : []), ...parts)
     root.className = `rich ${model.look}`
   }

@@ -1,8 +1,25 @@
 // What a component shows, as one <svg> that stands on its own: its words as text, grounds, borders and bars as shapes, its canvases as images.
-import { s } from "./elements.js"
+import {s} from "./elements.js"
 
-const STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "opacity",
-  "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline", "letter-spacing", "visibility", "display"]
+const STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-opacity",
+  "stroke-dasharray",
+  "stroke-linecap",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "font-style",
+  "text-anchor",
+  "dominant-baseline",
+  "letter-spacing",
+  "visibility",
+  "display",
+]
 export const SVG_NS = "http://www.w3.org/2000/svg"
 const NOT_ON_PAPER = "style, script, .tip, .unseen, .sr, input, select, textarea, progress"
 const pen = document.createElement("canvas").getContext("2d")
@@ -38,11 +55,21 @@ function wordsOnPaper(node, zero) {
   const style = getComputedStyle(parent)
   pen.font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`
   const room = style.textOverflow === "ellipsis" ? parent.clientWidth : Infinity
-  return textLines(node).filter(([line, box]) => line.trim() && box.width).map(([line, box]) => {
-    const {fontBoundingBoxAscent: up, fontBoundingBoxDescent: down} = pen.measureText(line)
-    return s("text", {x: (box.left - zero.left).toFixed(2), y: (box.top - zero.top + (box.height - up - down) / 2 + up).toFixed(2), fill: style.color,
-      style: {font: pen.font, "white-space": "pre"}}, cutTo(style.whiteSpace.startsWith("pre") ? line : line.replace(/\s+/g, " "), room))
-  })
+  return textLines(node)
+    .filter(([line, box]) => line.trim() && box.width)
+    .map(([line, box]) => {
+      const {fontBoundingBoxAscent: up, fontBoundingBoxDescent: down} = pen.measureText(line)
+      return s(
+        "text",
+        {
+          x: (box.left - zero.left).toFixed(2),
+          y: (box.top - zero.top + (box.height - up - down) / 2 + up).toFixed(2),
+          fill: style.color,
+          style: {font: pen.font, "white-space": "pre"},
+        },
+        cutTo(style.whiteSpace.startsWith("pre") ? line : line.replace(/\s+/g, " "), room),
+      )
+    })
 }
 
 // Colour maps of legends are linear gradients; a hatch becomes its colour at half strength.
@@ -51,8 +78,14 @@ function gradientOnPaper(image, box) {
   if (!stops.length) return []
   if (image.startsWith("repeating")) return [s("rect", {...box, fill: stops[0][1], "fill-opacity": 0.5})]
   const id = `tx-gradient-${gradients++}`
-  return [s("linearGradient", {id}, stops.map(([, colour, at], i) => s("stop", {offset: at ?? `${(100 * i) / (stops.length - 1 || 1)}%`, "stop-color": colour}))),
-    s("rect", {...box, fill: `url(#${id})`})]
+  return [
+    s(
+      "linearGradient",
+      {id},
+      stops.map(([, colour, at], i) => s("stop", {offset: at ?? `${(100 * i) / (stops.length - 1 || 1)}%`, "stop-color": colour})),
+    ),
+    s("rect", {...box, fill: `url(#${id})`}),
+  ]
 }
 
 function bordersOnPaper(style, box) {
@@ -60,17 +93,36 @@ function bordersOnPaper(style, box) {
   const colour = (side) => style[`border${side}Color`]
   const sides = ["Top", "Right", "Bottom", "Left"].filter((side) => width(side) > 0 && !seeThrough(colour(side)))
   if (!sides.length) return []
-  if (box.width <= width("Left") + width("Right") && sides.length === 1) { // a triangle drawn with borders
-    return [s("polygon", {points: `${box.x},${box.y} ${box.x + box.width},${box.y} ${box.x + box.width / 2},${box.y + width("Top")}`, fill: colour(sides[0])})]
+  if (box.width <= width("Left") + width("Right") && sides.length === 1) {
+    // a triangle drawn with borders
+    return [
+      s("polygon", {
+        points: `${box.x},${box.y} ${box.x + box.width},${box.y} ${box.x + box.width / 2},${box.y + width("Top")}`,
+        fill: colour(sides[0]),
+      }),
+    ]
   }
   if (sides.length === 4) {
     const edge = width("Top")
-    return [s("rect", {x: box.x + edge / 2, y: box.y + edge / 2, width: Math.max(0, box.width - edge), height: Math.max(0, box.height - edge), fill: "none",
-      rx: Math.min(parseFloat(style.borderTopLeftRadius), box.height / 2), stroke: colour("Top"), "stroke-width": edge, "stroke-dasharray": style.borderTopStyle === "dashed" ? "3 2" : null})]
+    return [
+      s("rect", {
+        x: box.x + edge / 2,
+        y: box.y + edge / 2,
+        width: Math.max(0, box.width - edge),
+        height: Math.max(0, box.height - edge),
+        fill: "none",
+        rx: Math.min(parseFloat(style.borderTopLeftRadius), box.height / 2),
+        stroke: colour("Top"),
+        "stroke-width": edge,
+        "stroke-dasharray": style.borderTopStyle === "dashed" ? "3 2" : null,
+      }),
+    ]
   }
   const bar = {
-    Top: (w) => ({...box, height: w}), Left: (w) => ({...box, width: w}),
-    Bottom: (w) => ({...box, y: box.y + box.height - w, height: w}), Right: (w) => ({...box, x: box.x + box.width - w, width: w}),
+    Top: (w) => ({...box, height: w}),
+    Left: (w) => ({...box, width: w}),
+    Bottom: (w) => ({...box, y: box.y + box.height - w, height: w}),
+    Right: (w) => ({...box, x: box.x + box.width - w, width: w}),
   }
   return sides.map((side) => s("rect", {...bar[side](width(side)), fill: colour(side)}))
 }
@@ -88,7 +140,8 @@ function elementOnPaper(node, zero) {
   const box = {x: on.left - zero.left, y: on.top - zero.top, width: on.width, height: on.height}
   const style = getComputedStyle(node)
   const parts = groundOnPaper(style, box)
-  if (node instanceof HTMLCanvasElement) parts.push(s("image", {href: node.toDataURL(), ...box, preserveAspectRatio: "none", style: {"image-rendering": "pixelated"}}))
+  if (node instanceof HTMLCanvasElement)
+    parts.push(s("image", {href: node.toDataURL(), ...box, preserveAspectRatio: "none", style: {"image-rendering": "pixelated"}}))
   else if (node instanceof SVGSVGElement) {
     const copy = standalone(node, on)
     copy.setAttribute("x", box.x)
@@ -99,7 +152,8 @@ function elementOnPaper(node, zero) {
 }
 function childrenOnPaper(node, zero) {
   return [...(node.shadowRoot ?? node).childNodes].flatMap((child) =>
-    (child.nodeType === Node.TEXT_NODE ? wordsOnPaper(child, zero) : child.nodeType === Node.ELEMENT_NODE ? elementOnPaper(child, zero) : []))
+    child.nodeType === Node.TEXT_NODE ? wordsOnPaper(child, zero) : child.nodeType === Node.ELEMENT_NODE ? elementOnPaper(child, zero) : [],
+  )
 }
 
 export function paper(el) {
@@ -111,7 +165,10 @@ export function paper(el) {
 // A copy of an <svg> that looks the same on its own: style sheets and custom properties written out.
 export function standalone(svg, box) {
   const copy = svg.cloneNode(true)
-  const [from, to] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]]
+  const [from, to] = [
+    [svg, ...svg.querySelectorAll("*")],
+    [copy, ...copy.querySelectorAll("*")],
+  ]
   from.forEach((node, i) => {
     const style = getComputedStyle(node)
     for (const name of STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name))

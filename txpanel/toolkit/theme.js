@@ -1,5 +1,5 @@
 // Light and dark: whatever decides it (page, notebook, system), color-scheme is what it comes down to.
-import { CSS } from "./palette.js"
+import {CSS} from "./palette.js"
 
 const TIP_CSS = `.bk-Tooltip{background-color:var(--tx-surface);color:var(--tx-text);border:1px solid var(--tx-border);border-radius:10px;padding:7px 10px;
   font:13px/1.45 Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums;opacity:1;box-shadow:0 6px 24px rgb(15 23 42/.22);
@@ -9,7 +9,10 @@ const TIP_CSS = `.bk-Tooltip{background-color:var(--tx-surface);color:var(--tx-t
 function dressTips() {
   const dress = (tip) => {
     if (!tip.matches?.(".bk-Tooltip") || tip.shadowRoot.querySelector(".tx")) return
-    const style = Object.assign(document.createElement("style"), {className: "tx", textContent: ".bk-tooltip-row-label{color:var(--tx-muted)!important}"})
+    const style = Object.assign(document.createElement("style"), {
+      className: "tx",
+      textContent: ".bk-tooltip-row-label{color:var(--tx-muted)!important}",
+    })
     tip.shadowRoot.append(style)
   }
   new MutationObserver((list) => list.forEach((change) => change.addedNodes.forEach(dress))).observe(document.body, {childList: true})

@@ -1,11 +1,11 @@
 // For the components that draw vectors; stands between shared.js and their own module.
-import { index, paint } from "./colours.js"
-import { h } from "./elements.js"
-import { number } from "./numbers.js"
-import { onTheme } from "./theme.js"
+import {index, paint} from "./colours.js"
+import {h} from "./elements.js"
+import {number} from "./numbers.js"
+import {onTheme} from "./theme.js"
 
 export const say = (x) => number(x)
-export const tag = (name, cls, text) => h(name, cls ? { class: cls } : {}, text ?? null)
+export const tag = (name, cls, text) => h(name, cls ? {class: cls} : {}, text ?? null)
 
 /** Draw one vector as a strip; where several numbers share a pixel the strongest is drawn. */
 export function paintStrip(canvas, values, scale, dark) {
@@ -19,15 +19,22 @@ export function paintStrip(canvas, values, scale, dark) {
     for (let i = from; i < to; i++) if (Math.abs(values[i]) > Math.abs(v)) v = values[i]
     data[x] = index(v, -scale, scale)
   }
-  paint(canvas, { data, rows: 1, columns, kind: "signed" }, dark)
+  paint(canvas, {data, rows: 1, columns, kind: "signed"}, dark)
 }
 
 /** Call `again` when the page changes between light and dark, or the element its width. */
 export function onLook(host, again) {
   let frame = 0
-  const soon = () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(again) }
+  const soon = () => {
+    cancelAnimationFrame(frame)
+    frame = requestAnimationFrame(again)
+  }
   const size = new ResizeObserver(soon)
   size.observe(host)
   const off = onTheme(host, soon)
-  return () => { size.disconnect(); off(); cancelAnimationFrame(frame) }
+  return () => {
+    size.disconnect()
+    off()
+    cancelAnimationFrame(frame)
+  }
 }

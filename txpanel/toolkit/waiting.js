@@ -1,5 +1,5 @@
 // A quiet line in the place of what is being built. It tells Python that it stands, and goes when something else stands beside it.
-import { h } from "./elements.js"
+import {h} from "./elements.js"
 
 export function render({model, view, el}) {
   const line = h("p", {role: "status"})

@@ -1,6 +1,6 @@
 // The keyboard in a Bokeh picture: arrows walk from cell to cell, Home and End reach the ends, Enter asks what a click asks.
 // What a cell is called comes from the picture's own hover, so that a tooltip and a voice say the same.
-import { h } from "./elements.js"
+import {h} from "./elements.js"
 
 const WALK_CSS = `:host(:focus-visible){outline:2px solid var(--tx-focus);outline-offset:-2px;border-radius:6px}
 .tx-cell{position:absolute;box-sizing:border-box;border:2px solid var(--tx-focus);box-shadow:0 0 0 1.5px var(--tx-surface);border-radius:3px;pointer-events:none;z-index:3}
@@ -15,7 +15,13 @@ export function places(figure) {
   return image ? cells(hover, image) : marks(hover)
 }
 function cells(hover, renderer) {
-  const {image: [image], x: [x], y: [y], dw: [columns], dh: [rows]} = renderer.data_source.data
+  const {
+    image: [image],
+    x: [x],
+    y: [y],
+    dw: [columns],
+    dh: [rows],
+  } = renderer.data_source.data
   const say = (r, c) => {
     const at = {x: x + 0.5 + c, y: y + 0.5 + r}
     const {$x: cell, "@image": value, $y: tensor} = hover.formatters
@@ -24,23 +30,41 @@ function cells(hover, renderer) {
   return {rows, columns, say, box: (r, c) => [x + c, x + c + 1, y + r, y + r + 1], at: (r, c) => [x + 0.5 + c, y + 0.5 + r]}
 }
 function marks(hover) {
-  const known = {Quad: (d, i) => [d.left[i], d.right[i], d.bottom[i], d.top[i]], Scatter: (d, i, g) => [d[g.x.field][i], d[g.x.field][i], d[g.y.field][i], d[g.y.field][i]]}
-  const all = hover.renderers.filter((one) => one.visible && known[one.glyph.type]).flatMap((one) => {
-    const data = one.data_source.data
-    const boxes = Array.from({length: one.data_source.get_length() ?? 0}, (_, i) => known[one.glyph.type](data, i, one.glyph))
-    return boxes.map((box, i) => ({data, i, box})).filter(({box}) => box.every(Number.isFinite))
-  })
-  const say = (_r, n) => hover.tooltips.map(([, text]) => {
-    const [, field] = text.match(/^@([^{]+)/) ?? []
-    const value = field && all[n].data[field]?.[all[n].i]
-    return value == null || value === "" ? "" : String(hover.formatters[`@${field}`]?.format(value, "", {}) ?? value)
-  }).filter(Boolean)
+  const known = {
+    Quad: (d, i) => [d.left[i], d.right[i], d.bottom[i], d.top[i]],
+    Scatter: (d, i, g) => [d[g.x.field][i], d[g.x.field][i], d[g.y.field][i], d[g.y.field][i]],
+  }
+  const all = hover.renderers
+    .filter((one) => one.visible && known[one.glyph.type])
+    .flatMap((one) => {
+      const data = one.data_source.data
+      const boxes = Array.from({length: one.data_source.get_length() ?? 0}, (_, i) => known[one.glyph.type](data, i, one.glyph))
+      return boxes.map((box, i) => ({data, i, box})).filter(({box}) => box.every(Number.isFinite))
+    })
+  const say = (_r, n) =>
+    hover.tooltips
+      .map(([, text]) => {
+        const [, field] = text.match(/^@([^{]+)/) ?? []
+        const value = field && all[n].data[field]?.[all[n].i]
+        return value == null || value === "" ? "" : String(hover.formatters[`@${field}`]?.format(value, "", {}) ?? value)
+      })
+      .filter(Boolean)
   const box = (_r, n) => all[n].box
-  return {rows: 1, columns: all.length, list: true, say, box, at: (r, n) => { const [l, h, b, t] = box(r, n); return [(l + h) / 2, (b + t) / 2] }}
+  return {
+    rows: 1,
+    columns: all.length,
+    list: true,
+    say,
+    box,
+    at: (r, n) => {
+      const [l, h, b, t] = box(r, n)
+      return [(l + h) / 2, (b + t) / 2]
+    },
+  }
 }
 
 const STEPS = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}
-function target(key, [r, c], {rows, columns, list}, control) {
+export function target(key, [r, c], {rows, columns, list}, control) {
   const far = Math.max(1, Math.round((list ? columns : rows) / 10))
   const step = STEPS[key] ?? {PageUp: [-far, 0], PageDown: [far, 0]}[key]
   if (step && list) return [0, Math.min(columns - 1, Math.max(0, c + step[0] + step[1]))]
@@ -73,8 +97,10 @@ export function walk(figure, loud, ask) {
     said.replaceChildren(...words.map((word, i) => h(i === 1 ? "b" : "div", null, word)))
     if (!frame.isConnected) figure.shadow_el.append(style, frame, said)
     const below = top + height + 6 + said.offsetHeight <= host.clientHeight || top - said.offsetHeight - 6 < 0
-    Object.assign(said.style, {top: `${dy + (below ? top + height + 6 : top - said.offsetHeight - 6)}px`,
-      left: `${Math.max(0, Math.min(host.clientWidth - said.offsetWidth, dx + left + width / 2 - said.offsetWidth / 2))}px`})
+    Object.assign(said.style, {
+      top: `${dy + (below ? top + height + 6 : top - said.offsetHeight - 6)}px`,
+      left: `${Math.max(0, Math.min(host.clientWidth - said.offsetWidth, dx + left + width / 2 - said.offsetWidth / 2))}px`,
+    })
     loud.textContent = words.join(", ")
     frame.scrollIntoView({block: "nearest", inline: "nearest"})
     const [x, y] = all.at(...at)
@@ -97,14 +123,25 @@ export function walk(figure, loud, ask) {
   host.tabIndex = 0
   host.setAttribute("role", "application") // arrow keys belong to the picture; everything else stays with the page
   if (!style.isConnected) figure.shadow_el.append(style)
-  host.addEventListener("focus", () => { if (host.matches(":focus-visible")) show() })
+  host.addEventListener("focus", () => {
+    if (host.matches(":focus-visible")) show()
+  })
   host.addEventListener("blur", hide)
   host.addEventListener("keydown", (event) => {
     if (event.altKey || event.metaKey) return
     const all = places(figure)
     if (!all?.columns) return
-    if (event.key === "Escape" && shown) { hide(); event.stopPropagation(); return }
-    if (event.key === "Enter" || event.key === " ") { if (shown) ask(...all.at(...at)); else show(); event.preventDefault(); return }
+    if (event.key === "Escape" && shown) {
+      hide()
+      event.stopPropagation()
+      return
+    }
+    if (event.key === "Enter" || event.key === " ") {
+      if (shown) ask(...all.at(...at))
+      else show()
+      event.preventDefault()
+      return
+    }
     const next = target(event.key, at, all, event.ctrlKey)
     if (!next) return
     if (shown && next[0] === at[0] && next[1] === at[1]) return // at the edge the page scrolls: no trap
@@ -112,5 +149,10 @@ export function walk(figure, loud, ask) {
     show()
     event.preventDefault()
   })
-  return {name: (text) => host.setAttribute("aria-label", text), again: () => { if (shown) show() }}
+  return {
+    name: (text) => host.setAttribute("aria-label", text),
+    again: () => {
+      if (shown) show()
+    },
+  }
 }

@@ -5,5 +5,7 @@ export function keep({p, start}, share) {
   return {start, end: start + n}
 }
 
-export const path = ({p, before, value, out}, {percent, plain}) =>
-  [out ? "less" : "enough", {p: percent(p, 3), m: plain(value), top: percent(before.p[0], 3), limit: percent(value * before.p[0], 3)}]
+export const path = ({p, before, value, out}, {percent, plain}) => [
+  out ? "less" : "enough",
+  {p: percent(p, 3), m: plain(value), top: percent(before.p[0], 3), limit: percent(value * before.p[0], 3)},
+]

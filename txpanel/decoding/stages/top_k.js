@@ -6,4 +6,7 @@ export function keep({values, start, end}, k) {
   return {start, end: n}
 }
 
-export const path = ({rank, value, out}, {grouped}) => [out ? "beyond" : "within", {rank: grouped(String(rank + 1)), k: grouped(String(value))}]
+export const path = ({rank, value, out}, {grouped}) => [
+  out ? "beyond" : "within",
+  {rank: grouped(String(rank + 1)), k: grouped(String(value))},
+]

@@ -13,5 +13,7 @@ export function keep({values, start, end}, n) {
   return {start, end: to, sigma, limit}
 }
 
-export const path = ({x, before, stage, value, out}, {number, plain}) =>
-  [out ? "far" : "near", {x: number(x), max: number(before.values[before.start]), n: plain(value), sigma: number(stage.sigma), limit: number(stage.limit)}]
+export const path = ({x, before, stage, value, out}, {number, plain}) => [
+  out ? "far" : "near",
+  {x: number(x), max: number(before.values[before.start]), n: plain(value), sigma: number(stage.sigma), limit: number(stage.limit)},
+]

@@ -25,5 +25,8 @@ export function keep({p, entropy, start}, mass) {
 export function path({p, before, stage, out}, {number}) {
   const surprisal = -Math.log2(p)
   const far = Math.abs(surprisal - before.entropy)
-  return [out ? "far" : "near", {s: number(surprisal, 4), h: number(before.entropy, 4), d: number(far, 4), limit: number(stage.limit / Math.LN2, 4)}]
+  return [
+    out ? "far" : "near",
+    {s: number(surprisal, 4), h: number(before.entropy, 4), d: number(far, 4), limit: number(stage.limit / Math.LN2, 4)},
+  ]
 }

@@ -1,19 +1,23 @@
 // Pieces of the timeline: colours of a token, the track to scrub on, the bar of the draw, the branches.
-import { rampColour } from "../../toolkit/colours.js"
-import { alone, h } from "../../toolkit/elements.js"
-import { grouped, number, percent } from "../../toolkit/numbers.js"
-import { colour, reducedMotion } from "../../toolkit/theme.js"
+import {rampColour} from "../../toolkit/colours.js"
+import {alone, h} from "../../toolkit/elements.js"
+import {grouped, number, percent} from "../../toolkit/numbers.js"
+import {colour, reducedMotion} from "../../toolkit/theme.js"
 
 export const FILM = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
 export const FILM_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
 
-export const filmColour = (token, mode, dark) => mode === "probability"
-  ? rampColour("probability", token[FILM.MODEL_P], 0, 1, dark)
-  : rampColour("magnitude", token[FILM.BITS] ?? FILM_BITS, 0, FILM_BITS, dark)
+export const filmColour = (token, mode, dark) =>
+  mode === "probability"
+    ? rampColour("probability", token[FILM.MODEL_P], 0, 1, dark)
+    : rampColour("magnitude", token[FILM.BITS] ?? FILM_BITS, 0, FILM_BITS, dark)
 
 // Black or white, whichever can be read on rgb(r,g,b): at least 4.5 to 1 on any colour
 export function filmInk(rgb) {
-  const [r, g, b] = rgb.match(/\d+/g).map((c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4 })
+  const [r, g, b] = rgb.match(/\d+/g).map((c) => {
+    c /= 255
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+  })
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
 }
 
@@ -24,15 +28,22 @@ export const filmHeard = (token, w) => [
 ]
 
 // A token of the prompt as one of the line; null where nothing is known of it
-export const filmGiven = (text, special, heard) => heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null
+export const filmGiven = (text, special, heard) => (heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null)
 
 // The prompt's tokens in the colours of the others, and where they end
 export function filmPrompt({strings = [], special = []}, heard, mode, dark, w) {
   const marks = new Set(special)
   const tokens = strings.map((text, k) => {
     const colour = heard[k] && filmColour(filmGiven(text, marks.has(k), heard[k]), mode, dark)
-    return h("span", {class: `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`, "data-k": k,
-      style: colour ? {"--ground": colour, "--ink": filmInk(colour)} : {}}, text)
+    return h(
+      "span",
+      {
+        class: `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`,
+        "data-k": k,
+        style: colour ? {"--ground": colour, "--ink": filmInk(colour)} : {},
+      },
+      text,
+    )
   })
   return [...tokens, h("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
 }
@@ -40,7 +51,9 @@ export function filmPrompt({strings = [], special = []}, heard, mode, dark, w) {
 // What is known of a token that was generated, as lines of text
 export function filmFacts(token, w) {
   const lines = filmHeard(token, w)
-  lines.push(token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen)
+  lines.push(
+    token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen,
+  )
   return token[FILM.SPECIAL] ? [w.special, ...lines] : lines
 }
 
@@ -48,18 +61,29 @@ export function filmFacts(token, w) {
 export function filmTrack(w, {go, hover}) {
   const canvas = h("canvas", {role: "slider", tabindex: 0, "aria-label": w.track, "aria-valuemin": 0})
   const EDGE = 14 // room for the prompt
-  let size = 0, bars = []
+  let size = 0,
+    bars = []
   const step = () => Math.min(26, (canvas.clientWidth - EDGE - 2) / Math.max(1, size))
   const index = (event) => {
     const x = event.clientX - canvas.getBoundingClientRect().left - EDGE
     return Math.max(0, Math.min(size, Math.floor(x / step()) + 1))
   }
   let down = false
-  canvas.addEventListener("pointerdown", (event) => { down = true; canvas.setPointerCapture(event.pointerId); go(index(event)) })
-  canvas.addEventListener("pointermove", (event) => { if (down) go(index(event)); hover(index(event), event.clientX) })
-  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { down = false })
+  canvas.addEventListener("pointerdown", (event) => {
+    down = true
+    canvas.setPointerCapture(event.pointerId)
+    go(index(event))
+  })
+  canvas.addEventListener("pointermove", (event) => {
+    if (down) go(index(event))
+    hover(index(event), event.clientX)
+  })
+  for (const name of ["pointerup", "pointercancel"])
+    canvas.addEventListener(name, () => {
+      down = false
+    })
   canvas.addEventListener("pointerleave", () => hover(null))
-  const paint = (tokens, at, mode, dark, el) => {
+  const paint = (tokens, at, el) => {
     size = tokens.length
     canvas.setAttribute("aria-valuemax", size)
     canvas.setAttribute("aria-valuenow", at)
@@ -75,9 +99,11 @@ export function filmTrack(w, {go, hover}) {
     const w1 = step()
     pen.fillStyle = lane
     pen.fillRect(0, height - 3, width, 1)
-    pen.beginPath(); pen.arc(EDGE / 2 - 1, height - 8, 3.5, 0, 7); pen.fill()
-    bars = tokens.map((token, i) => Math.max(3, Math.min(1, (token[FILM.BITS] ?? FILM_BITS) / FILM_BITS) * (height - 12)))
-    tokens.forEach((token, i) => {
+    pen.beginPath()
+    pen.arc(EDGE / 2 - 1, height - 8, 3.5, 0, 7)
+    pen.fill()
+    bars = tokens.map((token) => Math.max(3, Math.min(1, (token[FILM.BITS] ?? FILM_BITS) / FILM_BITS) * (height - 12)))
+    tokens.forEach((_token, i) => {
       pen.globalAlpha = i < at ? 1 : 0.38
       pen.fillStyle = i < at ? focus : lane
       pen.fillRect(EDGE + i * w1, height - 3 - bars[i], Math.max(1, w1 - (w1 > 4 ? 2 : 0.5)), bars[i])
@@ -86,7 +112,11 @@ export function filmTrack(w, {go, hover}) {
     const x = at ? EDGE + (at - 0.5) * w1 - (w1 > 4 ? 1 : 0) : EDGE / 2 - 1
     pen.fillStyle = focus
     pen.fillRect(x - 0.75, 4, 1.5, height - 7)
-    pen.beginPath(); pen.moveTo(x - 5, 0); pen.lineTo(x + 5, 0); pen.lineTo(x, 7); pen.fill()
+    pen.beginPath()
+    pen.moveTo(x - 5, 0)
+    pen.lineTo(x + 5, 0)
+    pen.lineTo(x, 7)
+    pen.fill()
   }
   return {canvas, paint}
 }
@@ -95,14 +125,29 @@ export function filmTrack(w, {go, hover}) {
 export function filmBar(next, w) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
-  const pieces = left.map(([token, text, p, low, high]) => h("span", {
-    class: `piece${token === next.drawn ? " drawn" : ""}`, title: `${alone(text)} ${percent(p)}`,
-    style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`}}, p > 0.05 ? alone(text) : ""))
+  const pieces = left.map(([token, text, p, low, high]) =>
+    h(
+      "span",
+      {
+        class: `piece${token === next.drawn ? " drawn" : ""}`,
+        title: `${alone(text)} ${percent(p)}`,
+        style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`},
+      },
+      p > 0.05 ? alone(text) : "",
+    ),
+  )
   // how many others: in the larger part of what is free beside the drawn one
   const [low, high] = left.find(([token]) => token === next.drawn)?.slice(3) ?? [0, 0]
   const listed = left.reduce((most, [token, , , , to]) => (token === next.drawn ? most : Math.max(most, to)), 0)
   const [a, b] = low >= listed ? (low - listed > 1 - high ? [listed, low] : [high, 1]) : [end, 1]
-  const rest = next.rest > 0 && b - a > 0.07 ? h("span", {class: "rest", style: {left: `${a * 100}%`, width: `${(b - a) * 100}%`}}, w.rest.replace("{n}", grouped(String(next.rest)))) : null
+  const rest =
+    next.rest > 0 && b - a > 0.07
+      ? h(
+          "span",
+          {class: "rest", style: {left: `${a * 100}%`, width: `${(b - a) * 100}%`}},
+          w.rest.replace("{n}", grouped(String(next.rest))),
+        )
+      : null
   const mark = h("i", {class: "at", style: {left: `${next.uniform * 100}%`}})
   const root = h("div", {class: "draw", role: "img", "aria-label": next.sentence}, pieces, rest, mark)
   const replay = () => {
@@ -122,12 +167,33 @@ export function filmBranches(branches, beside, w, choose, compare) {
     const tail = b.tail.map((text, i) => h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
     const each = b.logp / Math.max(1, b.n)
     const chosen = b.leaf === beside
-    const put = b.current ? h("span") : h("button", {type: "button", class: "put", title: w.compare_title, "aria-pressed": chosen, onclick: () => compare(chosen ? 0 : b.leaf)}, w.compare)
-    return h("div", {class: "row"}, h("button", {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
-      h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
-      h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
-      h("span", {class: "sums"}, h("b", {title: w.logp_title}, w.logp.replace("{value}", number(b.logp, 4))),
-        ` · ${w.per.replace("{value}", number(each, 3))} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`)), put)
+    const put = b.current
+      ? h("span")
+      : h(
+          "button",
+          {type: "button", class: "put", title: w.compare_title, "aria-pressed": chosen, onclick: () => compare(chosen ? 0 : b.leaf)},
+          w.compare,
+        )
+    return h(
+      "div",
+      {class: "row"},
+      h(
+        "button",
+        {type: "button", class: "branch", "aria-current": b.current, title: b.current ? w.here : w.switch, onclick: () => choose(b.leaf)},
+        h("i", {class: "twig", style: {"--from": own / span, "--to": (b.n - shared) / span}}),
+        h("span", {class: "tail"}, tail, b.more ? ` … +${b.more}` : ""),
+        h(
+          "span",
+          {class: "sums"},
+          h("b", {title: w.logp_title}, w.logp.replace("{value}", number(b.logp, 4))),
+          ` · ${w.per.replace("{value}", number(each, 3))} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`,
+        ),
+      ),
+      put,
+    )
   })
-  return [h("h3", null, w.branches, h("small", null, w.shared.replace("{tokens}", branches[0].shared_counted))), h("div", {class: "rows"}, rows)]
+  return [
+    h("h3", null, w.branches, h("small", null, w.shared.replace("{tokens}", branches[0].shared_counted))),
+    h("div", {class: "rows"}, rows),
+  ]
 }

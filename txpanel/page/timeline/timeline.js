@@ -1,10 +1,22 @@
 // The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
-import { hold, settled } from "../../compat/paint_queue.js"
-import { filmCompare } from "./compare.js"
-import { FILM, FILM_BITS, filmBar, filmBranches, filmColour, filmFacts, filmGiven, filmHeard, filmInk, filmPrompt, filmTrack } from "./parts.js"
-import { alone, h, s } from "../../toolkit/elements.js"
-import { percent } from "../../toolkit/numbers.js"
-import { isDark, onTheme, reducedMotion } from "../../toolkit/theme.js"
+import {hold, settled} from "../../compat/paint_queue.js"
+import {alone, h, s} from "../../toolkit/elements.js"
+import {percent} from "../../toolkit/numbers.js"
+import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
+import {filmCompare} from "./compare.js"
+import {
+  FILM,
+  FILM_BITS,
+  filmBar,
+  filmBranches,
+  filmColour,
+  filmFacts,
+  filmGiven,
+  filmHeard,
+  filmInk,
+  filmPrompt,
+  filmTrack,
+} from "./parts.js"
 
 const SHOWN = 90 // chips at most; the track holds all tokens, however many
 
@@ -12,8 +24,16 @@ export function render({model, el}) {
   const w = model.words
   const send = (kind, value) => model.send_msg({kind, value})
   const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
-  let line = model.line, local = null, wanted = null, asked = null, patience = 0, begin = 0, playing = 0
-  let mode = "probability", dark = isDark(el), replay = () => {}
+  let line = model.line,
+    local = null,
+    wanted = null,
+    asked = null,
+    patience = 0,
+    begin = 0,
+    playing = 0
+  let mode = "probability",
+    dark = isDark(el),
+    replay = () => {}
 
   // --- where we are --------------------------------------------------------------------------------------------------
   const place = () => Math.max(0, line.findIndex((token) => token[FILM.NODE] === model.place.at) + 1)
@@ -21,11 +41,18 @@ export function render({model, el}) {
   const node = (i) => (i ? line[i - 1][FILM.NODE] : 0)
   const pump = () => {
     if (asked !== null || wanted === null) return
-    if (wanted === model.place.at) { wanted = local = null; return }
+    if (wanted === model.place.at) {
+      wanted = local = null
+      return
+    }
     asked = wanted
     send("go", wanted)
     clearTimeout(patience)
-    patience = setTimeout(() => { asked = null; wanted = local = null; draw() }, 8000)
+    patience = setTimeout(() => {
+      asked = null
+      wanted = local = null
+      draw()
+    }, 8000)
   }
   const go = (i) => {
     const to = Math.max(0, Math.min(line.length, i))
@@ -35,10 +62,17 @@ export function render({model, el}) {
     draw()
     pump()
   }
-  const stop = () => { clearTimeout(playing); playing = 0; draw() }
+  const stop = () => {
+    clearTimeout(playing)
+    playing = 0
+    draw()
+  }
   const play = () => {
     const next = () => {
-      if (local === null) { if (at() >= line.length) return stop(); go(at() + 1) }
+      if (local === null) {
+        if (at() >= line.length) return stop()
+        go(at() + 1)
+      }
       playing = setTimeout(next, Math.max(120, Number(pace.value) * 1000))
     }
     if (playing) return stop()
@@ -48,15 +82,31 @@ export function render({model, el}) {
   }
 
   // --- controls --------------------------------------------------------------------------------------------------------
-  const icon = (path) => s("svg", {viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true"}, s("path", {d: path, fill: "currentColor"}))
-  const PLAY = "M4 2l10 6-10 6z", PAUSE = "M3 2h4v12H3zM9 2h4v12H9z"
+  const icon = (path) =>
+    s("svg", {viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true"}, s("path", {d: path, fill: "currentColor"}))
+  const PLAY = "M4 2l10 6-10 6z",
+    PAUSE = "M3 2h4v12H3zM9 2h4v12H9z"
   const first = button(icon("M2 2h2v12H2zM14 2v12L5 8z"), w.first, () => go(0), {class: "icon"})
   const toggle = button(icon(PLAY), w.play, play, {class: "icon play"})
   const last = button(icon("M12 2h2v12h-2zM2 2v12l9-6z"), w.last, () => go(line.length), {class: "icon"})
   const step = h("span", {class: "step"})
-  const pace = h("select", {"aria-label": w.pace, title: w.pace, onchange: () => send("pace", Number(pace.value))},
-    w.paces.split("|").map((text, i) => h("option", {value: [0, 0.25, 0.5, 1][i]}, text)))
-  const modes = ["probability", "surprisal"].map((name) => button(w[name], `${w.colour}: ${w[name]}`, () => { mode = name; draw(); drawCompare() }, {class: "mode", "data-mode": name}))
+  const pace = h(
+    "select",
+    {"aria-label": w.pace, title: w.pace, onchange: () => send("pace", Number(pace.value))},
+    w.paces.split("|").map((text, i) => h("option", {value: [0, 0.25, 0.5, 1][i]}, text)),
+  )
+  const modes = ["probability", "surprisal"].map((name) =>
+    button(
+      w[name],
+      `${w.colour}: ${w[name]}`,
+      () => {
+        mode = name
+        draw()
+        drawCompare()
+      },
+      {class: "mode", "data-mode": name},
+    ),
+  )
   const ramp = h("i", {class: "ramp"})
   const ends = [h("span"), h("span")]
   const legend = h("div", {class: "legend"}, ends[0], ramp, ends[1])
@@ -65,13 +115,19 @@ export function render({model, el}) {
   // --- track and chips ---------------------------------------------------------------------------------------------------
   const tip = h("div", {class: "tip", hidden: true})
   const tell = (i, x, y) => {
-    if (i === null || i < 1 || i > line.length) { tip.hidden = true; return }
+    if (i === null || i < 1 || i > line.length) {
+      tip.hidden = true
+      return
+    }
     say(line[i - 1][FILM.TEXT], filmFacts(line[i - 1], w), x, y)
   }
   const tellPrompt = (k, x, y) => {
     const [text, heard] = [model.prompt.strings[k], model.heard[k]]
     const first = k === 0 && !model.prompt.more
-    if (!heard && !first) { tip.hidden = true; return }
+    if (!heard && !first) {
+      tip.hidden = true
+      return
+    }
     const special = model.prompt.special.includes(k)
     say(text, [...(special ? [w.special] : []), ...(heard ? filmHeard(filmGiven(text, special, heard), w) : [w.unheard])], x, y)
   }
@@ -82,11 +138,20 @@ export function render({model, el}) {
     tip.style.left = `${Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x - box.left - tip.offsetWidth / 2))}px`
     tip.style.top = `${y - box.top}px`
   }
-  const track = filmTrack(w, {go: (i) => { stop(); go(i) }, hover: (i, x) => tell(i, x, track.canvas.getBoundingClientRect().bottom + 4)})
+  const track = filmTrack(w, {
+    go: (i) => {
+      stop()
+      go(i)
+    },
+    hover: (i, x) => tell(i, x, track.canvas.getBoundingClientRect().bottom + 4),
+  })
   const chips = h("div", {class: "chips"})
   const keys = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity}
   const press = (event) => {
-    if (event.key === " " && event.target === track.canvas) { event.preventDefault(); play() }
+    if (event.key === " " && event.target === track.canvas) {
+      event.preventDefault()
+      play()
+    }
     if (!(event.key in keys) || event.altKey || event.ctrlKey || event.metaKey) return
     event.preventDefault()
     stop()
@@ -97,9 +162,15 @@ export function render({model, el}) {
   chips.addEventListener("keydown", press)
   chips.addEventListener("click", (event) => {
     const chip = event.target.closest("[data-i]")
-    if (chip) { stop(); go(Number(chip.dataset.i)) }
+    if (chip) {
+      stop()
+      go(Number(chip.dataset.i))
+    }
     const shift = event.target.closest("[data-shift]")
-    if (shift) { begin = Math.max(0, Math.min(line.length - SHOWN, begin + Number(shift.dataset.shift))); drawChips(true) }
+    if (shift) {
+      begin = Math.max(0, Math.min(line.length - SHOWN, begin + Number(shift.dataset.shift)))
+      drawChips(true)
+    }
   })
   chips.addEventListener("pointerover", (event) => {
     const chip = event.target.closest("[data-k],[data-i]")
@@ -112,7 +183,7 @@ export function render({model, el}) {
   chips.addEventListener("focusin", (event) => {
     const chip = event.target.closest?.("[data-i]")
     const box = chip?.getBoundingClientRect()
-    if (chip && chip.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
+    if (chip?.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
   })
   chips.addEventListener("focusout", () => tell(null))
 
@@ -122,7 +193,8 @@ export function render({model, el}) {
       const old = chips.children[k]
       if (!old) return chips.append(node)
       if (old.isEqualNode(node)) return
-      if (node.dataset.i > 0 && old.dataset.i === node.dataset.i && old.textContent === node.textContent) for (const {name, value} of node.attributes) old.setAttribute(name, value)
+      if (node.dataset.i > 0 && old.dataset.i === node.dataset.i && old.textContent === node.textContent)
+        for (const {name, value} of node.attributes) old.setAttribute(name, value)
       else old.replaceWith(node)
     })
     while (chips.children.length > fresh.length) chips.lastChild.remove()
@@ -135,20 +207,39 @@ export function render({model, el}) {
     const shown = line.slice(begin, begin + SHOWN)
     const after = line.length - begin - shown.length
     const before = begin ? [] : filmPrompt(model.prompt, line.length ? model.heard : [], mode, dark, w)
-    putChips([
-      begin ? h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin)) : more ? h("span", {class: "more"}, w.earlier.replace("{n}", more)) : "",
-      h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
-      ...shown.map((token, k) => {
-        const [n, colour] = [begin + k + 1, filmColour(token, mode, dark)]
-        return h("button", {type: "button", class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`, "data-i": n, "aria-current": n === i,
-          tabindex: n === i ? 0 : -1, "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
-          style: {"--ground": colour, "--ink": filmInk(colour)}}, token[FILM.TEXT])
-      }),
-      after > 0 ? h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : ""].filter(Boolean))
+    putChips(
+      [
+        begin
+          ? h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin))
+          : more
+            ? h("span", {class: "more"}, w.earlier.replace("{n}", more))
+            : "",
+        h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
+        ...shown.map((token, k) => {
+          const [n, colour] = [begin + k + 1, filmColour(token, mode, dark)]
+          return h(
+            "button",
+            {
+              type: "button",
+              class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`,
+              "data-i": n,
+              "aria-current": n === i,
+              tabindex: n === i ? 0 : -1,
+              "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
+              style: {"--ground": colour, "--ink": filmInk(colour)},
+            },
+            token[FILM.TEXT],
+          )
+        }),
+        after > 0 ? h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : "",
+      ].filter(Boolean),
+    )
     const here = chips.querySelector("[aria-current=true]")
-    if (here) { // the chip in view, without moving the page
+    if (here) {
+      // the chip in view, without moving the page
       const [top, bottom] = [here.offsetTop - chips.offsetTop, here.offsetTop - chips.offsetTop + here.offsetHeight]
-      if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight) chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)
+      if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight)
+        chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)
     }
   }
 
@@ -163,16 +254,44 @@ export function render({model, el}) {
     replay = bar.replay
     next.setAttribute("aria-label", w.next)
     next.replaceChildren(
-      h("div", {class: "cast"}, button("↻", w.replay, () => replay(), {class: "icon small"}), bar.root), h("p", null, h("b", null, w.next), sentence),
-      h("div", {class: "choices"}, choices.map(([token, whole, p]) => {
-        const text = alone(whole)
-        const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
-        const title = (taken !== null && token !== taken ? w.branch : w.take).replace("{token}", text).replace("{p}", p > 0 ? percent(p) : w.cut)
-        return h("button", {type: "button", class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`, "data-token": token, title,
-          "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
-          onclick: () => { stop(); send("take", token) }},
-        h("i", {style: {width: `${p * 100}%`}}), h("b", null, text), " ", h("span", null, p > 0 ? percent(p) : w.cut), tags.map((tag) => [" ", h("em", null, tag)]))
-      })))
+      h(
+        "div",
+        {class: "cast"},
+        button("↻", w.replay, () => replay(), {class: "icon small"}),
+        bar.root,
+      ),
+      h("p", null, h("b", null, w.next), sentence),
+      h(
+        "div",
+        {class: "choices"},
+        choices.map(([token, whole, p]) => {
+          const text = alone(whole)
+          const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
+          const title = (taken !== null && token !== taken ? w.branch : w.take)
+            .replace("{token}", text)
+            .replace("{p}", p > 0 ? percent(p) : w.cut)
+          return h(
+            "button",
+            {
+              type: "button",
+              class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`,
+              "data-token": token,
+              title,
+              "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
+              onclick: () => {
+                stop()
+                send("take", token)
+              },
+            },
+            h("i", {style: {width: `${p * 100}%`}}),
+            h("b", null, text),
+            " ",
+            h("span", null, p > 0 ? percent(p) : w.cut),
+            tags.map((tag) => [" ", h("em", null, tag)]),
+          )
+        }),
+      ),
+    )
     if (focused) (next.querySelector(`[data-token="${focused}"]`) ?? next.querySelector(".choice.drawn"))?.focus() // whoever chose by keyboard can choose on
   }
   const branches = h("section", {class: "branches", hidden: true})
@@ -180,7 +299,20 @@ export function render({model, el}) {
     const buttons = () => [...branches.querySelectorAll(".branch")]
     const at = buttons().indexOf(branches.getRootNode().activeElement)
     branches.hidden = model.branches.length < 2
-    branches.replaceChildren(...(branches.hidden ? [] : filmBranches(model.branches, model.compare.sides?.[1].leaf, w, (leaf) => { stop(); send("switch", leaf) }, (leaf) => send("compare", leaf))))
+    branches.replaceChildren(
+      ...(branches.hidden
+        ? []
+        : filmBranches(
+            model.branches,
+            model.compare.sides?.[1].leaf,
+            w,
+            (leaf) => {
+              stop()
+              send("switch", leaf)
+            },
+            (leaf) => send("compare", leaf),
+          )),
+    )
     buttons()[at]?.focus()
   }
   const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
@@ -190,10 +322,25 @@ export function render({model, el}) {
   }
 
   // --- together --------------------------------------------------------------------------------------------------------------
-  const root = h("section", {class: "film", "aria-label": w.film},
-    h("div", {class: "controls"}, h("span", {class: "buttons"}, first, toggle, last), step, pace, why,
-      h("span", {class: "colours"}, h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend)),
-    track.canvas, chips, next, branches, compare, tip)
+  const root = h(
+    "section",
+    {class: "film", "aria-label": w.film},
+    h(
+      "div",
+      {class: "controls"},
+      h("span", {class: "buttons"}, first, toggle, last),
+      step,
+      pace,
+      why,
+      h("span", {class: "colours"}, h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend),
+    ),
+    track.canvas,
+    chips,
+    next,
+    branches,
+    compare,
+    tip,
+  )
   el.append(root)
   const draw = () => {
     const [i, n] = [at(), line.length]
@@ -210,7 +357,7 @@ export function render({model, el}) {
     ends[1].textContent = mode === "probability" ? "1" : `${FILM_BITS} ${w.bits}`
     why.textContent = model.ended
     next.classList.toggle("stale", Boolean(model.place.stale))
-    track.paint(line, i, mode, dark, el)
+    track.paint(line, i, el)
     drawChips()
   }
   // A new token comes from its place among the candidates
@@ -219,7 +366,13 @@ export function render({model, el}) {
     const from = next.querySelector(".choice.drawn")
     if (!fresh || !from || reducedMotion() || from.querySelector("b").textContent !== alone(fresh.textContent)) return
     const [a, b] = [from.getBoundingClientRect(), fresh.getBoundingClientRect()]
-    fresh.animate([{transform: `translate(${a.left - b.left}px,${a.top - b.top}px)`, opacity: 0.6}, {transform: "none", opacity: 1}], {duration: 300, easing: "cubic-bezier(.3,.8,.3,1)"})
+    fresh.animate(
+      [
+        {transform: `translate(${a.left - b.left}px,${a.top - b.top}px)`, opacity: 0.6},
+        {transform: "none", opacity: 1},
+      ],
+      {duration: 300, easing: "cubic-bezier(.3,.8,.3,1)"},
+    )
   }
   model.on("line", () => {
     const grown = model.line.length === line.length + 1
@@ -229,23 +382,34 @@ export function render({model, el}) {
   })
   model.on("added", () => {
     const {begin: from, items} = model.added
-    if (items === undefined) { // what came piece by piece is gone; a line that is again the last whole one is not sent again
-      if (line !== model.line) { line = model.line; draw() }
+    if (items === undefined) {
+      // what came piece by piece is gone; a line that is again the last whole one is not sent again
+      if (line !== model.line) {
+        line = model.line
+        draw()
+      }
       return
     }
-    if (from > line.length) { send("sync", 0); return }
+    if (from > line.length) {
+      send("sync", 0)
+      return
+    }
     line = [...line.slice(0, from), ...items]
     local = wanted = null
     draw()
     fly()
   })
   model.on("place", () => {
-    if (!model.place.busy || model.place.at === asked) { asked = null; clearTimeout(patience) }
+    if (!model.place.busy || model.place.at === asked) {
+      asked = null
+      clearTimeout(patience)
+    }
     if (wanted !== null && wanted === model.place.at) wanted = local = null
     draw()
     pump()
     hold(model.place.busy)
-    if (model.place.busy && line.length) { // the next step comes when this one is on the screen, and clicks are heard between the two
+    if (model.place.busy && line.length) {
+      // the next step comes when this one is on the screen, and clicks are heard between the two
       const told = () => send("seen", model.place.at)
       const painted = (left) => (left && !settled() ? setTimeout(painted, 30, left - 1) : told())
       // with a picture: when those on the screen are painted, which come in a message of their own
@@ -258,9 +422,16 @@ export function render({model, el}) {
   model.on("ended", draw)
   model.on("next", drawNext)
   model.on("branches", drawBranches)
-  model.on("compare", () => { drawBranches(); drawCompare() })
-  onTheme(el, (on) => { dark = on; draw(); drawCompare() })
-  new ResizeObserver(() => track.paint(line, at(), mode, dark, el)).observe(track.canvas)
+  model.on("compare", () => {
+    drawBranches()
+    drawCompare()
+  })
+  onTheme(el, (on) => {
+    dark = on
+    draw()
+    drawCompare()
+  })
+  new ResizeObserver(() => track.paint(line, at(), el)).observe(track.canvas)
   if (model.added.items && model.added.begin <= line.length) line = [...line.slice(0, model.added.begin), ...model.added.items]
   drawNext()
   drawBranches()

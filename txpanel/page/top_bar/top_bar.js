@@ -1,7 +1,8 @@
 // The bar on top: model, prompt, examples, sampling, generate; below it what runs and why, progress, errors, where we look.
-import { keepRun, keptRun } from "./run_storage.js"
-import { download, h } from "../../toolkit/elements.js"
-import { percent } from "../../toolkit/numbers.js"
+
+import {download, h} from "../../toolkit/elements.js"
+import {percent} from "../../toolkit/numbers.js"
+import {keepRun, keptRun} from "./run_storage.js"
 
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
 
@@ -11,8 +12,15 @@ export function render({model, view, el}) {
   const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
 
   // --- prompt ------------------------------------------------------------------------------------------------------
-  const box = h("textarea", {rows: 1, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": w.prompt,
-    placeholder: w.placeholder, "aria-describedby": "hint"})
+  const box = h("textarea", {
+    rows: 1,
+    spellcheck: "false",
+    autocapitalize: "off",
+    autocomplete: "off",
+    "aria-label": w.prompt,
+    placeholder: w.placeholder,
+    "aria-describedby": "hint",
+  })
   const mirror = h("div", {class: "mirror"})
   const ghost = h("button", {type: "button", class: "ghost", onclick: () => send("append")})
   const field = h("div", {class: "field"}, mirror, box)
@@ -47,14 +55,35 @@ export function render({model, view, el}) {
     known = model.text
     grow()
   }
-  const submit = () => { const text = clean(box.value); if (box.value !== text) box.value = text; ask("run", text); grow() }
+  const submit = () => {
+    const text = clean(box.value)
+    if (box.value !== text) box.value = text
+    ask("run", text)
+    grow()
+  }
   // A long prompt that is left becomes smaller, and all below it moves up: not before the click that left it has arrived.
-  const left = () => { if (document.querySelector(":active")) addEventListener("pointerup", () => setTimeout(grow), {once: true}); else grow() }
-  for (const [name, act] of [["input", grow], ["focus", grow], ["blur", left]]) box.addEventListener(name, act)
-  box.addEventListener("scroll", () => { mirror.scrollTop = box.scrollTop })
+  const left = () => {
+    if (document.querySelector(":active")) addEventListener("pointerup", () => setTimeout(grow), {once: true})
+    else grow()
+  }
+  for (const [name, act] of [
+    ["input", grow],
+    ["focus", grow],
+    ["blur", left],
+  ])
+    box.addEventListener(name, act)
+  box.addEventListener("scroll", () => {
+    mirror.scrollTop = box.scrollTop
+  })
   box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit() }
-    if (event.key === "Tab" && !event.shiftKey && !ghost.hidden && box.selectionStart === box.value.length && event.altKey) { event.preventDefault(); send("append") }
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault()
+      submit()
+    }
+    if (event.key === "Tab" && !event.shiftKey && !ghost.hidden && box.selectionStart === box.value.length && event.altKey) {
+      event.preventDefault()
+      send("append")
+    }
   })
   const run = button(w.run, w.run_title, submit, {class: "run"})
   field.append(run)
@@ -62,37 +91,111 @@ export function render({model, view, el}) {
   // --- popovers: a button, and a sheet that closes on Esc or a click elsewhere ------------------------------------------
   const popover = (label, title, more = {}) => {
     const sheet = h("div", {class: `sheet ${more.sheet ?? ""}`, role: "dialog", "aria-label": title, hidden: true})
-    const opener = h("button", {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"}, label)
+    const opener = h(
+      "button",
+      {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"},
+      label,
+    )
     const root = h("div", {class: "popover"}, opener, sheet)
-    const show = (on) => { sheet.hidden = !on; opener.setAttribute("aria-expanded", on); if (on) { more.fill?.(); sheet.querySelector("button,input,select")?.focus() } }
+    const show = (on) => {
+      sheet.hidden = !on
+      opener.setAttribute("aria-expanded", on)
+      if (on) {
+        more.fill?.()
+        sheet.querySelector("button,input,select")?.focus()
+      }
+    }
     opener.addEventListener("click", () => show(sheet.hidden))
-    root.addEventListener("keydown", (event) => { if (event.key === "Escape" && !sheet.hidden) { event.stopPropagation(); show(false); opener.focus() } })
-    root.addEventListener("focusout", (event) => { if (event.relatedTarget && !root.contains(event.relatedTarget)) show(false) })
-    document.addEventListener("pointerdown", (event) => { if (!event.composedPath().includes(root)) show(false) })
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !sheet.hidden) {
+        event.stopPropagation()
+        show(false)
+        opener.focus()
+      }
+    })
+    root.addEventListener("focusout", (event) => {
+      if (event.relatedTarget && !root.contains(event.relatedTarget)) show(false)
+    })
+    document.addEventListener("pointerdown", (event) => {
+      if (!event.composedPath().includes(root)) show(false)
+    })
     return {root, sheet, opener, show}
   }
 
-  const models = popover("", w.choose_model, {class: "chip", sheet: "models", fill: () => {
-    const other = h("input", {type: "text", placeholder: w.other_model, "aria-label": w.other_model, spellcheck: "false"})
-    const go = () => { if (other.value.trim()) { send("load", {name: other.value.trim()}); models.show(false) } }
-    other.addEventListener("keydown", (event) => { if (event.key === "Enter") go() })
-    models.sheet.replaceChildren(
-      h("div", {class: "list"}, model.info.models.map((entry) =>
-        h("button", {type: "button", class: "item", "aria-current": entry.name === model.info.name, onclick: () => { send("load", {name: entry.name}); models.show(false) }},
-          h("b", null, entry.title), h("span", null, entry.facts), entry.note ? h("small", null, entry.note) : null))),
-      model.info.fixed ? null : h("div", {class: "other"}, other, button(w.load, w.load, go, {class: "small"})))
-  }})
-  const examples = popover("☰", w.examples, {class: "icon", sheet: "examples", fill: () => {
-    examples.sheet.replaceChildren(h("p", null, w.examples), ...model.info.examples.map((text) =>
-      h("button", {type: "button", class: "item", onclick: () => { box.value = text; submit(); examples.show(false); box.focus() }}, text)))
-  }})
+  const models = popover("", w.choose_model, {
+    class: "chip",
+    sheet: "models",
+    fill: () => {
+      const other = h("input", {type: "text", placeholder: w.other_model, "aria-label": w.other_model, spellcheck: "false"})
+      const go = () => {
+        if (other.value.trim()) {
+          send("load", {name: other.value.trim()})
+          models.show(false)
+        }
+      }
+      other.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") go()
+      })
+      models.sheet.replaceChildren(
+        h(
+          "div",
+          {class: "list"},
+          model.info.models.map((entry) =>
+            h(
+              "button",
+              {
+                type: "button",
+                class: "item",
+                "aria-current": entry.name === model.info.name,
+                onclick: () => {
+                  send("load", {name: entry.name})
+                  models.show(false)
+                },
+              },
+              h("b", null, entry.title),
+              h("span", null, entry.facts),
+              entry.note ? h("small", null, entry.note) : null,
+            ),
+          ),
+        ),
+        model.info.fixed ? null : h("div", {class: "other"}, other, button(w.load, w.load, go, {class: "small"})),
+      )
+    },
+  })
+  const examples = popover("☰", w.examples, {
+    class: "icon",
+    sheet: "examples",
+    fill: () => {
+      examples.sheet.replaceChildren(
+        h("p", null, w.examples),
+        ...model.info.examples.map((text) =>
+          h(
+            "button",
+            {
+              type: "button",
+              class: "item",
+              onclick: () => {
+                box.value = text
+                submit()
+                examples.show(false)
+                box.focus()
+              },
+            },
+            text,
+          ),
+        ),
+      )
+    },
+  })
 
   // --- sampling ----------------------------------------------------------------------------------------------------
   const settings = {}
   const slider = ({key: name, words: {label}, slider: {least, most, step}}) => {
     const input = h("input", {type: "range", min: least, max: most, step, "aria-label": label})
     const shown = h("output")
-    let dragging = false, sent = null, patience = 0 // what the server has not answered yet: older answers must not move the slider back
+    let dragging = false,
+      sent = null,
+      patience = 0 // what the server has not answered yet: older answers must not move the slider back
     const draw = () => {
       const value = model.settings[name]
       if (sent !== null && Math.abs(sent - value) < 1e-9) sent = null
@@ -100,13 +203,24 @@ export function render({model, view, el}) {
       if (free) input.value = value
       paint(free ? value : input.value) // other views go farther than this slider
     }
-    const paint = (value) => { shown.textContent = String(Math.round(value * 100) / 100); input.style.setProperty("--part", `${((input.value - least) / (most - least)) * 100}%`) }
-    input.addEventListener("pointerdown", () => { dragging = true })
-    input.addEventListener("pointerup", () => { dragging = false; draw() })
+    const paint = (value) => {
+      shown.textContent = String(Math.round(value * 100) / 100)
+      input.style.setProperty("--part", `${((input.value - least) / (most - least)) * 100}%`)
+    }
+    input.addEventListener("pointerdown", () => {
+      dragging = true
+    })
+    input.addEventListener("pointerup", () => {
+      dragging = false
+      draw()
+    })
     input.addEventListener("input", () => {
       sent = Number(input.value)
       clearTimeout(patience)
-      patience = setTimeout(() => { sent = null; draw() }, 10000) // it will not come any more, such as after a refusal
+      patience = setTimeout(() => {
+        sent = null
+        draw()
+      }, 10000) // it will not come any more, such as after a refusal
       paint(sent)
       send("set", {[name]: sent})
     })
@@ -116,19 +230,28 @@ export function render({model, view, el}) {
   const numeric = (name, label, least, most, step, hint) => {
     const input = h("input", {type: "number", min: least, max: most, step, "aria-label": label})
     let typing = false // what somebody is typing is never overwritten
-    input.addEventListener("input", () => { typing = true })
+    input.addEventListener("input", () => {
+      typing = true
+    })
     input.addEventListener("change", () => {
       typing = false
       if (input.value === "") return settings[name]()
       input.value = Math.max(least, Math.min(most, Number(input.value))) // what holds, not what lies beyond the end
       send("set", {[name]: Number(input.value)})
     })
-    input.addEventListener("blur", () => { typing = false; settings[name]() })
-    settings[name] = () => { if (!typing) input.value = Math.round(model.settings[name] * 1e6) / 1e6; count() }
+    input.addEventListener("blur", () => {
+      typing = false
+      settings[name]()
+    })
+    settings[name] = () => {
+      if (!typing) input.value = Math.round(model.settings[name] * 1e6) / 1e6
+      count()
+    }
     return h("label", {class: "numeric"}, h("span", null, label), input, h("small", null, hint))
   }
   const boxed = model.stages.filter((stage) => !stage.in_bar)
-  const count = () => { // what is on there should not be hidden
+  const count = () => {
+    // what is on there should not be hidden
     const n = boxed.filter(({key, off}) => Math.abs(model.settings[key] - off) > 1e-9).length
     const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
     more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
@@ -141,50 +264,108 @@ export function render({model, view, el}) {
   more.sheet.append(...boxed.map(box_of), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
 
   // --- generate ----------------------------------------------------------------------------------------------------
-  const amount = h("select", {"aria-label": w.amount, title: w.amount}, [1, 5, 10, 20, 30, 50, 100, 0].map((n) => h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)))
+  const amount = h(
+    "select",
+    {"aria-label": w.amount, title: w.amount},
+    [1, 5, 10, 20, 30, 50, 100, 0].map((n) => h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)),
+  )
   let stopping = false // heard, and on its way to where the model runs
-  const generate = h("button", {type: "button", class: "primary", onclick: () => {
-    if (model.status.busy && model.status.generating) { stopping = true; drawStatus(); return send("cancel") } // it says Stop only then
-    if (dirty()) ask("generate", clean(box.value), {n: Number(amount.value)})
-    else send("generate", {n: Number(amount.value)})
-    grow()
-  }})
+  const generate = h("button", {
+    type: "button",
+    class: "primary",
+    onclick: () => {
+      if (model.status.busy && model.status.generating) {
+        stopping = true
+        drawStatus()
+        return send("cancel")
+      } // it says Stop only then
+      if (dirty()) ask("generate", clean(box.value), {n: Number(amount.value)})
+      else send("generate", {n: Number(amount.value)})
+      grow()
+    },
+  })
   const append = button("+1", w.append_title, () => send("append"), {class: "icon", "aria-label": `+1: ${w.append_title}`})
   const undo = button("↶", w.undo, () => send("undo"), {class: "icon"})
   const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
   const talk = button(w.chat, w.chat_title, () => send("chat", {on: !model.info.chat}), {class: "quiet talk", hidden: true})
 
   // --- the link, and runs as files -----------------------------------------------------------------------------------
-  const file = h("input", {type: "file", accept: ".safetensors", class: "unseen", tabindex: -1, "aria-label": w.open_run, onchange: async () => {
-    const [chosen, size] = [file.files[0], 400000]
-    file.value = ""
-    for (let at = 0; chosen && (at === 0 || at < chosen.size); at += size) {
-      const bytes = new Uint8Array(await chosen.slice(at, at + size).arrayBuffer())
-      let text = ""
-      for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
-      send("open", {name: chosen.name, at, data: btoa(text), last: at + size >= chosen.size})
-    }
-  }})
-  const share = popover("⇪", w.share, {class: "icon", sheet: "share", fill: () => {
-    const said = h("p", {role: "status"}, model.info.link !== false ? w.link_note : kept ? w.link_long : w.link_lost)
-    const copy = async () => {
-      const link = location.href
-      try { await navigator.clipboard.writeText(link); said.textContent = w.copied } catch { // no clipboard without https
-        const field = h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
-        said.replaceChildren(w.copy_by_hand, field)
-        field.select()
+  const file = h("input", {
+    type: "file",
+    accept: ".safetensors",
+    class: "unseen",
+    tabindex: -1,
+    "aria-label": w.open_run,
+    onchange: async () => {
+      const [chosen, size] = [file.files[0], 400000]
+      file.value = ""
+      for (let at = 0; chosen && (at === 0 || at < chosen.size); at += size) {
+        const bytes = new Uint8Array(await chosen.slice(at, at + size).arrayBuffer())
+        let text = ""
+        for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
+        send("open", {name: chosen.name, at, data: btoa(text), last: at + size >= chosen.size})
       }
-    }
-    share.sheet.replaceChildren(...(model.info.link == null ? [] : [h("button", {type: "button", class: "item", disabled: !model.info.link, onclick: copy}, w.copy), said]),
-      h("button", {type: "button", class: "item", disabled: !model.status.ready, onclick: () => { send("save"); share.show(false) }}, w.save_run, h("span", null, w.save_note)),
-      h("button", {type: "button", class: "item", onclick: () => { file.click(); share.show(false) }}, w.open_run, h("span", null, w.open_note)))
-  }})
+    },
+  })
+  const share = popover("⇪", w.share, {
+    class: "icon",
+    sheet: "share",
+    fill: () => {
+      const said = h("p", {role: "status"}, model.info.link !== false ? w.link_note : kept ? w.link_long : w.link_lost)
+      const copy = async () => {
+        const link = location.href
+        try {
+          await navigator.clipboard.writeText(link)
+          said.textContent = w.copied
+        } catch {
+          // no clipboard without https
+          const field = h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
+          said.replaceChildren(w.copy_by_hand, field)
+          field.select()
+        }
+      }
+      share.sheet.replaceChildren(
+        ...(model.info.link == null
+          ? []
+          : [h("button", {type: "button", class: "item", disabled: !model.info.link, onclick: copy}, w.copy), said]),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "item",
+            disabled: !model.status.ready,
+            onclick: () => {
+              send("save")
+              share.show(false)
+            },
+          },
+          w.save_run,
+          h("span", null, w.save_note),
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "item",
+            onclick: () => {
+              file.click()
+              share.show(false)
+            },
+          },
+          w.open_run,
+          h("span", null, w.open_note),
+        ),
+      )
+    },
+  })
   share.root.append(file)
   model.on("msg:custom", ({kind, name, data}) => {
     if (kind === "file") download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
   })
   let kept = false // whether a reload brings back what no link can hold
-  const keep = () => { kept = Boolean(model.kept.name) && keepRun(model.kept) }
+  const keep = () => {
+    kept = Boolean(model.kept.name) && keepRun(model.kept)
+  }
   model.on("kept", keep)
   keep()
   if (model.wanted) send("kept", {name: model.wanted, data: keptRun(model.wanted)})
@@ -197,15 +378,21 @@ export function render({model, view, el}) {
     const [before, after] = [button("‹", `${label} −`, step(-1)), button("›", `${label} +`, step(1))]
     const root = h("div", {class: "stepper"}, h("span", {class: "name"}, label), before, choose, after)
     let size = -1
-    return {root, draw: () => {
-      const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
-      root.hidden = names.length < 1
-      const key = names.join("\u0000")
-      if (key !== size) { size = key; choose.replaceChildren(...names.map((text, i) => h("option", {value: i}, text))) }
-      choose.value = String(at)
-      before.disabled = at <= 0
-      after.disabled = at >= names.length - 1
-    }}
+    return {
+      root,
+      draw: () => {
+        const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
+        root.hidden = names.length < 1
+        const key = names.join("\u0000")
+        if (key !== size) {
+          size = key
+          choose.replaceChildren(...names.map((text, i) => h("option", {value: i}, text)))
+        }
+        choose.value = String(at)
+        before.disabled = at <= 0
+        after.disabled = at >= names.length - 1
+      },
+    }
   }
   const steppers = [stepper("layer", w.block), stepper("head", w.head), stepper("query", w.token)]
 
@@ -213,23 +400,60 @@ export function render({model, view, el}) {
   const said = h("span", {class: "said"})
   const meter = h("i", {class: "meter"}, h("b"))
   const stop = button(w.cancel, w.cancel, () => send("cancel"), {class: "small"})
-  const working = h("div", {class: "working", role: "status", hidden: true}, h("i", {class: "spin", "aria-hidden": "true"}), h("span", {class: "stage"}), meter, stop)
-  const banner = h("div", {class: "banner", role: "alert", hidden: true}, h("span"), button("×", w.dismiss, () => send("dismiss"), {class: "icon"}))
-  const status = h("div", {class: "status"}, said, working, h("div", {class: "look"}, steppers.map((s) => s.root)))
+  const working = h(
+    "div",
+    {class: "working", role: "status", hidden: true},
+    h("i", {class: "spin", "aria-hidden": "true"}),
+    h("span", {class: "stage"}),
+    meter,
+    stop,
+  )
+  const banner = h(
+    "div",
+    {class: "banner", role: "alert", hidden: true},
+    h("span"),
+    button("×", w.dismiss, () => send("dismiss"), {class: "icon"}),
+  )
+  const status = h(
+    "div",
+    {class: "status"},
+    said,
+    working,
+    h(
+      "div",
+      {class: "look"},
+      steppers.map((s) => s.root),
+    ),
+  )
 
-  el.append(h("header", {class: "bar", role: "banner"},
-    h("div", {class: "top"},
-      h("h1", {class: "logo"}, "txpanel"), models.root,
-      h("div", {class: "prompt"}, field, h("span", {id: "hint", class: "unseen"}, w.hint)),
-      h("div", {class: "tools"}, talk, examples.root, undo, redo, share.root),
-      h("div", {class: "sampling"}, inline, more.root),
-      h("div", {class: "go"}, append, h("span", {class: "split"}, generate, amount)), theme),
-    status, banner))
+  el.append(
+    h(
+      "header",
+      {class: "bar", role: "banner"},
+      h(
+        "div",
+        {class: "top"},
+        h("h1", {class: "logo"}, "txpanel"),
+        models.root,
+        h("div", {class: "prompt"}, field, h("span", {id: "hint", class: "unseen"}, w.hint)),
+        h("div", {class: "tools"}, talk, examples.root, undo, redo, share.root),
+        h("div", {class: "sampling"}, inline, more.root),
+        h("div", {class: "go"}, append, h("span", {class: "split"}, generate, amount)),
+        theme,
+      ),
+      status,
+      banner,
+    ),
+  )
 
   // --- from the server -------------------------------------------------------------------------------------------------
   const drawInfo = () => {
     const {title, facts, reason} = model.info
-    models.opener.replaceChildren(h("b", null, title || w.no_model), facts ? h("span", null, ` · ${facts}`) : "", h("i", {"aria-hidden": "true"}, "▾"))
+    models.opener.replaceChildren(
+      h("b", null, title || w.no_model),
+      facts ? h("span", null, ` · ${facts}`) : "",
+      h("i", {"aria-hidden": "true"}, "▾"),
+    )
     models.opener.setAttribute("aria-label", `${models.opener.textContent.replace("▾", "")}: ${w.choose_model}`)
     said.textContent = reason
     said.title = reason
@@ -270,7 +494,12 @@ export function render({model, view, el}) {
     drawStatus()
   }
   model.on("text", take)
-  model.on("heard", () => { if (model.heard === asked) { asked = null; take() } })
+  model.on("heard", () => {
+    if (model.heard === asked) {
+      asked = null
+      take()
+    }
+  })
   model.on("info", drawInfo)
   model.on("status", drawStatus)
   model.on("next", drawNext)
@@ -289,11 +518,20 @@ export function render({model, view, el}) {
     const above = look.getBoundingClientRect().top - el.getBoundingClientRect().top
     view.el.style.top = whole ? "0" : `${-Math.max(0, Math.round(above) - 6)}px`
   }
-  for (const [kind, now] of [["focusin", true], ["focusout", false]]) {
-    el.addEventListener(kind, (event) => { inside = now && !look.contains(event.target) && event.target.matches(":focus-visible"); stick() })
+  for (const [kind, now] of [
+    ["focusin", true],
+    ["focusout", false],
+  ]) {
+    el.addEventListener(kind, (event) => {
+      inside = now && !look.contains(event.target) && event.target.matches(":focus-visible")
+      stick()
+    })
   }
   new MutationObserver(stick).observe(banner, {attributes: true})
   new ResizeObserver(stick).observe(el)
-  new ResizeObserver(() => { grow(); el.style.setProperty("--bar", `${el.offsetHeight}px`) }).observe(field)
+  new ResizeObserver(() => {
+    grow()
+    el.style.setProperty("--bar", `${el.offsetHeight}px`)
+  }).observe(field)
   document.fonts?.ready.then(grow)
 }

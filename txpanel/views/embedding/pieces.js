@@ -1,6 +1,6 @@
 // The tokenizer's pieces: text with its boundaries, the id, the bytes. A click chooses the token.
-import { blanks, h } from "../../toolkit/elements.js"
-import { grouped } from "../../toolkit/numbers.js"
+import {blanks, h} from "../../toolkit/elements.js"
+import {grouped} from "../../toolkit/numbers.js"
 
 export function render({model}) {
   const root = h("div", {class: "piece-row", role: "listbox", "aria-label": model.words.label})
@@ -13,9 +13,24 @@ export function render({model}) {
   function piece(p) {
     const on = p.at === model.chosen
     const unseen = (text) => h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
-    return h("div", {class: on ? "piece on" : "piece", role: "option", "aria-selected": String(on), tabindex: on ? 0 : -1, "data-at": p.at, onclick: () => choose(p.at)},
-      unseen(`${model.words.token} `), h("span", {class: "at"}, String(p.at)), h("b", {class: "text"}, p.text ? blanks(p.text) : "∅"),
-      unseen(`, ${model.words.id} `), h("span", {class: "id"}, grouped(String(p.id))), unseen(`, ${model.words.bytes} `), h("span", {class: "bytes"}, p.bytes || "–"))
+    return h(
+      "div",
+      {
+        class: on ? "piece on" : "piece",
+        role: "option",
+        "aria-selected": String(on),
+        tabindex: on ? 0 : -1,
+        "data-at": p.at,
+        onclick: () => choose(p.at),
+      },
+      unseen(`${model.words.token} `),
+      h("span", {class: "at"}, String(p.at)),
+      h("b", {class: "text"}, p.text ? blanks(p.text) : "∅"),
+      unseen(`, ${model.words.id} `),
+      h("span", {class: "id"}, grouped(String(p.id))),
+      unseen(`, ${model.words.bytes} `),
+      h("span", {class: "bytes"}, p.bytes || "–"),
+    )
   }
 
   function keys(event) {

@@ -1,349 +1,377 @@
 // Attention on the lanes: q, k, v; keys that run to their diagonal and down; shares of v that pour into z; all heads through W_O.
-import { clamp, easeOut, lerp, weight } from "./core.js";
-import { colX, earlierX, firstX, laneY } from "./layout.js";
-import { chosen } from "./lanes.js";
-import { attending, cellIn, passed } from "./motion.js";
-import { drawStrip, stripWidth } from "./strips.js";
+import {clamp, easeOut, lerp, weight} from "./core.js"
+import {chosen} from "./lanes.js"
+import {colX, earlierX, firstX, laneY} from "./layout.js"
+import {attending, cellIn, passed} from "./motion.js"
+import {drawStrip, stripWidth} from "./strips.js"
 
-const LETTERS = [["q", "query"], ["k", "key"], ["v", "value"]];
+const LETTERS = [
+  ["q", "query"],
+  ["k", "key"],
+  ["v", "value"],
+]
 
 // Where the three strips of lane i stand.
 export function qkvBox(app, i) {
-  const { L, head } = app;
-  const c = L.at.qkv;
-  const h = L.qkvH;
-  const letters = h >= 34;
-  const line = (h - 8) / 3;
-  const x = c.x + (letters ? 21 : 3);
-  const w = stripWidth(app, head.q, c.r - x - 5);
-  return { x: c.x, y: laneY(L, i) - h / 2, w: x + w + 5 - c.x, h, letters, line, strips: { x, w }, row: (r) => laneY(L, i) - h / 2 + (h >= 34 ? 4 : 1) + r * (h >= 34 ? line : (h - 2) / 3) };
+  const {L, head} = app
+  const c = L.at.qkv
+  const h = L.qkvH
+  const letters = h >= 34
+  const line = (h - 8) / 3
+  const x = c.x + (letters ? 21 : 3)
+  const w = stripWidth(app, head.q, c.r - x - 5)
+  return {
+    x: c.x,
+    y: laneY(L, i) - h / 2,
+    w: x + w + 5 - c.x,
+    h,
+    letters,
+    line,
+    strips: {x, w},
+    row: (r) => laneY(L, i) - h / 2 + (h >= 34 ? 4 : 1) + r * (h >= 34 ? line : (h - 2) / 3),
+  }
 }
 
 function paintQKV(app, i) {
-  const { ctx, L, theme, head, was } = app;
-  const part = passed(app, i, L.at.qkv.x, L.at.qkv.r);
-  if (!part) return;
-  const b = qkvBox(app, i);
-  const on = i === chosen(app);
-  ctx.beginPath();
-  ctx.roundRect(b.x, b.y, b.w, b.h, b.letters ? 7 : 3);
-  ctx.fillStyle = theme.of("surface");
-  ctx.fill();
-  ctx.strokeStyle = on ? theme.of("focus-mid") : theme.of("border");
-  ctx.lineWidth = on ? 1.6 : 1;
-  ctx.stroke();
-  const h = b.letters ? b.line - 4 : Math.max(2, (b.h - 2) / 3 - 1);
+  const {ctx, L, theme, head, was} = app
+  const part = passed(app, i, L.at.qkv.x, L.at.qkv.r)
+  if (!part) return
+  const b = qkvBox(app, i)
+  const on = i === chosen(app)
+  ctx.beginPath()
+  ctx.roundRect(b.x, b.y, b.w, b.h, b.letters ? 7 : 3)
+  ctx.fillStyle = theme.of("surface")
+  ctx.fill()
+  ctx.strokeStyle = on ? theme.of("focus-mid") : theme.of("border")
+  ctx.lineWidth = on ? 1.6 : 1
+  ctx.stroke()
+  const h = b.letters ? b.line - 4 : Math.max(2, (b.h - 2) / 3 - 1)
   LETTERS.forEach(([letter, meaning], r) => {
-    const y = b.row(r);
+    const y = b.row(r)
     if (b.letters) {
-      ctx.fillStyle = theme.of(meaning);
-      ctx.beginPath();
-      ctx.roundRect(b.x + 4, y, 13, b.line - 1.5, 3);
-      ctx.fill();
-      ctx.fillStyle = theme.dark ? theme.of("background") : "#fff";
-      ctx.font = `650 ${Math.min(10, b.line - 2)}px ${app.font}`;
-      ctx.textAlign = "center";
-      ctx.textBaseline = "middle";
-      ctx.fillText(letter, b.x + 10.5, y + (b.line - 1.5) / 2);
+      ctx.fillStyle = theme.of(meaning)
+      ctx.beginPath()
+      ctx.roundRect(b.x + 4, y, 13, b.line - 1.5, 3)
+      ctx.fill()
+      ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
+      ctx.font = `650 ${Math.min(10, b.line - 2)}px ${app.font}`
+      ctx.textAlign = "center"
+      ctx.textBaseline = "middle"
+      ctx.fillText(letter, b.x + 10.5, y + (b.line - 1.5) / 2)
     }
-    drawStrip(app, head[letter], was.head?.[letter], meaning, i, b.strips.x, y + (b.letters ? 1 : 0), b.strips.w, h, part);
-  });
+    drawStrip(app, head[letter], was.head?.[letter], meaning, i, b.strips.x, y + (b.letters ? 1 : 0), b.strips.w, h, part)
+  })
 }
 
 // Whom a query may look at, and who may look at a key: the first lane and the last one that the mask leaves.
 export function firstKey(app, i) {
-  const { head, L } = app;
-  let j = 0;
-  while (j < i && Number.isNaN(head.pattern[i * L.n + j])) j += 1;
-  return j;
+  const {head, L} = app
+  let j = 0
+  while (j < i && Number.isNaN(head.pattern[i * L.n + j])) j += 1
+  return j
 }
 function lastQuery(app, j) {
-  const { head, L } = app;
-  let i = L.n - 1;
-  while (i > j && Number.isNaN(head.pattern[i * L.n + j])) i -= 1;
-  return i;
+  const {head, L} = app
+  let i = L.n - 1
+  while (i > j && Number.isNaN(head.pattern[i * L.n + j])) i -= 1
+  return i
 }
 
 function keyPath(app, j, progress) {
-  const { ctx, L } = app;
-  const b = qkvBox(app, j);
-  const y0 = b.row(1) + b.line / 2;
-  const y = laneY(L, j) + (L.dense ? 1.5 : Math.min(7, L.radius * 0.45));
-  const x = colX(L, j);
-  const last = laneY(L, lastQuery(app, j));
-  const from = b.x + b.w;
-  const bend = Math.min(20, (L.at.mat.x - from) + 10);
-  const run = clamp(progress * 2, 0, 1);
-  ctx.beginPath();
-  ctx.moveTo(from, y0);
-  const stop = x - Math.min(9, L.pitch / 2);
-  ctx.bezierCurveTo(from + bend * 0.6, y0, from + bend * 0.4, y, from + bend, y);
-  ctx.lineTo(Math.max(from + bend, lerp(from + bend, stop, run)), y);
+  const {ctx, L} = app
+  const b = qkvBox(app, j)
+  const y0 = b.row(1) + b.line / 2
+  const y = laneY(L, j) + (L.dense ? 1.5 : Math.min(7, L.radius * 0.45))
+  const x = colX(L, j)
+  const last = laneY(L, lastQuery(app, j))
+  const from = b.x + b.w
+  const bend = Math.min(20, L.at.mat.x - from + 10)
+  const run = clamp(progress * 2, 0, 1)
+  ctx.beginPath()
+  ctx.moveTo(from, y0)
+  const stop = x - Math.min(9, L.pitch / 2)
+  ctx.bezierCurveTo(from + bend * 0.6, y0, from + bend * 0.4, y, from + bend, y)
+  ctx.lineTo(Math.max(from + bend, lerp(from + bend, stop, run)), y)
   if (run >= 1) {
-    ctx.quadraticCurveTo(x, y, x, Math.min(last, y + 9));
-    ctx.lineTo(x, lerp(y, last, clamp(progress * 2 - 1, 0, 1)));
+    ctx.quadraticCurveTo(x, y, x, Math.min(last, y + 9))
+    ctx.lineTo(x, lerp(y, last, clamp(progress * 2 - 1, 0, 1)))
   }
-  ctx.stroke();
+  ctx.stroke()
 }
 
 function queryPath(app, i, progress) {
-  const { ctx, L } = app;
-  const b = qkvBox(app, i);
-  const y0 = b.row(0) + b.line / 2;
-  const y = laneY(L, i) - (L.dense ? 1.5 : Math.min(6, L.radius * 0.4));
-  const from = b.x + b.w;
-  const bend = Math.min(20, L.at.mat.x - from + 10);
-  ctx.beginPath();
-  ctx.moveTo(from, y0);
-  ctx.bezierCurveTo(from + bend * 0.6, y0, from + bend * 0.4, y, from + bend, y);
-  ctx.lineTo(lerp(from + bend, colX(L, i), progress), y);
-  ctx.stroke();
+  const {ctx, L} = app
+  const b = qkvBox(app, i)
+  const y0 = b.row(0) + b.line / 2
+  const y = laneY(L, i) - (L.dense ? 1.5 : Math.min(6, L.radius * 0.4))
+  const from = b.x + b.w
+  const bend = Math.min(20, L.at.mat.x - from + 10)
+  ctx.beginPath()
+  ctx.moveTo(from, y0)
+  ctx.bezierCurveTo(from + bend * 0.6, y0, from + bend * 0.4, y, from + bend, y)
+  ctx.lineTo(lerp(from + bend, colX(L, i), progress), y)
+  ctx.stroke()
 }
 
 function paintLines(app) {
-  const { ctx, L, theme, motion } = app;
-  const q = chosen(app);
-  const near = app.hover?.part === "cell" ? app.hover : null;
-  const many = L.n > 14;
+  const {ctx, L, theme, motion} = app
+  const q = chosen(app)
+  const near = app.hover?.part === "cell" ? app.hover : null
+  const many = L.n > 14
   for (let j = 0; j < L.n; j++) {
-    const fresh = motion.run < 1 && j >= motion.from;
-    const at = clamp((attending(app) - 0.5 * (motion.from ? 0 : j / L.n)) / 0.5, 0, 1);
-    const strong = near?.key === j || (!near && j === app.sel.key - app.tokens.start && !many);
-    ctx.strokeStyle = theme.of("key", strong ? 0.95 : many ? 0.16 : 0.5);
-    ctx.lineWidth = strong ? 2.4 : many ? 1 : 1.5;
-    if (!fresh || at > 0) keyPath(app, j, fresh ? at : 1);
+    const fresh = motion.run < 1 && j >= motion.from
+    const at = clamp((attending(app) - 0.5 * (motion.from ? 0 : j / L.n)) / 0.5, 0, 1)
+    const strong = near?.key === j || (!near && j === app.sel.key - app.tokens.start && !many)
+    ctx.strokeStyle = theme.of("key", strong ? 0.95 : many ? 0.16 : 0.5)
+    ctx.lineWidth = strong ? 2.4 : many ? 1 : 1.5
+    if (!fresh || at > 0) keyPath(app, j, fresh ? at : 1)
   }
   for (let i = 0; i < L.n; i++) {
-    const fresh = motion.run < 1 && i >= motion.from;
-    const strong = near ? near.query === i : i === q;
-    ctx.strokeStyle = theme.of("query", strong ? 0.95 : many ? 0.16 : 0.5);
-    ctx.lineWidth = strong ? 2.4 : many ? 1 : 1.5;
-    if (!fresh || attending(app) > 0) queryPath(app, i, fresh ? clamp(attending(app) * 1.6, 0, 1) : 1);
+    const fresh = motion.run < 1 && i >= motion.from
+    const strong = near ? near.query === i : i === q
+    ctx.strokeStyle = theme.of("query", strong ? 0.95 : many ? 0.16 : 0.5)
+    ctx.lineWidth = strong ? 2.4 : many ? 1 : 1.5
+    if (!fresh || attending(app) > 0) queryPath(app, i, fresh ? clamp(attending(app) * 1.6, 0, 1) : 1)
   }
 }
 
 // The weight of a cell; NaN where the mask forbids it: a sliding window leaves out early keys.
 export function patternAt(app, i, j) {
-  const { head, was, L, motion } = app;
-  const now = head.pattern[i * L.n + j];
-  const old = was.head;
-  if (motion.mix >= 1 || !old || old === head) return now;
-  const n0 = old.pattern.shape[0];
-  const before = i < n0 && j < n0 ? old.pattern[i * n0 + j] : NaN;
-  return Number.isNaN(before) ? now : lerp(before, now, motion.mix);
+  const {head, was, L, motion} = app
+  const now = head.pattern[i * L.n + j]
+  const old = was.head
+  if (motion.mix >= 1 || !old || old === head) return now
+  const n0 = old.pattern.shape[0]
+  const before = i < n0 && j < n0 ? old.pattern[i * n0 + j] : NaN
+  return Number.isNaN(before) ? now : lerp(before, now, motion.mix)
 }
 
 function cell(app, x, y, p, grow, marked) {
-  const { ctx, L, theme } = app;
-  if (Number.isNaN(p)) return; // masked: empty, as above the diagonal
-  ctx.fillStyle = theme.weightColour(p);
+  const {ctx, L, theme} = app
+  if (Number.isNaN(p)) return // masked: empty, as above the diagonal
+  ctx.fillStyle = theme.weightColour(p)
   if (L.circles) {
-    ctx.beginPath();
-    ctx.arc(x, y, Math.max(0, L.radius * easeOut(grow)), 0, 7);
-    ctx.fill();
-    ctx.strokeStyle = marked ? theme.of("focus") : theme.of("surface");
-    ctx.lineWidth = marked ? 1.8 : 2;
-    ctx.stroke();
-    if (L.radius < 9.5 || grow < 1) return;
-    ctx.fillStyle = theme.weightInk(p);
-    ctx.font = `600 ${L.radius >= 18 ? 12 : L.radius >= 12 ? 10 : 9.5}px ${app.font}`;
-    ctx.textAlign = "center";
-    ctx.textBaseline = "middle";
-    const text = weight(p);
-    if (ctx.measureText(text).width < L.radius * 2 - 1) ctx.fillText(text, x, y + 0.5);
-    return;
+    ctx.beginPath()
+    ctx.arc(x, y, Math.max(0, L.radius * easeOut(grow)), 0, 7)
+    ctx.fill()
+    ctx.strokeStyle = marked ? theme.of("focus") : theme.of("surface")
+    ctx.lineWidth = marked ? 1.8 : 2
+    ctx.stroke()
+    if (L.radius < 9.5 || grow < 1) return
+    ctx.fillStyle = theme.weightInk(p)
+    ctx.font = `600 ${L.radius >= 18 ? 12 : L.radius >= 12 ? 10 : 9.5}px ${app.font}`
+    ctx.textAlign = "center"
+    ctx.textBaseline = "middle"
+    const text = weight(p)
+    if (ctx.measureText(text).width < L.radius * 2 - 1) ctx.fillText(text, x, y + 0.5)
+    return
   }
-  const w = Math.max(1.5, L.pitch - (L.pitch > 7 ? 1.5 : 0.5));
-  const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9));
-  ctx.globalAlpha = grow;
-  ctx.beginPath();
-  ctx.roundRect(x - w / 2, y - h / 2, w, h, Math.min(3, w / 4));
-  ctx.fill();
-  ctx.globalAlpha = 1;
+  const w = Math.max(1.5, L.pitch - (L.pitch > 7 ? 1.5 : 0.5))
+  const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9))
+  ctx.globalAlpha = grow
+  ctx.beginPath()
+  ctx.roundRect(x - w / 2, y - h / 2, w, h, Math.min(3, w / 4))
+  ctx.fill()
+  ctx.globalAlpha = 1
 }
 
 function outline(app, x, y, colour) {
-  const { ctx, L, theme } = app;
-  ctx.strokeStyle = theme.of(colour);
-  ctx.lineWidth = 2.2;
-  ctx.beginPath();
-  const w = L.circles ? L.radius * 2 + 4 : L.pitch + 2;
-  const h = L.circles ? w : Math.min(L.gap - 1, L.pitch * 1.9 + 3);
-  ctx.roundRect(x - w / 2, y - h / 2, w, h, L.circles ? w / 2 : 4);
-  ctx.stroke();
+  const {ctx, L, theme} = app
+  ctx.strokeStyle = theme.of(colour)
+  ctx.lineWidth = 2.2
+  ctx.beginPath()
+  const w = L.circles ? L.radius * 2 + 4 : L.pitch + 2
+  const h = L.circles ? w : Math.min(L.gap - 1, L.pitch * 1.9 + 3)
+  ctx.roundRect(x - w / 2, y - h / 2, w, h, L.circles ? w / 2 : 4)
+  ctx.stroke()
 }
 
 // Where cells are close, a row stands on its own ground, so that lane and query do not shimmer through; the chosen row is framed.
 function rowGround(app, i, on) {
-  const { ctx, L, theme } = app;
-  const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9)) + 2;
-  const { first, earlier } = app.head;
-  const before = L.windowed && app.tokens.start > 0;
-  const from = before && !Number.isNaN(first[i]) ? firstX(L) : before && !Number.isNaN(earlier[i]) ? earlierX(L) : colX(L, firstKey(app, i));
-  const x = from - L.pitch / 2 - 1;
-  const grow = cellIn(app, i, i, L.n);
-  if (grow <= 0) return;
-  ctx.beginPath();
-  ctx.roundRect(x, laneY(L, i) - h / 2, colX(L, i) + L.pitch / 2 + 1 - x, h, 4);
-  ctx.fillStyle = theme.blend("surface", "background", 0.45, grow);
-  ctx.fill();
-  if (!on) return;
-  ctx.strokeStyle = theme.of("focus", grow);
-  ctx.lineWidth = 2;
-  ctx.stroke();
+  const {ctx, L, theme} = app
+  const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9)) + 2
+  const {first, earlier} = app.head
+  const before = L.windowed && app.tokens.start > 0
+  const from = before && !Number.isNaN(first[i]) ? firstX(L) : before && !Number.isNaN(earlier[i]) ? earlierX(L) : colX(L, firstKey(app, i))
+  const x = from - L.pitch / 2 - 1
+  const grow = cellIn(app, i, i, L.n)
+  if (grow <= 0) return
+  ctx.beginPath()
+  ctx.roundRect(x, laneY(L, i) - h / 2, colX(L, i) + L.pitch / 2 + 1 - x, h, 4)
+  ctx.fillStyle = theme.blend("surface", "background", 0.45, grow)
+  ctx.fill()
+  if (!on) return
+  ctx.strokeStyle = theme.of("focus", grow)
+  ctx.lineWidth = 2
+  ctx.stroke()
 }
 
 function paintCells(app) {
-  const { L, head, tokens } = app;
-  const q = chosen(app);
+  const {L, head, tokens} = app
+  const q = chosen(app)
   for (let i = 0; i < L.n; i++) {
-    const y = laneY(L, i);
-    if (!L.circles) rowGround(app, i, i === q);
+    const y = laneY(L, i)
+    if (!L.circles) rowGround(app, i, i === q)
     if (L.windowed && tokens.start > 0) {
-      cell(app, firstX(L), y, head.first[i], cellIn(app, i, 0, L.n), i === q);
-      cell(app, earlierX(L), y, head.earlier[i], cellIn(app, i, 0, L.n), i === q);
+      cell(app, firstX(L), y, head.first[i], cellIn(app, i, 0, L.n), i === q)
+      cell(app, earlierX(L), y, head.earlier[i], cellIn(app, i, 0, L.n), i === q)
     }
     for (let j = 0; j <= i; j++) {
-      const grow = cellIn(app, i, j, L.n);
-      if (grow > 0) cell(app, colX(L, j), y, patternAt(app, i, j), grow, i === q);
+      const grow = cellIn(app, i, j, L.n)
+      if (grow > 0) cell(app, colX(L, j), y, patternAt(app, i, j), grow, i === q)
     }
   }
-  const key = app.sel.key - tokens.start;
-  if (q >= 0 && q < L.n && key >= firstKey(app, q) && key <= q && !app.motion.moving) outline(app, colX(L, key), laneY(L, q), "focus");
-  if (app.hover?.part === "cell" && app.hover.key >= 0) outline(app, colX(L, app.hover.key), laneY(L, app.hover.query), "focus-ink");
+  const key = app.sel.key - tokens.start
+  if (q >= 0 && q < L.n && key >= firstKey(app, q) && key <= q && !app.motion.moving) outline(app, colX(L, key), laneY(L, q), "focus")
+  if (app.hover?.part === "cell" && app.hover.key >= 0) outline(app, colX(L, app.hover.key), laneY(L, app.hover.query), "focus-ink")
 }
 
 // The stack of shares: heights are the row of the pattern; each flows into z.
 function paintShares(app, i) {
-  const { ctx, L, theme, head, was } = app;
-  const c = L.at.share;
-  const z = L.at.z;
-  const part = passed(app, i, c.x, z.x);
-  if (!part) return;
-  const y = laneY(L, i);
-  const h = Math.min(L.gap - (L.dense ? 3 : 14), 44 * L.tall);
-  const zh = L.strip * 0.75;
-  const rest = L.windowed ? [head.first[i], head.earlier[i]] : [];
-  let at = 0;
-  const q = chosen(app);
-  const pieces = [...rest, ...Array.from({ length: i + 1 }, (_, j) => patternAt(app, i, j))];
+  const {ctx, L, theme, head, was} = app
+  const c = L.at.share
+  const z = L.at.z
+  const part = passed(app, i, c.x, z.x)
+  if (!part) return
+  const y = laneY(L, i)
+  const h = Math.min(L.gap - (L.dense ? 3 : 14), 44 * L.tall)
+  const zh = L.strip * 0.75
+  const rest = L.windowed ? [head.first[i], head.earlier[i]] : []
+  let at = 0
+  const q = chosen(app)
+  const pieces = [...rest, ...Array.from({length: i + 1}, (_, j) => patternAt(app, i, j))]
   pieces.forEach((weight, k) => {
-    const p = weight || 0; // masked tokens have no share
-    const s = p * h;
+    const p = weight || 0 // masked tokens have no share
+    const s = p * h
     if (s > 0.25) {
-      const top = y - h / 2 + at;
-      const lit = app.hover?.part === "cell" && app.hover.query === i && app.hover.key === k - rest.length;
-      const tone = lit ? 1 : (k % 2 ? 0.66 : 0.9);
-      ctx.fillStyle = theme.blend("surface", "value", tone);
-      ctx.fillRect(c.x, top, c.w, Math.max(0.6, s - (s > 4 ? 0.8 : 0)));
-      ctx.beginPath();
-      const zt = y - zh / 2 + (at / h) * zh;
-      const zb = zt + p * zh;
-      const m = (c.r + z.x) / 2;
-      const end = lerp(c.r, z.x, part);
-      ctx.moveTo(c.r, top);
-      ctx.bezierCurveTo(m, top, m, zt, end, zt);
-      ctx.lineTo(end, zb);
-      ctx.bezierCurveTo(m, zb, m, top + s, c.r, top + s);
-      ctx.fillStyle = theme.of("value", (i === q ? 0.42 : 0.26) * (lit ? 1.6 : 1));
-      ctx.fill();
+      const top = y - h / 2 + at
+      const lit = app.hover?.part === "cell" && app.hover.query === i && app.hover.key === k - rest.length
+      const tone = lit ? 1 : k % 2 ? 0.66 : 0.9
+      ctx.fillStyle = theme.blend("surface", "value", tone)
+      ctx.fillRect(c.x, top, c.w, Math.max(0.6, s - (s > 4 ? 0.8 : 0)))
+      ctx.beginPath()
+      const zt = y - zh / 2 + (at / h) * zh
+      const zb = zt + p * zh
+      const m = (c.r + z.x) / 2
+      const end = lerp(c.r, z.x, part)
+      ctx.moveTo(c.r, top)
+      ctx.bezierCurveTo(m, top, m, zt, end, zt)
+      ctx.lineTo(end, zb)
+      ctx.bezierCurveTo(m, zb, m, top + s, c.r, top + s)
+      ctx.fillStyle = theme.of("value", (i === q ? 0.42 : 0.26) * (lit ? 1.6 : 1))
+      ctx.fill()
     }
-    at += s;
-  });
-  const w = stripWidth(app, head.z, z.w);
-  drawStrip(app, head.z, was.head?.z, "value", i, z.x, y - zh / 2, w, zh, passed(app, i, z.x, z.r));
+    at += s
+  })
+  const w = stripWidth(app, head.z, z.w)
+  drawStrip(app, head.z, was.head?.z, "value", i, z.x, y - zh / 2, w, zh, passed(app, i, z.x, z.r))
 }
 
 // All heads stand side by side before W_O: a tick per head, its opacity the norm of that head's z; the head on screen is marked.
 function paintOutput(app, i) {
-  const { ctx, L, theme, block, was } = app;
-  const c = L.at.wo;
-  const part = passed(app, i, c.x, c.r);
-  if (!part) return;
-  const y = laneY(L, i);
-  const heads = block.anatomy.n_heads;
-  const h = Math.min(L.gap - 4, 34 * L.tall);
-  const norms = block.z_norm.subarray(i * heads, (i + 1) * heads);
-  const most = Math.max(...norms, 1e-9);
-  const each = h / heads;
-  ctx.globalAlpha = part;
+  const {ctx, L, theme, block, was} = app
+  const c = L.at.wo
+  const part = passed(app, i, c.x, c.r)
+  if (!part) return
+  const y = laneY(L, i)
+  const heads = block.anatomy.n_heads
+  const h = Math.min(L.gap - 4, 34 * L.tall)
+  const norms = block.z_norm.subarray(i * heads, (i + 1) * heads)
+  const most = Math.max(...norms, 1e-9)
+  const each = h / heads
+  ctx.globalAlpha = part
   for (let k = 0; k < heads; k++) {
-    const mine = k === app.head.head;
-    ctx.fillStyle = mine ? theme.of("value") : theme.blend("surface", "value", 0.12 + 0.55 * (norms[k] / most));
-    ctx.fillRect(c.x + (mine ? 0 : 4), y - h / 2 + k * each, c.w - (mine ? 0 : 8), Math.max(0.7, each - (each > 2.4 ? 0.8 : 0)));
+    const mine = k === app.head.head
+    ctx.fillStyle = mine ? theme.of("value") : theme.blend("surface", "value", 0.12 + 0.55 * (norms[k] / most))
+    ctx.fillRect(c.x + (mine ? 0 : 4), y - h / 2 + k * each, c.w - (mine ? 0 : 8), Math.max(0.7, each - (each > 2.4 ? 0.8 : 0)))
   }
-  ctx.globalAlpha = 1;
-  const zx = L.at.z.x + stripWidth(app, app.head.z, L.at.z.w);
-  ctx.strokeStyle = theme.of("value", 0.7);
-  ctx.lineWidth = 1.4;
-  ctx.beginPath();
-  const hy = y - h / 2 + (app.head.head + 0.5) * each;
-  ctx.moveTo(zx, y);
-  ctx.bezierCurveTo(zx + 5, y, c.x - 5, hy, c.x, hy);
-  ctx.stroke();
-  const end = L.at.plus1.m - 6;
-  ctx.lineWidth = i === chosen(app) ? 3 : 2;
-  ctx.strokeStyle = theme.of("value", 0.75);
-  ctx.beginPath();
-  ctx.moveTo(c.r - 3, y);
-  ctx.lineTo(lerp(c.r, end, passed(app, i, c.r, end)), y);
-  ctx.stroke();
+  ctx.globalAlpha = 1
+  const zx = L.at.z.x + stripWidth(app, app.head.z, L.at.z.w)
+  ctx.strokeStyle = theme.of("value", 0.7)
+  ctx.lineWidth = 1.4
+  ctx.beginPath()
+  const hy = y - h / 2 + (app.head.head + 0.5) * each
+  ctx.moveTo(zx, y)
+  ctx.bezierCurveTo(zx + 5, y, c.x - 5, hy, c.x, hy)
+  ctx.stroke()
+  const end = L.at.plus1.m - 6
+  ctx.lineWidth = i === chosen(app) ? 3 : 2
+  ctx.strokeStyle = theme.of("value", 0.75)
+  ctx.beginPath()
+  ctx.moveTo(c.r - 3, y)
+  ctx.lineTo(lerp(c.r, end, passed(app, i, c.r, end)), y)
+  ctx.stroke()
   if (L.at.aout) {
-    const w = stripWidth(app, block.attn_out, L.at.aout.w);
-    drawStrip(app, block.attn_out, was.block?.attn_out, "value", i, L.at.aout.x, y - L.strip * 0.37, w, L.strip * 0.75, passed(app, i, L.at.aout.x, L.at.aout.r));
+    const w = stripWidth(app, block.attn_out, L.at.aout.w)
+    drawStrip(
+      app,
+      block.attn_out,
+      was.block?.attn_out,
+      "value",
+      i,
+      L.at.aout.x,
+      y - L.strip * 0.37,
+      w,
+      L.strip * 0.75,
+      passed(app, i, L.at.aout.x, L.at.aout.r),
+    )
   }
 }
 
 export function paintAttention(app) {
-  paintLines(app);
-  for (let i = 0; i < app.L.n; i++) { paintQKV(app, i); paintShares(app, i); paintOutput(app, i); }
-  paintCells(app);
+  paintLines(app)
+  for (let i = 0; i < app.L.n; i++) {
+    paintQKV(app, i)
+    paintShares(app, i)
+    paintOutput(app, i)
+  }
+  paintCells(app)
 }
 
 // Words that stand on a line or a frame keep a little ground around them.
 function haloed(app, text, x, y) {
-  const { ctx, theme } = app;
-  ctx.lineWidth = 4;
-  ctx.lineJoin = "round";
-  ctx.strokeStyle = theme.of("surface");
-  ctx.strokeText(text, x, y);
-  ctx.fillText(text, x, y);
+  const {ctx, theme} = app
+  ctx.lineWidth = 4
+  ctx.lineJoin = "round"
+  ctx.strokeStyle = theme.of("surface")
+  ctx.strokeText(text, x, y)
+  ctx.fillText(text, x, y)
 }
 
 // Names over the matrix: each key's token above its diagonal cell, and what rows and columns are.
 export function paintAttentionWords(app) {
-  const { ctx, L, theme } = app;
-  const t = app.T;
-  ctx.textBaseline = "alphabetic";
-  ctx.textAlign = "center";
-  ctx.font = `500 ${10 * app.k}px ${app.font}`;
-  ctx.fillStyle = theme.of("key-ink");
+  const {ctx, L, theme} = app
+  const t = app.T
+  ctx.textBaseline = "alphabetic"
+  ctx.textAlign = "center"
+  ctx.font = `500 ${10 * app.k}px ${app.font}`
+  ctx.fillStyle = theme.of("key-ink")
   if (L.circles) {
     for (let j = 0; j < L.n; j++) {
-      const room = Math.max(20, Math.min(58, L.pitch * 1.6));
-      ctx.globalAlpha = cellIn(app, j, j, L.n);
-      ctx.fillText(app.short(j, room), colX(L, j), laneY(L, j) - L.radius - 7);
+      const room = Math.max(20, Math.min(58, L.pitch * 1.6))
+      ctx.globalAlpha = cellIn(app, j, j, L.n)
+      ctx.fillText(app.short(j, room), colX(L, j), laneY(L, j) - L.radius - 7)
     }
-    ctx.globalAlpha = 1;
+    ctx.globalAlpha = 1
   } else if (app.hover?.part === "cell" && app.hover.key >= 0) {
-    ctx.fillText(app.short(app.hover.key, 90), colX(L, app.hover.key), laneY(L, app.hover.key) - 12);
+    ctx.fillText(app.short(app.hover.key, 90), colX(L, app.hover.key), laneY(L, app.hover.key) - 12)
   }
   if (L.windowed && app.tokens.start > 0) {
-    ctx.fillText(t.first_token, firstX(L), laneY(L, 0) - 14);
-    ctx.fillText("Σ", earlierX(L), laneY(L, 0) - 14);
+    ctx.fillText(t.first_token, firstX(L), laneY(L, 0) - 14)
+    ctx.fillText("Σ", earlierX(L), laneY(L, 0) - 14)
   }
-  ctx.font = `650 ${10 * app.k}px ${app.font}`;
-  const edge = L.circles ? L.radius + 6 : L.pitch / 2 + 5;
-  const left = L.windowed && app.tokens.start > 0 ? firstX(L) : colX(L, 0);
+  ctx.font = `650 ${10 * app.k}px ${app.font}`
+  const edge = L.circles ? L.radius + 6 : L.pitch / 2 + 5
+  const left = L.windowed && app.tokens.start > 0 ? firstX(L) : colX(L, 0)
   if (L.at.mat.x + 4 < left - edge - 16 || L.circles) {
-    ctx.textAlign = "right";
-    ctx.fillStyle = theme.of("key-ink");
-    const q = chosen(app);
+    ctx.textAlign = "right"
+    ctx.fillStyle = theme.of("key-ink")
+    const q = chosen(app)
     if (L.circles && q >= 0 && q < L.n && left - edge - 28 > L.at.qkv.r + 8) {
-      ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n));
-      haloed(app, t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8));
-      ctx.fillStyle = theme.of("key-ink");
+      ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n))
+      haloed(app, t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8))
+      ctx.fillStyle = theme.of("key-ink")
     }
-    if (!L.windowed) haloed(app, t.key, left - edge + 2, laneY(L, 0) - (L.circles ? L.radius + 7 : 9));
+    if (!L.windowed) haloed(app, t.key, left - edge + 2, laneY(L, 0) - (L.circles ? L.radius + 7 : 9))
   }
 }

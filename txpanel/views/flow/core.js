@@ -1,51 +1,51 @@
 // Small tools that every part of the flow uses: numbers, easing, DOM without innerHTML.
-export const clamp = (x, a, b) => Math.max(a, Math.min(b, x));
-export const lerp = (a, b, t) => a + (b - a) * t;
-export const easeOut = (t) => 1 - (1 - t) ** 3;
-export const easeInOut = (t) => (t < 0.5 ? 4 * t * t * t : 1 - (2 - 2 * t) ** 3 / 2);
+export const clamp = (x, a, b) => Math.max(a, Math.min(b, x))
+export const lerp = (a, b, t) => a + (b - a) * t
+export const easeOut = (t) => 1 - (1 - t) ** 3
+export const easeInOut = (t) => (t < 0.5 ? 4 * t * t * t : 1 - (2 - 2 * t) ** 3 / 2)
 
 // One element: props are DOM properties, `data` and `aria` go to attributes; text only ever becomes a text node.
-export function node(tag, { cls, text, aria, data, attrs, ...props } = {}, ...children) {
-  const n = document.createElement(tag);
-  if (cls) n.className = cls;
-  if (text !== undefined) n.textContent = text;
-  for (const [k, v] of Object.entries(aria ?? {})) n.setAttribute(`aria-${k}`, v);
-  for (const [k, v] of Object.entries(data ?? {})) n.dataset[k] = v;
-  for (const [k, v] of Object.entries(attrs ?? {})) n.setAttribute(k, v);
-  Object.assign(n, props);
-  n.append(...children);
-  return n;
+export function node(tag, {cls, text, aria, data, attrs, ...props} = {}, ...children) {
+  const n = document.createElement(tag)
+  if (cls) n.className = cls
+  if (text !== undefined) n.textContent = text
+  for (const [k, v] of Object.entries(aria ?? {})) n.setAttribute(`aria-${k}`, v)
+  for (const [k, v] of Object.entries(data ?? {})) n.dataset[k] = v
+  for (const [k, v] of Object.entries(attrs ?? {})) n.setAttribute(k, v)
+  Object.assign(n, props)
+  n.append(...children)
+  return n
 }
 
 // Fill {name} places of a translated sentence.
-export const fill = (text, values = {}) => text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole));
+export const fill = (text, values = {}) => text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole))
 
-export const integer = (x) => Math.round(x).toLocaleString("en-US");
+export const integer = (x) => Math.round(x).toLocaleString("en-US")
 
 // Written as everywhere else on the page.
-export { number, percent } from "../../toolkit/numbers.js";
+export {number, percent} from "../../toolkit/numbers.js"
 
 // A weight inside a small circle: ".88", "1" only if it is 1, "<.01" instead of a false zero.
 export function weight(p) {
-  if (p === 0) return "0";
-  if (p < 0.005) return "<.01";
-  if (p >= 0.995) return p > 0.9999995 ? "1" : ">.99";
-  return p.toFixed(2).slice(1);
+  if (p === 0) return "0"
+  if (p < 0.005) return "<.01"
+  if (p >= 0.995) return p > 0.9999995 ? "1" : ">.99"
+  return p.toFixed(2).slice(1)
 }
 
 // Row i of a flat [n, width] array.
-export const row = (a, i, width) => a.subarray(i * width, (i + 1) * width);
+export const row = (a, i, width) => a.subarray(i * width, (i + 1) * width)
 
 // A token's text on one line: what the tokenizer's pieces hide is made visible, nothing else is touched.
 export function shown(token) {
-  const bare = token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍");
-  if (bare.trim() === "") return bare === "" ? "∅" : "␣".repeat(Math.min(bare.length, 6));
-  return bare.replace(/^ /, "");
+  const bare = token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍")
+  if (bare.trim() === "") return bare === "" ? "∅" : "␣".repeat(Math.min(bare.length, 6))
+  return bare.replace(/^ /, "")
 }
 
 export function ellipsis(ctx, text, width) {
-  if (ctx.measureText(text).width <= width) return text;
-  let cut = text;
-  while (cut.length > 1 && ctx.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1);
-  return `${cut}…`;
+  if (ctx.measureText(text).width <= width) return text
+  let cut = text
+  while (cut.length > 1 && ctx.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1)
+  return `${cut}…`
 }

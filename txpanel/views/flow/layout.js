@@ -1,113 +1,154 @@
 // Where everything stands: a pure function of the width and of what the model has. Numbers only, so that layouts can be eased.
-import { clamp, lerp } from "./core.js";
+import {clamp, lerp} from "./core.js"
 
-export const PHONE = 1200;
+export const PHONE = 1200
 
 // How narrow a part may get where the page is: what is not named keeps its width.
-const LEAST = { label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40 };
+const LEAST = {label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40}
 
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
 function parts(block, o) {
-  const { norm_place: place, parallel } = block.anatomy;
-  const before = place === "pre" || place === "sandwich"; // a norm reads the lane
-  const after = place === "sandwich" || place === "branch"; // a norm on what is about to be added
-  const behind = place === "post"; // a norm on the lane itself, after the add
-  const norm = (name, on, gap) => [name, on ? 16 : 0, 0, on ? gap : 0];
-  const list = [norm("n1", before, 12), ["qkv", o.dense ? 74 : 92, 0.06, 10], ["mat", o.mat, 0.34, 16], ["share", 12, 0, 12], ["z", o.dense ? 48 : 56, 0.05, 20], ["wo", 18, 0, 10]];
-  if (o.wide) list.push(["aout", 50, 0.06, 12]);
-  if (after) list.push(norm("n1b", true, 8));
-  const plus1 = ["plus1", 24, 0, o.wide ? 14 : 10];
-  if (!parallel) list.push(plus1);
-  if (behind) list.push(norm("n1", true, 6));
-  list.push(norm("n2", before && !parallel, 6), ["mlp", 106, 0.12, 16], ["mout", 48, 0.05, 16]);
-  if (after) list.push(norm("n2b", true, 8));
-  if (parallel) list.push(plus1);
-  list.push(["plus2", 24, 0, parallel ? 0 : 10]);
-  if (behind) list.push(norm("n2", true, 6));
-  return behind ? list.filter(([name, w]) => w > 0 || (name !== "n1" && name !== "n2")) : list;
+  const {norm_place: place, parallel} = block.anatomy
+  const before = place === "pre" || place === "sandwich" // a norm reads the lane
+  const after = place === "sandwich" || place === "branch" // a norm on what is about to be added
+  const behind = place === "post" // a norm on the lane itself, after the add
+  const norm = (name, on, gap) => [name, on ? 16 : 0, 0, on ? gap : 0]
+  const list = [
+    norm("n1", before, 12),
+    ["qkv", o.dense ? 74 : 92, 0.06, 10],
+    ["mat", o.mat, 0.34, 16],
+    ["share", 12, 0, 12],
+    ["z", o.dense ? 48 : 56, 0.05, 20],
+    ["wo", 18, 0, 10],
+  ]
+  if (o.wide) list.push(["aout", 50, 0.06, 12])
+  if (after) list.push(norm("n1b", true, 8))
+  const plus1 = ["plus1", 24, 0, o.wide ? 14 : 10]
+  if (!parallel) list.push(plus1)
+  if (behind) list.push(norm("n1", true, 6))
+  list.push(norm("n2", before && !parallel, 6), ["mlp", 106, 0.12, 16], ["mout", 48, 0.05, 16])
+  if (after) list.push(norm("n2b", true, 8))
+  if (parallel) list.push(plus1)
+  list.push(["plus2", 24, 0, parallel ? 0 : 10])
+  if (behind) list.push(norm("n2", true, 6))
+  return behind ? list.filter(([name, w]) => w > 0 || (name !== "n1" && name !== "n2")) : list
 }
 
 function columns(width, block, o) {
-  const tail = [["blocks", 112, 0.14, 44], ["nf", 16, 0, 12], ["fan", 30, 0.02, 2], ["next", 184, 0.1, 0]];
-  const list = [["label", o.small ? 84 : 96, 0.03, 0], ["embed", o.small ? 48 : 96, 0.05, 10], ["skip", 14, 0, 10], ...parts(block, o), ...tail];
-  const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0);
-  const spare = Math.max(0, width - used - 4);
-  const shares = list.reduce((sum, [, , share]) => sum + share, 0);
-  const slack = (name, w) => Math.max(0, w - (name === "mat" ? o.least : LEAST[name] ?? w));
-  const most = list.reduce((sum, [name, w]) => sum + slack(name, w), 0);
-  const tight = clamp((used + 4 - width) / Math.max(1, most), 0, 1);
-  const at = {};
-  let x = 2;
+  const tail = [
+    ["blocks", 112, 0.14, 44],
+    ["nf", 16, 0, 12],
+    ["fan", 30, 0.02, 2],
+    ["next", 184, 0.1, 0],
+  ]
+  const list = [
+    ["label", o.small ? 84 : 96, 0.03, 0],
+    ["embed", o.small ? 48 : 96, 0.05, 10],
+    ["skip", 14, 0, 10],
+    ...parts(block, o),
+    ...tail,
+  ]
+  const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0)
+  const spare = Math.max(0, width - used - 4)
+  const shares = list.reduce((sum, [, , share]) => sum + share, 0)
+  const slack = (name, w) => Math.max(0, w - (name === "mat" ? o.least : (LEAST[name] ?? w)))
+  const most = list.reduce((sum, [name, w]) => sum + slack(name, w), 0)
+  const tight = clamp((used + 4 - width) / Math.max(1, most), 0, 1)
+  const at = {}
+  let x = 2
   for (const [name, w, share, gap] of list) {
-    x += gap;
-    const full = w + (spare * share) / shares - slack(name, w) * tight;
-    at[name] = { x, w: full, m: x + full / 2, r: x + full };
-    x += full;
+    x += gap
+    const full = w + (spare * share) / shares - slack(name, w) * tight
+    at[name] = {x, w: full, m: x + full / 2, r: x + full}
+    x += full
   }
-  return at;
+  return at
 }
 
 export function desktop(app) {
-  const { tokens, block, W } = app;
-  const n = tokens.ids.length;
-  const dense = n > 10;
-  const tall = clamp(app.W / 1440, 0.92, 1.4);
-  const gap = dense ? Math.max(18, Math.min(42, (430 * tall) / n)) : clamp((430 * tall) / n, 42 * tall, 72 * tall);
-  const windowed = tokens.total > n;
-  const small = n > 6;
-  const mat = dense ? lerp(250, 300, clamp((n - 10) / 20, 0, 1)) : lerp(176, 250, clamp((n - 5) / 4, 0, 1));
-  const at = columns(W, block, { dense, small, mat, least: dense ? 190 : Math.min(mat, 28 + Math.max(5, n) * 23), wide: W >= 1560 });
-  const top = 64; // the block's frame
-  const span = (n - 1) * gap;
-  const least = 250 * tall;
-  const y0 = top + 64 + Math.max(0, (least - span) / 2);
-  const left = windowed ? 2 : 0; // columns for the first token and for all between it and the window
-  const inner = at.mat.w - 28;
-  const pitch = Math.min(gap, 44 * tall, inner / (n + left * 1.7));
-  const used = pitch * (n + left * 1.7);
-  const c0 = at.mat.x + 14 + (inner - used) / 2 + pitch / 2 + pitch * left * 1.7;
-  const bottom = Math.max(y0 + span, top + 64 + least);
-  const box = { x: at.skip.r + 2, r: Math.max(at.plus2.r, at.n2.r) + 14 };
-  const heads = block.anatomy.n_heads;
-  const perRow = Math.max(4, Math.floor((box.r - box.x - 170) / 24));
-  const rows = Math.ceil(heads / perRow);
-  const groups = Math.min(heads, perRow);
-  const extra = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? (block.anatomy.n_kv_heads - 1) * 8 : 0;
-  const thumb = clamp((box.r - box.x - 170 - extra) / groups - 6, 16, rows > 1 ? 26 : 40 * tall);
-  const rowH = clamp((bottom - top + 20) / 14.6, 20, 32 * tall);
-  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 54 : 52);
-  const boxBottom = headsY + rows * (thumb + 20) + 12;
+  const {tokens, block, W} = app
+  const n = tokens.ids.length
+  const dense = n > 10
+  const tall = clamp(app.W / 1440, 0.92, 1.4)
+  const gap = dense ? Math.max(18, Math.min(42, (430 * tall) / n)) : clamp((430 * tall) / n, 42 * tall, 72 * tall)
+  const windowed = tokens.total > n
+  const small = n > 6
+  const mat = dense ? lerp(250, 300, clamp((n - 10) / 20, 0, 1)) : lerp(176, 250, clamp((n - 5) / 4, 0, 1))
+  const at = columns(W, block, {dense, small, mat, least: dense ? 190 : Math.min(mat, 28 + Math.max(5, n) * 23), wide: W >= 1560})
+  const top = 64 // the block's frame
+  const span = (n - 1) * gap
+  const least = 250 * tall
+  const y0 = top + 64 + Math.max(0, (least - span) / 2)
+  const left = windowed ? 2 : 0 // columns for the first token and for all between it and the window
+  const inner = at.mat.w - 28
+  const pitch = Math.min(gap, 44 * tall, inner / (n + left * 1.7))
+  const used = pitch * (n + left * 1.7)
+  const c0 = at.mat.x + 14 + (inner - used) / 2 + pitch / 2 + pitch * left * 1.7
+  const bottom = Math.max(y0 + span, top + 64 + least)
+  const box = {x: at.skip.r + 2, r: Math.max(at.plus2.r, at.n2.r) + 14}
+  const heads = block.anatomy.n_heads
+  const perRow = Math.max(4, Math.floor((box.r - box.x - 170) / 24))
+  const rows = Math.ceil(heads / perRow)
+  const groups = Math.min(heads, perRow)
+  const extra = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? (block.anatomy.n_kv_heads - 1) * 8 : 0
+  const thumb = clamp((box.r - box.x - 170 - extra) / groups - 6, 16, rows > 1 ? 26 : 40 * tall)
+  const rowH = clamp((bottom - top + 20) / 14.6, 20, 32 * tall)
+  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 54 : 52)
+  const boxBottom = headsY + rows * (thumb + 20) + 12
   return {
-    phone: false, W, H: boxBottom + 6, n, gap, top, y0, bottom, dense, windowed, at, pitch, c0, left, box,
-    radius: Math.min(16 * tall, pitch / 2 - 1.5, gap / 2 - 3), circles: !dense && pitch >= 18,
-    strip: clamp(gap * 0.27, 6, 19), qkvH: Math.min(gap - (dense ? 4 : 10), 54 * tall), mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
-    headsY, thumb, perRow, boxBottom, tall, rowH, listY: top + Math.max(4, (bottom - top - rowH * 14) / 2),
-  };
+    phone: false,
+    W,
+    H: boxBottom + 6,
+    n,
+    gap,
+    top,
+    y0,
+    bottom,
+    dense,
+    windowed,
+    at,
+    pitch,
+    c0,
+    left,
+    box,
+    radius: Math.min(16 * tall, pitch / 2 - 1.5, gap / 2 - 3),
+    circles: !dense && pitch >= 18,
+    strip: clamp(gap * 0.27, 6, 19),
+    qkvH: Math.min(gap - (dense ? 4 : 10), 54 * tall),
+    mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
+    headsY,
+    thumb,
+    perRow,
+    boxBottom,
+    tall,
+    rowH,
+    listY: top + Math.max(4, (bottom - top - rowH * 14) / 2),
+  }
 }
 
 // Vertical place of lane i, and horizontal place of key column j.
-export const laneY = (L, i) => L.y0 + i * L.gap;
-export const colX = (L, j) => L.c0 + j * L.pitch;
-export const firstX = (L) => L.c0 - L.pitch * L.left * 1.7;
-export const earlierX = (L) => L.c0 - L.pitch * 1.6;
+export const laneY = (L, i) => L.y0 + i * L.gap
+export const colX = (L, j) => L.c0 + j * L.pitch
+export const firstX = (L) => L.c0 - L.pitch * L.left * 1.7
+export const earlierX = (L) => L.c0 - L.pitch * 1.6
 
 // The layout between two others: only numbers move, the rest is the later one's.
 export function between(a, b, t) {
-  if (t >= 1 || !a || a.phone || b.phone) return b;
+  if (t >= 1 || !a || a.phone || b.phone) return b
   const mix = (x, y) => {
-    if (typeof y === "number" && typeof x === "number") return lerp(x, y, t);
-    if (y && typeof y === "object" && x) return Object.fromEntries(Object.keys(y).map((k) => [k, mix(x[k], y[k])]));
-    return y;
-  };
-  return { ...mix(a, b), n: b.n, left: b.left, windowed: b.windowed, circles: b.circles };
+    if (typeof y === "number" && typeof x === "number") return lerp(x, y, t)
+    if (y && typeof y === "object" && x) return Object.fromEntries(Object.keys(y).map((k) => [k, mix(x[k], y[k])]))
+    return y
+  }
+  return {...mix(a, b), n: b.n, left: b.left, windowed: b.windowed, circles: b.circles}
 }
 
 // Square thumbnails of the block's heads, with a wider gap between groups that share k and v.
 export function thumbAt(L, block, h) {
-  const { n_heads: heads, n_kv_heads: kv } = block.anatomy;
-  const group = kv > 1 && kv < heads ? Math.floor((h * kv) / heads) : 0;
-  const line = Math.floor(h / L.perRow);
-  const first = line * L.perRow;
-  const group0 = kv > 1 && kv < heads ? Math.floor((first * kv) / heads) : 0;
-  return { x: L.box.x + 22 + (h - first) * (L.thumb + 6) + (group - group0) * 8, y: L.headsY + line * (L.thumb + 20), s: L.thumb };
+  const {n_heads: heads, n_kv_heads: kv} = block.anatomy
+  const group = kv > 1 && kv < heads ? Math.floor((h * kv) / heads) : 0
+  const line = Math.floor(h / L.perRow)
+  const first = line * L.perRow
+  const group0 = kv > 1 && kv < heads ? Math.floor((first * kv) / heads) : 0
+  return {x: L.box.x + 22 + (h - first) * (L.thumb + 6) + (group - group0) * 8, y: L.headsY + line * (L.thumb + 20), s: L.thumb}
 }

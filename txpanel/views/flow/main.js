@@ -1,307 +1,375 @@
 // The flow: holds what was sent, decides what moves, draws. Everything drawn comes from the arrays that Python sent.
-import { onTheme, reducedMotion } from "../../toolkit/theme.js";
-import { clamp, ellipsis, fill, percent, shown } from "./core.js";
-import { Theme } from "./theme.js";
-import { between, colX, desktop, laneY, PHONE } from "./layout.js";
-import { frontX, Motion } from "./motion.js";
-import { paintEmbedding, paintLanes, paintNodes } from "./lanes.js";
-import { paintAttention, paintAttentionWords } from "./attention.js";
-import { paintMLP, paintParallel } from "./mlp.js";
-import { paintBlocks, paintCuts, paintFan, paintFrame, paintHeads } from "./blocks.js";
-import { say, set, syncOverlay } from "./overlay.js";
-import { action, partAt, words } from "./hover.js";
-import { bindKeys } from "./keys.js";
-import { Grid } from "./grid.js";
-import { paintPhone, phone, phoneAt } from "./phone.js";
-import { paintMap } from "./window.js";
-import { paintLight } from "./light.js";
-import { build, legend } from "./dom.js";
-import { asSvg } from "./export.js";
+import {onTheme, reducedMotion} from "../../toolkit/theme.js"
+import {paintAttention, paintAttentionWords} from "./attention.js"
+import {paintBlocks, paintCuts, paintFan, paintFrame, paintHeads} from "./blocks.js"
+import {clamp, ellipsis, fill, percent, shown} from "./core.js"
+import {build, legend} from "./dom.js"
+import {asSvg} from "./export.js"
+import {Grid} from "./grid.js"
+import {action, partAt, words} from "./hover.js"
+import {bindKeys} from "./keys.js"
+import {paintEmbedding, paintLanes, paintNodes} from "./lanes.js"
+import {between, colX, desktop, laneY, PHONE} from "./layout.js"
+import {paintLight} from "./light.js"
+import {paintMLP, paintParallel} from "./mlp.js"
+import {frontX, Motion} from "./motion.js"
+import {say, set, syncOverlay} from "./overlay.js"
+import {paintPhone, phone, phoneAt} from "./phone.js"
+import {Theme} from "./theme.js"
+import {paintMap} from "./window.js"
 
 class Flow {
   constructor(model, root) {
-    this.model = model;
-    this.root = root;
-    this.T = model.texts;
-    this.dom = build(this.T);
-    root.append(this.dom.empty, this.dom.inexact, this.dom.stage, this.dom.live, this.dom.tip, this.dom.busy);
-    this.canvas = this.dom.canvas;
-    this.ctx = this.canvas.getContext("2d");
-    this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif";
-    this.theme = new Theme(root);
-    this.motion = new Motion(() => this.draw());
-    this.grid = new Grid(this);
-    root.append(this.grid.panel, this.dom.legend);
-    this.was = {};
-    this.want = {};
-    this.hit = {};
-    this.hover = null;
-    this.sel = { query: 0, key: 0 };
-    this.opened = "";
-    this.openable = {};
-    this.lit = [];
-    this.pointed = null;
-    this.gridOpen = false;
-    this.bind();
-    this.take();
+    this.model = model
+    this.root = root
+    this.T = model.texts
+    this.dom = build(this.T)
+    root.append(this.dom.empty, this.dom.inexact, this.dom.stage, this.dom.live, this.dom.tip, this.dom.busy)
+    this.canvas = this.dom.canvas
+    this.ctx = this.canvas.getContext("2d")
+    this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif"
+    this.theme = new Theme(root)
+    this.motion = new Motion(() => this.draw())
+    this.grid = new Grid(this)
+    root.append(this.grid.panel, this.dom.legend)
+    this.was = {}
+    this.want = {}
+    this.hit = {}
+    this.hover = null
+    this.sel = {query: 0, key: 0}
+    this.opened = ""
+    this.openable = {}
+    this.lit = []
+    this.pointed = null
+    this.gridOpen = false
+    this.bind()
+    this.take()
   }
 
   bind() {
-    const { model, dom, canvas } = this;
-    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"]) model.on(name, () => this.later());
-    model.on("grid_part", () => { if (model.grid_part.thumbs) this.grid.add(model.grid_part); });
-    canvas.addEventListener("pointermove", (e) => this.setHover(partAt(this, e.offsetX, e.offsetY), e));
-    canvas.addEventListener("pointerleave", () => this.setHover(null));
-    canvas.addEventListener("click", (e) => { const hit = this.block && partAt(this, e.offsetX, e.offsetY); if (hit) this.act(hit, e.offsetY); });
-    for (const spot of [dom.grid, dom.chart]) spot.addEventListener("focus", () => canvas.scrollIntoView({ block: "nearest" }));
-    dom.pager.children[0].onclick = () => this.focus({ layer: (this.want.layer ?? this.block.layer) - 1 });
-    dom.pager.children[2].onclick = () => this.focus({ layer: (this.want.layer ?? this.block.layer) + 1 });
-    dom.range.oninput = () => this.send({ type: "window", start: Number(dom.range.value) });
-    dom.allHeads.onclick = () => this.toggleGrid(!this.gridOpen);
-    dom.play.onclick = () => (this.motion.moving ? this.motion.skip() : this.motion.play(0));
-    bindKeys(this);
-    this.resizer = new ResizeObserver(() => this.relayout());
-    this.resizer.observe(this.root);
-    this.unwatch = onTheme(this.root, () => { this.theme.read(); this.motion.request(); this.grid.draw(); });
-    this.theme.read();
-    this.point = (event) => { this.pointed = event.detail; this.motion.request(); }; // an operand of the card is under the pointer
-    window.addEventListener("tx-point", this.point);
+    const {model, dom, canvas} = this
+    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"])
+      model.on(name, () => this.later())
+    model.on("grid_part", () => {
+      if (model.grid_part.thumbs) this.grid.add(model.grid_part)
+    })
+    canvas.addEventListener("pointermove", (e) => this.setHover(partAt(this, e.offsetX, e.offsetY), e))
+    canvas.addEventListener("pointerleave", () => this.setHover(null))
+    canvas.addEventListener("click", (e) => {
+      const hit = this.block && partAt(this, e.offsetX, e.offsetY)
+      if (hit) this.act(hit, e.offsetY)
+    })
+    for (const spot of [dom.grid, dom.chart]) spot.addEventListener("focus", () => canvas.scrollIntoView({block: "nearest"}))
+    dom.pager.children[0].onclick = () => this.focus({layer: (this.want.layer ?? this.block.layer) - 1})
+    dom.pager.children[2].onclick = () => this.focus({layer: (this.want.layer ?? this.block.layer) + 1})
+    dom.range.oninput = () => this.send({type: "window", start: Number(dom.range.value)})
+    dom.allHeads.onclick = () => this.toggleGrid(!this.gridOpen)
+    dom.play.onclick = () => (this.motion.moving ? this.motion.skip() : this.motion.play(0))
+    bindKeys(this)
+    this.resizer = new ResizeObserver(() => this.relayout())
+    this.resizer.observe(this.root)
+    this.unwatch = onTheme(this.root, () => {
+      this.theme.read()
+      this.motion.request()
+      this.grid.draw()
+    })
+    this.theme.read()
+    this.point = (event) => {
+      this.pointed = event.detail
+      this.motion.request()
+    } // an operand of the card is under the pointer
+    window.addEventListener("tx-point", this.point)
   }
 
   // Several parts of one change arrive one after the other: look once, when all are there.
   later() {
-    if (this.waiting) return;
-    this.waiting = requestAnimationFrame((now) => { this.waiting = 0; this.take(); this.motion.flush(now); });
+    if (this.waiting) return
+    this.waiting = requestAnimationFrame((now) => {
+      this.waiting = 0
+      this.take()
+      this.motion.flush(now)
+    })
   }
 
   take() {
-    const m = this.model;
-    const { tokens, block, head } = m;
-    const whole = tokens?.ids && block?.norms && head?.pattern && tokens.stamp === block.stamp && tokens.stamp === head.stamp && block.layer === head.layer;
-    if (!tokens?.ids) { this.block = this.tokens = this.head = this.next = undefined; this.toggleGrid(false); }
-    this.dom.empty.hidden = Boolean(whole || this.block);
-    this.dom.stage.hidden = this.dom.legend.hidden = !this.L || !(whole || this.block);
-    this.dom.inexact.hidden = tokens?.exact !== false;
-    say(this.dom.busy, m.busy);
-    this.dom.busy.hidden = !m.busy;
-    if (!whole) return;
-    this.was = { tokens: this.tokens, block: this.block, head: this.head, next: this.next };
-    Object.assign(this, { tokens, block, head });
-    if (m.next?.ids) this.next = m.next;
-    this.small = m.small?.stamp === tokens.trace_stamp && m.small.layer === block.layer ? m.small : this.small?.layer === block.layer && this.small.stamp === tokens.trace_stamp ? this.small : null;
-    this.anatomy = m.anatomy;
-    this.layers = m.anatomy.layers;
-    this.heads = m.anatomy.heads;
-    const none = () => new Float32Array(this.layers).fill(NaN);
-    const fit = m.writes?.query === m.query && m.writes.stamp === tokens.trace_stamp;
-    this.writes = fit ? m.writes : { attn: none(), mlp: none() };
-    this.sel = { query: m.query, key: m.key };
-    this.want = {};
-    this.opened = m.opened;
-    this.openable = m.openable;
-    this.lit = m.lit;
-    this.animate();
+    const m = this.model
+    const {tokens, block, head} = m
+    const whole =
+      tokens?.ids &&
+      block?.norms &&
+      head?.pattern &&
+      tokens.stamp === block.stamp &&
+      tokens.stamp === head.stamp &&
+      block.layer === head.layer
+    if (!tokens?.ids) {
+      this.block = this.tokens = this.head = this.next = undefined
+      this.toggleGrid(false)
+    }
+    this.dom.empty.hidden = Boolean(whole || this.block)
+    this.dom.stage.hidden = this.dom.legend.hidden = !this.L || !(whole || this.block)
+    this.dom.inexact.hidden = tokens?.exact !== false
+    say(this.dom.busy, m.busy)
+    this.dom.busy.hidden = !m.busy
+    if (!whole) return
+    this.was = {tokens: this.tokens, block: this.block, head: this.head, next: this.next}
+    Object.assign(this, {tokens, block, head})
+    if (m.next?.ids) this.next = m.next
+    this.small =
+      m.small?.stamp === tokens.trace_stamp && m.small.layer === block.layer
+        ? m.small
+        : this.small?.layer === block.layer && this.small.stamp === tokens.trace_stamp
+          ? this.small
+          : null
+    this.anatomy = m.anatomy
+    this.layers = m.anatomy.layers
+    this.heads = m.anatomy.heads
+    const none = () => new Float32Array(this.layers).fill(NaN)
+    const fit = m.writes?.query === m.query && m.writes.stamp === tokens.trace_stamp
+    this.writes = fit ? m.writes : {attn: none(), mlp: none()}
+    this.sel = {query: m.query, key: m.key}
+    this.want = {}
+    this.opened = m.opened
+    this.openable = m.openable
+    this.lit = m.lit
+    this.animate()
   }
 
   // What moves: a new text runs once, an appended token runs alone, another head or block eases.
   animate() {
-    const { was, tokens, block, head, next } = this;
-    const fresh = was.tokens !== tokens;
-    const old = was.tokens;
-    const grew = fresh && old && old.start === tokens.start && tokens.total === old.total + 1 && tokens.total === tokens.ids.length && old.ids.every((id, i) => id === tokens.ids[i]);
-    const moved = fresh && old && old.trace_stamp === tokens.trace_stamp;
-    const changed = was.block !== block || was.head !== head || was.next !== next;
-    this.oldLayout = this.L;
-    this.relayout(false);
+    const {was, tokens, block, head, next} = this
+    const fresh = was.tokens !== tokens
+    const old = was.tokens
+    const grew =
+      fresh &&
+      old &&
+      old.start === tokens.start &&
+      tokens.total === old.total + 1 &&
+      tokens.total === tokens.ids.length &&
+      old.ids.every((id, i) => id === tokens.ids[i])
+    const moved = fresh && old && old.trace_stamp === tokens.trace_stamp
+    const changed = was.block !== block || was.head !== head || was.next !== next
+    this.oldLayout = this.L
+    this.relayout(false)
     if (fresh && !moved) {
-      if (!grew) { this.was = {}; this.oldLayout = null; }
-      this.grid.reset();
-      if (this.gridOpen) this.send({ type: "grid" });
-      legend(this);
-      this.motion.play(grew ? tokens.ids.length - 1 : 0);
-      if (grew) this.fly();
+      if (!grew) {
+        this.was = {}
+        this.oldLayout = null
+      }
+      this.grid.reset()
+      if (this.gridOpen) this.send({type: "grid"})
+      legend(this)
+      this.motion.play(grew ? tokens.ids.length - 1 : 0)
+      if (grew) this.fly()
     } else if (changed && old) {
-      this.motion.ease();
-      if (was.block?.layer !== block.layer) legend(this);
+      this.motion.ease()
+      if (was.block?.layer !== block.layer) legend(this)
     }
-    if (grew) this.motion.ease();
-    this.motion.request();
-    this.grid.draw();
+    if (grew) this.motion.ease()
+    this.motion.request()
+    this.grid.draw()
   }
 
   // The token that was drawn moves from the list to its new lane.
   fly() {
-    const label = this.dom.tokens.kept?.get(this.tokens.total - 1);
-    const from = [...this.dom.next.children].find((n) => n.classList.contains("sampled")) ?? this.dom.next.children[0];
-    if (!label || !from || reducedMotion() || this.L.phone) return;
-    const a = from.getBoundingClientRect();
-    const b = label.getBoundingClientRect();
-    label.animate([{ translate: `${a.left - b.left}px ${a.top - b.top}px`, color: this.theme.of("focus") }, { translate: "0 0" }], { duration: 700, easing: "cubic-bezier(.3,.7,.2,1)" });
+    const label = this.dom.tokens.kept?.get(this.tokens.total - 1)
+    const from = [...this.dom.next.children].find((n) => n.classList.contains("sampled")) ?? this.dom.next.children[0]
+    if (!label || !from || reducedMotion() || this.L.phone) return
+    const a = from.getBoundingClientRect()
+    const b = label.getBoundingClientRect()
+    label.animate([{translate: `${a.left - b.left}px ${a.top - b.top}px`, color: this.theme.of("focus")}, {translate: "0 0"}], {
+      duration: 700,
+      easing: "cubic-bezier(.3,.7,.2,1)",
+    })
   }
 
   relayout(redraw = true) {
-    if (!this.block) return;
-    this.dpr = Math.max(1, window.devicePixelRatio || 1);
-    this.W = this.root.clientWidth;
-    if (!this.W) return;
-    this.L = this.W < PHONE ? phone(this) : desktop(this);
-    this.root.classList.toggle("phone", this.L.phone);
-    this.k = clamp(this.W / 1500, 1, 1.25);
-    this.root.style.setProperty("--k", this.k.toFixed(3));
-    this.dom.stage.style.height = `${this.L.H}px`;
-    syncOverlay(this);
-    this.dom.stage.hidden = this.dom.legend.hidden = false; // not before everything has its place
-    say(this.dom.allHeads, fill(this.T.all_heads_button, { n: this.layers * this.heads }));
-    const wide = Math.round(this.W * this.dpr);
-    const high = Math.round(this.L.H * this.dpr);
+    if (!this.block) return
+    this.dpr = Math.max(1, window.devicePixelRatio || 1)
+    this.W = this.root.clientWidth
+    if (!this.W) return
+    this.L = this.W < PHONE ? phone(this) : desktop(this)
+    this.root.classList.toggle("phone", this.L.phone)
+    this.k = clamp(this.W / 1500, 1, 1.25)
+    this.root.style.setProperty("--k", this.k.toFixed(3))
+    this.dom.stage.style.height = `${this.L.H}px`
+    syncOverlay(this)
+    this.dom.stage.hidden = this.dom.legend.hidden = false // not before everything has its place
+    say(this.dom.allHeads, fill(this.T.all_heads_button, {n: this.layers * this.heads}))
+    const wide = Math.round(this.W * this.dpr)
+    const high = Math.round(this.L.H * this.dpr)
     if (this.canvas.width !== wide || this.canvas.height !== high) {
-      this.canvas.width = wide;
-      this.canvas.height = high;
-      this.canvas.style.width = `${this.W}px`;
-      this.canvas.style.height = `${this.L.H}px`;
-      this.oldLayout = null;
-      if (redraw) this.draw();
-    } else if (redraw) this.motion.request();
-    if (redraw) this.grid.draw();
+      this.canvas.width = wide
+      this.canvas.height = high
+      this.canvas.style.width = `${this.W}px`
+      this.canvas.style.height = `${this.L.H}px`
+      this.oldLayout = null
+      if (redraw) this.draw()
+    } else if (redraw) this.motion.request()
+    if (redraw) this.grid.draw()
   }
 
   draw() {
-    if (!this.block || !this.L) return;
-    const final = this.L;
-    this.L = between(this.oldLayout, final, this.motion.mix);
-    const { ctx, dpr } = this;
-    ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
-    ctx.clearRect(0, 0, this.W, this.L.H);
-    this.hit = {};
-    if (this.L.phone) paintPhone(this, paintHeads, paintBlocks);
+    if (!this.block || !this.L) return
+    const final = this.L
+    this.L = between(this.oldLayout, final, this.motion.mix)
+    const {ctx, dpr} = this
+    ctx.setTransform(dpr, 0, 0, dpr, 0, 0)
+    ctx.clearRect(0, 0, this.W, this.L.H)
+    this.hit = {}
+    if (this.L.phone) paintPhone(this, paintHeads, paintBlocks)
     else {
-      this.front = frontX(this.L, this.motion.run);
-      for (const paint of [paintFrame, paintLanes, paintCuts, paintEmbedding, paintParallel, paintAttention, paintAttentionWords, paintMLP, paintNodes, paintMap, paintHeads, paintBlocks, paintFan]) paint(this);
+      this.front = frontX(this.L, this.motion.run)
+      for (const paint of [
+        paintFrame,
+        paintLanes,
+        paintCuts,
+        paintEmbedding,
+        paintParallel,
+        paintAttention,
+        paintAttentionWords,
+        paintMLP,
+        paintNodes,
+        paintMap,
+        paintHeads,
+        paintBlocks,
+        paintFan,
+      ])
+        paint(this)
     }
-    if (!this.motion.moving) paintLight(this);
-    this.L = final;
-    const { moving } = this.motion;
-    set(this.root, "data-moving", moving);
-    set(this.root, "data-running", this.motion.run < 0.9 && this.motion.from === 0);
-    set(this.root, "data-shows", `${this.block.layer}/${this.head.head}/${this.sel.query}`);
-    say(this.dom.play, moving && this.motion.run < 1 ? this.T.skip : this.T.play);
+    if (!this.motion.moving) paintLight(this)
+    this.L = final
+    const {moving} = this.motion
+    set(this.root, "data-moving", moving)
+    set(this.root, "data-running", this.motion.run < 0.9 && this.motion.from === 0)
+    set(this.root, "data-shows", `${this.block.layer}/${this.head.head}/${this.sel.query}`)
+    say(this.dom.play, moving && this.motion.run < 1 ? this.T.skip : this.T.play)
   }
 
   // --- what parts ask of the flow -----------------------------------------------------------------------------------
   tokenText(position) {
-    const i = position - this.tokens.start;
-    return i >= 0 && i < this.tokens.strings.length ? this.tokens.strings[i] : `#${position}`;
+    const i = position - this.tokens.start
+    return i >= 0 && i < this.tokens.strings.length ? this.tokens.strings[i] : `#${position}`
   }
 
   short(lane, width) {
-    return ellipsis(this.ctx, shown(this.tokens.strings[lane]), width);
+    return ellipsis(this.ctx, shown(this.tokens.strings[lane]), width)
   }
 
   listRowY(k) {
-    return this.L.listY + (k + 0.5) * this.L.rowH;
+    return this.L.listY + (k + 0.5) * this.L.rowH
   }
 
   mlpWords() {
-    const { anatomy } = this.block;
-    if (anatomy.experts) return fill(this.T.cap_experts, anatomy.experts);
-    return fill(anatomy.gated ? this.T.cap_gated : this.T.cap_plain, { act: anatomy.act_brief });
+    const {anatomy} = this.block
+    if (anatomy.experts) return fill(this.T.cap_experts, anatomy.experts)
+    return fill(anatomy.gated ? this.T.cap_gated : this.T.cap_plain, {act: anatomy.act_brief})
   }
 
   sinkNote() {
-    const h = this.head.head;
-    if (this.small?.label[h] !== "first") return "";
-    return fill(this.T.sink, { p: percent(this.small.score[h]) });
+    const h = this.head.head
+    if (this.small?.label[h] !== "first") return ""
+    return fill(this.T.sink, {p: percent(this.small.score[h])})
   }
 
   phoneAt(x, y) {
-    return phoneAt(this, x, y);
+    return phoneAt(this, x, y)
   }
 
   setHover(hit, event) {
-    if (!this.block) return;
-    const same = JSON.stringify(hit, (k, v) => (k === "strip" ? v.name : v)) === this.hoverKey;
-    this.hoverKey = JSON.stringify(hit, (k, v) => (k === "strip" ? v.name : v));
-    this.hover = hit;
-    this.canvas.style.cursor = hit ? "pointer" : "default";
-    const box = this.canvas.getBoundingClientRect();
-    const at = event ?? (hit?.part === "cell" && !this.L.phone ? { clientX: box.left + colX(this.L, hit.key), clientY: box.top + laneY(this.L, hit.query) } : null);
-    this.tip(hit && words(this, hit), at && { x: at.clientX, y: at.clientY });
-    if (!same) this.motion.request();
+    if (!this.block) return
+    const same = JSON.stringify(hit, (k, v) => (k === "strip" ? v.name : v)) === this.hoverKey
+    this.hoverKey = JSON.stringify(hit, (k, v) => (k === "strip" ? v.name : v))
+    this.hover = hit
+    this.canvas.style.cursor = hit ? "pointer" : "default"
+    const box = this.canvas.getBoundingClientRect()
+    const at =
+      event ??
+      (hit?.part === "cell" && !this.L.phone
+        ? {clientX: box.left + colX(this.L, hit.key), clientY: box.top + laneY(this.L, hit.query)}
+        : null)
+    this.tip(hit && words(this, hit), at && {x: at.clientX, y: at.clientY})
+    if (!same) this.motion.request()
   }
 
   tip(w, at) {
-    const { tip } = this.dom;
-    tip.hidden = !w || !at;
-    if (tip.hidden) return;
-    say(tip.children[0], w.value);
-    say(tip.children[1], w.name);
-    say(tip.children[2], w.more ?? "");
-    const box = this.root.getBoundingClientRect();
-    const x = clamp(at.x - box.left + 14, 4, Math.max(4, box.width - tip.offsetWidth - 6));
-    const y = at.y - box.top + 18;
-    const above = at.y + 24 + tip.offsetHeight > window.innerHeight;
-    tip.style.transform = `translate(${x}px,${above ? y - tip.offsetHeight - 34 : y}px)`;
+    const {tip} = this.dom
+    tip.hidden = !w || !at
+    if (tip.hidden) return
+    say(tip.children[0], w.value)
+    say(tip.children[1], w.name)
+    say(tip.children[2], w.more ?? "")
+    const box = this.root.getBoundingClientRect()
+    const x = clamp(at.x - box.left + 14, 4, Math.max(4, box.width - tip.offsetWidth - 6))
+    const y = at.y - box.top + 18
+    const above = at.y + 24 + tip.offsetHeight > window.innerHeight
+    tip.style.transform = `translate(${x}px,${above ? y - tip.offsetHeight - 34 : y}px)`
   }
 
   send(message) {
-    this.model.send_msg(message);
+    this.model.send_msg(message)
   }
 
   focus(what) {
-    if ("layer" in what) what.layer = clamp(what.layer, 0, this.layers - 1);
-    Object.assign(this.want, what);
-    for (const k of ["query", "key"]) if (k in what) this.sel[k] = what[k];
-    this.send({ type: "focus", focus: what });
-    syncOverlay(this);
-    if (this.L.phone && "query" in what) this.relayout();
-    this.motion.request();
+    if ("layer" in what) what.layer = clamp(what.layer, 0, this.layers - 1)
+    Object.assign(this.want, what)
+    for (const k of ["query", "key"]) if (k in what) this.sel[k] = what[k]
+    this.send({type: "focus", focus: what})
+    syncOverlay(this)
+    if (this.L.phone && "query" in what) this.relayout()
+    this.motion.request()
   }
 
   // Opens the view that shows a tensor, or closes it again; nothing where no view shows it.
   open(tensor) {
-    if (this.openable[tensor]) this.send({ type: "open", tensor });
+    if (this.openable[tensor]) this.send({type: "open", tensor})
   }
 
   openNext(key) {
-    this.send({ type: "next", position: this.next.position, id: key === "rest" ? null : Number(this.next.ids[key]) });
+    this.send({type: "next", position: this.next.position, id: key === "rest" ? null : Number(this.next.ids[key])})
   }
 
   act(hit) {
-    const what = action(this, hit);
-    if ("window" in what) { this.send({ type: "window", start: what.window }); return; }
-    if (what.focus) { Object.assign(this.want, what.focus); for (const k of ["query", "key"]) if (k in what.focus) this.sel[k] = what.focus[k]; }
-    this.send({ type: "act", ...what });
-    syncOverlay(this);
-    this.motion.request();
+    const what = action(this, hit)
+    if ("window" in what) {
+      this.send({type: "window", start: what.window})
+      return
+    }
+    if (what.focus) {
+      Object.assign(this.want, what.focus)
+      for (const k of ["query", "key"]) if (k in what.focus) this.sel[k] = what.focus[k]
+    }
+    this.send({type: "act", ...what})
+    syncOverlay(this)
+    this.motion.request()
   }
 
   toggleGrid(open) {
-    if (open === this.gridOpen) return;
-    this.gridOpen = open;
-    this.grid.panel.hidden = !open;
-    set(this.dom.allHeads, "aria-expanded", open);
+    if (open === this.gridOpen) return
+    this.gridOpen = open
+    this.grid.panel.hidden = !open
+    set(this.dom.allHeads, "aria-expanded", open)
     if (open) {
-      if (this.grid.parts.size < this.layers) this.send({ type: "grid" });
-      this.grid.draw();
-      this.grid.panel.scrollIntoView({ block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth" });
-    } else this.dom.allHeads.focus({ preventScroll: true });
+      if (this.grid.parts.size < this.layers) this.send({type: "grid"})
+      this.grid.draw()
+      this.grid.panel.scrollIntoView({block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
+    } else this.dom.allHeads.focus({preventScroll: true})
   }
 
   close() {
-    window.removeEventListener("tx-point", this.point);
-    this.motion.stop();
-    this.resizer.disconnect();
-    this.unwatch();
+    window.removeEventListener("tx-point", this.point)
+    this.motion.stop()
+    this.resizer.disconnect()
+    this.unwatch()
   }
 }
 
-export function render({ model, el }) {
-  const root = document.createElement("div");
-  root.className = "flow";
-  el.append(root);
-  const flow = new Flow(model, root);
-  root.flow = flow; // for tests and the curious
-  root.asSvg = () => asSvg(flow); // for the tools below: PNG and SVG
-  model.on("remove", () => flow.close());
-  return root;
+export function render({model, el}) {
+  const root = document.createElement("div")
+  root.className = "flow"
+  el.append(root)
+  const flow = new Flow(model, root)
+  root.flow = flow // for tests and the curious
+  root.asSvg = () => asSvg(flow) // for the tools below: PNG and SVG
+  model.on("remove", () => flow.close())
+  return root
 }

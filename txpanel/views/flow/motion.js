@@ -1,104 +1,119 @@
 // Motion as a function of time: `run` 0..1 is the one pass from left to right, `mix` 0..1 the ease between what was and what is.
-import { reducedMotion } from "../../toolkit/theme.js";
-import { clamp, easeInOut, lerp } from "./core.js";
+import {reducedMotion} from "../../toolkit/theme.js"
+import {clamp, easeInOut, lerp} from "./core.js"
 
-const RUN_MS = 2500;
-const MIX_MS = 280;
-const LATE_MS = 1500; // an appended token: its own lane only
+const RUN_MS = 2500
+const MIX_MS = 280
+const LATE_MS = 1500 // an appended token: its own lane only
 
 export class Motion {
   constructor(draw) {
-    this.draw = draw;
-    this.run = 1;
-    this.mix = 1;
-    this.from = 0;
-    this.frame = 0;
-    this.runStart = this.mixStart = null;
+    this.draw = draw
+    this.run = 1
+    this.mix = 1
+    this.from = 0
+    this.frame = 0
+    this.runStart = this.mixStart = null
   }
 
   play(from = 0) {
-    this.from = from;
-    this.length = from > 0 ? LATE_MS : RUN_MS;
-    this.runStart = reducedMotion() ? null : performance.now();
-    this.run = this.runStart === null ? 1 : 0;
-    this.request();
+    this.from = from
+    this.length = from > 0 ? LATE_MS : RUN_MS
+    this.runStart = reducedMotion() ? null : performance.now()
+    this.run = this.runStart === null ? 1 : 0
+    this.request()
   }
 
   ease() {
-    this.mixStart = reducedMotion() ? null : performance.now();
-    this.mix = this.mixStart === null ? 1 : 0;
-    this.request();
+    this.mixStart = reducedMotion() ? null : performance.now()
+    this.mix = this.mixStart === null ? 1 : 0
+    this.request()
   }
 
   skip() {
-    this.run = this.mix = 1;
-    this.runStart = this.mixStart = null;
-    this.request();
+    this.run = this.mix = 1
+    this.runStart = this.mixStart = null
+    this.request()
   }
 
   get moving() {
-    return this.runStart !== null || this.mixStart !== null;
+    return this.runStart !== null || this.mixStart !== null
   }
 
   request() {
-    if (!this.frame) this.frame = requestAnimationFrame((now) => this.step(now));
+    if (!this.frame) this.frame = requestAnimationFrame((now) => this.step(now))
   }
 
   // In a frame already: what was asked for is drawn in it, not in the next one.
   flush(now) {
-    if (!this.frame) return;
-    cancelAnimationFrame(this.frame);
-    this.step(now);
+    if (!this.frame) return
+    cancelAnimationFrame(this.frame)
+    this.step(now)
   }
 
   step(now) {
-    this.frame = 0;
+    this.frame = 0
     if (this.runStart !== null) {
-      this.run = clamp((now - this.runStart) / this.length, 0, 1);
-      if (this.run >= 1) this.runStart = null;
+      this.run = clamp((now - this.runStart) / this.length, 0, 1)
+      if (this.run >= 1) this.runStart = null
     }
     if (this.mixStart !== null) {
-      this.mix = easeInOut(clamp((now - this.mixStart) / MIX_MS, 0, 1));
-      if (now - this.mixStart >= MIX_MS) { this.mix = 1; this.mixStart = null; }
+      this.mix = easeInOut(clamp((now - this.mixStart) / MIX_MS, 0, 1))
+      if (now - this.mixStart >= MIX_MS) {
+        this.mix = 1
+        this.mixStart = null
+      }
     }
-    this.draw();
-    if (this.moving) this.request();
+    this.draw()
+    if (this.moving) this.request()
   }
 
   stop() {
-    if (this.frame) cancelAnimationFrame(this.frame);
-    this.frame = 0;
+    if (this.frame) cancelAnimationFrame(this.frame)
+    this.frame = 0
   }
 }
 
 // Moments (share of the run) at which the front passes the columns. Attention gets the most time: there tokens meet.
 export function fronts(L) {
-  const a = L.at;
-  return [[0, a.embed.x], [0.1, a.embed.r], [0.17, a.qkv.x], [0.26, a.qkv.r], [0.52, a.mat.r], [0.63, a.z.r], [0.72, a.mlp.x], [0.82, a.mlp.r], [0.88, a.plus2.r], [0.95, a.nf.x], [1, a.next.x]];
+  const a = L.at
+  return [
+    [0, a.embed.x],
+    [0.1, a.embed.r],
+    [0.17, a.qkv.x],
+    [0.26, a.qkv.r],
+    [0.52, a.mat.r],
+    [0.63, a.z.r],
+    [0.72, a.mlp.x],
+    [0.82, a.mlp.r],
+    [0.88, a.plus2.r],
+    [0.95, a.nf.x],
+    [1, a.next.x],
+  ]
 }
 
 export function frontX(L, run) {
-  const f = fronts(L);
+  const f = fronts(L)
   for (let i = 1; i < f.length; i++) {
-    if (run <= f[i][0]) return lerp(f[i - 1][1], f[i][1], (run - f[i - 1][0]) / (f[i][0] - f[i - 1][0]));
+    if (run <= f[i][0]) return lerp(f[i - 1][1], f[i][1], (run - f[i - 1][0]) / (f[i][0] - f[i - 1][0]))
   }
-  return Infinity;
+  return Infinity
 }
 
 // How far (0..1) the front has passed x0..x1 on lane i; lanes that were there before are whole.
 export function passed(app, i, x0, x1) {
-  if (app.motion.run >= 1 || i < app.motion.from) return 1;
-  return clamp((app.front - x0) / Math.max(1, x1 - x0), 0, 1);
+  if (app.motion.run >= 1 || i < app.motion.from) return 1
+  return clamp((app.front - x0) / Math.max(1, x1 - x0), 0, 1)
 }
 
 // Progress of attention itself, 0..1, while the front crosses the matrix.
 export function attending(app) {
-  return app.motion.run >= 1 ? 1 : clamp((app.motion.run - 0.26) / 0.26, 0, 1);
+  return app.motion.run >= 1 ? 1 : clamp((app.motion.run - 0.26) / 0.26, 0, 1)
 }
 
 // Cell (i, j): key j must have reached its diagonal and come down to lane i.
 export function cellIn(app, i, j, n) {
-  if (app.motion.run >= 1 || i < app.motion.from) return 1;
-  const start = app.motion.from > 0 ? 0.55 * (j / n) : 0.5 * (j / n) + 0.34 * ((i - j) / n);
-  return clamp((attending(app) - start) / 0.16, 0, 1);
+  if (app.motion.run >= 1 || i < app.motion.from) return 1
+  const start = app.motion.from > 0 ? 0.55 * (j / n) : 0.5 * (j / n) + 0.34 * ((i - j) / n)
+  return clamp((attending(app) - start) / 0.16, 0, 1)
 }

@@ -1,231 +1,284 @@
 // The words and buttons over the canvas: real elements, so that they can be read aloud, reached by key and selected.
-import { fill, integer, node, percent, shown } from "./core.js";
-import { laneY, thumbAt } from "./layout.js";
-import { chosen } from "./lanes.js";
-import { phoneOverlay } from "./phone.js";
+import {fill, integer, node, percent, shown} from "./core.js"
+import {chosen} from "./lanes.js"
+import {laneY, thumbAt} from "./layout.js"
+import {phoneOverlay} from "./phone.js"
 
 // Keep one element per key: what stays is moved (CSS eases it), what is new fades in, what is gone goes.
 export function keyed(parent, items, make) {
-  const old = parent.kept ?? new Map();
-  const now = new Map();
+  const old = parent.kept ?? new Map()
+  const now = new Map()
   for (const item of items) {
-    const n = old.get(item.key) ?? make(item);
-    now.set(item.key, n);
-    item.update?.(n);
+    const n = old.get(item.key) ?? make(item)
+    now.set(item.key, n)
+    item.update?.(n)
   }
-  for (const [key, n] of old) if (!now.has(key)) n.remove();
-  let i = 0;
-  for (const n of now.values()) { // in order, touching only what stands elsewhere: focus stays where it is
-    if (parent.children[i] !== n) parent.insertBefore(n, parent.children[i] ?? null);
-    i += 1;
+  for (const [key, n] of old) if (!now.has(key)) n.remove()
+  let i = 0
+  for (const n of now.values()) {
+    // in order, touching only what stands elsewhere: focus stays where it is
+    if (parent.children[i] !== n) parent.insertBefore(n, parent.children[i] ?? null)
+    i += 1
   }
-  parent.kept = now;
+  parent.kept = now
 }
 
 export const put = (n, x, y, w, h) => {
-  n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`;
-  if (w !== undefined) n.style.width = `${w.toFixed(1)}px`;
-  if (h !== undefined) n.style.height = `${h.toFixed(1)}px`;
-};
-export const set = (n, key, value) => { if (n.getAttribute(key) !== String(value)) n.setAttribute(key, value); };
-export const say = (n, text) => { if (n.textContent !== text) n.textContent = text; };
+  n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`
+  if (w !== undefined) n.style.width = `${w.toFixed(1)}px`
+  if (h !== undefined) n.style.height = `${h.toFixed(1)}px`
+}
+export const set = (n, key, value) => {
+  if (n.getAttribute(key) !== String(value)) n.setAttribute(key, value)
+}
+export const say = (n, text) => {
+  if (n.textContent !== text) n.textContent = text
+}
 
 // Makes a button open the view that shows a tensor; where no view does it is words only.
 function offer(app, n, tensor) {
-  const view = app.openable[tensor];
-  n.dataset.opens = tensor;
-  set(n, "aria-disabled", !view);
-  if (view) set(n, "aria-expanded", app.opened === view);
-  else n.removeAttribute("aria-expanded");
+  const view = app.openable[tensor]
+  n.dataset.opens = tensor
+  set(n, "aria-disabled", !view)
+  if (view) set(n, "aria-expanded", app.opened === view)
+  else n.removeAttribute("aria-expanded")
 }
 
 function headings(app) {
-  const { L, T, block, anatomy } = app;
-  const a = L.at;
-  const mlp = block.anatomy.experts ? fill(T.mlp_experts, { n: block.anatomy.experts.n, k: block.anatomy.experts.k })
-    : fill(block.anatomy.gated ? T.mlp_gated : T.mlp_plain, { d: integer(anatomy.width), f: integer(block.anatomy.n_neurons), act: block.anatomy.act });
-  const to = shown(app.tokenText(app.sel.query));
-  const span = (x0, x1) => [(x0 + x1) / 2, x1 - x0];
-  const where = L.phone ? {} : {
-    embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), a.embed.r + 12), attention: span(a.qkv.x, a.wo.r), mlp: span(a.n2.x - 12, a.plus2.r + 12),
-    blocks: span(a.blocks.x - 22, a.blocks.r + 22), next: span(a.fan.x - 5, a.next.r),
-  };
+  const {L, T, block, anatomy} = app
+  const a = L.at
+  const mlp = block.anatomy.experts
+    ? fill(T.mlp_experts, {n: block.anatomy.experts.n, k: block.anatomy.experts.k})
+    : fill(block.anatomy.gated ? T.mlp_gated : T.mlp_plain, {
+        d: integer(anatomy.width),
+        f: integer(block.anatomy.n_neurons),
+        act: block.anatomy.act,
+      })
+  const to = shown(app.tokenText(app.sel.query))
+  const span = (x0, x1) => [(x0 + x1) / 2, x1 - x0]
+  const where = L.phone
+    ? {}
+    : {
+        embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), a.embed.r + 12),
+        attention: span(a.qkv.x, a.wo.r),
+        mlp: span(a.n2.x - 12, a.plus2.r + 12),
+        blocks: span(a.blocks.x - 22, a.blocks.r + 22),
+        next: span(a.fan.x - 5, a.next.r),
+      }
   const list = [
-    ["embedding", "embed", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, { d: integer(anatomy.width) })],
+    ["embedding", "embed", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, {d: integer(anatomy.width)})],
     ["attention", "pattern", T.attention, T.attention_sub],
     ["mlp", "mlp_post", T.mlp, mlp],
-    ["blocks", "resid_post", fill(app.layers === 1 ? T.one_block : T.all_blocks, { n: app.layers }), fill(T.blocks_sub, { token: to })],
-    ["next", "logits", T.next, fill(T.next_sub, { v: integer(app.next?.vocab ?? anatomy.vocab) })],
-  ];
-  keyed(app.dom.heads, list.map(([id, tensor, title, sub]) => ({
-    key: id,
-    update(n) {
-      if (where[id]) put(n, where[id][0] - where[id][1] / 2, 0, where[id][1]);
-      n.hidden = false;
-      say(n.children[0], title);
-      say(n.children[1], sub);
-      n.title = sub;
-      offer(app, n, tensor);
-    },
-  })), ({ key }) => node("button", { cls: "heading", type: "button", data: { part: key }, onclick: (e) => app.open(e.currentTarget.dataset.opens) }, node("b"), node("span")));
+    ["blocks", "resid_post", fill(app.layers === 1 ? T.one_block : T.all_blocks, {n: app.layers}), fill(T.blocks_sub, {token: to})],
+    ["next", "logits", T.next, fill(T.next_sub, {v: integer(app.next?.vocab ?? anatomy.vocab)})],
+  ]
+  keyed(
+    app.dom.heads,
+    list.map(([id, tensor, title, sub]) => ({
+      key: id,
+      update(n) {
+        if (where[id]) put(n, where[id][0] - where[id][1] / 2, 0, where[id][1])
+        n.hidden = false
+        say(n.children[0], title)
+        say(n.children[1], sub)
+        n.title = sub
+        offer(app, n, tensor)
+      },
+    })),
+    ({key}) =>
+      node(
+        "button",
+        {cls: "heading", type: "button", data: {part: key}, onclick: (e) => app.open(e.currentTarget.dataset.opens)},
+        node("b"),
+        node("span"),
+      ),
+  )
 }
 
 function pager(app) {
-  const { L, T, dom } = app;
-  put(dom.pager, L.phone ? 20 : L.box.x + 20, L.top - 15);
-  const block = app.want.layer ?? app.block.layer;
-  say(dom.pager.children[1], fill(T.block_of, { i: block + 1, n: app.layers }));
-  dom.pager.children[0].disabled = block === 0;
-  dom.pager.children[2].disabled = block === app.layers - 1;
+  const {L, T, dom} = app
+  put(dom.pager, L.phone ? 20 : L.box.x + 20, L.top - 15)
+  const block = app.want.layer ?? app.block.layer
+  say(dom.pager.children[1], fill(T.block_of, {i: block + 1, n: app.layers}))
+  dom.pager.children[0].disabled = block === 0
+  dom.pager.children[2].disabled = block === app.layers - 1
 }
 
 function tokens(app) {
-  const { L, tokens: t, T } = app;
-  const on = chosen(app);
+  const {L, tokens: t, T} = app
+  const on = chosen(app)
   const items = t.strings.map((text, i) => ({
     key: t.start + i,
     text,
     update(n) {
-      if (!L.phone) put(n, L.at.label.x, laneY(L, i) - 11, L.at.label.w);
-      n.hidden = false;
-      say(n.children[0], shown(text));
-      n.classList.toggle("tight", Boolean(L.dense));
-      say(n.children[1], L.gap >= 34 ? fill(T.id_pos, { id: integer(t.ids[i]), pos: t.start + i }) : "");
-      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, { id: integer(t.ids[i]), pos: t.start + i })}`;
-      n.classList.toggle("on", i === on);
-      set(n, "aria-pressed", i === on);
-      n.tabIndex = i === on || ((on < 0 || on >= L.n) && i === L.n - 1) ? 0 : -1;
+      if (!L.phone) put(n, L.at.label.x, laneY(L, i) - 11, L.at.label.w)
+      n.hidden = false
+      say(n.children[0], shown(text))
+      n.classList.toggle("tight", Boolean(L.dense))
+      say(n.children[1], L.gap >= 34 ? fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i}) : "")
+      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i})}`
+      n.classList.toggle("on", i === on)
+      set(n, "aria-pressed", i === on)
+      n.tabIndex = i === on || ((on < 0 || on >= L.n) && i === L.n - 1) ? 0 : -1
     },
-  }));
+  }))
   keyed(app.dom.tokens, items, (item) => {
-    const n = node("button", { cls: "token", type: "button", data: { token: item.key } }, node("b"), node("small"));
-    n.onclick = () => app.focus({ query: item.key });
-    return n;
-  });
+    const n = node("button", {cls: "token", type: "button", data: {token: item.key}}, node("b"), node("small"))
+    n.onclick = () => app.focus({query: item.key})
+    return n
+  })
 }
 
 function headButtons(app) {
-  const { L, block, T, small } = app;
-  const { n_heads: heads } = block.anatomy;
-  const on = app.want.head ?? app.head.head;
-  keyed(app.dom.headRow, Array.from({ length: heads }, (_, h) => ({
-    key: h,
-    update(n) {
-      const t = thumbAt(L, block, h);
-      put(n, t.x - 2, t.y - 2, t.s + 4, t.s + 18);
-      const kind = small ? T.kinds[small.label[h]] : "";
-      set(n, "aria-label", fill(T.head_label, { i: h + 1, kind }));
-      set(n, "aria-pressed", h === on);
-      n.title = small ? fill(T[`why_${small.label[h]}`], { p: percent(small.score[h]) }) : "";
-      n.classList.toggle("on", h === on);
-      n.tabIndex = h === on ? 0 : -1;
-      say(n.firstChild, String(h + 1));
-    },
-  })), ({ key }) => node("button", { cls: "head", type: "button", data: { head: key }, onclick: () => app.focus({ head: key }) }, node("span")));
-  const shared = block.anatomy.n_kv_heads;
-  const x = L.phone ? 20 : L.box.x + 20;
-  put(app.dom.headTitle, x, L.headsY - 24, (L.phone ? L.W : L.box.r) - x - 20);
-  say(app.dom.headTitle.children[1], shared === heads ? T.heads_own : shared === 1 ? T.heads_one : fill(T.heads_shared, { n: heads / shared }));
-  say(app.dom.headTitle.children[2], app.sinkNote());
-  const last = thumbAt(L, block, Math.min(heads, L.perRow) - 1);
-  if (L.phone) put(app.dom.allHeads, 20, L.y.frameEnd - 38);
-  else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14);
+  const {L, block, T, small} = app
+  const {n_heads: heads} = block.anatomy
+  const on = app.want.head ?? app.head.head
+  keyed(
+    app.dom.headRow,
+    Array.from({length: heads}, (_, h) => ({
+      key: h,
+      update(n) {
+        const t = thumbAt(L, block, h)
+        put(n, t.x - 2, t.y - 2, t.s + 4, t.s + 18)
+        const kind = small ? T.kinds[small.label[h]] : ""
+        set(n, "aria-label", fill(T.head_label, {i: h + 1, kind}))
+        set(n, "aria-pressed", h === on)
+        n.title = small ? fill(T[`why_${small.label[h]}`], {p: percent(small.score[h])}) : ""
+        n.classList.toggle("on", h === on)
+        n.tabIndex = h === on ? 0 : -1
+        say(n.firstChild, String(h + 1))
+      },
+    })),
+    ({key}) => node("button", {cls: "head", type: "button", data: {head: key}, onclick: () => app.focus({head: key})}, node("span")),
+  )
+  const shared = block.anatomy.n_kv_heads
+  const x = L.phone ? 20 : L.box.x + 20
+  put(app.dom.headTitle, x, L.headsY - 24, (L.phone ? L.W : L.box.r) - x - 20)
+  say(
+    app.dom.headTitle.children[1],
+    shared === heads ? T.heads_own : shared === 1 ? T.heads_one : fill(T.heads_shared, {n: heads / shared}),
+  )
+  say(app.dom.headTitle.children[2], app.sinkNote())
+  const last = thumbAt(L, block, Math.min(heads, L.perRow) - 1)
+  if (L.phone) put(app.dom.allHeads, 20, L.y.frameEnd - 38)
+  else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14)
 }
 
 // The list of next tokens: bars are elements, so their change is eased by CSS.
 function nextList(app) {
-  const { L, T, next } = app;
-  const a = L.at;
-  if (!next) return;
-  const x = a.next.x + 4;
-  const w = a.next.r - x;
-  const most = Math.max(next.probability[0], 1e-9);
-  const rows = next.strings.map((text, k) => ({ key: k, text, p: next.probability[k], id: next.ids[k] }));
-  rows.push({ key: "rest", text: fill(T.others, { n: integer(next.others) }), p: next.rest });
-  keyed(app.dom.next, rows.map((r, k) => ({
-    key: r.key,
-    update(n) {
-      put(n, x, app.listRowY(k) - L.rowH / 2, w, L.rowH);
-      say(n.children[0], r.key === "rest" ? r.text : shown(r.text));
-      n.children[1].firstChild.style.width = `${Math.max(1.5, 100 * Math.min(1, r.p / most))}%`;
-      say(n.children[2], percent(r.p));
-      n.classList.toggle("sampled", next.sampled === k);
-      n.title = r.id === undefined ? "" : `${JSON.stringify(r.text)} · ${fill(T.id, { id: integer(r.id) })}${next.sampled === k ? ` · ${T.drawn}` : ""}`;
-      n.tabIndex = k === 0 ? 0 : -1;
+  const {L, T, next} = app
+  const a = L.at
+  if (!next) return
+  const x = a.next.x + 4
+  const w = a.next.r - x
+  const most = Math.max(next.probability[0], 1e-9)
+  const rows = next.strings.map((text, k) => ({key: k, text, p: next.probability[k], id: next.ids[k]}))
+  rows.push({key: "rest", text: fill(T.others, {n: integer(next.others)}), p: next.rest})
+  keyed(
+    app.dom.next,
+    rows.map((r, k) => ({
+      key: r.key,
+      update(n) {
+        put(n, x, app.listRowY(k) - L.rowH / 2, w, L.rowH)
+        say(n.children[0], r.key === "rest" ? r.text : shown(r.text))
+        n.children[1].firstChild.style.width = `${Math.max(1.5, 100 * Math.min(1, r.p / most))}%`
+        say(n.children[2], percent(r.p))
+        n.classList.toggle("sampled", next.sampled === k)
+        n.title =
+          r.id === undefined
+            ? ""
+            : `${JSON.stringify(r.text)} · ${fill(T.id, {id: integer(r.id)})}${next.sampled === k ? ` · ${T.drawn}` : ""}`
+        n.tabIndex = k === 0 ? 0 : -1
+      },
+    })),
+    ({key}) => {
+      const n = node(
+        "button",
+        {cls: key === "rest" ? "next rest" : "next", type: "button", data: {row: key}},
+        node("b"),
+        node("i", {}, node("u")),
+        node("em"),
+      )
+      n.onclick = () => app.openNext(key)
+      return n
     },
-  })), ({ key }) => {
-    const n = node("button", { cls: key === "rest" ? "next rest" : "next", type: "button", data: { row: key } }, node("b"), node("i", {}, node("u")), node("em"));
-    n.onclick = () => app.openNext(key);
-    return n;
-  });
+  )
 }
 
 // The small names under the lanes are the parts' buttons: what the canvas shows, the keyboard opens.
 function captions(app) {
-  const { L, T, block } = app;
-  const a = L.at;
-  const norm = T.norm;
-  const post = Boolean(a.n1b);
-  const times = block.anatomy.residual_multiplier;
-  const add = times === 1 ? T.add : fill(T.add_times, { m: times });
-  const list = [];
-  if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "ln1"]);
-  list.push(["qkv", T.qkv, a.qkv.m, "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "z"], ["wo", T.w_o, a.wo.m, "attn_out"]);
-  if (post) list.push(["ln1b", norm, a.n1b.m, "attn_norm"]);
-  list.push(["add1", add, a.plus1.m, "resid_mid"]);
-  if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "ln2"]);
-  list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp_post"], ["down", T.down, a.mout.m, "mlp_out"]);
-  if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "mlp_norm"]);
-  if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"]);
-  const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2);
-  app.ctx.font = `${10.5 * app.k}px ${app.font}`;
-  let right = -1e9;
-  let low = 0;
-  keyed(app.dom.captions, list.map(([key, text, x, tensor], k) => {
-    if (key === "mlp") right = Math.min(right, x - 20); // stands above the lanes
-    const half = key === "mlp" ? 0 : app.ctx.measureText(text).width / 2 + 1;
-    low = x - half < right + 4 && !low ? 1 : 0; // neighbours that would touch take turns on two lines
-    if (!low) right = x + half; else right = Math.max(right, x + half);
-    const drop = low;
-    return {
-      key,
-      update(n) {
-        if (key === "mlp") put(n, x - 90, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), 180);
-        else put(n, x - 45, y + drop * 13, 90);
-        say(n, text);
-        n.dataset.opens = tensor;
-        set(n, "aria-disabled", !app.openable[tensor]);
-        n.title = text === norm ? block.anatomy.norm_kind : "";
-        n.tabIndex = k === 0 ? 0 : -1;
-        n.onclick = () => app.open(tensor);
-      },
-    };
-  }), ({ key }) => node("button", { cls: `caption c-${key}`, type: "button", data: { part: key } }));
+  const {L, T, block} = app
+  const a = L.at
+  const norm = T.norm
+  const post = Boolean(a.n1b)
+  const times = block.anatomy.residual_multiplier
+  const add = times === 1 ? T.add : fill(T.add_times, {m: times})
+  const list = []
+  if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "ln1"])
+  list.push(["qkv", T.qkv, a.qkv.m, "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "z"], ["wo", T.w_o, a.wo.m, "attn_out"])
+  if (post) list.push(["ln1b", norm, a.n1b.m, "attn_norm"])
+  list.push(["add1", add, a.plus1.m, "resid_mid"])
+  if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "ln2"])
+  list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp_post"], ["down", T.down, a.mout.m, "mlp_out"])
+  if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "mlp_norm"])
+  if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"])
+  const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2)
+  app.ctx.font = `${10.5 * app.k}px ${app.font}`
+  let right = -1e9
+  let low = 0
+  keyed(
+    app.dom.captions,
+    list.map(([key, text, x, tensor], k) => {
+      if (key === "mlp") right = Math.min(right, x - 20) // stands above the lanes
+      const half = key === "mlp" ? 0 : app.ctx.measureText(text).width / 2 + 1
+      low = x - half < right + 4 && !low ? 1 : 0 // neighbours that would touch take turns on two lines
+      if (!low) right = x + half
+      else right = Math.max(right, x + half)
+      const drop = low
+      return {
+        key,
+        update(n) {
+          if (key === "mlp") put(n, x - 90, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), 180)
+          else put(n, x - 45, y + drop * 13, 90)
+          say(n, text)
+          n.dataset.opens = tensor
+          set(n, "aria-disabled", !app.openable[tensor])
+          n.title = text === norm ? block.anatomy.norm_kind : ""
+          n.tabIndex = k === 0 ? 0 : -1
+          n.onclick = () => app.open(tensor)
+        },
+      }
+    }),
+    ({key}) => node("button", {cls: `caption c-${key}`, type: "button", data: {part: key}}),
+  )
 }
 
 // Which tokens of a long text have lanes, and the slider that moves them.
 function windowBar(app) {
-  const { L, dom, tokens: t } = app;
-  dom.windowBar.hidden = !L.windowed;
-  if (!L.windowed) return;
-  if (L.phone) put(dom.windowBar, 10, 46, L.W - 20);
-  else put(dom.windowBar, L.box.r - 420, L.top - 15, 312);
-  dom.range.max = t.total - L.n;
-  if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start;
-  say(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, { a: t.start, b: t.start + L.n - 1, n: t.total }));
+  const {L, dom, tokens: t} = app
+  dom.windowBar.hidden = !L.windowed
+  if (!L.windowed) return
+  if (L.phone) put(dom.windowBar, 10, 46, L.W - 20)
+  else put(dom.windowBar, L.box.r - 420, L.top - 15, 312)
+  dom.range.max = t.total - L.n
+  if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start
+  say(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, {a: t.start, b: t.start + L.n - 1, n: t.total}))
 }
 
 export function syncOverlay(app) {
-  headings(app);
-  pager(app);
-  tokens(app);
-  headButtons(app);
-  nextList(app);
-  const { L, dom } = app;
-  windowBar(app);
-  if (L.phone) { phoneOverlay(app, put, say); return; }
-  captions(app);
-  put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4);
-  put(dom.play, L.box.r - 96, L.top - 14, 78);
-  put(dom.chart, L.at.blocks.x, L.top + 24, L.at.blocks.w, L.bottom + L.gap / 2 - L.top - 4);
+  headings(app)
+  pager(app)
+  tokens(app)
+  headButtons(app)
+  nextList(app)
+  const {L, dom} = app
+  windowBar(app)
+  if (L.phone) {
+    phoneOverlay(app, put)
+    return
+  }
+  captions(app)
+  put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4)
+  put(dom.play, L.box.r - 96, L.top - 14, 78)
+  put(dom.chart, L.at.blocks.x, L.top + 24, L.at.blocks.w, L.bottom + L.gap / 2 - L.top - 4)
 }

@@ -1,311 +1,381 @@
 // Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; the parts in the same order.
-import { clamp, easeOut, fill, percent, weight } from "./core.js";
-import { firstKey } from "./attention.js";
-import { plusRadius } from "./lanes.js";
-import { mlpRows, rowKind } from "./mlp.js";
-import { barAt, drawStrip, stripWidth } from "./strips.js";
+
+import {firstKey} from "./attention.js"
+import {clamp, easeOut, fill, percent, weight} from "./core.js"
+import {plusRadius} from "./lanes.js"
+import {mlpRows, rowKind} from "./mlp.js"
+import {barAt, drawStrip, stripWidth} from "./strips.js"
 
 // The lanes shown: the chosen token and the most attended ones of the head on screen, in the order of the text.
 export function phoneLanes(app, room) {
-  const { head, tokens } = app;
-  const n = tokens.ids.length;
-  const q = clamp(app.sel.query - tokens.start, 0, n - 1);
-  const others = Array.from({ length: q }, (_, j) => j).filter((j) => !Number.isNaN(head.pattern[q * n + j])).sort((a, b) => head.pattern[q * n + b] - head.pattern[q * n + a]).slice(0, room - 1);
-  return [...others, q].sort((a, b) => a - b);
+  const {head, tokens} = app
+  const n = tokens.ids.length
+  const q = clamp(app.sel.query - tokens.start, 0, n - 1)
+  const others = Array.from({length: q}, (_, j) => j)
+    .filter((j) => !Number.isNaN(head.pattern[q * n + j]))
+    .sort((a, b) => head.pattern[q * n + b] - head.pattern[q * n + a])
+    .slice(0, room - 1)
+  return [...others, q].sort((a, b) => a - b)
 }
 
 export function phone(app) {
-  const { W, block } = app;
-  const lanes = phoneLanes(app, W < 560 ? 4 : 6);
-  const each = (W - 20) / lanes.length;
-  const q = clamp(app.sel.query - app.tokens.start, 0, app.tokens.ids.length - 1);
-  const rows = mlpRows(block).length || 2;
-  const windowed = app.tokens.total > app.tokens.ids.length;
-  const top = windowed ? 44 : 0; // room for the slider that moves the window
-  const y = { names: 50, embed: 92, frame: 146, attention: 168, norm: 208, qkv: 230, cells: 336, z: 408, plus1: 446, mlpHead: 470, norm2: 506, mlp: 526 };
-  for (const part of Object.keys(y)) y[part] += top;
-  y.plus2 = y.mlp + rows * 13 + 46;
-  y.thumbs = y.plus2 + 52;
-  const heads = block.anatomy.n_heads;
-  const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1;
-  const room = W - 36 - 8 * Math.min(groups - 1, 4);
-  const lines = Math.ceil(heads / Math.floor(room / 35));
-  const perRow = Math.ceil(heads / lines); // lines of about one length
-  const thumb = Math.min(40, room / perRow - 6);
-  y.frameEnd = y.thumbs + lines * (thumb + 20) + 44;
-  y.blocks = y.frameEnd + 64;
-  y.next = y.blocks + 190;
-  const at = { blocks: { x: 10, w: W - 20, r: W - 10, m: W / 2 }, next: { x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12 } };
+  const {W, block} = app
+  const lanes = phoneLanes(app, W < 560 ? 4 : 6)
+  const each = (W - 20) / lanes.length
+  const q = clamp(app.sel.query - app.tokens.start, 0, app.tokens.ids.length - 1)
+  const rows = mlpRows(block).length || 2
+  const windowed = app.tokens.total > app.tokens.ids.length
+  const top = windowed ? 44 : 0 // room for the slider that moves the window
+  const y = {
+    names: 50,
+    embed: 92,
+    frame: 146,
+    attention: 168,
+    norm: 208,
+    qkv: 230,
+    cells: 336,
+    z: 408,
+    plus1: 446,
+    mlpHead: 470,
+    norm2: 506,
+    mlp: 526,
+  }
+  for (const part of Object.keys(y)) y[part] += top
+  y.plus2 = y.mlp + rows * 13 + 46
+  y.thumbs = y.plus2 + 52
+  const heads = block.anatomy.n_heads
+  const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1
+  const room = W - 36 - 8 * Math.min(groups - 1, 4)
+  const lines = Math.ceil(heads / Math.floor(room / 35))
+  const perRow = Math.ceil(heads / lines) // lines of about one length
+  const thumb = Math.min(40, room / perRow - 6)
+  y.frameEnd = y.thumbs + lines * (thumb + 20) + 44
+  y.blocks = y.frameEnd + 64
+  y.next = y.blocks + 190
+  const at = {blocks: {x: 10, w: W - 20, r: W - 10, m: W / 2}, next: {x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12}}
   return {
-    phone: true, cellPlace: (i, j) => (i === q && lanes.includes(j) ? { x: 10 + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true } : null), W, H: y.next + 15 * 28 + 8, lanes, each, y, at, thumb, perRow, headsY: y.thumbs, box: { x: 14 - 22, r: W - 10 }, n: app.tokens.ids.length,
-    rowH: 28, listY: y.next, dense: false, strip: 14, gap: 60, tall: 1, top: y.frame, bottom: 0, windowed,
-  };
+    phone: true,
+    cellPlace: (i, j) =>
+      i === q && lanes.includes(j) ? {x: 10 + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true} : null,
+    W,
+    H: y.next + 15 * 28 + 8,
+    lanes,
+    each,
+    y,
+    at,
+    thumb,
+    perRow,
+    headsY: y.thumbs,
+    box: {x: 14 - 22, r: W - 10},
+    n: app.tokens.ids.length,
+    rowH: 28,
+    listY: y.next,
+    dense: false,
+    strip: 14,
+    gap: 60,
+    tall: 1,
+    top: y.frame,
+    bottom: 0,
+    windowed,
+  }
 }
 
-const laneX = (L, s) => 10 + (s + 0.5) * L.each;
+const laneX = (L, s) => 10 + (s + 0.5) * L.each
 const stripBox = (app, strip, s) => {
-  const w = stripWidth(app, strip, app.L.each - 12);
-  return { x: laneX(app.L, s) - w / 2, w };
-};
+  const w = stripWidth(app, strip, app.L.each - 12)
+  return {x: laneX(app.L, s) - w / 2, w}
+}
 
 function grown(app, a, b) {
-  return app.motion.run >= 1 ? 1 : clamp((app.motion.run - a) / (b - a), 0, 1);
+  return app.motion.run >= 1 ? 1 : clamp((app.motion.run - a) / (b - a), 0, 1)
 }
 
 function rails(app) {
-  const { ctx, L, theme, sel, tokens } = app;
-  const end = L.y.next - 6;
+  const {ctx, L, theme, sel, tokens} = app
+  const end = L.y.next - 6
   L.lanes.forEach((i, s) => {
-    const on = i === sel.query - tokens.start;
-    const x = laneX(L, s);
-    const stop = on ? end : L.y.blocks - 40;
-    ctx.strokeStyle = on ? theme.of("focus-mid") : theme.blend("surface", "lane", 0.55);
-    ctx.lineWidth = on ? 5 : 3;
-    ctx.beginPath();
-    ctx.moveTo(x, L.y.embed);
-    ctx.lineTo(x, L.y.embed + (stop - L.y.embed) * grown(app, 0.05, 1));
-    ctx.stroke();
-  });
+    const on = i === sel.query - tokens.start
+    const x = laneX(L, s)
+    const stop = on ? end : L.y.blocks - 40
+    ctx.strokeStyle = on ? theme.of("focus-mid") : theme.blend("surface", "lane", 0.55)
+    ctx.lineWidth = on ? 5 : 3
+    ctx.beginPath()
+    ctx.moveTo(x, L.y.embed)
+    ctx.lineTo(x, L.y.embed + (stop - L.y.embed) * grown(app, 0.05, 1))
+    ctx.stroke()
+  })
 }
 
 function frame(app) {
-  const { ctx, L, theme } = app;
-  ctx.beginPath();
-  ctx.roundRect(6, L.y.frame, L.W - 12, L.y.frameEnd - L.y.frame, 14);
-  ctx.fillStyle = theme.of("surface");
-  ctx.fill();
-  ctx.strokeStyle = theme.of("border");
-  ctx.lineWidth = 1;
-  ctx.stroke();
+  const {ctx, L, theme} = app
+  ctx.beginPath()
+  ctx.roundRect(6, L.y.frame, L.W - 12, L.y.frameEnd - L.y.frame, 14)
+  ctx.fillStyle = theme.of("surface")
+  ctx.fill()
+  ctx.strokeStyle = theme.of("border")
+  ctx.lineWidth = 1
+  ctx.stroke()
 }
 
 function sign(app, x, y, r, text, fillColour, stroke, ink) {
-  const { ctx, theme } = app;
-  ctx.beginPath();
-  ctx.arc(x, y, r, 0, 7);
-  ctx.fillStyle = fillColour;
-  ctx.fill();
-  ctx.strokeStyle = stroke;
-  ctx.lineWidth = 1.4;
-  ctx.stroke();
-  ctx.fillStyle = ink ?? theme.of("muted");
-  ctx.font = `600 10px ${app.font}`;
-  ctx.textAlign = "center";
-  ctx.textBaseline = "middle";
-  ctx.fillText(text, x, y + 0.5);
+  const {ctx, theme} = app
+  ctx.beginPath()
+  ctx.arc(x, y, r, 0, 7)
+  ctx.fillStyle = fillColour
+  ctx.fill()
+  ctx.strokeStyle = stroke
+  ctx.lineWidth = 1.4
+  ctx.stroke()
+  ctx.fillStyle = ink ?? theme.of("muted")
+  ctx.font = `600 10px ${app.font}`
+  ctx.textAlign = "center"
+  ctx.textBaseline = "middle"
+  ctx.fillText(text, x, y + 0.5)
 }
 
 function vectors(app) {
-  const { L, head, block, tokens, was, theme, ctx } = app;
+  const {L, head, block, tokens, was, theme, ctx} = app
   L.lanes.forEach((i, s) => {
-    const put = (strip, old, kind, y, h, part) => { const b = stripBox(app, strip, s); drawStrip(app, strip, old, kind, i, b.x, y, b.w, h, part); };
-    put(tokens.embed, was.tokens?.embed, "signed", L.y.embed - 9, 18, grown(app, 0, 0.1));
-    if (tokens.pos_embed) put(tokens.pos_embed, was.tokens?.pos_embed, "signed", L.y.embed + 13, 10, grown(app, 0, 0.1));
-    [["q", "query"], ["k", "key"], ["v", "value"]].forEach(([letter, kind], r) => {
-      const y = L.y.qkv + r * 22;
-      put(head[letter], was.head?.[letter], kind, y, 15, grown(app, 0.2, 0.3));
+    const put = (strip, old, kind, y, h, part) => {
+      const b = stripBox(app, strip, s)
+      drawStrip(app, strip, old, kind, i, b.x, y, b.w, h, part)
+    }
+    put(tokens.embed, was.tokens?.embed, "signed", L.y.embed - 9, 18, grown(app, 0, 0.1))
+    if (tokens.pos_embed) put(tokens.pos_embed, was.tokens?.pos_embed, "signed", L.y.embed + 13, 10, grown(app, 0, 0.1))
+    ;[
+      ["q", "query"],
+      ["k", "key"],
+      ["v", "value"],
+    ].forEach(([letter, kind], r) => {
+      const y = L.y.qkv + r * 22
+      put(head[letter], was.head?.[letter], kind, y, 15, grown(app, 0.2, 0.3))
       if (s === 0) {
-        ctx.fillStyle = theme.of(kind);
-        ctx.beginPath();
-        ctx.roundRect(0, y, 13, 15, 3);
-        ctx.fill();
-        ctx.fillStyle = theme.dark ? theme.of("background") : "#fff";
-        ctx.font = `650 10px ${app.font}`;
-        ctx.textAlign = "center";
-        ctx.textBaseline = "middle";
-        ctx.fillText(letter, 6.5, y + 8);
+        ctx.fillStyle = theme.of(kind)
+        ctx.beginPath()
+        ctx.roundRect(0, y, 13, 15, 3)
+        ctx.fill()
+        ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
+        ctx.font = `650 10px ${app.font}`
+        ctx.textAlign = "center"
+        ctx.textBaseline = "middle"
+        ctx.fillText(letter, 6.5, y + 8)
       }
-    });
-    mlpRows(block).forEach((name, r) => put(block[name], was.block?.[name], rowKind(name), L.y.mlp + r * 13, 10, grown(app, 0.72, 0.82)));
-    put(block.mlp_out, was.block?.mlp_out, "mlp", L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, grown(app, 0.82, 0.88));
-  });
+    })
+    mlpRows(block).forEach((name, r) => put(block[name], was.block?.[name], rowKind(name), L.y.mlp + r * 13, 10, grown(app, 0.72, 0.82)))
+    put(block.mlp_out, was.block?.mlp_out, "mlp", L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, grown(app, 0.82, 0.88))
+  })
 }
 
 // The chosen token's row: its query runs along the cells, shares of v pour from them into its z.
 function attention(app) {
-  const { ctx, L, theme, head, tokens, sel } = app;
-  const n = tokens.ids.length;
-  const q = clamp(sel.query - tokens.start, 0, n - 1);
-  const qs = L.lanes.indexOf(q);
-  const y = L.y.cells;
-  const part = grown(app, 0.3, 0.5);
-  const zx = laneX(L, qs);
-  ctx.strokeStyle = theme.of("query", 0.9);
-  ctx.lineWidth = 2.4;
-  ctx.beginPath();
-  ctx.moveTo(zx, y);
-  ctx.lineTo(zx + (laneX(L, 0) - zx) * part, y);
-  ctx.stroke();
+  const {ctx, L, theme, head, tokens, sel} = app
+  const n = tokens.ids.length
+  const q = clamp(sel.query - tokens.start, 0, n - 1)
+  const qs = L.lanes.indexOf(q)
+  const y = L.y.cells
+  const part = grown(app, 0.3, 0.5)
+  const zx = laneX(L, qs)
+  ctx.strokeStyle = theme.of("query", 0.9)
+  ctx.lineWidth = 2.4
+  ctx.beginPath()
+  ctx.moveTo(zx, y)
+  ctx.lineTo(zx + (laneX(L, 0) - zx) * part, y)
+  ctx.stroke()
   L.lanes.forEach((j, s) => {
-    const p = head.pattern[q * n + j];
-    const x = laneX(L, s);
-    ctx.strokeStyle = theme.of("key", 0.8);
-    ctx.lineWidth = 1.6;
-    ctx.beginPath();
-    ctx.moveTo(x + 9, L.y.qkv + 38);
-    ctx.bezierCurveTo(x + 9, y - 30, x, L.y.qkv + 62, x, y - 17);
-    ctx.stroke();
-    const wide = 26 * p * grown(app, 0.5, 0.62);
-    ctx.strokeStyle = theme.of("value", 0.45);
-    ctx.lineWidth = Math.max(0.8, wide);
-    ctx.beginPath();
-    ctx.moveTo(x, y + 15);
-    ctx.bezierCurveTo(x, y + 52, zx, y + 34, zx, L.y.z - 8);
-    ctx.stroke();
-    ctx.beginPath();
-    ctx.arc(x, y, 17 * easeOut(part), 0, 7);
-    ctx.fillStyle = theme.weightColour(p);
-    ctx.fill();
-    ctx.strokeStyle = theme.of("focus");
-    ctx.lineWidth = 1.6;
-    ctx.stroke();
-    ctx.fillStyle = theme.weightInk(p);
-    ctx.font = `600 11px ${app.font}`;
-    ctx.textAlign = "center";
-    ctx.textBaseline = "middle";
-    if (part >= 1) ctx.fillText(weight(p), x, y + 0.5);
-  });
-  const b = stripBox(app, head.z, qs);
-  drawStrip(app, head.z, app.was.head?.z, "value", q, b.x, L.y.z - 6, b.w, 12, grown(app, 0.6, 0.66));
+    const p = head.pattern[q * n + j]
+    const x = laneX(L, s)
+    ctx.strokeStyle = theme.of("key", 0.8)
+    ctx.lineWidth = 1.6
+    ctx.beginPath()
+    ctx.moveTo(x + 9, L.y.qkv + 38)
+    ctx.bezierCurveTo(x + 9, y - 30, x, L.y.qkv + 62, x, y - 17)
+    ctx.stroke()
+    const wide = 26 * p * grown(app, 0.5, 0.62)
+    ctx.strokeStyle = theme.of("value", 0.45)
+    ctx.lineWidth = Math.max(0.8, wide)
+    ctx.beginPath()
+    ctx.moveTo(x, y + 15)
+    ctx.bezierCurveTo(x, y + 52, zx, y + 34, zx, L.y.z - 8)
+    ctx.stroke()
+    ctx.beginPath()
+    ctx.arc(x, y, 17 * easeOut(part), 0, 7)
+    ctx.fillStyle = theme.weightColour(p)
+    ctx.fill()
+    ctx.strokeStyle = theme.of("focus")
+    ctx.lineWidth = 1.6
+    ctx.stroke()
+    ctx.fillStyle = theme.weightInk(p)
+    ctx.font = `600 11px ${app.font}`
+    ctx.textAlign = "center"
+    ctx.textBaseline = "middle"
+    if (part >= 1) ctx.fillText(weight(p), x, y + 0.5)
+  })
+  const b = stripBox(app, head.z, qs)
+  drawStrip(app, head.z, app.was.head?.z, "value", q, b.x, L.y.z - 6, b.w, 12, grown(app, 0.6, 0.66))
 }
 
 function nodes(app) {
-  const { L, theme, block } = app;
-  const { norm_place: place, parallel } = block.anatomy;
-  const before = place === "pre" || place === "sandwich";
+  const {L, theme, block} = app
+  const {norm_place: place, parallel} = block.anatomy
+  const before = place === "pre" || place === "sandwich"
   L.lanes.forEach((i, s) => {
-    const x = laneX(L, s);
-    if (before) sign(app, x, L.y.norm, 9, "N", theme.of("surface"), theme.of("lane"));
-    if (before && !parallel) sign(app, x, L.y.norm2, 9, "N", theme.of("surface"), theme.of("lane"));
+    const x = laneX(L, s)
+    if (before) sign(app, x, L.y.norm, 9, "N", theme.of("surface"), theme.of("lane"))
+    if (before && !parallel) sign(app, x, L.y.norm2, 9, "N", theme.of("surface"), theme.of("lane"))
     if (place === "sandwich" || place === "branch") {
-      sign(app, x, L.y.plus1 - 26, 8, "N", theme.of("surface"), theme.of("lane"));
-      sign(app, x, L.y.plus2 - 26, 8, "N", theme.of("surface"), theme.of("lane"));
+      sign(app, x, L.y.plus1 - 26, 8, "N", theme.of("surface"), theme.of("lane"))
+      sign(app, x, L.y.plus2 - 26, 8, "N", theme.of("surface"), theme.of("lane"))
     }
-    const y1 = parallel ? L.y.plus2 - 26 : L.y.plus1;
-    sign(app, x, y1, plusRadius(app, block.norms.attn_out[i]), "+", theme.blend("surface", "value", 0.2), theme.of("value"), theme.of("value-ink"));
-    sign(app, x, L.y.plus2, plusRadius(app, block.norms.mlp_out[i]), "+", theme.blend("surface", "mlp", 0.2), theme.of("mlp"), theme.of("mlp-ink"));
-  });
+    const y1 = parallel ? L.y.plus2 - 26 : L.y.plus1
+    sign(
+      app,
+      x,
+      y1,
+      plusRadius(app, block.norms.attn_out[i]),
+      "+",
+      theme.blend("surface", "value", 0.2),
+      theme.of("value"),
+      theme.of("value-ink"),
+    )
+    sign(
+      app,
+      x,
+      L.y.plus2,
+      plusRadius(app, block.norms.mlp_out[i]),
+      "+",
+      theme.blend("surface", "mlp", 0.2),
+      theme.of("mlp"),
+      theme.of("mlp-ink"),
+    )
+  })
 }
 
 // Words at the left margin of each part, and how much attention the lanes that are not shown get.
 function captionsOf(app) {
-  const { ctx, L, theme, T, head, tokens, sel } = app;
-  const n = tokens.ids.length;
-  const q = clamp(sel.query - tokens.start, 0, n - 1);
-  const seen = L.lanes.reduce((sum, j) => sum + head.pattern[q * n + j], 0);
-  const before = head.earlier.length && !Number.isNaN(head.earlier[q]) ? tokens.start : 0; // a sliding window may leave them out
-  const hidden = q + 1 - firstKey(app, q) + before - L.lanes.length;
-  ctx.font = `500 11px ${app.font}`;
-  ctx.textAlign = "right";
-  ctx.textBaseline = "middle";
-  ctx.fillStyle = theme.of("muted");
+  const {ctx, L, theme, T, head, tokens, sel} = app
+  const n = tokens.ids.length
+  const q = clamp(sel.query - tokens.start, 0, n - 1)
+  const seen = L.lanes.reduce((sum, j) => sum + head.pattern[q * n + j], 0)
+  const before = head.earlier.length && !Number.isNaN(head.earlier[q]) ? tokens.start : 0 // a sliding window may leave them out
+  const hidden = q + 1 - firstKey(app, q) + before - L.lanes.length
+  ctx.font = `500 11px ${app.font}`
+  ctx.textAlign = "right"
+  ctx.textBaseline = "middle"
+  ctx.fillStyle = theme.of("muted")
   if (hidden > 0) {
-    const first = tokens.start > 0 && !Number.isNaN(head.first[q]);
-    const words = hidden === 1 ? T.phone_one : first ? T.phone_first : T.phone_rest;
-    const text = fill(words, { n: hidden, p: percent(Math.max(0, 1 - seen)), first: percent(head.first[q]) });
-    const w = ctx.measureText(text).width + 20;
-    const [x, y] = [L.W - 16 - w, L.y.attention + 11];
-    ctx.beginPath(); // words stand on a ground of their own: the lanes run on behind it
-    ctx.roundRect(x, y - 10, w, 20, 10);
-    ctx.fillStyle = theme.of("surface");
-    ctx.fill();
-    ctx.strokeStyle = theme.of("border");
-    ctx.lineWidth = 1;
-    ctx.stroke();
-    ctx.textAlign = "left";
-    ctx.fillStyle = theme.of("muted");
-    ctx.fillText(text, x + 10, y + 0.5);
-    ctx.textAlign = "right";
+    const first = tokens.start > 0 && !Number.isNaN(head.first[q])
+    const words = hidden === 1 ? T.phone_one : first ? T.phone_first : T.phone_rest
+    const text = fill(words, {n: hidden, p: percent(Math.max(0, 1 - seen)), first: percent(head.first[q])})
+    const w = ctx.measureText(text).width + 20
+    const [x, y] = [L.W - 16 - w, L.y.attention + 11]
+    ctx.beginPath() // words stand on a ground of their own: the lanes run on behind it
+    ctx.roundRect(x, y - 10, w, 20, 10)
+    ctx.fillStyle = theme.of("surface")
+    ctx.fill()
+    ctx.strokeStyle = theme.of("border")
+    ctx.lineWidth = 1
+    ctx.stroke()
+    ctx.textAlign = "left"
+    ctx.fillStyle = theme.of("muted")
+    ctx.fillText(text, x + 10, y + 0.5)
+    ctx.textAlign = "right"
   }
-  ctx.fillText("W_O", L.W - 12, L.y.plus1 - 16);
+  ctx.fillText("W_O", L.W - 12, L.y.plus1 - 16)
 }
 
 function fan(app) {
-  const { ctx, L, theme, next, sel, tokens } = app;
-  const s = L.lanes.indexOf(clamp(sel.query - tokens.start, 0, L.n - 1));
-  const x = laneX(L, s);
-  sign(app, x, L.y.next - 22, 9, "N", theme.of("surface"), theme.of("lane"));
-  if (!next) return;
-  ctx.strokeStyle = theme.of("focus-mid", 0.7);
-  ctx.lineWidth = 3;
-  ctx.beginPath();
-  ctx.moveTo(x, L.y.next - 12);
-  ctx.lineTo(x, L.y.next - 4);
-  ctx.stroke();
+  const {ctx, L, theme, next, sel, tokens} = app
+  const s = L.lanes.indexOf(clamp(sel.query - tokens.start, 0, L.n - 1))
+  const x = laneX(L, s)
+  sign(app, x, L.y.next - 22, 9, "N", theme.of("surface"), theme.of("lane"))
+  if (!next) return
+  ctx.strokeStyle = theme.of("focus-mid", 0.7)
+  ctx.lineWidth = 3
+  ctx.beginPath()
+  ctx.moveTo(x, L.y.next - 12)
+  ctx.lineTo(x, L.y.next - 4)
+  ctx.stroke()
 }
 
 // The heads stand on a ground of their own: the lanes pass behind it.
 function headsGround(app) {
-  const { ctx, L, theme } = app;
-  ctx.fillStyle = theme.of("surface");
-  ctx.fillRect(8, L.y.thumbs - 30, L.W - 16, L.y.frameEnd - L.y.thumbs + 24);
+  const {ctx, L, theme} = app
+  ctx.fillStyle = theme.of("surface")
+  ctx.fillRect(8, L.y.thumbs - 30, L.W - 16, L.y.frameEnd - L.y.thumbs + 24)
 }
 
 export function paintPhone(app, paintHeads, paintBlocks) {
-  frame(app);
-  rails(app);
-  vectors(app);
-  attention(app);
-  nodes(app);
-  captionsOf(app);
-  headsGround(app);
-  paintHeads(app);
-  paintBlocks(app);
-  fan(app);
+  frame(app)
+  rails(app)
+  vectors(app)
+  attention(app)
+  nodes(app)
+  captionsOf(app)
+  headsGround(app)
+  paintHeads(app)
+  paintBlocks(app)
+  fan(app)
 }
 
 // Strips that all lanes have: top, height, strip.
-function stripRows({ L, tokens, head, block }) {
-  const rows = [[L.y.embed - 9, 18, tokens.embed]];
-  if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed]);
-  ["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter]]));
-  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name]]));
-  rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out]);
-  return rows;
+function stripRows({L, tokens, head, block}) {
+  const rows = [[L.y.embed - 9, 18, tokens.embed]]
+  if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed])
+  ;["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter]]))
+  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name]]))
+  rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out])
+  return rows
 }
 
 // The same with the place of each lane's strip, null for lanes that are not shown.
 export function phoneStrips(app) {
-  const { L } = app;
-  const list = stripRows(app).map(([y, h, strip]) => [strip, (i) => { const s = L.lanes.indexOf(i); return s < 0 ? null : { ...stripBox(app, strip, s), y, h }; }]);
-  const q = clamp(app.sel.query - app.tokens.start, 0, L.n - 1);
-  list.push([app.head.z, (i) => (i === q ? { ...stripBox(app, app.head.z, L.lanes.indexOf(q)), y: L.y.z - 6, h: 12 } : null)]);
-  return list;
+  const {L} = app
+  const list = stripRows(app).map(([y, h, strip]) => [
+    strip,
+    (i) => {
+      const s = L.lanes.indexOf(i)
+      return s < 0 ? null : {...stripBox(app, strip, s), y, h}
+    },
+  ])
+  const q = clamp(app.sel.query - app.tokens.start, 0, L.n - 1)
+  list.push([app.head.z, (i) => (i === q ? {...stripBox(app, app.head.z, L.lanes.indexOf(q)), y: L.y.z - 6, h: 12} : null)])
+  return list
 }
 
 export function phoneAt(app, x, y) {
-  const { L, tokens } = app;
-  const b = app.hit.blocks;
-  if (b && y >= b.y0 && y <= b.y1 && x >= b.x && x <= b.x + b.w) return { part: "block", layer: clamp(Math.floor(((x - b.x) / b.w) * app.layers), 0, app.layers - 1), up: y < b.mid };
-  const s = clamp(Math.floor((x - 10) / L.each), 0, L.lanes.length - 1);
-  const lane = L.lanes[s];
-  const q = clamp(app.sel.query - tokens.start, 0, L.n - 1);
-  if (Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22) return { part: "cell", lane: q, query: q, key: lane };
+  const {L, tokens} = app
+  const b = app.hit.blocks
+  if (b && y >= b.y0 && y <= b.y1 && x >= b.x && x <= b.x + b.w)
+    return {part: "block", layer: clamp(Math.floor(((x - b.x) / b.w) * app.layers), 0, app.layers - 1), up: y < b.mid}
+  const s = clamp(Math.floor((x - 10) / L.each), 0, L.lanes.length - 1)
+  const lane = L.lanes[s]
+  const q = clamp(app.sel.query - tokens.start, 0, L.n - 1)
+  if (Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22) return {part: "cell", lane: q, query: q, key: lane}
   for (const [top, h, strip] of stripRows(app)) {
-    if (y < top || y > top + h) continue;
-    const box = stripBox(app, strip, s);
-    return { part: "strip", strip, lane, bar: barAt(strip, lane, x, box.x, box.w) };
+    if (y < top || y > top + h) continue
+    const box = stripBox(app, strip, s)
+    return {part: "strip", strip, lane, bar: barAt(strip, lane, x, box.x, box.w)}
   }
-  if (Math.abs(y - L.y.plus1) < 14) return { part: "plus1", lane };
-  if (Math.abs(y - L.y.plus2) < 14) return { part: "plus2", lane };
-  return null;
+  if (Math.abs(y - L.y.plus1) < 14) return {part: "plus1", lane}
+  if (Math.abs(y - L.y.plus2) < 14) return {part: "plus2", lane}
+  return null
 }
 
 // Headings stand above their parts; tokens above their lanes.
-export function phoneOverlay(app, put, say) {
-  const { L, tokens, dom } = app;
-  const heads = { embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 52 };
+export function phoneOverlay(app, put) {
+  const {L, tokens, dom} = app
+  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 52}
   for (const n of dom.heads.children) {
-    const y = heads[n.dataset.part];
-    put(n, 0, y, L.W);
+    const y = heads[n.dataset.part]
+    put(n, 0, y, L.W)
   }
-  put(dom.play, L.W - 92, L.top - 14, 78);
-  put(dom.chart, 10, L.y.blocks, L.W - 20, 130);
+  put(dom.play, L.W - 92, L.top - 14, 78)
+  put(dom.chart, 10, L.y.blocks, L.W - 20, 130)
   for (const n of dom.tokens.children) {
-    const i = Number(n.dataset.token) - tokens.start;
-    const s = L.lanes.indexOf(i);
-    n.hidden = s < 0;
-    if (s < 0) continue;
-    put(n, 10 + s * L.each, L.y.names, L.each);
+    const i = Number(n.dataset.token) - tokens.start
+    const s = L.lanes.indexOf(i)
+    n.hidden = s < 0
+    if (s < 0) continue
+    put(n, 10 + s * L.each, L.y.names, L.each)
   }
 }

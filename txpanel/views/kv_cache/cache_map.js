@@ -1,7 +1,7 @@
 // The KV cache: a cell per block and token; below, what a step costs with it and without it.
-import { h, s } from "../../toolkit/elements.js"
-import { grouped } from "../../toolkit/numbers.js"
-import { colour, onTheme } from "../../toolkit/theme.js"
+import {h, s} from "../../toolkit/elements.js"
+import {grouped} from "../../toolkit/numbers.js"
+import {colour, onTheme} from "../../toolkit/theme.js"
 
 export function render({model, el}) {
   const w = model.words
@@ -14,8 +14,15 @@ export function render({model, el}) {
   const ends = h("div", {class: "ends"})
   const swatch = (kind, text) => h("span", null, h("i", {class: kind}), text)
   const gone = swatch("gone", w.gone)
-  el.append(h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
-    h("div", {class: "grid"}, h("i"), columns, names, map), bytes, h("h4", null, w.costs), h("p", null, w.unit), h("div", {class: "plot"}, plot, ends), tip)
+  el.append(
+    h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
+    h("div", {class: "grid"}, h("i"), columns, names, map),
+    bytes,
+    h("h4", null, w.costs),
+    h("p", null, w.unit),
+    h("div", {class: "plot"}, plot, ends),
+    tip,
+  )
 
   const ROW = () => Math.max(8, Math.min(20, 330 / Math.max(1, model.blocks.length)))
   const STEP = () => Math.min(76, map.clientWidth / Math.max(1, model.tokens.n))
@@ -33,8 +40,19 @@ export function render({model, el}) {
     const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((k) => k * step >= 34) ?? n
     const words = step >= 34
     const shown = Array.from({length: n}, (_x, t) => t).filter((t) => words || t % every === 0)
-    columns.replaceChildren(...shown.map((t) => h("span", {class: words ? "word" : "at", title: model.tokens.strings[t] ?? "", style: {left: `${t * step}px`, ...(words ? {width: `${step - 4}px`} : {})}},
-      words ? (model.tokens.strings[t] ?? "").trim() || "␣" : t)))
+    columns.replaceChildren(
+      ...shown.map((t) =>
+        h(
+          "span",
+          {
+            class: words ? "word" : "at",
+            title: model.tokens.strings[t] ?? "",
+            style: {left: `${t * step}px`, ...(words ? {width: `${step - 4}px`} : {})},
+          },
+          words ? (model.tokens.strings[t] ?? "").trim() || "␣" : t,
+        ),
+      ),
+    )
   }
   const drawMap = () => {
     const {n = 0, fresh = 0} = model.tokens
@@ -51,14 +69,15 @@ export function render({model, el}) {
       }
     })
     const every = [1, 2, 5, 10, 20].find((k) => k * row >= 13) ?? 50
-    names.replaceChildren(...model.blocks.map((block, i) => h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
+    names.replaceChildren(...model.blocks.map((_block, i) => h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
     heads(n, step)
     gone.hidden = model.blocks.every(({kept, read}) => read >= kept)
     map.setAttribute("aria-label", w.map.replace("{blocks}", model.blocks.length).replace("{n}", n).replace("{fresh}", fresh))
   }
   const drawBytes = () => {
     bytes.hidden = !model.bytes.length
-    const line = ([label, sum, result]) => h("div", {class: "line"}, h("dt", null, label), h("dd", null, sum), h("dd", {class: "result"}, `= ${result}`))
+    const line = ([label, sum, result]) =>
+      h("div", {class: "line"}, h("dt", null, label), h("dd", null, sum), h("dd", {class: "result"}, `= ${result}`))
     bytes.replaceChildren(h("h4", null, w.bytes), h("dl", null, model.bytes.map(line)))
   }
   const drawCurve = () => {
@@ -70,14 +89,36 @@ export function render({model, el}) {
     const [high, values] = ticks(Math.max(...whole) / 1e6, 3)
     const x = (t) => (last > first ? left + 8 + ((t - first) / (last - first)) * (right - left - 8) : (left + right) / 2)
     const y = (v) => bottom - (v / 1e6 / high) * (bottom - 10)
-    const line = (kind, of) => (at.length > 1 ? s("path", {class: kind, d: of.map((v, i) => `${i ? "L" : "M"}${x(at[i]).toFixed(1)} ${y(v).toFixed(1)}`).join("")}) : s("circle", {class: kind, cx: x(first), cy: y(of[0]), r: 4}))
+    const line = (kind, of) =>
+      at.length > 1
+        ? s("path", {class: kind, d: of.map((v, i) => `${i ? "L" : "M"}${x(at[i]).toFixed(1)} ${y(v).toFixed(1)}`).join("")})
+        : s("circle", {class: kind, cx: x(first), cy: y(of[0]), r: 4})
     const every = Math.max(1, Math.ceil((last - first) / 5)) // even steps, whatever the length
     const places = Array.from({length: Math.floor((last - first) / every) + 1}, (_x, i) => first + i * every)
-    plot.replaceChildren(s("svg", {width, height, role: "img", "aria-label": `${w.costs}: ${w.whole} ${whole_text}, ${w.cached} ${cached_text}`},
-      values.map((v) => [s("line", {class: "grid-line", x1: left, x2: right, y1: y(v * 1e6), y2: y(v * 1e6)}), s("text", {class: "tick", x: left - 6, y: y(v * 1e6) + 4, "text-anchor": "end"}, grouped(String(Number(v.toPrecision(6)))))]),
-      places.map((t) => s("text", {class: "tick", x: x(t), y: bottom + 16, "text-anchor": t === last && last > first ? "end" : "middle"}, grouped(String(t)))),
-      s("text", {class: "tick", x: (left + right) / 2, y: height - 2, "text-anchor": "middle"}, w.length), line("whole-line", whole), line("cached-line", cached)))
-    ends.replaceChildren(h("span", {class: "whole"}, h("b", null, w.whole), ` ${whole_text}`), h("span", {class: "cached"}, h("b", null, w.cached), ` ${cached_text}`))
+    plot.replaceChildren(
+      s(
+        "svg",
+        {width, height, role: "img", "aria-label": `${w.costs}: ${w.whole} ${whole_text}, ${w.cached} ${cached_text}`},
+        values.map((v) => [
+          s("line", {class: "grid-line", x1: left, x2: right, y1: y(v * 1e6), y2: y(v * 1e6)}),
+          s("text", {class: "tick", x: left - 6, y: y(v * 1e6) + 4, "text-anchor": "end"}, grouped(String(Number(v.toPrecision(6))))),
+        ]),
+        places.map((t) =>
+          s(
+            "text",
+            {class: "tick", x: x(t), y: bottom + 16, "text-anchor": t === last && last > first ? "end" : "middle"},
+            grouped(String(t)),
+          ),
+        ),
+        s("text", {class: "tick", x: (left + right) / 2, y: height - 2, "text-anchor": "middle"}, w.length),
+        line("whole-line", whole),
+        line("cached-line", cached),
+      ),
+    )
+    ends.replaceChildren(
+      h("span", {class: "whole"}, h("b", null, w.whole), ` ${whole_text}`),
+      h("span", {class: "cached"}, h("b", null, w.cached), ` ${cached_text}`),
+    )
   }
   const ticks = (most, n) => {
     const rough = most / n
@@ -100,9 +141,17 @@ export function render({model, el}) {
     tip.style.left = `${Math.max(0, Math.min(box.width - tip.offsetWidth, event.clientX - box.left + 12))}px`
     tip.style.top = `${event.clientY - box.top + 14}px`
   })
-  map.addEventListener("pointerleave", () => { tip.hidden = true })
-  map.addEventListener("click", (event) => { const [layer, token] = place(event); if (model.blocks[layer] && token < model.tokens.n) model.send_msg({layer, token}) })
-  const draw = () => { drawMap(); drawCurve() }
+  map.addEventListener("pointerleave", () => {
+    tip.hidden = true
+  })
+  map.addEventListener("click", (event) => {
+    const [layer, token] = place(event)
+    if (model.blocks[layer] && token < model.tokens.n) model.send_msg({layer, token})
+  })
+  const draw = () => {
+    drawMap()
+    drawCurve()
+  }
   model.on("bytes", drawBytes)
   drawBytes()
   model.on(["blocks", "tokens"], drawMap)

@@ -1,6 +1,6 @@
 // The neurons that write most for a token: their numbers, the size of what they write, and the tokens it points to.
-import { blanks, h } from "../../toolkit/elements.js"
-import { grouped, number } from "../../toolkit/numbers.js"
+import {blanks, h} from "../../toolkit/elements.js"
+import {grouped, number} from "../../toolkit/numbers.js"
 
 export function render({model}) {
   const root = h("div", {class: "neuron-list"})
@@ -8,7 +8,17 @@ export function render({model}) {
 
   const token = ([text, value, id], meaning) => {
     const shown = text.replace(/ /g, "␣") || "∅"
-    return h("button", {type: "button", class: `token ${meaning}`, title: `${text}  ${number(value)}: ${words.logit}`, "aria-label": `${shown}: ${words.logit}`, onclick: () => model.send_msg({token: id})}, text ? blanks(text) : shown)
+    return h(
+      "button",
+      {
+        type: "button",
+        class: `token ${meaning}`,
+        title: `${text}  ${number(value)}: ${words.logit}`,
+        "aria-label": `${shown}: ${words.logit}`,
+        onclick: () => model.send_msg({token: id}),
+      },
+      text ? blanks(text) : shown,
+    )
   }
 
   const lit = (neuron, part) => model.lights.some(([n, p]) => n === neuron && p === part)
@@ -16,22 +26,66 @@ export function render({model}) {
   function row(n, most) {
     const on = n.neuron === model.chosen
     const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
-    const value = (part, v, digits) => (v == null ? h("span", {class: "num none"}, "–")
-      : h("button", {type: "button", class: lit(n.neuron, part) ? "num lit" : "num", title: `${words.why} ${part}`, "aria-label": `${words.neuron} ${n.neuron}, ${part} ${number(v)}: ${words.why}`, onclick: ask(part)}, number(v, digits)))
-    return h("div", {class: on ? "line on" : "line", role: "row"},
-      h("span", {role: "cell"}, h("button", {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")}, grouped(String(n.neuron)))),
+    const value = (part, v, digits) =>
+      v == null
+        ? h("span", {class: "num none"}, "–")
+        : h(
+            "button",
+            {
+              type: "button",
+              class: lit(n.neuron, part) ? "num lit" : "num",
+              title: `${words.why} ${part}`,
+              "aria-label": `${words.neuron} ${n.neuron}, ${part} ${number(v)}: ${words.why}`,
+              onclick: ask(part),
+            },
+            number(v, digits),
+          )
+    return h(
+      "div",
+      {class: on ? "line on" : "line", role: "row"},
+      h(
+        "span",
+        {role: "cell"},
+        h(
+          "button",
+          {type: "button", class: "name", "aria-pressed": String(on), "aria-label": `${words.neuron} ${n.neuron}`, onclick: ask("focus")},
+          grouped(String(n.neuron)),
+        ),
+      ),
       ...model.columns.map(([part]) => h("span", {role: "cell", class: "right"}, value(part, n[part]))),
-      h("span", {role: "cell", class: "size"}, h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}), model.sizes ? value("size", n.size, 3) : h("span", null, number(n.size, 3))),
-      h("span", {role: "cell", class: "tokens"}, n.promotes.map((t) => token(t, "up")), n.resists.length ? h("span", {class: "muted"}, words.not) : null, n.resists.map((t) => token(t, "down"))))
+      h(
+        "span",
+        {role: "cell", class: "size"},
+        h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}),
+        model.sizes ? value("size", n.size, 3) : h("span", null, number(n.size, 3)),
+      ),
+      h(
+        "span",
+        {role: "cell", class: "tokens"},
+        n.promotes.map((t) => token(t, "up")),
+        n.resists.length ? h("span", {class: "muted"}, words.not) : null,
+        n.resists.map((t) => token(t, "down")),
+      ),
+    )
   }
 
   function build() {
     const had = root.getRootNode().activeElement?.getAttribute("aria-label")
     const most = Math.max(...model.neurons.map((n) => n.size), 0)
-    const head = h("div", {class: "line head", role: "row"}, h("span", {role: "columnheader"}, words.neuron),
+    const head = h(
+      "div",
+      {class: "line head", role: "row"},
+      h("span", {role: "columnheader"}, words.neuron),
       ...model.columns.map(([, label]) => h("span", {role: "columnheader", class: "right"}, label)),
-      h("span", {role: "columnheader"}, words.size), h("span", {role: "columnheader", class: "tokens"}, words.promotes))
-    const grid = h("div", {class: "grid", role: "table", "aria-label": words.title, style: {"--columns": model.columns.length}}, head, ...model.neurons.map((n) => row(n, most)))
+      h("span", {role: "columnheader"}, words.size),
+      h("span", {role: "columnheader", class: "tokens"}, words.promotes),
+    )
+    const grid = h(
+      "div",
+      {class: "grid", role: "table", "aria-label": words.title, style: {"--columns": model.columns.length}},
+      head,
+      ...model.neurons.map((n) => row(n, most)),
+    )
     root.replaceChildren(grid)
     if (had) [...root.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === had)?.focus({preventScroll: true})
   }

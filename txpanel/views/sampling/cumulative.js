@@ -1,16 +1,21 @@
 // The draw: the range from 0 to 1, divided by cumulative probabilities, the number that falls into it, and the same number in the intervals of before.
-import { h } from "../../toolkit/elements.js"
-import { grouped, number, percent } from "../../toolkit/numbers.js"
-import { patch, v } from "../../toolkit/patch.js"
-import { reducedMotion } from "../../toolkit/theme.js"
-import { chance, plain, removedBy } from "./pipeline.js"
+import {h} from "../../toolkit/elements.js"
+import {grouped, number, percent} from "../../toolkit/numbers.js"
+import {patch, v} from "../../toolkit/patch.js"
+import {reducedMotion} from "../../toolkit/theme.js"
+import {chance, plain, removedBy} from "./pipeline.js"
 
 export function cumulative(ctx) {
   const {w} = ctx
   const strip = h("div", {class: "strip"})
   const sentence = h("p", {class: "sentence", role: "status"})
   const news = h("span")
-  const changed = h("div", {class: "changed", hidden: true}, news, h("button", {type: "button", class: "plain", onclick: () => ctx.set({...ctx.before.settings}, null, true)}, w.back))
+  const changed = h(
+    "div",
+    {class: "changed", hidden: true},
+    news,
+    h("button", {type: "button", class: "plain", onclick: () => ctx.set({...ctx.before.settings}, null, true)}, w.back),
+  )
   const seed = h("input", {type: "number", class: "exact seed", min: 0, step: 1, id: "seed"})
   seed.addEventListener("change", () => {
     seed.value = seed.value === "" ? ctx.settings.seed : ctx.seed(Number(seed.value))
@@ -25,17 +30,36 @@ export function cumulative(ctx) {
     wide = Math.round(contentRect.width) // not asked for while painting: that would lay out the page in between
     if (ctx.shown) paint()
   }).observe(strip)
-  strip.addEventListener("click", ({target}) => { if (target.dataset.id !== undefined) ctx.choose(Number(target.dataset.id)) })
+  strip.addEventListener("click", ({target}) => {
+    if (target.dataset.id !== undefined) ctx.choose(Number(target.dataset.id))
+  })
 
   function interval(shown, i, at, p, y, height, marked) {
     const id = shown.row.ids[shown.last.start + i]
     const name = ctx.name(id)
     const text = name.trim() || name
     const room = Math.floor((p * wide - 8) / 6.4)
-    const box = v("rect", {class: `interval${marked ? " hit" : i % 2 ? " odd" : ""}`, x: at * wide, y, width: Math.max(0.5, p * wide - 1), height, rx: Math.min(3, (p * wide) / 4), "data-id": id},
-      v("title", null, `${name}: ${percent(p, 4)}`))
-    const words = height > 20 && room >= Math.min(3, text.length)
-      ? v("text", {class: `on${marked ? " hit" : ""}`, x: at * wide + (p * wide) / 2, y: y + height / 2 + 4.5, "text-anchor": "middle"}, text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text) : null
+    const box = v(
+      "rect",
+      {
+        class: `interval${marked ? " hit" : i % 2 ? " odd" : ""}`,
+        x: at * wide,
+        y,
+        width: Math.max(0.5, p * wide - 1),
+        height,
+        rx: Math.min(3, (p * wide) / 4),
+        "data-id": id,
+      },
+      v("title", null, `${name}: ${percent(p, 4)}`),
+    )
+    const words =
+      height > 20 && room >= Math.min(3, text.length)
+        ? v(
+            "text",
+            {class: `on${marked ? " hit" : ""}`, x: at * wide + (p * wide) / 2, y: y + height / 2 + 4.5, "text-anchor": "middle"},
+            text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text,
+          )
+        : null
     return [box, words]
   }
 
@@ -55,8 +79,16 @@ export function cumulative(ctx) {
     const parts = [v("g", null, boxes), v("g", null, words)]
     if (n >= p.length) return parts
     parts.push(v("rect", {class: "many", x: at * wide, y, width: Math.max(0, (1 - at) * wide), height, fill: "url(#many)"}))
-    if (height > 20 && (1 - at) * wide > 90) parts.push(v("text", {class: "many-text", x: ((at + 1) / 2) * wide, y: y + height / 2 + 4, "text-anchor": "middle"}, w.more.replace("{n}", grouped(String(p.length - n)))))
-    if (rank - start >= n) parts.push(v("rect", {class: "interval hit", x: low * wide, y, width: Math.max(1.2, (high - low) * wide), height}))
+    if (height > 20 && (1 - at) * wide > 90)
+      parts.push(
+        v(
+          "text",
+          {class: "many-text", x: ((at + 1) / 2) * wide, y: y + height / 2 + 4, "text-anchor": "middle"},
+          w.more.replace("{n}", grouped(String(p.length - n))),
+        ),
+      )
+    if (rank - start >= n)
+      parts.push(v("rect", {class: "interval hit", x: low * wide, y, width: Math.max(1.2, (high - low) * wide), height}))
     return parts
   }
 
@@ -67,11 +99,40 @@ export function cumulative(ctx) {
     const low = before ? 88 : 62
     const x = u * wide
     const side = x < 60 ? "start" : x > wide - 60 ? "end" : "middle"
-    const pattern = v("pattern", {id: "many", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"}, v("line", {y2: 5, class: "hatch"}))
-    const ball = v("g", {class: "ball", style: `transform:translateX(${x}px)`}, v("line", {y1: 12, y2: 24}), v("line", {y1: 58, y2: before ? 64 : low + 8}), before ? v("line", {y1: 78, y2: low + 8}) : null, v("circle", {cy: 10, r: 5.5}), v("text", {y: low + 22, "text-anchor": side}, `u = ${u.toFixed(6)}`))
-    const axis = [0, 0.25, 0.5, 0.75, 1].map((share) => v("text", {class: "tick", x: share * wide, y: low + 40, "text-anchor": share === 0 ? "start" : share === 1 ? "end" : "middle"}, String(share)))
+    const pattern = v(
+      "pattern",
+      {id: "many", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"},
+      v("line", {y2: 5, class: "hatch"}),
+    )
+    const ball = v(
+      "g",
+      {class: "ball", style: `transform:translateX(${x}px)`},
+      v("line", {y1: 12, y2: 24}),
+      v("line", {y1: 58, y2: before ? 64 : low + 8}),
+      before ? v("line", {y1: 78, y2: low + 8}) : null,
+      v("circle", {cy: 10, r: 5.5}),
+      v("text", {y: low + 22, "text-anchor": side}, `u = ${u.toFixed(6)}`),
+    )
+    const axis = [0, 0.25, 0.5, 0.75, 1].map((share) =>
+      v(
+        "text",
+        {class: "tick", x: share * wide, y: low + 40, "text-anchor": share === 0 ? "start" : share === 1 ? "end" : "middle"},
+        String(share),
+      ),
+    )
     const past = before ? [v("g", {class: "past"}, intervals(before, 64, 14)), v("text", {class: "tick", x: 0, y: 90}, w.before)] : []
-    patch(strip, v("svg", {width: wide, height: low + 46, role: "img", "aria-label": sentence.textContent}, v("defs", null, pattern), v("g", null, intervals(shown, 24, 34)), past, ball, axis))
+    patch(
+      strip,
+      v(
+        "svg",
+        {width: wide, height: low + 46, role: "img", "aria-label": sentence.textContent},
+        v("defs", null, pattern),
+        v("g", null, intervals(shown, 24, 34)),
+        past,
+        ball,
+        axis,
+      ),
+    )
   }
 
   // Once more from 0, past all the likelier intervals, to where the number falls
@@ -79,7 +140,10 @@ export function cumulative(ctx) {
     const ball = strip.querySelector(".ball")
     if (!ball || reducedMotion()) return sentence.animate?.([{opacity: 0.3}, {opacity: 1}], 200)
     const to = `translateX(${ctx.shown.draw.uniform * wide}px)`
-    playing = ball.animate([{transform: "translateX(0px)"}, {transform: to, offset: 0.8}, {transform: `${to} scale(1.15)`, offset: 0.9}, {transform: to}], {duration: 1400, easing: "cubic-bezier(.3,.1,.3,1)"})
+    playing = ball.animate(
+      [{transform: "translateX(0px)"}, {transform: to, offset: 0.8}, {transform: `${to} scale(1.15)`, offset: 0.9}, {transform: to}],
+      {duration: 1400, easing: "cubic-bezier(.3,.1,.3,1)"},
+    )
   }
 
   const put = (text, values) => text.split(/(\{\w+\})/).map((part) => values[part] ?? part)
@@ -92,12 +156,24 @@ export function cumulative(ctx) {
     const {last} = shown
     const best = shown.row.ids[last.start]
     const gone = removedBy(shown, ctx.rankOf(ctx.likeliest))
-    const why = gone ? [" ", put(w.why_cut, {"{best}": token(ctx.name(ctx.likeliest)), "{stage}": ctx.label(gone.name)})]
-      : drawn.id === best ? [] : [" ", put(w.why_not, {"{best}": token(ctx.name(best)), "{p}": percent(last.p[0], 3), "{bound}": number(last.p[0], 4)})]
-    patch(sentence, put(w.sentence, {
-      "{token}": token(drawn.name), "{u}": v("b", null, uniform.toFixed(6)), "{low}": low.toFixed(6), "{high}": high.toFixed(6),
-      "{p}": percent(chance(last, rank), 4), "{rank}": grouped(String(rank - last.start + 1)), "{seed}": String(settings.seed),
-    }), why)
+    const why = gone
+      ? [" ", put(w.why_cut, {"{best}": token(ctx.name(ctx.likeliest)), "{stage}": ctx.label(gone.name)})]
+      : drawn.id === best
+        ? []
+        : [" ", put(w.why_not, {"{best}": token(ctx.name(best)), "{p}": percent(last.p[0], 3), "{bound}": number(last.p[0], 4)})]
+    patch(
+      sentence,
+      put(w.sentence, {
+        "{token}": token(drawn.name),
+        "{u}": v("b", null, uniform.toFixed(6)),
+        "{low}": low.toFixed(6),
+        "{high}": high.toFixed(6),
+        "{p}": percent(chance(last, rank), 4),
+        "{rank}": grouped(String(rank - last.start + 1)),
+        "{seed}": String(settings.seed),
+      }),
+      why,
+    )
     patch(append, w.append, " ", v("span", {class: "token"}, drawn.name))
     if (seed.value !== String(settings.seed) && seed.getRootNode().activeElement !== seed) seed.value = settings.seed
     difference()
@@ -108,14 +184,47 @@ export function cumulative(ctx) {
     const {before, shown} = ctx
     if (changed.hidden === Boolean(before)) changed.hidden = !before
     if (!before) return
-    const moved = ctx.declared.filter(({key}) => before.settings[key] !== ctx.settings[key]).map(({key, words}) => `${words.label} ${plain(before.settings[key])} → ${plain(ctx.settings[key])}`)
+    const moved = ctx.declared
+      .filter(({key}) => before.settings[key] !== ctx.settings[key])
+      .map(({key, words}) => `${words.label} ${plain(before.settings[key])} → ${plain(ctx.settings[key])}`)
     const [was, now] = [before.row.ids[before.draw.rank], ctx.drawn().id]
     const [a, b] = [before.last, shown.last]
-    patch(news, v("b", null, moved.join(", ")), ": ", put(w.changed, {
-      "{kept}": `${grouped(String(a.kept))} → ${grouped(String(b.kept))}`, "{bits}": `${number(a.entropy, 3)} → ${number(b.entropy, 3)}`}), " ",
-    put(was === now ? w.still : w.instead, {"{now}": token(ctx.name(now)), "{was}": token(ctx.name(was))}))
+    patch(
+      news,
+      v("b", null, moved.join(", ")),
+      ": ",
+      put(w.changed, {
+        "{kept}": `${grouped(String(a.kept))} → ${grouped(String(b.kept))}`,
+        "{bits}": `${number(a.entropy, 3)} → ${number(b.entropy, 3)}`,
+      }),
+      " ",
+      put(was === now ? w.still : w.instead, {"{now}": token(ctx.name(now)), "{was}": token(ctx.name(was))}),
+    )
   }
 
-  const root = h("div", {class: "draw"}, h("div", {class: "top"}, h("h4", null, w.draw), h("span", {class: "spacer"}), h("label", {for: "seed"}, w.seed), seed, roll, again, append), strip, sentence, changed)
-  return {root, show: () => { say(); paint() }}
+  const root = h(
+    "div",
+    {class: "draw"},
+    h(
+      "div",
+      {class: "top"},
+      h("h4", null, w.draw),
+      h("span", {class: "spacer"}),
+      h("label", {for: "seed"}, w.seed),
+      seed,
+      roll,
+      again,
+      append,
+    ),
+    strip,
+    sentence,
+    changed,
+  )
+  return {
+    root,
+    show: () => {
+      say()
+      paint()
+    },
+  }
 }

@@ -2,8 +2,8 @@
 // down (equal logits by id), so what a stage keeps is a stretch of that row. Each stage's rule stands with its declaration (decoding/stage_rules.js).
 // Probabilities are doubles here and float32 in transformers: they agree to about 1e-6, and a token within that of a threshold may fall on the
 // other side until the server's own counts arrive. Tests hold the two together.
-import { rules } from "../../decoding/stage_rules.js"
-import { draw } from "./draw.js"
+import {rules} from "../../decoding/stage_rules.js"
+import {draw} from "./draw.js"
 
 export const plain = (setting) => String(Math.round(setting * 1e4) / 1e4)
 
@@ -45,7 +45,10 @@ function moved(row, changes) {
   }
   for (let i = 0; i < n; i++) {
     const id = row.ids[i]
-    if (out[id]) { stood.set(id, i); continue }
+    if (out[id]) {
+      stood.set(id, i)
+      continue
+    }
     const value = row.values[i]
     while (next < fresh.length && (fresh[next][1] > value || (fresh[next][1] === value && fresh[next][0] < id))) insert()
     ids[to] = id
@@ -66,7 +69,10 @@ function softmax(values, start, end, max = values[start]) {
   for (let i = start; i < end; i++) {
     const d = values[i] - max
     const power = Math.exp(d)
-    if (d > -Infinity) { kept++; lost += power * d }
+    if (d > -Infinity) {
+      kept++
+      lost += power * d
+    }
     sum += p[i - start] = power
   }
   for (let i = 0; i < p.length; i++) p[i] /= sum
@@ -79,7 +85,10 @@ function head(stage, n) {
   const {values, start} = stage
   let [sum, lost] = [0, 0]
   for (let i = 0; i < n; i++) sum += p[i]
-  for (let i = 0; i < n; i++) lost += (p[i] /= sum) * (values[start + i] - values[start])
+  for (let i = 0; i < n; i++) {
+    p[i] /= sum
+    lost += p[i] * (values[start + i] - values[start])
+  }
   return {p, kept: n, sum: stage.sum * sum, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
 }
 
@@ -105,17 +114,33 @@ export function reorderingStages(raw, ids, settings, declared) {
     const before = logits[logits.length - 1]
     const found = settings[key] === off ? new Map() : rules[key].change(before, ids, settings[key])
     const after = found.size ? new Float32Array(before) : before
-    for (const [id, logit] of found) { after[id] = logit; changes.set(id, logit) }
+    for (const [id, logit] of found) {
+      after[id] = logit
+      changes.set(id, logit)
+    }
     logits.push(after)
   }
   const row = changes.size ? moved(own.row, changes) : own.row
-  const at = (numbers, places) => { // numbers in the order of the row
+  const at = (numbers, places) => {
+    // numbers in the order of the row
     const found = new numbers.constructor(places.length)
     for (let i = 0; i < places.length; i++) found[i] = numbers[places[i]]
     return found
   }
-  const stages = [{name: "logits", active: true, start: 0, end: size, kept: own.kept, entropy: own.entropy, max: own.max, sum: own.sum,
-    values: changes.size ? at(own.row.values, row.places) : row.values, p: changes.size ? at(own.p, row.places) : own.p}]
+  const stages = [
+    {
+      name: "logits",
+      active: true,
+      start: 0,
+      end: size,
+      kept: own.kept,
+      entropy: own.entropy,
+      max: own.max,
+      sum: own.sum,
+      values: changes.size ? at(own.row.values, row.places) : row.values,
+      p: changes.size ? at(own.p, row.places) : own.p,
+    },
+  ]
   let end = size
   while (end > 0 && row.values[end - 1] === -Infinity) end--
   looking.forEach(({key, off}, i) => {
@@ -164,7 +189,8 @@ export function pipeline(reordered, settings, declared, answer) {
     const found = active && rule.keep ? rule.keep(base, value) : {start: base.start, end: base.end}
     const start = answer ? answer.starts[i] : found.start
     const end = answer ? start + answer.kept[i] : found.end
-    const left = start === base.start && end === base.end ? {} : start === base.start ? head(base, end - start) : softmax(base.values, start, end)
+    const left =
+      start === base.start && end === base.end ? {} : start === base.start ? head(base, end - start) : softmax(base.values, start, end)
     stages.push({...base, ...left, ...found, name: stage.key, active, start, end, kept: end - start})
   }
   const last = {...stages[stages.length - 1], name: "renormalise", active: true}
@@ -179,4 +205,5 @@ export const chance = (stage, rank) => (rank >= stage.start && rank < stage.end 
 export const chanceOf = (shown, id) => chance(shown.last, shown.row.ids.indexOf(id))
 
 // The stage that removed the token at a rank, null if none did
-export const removedBy = (shown, rank) => shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null
+export const removedBy = (shown, rank) =>
+  shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null

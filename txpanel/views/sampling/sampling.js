@@ -1,13 +1,13 @@
 // The sampling bench: sliders, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
 // is told and confirms. Each part (sliders, stages, cumulative, token_path, what_if) is a function of `ctx` and returns {root, show}.
-import { alone, h } from "../../toolkit/elements.js"
-import { grouped } from "../../toolkit/numbers.js"
-import { cumulative } from "./cumulative.js"
-import { pipeline, reorderingStages } from "./pipeline.js"
-import { sliders } from "./sliders.js"
-import { stages } from "./stages.js"
-import { tokenPath } from "./token_path.js"
-import { seeds, temperatures } from "./what_if.js"
+import {alone, h} from "../../toolkit/elements.js"
+import {grouped} from "../../toolkit/numbers.js"
+import {cumulative} from "./cumulative.js"
+import {pipeline, reorderingStages} from "./pipeline.js"
+import {sliders} from "./sliders.js"
+import {stages} from "./stages.js"
+import {tokenPath} from "./token_path.js"
+import {seeds, temperatures} from "./what_if.js"
 
 export function render({model, el}) {
   const w = model.words
@@ -22,8 +22,23 @@ export function render({model, el}) {
   let names = new Map()
 
   const ctx = {
-    model, w, declared, settings: {...model.settings}, shown: null, before: null, chosen: -1, size: 0, raw: null, reordered: null, likeliest: -1, text: {ids: [], names: []},
-    name: (id) => alone(names.get(id) ?? (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", grouped(String(id))))),
+    model,
+    w,
+    declared,
+    settings: {...model.settings},
+    shown: null,
+    before: null,
+    chosen: -1,
+    size: 0,
+    raw: null,
+    reordered: null,
+    likeliest: -1,
+    text: {ids: [], names: []},
+    name: (id) =>
+      alone(
+        names.get(id) ??
+          (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", grouped(String(id)))),
+      ),
     rankOf: (id) => (id < 0 ? -1 : ctx.shown.row.ids.indexOf(id)),
     label: (name) => declared.find((stage) => stage.key === name)?.words.label ?? (name === "logits" ? w.logit : w[name]),
     // The server's token where it has answered for these settings: among tokens with equal logits it alone knows which was kept.
@@ -32,7 +47,11 @@ export function render({model, el}) {
       const id = known ? model.answer.token : ctx.shown.row.ids[ctx.shown.draw.rank]
       return {id, name: ctx.name(id)}
     },
-    choose: (id) => { ctx.chosen = id; ctx.followed = false; show() },
+    choose: (id) => {
+      ctx.chosen = id
+      ctx.followed = false
+      show()
+    },
     // The numbers of the first seeds are here: those are drawn at once, also on a page without a server.
     seed: (value) => {
       const seed = Math.min(2 ** 52, Math.max(0, Math.round(value)))
@@ -55,12 +74,24 @@ export function render({model, el}) {
     // The server hears of a change at most every 120 ms, and always of the last one.
     tell: (now) => {
       clearTimeout(timer)
-      timer = setTimeout(() => model.send_msg({kind: "set", ...Object.fromEntries(keys.map((key) => [key, ctx.settings[key]]))}), now ? 0 : 120)
+      timer = setTimeout(
+        () => model.send_msg({kind: "set", ...Object.fromEntries(keys.map((key) => [key, ctx.settings[key]]))}),
+        now ? 0 : 120,
+      )
     },
   }
-  const remember = () => { if (ctx.shown) ctx.before = {...ctx.shown, settings: {...ctx.settings}} }
+  const remember = () => {
+    if (ctx.shown) ctx.before = {...ctx.shown, settings: {...ctx.settings}}
+  }
 
-  const [controls, what, strip, one, warm, many] = [sliders(ctx), stages(ctx), cumulative(ctx), tokenPath(ctx), temperatures(ctx), seeds(ctx)]
+  const [controls, what, strip, one, warm, many] = [
+    sliders(ctx),
+    stages(ctx),
+    cumulative(ctx),
+    tokenPath(ctx),
+    temperatures(ctx),
+    seeds(ctx),
+  ]
   const none = h("p", {class: "none", role: "status", hidden: true})
   const below = h("div", {class: "result"}, what.root, strip.root, h("div", {class: "lower"}, one.root, warm.root, many.root))
   const ground = h("div", {class: "bench"}, controls.root, none, below)
@@ -83,8 +114,15 @@ export function render({model, el}) {
     for (const part of [one, warm, many]) late.add(part)
     if (!due) due = requestAnimationFrame(() => setTimeout(follow))
     const {stages: s, last, draw: d} = ctx.shown
-    Object.assign(ground.dataset, {kept: s.map((stage) => stage.kept).join(","), entropy: s.map((stage) => stage.entropy).join(","), token: ctx.drawn().id,
-      rank: d.rank - last.start, low: d.low, high: d.high, uniform: d.uniform})
+    Object.assign(ground.dataset, {
+      kept: s.map((stage) => stage.kept).join(","),
+      entropy: s.map((stage) => stage.entropy).join(","),
+      token: ctx.drawn().id,
+      rank: d.rank - last.start,
+      low: d.low,
+      high: d.high,
+      uniform: d.uniform,
+    })
   }
 
   function draw() {
@@ -99,7 +137,7 @@ export function render({model, el}) {
     const nothing = !ctx.reordered.usable || answer?.none
     none.hidden = !nothing
     below.hidden = Boolean(nothing)
-    none.textContent = nothing ? answer?.none ?? w.none : ""
+    none.textContent = nothing ? (answer?.none ?? w.none) : ""
     if (nothing) return
     ctx.shown = pipeline(ctx.reordered, settings, declared, answer)
     if (ctx.before && (ctx.before.draw.uniform !== ctx.shown.draw.uniform || same(ctx.before.settings, settings))) ctx.before = null
@@ -110,7 +148,15 @@ export function render({model, el}) {
   function load() {
     const {logits} = model
     ctx.raw = logits?.length ? new Float32Array(logits) : null
-    Object.assign(ctx, {text: model.text, size: logits?.length ?? 0, before: null, reordered: null, shown: null, chosen: -1, followed: true})
+    Object.assign(ctx, {
+      text: model.text,
+      size: logits?.length ?? 0,
+      before: null,
+      reordered: null,
+      shown: null,
+      chosen: -1,
+      followed: true,
+    })
     moved = asked = null // another run has a seed of its own
     Object.assign(ctx.settings, {seed: model.settings.seed, uniform: model.settings.uniform})
     names = new Map([...model.text.ids.map((id, i) => [id, model.text.names[i]]), ...model.names])
@@ -119,17 +165,27 @@ export function render({model, el}) {
   }
 
   model.on("version", load)
-  model.on("lights", () => { if (ctx.shown) what.show() })
+  model.on("lights", () => {
+    if (ctx.shown) what.show()
+  })
   model.on("settings", () => {
     const now = {...model.settings}
     // the server may still be answering for an earlier place of the slider: what is under the hand stays there
-    if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000) Object.assign(now, Object.fromEntries(keys.map((key) => [key, wanted[key]])))
+    if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000)
+      Object.assign(now, Object.fromEntries(keys.map((key) => [key, wanted[key]])))
     else wanted = null
-    if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000) Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
+    if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000)
+      Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
     else asked = null
     const known = same(now, ctx.settings)
-    if (known && ctx.shown && now.uniform === ctx.settings.uniform) return void (ctx.settings = now)
-    if (!known && ctx.shown && !wanted) { remember(); moved = null } // moved elsewhere on the page
+    if (known && ctx.shown && now.uniform === ctx.settings.uniform) {
+      ctx.settings = now
+      return
+    }
+    if (!known && ctx.shown && !wanted) {
+      remember()
+      moved = null
+    } // moved elsewhere on the page
     ctx.settings = now
     draw()
   })
@@ -137,7 +193,12 @@ export function render({model, el}) {
     const {answer} = model
     const s = ctx.shown?.stages
     const told = s && same(answer, ctx.settings) && answer.seed === ctx.settings.seed && !answer.none && names.has(answer.token)
-    if (told && answer.token === ctx.shown.row.ids[ctx.shown.draw.rank] && s.every((stage, i) => stage.kept === answer.kept[i] && stage.start === answer.starts[i])) return
+    if (
+      told &&
+      answer.token === ctx.shown.row.ids[ctx.shown.draw.rank] &&
+      s.every((stage, i) => stage.kept === answer.kept[i] && stage.start === answer.starts[i])
+    )
+      return
     draw()
   })
   load()

@@ -1,10 +1,15 @@
 // A slider for each declared stage, in their order, and ready-made settings. `ctx` is what sampling.js hands to each part.
-import { h } from "../../toolkit/elements.js"
-import { percent } from "../../toolkit/numbers.js"
-import { plain } from "./pipeline.js"
+import {h} from "../../toolkit/elements.js"
+import {percent} from "../../toolkit/numbers.js"
+import {plain} from "./pipeline.js"
 
 function slider(ctx, stage) {
-  const {key, off, words, slider: {least, most, step}} = stage
+  const {
+    key,
+    off,
+    words,
+    slider: {least, most, step},
+  } = stage
   const id = `slider-${key}`
   const range = h("input", {type: "range", id, min: least, max: most, step, "aria-describedby": `${id}-note`})
   const box = h("input", {type: "number", class: "exact", min: 0, step: "any", "aria-label": words.label})
@@ -44,13 +49,20 @@ export function sliders(ctx) {
   const presets = h("div", {class: "presets", role: "group", "aria-label": w.presets})
   let chips = []
   const offer = () => {
-    chips = ctx.model.presets.map(({key, values, title}) =>
-      ({values, button: h("button", {type: "button", class: "chip", "aria-pressed": "false", title, onclick: () => ctx.set(values, "preset", true)}, w[`preset_${key}`])}))
+    chips = ctx.model.presets.map(({key, values, title}) => ({
+      values,
+      button: h(
+        "button",
+        {type: "button", class: "chip", "aria-pressed": "false", title, onclick: () => ctx.set(values, "preset", true)},
+        w[`preset_${key}`],
+      ),
+    }))
     presets.replaceChildren(h("span", {class: "name"}, w.presets), ...chips.map((chip) => chip.button))
     press()
   }
   const press = () => {
-    for (const {button, values} of chips) button.setAttribute("aria-pressed", String(declared.every(({key}) => Math.abs(values[key] - ctx.settings[key]) < 1e-9)))
+    for (const {button, values} of chips)
+      button.setAttribute("aria-pressed", String(declared.every(({key}) => Math.abs(values[key] - ctx.settings[key]) < 1e-9)))
   }
   const show = () => {
     for (const one of made) one.show()
@@ -58,5 +70,15 @@ export function sliders(ctx) {
   }
   ctx.model.on("presets", offer)
   offer()
-  return {root: [presets, h("div", {class: "sliders", style: {"--stages": made.length}}, made.map((one) => one.root))], show}
+  return {
+    root: [
+      presets,
+      h(
+        "div",
+        {class: "sliders", style: {"--stages": made.length}},
+        made.map((one) => one.root),
+      ),
+    ],
+    show,
+  }
 }

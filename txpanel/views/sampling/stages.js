@@ -1,8 +1,8 @@
 // What each stage leaves of the likeliest tokens: one row a token, one column a stage, and one row for all the others.
-import { h } from "../../toolkit/elements.js"
-import { grouped, number, percent } from "../../toolkit/numbers.js"
-import { patch, v } from "../../toolkit/patch.js"
-import { chance, chanceOf, plain, removedBy } from "./pipeline.js"
+import {h} from "../../toolkit/elements.js"
+import {grouped, number, percent} from "../../toolkit/numbers.js"
+import {patch, v} from "../../toolkit/patch.js"
+import {chance, chanceOf, plain, removedBy} from "./pipeline.js"
 
 const DECADES = 6 // of the logarithmic scale: from a millionth to 1
 
@@ -19,20 +19,34 @@ export function stages(ctx) {
   })
   const scroll = h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.table}, table)
   let log = false
-  const box = h("input", {type: "checkbox", onchange: () => { log = box.checked; show() }})
+  const box = h("input", {
+    type: "checkbox",
+    onchange: () => {
+      log = box.checked
+      show()
+    },
+  })
   const scale = h("label", {class: "log", title: w.log_title}, box, w.log)
 
   const share = (p, top) => (log ? (p > 0 ? Math.max(0, 1 + Math.log10(p) / DECADES) : 0) : p / top)
-  const bar = (p, top, kind, was) => v("span", {class: `bar ${kind}`, "aria-hidden": "true"}, v("i", {style: `width:${Math.min(1, share(p, top)) * 100}%`}),
-    was === undefined || was === p ? null : v("u", {style: `left:${Math.min(1, share(was, top)) * 100}%`}))
-  const why = (tensor, text, id = -1) => v("button", {type: "button", title: w.why, "data-why": tensor, class: lit(tensor, id) ? "lit" : null}, text)
+  const bar = (p, top, kind, was) =>
+    v(
+      "span",
+      {class: `bar ${kind}`, "aria-hidden": "true"},
+      v("i", {style: `width:${Math.min(1, share(p, top)) * 100}%`}),
+      was === undefined || was === p ? null : v("u", {style: `left:${Math.min(1, share(was, top)) * 100}%`}),
+    )
+  const why = (tensor, text, id = -1) =>
+    v("button", {type: "button", title: w.why, "data-why": tensor, class: lit(tensor, id) ? "lit" : null}, text)
   let asked_of = "" // those left out of the sum in question: another list has other others
-  const lit = (tensor, id) => (tensor !== "others" || asked_of === String(ctx.listed)) && ctx.model.lights.some(([one, name]) => one === id && name === tensor)
+  const lit = (tensor, id) =>
+    (tensor !== "others" || asked_of === String(ctx.listed)) && ctx.model.lights.some(([one, name]) => one === id && name === tensor)
   const count = (stage) => (stage.kept === ctx.size ? w.all : w.left).replace("{n}", grouped(String(stage.kept)))
 
   // The columns in their order: the model's logits, what stages that look back make of them, the model's p, the other stages, what is drawn from.
   const shape = ({looks_back, removes}) => (looks_back ? (removes ? "mark" : "logit") : removes ? "cut" : "p")
-  const of = (looks_back) => ctx.declared.map((stage, i) => ({stage, i: i + 1, shape: shape(stage)})).filter((one) => one.stage.looks_back === looks_back)
+  const of = (looks_back) =>
+    ctx.declared.map((stage, i) => ({stage, i: i + 1, shape: shape(stage)})).filter((one) => one.stage.looks_back === looks_back)
   const last = ctx.declared.length + 1
   const columns = [{i: 0, shape: "raw"}, ...of(true), {i: 0, shape: "p"}, ...of(false), {i: last, shape: "final"}]
   const looks = {raw: "logit", logit: "logit", mark: "cut", cut: "cut", p: "p", final: "p final"} // classes of the cells
@@ -53,7 +67,11 @@ export function stages(ctx) {
       if (one.shape === "final") return column("final", w.final, count(s[last]))
       if (!one.stage) return column("p", w.model_p, w.at_one)
       const {label} = one.stage.words
-      return column(one.shape === "p" ? "p" : cell(one, s), one.shape === "p" ? w.with_stage.replace("{stage}", label) : label, doing(one, s[one.i]))
+      return column(
+        one.shape === "p" ? "p" : cell(one, s),
+        one.shape === "p" ? w.with_stage.replace("{stage}", label) : label,
+        doing(one, s[one.i]),
+      )
     }
     return v("thead", null, v("tr", null, column("token", w.token, ""), columns.map(title)))
   }
@@ -68,7 +86,16 @@ export function stages(ctx) {
       if (where < one.i) return v("td", {class: cell(one, s)})
       const here = where === one.i
       const text = !stage.active ? "·" : here ? "✕" : one.shape === "mark" ? "✓" : percent(chance(stage, rank))
-      return v("td", {class: cell(one, s)}, v("span", {class: !stage.active ? "" : here ? "out" : "kept"}, text, v("span", {class: "words"}, !stage.active ? w.off : here ? w.cut : "")))
+      return v(
+        "td",
+        {class: cell(one, s)},
+        v(
+          "span",
+          {class: !stage.active ? "" : here ? "out" : "kept"},
+          text,
+          v("span", {class: "words"}, !stage.active ? w.off : here ? w.cut : ""),
+        ),
+      )
     }
     const probability = (one) => {
       const p = chance(s[one.i], rank)
@@ -87,10 +114,21 @@ export function stages(ctx) {
     const make = {raw: logit, logit, mark: cut, cut, p: probability, final: probability}
     const name = ctx.name(id)
     const title = w.rank.replace("{rank}", grouped(String(rank + 1))).replace("{id}", grouped(String(id)))
-    return v("tr", {class: `${gone ? "gone" : ""}${rank === ctx.shown.draw.rank ? " hit" : ""}${id === ctx.chosen ? " chosen" : ""}`, "data-id": id,
-      "data-p": s.map((stage) => chance(stage, rank)).join(","), "data-gone": gone?.name ?? ""},
-      v("th", {scope: "row", class: "token", title}, v("button", {type: "button", "aria-pressed": String(id === ctx.chosen), title: w.path_title}, name)),
-      columns.map((one) => make[one.shape](one)))
+    return v(
+      "tr",
+      {
+        class: `${gone ? "gone" : ""}${rank === ctx.shown.draw.rank ? " hit" : ""}${id === ctx.chosen ? " chosen" : ""}`,
+        "data-id": id,
+        "data-p": s.map((stage) => chance(stage, rank)).join(","),
+        "data-gone": gone?.name ?? "",
+      },
+      v(
+        "th",
+        {scope: "row", class: "token", title},
+        v("button", {type: "button", "aria-pressed": String(id === ctx.chosen), title: w.path_title}, name),
+      ),
+      columns.map((one) => make[one.shape](one)),
+    )
   }
 
   // The row of everything that is not listed: how much of the probability is there, and how many tokens
@@ -101,19 +139,34 @@ export function stages(ctx) {
     const mass = (stage) => {
       let sum = 0
       let n = 0
-      for (const rank of listed) { const p = chance(stage, rank); sum += p; n += p > 0 ? 1 : 0 }
+      for (const rank of listed) {
+        const p = chance(stage, rank)
+        sum += p
+        n += p > 0 ? 1 : 0
+      }
       return stage.end - stage.start <= n ? 0 : Math.max(0, 1 - sum)
     }
-    const left = (stage) => Math.max(0, stage.kept - listed.filter((rank) => rank >= stage.start && rank < stage.end && stage.values[rank] > -Infinity).length)
+    const left = (stage) =>
+      Math.max(0, stage.kept - listed.filter((rank) => rank >= stage.start && rank < stage.end && stage.values[rank] > -Infinity).length)
     const summed = (one) => {
       const stage = s[one.i]
       const said = percent(mass(stage))
-      return v("td", {class: cell(one, s, one.shape === "p" ? " soft" : "")}, bar(mass(stage), top, "others"), v("span", {class: "said"}, one.i === 0 ? why("others", said) : said))
+      return v(
+        "td",
+        {class: cell(one, s, one.shape === "p" ? " soft" : "")},
+        bar(mass(stage), top, "others"),
+        v("span", {class: "said"}, one.i === 0 ? why("others", said) : said),
+      )
     }
     const counted = (one) => v("td", {class: cell(one, s)}, s[one.i].active ? grouped(String(left(s[one.i]))) : "·")
     const empty = (one) => v("td", {class: cell(one, s)})
     const make = {raw: empty, logit: empty, mark: counted, cut: counted, p: summed, final: summed}
-    return v("tr", {class: "rest", "data-rest": mass(s[last])}, v("th", {scope: "row", class: "token"}, w.others.replace("{n}", grouped(String(rest)))), columns.map((one) => make[one.shape](one)))
+    return v(
+      "tr",
+      {class: "rest", "data-rest": mass(s[last])},
+      v("th", {scope: "row", class: "token"}, w.others.replace("{n}", grouped(String(rest)))),
+      columns.map((one) => make[one.shape](one)),
+    )
   }
 
   function uncertainty() {
@@ -135,7 +188,18 @@ export function stages(ctx) {
     const top = Math.max(...barred.map((one) => s[one.i]).map((stage) => Math.max(...ranks.map((rank) => chance(stage, rank)))), 1e-9)
     ctx.listed = ranks.map((rank) => ctx.shown.row.ids[rank])
     const held = table.getRootNode().activeElement?.closest?.("tr[data-id]")?.dataset.id
-    patch(table, v("caption", {class: "words"}, w.table), head(s), v("tbody", null, ranks.map((rank) => line(rank, top)), others(ranks, top)), v("tfoot", null, uncertainty()))
+    patch(
+      table,
+      v("caption", {class: "words"}, w.table),
+      head(s),
+      v(
+        "tbody",
+        null,
+        ranks.map((rank) => line(rank, top)),
+        others(ranks, top),
+      ),
+      v("tfoot", null, uncertainty()),
+    )
     const now = held === undefined ? null : table.querySelector(`tr[data-id="${held}"]`) // the token may stand in another row
     if (now && !now.contains(table.getRootNode().activeElement)) now.querySelector("button").focus({preventScroll: true})
   }

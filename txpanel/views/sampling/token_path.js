@@ -1,9 +1,9 @@
 // The path of one token through the stages: each stage's rule with this token's own numbers.
-import { rules } from "../../decoding/stage_rules.js"
-import { h } from "../../toolkit/elements.js"
-import { grouped, number, percent } from "../../toolkit/numbers.js"
-import { patch, v } from "../../toolkit/patch.js"
-import { chance, plain, removedBy } from "./pipeline.js"
+import {rules} from "../../decoding/stage_rules.js"
+import {h} from "../../toolkit/elements.js"
+import {grouped, number, percent} from "../../toolkit/numbers.js"
+import {patch, v} from "../../toolkit/patch.js"
+import {chance, plain, removedBy} from "./pipeline.js"
 
 const FORMAT = {number: (value, digits = 5) => number(value, digits), percent, plain, grouped}
 
@@ -12,12 +12,15 @@ export function tokenPath(ctx) {
   const title = h("h4", null)
   const list = h("dl", {class: "steps"})
   const pick = h("div", {class: "pick"})
-  pick.addEventListener("click", ({target}) => { if (target.dataset.id !== undefined) ctx.choose(Number(target.dataset.id)) })
-
-  const write = (text, values) => text.split(/(\{\w+\})/).map((part) => {
-    const name = part.slice(1, -1)
-    return part.startsWith("{") && name in values ? v("b", null, String(values[name])) : part
+  pick.addEventListener("click", ({target}) => {
+    if (target.dataset.id !== undefined) ctx.choose(Number(target.dataset.id))
   })
+
+  const write = (text, values) =>
+    text.split(/(\{\w+\})/).map((part) => {
+      const name = part.slice(1, -1)
+      return part.startsWith("{") && name in values ? v("b", null, String(values[name])) : part
+    })
   const n = (value) => number(value, 5)
 
   // What a stage's rule says of the token at a rank
@@ -29,13 +32,27 @@ export function tokenPath(ctx) {
     const before = shown.stages[i - 1]
     const out = rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity
     const [x, y] = [before.values[rank], stage.values[rank]]
-    const at = {rank, id: shown.row.ids[rank], value: settings[declared.key], stage, before, x, y, p: chance(before, rank), out, ids: text.ids, names: text.names, logits: shown.reordered.logits[i - 1]}
+    const at = {
+      rank,
+      id: shown.row.ids[rank],
+      value: settings[declared.key],
+      stage,
+      before,
+      x,
+      y,
+      p: chance(before, rank),
+      out,
+      ids: text.ids,
+      names: text.names,
+      logits: shown.reordered.logits[i - 1],
+    }
     const [name, values] = rules[declared.key].path(at, FORMAT)
     return write(declared.words.path[name], values)
   }
 
   // The probability that a token has after a stage, from its logit there, the largest one and the sum over all that are left
-  const share = (stage, rank) => write(w.path_share, {x: n(stage.values[rank]), max: n(stage.max), sum: n(stage.sum), p: percent(chance(stage, rank), 4)})
+  const share = (stage, rank) =>
+    write(w.path_share, {x: n(stage.values[rank]), max: n(stage.max), sum: n(stage.sum), p: percent(chance(stage, rank), 4)})
 
   function last(rank) {
     const {draw: d, last: stage} = ctx.shown
@@ -43,7 +60,11 @@ export function tokenPath(ctx) {
     const hit = rank === d.rank
     return [
       step(w.renormalise, share(stage, rank)),
-      step(w.draw, write(hit ? w.path_hit : w.path_missed, {low: d.bounds[i].toFixed(6), high: d.bounds[i + 1].toFixed(6), u: d.uniform.toFixed(6)}), hit ? "hit" : ""),
+      step(
+        w.draw,
+        write(hit ? w.path_hit : w.path_missed, {low: d.bounds[i].toFixed(6), high: d.bounds[i + 1].toFixed(6), u: d.uniform.toFixed(6)}),
+        hit ? "hit" : "",
+      ),
     ]
   }
 

@@ -1,5 +1,5 @@
 // What else could have been, as numbers: other seeds, other temperatures.
-import { intervalAt } from "./draw.js"
+import {intervalAt} from "./draw.js"
 
 // How often each interval is hit by many numbers: Map of rank -> {count, seed: the first seed that hits it}
 export function tally(shown, uniforms) {
@@ -19,7 +19,8 @@ export const untempered = (reordered) => reordered.stages[reordered.stages.lengt
 // What the vocabulary adds up to at each temperature, as far as a few milliseconds suffice; true once all are there
 export function summed(reordered, temperatures, milliseconds) {
   const {values, end} = untempered(reordered)
-  const sums = (reordered.sums ??= [])
+  reordered.sums ??= []
+  const {sums} = reordered
   for (const until = performance.now() + milliseconds; sums.length < temperatures.length; ) {
     const t = temperatures[sums.length]
     let sum = 0

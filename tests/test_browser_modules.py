@@ -1,0 +1,99 @@
+"""The pure modules of the browser side, each against what Python says or against itself (``tests/js``)."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser_modules import ROOT, node, run
+from txpanel import sampling
+from txpanel.errors import NoTokenLeft
+from txpanel.toolkit import bundle, palette
+from txpanel.toolkit.format import number, percent
+
+JS = Path(__file__).parent / "js"
+
+
+def test_the_bundle_is_what_the_modules_make(tmp_path: Path) -> None:
+    assert (ROOT / "node_modules" / "esbuild").is_dir(), "scripts/install brings it"
+    run(ROOT / "scripts" / "bundle.mjs", str(tmp_path / "txpanel.js"))
+    assert (tmp_path / "txpanel.js").read_text(encoding="utf-8") == bundle.source(), "run scripts/bundle"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in JS.glob("*.test.js")))
+def test_by_itself(name: str) -> None:
+    done = subprocess.run(
+        [node(), "--test", str(JS / name)], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.findall(r"pass (\d+)", done.stdout)[-1]) > 0
+
+
+def test_numbers_are_written_as_python_writes_them() -> None:
+    chance = np.random.default_rng(1)
+    values = [0.0, 1.0, -23252.0, 1234567.5, 999999.0, 1e15, 0.001, 0.00099, 99.95, 1e-40]
+    values += (chance.normal(size=300) * 10.0 ** chance.integers(-12, 9, size=300)).tolist()
+    values += chance.integers(-(10**7), 10**7, size=50).astype(float).tolist()
+    shares = [0.0, 1.0, 0.9995, 0.99951, 0.9999999999, 1e-5, 9.99e-6, 0.01, 1.92, *chance.random(300).tolist()]
+    shares += (10.0 ** -(chance.random(100) * 12)).tolist() + (1 - 10.0 ** -(chance.random(100) * 12)).tolist()
+    found = json.loads(run(JS / "numbers.js", given={"values": values, "shares": shares}))
+    for digits in ("2", "4"):
+        assert found["numbers"][digits] == [number(value, int(digits)) for value in values]
+    assert found["percents"] == [percent(share) for share in shares]
+
+
+def test_colour_maps_are_pythons() -> None:
+    found = json.loads(run(JS / "colours.js"))
+    for kind in palette.RAMPS:
+        for dark in (False, True):
+            assert found[kind][int(dark)] == list(palette.ramp(kind, dark))
+    scale = palette.Scale("signed", -3.0, 2.0)
+    assert found["indices"] == [int(scale.index(value)) for value in found["values"]]
+
+
+def some_settings(n: int) -> dict[str, float]:
+    """One of many settings of the sampling stages."""
+    chance = np.random.default_rng(n)
+    return {
+        "repetition_penalty": float(chance.choice([1, 1.3, 0.8])),
+        "no_repeat_ngram_size": int(chance.choice([0, 0, 2])) if n % 15 else 1,
+        "temperature": float(chance.choice([0.3, 1, 1.7])) if n % 20 else 0.0,
+        "top_k": int(chance.choice([0, 3, 40])),
+        "top_p": float(chance.choice([1, 0.9, 0.4])),
+        "min_p": float(chance.choice([0, 0.05, 0.3])),
+        "typical_p": float(chance.choice([1, 0.9, 0.5])),
+    }
+
+
+def test_the_stages_of_sampling_are_pythons() -> None:
+    """Counts, entropies, probabilities and the draw of many settings; both sides reckon in doubles from float32 logits."""
+    chance = np.random.default_rng(5)
+    cases: list[dict[str, Any]] = []
+    samples = []
+    for n in range(120):
+        size = int(chance.choice([12, 300]))
+        row = (chance.normal(size=size) * chance.choice([0.5, 2, 4])).astype(np.float32)
+        ids = chance.integers(0, size, size=int(chance.integers(1, 12))).tolist()
+        try:
+            sample = sampling.pipeline(row, **some_settings(n), seed=n, ids=ids)  # type: ignore[arg-type]
+        except NoTokenLeft:
+            continue
+        given = {name: getattr(sample.settings, name) for name in sampling.FIELDS}
+        cases.append({"logits": row.tolist(), "ids": ids, "settings": {**given, "uniform": sample.draw.uniform}})
+        samples.append(sample)
+    found = json.loads(run(JS / "sampling.js", given=cases))
+    for sample, got in zip(samples, found, strict=True):
+        assert got["kept"] == [stage.kept for stage in sample.stages], sample.settings
+        assert got["token"] == sample.token
+        np.testing.assert_allclose([got["low"], got["high"]], [sample.draw.low, sample.draw.high], atol=1e-11)
+        np.testing.assert_allclose(got["bits"], [stage.entropy for stage in sample.stages], atol=1e-9)
+        reference = np.array([stage.probabilities[got["ids"]] for stage in sample.stages]).T
+        np.testing.assert_allclose(got["p"], reference, rtol=1e-9, atol=1e-12)
+        assert got["gone"] == [sample.removed_by(token) for token in got["ids"]]
+    assert len(found) > 100
