@@ -15,7 +15,7 @@ __all__ = ["models_of"]
 
 def models_of(layout: Any) -> list[Any]:
     """The models of a Panel object; the page that they were made for is gone when this returns."""
-    import panel as pn
+    import panel as pn  # late: Panel, which the core does without
 
     root = layout.get_root()
     models = list(root.references())

@@ -25,7 +25,7 @@ def open_once(source: Path) -> Any:
     Raises:
         Exception: of any kind, for a damaged file: the reader trusts every length in it.
     """
-    import gguf
+    import gguf  # late: only the process that converts needs it
     import numpy as np
 
     class Reader(gguf.GGUFReader):

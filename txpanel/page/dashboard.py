@@ -185,7 +185,7 @@ def explain(text: str, model: LanguageModel | str | None = None, **params: Any) 
     Raises:
         TxpanelError: the text is empty or too long, or the model cannot be found, in words.
     """
-    import txpanel
+    import txpanel  # late: torch; the page is painted before it is imported
     from txpanel.models.choice import choose
     from txpanel.session.state import ModelState
 
