@@ -9,9 +9,8 @@ The model must be in the cache. Run it on a quiet machine. Linux only (/proc).
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -149,7 +148,7 @@ def opened(stack: ExitStack, browser: Browser, chosen: Any, name: str) -> Case:
 def changes(browser: Browser, chosen: Any) -> Table:
     """R-01: another head and another block, in all cases in turn."""
     with ExitStack() as stack:
-        cases = [opened(stack, browser, chosen, name) for name in (ALL, *PYTHON, *BROWSER)]
+        cases = [opened(stack, browser, chosen, name) for name in chosen_of((*PYTHON, *BROWSER), chosen.without)]
         for i in range(chosen.repeat + 1):
             for case in cases:
                 case.click("another head", f"button.head[data-head='{1 + i % 2}']")
@@ -172,7 +171,7 @@ def changes(browser: Browser, chosen: Any) -> Table:
 
 def starts(browser: Browser, chosen: Any) -> Table:
     """R-02: from the process to the first view, in all cases in turn."""
-    runs: dict[str, list[Run]] = {name: [] for name in (ALL, *AT_START)}
+    runs: dict[str, list[Run]] = {name: [] for name in chosen_of(AT_START, chosen.without)}
     for _again in range(chosen.starts + 1):
         for name, found in runs.items():
             run = Run(began=time.monotonic())
@@ -193,7 +192,7 @@ def starts(browser: Browser, chosen: Any) -> Table:
 def heaps(browser: Browser, chosen: Any) -> Table:
     """R-03: memory of a server that has generated on a page."""
     rows: list[list[Cell]] = []
-    for name in (ALL, *FOR_MEMORY):
+    for name in chosen_of(FOR_MEMORY, chosen.without):
         with without(chosen.model, FOR_MEMORY.get(name, "")) as server:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(f"{_address(server)}?text={quote(TEXT)}&temperature=0&view=attention")
@@ -242,6 +241,11 @@ def sorting(repeat: int, vocabulary: int = 50_257) -> Table:
     return table
 
 
+def chosen_of(names: Iterable[str], wanted: str) -> list[str]:
+    """The page as it is, then without each of these; `wanted` names those to take, joined by commas, or none for all."""
+    return [ALL, *(name for name in names if not wanted or name in wanted.split(","))]
+
+
 def named(name: str) -> str:
     """How a row says which case it is."""
     return name if name == ALL else f"without {name}"
@@ -255,6 +259,7 @@ def main() -> None:
         repeat=(9, "changes of each kind"),
         starts=(3, "that count"),
         tokens=(100, "to generate"),
+        without=("", "which replacements, such as paint_queue,css_once; all by default"),
         only=("R-01,R-02,R-03,R-04", "which tables"),
     )
     wanted = chosen.only.split(",")
@@ -270,4 +275,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    sys.exit(main())
+    main()

@@ -25,7 +25,7 @@ TRIED: dict[str, tuple[str, str]] = {
     "tornado": ("6.5", "6.6"),
     "gguf": ("0.17", "0.19"),
     "accelerate": ("1.2", "1.15"),
-    "filelock": ("3.15", "4.2"),
+    "filelock": ("3.15.1", "4.2"),
     "latex2mathml": ("3.78", "3.81"),
     "xarray": ("2025.1", "2026.9"),
     "numpy": ("2.0", "2.4"),
