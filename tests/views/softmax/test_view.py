@@ -212,10 +212,9 @@ def test_a_saved_run_without_its_model(tiny: Callable[[str], LanguageModel], tmp
 def test_tables_hold_everything(tiny: Callable[[str], LanguageModel]) -> None:
     view = SoftmaxView(ModelState(model=tiny("gpt2"), text="the cat"))
     view.__panel__()
-    assert len(list(view._rows().rows)) == 300
-    assert len(list(view._bins().rows)) == 48
-    assert len(list(view._ranks().rows)) == len(view.ranked.source.data["rank"])
-    assert len(list(view._bits().rows)) == 7
+    rows = {name: len(list(column.tools._data().rows)) for name, column in view.pictures.items()}
+    points = len(view.ranked.source.data["rank"])
+    assert rows == {"probabilities": 300, "mirror": 48, "ranked": points, "surprisal": 7}
     view.close()
 
 
