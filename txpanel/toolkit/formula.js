@@ -1,25 +1,11 @@
-// A formula as MathML, which browsers draw by themselves: no library, no fonts to fetch, readable by screen readers.
+// A formula.
 import {h} from "./elements.js"
-
-const MATH = "http://www.w3.org/1998/Math/MathML"
-const TAGS = new Set(
-  (
-    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover " +
-    "munderover mmultiscripts mprescripts mtable mtr mtd menclose mfenced"
-  ).split(" "),
-)
-
-function build([tag, attributes, ...children]) {
-  const node = document.createElementNS(MATH, TAGS.has(tag) ? tag : "mrow")
-  for (const [name, value] of Object.entries(attributes)) if (!/^(on|href|src|style)/i.test(name)) node.setAttribute(name, value)
-  for (const child of children) node.append(typeof child === "string" ? child : build(child))
-  return node
-}
+import {mathml} from "./mathml.js"
 
 export function render({model, el}) {
   const root = h("div", {class: "formula"})
   el.append(root)
-  const draw = () => root.replaceChildren(...model.trees.map(build))
+  const draw = () => root.replaceChildren(...model.trees.map(mathml))
   draw()
   model.on("trees", draw)
 }

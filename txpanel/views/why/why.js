@@ -1,20 +1,8 @@
 import {released} from "../../toolkit/elements.js"
+import {mathml} from "../../toolkit/mathml.js"
 import {isDark} from "../../toolkit/theme.js"
 import {onLook, paintStrip, say, tag} from "../../toolkit/vector_strips_paint.js"
-
-const MATH = new Set(
-  "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom msub msup msubsup munder mover munderover mtable mtr mtd".split(
-    " ",
-  ),
-)
-
-/** A MathML tree (txpanel.toolkit.formula.mathml) as elements; text as text. */
-function mathml([name, attributes, ...children]) {
-  const node = document.createElementNS("http://www.w3.org/1998/Math/MathML", MATH.has(name) ? name : "mrow")
-  for (const [key, value] of Object.entries(attributes)) if (!/^(on|href|src|style)/i.test(key)) node.setAttribute(key, value)
-  for (const child of children) node.append(typeof child === "string" ? child : mathml(child))
-  return node
-}
+import {toClipboard} from "./clipboard.js"
 
 /** The "why this number" card: value, formula, operands, running sum of a product; up to two pinned cards beside it. */
 export function render({model}) {
@@ -40,16 +28,7 @@ export function render({model}) {
   }
 
   async function copy(text, b) {
-    try {
-      await navigator.clipboard.writeText(text)
-    } catch {
-      const area = tag("textarea") // no clipboard permission, or plain http
-      area.value = text
-      root.append(area)
-      area.select()
-      document.execCommand("copy")
-      area.remove()
-    }
+    await toClipboard(text, root)
     const was = b.textContent
     b.textContent = W().copied
     live.textContent = `${W().copied}: ${text}`
