@@ -33,12 +33,10 @@ function elements(node, into = []) {
 }
 
 // As text. A token may hold control characters, for which XML has no place at all: they are written as ⟨0B⟩.
-const xml = (node) =>
-  new XMLSerializer().serializeToString(node).replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g,
-    (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`,
-  )
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
+const visible = (character) => `⟨${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`
+const xml = (node) => new XMLSerializer().serializeToString(node).replace(CONTROL, visible)
 
 async function asSvg(piece) {
   if (piece.figure) {

@@ -1,22 +1,10 @@
 // The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
-import {percent} from "../../toolkit/numbers.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {filmCompare} from "./compare.js"
-import {
-  FILM,
-  FILM_BITS,
-  filmBar,
-  filmBranches,
-  filmColour,
-  filmFacts,
-  filmGiven,
-  filmHeard,
-  filmInk,
-  filmPrompt,
-  filmTrack,
-} from "./parts.js"
+import {filmNext} from "./next.js"
+import {FILM, FILM_BITS, filmBranches, filmColour, filmFacts, filmGiven, filmHeard, filmInk, filmPrompt, filmTrack} from "./parts.js"
 
 const SHOWN = 90 // chips at most; the track holds all tokens, however many
 
@@ -32,8 +20,7 @@ export function render({model, el}) {
     begin = 0,
     playing = 0
   let mode = "probability",
-    dark = isDark(el),
-    replay = () => {}
+    dark = isDark(el)
 
   // --- where we are --------------------------------------------------------------------------------------------------
   const place = () => Math.max(0, line.findIndex((token) => token[FILM.NODE] === model.place.at) + 1)
@@ -244,56 +231,10 @@ export function render({model, el}) {
   }
 
   // --- what can come next, and the branches --------------------------------------------------------------------------------
-  const next = h("section", {class: "next"})
-  const drawNext = () => {
-    const {choices, taken, drawn, sentence} = model.next
-    next.hidden = !choices
-    if (!choices) return
-    const focused = next.getRootNode().activeElement?.dataset?.token
-    const bar = filmBar(model.next, w)
-    replay = bar.replay
-    next.setAttribute("aria-label", w.next)
-    next.replaceChildren(
-      h(
-        "div",
-        {class: "cast"},
-        button("↻", w.replay, () => replay(), {class: "icon small"}),
-        bar.root,
-      ),
-      h("p", null, h("b", null, w.next), sentence),
-      h(
-        "div",
-        {class: "choices"},
-        choices.map(([token, whole, p]) => {
-          const text = alone(whole)
-          const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
-          const title = (taken !== null && token !== taken ? w.branch : w.take)
-            .replace("{token}", text)
-            .replace("{p}", p > 0 ? percent(p) : w.cut)
-          return h(
-            "button",
-            {
-              type: "button",
-              class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`,
-              "data-token": token,
-              title,
-              "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
-              onclick: () => {
-                stop()
-                send("take", token)
-              },
-            },
-            h("i", {style: {width: `${p * 100}%`}}),
-            h("b", null, text),
-            " ",
-            h("span", null, p > 0 ? percent(p) : w.cut),
-            tags.map((tag) => [" ", h("em", null, tag)]),
-          )
-        }),
-      ),
-    )
-    if (focused) (next.querySelector(`[data-token="${focused}"]`) ?? next.querySelector(".choice.drawn"))?.focus() // whoever chose by keyboard can choose on
-  }
+  const next = filmNext(model, (token) => {
+    stop()
+    send("take", token)
+  })
   const branches = h("section", {class: "branches", hidden: true})
   const drawBranches = () => {
     const buttons = () => [...branches.querySelectorAll(".branch")]
@@ -336,7 +277,7 @@ export function render({model, el}) {
     ),
     track.canvas,
     chips,
-    next,
+    next.root,
     branches,
     compare,
     tip,
@@ -356,14 +297,14 @@ export function render({model, el}) {
     ends[0].textContent = "0"
     ends[1].textContent = mode === "probability" ? "1" : `${FILM_BITS} ${w.bits}`
     why.textContent = model.ended
-    next.classList.toggle("stale", Boolean(model.place.stale))
+    next.root.classList.toggle("stale", Boolean(model.place.stale))
     track.paint(line, i, el)
     drawChips()
   }
   // A new token comes from its place among the candidates
   const fly = () => {
     const fresh = chips.querySelector(`[data-i="${line.length}"]`)
-    const from = next.querySelector(".choice.drawn")
+    const from = next.root.querySelector(".choice.drawn")
     if (!fresh || !from || reducedMotion() || from.querySelector("b").textContent !== alone(fresh.textContent)) return
     const [a, b] = [from.getBoundingClientRect(), fresh.getBoundingClientRect()]
     fresh.animate(
@@ -420,7 +361,7 @@ export function render({model, el}) {
   model.on("prompt", draw)
   model.on("heard", draw)
   model.on("ended", draw)
-  model.on("next", drawNext)
+  model.on("next", next.draw)
   model.on("branches", drawBranches)
   model.on("compare", () => {
     drawBranches()
@@ -433,7 +374,7 @@ export function render({model, el}) {
   })
   new ResizeObserver(() => track.paint(line, at(), el)).observe(track.canvas)
   if (model.added.items && model.added.begin <= line.length) line = [...line.slice(0, model.added.begin), ...model.added.items]
-  drawNext()
+  next.draw()
   drawBranches()
   drawCompare()
   draw()

@@ -1,8 +1,11 @@
 // The bar on top: model, prompt, examples, sampling, generate; below it what runs and why, progress, errors, where we look.
 
-import {download, h} from "../../toolkit/elements.js"
+import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
-import {keepRun, keptRun} from "./run_storage.js"
+import {modelChooser} from "./models.js"
+import {popover} from "./popover.js"
+import {sharing} from "./share.js"
+import {stepper} from "./stepper.js"
 
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
 
@@ -88,80 +91,8 @@ export function render({model, view, el}) {
   const run = button(w.run, w.run_title, submit, {class: "run"})
   field.append(run)
 
-  // --- popovers: a button, and a sheet that closes on Esc or a click elsewhere ------------------------------------------
-  const popover = (label, title, more = {}) => {
-    const sheet = h("div", {class: `sheet ${more.sheet ?? ""}`, role: "dialog", "aria-label": title, hidden: true})
-    const opener = h(
-      "button",
-      {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"},
-      label,
-    )
-    const root = h("div", {class: "popover"}, opener, sheet)
-    const show = (on) => {
-      sheet.hidden = !on
-      opener.setAttribute("aria-expanded", on)
-      if (on) {
-        more.fill?.()
-        sheet.querySelector("button,input,select")?.focus()
-      }
-    }
-    opener.addEventListener("click", () => show(sheet.hidden))
-    root.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !sheet.hidden) {
-        event.stopPropagation()
-        show(false)
-        opener.focus()
-      }
-    })
-    root.addEventListener("focusout", (event) => {
-      if (event.relatedTarget && !root.contains(event.relatedTarget)) show(false)
-    })
-    document.addEventListener("pointerdown", (event) => {
-      if (!event.composedPath().includes(root)) show(false)
-    })
-    return {root, sheet, opener, show}
-  }
-
-  const models = popover("", w.choose_model, {
-    class: "chip",
-    sheet: "models",
-    fill: () => {
-      const other = h("input", {type: "text", placeholder: w.other_model, "aria-label": w.other_model, spellcheck: "false"})
-      const go = () => {
-        if (other.value.trim()) {
-          send("load", {name: other.value.trim()})
-          models.show(false)
-        }
-      }
-      other.addEventListener("keydown", (event) => {
-        if (event.key === "Enter") go()
-      })
-      models.sheet.replaceChildren(
-        h(
-          "div",
-          {class: "list"},
-          model.info.models.map((entry) =>
-            h(
-              "button",
-              {
-                type: "button",
-                class: "item",
-                "aria-current": entry.name === model.info.name,
-                onclick: () => {
-                  send("load", {name: entry.name})
-                  models.show(false)
-                },
-              },
-              h("b", null, entry.title),
-              h("span", null, entry.facts),
-              entry.note ? h("small", null, entry.note) : null,
-            ),
-          ),
-        ),
-        model.info.fixed ? null : h("div", {class: "other"}, other, button(w.load, w.load, go, {class: "small"})),
-      )
-    },
-  })
+  // --- models and examples ---------------------------------------------------------------------------------------------
+  const models = modelChooser(model, send)
   const examples = popover("☰", w.examples, {
     class: "icon",
     sheet: "examples",
@@ -289,112 +220,14 @@ export function render({model, view, el}) {
   const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
   const talk = button(w.chat, w.chat_title, () => send("chat", {on: !model.info.chat}), {class: "quiet talk", hidden: true})
 
-  // --- the link, and runs as files -----------------------------------------------------------------------------------
-  const file = h("input", {
-    type: "file",
-    accept: ".safetensors",
-    class: "unseen",
-    tabindex: -1,
-    "aria-label": w.open_run,
-    onchange: async () => {
-      const [chosen, size] = [file.files[0], 400000]
-      file.value = ""
-      for (let at = 0; chosen && (at === 0 || at < chosen.size); at += size) {
-        const bytes = new Uint8Array(await chosen.slice(at, at + size).arrayBuffer())
-        let text = ""
-        for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
-        send("open", {name: chosen.name, at, data: btoa(text), last: at + size >= chosen.size})
-      }
-    },
-  })
-  const share = popover("⇪", w.share, {
-    class: "icon",
-    sheet: "share",
-    fill: () => {
-      const said = h("p", {role: "status"}, model.info.link !== false ? w.link_note : kept ? w.link_long : w.link_lost)
-      const copy = async () => {
-        const link = location.href
-        try {
-          await navigator.clipboard.writeText(link)
-          said.textContent = w.copied
-        } catch {
-          // no clipboard without https
-          const field = h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
-          said.replaceChildren(w.copy_by_hand, field)
-          field.select()
-        }
-      }
-      share.sheet.replaceChildren(
-        ...(model.info.link == null
-          ? []
-          : [h("button", {type: "button", class: "item", disabled: !model.info.link, onclick: copy}, w.copy), said]),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "item",
-            disabled: !model.status.ready,
-            onclick: () => {
-              send("save")
-              share.show(false)
-            },
-          },
-          w.save_run,
-          h("span", null, w.save_note),
-        ),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "item",
-            onclick: () => {
-              file.click()
-              share.show(false)
-            },
-          },
-          w.open_run,
-          h("span", null, w.open_note),
-        ),
-      )
-    },
-  })
-  share.root.append(file)
-  model.on("msg:custom", ({kind, name, data}) => {
-    if (kind === "file") download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
-  })
-  let kept = false // whether a reload brings back what no link can hold
-  const keep = () => {
-    kept = Boolean(model.kept.name) && keepRun(model.kept)
-  }
-  model.on("kept", keep)
-  keep()
-  if (model.wanted) send("kept", {name: model.wanted, data: keptRun(model.wanted)})
+  const share = sharing(model, send)
   const theme = button("◐", w.theme, () => send("theme"), {class: "icon"})
 
-  // --- where we look -------------------------------------------------------------------------------------------------
-  const stepper = (name, label) => {
-    const choose = h("select", {"aria-label": label, onchange: () => send("focus", {[name]: Number(choose.value)})})
-    const step = (by) => () => send("focus", {[name]: Number(choose.value) + by})
-    const [before, after] = [button("‹", `${label} −`, step(-1)), button("›", `${label} +`, step(1))]
-    const root = h("div", {class: "stepper"}, h("span", {class: "name"}, label), before, choose, after)
-    let size = -1
-    return {
-      root,
-      draw: () => {
-        const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
-        root.hidden = names.length < 1
-        const key = names.join("\u0000")
-        if (key !== size) {
-          size = key
-          choose.replaceChildren(...names.map((text, i) => h("option", {value: i}, text)))
-        }
-        choose.value = String(at)
-        before.disabled = at <= 0
-        after.disabled = at >= names.length - 1
-      },
-    }
-  }
-  const steppers = [stepper("layer", w.block), stepper("head", w.head), stepper("query", w.token)]
+  const steppers = [
+    ["layer", w.block],
+    ["head", w.head],
+    ["query", w.token],
+  ].map(([name, label]) => stepper(model, send, name, label))
 
   // --- messages ------------------------------------------------------------------------------------------------------
   const said = h("span", {class: "said"})
@@ -436,7 +269,7 @@ export function render({model, view, el}) {
         h("h1", {class: "logo"}, "txpanel"),
         models.root,
         h("div", {class: "prompt"}, field, h("span", {id: "hint", class: "unseen"}, w.hint)),
-        h("div", {class: "tools"}, talk, examples.root, undo, redo, share.root),
+        h("div", {class: "tools"}, talk, examples.root, undo, redo, share),
         h("div", {class: "sampling"}, inline, more.root),
         h("div", {class: "go"}, append, h("span", {class: "split"}, generate, amount)),
         theme,

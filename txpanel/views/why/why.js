@@ -2,6 +2,7 @@ import {released} from "../../toolkit/elements.js"
 import {mathml} from "../../toolkit/mathml.js"
 import {isDark} from "../../toolkit/theme.js"
 import {onLook, paintStrip, say, tag} from "../../toolkit/vector_strips_paint.js"
+import {toClipboard} from "./clipboard.js"
 
 /** The "why this number" card: value, formula, operands, running sum of a product; up to two pinned cards beside it. */
 export function render({model}) {
@@ -27,16 +28,7 @@ export function render({model}) {
   }
 
   async function copy(text, b) {
-    try {
-      await navigator.clipboard.writeText(text)
-    } catch {
-      const area = tag("textarea") // no clipboard permission, or plain http
-      area.value = text
-      root.append(area)
-      area.select()
-      document.execCommand("copy")
-      area.remove()
-    }
+    await toClipboard(text, root)
     const was = b.textContent
     b.textContent = W().copied
     live.textContent = `${W().copied}: ${text}`

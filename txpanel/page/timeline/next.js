@@ -1,0 +1,58 @@
+// What could come next at this place: the bar of the draw, and the candidates to choose from.
+import {alone, h} from "../../toolkit/elements.js"
+import {percent} from "../../toolkit/numbers.js"
+import {filmBar} from "./parts.js"
+
+// take: somebody chose a token, by id. draw(): with what `model.next` says now.
+export function filmNext(model, take) {
+  const w = model.words
+  const root = h("section", {class: "next"})
+  let replay = () => {}
+  const draw = () => {
+    const {choices, taken, drawn, sentence} = model.next
+    root.hidden = !choices
+    if (!choices) return
+    const focused = root.getRootNode().activeElement?.dataset?.token
+    const bar = filmBar(model.next, w)
+    replay = bar.replay
+    root.setAttribute("aria-label", w.next)
+    root.replaceChildren(
+      h(
+        "div",
+        {class: "cast"},
+        h("button", {type: "button", class: "icon small", title: w.replay, "aria-label": w.replay, onclick: () => replay()}, "↻"),
+        bar.root,
+      ),
+      h("p", null, h("b", null, w.next), sentence),
+      h(
+        "div",
+        {class: "choices"},
+        choices.map(([token, whole, p]) => {
+          const text = alone(whole)
+          const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
+          const title = (taken !== null && token !== taken ? w.branch : w.take)
+            .replace("{token}", text)
+            .replace("{p}", p > 0 ? percent(p) : w.cut)
+          return h(
+            "button",
+            {
+              type: "button",
+              class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`,
+              "data-token": token,
+              title,
+              "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
+              onclick: () => take(token),
+            },
+            h("i", {style: {width: `${p * 100}%`}}),
+            h("b", null, text),
+            " ",
+            h("span", null, p > 0 ? percent(p) : w.cut),
+            tags.map((tag) => [" ", h("em", null, tag)]),
+          )
+        }),
+      ),
+    )
+    if (focused) (root.querySelector(`[data-token="${focused}"]`) ?? root.querySelector(".choice.drawn"))?.focus() // whoever chose by keyboard can choose on
+  }
+  return {root, draw}
+}
