@@ -16,7 +16,7 @@ from benchmarks import report
 from benchmarks.page import FIND
 from benchmarks.start import around, options, page_of
 from benchmarks.tables import Cell, Table
-from txpanel.decoding.stages import PROCESSORS
+from txpanel.decoding.stages import SPECS
 
 TEXT = "To be, or not to be, that is the question: whether to be, or not to"  # with runs that an n-gram could repeat
 REST = 600
@@ -31,9 +31,9 @@ LISTEN = f"""() => {{ {FIND}
     painted.port2.postMessage(0) }}) }}) }}"""
 
 
-def drag(page: Page, knob: str, steps: int, rest: int) -> list[float]:
+def drag(page: Page, key: str, steps: int, rest: int) -> list[float]:
     """Seconds to the frame, for each step that changed the setting."""
-    slider = page.locator(f"#dial-{knob}")
+    slider = page.locator(f"#slider-{key}")
     slider.evaluate("node => node.scrollIntoView({block: 'center'})")  # not below the bar
     box = slider.bounding_box()
     assert box is not None
@@ -56,11 +56,11 @@ def rows(page: Page, steps: int) -> list[list[Cell]]:
     """A row for each slider, and one for all of them."""
     found: list[list[Cell]] = []
     whole: tuple[list[float], list[float]] = ([], [])
-    for knob in PROCESSORS:
-        times = drag(page, knob, steps, REST), drag(page, knob, 3 * steps, 0)
+    for key in (spec.key for spec in SPECS):
+        times = drag(page, key, steps, REST), drag(page, key, 3 * steps, 0)
         page.get_by_role("button", name="Model's own").click()
         found.append(
-            [knob.replace("_", " "), *(cell for some in times for cell in (median(some), max(some), len(some)))]
+            [key.replace("_", " "), *(cell for some in times for cell in (median(some), max(some), len(some)))]
         )
         for all_, some in zip(whole, times, strict=True):
             all_ += some

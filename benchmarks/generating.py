@@ -13,6 +13,7 @@ from benchmarks.measuring import interleave
 from benchmarks.peers import transformer_lens
 from benchmarks.subject import Subject
 from benchmarks.tables import Table
+from txpanel.tracing.record import prefixes
 
 NEW = 32
 
@@ -35,7 +36,7 @@ def speed(subject: Subject, lengths: list[int], repeat: int) -> Table:
             assert all(tokens == next(iter(written.values())) for tokens in written.values()), written
 
             def forget() -> None:
-                subject.ours.prefixes = None  # the prompt of the last round: transformers starts from nothing too
+                prefixes(subject.ours).clear()  # the prompt of the last round: transformers starts from nothing too
 
             for name, timing in interleave(found, repeat, forget).items():
                 table.rows.append([f"{tokens}: {name}", NEW / timing.best, 1 / timing.ratio])

@@ -163,7 +163,6 @@ def edits(subject: Subject, tokens: int) -> dict[str, Callable[[], Any]]:
 
     def ours(at: int) -> Callable[[], Any]:
         model = copy.copy(subject.ours)  # the same weights, a cache of its own
-        model.prefixes = None
         keep = [record(model, ids)]
 
         def again() -> None:

@@ -65,10 +65,12 @@ def start(page: Page, model: str, text: str) -> Run:
 
 
 @contextmanager
-def served(model: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """``panel serve txpanel`` in a process of its own, stopped at the end."""
+def served(model: str, first: str = "", **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """``panel serve txpanel`` in a process of its own, stopped at the end; `first` is Python that runs before anything else."""
     settings = {**os.environ, "TXPANEL_MODEL": model, "PYTHONUNBUFFERED": "1", **environment}
-    command = [sys.executable, "-m", "panel", "serve", str(APP), "--port", "0"]
+    serve = ["panel", "serve", str(APP), "--port", "0"]
+    run = f"import sys; sys.argv = {serve!r}; {first}\nfrom panel.command import main\nmain()"
+    command = [sys.executable, "-c", run] if first else [sys.executable, "-m", *serve]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings) as server:
         try:
             yield server

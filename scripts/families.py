@@ -11,7 +11,7 @@ import transformers
 from transformers.models.auto.configuration_auto import model_type_to_module_name
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from txpanel.tracing.verify import PROVEN
+from txpanel.models.quirks import PROVEN
 
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 HEAD = """# Families of models

@@ -1,4 +1,4 @@
-"""Tiny random models of every proven family, with weights large enough that a wrong constant shows (C-02)."""
+"""Tiny random models of every proven family, with weights large enough that a wrong constant shows."""
 
 from __future__ import annotations
 

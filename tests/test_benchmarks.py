@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
-from benchmarks import report
+import pytest
+
+from benchmarks import replacements, report
 from benchmarks.tables import Table
+from txpanel.compat import process_wide
+
+NOT_FOR_SPEED = {"write_queue", "closed_tabs", "new_models", "own_bokeh"}
 
 
 def test_the_report_is_generated_from_the_results() -> None:
@@ -24,3 +32,29 @@ def test_a_table_is_written_with_its_units() -> None:
     assert "| ours | 12.3 | 4.1 | 0.50 |" in table.markdown()
     assert "| theirs | not installed | not installed | not installed |" in table.markdown()
     assert Table.of(json.loads(json.dumps(table.data()))) == table
+
+
+def test_every_replacement_has_a_row_with_and_without() -> None:
+    """What changes a library for a whole process or page stays only for a benefit that somebody can see."""
+    process = {name for names in process_wide.AT.values() for name in names}
+    page = {path.stem for path in Path(process_wide.__file__).parent.glob("*.js")}
+    measured = {*replacements.PYTHON, *replacements.AT_START, *replacements.FOR_MEMORY, *replacements.BROWSER}
+    assert (process | page) - NOT_FOR_SPEED <= measured
+
+
+@pytest.mark.parametrize("name", ["style_lookup", "unknown_names", "lean_imports", "shared_heap"])
+def test_a_server_can_be_started_without_one(name: str) -> None:
+    first = {**replacements.PYTHON, **replacements.AT_START, **replacements.FOR_MEMORY}[name]
+    code = f"{first}\nprint(sorted(n for names in p.AT.values() for n in names))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    everything = {name for names in process_wide.AT.values() for name in names}
+    assert run.stdout.strip() == str(sorted(everything - {name}))
+
+
+def test_a_page_can_be_shown_without_one() -> None:
+    """Its methods are fixed before our bundle runs, in a way that does not stop it."""
+    code = replacements.kept(replacements.BROWSER["paint_queue"])
+    assert code.startswith(
+        "for (const [module, name, method] of [['models/plots/plot_canvas', 'PlotView', 'schedule_paint']])"
+    )
+    assert "set() {}" in code

@@ -13,11 +13,13 @@ import pytest
 import txpanel
 from scripts import families
 from tests.families import FAMILIES
+from txpanel.decoding.stages import SPECS
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
+from txpanel.models.environment import VARIABLES
+from txpanel.page.address import OF_THE_STATE
 from txpanel.sampling import FIELDS
 from txpanel.server.cli import parser
-from txpanel.server.session_page import IN_ADDRESS
 from txpanel.tracing.graph.build import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -64,12 +66,17 @@ def test_no_option_is_described_that_is_gone() -> None:
 
 
 def test_environment() -> None:
+    assert dict(re.findall(r"^\| `(TXPANEL_[A-Z_]+)` \| (.+) \|$", section("Environment"), re.MULTILINE)) == VARIABLES
+
+
+def test_environment_is_read_in_one_place() -> None:
     used = {
-        name
+        (path.name, name)
         for path in (ROOT / "txpanel").rglob("*.py")
         for name in re.findall(r"\"(TXPANEL_[A-Z_]+)\"", path.read_text(encoding="utf-8"))
     }
-    assert used == set(re.findall(r"^\| `(TXPANEL_[A-Z_]+)`", section("Environment"), re.MULTILINE))
+    read = {("environment.py", name) for name in VARIABLES}
+    assert used == read | {("messages.py", "TXPANEL_LANGUAGE")}
 
 
 @pytest.mark.parametrize("name", sorted(set(txpanel.__all__) - {"__version__"}))
@@ -120,6 +127,28 @@ def test_script(path: Path) -> None:
     assert f"scripts/{path.name}" in ARCHITECTURE
 
 
+def test_the_map_names_every_room() -> None:
+    rooms = {path.name for path in (ROOT / "txpanel").iterdir() if path.is_dir()} - {"__pycache__", "locales"}
+    named = set(re.findall(r"^\| \[(\w+)/\]", ARCHITECTURE, re.MULTILINE))
+    assert named == rooms
+    loose = {path.stem for path in (ROOT / "txpanel").glob("*.py")}
+    assert len(loose) <= 8
+    assert not {name for name in loose if f"`{name}`" not in ARCHITECTURE}
+
+
+def test_what_the_journeys_name_in_a_file_is_there() -> None:
+    """``[tracing/trace.py](../txpanel/tracing/trace.py) (`why`)``: the function is in that file."""
+    steps = re.findall(r"\]\((\.\./txpanel/[\w/.]+\.py)\)\s+\(`(\w+)`\)", ARCHITECTURE)
+    assert len(steps) > 5
+    wrong = [
+        step
+        for path, name in steps
+        if not re.search(rf"def {name}\(", (ROOT / "docs" / path).read_text(encoding="utf-8"))
+        for step in [f"{path}: {name}"]
+    ]
+    assert not wrong
+
+
 def test_links_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("plugins/*/README.md")]
     dead = [
@@ -143,7 +172,12 @@ def test_the_version_is_one() -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_sampling_setting(name: str) -> None:
     assert f"| `{name}` |" in section("Sampling settings")
-    assert name in IN_ADDRESS
+    assert name in OF_THE_STATE
+
+
+def test_the_table_of_settings_has_the_order_of_the_chain_and_says_what_is_off() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| *([\d.]*) *\|", section("Sampling settings"), re.MULTILINE)
+    assert rows == [*((spec.key, f"{spec.off:g}") for spec in SPECS), ("seed", "")]
 
 
 def test_the_page_of_families_is_what_the_installed_transformers_has() -> None:

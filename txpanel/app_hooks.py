@@ -7,7 +7,7 @@ from typing import Any
 
 def on_server_loaded(server_context: Any) -> None:
     """Starts loading torch, transformers and the first model in the background."""
-    from txpanel.server.session_page import start
+    from txpanel.server.session_page import start  # late: Panel reads this file before it serves anything
 
     start()
 

@@ -33,6 +33,7 @@ def nano_state(text: str = TEXT, **params: Any) -> ModelState:
         text: to run it on.
         params: further parameters of the state, such as ``layer=1``.
     """
+    # late: torch and Panel, for those who only import a name of this module
     from txpanel.session.shared import shared_model
 
     return ModelState(model=shared_model("nano"), text=text, **params)
@@ -57,6 +58,7 @@ def check_view(view_class: type[View]) -> None:
 
 
 def _check_class(view_class: type[View]) -> None:
+    # late: torch and Panel, for those who only import a name of this module
     from txpanel.views.base import API_VERSION, View
 
     assert isinstance(view_class, type), f"{view_class!r} is no class."
@@ -90,14 +92,11 @@ def _check_empty(view_class: type[View]) -> None:
 
 def _render(view: View) -> list[Any]:
     """All Bokeh models of the view as a page would get them; the page itself is gone when this returns."""
-    import panel as pn
+    import panel as pn  # late: torch and Panel, for those who only import a name of this module
 
-    layout = pn.panel(view.__panel__())
-    root = layout.get_root()
-    models = list(root.references())
-    layout._cleanup(root)
-    pn.state._views.pop(root.ref["id"], None)
-    return models
+    from txpanel.compat.forgotten_root import models_of
+
+    return models_of(pn.panel(view.__panel__()))
 
 
 def _check_requests(view: View) -> None:

@@ -33,6 +33,16 @@ print(json.dumps(said))
 """
 
 
+def test_transformers_still_imports_both() -> None:
+    """When this fails, transformers starts without them by itself: drop that half of `lean_imports`."""
+    script = """
+import sys, transformers.modeling_utils
+print([name for name in ("torch._dynamo", "torch.distributed.tensor") if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
+    assert run.stdout.strip() == "['torch._dynamo', 'torch.distributed.tensor']", run.stderr[-3000:]
+
+
 @pytest.mark.slow
 def test_a_lean_process_gives_the_same_numbers_and_can_still_compile() -> None:
     import txpanel

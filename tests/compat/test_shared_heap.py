@@ -44,4 +44,4 @@ def test_what_one_thread_frees_serves_the_next() -> None:
         assert not share()
         return
     assert held(mended=True) < 70
-    assert held(mended=False) > 100
+    assert held(mended=False) > 100  # else the C library shares by itself: drop `shared_heap`

@@ -47,13 +47,17 @@ class Session:
             self._loop.waits.pop(0)()
 
 
-class Taken(TitleChangedEvent):
+def taken(document: Document) -> TitleChangedEvent:
     """A collected change; as it is looked at for a second one, the session's thread takes all changes away (`panel.io.document.unlocked`)."""
+    event: Any = TitleChangedEvent(document, "another title")
 
-    def combine(self, event: Any) -> bool:
-        held = self.document.callbacks
-        held._held_events, self.document.taken = [], list(held._held_events)
+    def combine(_event: Any) -> bool:
+        held = document.callbacks
+        held._held_events, document.taken = [], list(held._held_events)
         return False
+
+    event.combine = combine
+    return event
 
 
 def _handed_over_in_the_middle(hand: Callable[[Document, Callable[[], Any]], Any]) -> list[str]:
@@ -61,7 +65,7 @@ def _handed_over_in_the_middle(hand: Callable[[Document, Callable[[], Any]], Any
     session, called = Session(), list[str]()
     document = session.document
     document.hold("combine")
-    document.callbacks._held_events.append(Taken(document, "another title"))
+    document.callbacks._held_events.append(taken(document))
     hand(document, lambda: called.append("result"))
     document.callbacks._held_events = []  # the session's thread goes on with those that it took, as if there were no others
     document.unhold()
@@ -74,7 +78,7 @@ def test_a_result_is_called_that_comes_as_a_change_is_taken_away() -> None:
 
 
 def test_bokeh_loses_it() -> None:
-    """When this fails, Bokeh has mended it: drop the first half of `handover`."""
+    """When this fails, Bokeh has mended it: drop the first half of `thread_handover`."""
     assert _handed_over_in_the_middle(lambda document, function: document.add_next_tick_callback(function)) == []
 
 

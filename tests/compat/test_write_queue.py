@@ -13,6 +13,7 @@ from panel.io import document as panel_document
 from tornado.websocket import WebSocketHandler
 
 from txpanel.compat import write_queue
+from txpanel.compat.replacing import original
 
 
 class Socket(WebSocketHandler):
@@ -58,8 +59,7 @@ def _said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def as_panel_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    writing = panel_document._dispatch_msgs
-    monkeypatch.setattr(panel_document, "_dispatch_msgs", getattr(writing, "__wrapped__", writing))
+    monkeypatch.setattr(panel_document, "_dispatch_msgs", original(panel_document, "_dispatch_msgs"))
 
 
 @pytest.mark.usefixtures("as_panel_has_it")
@@ -71,5 +71,5 @@ def test_a_message_that_comes_as_another_one_ends_is_written_too(monkeypatch: py
 
 @pytest.mark.usefixtures("as_panel_has_it")
 def test_the_cure_is_still_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When this fails, Panel has mended it: drop `delivery`."""
+    """When this fails, Panel has mended it: drop `write_queue`."""
     assert _said(monkeypatch) == ["Asking the hub"]

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import GenerationConfig
 from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsWarper, TypicalLogitsWarper
 
 import txpanel
 from txpanel import sampling
-from txpanel.decoding import stages
-from txpanel.decoding.cumulative import edges
+from txpanel.decoding import processors
+from txpanel.decoding.cumulative import bounds
 from txpanel.decoding.fast_sort import TopP, TypicalP, ascending
+from txpanel.decoding.stages import SPECS
 from txpanel.models.language_model import LanguageModel
 
 NO_IDS = torch.empty((1, 0), dtype=torch.long)
@@ -22,18 +24,23 @@ STEPS = 5
 
 
 def some_settings(seed: int) -> dict[str, Any]:
-    """Each setting on or off, anywhere in its range."""
+    """Each declared stage on or off, anywhere between the ends of its slider (temperature beyond its end)."""
     chance = np.random.default_rng(seed)
-    given = {
-        "temperature": float(chance.uniform(0.2, 3)),
-        "top_k": int(chance.integers(1, 40)),
-        "top_p": float(chance.uniform(0.05, 0.999)),
-        "min_p": float(chance.uniform(0.001, 0.3)),
-        "typical_p": float(chance.uniform(0.05, 0.999)),
-        "repetition_penalty": float(chance.uniform(0.5, 2)),
-        "no_repeat_ngram_size": int(chance.integers(2, 5)),
-    }
+    given: dict[str, Any] = {}
+    for spec in SPECS:
+        low, high, step = spec.slider
+        if spec.kind is int:
+            given[spec.key] = int(chance.integers(max(low, 1) + (spec.key == "no_repeat_ngram_size"), high * 0.8))
+        else:
+            given[spec.key] = float(
+                chance.uniform(low + 2 * step, high * (1.5 if spec.key == "temperature" else 0.999))
+            )
     return {name: value for name, value in given.items() if chance.random() < 0.55}
+
+
+def of_generate(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those that transformers' ``generate`` takes itself."""
+    return {name: value for name, value in settings.items() if hasattr(GenerationConfig(), name)}
 
 
 def their_generation(model: LanguageModel, ids: list[int], seed: int, **settings: Any) -> Any:
@@ -62,7 +69,7 @@ def differences(out: Any, ids: list[int], settings: dict[str, Any]) -> list[str]
 def test_scores_of_generate(seed: int, name: str, tiny: Callable[[str], LanguageModel], nano: LanguageModel) -> None:
     model = nano if name == "nano" else tiny(name)
     ids = model.encode("CBABBCABC=")
-    settings = some_settings(seed)
+    settings = of_generate(some_settings(seed))
     out = their_generation(model, ids, seed, **settings)
     assert not differences(out, ids, settings)
 
@@ -71,7 +78,7 @@ def test_scores_of_generate(seed: int, name: str, tiny: Callable[[str], Language
 @pytest.mark.parametrize("seed", range(8))
 def test_scores_of_generate_with_a_real_vocabulary(seed: int, smollm2: LanguageModel) -> None:
     ids = smollm2.encode("Data visualization empowers users to see the data that users")
-    settings = some_settings(seed + 100)
+    settings = of_generate(some_settings(seed + 100))
     out = their_generation(smollm2, ids, seed, **settings)
     assert not differences(out, ids, settings)
 
@@ -86,9 +93,10 @@ def test_another_order_of_the_stages_would_be_noticed(
     assert not differences(out, ids, settings)
     assert differences(out, ids, settings | {"temperature": 2.500001})
     assert differences(out, ids, {**settings, "repetition_penalty": 1.0})
-    first, second, *others = stages.PROCESSORS
-    for wrong in ((*others, first, second), ("top_p", first, second, *(x for x in others if x != "top_p"))):
-        monkeypatch.setattr(stages, "PROCESSORS", wrong)
+    looking, others = ([spec for spec in SPECS if spec.looks_back is looks] for looks in (True, False))
+    top_p = [spec for spec in SPECS if spec.key == "top_p"]
+    for wrong in ([*others, *looking], [*top_p, *looking, *(spec for spec in others if spec not in top_p)]):
+        monkeypatch.setattr(processors, "SPECS", wrong)
         assert len(differences(out, ids, settings)) > 2
 
 
@@ -96,7 +104,8 @@ def test_another_order_of_the_stages_would_be_noticed(
 def test_greedy_generation_takes_their_tokens(seed: int, tiny: Callable[[str], LanguageModel]) -> None:
     model = tiny("gpt2")
     ids = model.encode("CBABBCABC=")
-    kept = {k: v for k, v in some_settings(seed).items() if k in ("repetition_penalty", "no_repeat_ngram_size")}
+    looking = {spec.key for spec in SPECS if spec.looks_back}
+    kept = {k: v for k, v in of_generate(some_settings(seed)).items() if k in looking}
     out = their_generation(model, ids, seed, **kept, do_sample=False)
     steps = list(txpanel.generate(model, ids, STEPS, temperature=0, **kept))
     assert [step.token for step in steps] == out.sequences[0, len(ids) : len(ids) + len(steps)].tolist()
@@ -140,7 +149,7 @@ def test_a_draw_from_the_likeliest_is_the_draw_from_all(vocabulary: int) -> None
         row = (chance.normal(size=vocabulary) * chance.choice([0.01, 1, 4, 30])).astype(np.float32)
         s = sampling.pipeline(row, seed=seed)
         order = np.argsort(-row, kind="stable")
-        at = edges(s.probabilities[order])
+        at = bounds(s.probabilities[order])
         rank = int(np.searchsorted(at, s.draw.uniform, side="right")) - 1
         assert np.array_equal(s.order, order)
         assert (s.token, s.draw.rank, s.draw.low, s.draw.high) == (order[rank], rank, at[rank], at[rank + 1])

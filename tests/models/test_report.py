@@ -49,6 +49,17 @@ def test_doctor_names_versions(unreachable: None) -> None:
     assert all(check.advice for check in checks.values() if check.status != "ok")
 
 
+@pytest.mark.parametrize(("version", "said"), [("1.9.4", "ok"), ("1.9.3", "warning"), ("9.0", "warning")])
+def test_doctor_names_a_version_that_was_not_tried(
+    unreachable: None, monkeypatch: pytest.MonkeyPatch, version: str, said: str
+) -> None:
+    found = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "panel" else found(name))
+    check = status("panel")
+    assert (check.status, check.detail) == (said, version)
+    assert said == "ok" or "1.9.4 to" in check.advice
+
+
 def test_doctor_on_the_network(unreachable: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (status("hub").status, status("package index").status) == ("warning", "warning")
     monkeypatch.setattr(hub, "reachable", lambda repo, timeout=0.0: True)

@@ -30,22 +30,22 @@ def state(nano: LanguageModel) -> Any:
 
 def test_views_stand_in_their_order_with_the_flow_first(state: Any) -> None:
     dashboard = Dashboard(state)
-    orders = [part.order for part in dashboard.parts]
+    orders = [part.order for part in dashboard.views.parts]
     assert orders == sorted(orders)
-    assert dashboard.parts[0].id == "flow"
-    assert [entry["id"] for entry in dashboard.tabs.tabs][:2] == ["embedding", "attention"]
-    assert not any(part.frame.failed for part in dashboard.parts if part.frame.origin == "")
+    assert dashboard.views.parts[0].id == "flow"
+    assert [entry["id"] for entry in dashboard.views.tabs.tabs][:2] == ["embedding", "attention"]
+    assert not any(part.frame.failed for part in dashboard.views.parts if part.frame.origin == "")
     dashboard.close()
 
 
 def test_only_what_is_unfolded_is_built_and_active(state: Any) -> None:
     dashboard = Dashboard(state, opened="softmax")
-    built = {part.id for part in dashboard.parts if part.frame.view is not None}
+    built = {part.id for part in dashboard.views.parts if part.frame.view is not None}
     assert built == {"flow", "softmax"}
     dashboard.opened = "mlp"
-    assert {part.id for part in dashboard.parts if part.frame.active} == {"flow", "mlp"}
+    assert {part.id for part in dashboard.views.parts if part.frame.active} == {"flow", "mlp"}
     dashboard.opened = ""
-    assert [layout.visible for layout in dashboard.unfolded[1:]] == [
+    assert [layout.visible for layout in dashboard.views.unfolded[1:]] == [
         False,
         False,
     ]  # the first is the line that says what comes
@@ -54,11 +54,65 @@ def test_only_what_is_unfolded_is_built_and_active(state: Any) -> None:
 
 def test_a_view_may_unfold_another_one(state: Any) -> None:
     dashboard = Dashboard(state, opened="softmax")
-    flow = dashboard.parts[0].frame.view
+    flow = dashboard.views.parts[0].frame.view
     assert flow is not None
     flow.opened = "embedding"
     assert dashboard.opened == "embedding"
-    assert dashboard.tabs.chosen == "embedding"
+    assert dashboard.views.tabs.chosen == "embedding"
+    dashboard.close()
+
+
+def test_a_click_on_a_tensor_opens_the_first_view_that_shows_it(state: Any) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    flow = dashboard.views.parts[0].frame.view
+    assert flow is not None
+    opened = {}
+    for tensor in (
+        "embed",
+        "blocks.1.pattern",
+        "blocks.0.k",
+        "blocks.0.attn_out",
+        "mlp_out",
+        "resid_pre",
+        "ln1",
+        "probs",
+    ):
+        flow.open_for(tensor)
+        opened[tensor.rpartition(".")[2]] = dashboard.opened
+    assert opened == {
+        "embed": "embedding",
+        "pattern": "attention",
+        "k": "attention",
+        "attn_out": "attention",
+        "mlp_out": "mlp",
+        "resid_pre": "residual",
+        "ln1": "residual",
+        "probs": "softmax",
+    }
+    flow.open_for("no_such_tensor")
+    assert dashboard.opened == "softmax"
+    dashboard.close()
+
+
+def test_a_view_that_was_built_again_still_opens_others(state: Any) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    frame = dashboard.views.parts[0].frame
+    frame.retry()
+    assert frame.view is not None
+    assert frame.view.opened == "softmax"
+    frame.view.open_for("embed")
+    assert dashboard.opened == "embedding"
+    dashboard.close()
+
+
+def test_on_a_narrow_page_a_click_on_what_is_open_at_the_start_brings_it_as_a_sheet(state: Any) -> None:
+    dashboard = Dashboard(state, opened="softmax")
+    dashboard.views._on_sheet({"narrow": True})
+    dashboard.views.sheet.shown = False
+    dashboard.views._on_tab({"open": ""})
+    assert (dashboard.opened, dashboard.views.sheet.shown) == ("softmax", True)
+    dashboard.views._on_sheet({"open": ""})
+    assert (dashboard.opened, dashboard.views.sheet.shown) == ("", False)
     dashboard.close()
 
 
@@ -102,18 +156,18 @@ def test_whatever_the_browser_says_is_survived(state: Any, message: dict[str, An
 
 def test_a_question_brings_the_card(state: Any) -> None:
     dashboard = Dashboard(state, opened="softmax")
-    assert not dashboard.beside.visible
+    assert not dashboard.card.column.visible
     state.ask("logits", vocab=65)
-    assert dashboard.beside.visible
-    assert dashboard.why is not None
-    assert not dashboard.why.failed
+    assert dashboard.card.column.visible
+    assert dashboard.card.frame is not None
+    assert not dashboard.card.frame.failed
     dashboard.close()
 
 
 def test_a_closed_dashboard_is_freed_with_all_it_held(nano: LanguageModel) -> None:
     state = txpanel.ModelState(model=nano, text=TEXT)
     dashboard = Dashboard(state, opened="softmax")
-    held = [weakref.ref(thing) for thing in (dashboard, state, dashboard.parts[0].frame.view, dashboard.bar)]
+    held = [weakref.ref(thing) for thing in (dashboard, state, dashboard.views.parts[0].frame.view, dashboard.bar)]
     dashboard.__panel__()
     dashboard.close()
     del dashboard, state
@@ -151,14 +205,14 @@ def test_while_a_part_is_built_only_a_line_says_which(state: Any) -> None:
     dashboard = Dashboard(state, opened="softmax", later=later.append)
     later.pop()()
     seen: list[tuple[str, list[str]]] = []
-    shown = lambda: [part.id for part in dashboard.parts if part.id != "flow" and part.frame.layout.visible]  # noqa: E731
-    dashboard.waiting.param.watch(lambda event: seen.append((event.new, shown())), "text")
+    shown = lambda: [part.id for part in dashboard.views.parts if part.id != "flow" and part.frame.layout.visible]  # noqa: E731
+    dashboard.views.waiting.param.watch(lambda event: seen.append((event.new, shown())), "text")
     dashboard.opened = "kv-cache"
     assert seen == [("KV cache is being built …", [])]
     later.pop()()
     assert shown() == ["kv-cache"]
     dashboard.opened = "softmax"  # built before: there at once, nothing to wait for
-    assert dashboard.waiting.text == ""
+    assert dashboard.views.waiting.text == ""
     later.pop()()
     assert shown() == ["softmax"]
     dashboard.close()

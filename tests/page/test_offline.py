@@ -8,30 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import txpanel
-from txpanel.page.offline import self_contained
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
-
-
-def test_addresses_of_panel_become_its_files() -> None:
-    css = self_contained('{"url":"https://cdn.holoviz.org/panel/1.9.4/dist/css/loading.css?v=1.9.4"}')
-    assert css.startswith('{"url":"data:text/css;base64,')
-    assert css.endswith('"}')
-
-
-def test_addresses_beside_a_server_become_files_as_well() -> None:
-    """A process that also serves pages lets Panel point to a folder beside the page."""
-    for address in (
-        "static/extensions/panel/css/loading.css",
-        "../static/extensions/panel/css/loading.css?v=1",
-    ):
-        assert self_contained(f'<link href="{address}">').startswith('<link href="data:text/css;base64,')
-
-
-def test_what_only_the_served_page_needs_is_left_out() -> None:
-    address = "static/extensions/panel-material-ui/material-icons.css?v=1.9.4"
-    assert self_contained(f'<link href="{address}">') == '<link href="data:text/css,">'
 
 
 def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path) -> None:

@@ -85,6 +85,24 @@ def test_questions_have_a_trail(focus: Selection) -> None:
     assert not focus.can_go_back
 
 
+def test_the_trail_can_be_seen_and_walked_several_steps_at_once(focus: Selection) -> None:
+    assert (focus.trail, focus.trail_place) == ((), -1)
+    asked = [Question("logits", {"vocab": n}) for n in range(4)]
+    for question in asked:
+        focus.ask(question.name, **question.index)
+    assert (focus.trail, focus.trail_place) == (tuple(asked), 3)
+    events: list[Any] = []
+    focus.param.watch(events.append, "question")
+    focus.back(2)
+    assert (focus.question, focus.trail_place, len(events)) == (asked[1], 1, 1)
+    focus.back(10**12)  # a number that somebody made up
+    assert (focus.question, focus.trail_place) == (asked[0], 0)
+    focus.back(-3)
+    assert focus.trail == tuple(asked)
+    focus.ask("logits", vocab=9)
+    assert focus.trail == (asked[0], Question("logits", {"vocab": 9}))
+
+
 def test_asking_is_one_event(focus: Selection) -> None:
     events: list[Any] = []
     focus.param.watch(lambda *changes: events.append(changes), ["question", "can_go_back", "can_go_forward"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from txpanel.errors import Cancelled, DownloadFailed, EmptyText
+from txpanel.models.environment import environment
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
 from txpanel.session import shared
@@ -160,6 +161,6 @@ def test_waiting_can_be_cancelled_and_a_failed_load_is_tried_again_by_the_next(
 
 def test_limits_come_from_the_environment_in_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TXPANEL_TRACE_MB", "7")
-    assert shared._megabytes("TXPANEL_TRACE_MB", 512) == 7_000_000
+    assert environment().trace_bytes == 7_000_000
     monkeypatch.setenv("TXPANEL_TRACE_MB", "plenty")
-    assert shared._megabytes("TXPANEL_TRACE_MB", 512) == 512_000_000
+    assert environment().trace_bytes == 512_000_000

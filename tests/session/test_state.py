@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import queue
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -55,15 +53,6 @@ class Session:
 
 
 # by itself ------------------------------------------------------------------------------------------------------------
-
-
-def test_core_needs_no_panel_and_no_server() -> None:
-    code = (
-        "import sys, txpanel; "
-        "from txpanel.session.state import ModelState; from txpanel import sampling; from txpanel.decoding import generation; from txpanel.server import cli;"
-        "assert 'panel' not in sys.modules and 'bokeh' not in sys.modules, 'panel was imported'"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_trace_is_there_in_the_next_line(state: ModelState, model: LanguageModel) -> None:

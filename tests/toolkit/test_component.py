@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import bokeh
 import panel as pn
 import pytest
 from bokeh.document import Document
@@ -75,12 +74,3 @@ def test_text_is_never_markup_and_nothing_is_fetched() -> None:
         source = path.read_text(encoding="utf-8")
         assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|\beval\(", source), path
         assert not re.search(r"https?://(?!www\.w3\.org/)", source), path  # names of SVG and MathML, not addresses
-
-
-def test_bokeh_is_changed_only_where_that_was_tried() -> None:
-    """paint_queue.js and local_layout.js replace methods of this release of BokehJS. With another one they do nothing and the page is slower:
-    compare pages pixel by pixel with and without them (`python -m benchmarks.page` for the times), then name it in own_bokeh.js."""
-    source = (FOLDER / "compat/own_bokeh.js").read_text(encoding="utf-8")
-    tried = re.search(r'bokeh\.version\.startsWith\("([\d.]+)"\)', source)
-    assert tried is not None
-    assert bokeh.__version__.startswith(tried.group(1))

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from txpanel.toolkit.format import count, number, percent, size
-from txpanel.toolkit.plots import shorten
+from txpanel.toolkit.labels import shorten
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_the_recorder_ran_and_left_nothing_behind(name: str, tiny: Tiny) -> None
 
 @pytest.mark.parametrize("name", ALL)
 def test_causality(name: str, tiny: Tiny) -> None:
-    """Changing a token moves nothing before it (HF-04: a lost mask would)."""
+    """Changing a token moves nothing before it (a lost mask would)."""
     from txpanel.tracing.record import record
 
     ids = tiny(name).encode(TEXT)

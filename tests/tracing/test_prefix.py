@@ -1,4 +1,4 @@
-"""Branches: what runs share is computed once, newest and older ones, and rows equal those of one full forward (C-03)."""
+"""Branches: what runs share is computed once, newest and older ones, and rows equal those of one full forward."""
 
 from __future__ import annotations
 

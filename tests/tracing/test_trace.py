@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -15,9 +17,10 @@ from tests.families import tiny_hf, tiny_tokenizer
 from txpanel.errors import EmptyText, NoSuchTensor, TooLong, Unsupported
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.capture import NAME, listening
-from txpanel.tracing.record import extend, record
+from txpanel.tracing.record import extend, prefixes, record
 from txpanel.tracing.replay import replay
 from txpanel.tracing.store import Store
+from txpanel.tracing.trace import graph_of
 
 Tiny = Callable[[str], LanguageModel]
 TEXT = "hello wörld, a b c"
@@ -166,7 +169,7 @@ def test_two_identical_runs_are_equal_bit_for_bit(tiny: Tiny) -> None:
 
 
 def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> None:
-    """What is left in float32 is rounding, not a mistake: in float64 it all but vanishes (C-11)."""
+    """What is left in float32 is rounding, not a mistake: in float64 it all but vanishes."""
     from tests.families import tiny as build
 
     differences = []
@@ -192,7 +195,7 @@ def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> No
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen3", "falcon"])
 def test_both_routes_hear_the_same(name: str) -> None:
-    """A model that supports the registry and the function mode gives the same numbers on both (C-08)."""
+    """A model that supports the registry and the function mode gives the same numbers on both."""
     from tests.families import tiny as build
 
     model = build(name, attn="eager")
@@ -336,3 +339,17 @@ def test_extend_needs_a_model(tiny: Tiny, tmp_path: object) -> None:
     opened = txpanel.open_trace(trace.save(f"{tmp_path}/t.safetensors"))
     with pytest.raises(txpanel.errors.TxpanelError, match="without its model"):
         extend(opened, [70])
+
+
+def test_what_is_kept_for_a_model_goes_with_it() -> None:
+    """Its operations and its recent runs stand in weak dictionaries: nobody else holds the model."""
+    model = txpanel.load("nano")
+    trace = model.trace("CAB=")
+    assert graph_of(model) is trace.graph
+    assert len(prefixes(model)) == 1
+    assert model.trace("CAB=A").graph is trace.graph
+    gone, graph = weakref.ref(model), weakref.ref(trace.graph)
+    del model, trace
+    gc.collect()
+    assert gone() is None
+    assert graph() is None

@@ -1,4 +1,4 @@
-"""Wrong answers must fail: were these mistakes made, the identities of test_families would not hold (C-06)."""
+"""Wrong answers must fail: were these mistakes made, the identities of test_families would not hold."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Server:
         return f"{self.url}?{urlencode(state)}" if state else self.url
 
 
-def start_server(home: Path, **environment: str) -> Server:
+def start_server(home: Path, app: Path = APP, **environment: str) -> Server:
     """Starts a server on a free port with the nano model and waits until it answers."""
     settings = {
         **os.environ,
@@ -72,7 +72,7 @@ def start_server(home: Path, **environment: str) -> Server:
         "PYTHONUNBUFFERED": "1",
         **environment,
     }
-    command = [sys.executable, "-m", "panel", "serve", str(APP), "--port", "0"]
+    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", "0"]
     process = subprocess.Popen(
         command, env=settings, cwd=home, text=True, stderr=subprocess.STDOUT, stdout=subprocess.PIPE
     )

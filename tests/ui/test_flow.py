@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from tests.ui.conftest import PATIENCE, Tab, served
 from txpanel.compat.thread_handover import hand_over
 from txpanel.models.language_model import LanguageModel
+from txpanel.page.frames import openable, parts
 from txpanel.session.state import ModelState
 from txpanel.views.flow.view import FlowView
 
@@ -37,7 +38,7 @@ class Stage:
 
     def app(self) -> pn.Column:
         self.state = ModelState(model=self.model, **{"text": TEXT, **self.options})
-        self.view, self.doc = FlowView(self.state), pn.state.curdoc
+        self.view, self.doc = FlowView(self.state, openable=openable(parts(self.state))), pn.state.curdoc
         return pn.Column(self.view, sizing_mode="stretch_width")
 
     def do(self, function: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-"""The sampling bench in Chromium: its numbers are the pipeline's, no knob runs the model, and the draw can be followed."""
+"""The sampling bench in Chromium: its numbers are the pipeline's, no slider runs the model, and the draw can be followed."""
 
 from __future__ import annotations
 
@@ -11,28 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 import txpanel
 from tests.decoding.test_stages import some_settings
 from tests.ui.conftest import Server, Tab
 from txpanel import sampling
+from txpanel.decoding.stage_spec import StageSpec
+from txpanel.decoding.stages import SPECS, for_browser
 from txpanel.errors import NoTokenLeft
 from txpanel.models.language_model import LanguageModel
 from txpanel.toolkit.format import number, percent
 
 TEXT = "CBABBC="
 BENCH = ".bench"
-LABELS = {
-    "repetition": "repetition_penalty",
-    "n-gram": "no_repeat_ngram_size",
-    "temperature": "temperature",
-    "top-k": "top_k",
-    "top-p": "top_p",
-    "min-p": "min_p",
-    "typical-p": "typical_p",
-}
-PIPELINE = Path(__file__).parents[2] / "txpanel" / "views" / "sampling" / "pipeline.js"
+LABELS = {spec.words().label: spec.key for spec in SPECS}
+PACKAGE = Path(__file__).parents[2] / "txpanel"
 
 
 def read(page: Page) -> dict[str, Any]:
@@ -74,6 +68,20 @@ def agrees(tab: Tab, model: LanguageModel, **settings: float) -> None:
     assert float(rest or 0) == pytest.approx(max(0, 1 - sample.probabilities[listed].sum()), abs=1e-5)
 
 
+def serve_modules(page: Page) -> None:
+    """An empty page that can import the modules of the package as they stand in its folder."""
+
+    def answer(route: Route) -> None:
+        path = PACKAGE / route.request.url.split("/", 3)[3]
+        module = path.suffix == ".js"
+        route.fulfill(
+            body=path.read_text("utf-8") if module else "", content_type="text/javascript" if module else "text/html"
+        )
+
+    page.route("http://localhost:1/**", answer)
+    page.goto("http://localhost:1/")
+
+
 def test_the_rules_in_the_browser_are_those_of_transformers(tab: Tab) -> None:
     """Hundreds of random settings at once, without a server: counts, who removed what, probabilities, draw.
 
@@ -95,17 +103,21 @@ def test_the_rules_in_the_browser_are_those_of_transformers(tab: Tab) -> None:
         given = {name: getattr(sample.settings, name) for name in sampling.FIELDS}
         cases.append({"logits": row.tolist(), "ids": ids, "settings": {**given, "uniform": sample.draw.uniform}})
         expected.append(sample)
-    tab.page.add_script_tag(content=PIPELINE.read_text(encoding="utf-8"))
+    serve_modules(tab.page)
     found = tab.page.evaluate(
-        """cases => cases.map(({logits, ids, settings}) => {
-          const s = pipeline(front(new Float32Array(logits), ids, settings), settings, null)
-          const last = s.stages[8]
+        """async ([declared, cases]) => {
+          const {rules} = await import("/decoding/stage_rules.js")
+          for (const {key} of declared) rules[key] = await import(`/decoding/stages/${key}.js`)
+          const {pipeline, reorderingStages, chance, removedBy} = await import("/views/sampling/pipeline.js")
+          return cases.map(({logits, ids, settings}) => {
+          const s = pipeline(reorderingStages(new Float32Array(logits), ids, settings, declared), settings, declared, null)
+          const {last} = s
           return {kept: s.stages.map((x) => x.kept), bits: s.stages.map((x) => x.entropy), ids: [...s.row.ids].slice(0, 40),
             token: s.row.ids[s.draw.rank], rank: s.draw.rank - last.start, low: s.draw.low, high: s.draw.high,
             p: [...s.row.ids].slice(0, 40).map((_id, rank) => s.stages.map((x) => chance(x, rank))),
             gone: [...s.row.ids].map((_id, rank) => removedBy(s, rank)?.name ?? null), all: [...s.row.ids]}
-        })""",
-        cases,
+        })}""",
+        [for_browser(), cases],
     )
     for sample, got in zip(expected, found, strict=True):
         assert got["kept"] == [stage.kept for stage in sample.stages], sample.settings
@@ -118,16 +130,21 @@ def test_the_rules_in_the_browser_are_those_of_transformers(tab: Tab) -> None:
     assert len(found) > 200
 
 
-def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: LanguageModel) -> None:
+def turned(spec: StageSpec) -> float:
+    """A value in the middle of a stage's slider."""
+    low, high, step = spec.slider
+    return spec.kind(round((low + (high - low) * 0.4) / step) * step)
+
+
+def test_sliders_presets_and_what_they_change(server: Server, tab: Tab, nano: LanguageModel) -> None:
     tab.open(server.address(text=TEXT, view="sampling"))
     page, bench = tab.page, tab.page.locator(BENCH)
     agrees(tab, nano)
     runs = tab.runs
     settings: dict[str, float] = {}
-    for label, value in (
-        ("temperature", 1.6), ("top-k", 9), ("top-p", 0.95), ("min-p", 0.02), ("repetition", 1.4), ("typical-p", 0.7),
-        ("n-gram", 2), ("temperature", 0.3), ("temperature", 0),
-    ):  # fmt: skip
+    chosen = {"top_k": 9, "top_p": 0.95, "min_p": 0.02, "repetition_penalty": 1.4, "typical_p": 0.7, "temperature": 1.6}
+    each = [(spec.words().label, chosen.get(spec.key, turned(spec))) for spec in reversed(SPECS)]
+    for label, value in (*each, ("temperature", 0.3), ("temperature", 0)):
         field = bench.get_by_role("spinbutton", name=label, exact=True)
         field.fill(str(value))
         field.press("Enter")
@@ -149,7 +166,9 @@ def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: Lang
     expect(more).to_have_accessible_name("More sampling settings: 1 switched on")
     more.press("Enter")
     own = {key: getattr(sampling.PRESETS["creative"], key) for key in sampling.FIELDS}
-    for label, value in (("repetition", 1.3), ("n-gram", 3), ("typical-p", 0.8)):
+    chosen = {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "typical_p": 0.8}
+    boxed = [spec for spec in SPECS if not spec.in_bar and spec.key not in ("top_k", "min_p")]
+    for label, value in ((spec.words().label, chosen.get(spec.key, turned(spec))) for spec in boxed):
         field = page.locator(".sheet.settings").get_by_role("spinbutton", name=label)
         field.fill(str(value))
         field.press("Tab")
@@ -170,7 +189,7 @@ def test_knobs_presets_and_what_they_change(server: Server, tab: Tab, nano: Lang
     assert all(a < b for a, b in itertools.pairwise(seen))
     assert all(row.evaluate("row => row.isConnected") for row in rows[:10])  # changed in place: 50 ms a frame are few
     expect(bench.locator(".changed")).to_contain_text("temperature 1.2 → 1.4")  # what changed, and the way back
-    assert bench.locator(".past .piece").count() > 0
+    assert bench.locator(".past .interval").count() > 0
     bench.get_by_role("button", name="Back").click()
     agrees(tab, nano, **{key: getattr(sampling.PRESETS["creative"], key) for key in sampling.FIELDS})
 

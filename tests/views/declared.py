@@ -255,20 +255,20 @@ def _stream_lengths(f: Facts, _s: Sent, _m: re.Match[str]) -> np.ndarray:
 
 def _writes(f: Facts, which: str) -> tuple[np.ndarray, np.ndarray]:
     """Norm of what each block writes to the chosen token, and its cosine with the stream that it is added to."""
-    sizes, turns = [], []
+    sizes, cosines = [], []
     for i in range(f.layers):
         middle = "resid_mid" if which == "mlp" and f"blocks.{i}.resid_mid" in f.trace else "resid_pre"
         row = f.here(f"{which}_out", i)[f.at]
         sizes.append(length(row))
-        turns.append(cosine(row, f.here(middle, i)[f.at]))
-    return np.array(sizes), np.array(turns)
+        cosines.append(cosine(row, f.here(middle, i)[f.at]))
+    return np.array(sizes), np.array(cosines)
 
 
 def _quad(f: Facts, s: Sent, m: re.Match[str]) -> np.ndarray:
     up = "attention" in s.beside["name"][0]
-    size, turn = _writes(f, "attn" if up else "mlp")
+    size, angle = _writes(f, "attn" if up else "mlp")
     tall = np.sqrt(size) * (1 if up else -1)
-    return {"size": size, "turn": turn, "top": np.maximum(tall, 0), "bottom": np.minimum(tall, 0)}[m["part"]]
+    return {"size": size, "cosine": angle, "top": np.maximum(tall, 0), "bottom": np.minimum(tall, 0)}[m["part"]]
 
 
 def _line(f: Facts, s: Sent, m: re.Match[str]) -> np.ndarray:
@@ -276,7 +276,7 @@ def _line(f: Facts, s: Sent, m: re.Match[str]) -> np.ndarray:
     name = (s.beside["name"] or [""])[0]
     if name == "":  # a line that is not used yet, and not drawn
         return np.zeros_like(s.values)
-    if m["picture"] == "turns":
+    if m["picture"] == "cosines":
         return _writes(f, "attn" if "attention" in name else "mlp")[1]
     stat = m["picture"].removeprefix("norm-")
     if name == "ln_final":
@@ -385,8 +385,8 @@ DECLARED: dict[str, list[tuple[str, Rule | None]]] = {
     ],
     "residual": [
         (r"residual-sizes/Image\.image", _stream_lengths),
-        (r"residual-writes/Quad\.(?P<part>size|turn|top|bottom)", _quad),
-        (r"residual-(?P<picture>turns|norm-\w+)/(Line|Scatter|Line\+Scatter)\.value", _line),
+        (r"residual-writes/Quad\.(?P<part>size|cosine|top|bottom)", _quad),
+        (r"residual-(?P<picture>cosines|norm-\w+)/(Line|Scatter|Line\+Scatter)\.value", _line),
         (r"residual-lens/Image\.image", _lens_top),
         (r"residual-share/(Line|Scatter|Line\+Scatter)\.value", _lens_share),
         (r"residual-[\w-]+/[\w+]+\.(layer|block|left|right)", LAYOUT),

@@ -55,7 +55,7 @@ def _fit(pattern: np.ndarray, ids: list[int]) -> float:
 
 
 def _drawn(p: np.ndarray, seed: int) -> int:
-    """The token in whose piece of the bar the seed's number falls, the likeliest token first."""
+    """The token into whose interval the seed's number falls, the likeliest token first."""
     order = np.argsort(-p, kind="stable")
     return int(order[np.searchsorted(np.cumsum(p[order]), np.random.default_rng(seed).random(), side="right")])
 
@@ -104,6 +104,7 @@ SAMPLING: list[tuple[str, Rule | None]] = [
     (r"sampling/SamplingBench\.settings\.uniform", lambda f, s, m: np.random.default_rng(f.state.seed).random()),
     (r"sampling/SamplingBench\.text\.ids", lambda f, s, m: f.trace.tokens.ids),
     (r"sampling/SamplingBench\.answer\.kept", lambda f, s, m: np.full(s.values.size, f.trace.anatomy.vocab)),  # all stages are off
+    (r"sampling/SamplingBench\.answer\.starts", lambda f, s, m: np.zeros(s.values.size)),
     (r"sampling/SamplingBench\.answer\.token", lambda f, s, m: _drawn(softmax(f.native().logits[0, -1].numpy()), f.state.seed)),
-    (r"sampling/SamplingBench\.(settings|answer|presets)\.[\w.]+|sampling/SamplingBench\.(rows|names)", LAYOUT),  # what has been set
+    (r"sampling/SamplingBench\.(settings|answer|presets|stages)\.[\w.]+|sampling/SamplingBench\.(rows|names)", LAYOUT),  # what has been set or declared
 ]  # fmt: skip

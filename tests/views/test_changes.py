@@ -9,15 +9,13 @@ import panel as pn
 import pytest
 from bokeh.document import Document
 from bokeh.document.models import DocumentModelManager
-from bokeh.models import Range1d
-from bokeh.plotting import figure
 from bokeh.protocol import Protocol
 from panel.io.state import set_curdoc
 
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.state import ModelState
 from txpanel.views.attention.view import AttentionView
-from txpanel.views.base import View, one_look_through
+from txpanel.views.base import View
 from txpanel.views.embedding.view import EmbeddingView
 from txpanel.views.mlp.view import MLPView
 from txpanel.views.residual.view import ResidualView
@@ -83,34 +81,3 @@ def test_a_map_of_128_tokens_takes_at_most_80_kilobytes(tiny: Callable[[str], La
         about = [event for event in events if event.model in models]
         assert 128 * 128 * 4 <= sent_bytes(about) <= 80_000, part  # each number whole, as float32
     shown.close()
-
-
-def test_bokeh_looks_once_however_many_models_are_replaced(doc: Document, looks: Looks) -> None:
-    range_, plot = Range1d(), figure()
-    doc.add_root(plot)
-    looks.clear()
-    with one_look_through():
-        plot.x_range = Range1d()
-        plot.x_range = range_
-        assert looks == []
-    assert looks == [1]
-    assert range_.document is doc
-    with one_look_through():
-        plot.title.text = "no other model"
-    assert looks == [1]
-
-
-def test_models_are_found_although_an_update_failed(doc: Document, looks: Looks) -> None:
-    range_, plot = Range1d(), figure()
-    doc.add_root(plot)
-
-    def fails() -> None:
-        plot.x_range = range_
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError), one_look_through():
-        fails()
-    assert range_.document is doc
-    looks.clear()
-    plot.y_range = Range1d()
-    assert looks == [1]  # and nothing stays frozen

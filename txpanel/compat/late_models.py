@@ -2,6 +2,11 @@
 
 Bokeh sends the definition of every component class that exists when a document is first sent. Our page is sent before torch
 and the views are imported, so their components come later, and Panel tells only the first session about those.
+
+Versions: Panel 1.9.4 to 1.10.0, Bokeh 3.9 to 3.10.
+Reason: correctness; the second session that sees such a component shows nothing in its place.
+Upstream: holoviz/panel, panel/custom.py, `ReactiveESM._get_properties`: ``_defs`` by document, not once per process.
+Test: tests/compat/test_late_models.py::test_panel_still_tells_one_session_only
 """
 
 from __future__ import annotations

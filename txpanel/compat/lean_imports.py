@@ -8,6 +8,11 @@ pages compiles nothing and is one process. So `install`, before transformers is 
 * lets transformers see a torch without its distributed package, as some builds are (it asks once and remembers).
 
 No number depends on either. Only servers do this: a notebook's process belongs to somebody who may want both.
+
+Versions: torch 2.13 to 2.14, transformers 5.21 to 5.24.
+Reason: one second of every start; the row "without lean_imports" of ``python -m benchmarks.replacements``.
+Upstream: huggingface/transformers, src/transformers/modeling_utils.py: import both where they are used.
+Test: tests/compat/test_lean_imports.py::test_transformers_still_imports_both
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["COMPILER", "install"]
+__all__ = ["COMPILER", "install", "mend"]
 
 COMPILER = "torch._dynamo"
 MARKS = ("allow_in_graph", "assume_constant_result")
@@ -104,9 +109,14 @@ class _Parts(MetaPathFinder, Loader):
         module.__spec__ = self._own
 
 
+def mend() -> None:
+    """For the process of a server."""
+    install()
+
+
 def install() -> None:
     """Call before transformers is imported for the first time; later it does nothing. Imports torch."""
-    import torch
+    import torch  # late: torch, transformers: seconds
 
     with _lock:
         if COMPILER in sys.modules or "transformers.modeling_utils" in sys.modules:
@@ -120,6 +130,7 @@ def install() -> None:
 
 
 def _alone(distributed: Any) -> None:
+    # late: torch, transformers: seconds
     from transformers.utils.import_utils import is_torch_distributed_available as asked
 
     really = distributed.is_available

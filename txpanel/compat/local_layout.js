@@ -2,15 +2,25 @@
 // any element changes its size, is shown, or gets a child: with thirty figures the page stands still for a second. Sizes on a page come from the
 // browser's own layout; Bokeh's only divides the inside of a figure, and aligns figures that are direct children of one box. So a figure is laid
 // out with those beside it, and boxes are left to the browser; each figure hears of its own size.
-import {ownBokeh} from "./own_bokeh.js"
+//
+// Versions: Bokeh 3.9 to 3.10.
+// Reason: speed of every change that shows or resizes something; the row "without local_layout" of python -m benchmarks.replacements.
+// Upstream: bokeh/bokeh, bokehjs/src/lib/models/layouts/layout_dom.ts, LayoutDOMView.invalidate_layout: no layout of what did not change.
+// Test: tests/compat/test_bokeh_js.py::test_bokeh_still_lays_out_the_whole_page
+import {bokehClasses} from "./own_bokeh.js"
+
+const REPLACED = ["compute_layout", "invalidate_layout", "update_layout", "_after_resize"]
+const CALLED = ["measure_layout", "update_bbox", "_compute_layout", "after_layout", "update_style", "_update_layout", "layoutable_views"]
 
 export function layOutLocally() {
-  const bokeh = ownBokeh()
+  const bokeh = bokehClasses("local_layout", {
+    "models/plots/plot_canvas": {PlotView: ["request_layout"]},
+    "models/layouts/layout_dom": {LayoutDOMView: [...REPLACED, ...CALLED]},
+  })
   if (!bokeh) return false
-  const {PlotView} = bokeh.require("models/plots/plot_canvas")
-  const {LayoutDOMView} = bokeh.require("models/layouts/layout_dom")
+  const {PlotView, LayoutDOMView} = bokeh
   const box = LayoutDOMView.prototype
-  const own = Object.fromEntries(["compute_layout", "invalidate_layout", "update_layout", "_after_resize"].map((name) => [name, box[name]]))
+  const own = Object.fromEntries(REPLACED.map((name) => [name, box[name]]))
   const inside = (view) => view.parent instanceof LayoutDOMView // all but the page's own root
   const isFigure = (view) => view instanceof PlotView
   const styled = new WeakSet() // views that have their styles

@@ -2,7 +2,12 @@
 // a click that changes sixteen pictures would show nothing for a fifth of a second. Here they wait until the frame that is due has been seen, then
 // as many are painted at a time as fit between two frames, those on the screen first and one after the other; those far from it when there is nothing
 // else to do. Between two turns the browser may answer a hand, or show a frame if it wants to: nobody waits for one.
-import {ownBokeh} from "./own_bokeh.js"
+//
+// Versions: Bokeh 3.9 to 3.10.
+// Reason: a click is seen at once; the row "without paint_queue" of python -m benchmarks.replacements.
+// Upstream: bokeh/bokeh, bokehjs/src/lib/models/plots/plot_canvas.ts, PlotView.schedule_paint: a queue for all figures of a page.
+// Test: tests/compat/test_bokeh_js.py::test_bokeh_still_paints_all_figures_in_one_frame
+import {bokehClasses} from "./own_bokeh.js"
 
 const AT_A_TIME = 10 // milliseconds
 const NEAR = "160px" // so far outside the screen a figure still counts as on it
@@ -20,10 +25,11 @@ export const waiting = () => queue?.waiting.size ?? 0
 export const settled = () => queue?.settled() ?? true
 
 function replaced() {
-  const bokeh = ownBokeh()
+  const bokeh = bokehClasses("paint_queue", {
+    "models/plots/plot_canvas": {PlotView: ["schedule_paint", "repaint", "is_paused", "is_destroyed"]},
+  })
   if (!bokeh) return null
-  const {PlotView} = bokeh.require("models/plots/plot_canvas")
-  const {VisualProperties} = bokeh.require("core/visuals/visual")
+  const {PlotView} = bokeh
 
   const waiting = new Set()
   const near = new WeakMap()
@@ -80,28 +86,6 @@ function replaced() {
     }
     waiting.add(this)
     wake()
-  }
-
-  // What a figure's style sheets say about its labels is asked once while it is measured and painted, not for each label.
-  let said = null
-  const ask = VisualProperties.prototype._get_css_value
-  VisualProperties.prototype._get_css_value = function (name) {
-    if (!said) return ask.call(this, name)
-    const of = said.get(this.obj.el) ?? said.set(this.obj.el, {}).get(this.obj.el)
-    of[this.css_prefix + name] ??= ask.call(this, name)
-    return of[this.css_prefix + name]
-  }
-  for (const step of ["repaint", "paint", "compute_layout"]) {
-    const own = PlotView.prototype[step]
-    PlotView.prototype[step] = function (...given) {
-      if (said) return own.apply(this, given)
-      said = new Map()
-      try {
-        return own.apply(this, given)
-      } finally {
-        said = null
-      }
-    }
   }
   return {
     waiting,

@@ -1,6 +1,6 @@
 """From any thread to a session's own, without loss.
 
-A document's callbacks may be added from other threads, says Bokeh, but two things in it are not made for that (3.9):
+A document's callbacks may be added from other threads, says Bokeh, but two things in it are not made for that:
 
 * While a change is collected (`Document.hold`), a new callback lies among the events of that change. The session's thread takes them
   away as one list and starts another; a callback that a second thread puts into the first one a moment later is never called.
@@ -8,6 +8,11 @@ A document's callbacks may be added from other threads, says Bokeh, but two thin
   lets the session's thread, which goes on meanwhile, work for another visitor.
 
 So nothing touches a document here but the thread on which its server runs.
+
+Versions: Bokeh 3.9 to 3.10 (3.10 has `Document.locked_callback` for it, which has no delay and adds its callback in the same way).
+Reason: correctness; a result is lost, or comes to another visitor.
+Upstream: bokeh/bokeh, bokeh/document/callbacks.py, `add_session_callback`, and bokeh/io/doc.py, `patch_curdoc`.
+Test: tests/compat/test_thread_handover.py::test_bokeh_loses_it
 """
 
 from __future__ import annotations

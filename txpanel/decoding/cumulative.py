@@ -1,9 +1,9 @@
-"""The draw: a bar from 0 to 1, divided among the tokens that are left, and one number that falls on it.
+"""The draw: cumulative probabilities divide the range from 0 to 1 among the tokens that are left, and one number falls into it.
 
-Pieces lie likeliest first, each as wide as its probability; a uniform number ``u`` in [0, 1) falls into exactly one,
-and that is the next token. ``u`` comes from NumPy's PCG64 generator and depends on the seed alone: the same seed gives
-the same ``u`` on every machine, and a slider that changes the probabilities moves the pieces under a ``u`` that stays
-where it is. Successive tokens use successive seeds (`txpanel.generate`, `ModelState.append`): each has a number of its
+The intervals lie likeliest first, each as wide as its probability; a uniform number ``u`` in [0, 1) falls into exactly
+one, and that is the next token. ``u`` comes from NumPy's PCG64 generator and depends on the seed alone: the same seed gives
+the same ``u`` on every machine, and a slider that changes the probabilities moves the intervals under a ``u`` that
+stays where it is. Successive tokens use successive seeds (`txpanel.generate`, `ModelState.append`): each has a number of its
 own, and all can be repeated.
 """
 
@@ -20,17 +20,17 @@ HEAD = 1024
 """Tokens that are sorted at first: among them nearly every draw ends."""
 
 SURE = 1 - 1e-9
-"""Below this an edge does not depend on how the sum of all pieces was rounded."""
+"""Below this a bound does not depend on how the sum of all probabilities was rounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The uniform number and the piece of the bar in which it fell: ``low <= uniform < high``.
+    """The uniform number and the interval into which it fell: ``low <= uniform < high``.
 
     Attributes:
         seed: which gave `uniform`.
         uniform: the number in [0, 1).
-        low: probability of all tokens that lie before the drawn one on the bar (the likelier ones).
+        low: probability of all tokens that lie before the drawn one (the likelier ones).
         high: `low` plus the probability of the drawn token.
         rank: how many tokens lie before it; 0 is the likeliest.
     """
@@ -47,8 +47,8 @@ def uniform(seed: int) -> float:
     return float(np.random.default_rng(seed).random())
 
 
-def edges(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """float64 [K + 1]: where the pieces of K probabilities, in the order of the bar, begin and end; 0 first, 1 last."""
+def bounds(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """float64 [K + 1]: where the intervals of K probabilities, one after the other, begin and end; 0 first, 1 last."""
     found = np.concatenate([[0.0], np.cumsum(probabilities)])
     found[found >= found[-1]] = 1.0  # the sum of K roundings may miss 1 by a hair: no u may fall off the end
     return found
@@ -70,18 +70,18 @@ def likeliest(logits: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int6
 
 
 def draw(logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float64], seed: int) -> tuple[int, Draw]:
-    """The token on whose piece the seed's number falls. Mostly it is among the likeliest: the rest is sorted if not.
+    """The token into whose interval the seed's number falls. Mostly it is among the likeliest: the rest is sorted if not.
 
     Args:
-        logits: float32 [V], which order the bar.
+        logits: float32 [V], by which the intervals are ordered.
         probabilities: float64 [V], their softmax.
         seed: of the number.
     """
     u = uniform(seed)
     for most in (HEAD, len(logits)):
         order = likeliest(logits, most)
-        at = edges(probabilities[order])
+        at = bounds(probabilities[order])
         rank = int(np.searchsorted(at, u, side="right")) - 1
-        if rank + 1 < len(order) and at[rank + 1] < SURE:  # not at their end, which is that of the bar only at last
+        if rank + 1 < len(order) and at[rank + 1] < SURE:  # not at their end, which is 1 only at last
             break
     return int(order[rank]), Draw(seed, u, float(at[rank]), float(at[rank + 1]), rank)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from txpanel.decoding import Sample, Settings
 from txpanel.decoding import sample as sample_logits
+from txpanel.decoding.settings import with_settings
 from txpanel.errors import TooLong
 from txpanel.messages import _
 from txpanel.models.chat import turn_ends
@@ -56,21 +57,15 @@ class Step:
         return str(self.trace.tokens.strings[-1])
 
 
+@with_settings
 def generate(
     model: LanguageModel,
     text: str | Sequence[int],
     max_new_tokens: int = 20,
     *,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    seed: int = 0,
-    typical_p: float = 1.0,
-    repetition_penalty: float = 1.0,
-    no_repeat_ngram_size: int = 0,
     cancel: threading.Event | None = None,
     record: Recorder = record_ids,
+    **settings: float,
 ) -> Iterator[Step]:
     """Continue a text, one recorded step at a time.
 
@@ -80,31 +75,22 @@ def generate(
         model: which continues.
         text: or token ids.
         max_new_tokens: at most this many steps; fewer at an end-of-text token or when the model is full.
-        temperature: 0 takes the likeliest token each time.
-        top_k: keep the k likeliest; 0 is off.
-        top_p: keep the likeliest that together reach this probability; 1 is off.
-        min_p: keep those at least this share as likely as the likeliest; 0 is off.
-        seed: of the first draw.
-        typical_p: keep those whose surprisal is closest to the entropy until they reach this probability; 1 is off.
-        repetition_penalty: makes tokens of the text so far less likely (above 1); 1 is off.
-        no_repeat_ngram_size: remove each token that would repeat a run of this many tokens; 0 is off.
         cancel: when set, no further step is begun.
         record: runs the model on ids; sessions give one that shares runs.
+        settings: the fields of `Settings` by name, such as ``temperature=0.7, top_p=0.9``; `seed` is that of the first draw.
 
     Raises:
         ValueError: a setting is out of its range (at once, not at the first step).
         EmptyText, TooLong, NoTokenLeft: in words.
     """
-    settings = Settings(
-        temperature, top_k, top_p, min_p, seed, typical_p, repetition_penalty, no_repeat_ngram_size
-    )  # fmt: skip
+    chosen = Settings(**settings)
     if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
         raise ValueError(
             _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
         )
     ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
     check_room(model, ids)
-    return _steps(model, ids, max_new_tokens, settings, cancel or threading.Event(), record)
+    return _steps(model, ids, max_new_tokens, chosen, cancel or threading.Event(), record)
 
 
 def check_room(model: LanguageModel, ids: Sized) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from transformers import GenerationConfig
 
+from txpanel.compat.generation_defaults import generation_defaults
 from txpanel.decoding.settings import Settings
-from txpanel.decoding.stages import PROCESSORS
+from txpanel.decoding.stages import SPECS
 
 __all__ = ["PRESETS", "own_settings"]
 
@@ -27,11 +26,11 @@ def own_settings(config: GenerationConfig | None) -> Settings | None:
         config: a model's ``generation_config``. What it leaves open is transformers' default: greedy, unless
             ``do_sample`` is set, and then top-k 50.
     """
-    defaults: dict[str, Any] = GenerationConfig._get_default_generation_params()
-    stated = {name: getattr(config, name, None) for name in (*PROCESSORS, "do_sample")}
+    defaults = generation_defaults()
+    stated = {name: getattr(config, name, None) for name in (*(spec.key for spec in SPECS), "do_sample")}
     values = {name: defaults.get(name) if value is None else value for name, value in stated.items()}
     if not values.pop("do_sample"):  # then generate leaves out all that only shapes a draw
-        values = {name: values[name] for name in ("repetition_penalty", "no_repeat_ngram_size")} | {"temperature": 0.0}
+        values = {spec.key: values[spec.key] for spec in SPECS if spec.looks_back} | {"temperature": 0.0}
     try:
         return Settings(**{name: value for name, value in values.items() if value is not None})
     except ValueError:

@@ -1,20 +1,16 @@
-"""How far each sampling setting can be turned on the page, in its boxes and in its address alike. Imports nothing: a page stands before torch."""
+"""How far each sampling setting can be turned on the page, in its boxes and in its address alike. Needs no torch."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from txpanel.decoding.stages import SPECS
+
 __all__ = ["FARTHEST_SEED", "RANGES", "within"]
 
 RANGES: dict[str, tuple[type[int] | type[float], float, float]] = {
-    "temperature": (float, 0.0, 100.0),
-    "top_k": (int, 0, 10**7),
-    "top_p": (float, 0.0, 1.0),
-    "min_p": (float, 0.0, 1.0),
-    "typical_p": (float, 1e-6, 1.0),
-    "repetition_penalty": (float, 1e-3, 1e3),
-    "no_repeat_ngram_size": (int, 0, 10**7),
+    **{spec.key: (spec.kind, spec.least, spec.most) for spec in SPECS},
     "seed": (int, 0, 2**52),
 }
 """Type, least and most of what somebody can set."""

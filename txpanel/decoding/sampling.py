@@ -1,8 +1,8 @@
-"""The stages: transformers' own processors in the order of its ``generate`` (``_get_logits_processor``, 5.23).
+"""From the model's logits through all stages to a token, each to be looked at over all V tokens, before and after.
 
-raw logits -> repetition penalty -> no-repeat n-gram -> temperature -> top-k -> top-p -> min-p -> typical-p ->
-renormalise -> draw. Each is public and can be looked at, over all V tokens, before and after. The last is transformers'
-``LogitNormalization``, which ``generate`` uses with ``renormalize_logits=True``.
+The stages are those of `txpanel.decoding.stages`: transformers' own processors in the order of its ``generate``
+(``_get_logits_processor``, 5.23) and what is declared beside them. The last is transformers' ``LogitNormalization``, which
+``generate`` uses with ``renormalize_logits=True``; then comes the draw.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
-from txpanel.decoding.cumulative import Draw, draw, edges, likeliest, uniform
-from txpanel.decoding.settings import Settings
-from txpanel.decoding.stages import PROCESSORS, Ids, processors, renormalise
+from txpanel.decoding.cumulative import Draw, bounds, draw, likeliest, uniform
+from txpanel.decoding.processors import Ids, processors, renormalise
+from txpanel.decoding.settings import Settings, with_settings
+from txpanel.decoding.stages import SPECS
 from txpanel.messages import _
 
 Logits = xr.DataArray | npt.NDArray[np.floating] | torch.Tensor
 
-STAGES = ("logits", *PROCESSORS, "renormalise")
+STAGES = ("logits", *(spec.key for spec in SPECS), "renormalise")
 """Names of all stages in their order; those between the first and the last are called like their setting."""
 
 
@@ -121,7 +122,7 @@ class Sample:
 
     @cached_property
     def order(self) -> npt.NDArray[np.int64]:
-        """int64 [kept]: the tokens that are left, likeliest first (ties by id), which are the pieces of the bar."""
+        """int64 [kept]: the tokens that are left, likeliest first (ties by id): the order in which their intervals lie."""
         return likeliest(self.stages[-2].logits, len(self.stages[-2].logits))
 
     def stage(self, name: str) -> Stage:
@@ -145,36 +146,18 @@ class Sample:
     def outcomes(self, seeds: Sequence[int] = range(1000)) -> npt.NDArray[np.int64]:
         """int64 [len(seeds)]: the token that each of other seeds would have drawn with the same probabilities."""
         numbers = np.array([uniform(seed) for seed in seeds])
-        pieces = np.searchsorted(edges(self.probabilities[self.order]), numbers, side="right") - 1
-        return self.order[pieces]
+        ranks = np.searchsorted(bounds(self.probabilities[self.order]), numbers, side="right") - 1
+        return self.order[ranks]
 
 
-def pipeline(
-    logits: Logits,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    seed: int = 0,
-    typical_p: float = 1.0,
-    repetition_penalty: float = 1.0,
-    no_repeat_ngram_size: int = 0,
-    *,
-    ids: Ids | None = None,
-) -> Sample:
+@with_settings
+def pipeline(logits: Logits, *values: float, ids: Ids | None = None, **settings: float) -> Sample:
     """Take logits through all stages and draw a token.
 
     Args:
         logits: of one position, [V] or [1, V]; a DataArray, an array or a tensor. They are not changed.
-        temperature: divides the logits; 0 takes the likeliest token.
-        top_k: keep the k likeliest; 0 is off.
-        top_p: keep the likeliest that together reach this probability; 1 is off.
-        min_p: keep those at least this share as likely as the likeliest; 0 is off.
-        seed: of the draw.
-        typical_p: keep those whose surprisal is closest to the entropy until they reach this probability; 1 is off.
-        repetition_penalty: makes tokens of `ids` less likely (above 1) or likelier (below); 1 is off.
-        no_repeat_ngram_size: remove each token that would repeat a run of this many tokens; 0 is off.
-        ids: the tokens so far, [T]; only the two settings above look at them.
+        values, settings: the fields of `Settings`, by position or by name: ``temperature=0.7, top_p=0.9, seed=3``.
+        ids: the tokens so far, [T]; only settings that look back at the text need them.
 
     Returns:
         The stages, the final probabilities, the token and the draw.
@@ -183,10 +166,7 @@ def pipeline(
         ValueError: a setting is out of its range, or the logits are not one row of numbers; the text says which.
         NoTokenLeft: a stage removed every token, or made a logit infinite.
     """
-    settings = Settings(
-        temperature, top_k, top_p, min_p, seed, typical_p, repetition_penalty, no_repeat_ngram_size
-    )  # fmt: skip
-    return sample(logits, settings, ids)
+    return sample(logits, Settings(*values, **settings), ids)
 
 
 def sample(logits: Logits, settings: Settings, ids: Ids | None = None, *, final: bool = False) -> Sample:

@@ -1,1 +1,1 @@
-"""From a name to a running model: catalogue, sources, loading, anatomy. Nothing heavy is imported here."""
+"""From a name to a running model: catalogue, sources, loading, anatomy. Importing this package imports neither torch nor transformers."""

@@ -1,7 +1,7 @@
 """The shape of a model, as plain facts: what the loaded modules, tensors and config say about it.
 
 An :class:`Anatomy` holds no tensor and no module. It is enough to list every operation of the model
-(:mod:`txpanel.tracing.graph.build`), travels in saved traces as JSON, and is what the pictures are drawn from.
+(:mod:`txpanel.tracing.graph.build`), is saved with traces as JSON, and is what the views draw a model from.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ transformer, OPT-350M); ``sandwich``: before each sublayer and again before its 
 
 @dataclass(frozen=True, slots=True)
 class Rotary:
-    """Rotary position embedding (RoFormer, arXiv:2104.09864): pairs of dimensions turned by position-dependent angles.
+    """Rotary position embedding (RoFormer, arXiv:2104.09864): pairs of dimensions are rotated by angles that grow with the position.
 
     Attributes:
-        dims: how many of the head's dimensions are turned; the rest pass through.
-        base: the base of the angles' geometric series, ``None`` where the config does not tell.
+        dims: how many of the head's dimensions are rotated; the rest pass through.
+        base: theta in ``angle_j = position * theta ** (-2 j / dims)``; ``None`` where the config does not give it.
         layout: which dimensions form a pair. ``half``: i and i + dims/2; ``interleaved``: 2i and 2i + 1;
             ``split``: read as 2i and 2i + 1, written as i and i + dims/2 (DeepSeek).
-        offset: index of the first turned dimension in the head.
+        offset: index of the first rotated dimension in the head.
     """
 
     dims: int
@@ -36,7 +36,12 @@ class Rotary:
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434): q and k, v come from narrow latent vectors."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434): q and k, v come from narrow latent vectors.
+
+    Attributes:
+        q_rank: width of the latent vector of q; ``None``: q is projected directly. kv_rank: width of that of k and v.
+        nope_dims: dimensions of q and k per head without position. rope_dims: those with rotary position.
+    """
 
     q_rank: int | None
     kv_rank: int
@@ -50,8 +55,10 @@ class Experts:
 
     Attributes:
         n: number of routed experts. k: how many a token uses. shared: neurons of the expert that every token uses (0: none).
-        router: how logits become weights. ``softmax-topk``: softmax over all, keep k; ``softmax-topk-norm``: the same, then
-            divided by their sum; ``topk-softmax``: keep k, softmax over these; ``sigmoid-groups``: DeepSeek-V3.
+        router: how the router's logits become weights. ``softmax-topk``: softmax over all, keep k; ``softmax-topk-norm``: the same, then
+            divided by their sum; ``topk-softmax``: keep k, softmax over these; ``sigmoid-groups``: sigmoid, then groups, then experts (DeepSeek-V3).
+        groups: in how many groups the experts stand. kept_groups: how many of them a token may use. normalised: whether the weights
+            are divided by their sum. factor: on the weights. These four: of ``sigmoid-groups`` only.
     """
 
     n: int
@@ -75,13 +82,13 @@ class BlockAnatomy:
         shared_norm: a parallel block with a single norm for both.
         norm_residual: the residual goes on from the norm's output instead of the block's input (a BLOOM flag).
         qk_norm: ``head``: one norm shared by all heads; ``per-head``: own weights per head; ``all``: over all heads together.
-        rotary: ``None`` where positions are not turned into q and k. alibi: position enters as a bias on the scores.
+        rotary: ``None`` without rotary embedding. alibi: position enters as a bias on the scores (arXiv:2108.12409).
         window: how many tokens back a query can look, ``None``: all. sinks: a learned extra logit per head in the softmax.
         softcap: scores go through cap*tanh(x/cap). scaling: factor on q.k. q_factor: factor on q before anything else (OPT).
         gated: the MLP multiplies act(gate) by a second projection. gate_kind: ``clamped`` is GPT-OSS's own variant.
         swiglu_limit, swiglu_alpha: that variant's two constants.
         residual_multiplier: factor on what attention and MLP add (Granite).
-        norm_eps: the small number under each norm's root, by the norm's name.
+        norm_eps: epsilon of each norm, by the norm's name.
     """
 
     index: int

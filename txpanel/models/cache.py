@@ -6,7 +6,7 @@ Layout::
     <root>/partial/<name>/    one being made; only the holder of the lock touches it, whatever is left over is stale
     <root>/locks/<name>.lock  one maker at a time, over all processes
 
-What Hugging Face's own tools have downloaded is used where it lies, and never written to.
+What Hugging Face's own tools have downloaded is used where it is, and never written to.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from typing import Any
 
 from txpanel.errors import DownloadFailed
 from txpanel.messages import _
+from txpanel.models.environment import environment
 from txpanel.models.progress import Reporter, size_text
 from txpanel.models.provenance import Provenance
 
 MANIFEST = "txpanel.json"
-FORMAT = 1  # of the manifest; a folder with another number is made anew
+FORMAT = 1  # version of txpanel.json; a folder with another one is made again
 
 
 def root() -> Path:
     """The cache folder; nothing is created. ``TXPANEL_CACHE`` moves it."""
-    chosen = os.environ.get("TXPANEL_CACHE")
-    return Path(chosen).expanduser() if chosen else _user_cache() / "txpanel"
+    return environment().cache or _user_cache() / "txpanel"
 
 
 def _user_cache() -> Path:
@@ -85,11 +85,11 @@ def contents() -> list[Entry]:
 def making(name: str, reporter: Reporter, *, keep: bool = False) -> Iterator[Path]:
     """A folder in which to make `name`, under a lock that holds over all processes.
 
-    Call `finish` with the folder when all is there. If another process holds the lock this waits, and says so.
+    Call `finish` with the folder when it is complete. While another process holds the lock this waits, and reports it.
 
     Args:
         name: as in `find`.
-        reporter: hears about waiting, and is asked about a cancel.
+        reporter: is told about waiting, and asked whether to cancel.
         keep: leave unfinished work for the next time (a download that can go on); else the folder is fresh, and
             removed if nothing came of it.
     """
@@ -109,7 +109,7 @@ def making(name: str, reporter: Reporter, *, keep: bool = False) -> Iterator[Pat
 @contextmanager
 def locked(name: str, reporter: Reporter) -> Iterator[None]:
     """Hold the lock of `name`; the system releases it when a process dies, so a dead one blocks nobody."""
-    from filelock import FileLock, Timeout
+    from filelock import FileLock, Timeout  # late: only who makes a model needs a lock
 
     path = root() / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
     """Put a folder that was made into its place, all at once.
 
     Raises:
-        DownloadFailed: nothing loadable is in it.
+        DownloadFailed: it has no configuration or no weights.
     """
     for path in folder.rglob("*"):
         if path.is_file():  # safetensors are written for their owner alone; a cache may be shared
@@ -156,7 +156,7 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Raise `DownloadFailed` if the disk of `folder` has not `needed` bytes left: better now than in the middle."""
+    """Raise `DownloadFailed` if the disk of `folder` has not `needed` bytes left: before the download, not in its middle."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DownloadFailed(
@@ -167,5 +167,5 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 def remove(name: str) -> None:
-    """Forget the finished model `name` (it turned out to be damaged)."""
+    """Delete the finished model `name` (it turned out to be damaged)."""
     shutil.rmtree(root() / "models" / name, ignore_errors=True)

@@ -1,6 +1,6 @@
 """Chat templates: what a model that was trained on conversations reads in place of a bare text.
 
-The template comes with the tokenizer; transformers renders it in a sandbox. What it adds around the person's words
+The template comes with the tokenizer; transformers renders it in a sandbox. What it adds around the person's text
 are tokens like all others, and txpanel shows them.
 """
 
@@ -34,7 +34,7 @@ def encode(model: LanguageModel, text: str) -> list[int]:
 
 
 def turn_ends(model: LanguageModel) -> frozenset[int]:
-    """Ids of the mark with which the template closes an answer; empty without a template or a mark."""
+    """Ids of the special token with which the template ends an answer; empty without a template or such a token."""
     if not has_template(model):
         return frozenset()
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}]

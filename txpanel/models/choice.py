@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from txpanel.messages import _
 from txpanel.models import cache, catalogue
+from txpanel.models.environment import environment
+from txpanel.models.sources import hub, packages
 
 FIRST, SECOND = "gpt2", "smollm2-135m"
 PATIENT, QUICK = 3.0, 1.0  # seconds for the hub to answer; quick where something is here already
@@ -32,14 +33,12 @@ def choose(requested: str | None = None) -> Choice:
     """
     if requested:
         return Choice(requested, _("You asked for it."))
-    if named := os.environ.get("TXPANEL_MODEL", "").strip():
+    if named := environment().model:
         return Choice(named, _("It was chosen when txpanel was started."))
     return _by_itself()
 
 
 def _by_itself() -> Choice:
-    from txpanel.models.sources import hub, packages
-
     if is_cached(FIRST):
         return Choice(FIRST, _("GPT-2 is the model most explanations are about, and it is on this machine."))
     second_here = is_cached(SECOND)
@@ -67,8 +66,6 @@ def _entry(name: str) -> catalogue.Entry:
 
 def is_cached(name: str) -> bool:
     """Whether a model of the catalogue can be loaded without fetching anything."""
-    from txpanel.models.sources import hub
-
     entry = _entry(name)
     if entry.hub is None:
         return True

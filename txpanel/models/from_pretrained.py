@@ -1,4 +1,4 @@
-"""From a checked folder to transformers objects: no network, no foreign code, no pickles, no invented weights."""
+"""From a checked folder to transformers objects: no network, no code from the model's repository, no pickles, no randomly filled weights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_folder(folder: Path, device: str = "cpu", dtype: Any = None) -> tuple[A
 
 def device_of(name: str) -> Any:
     """The torch device of that name, if this machine has it."""
-    import torch
+    import torch  # late: torch and transformers take seconds
 
     try:
         device = torch.device(name)
@@ -47,7 +47,7 @@ def device_of(name: str) -> Any:
 
 def dtype_of(name: Any) -> Any:
     """The torch dtype of that name (``"float32"``, ``"bfloat16"``, ...); ``None`` is float32."""
-    import torch
+    import torch  # late: torch and transformers take seconds
 
     if name is None:
         return torch.float32
@@ -58,7 +58,7 @@ def dtype_of(name: Any) -> Any:
 
 
 def _model(folder: Path, device: Any, dtype: Any) -> Any:
-    import transformers
+    import transformers  # late: torch and transformers take seconds
 
     opener: Any = transformers.AutoModelForCausalLM
     _refuse_masked(folder)
@@ -71,18 +71,18 @@ def _model(folder: Path, device: Any, dtype: Any) -> Any:
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # told by name below, instead of by a table in a log
+                ignore_mismatched_sizes=True,  # reported by name below, not as a table in a log
             )
             _refuse_gaps(folder, info)
             return model.to(device).eval()
         except (TxpanelError, MemoryError):
             raise
-        except Exception as error:  # whatever transformers, safetensors or torch make of a damaged folder
+        except Exception as error:  # transformers, safetensors and torch raise anything for a damaged folder
             raise _explain(folder, error) from error
 
 
 def _refuse_masked(folder: Path) -> None:
-    """BERT and its kin can be loaded as if they continued a text, but they were made to fill gaps."""
+    """Refuse masked language models such as BERT: they load as causal models, but were trained to fill gaps."""
     architectures = local.config(folder).get("architectures") or []
     if architectures and all("MaskedLM" in str(name) or "PreTraining" in str(name) for name in architectures):
         raise Unsupported(
@@ -93,7 +93,7 @@ def _refuse_masked(folder: Path) -> None:
 
 
 def _refuse_gaps(folder: Path, info: dict[str, Any]) -> None:
-    """Refuse gaps: transformers fills missing weights with random numbers and says so in a log."""
+    """Refuse missing weights: transformers fills them with random numbers and only logs it."""
     gaps = sorted(info.get("missing_keys") or ()) + sorted(str(key) for key in info.get("mismatched_keys") or ())
     if gaps:
         raise BadFile(
@@ -115,7 +115,7 @@ def _explain(folder: Path, error: Exception) -> TxpanelError:
 
 
 def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # late: torch and transformers take seconds
 
     with _quiet():
         try:
@@ -137,7 +137,7 @@ def _tokenizer(folder: Path) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars of transformers on the terminal; txpanel shows its own. The setting is put back."""
-    from transformers import utils
+    from transformers import utils  # late: torch and transformers take seconds
 
     logging: Any = utils.logging
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
 from txpanel.models.anatomy import Experts
-from txpanel.models.parts import BlockParts, LinearMap, Quirk, first
+from txpanel.models.parts import BlockParts, LinearMap, first
+from txpanel.models.quirks import Quirk
 
 
-class MLPOpener:
-    """What :mod:`txpanel.models.inspect_model` needs to read an MLP; holds the model, its config and its names."""
+class MLPInspector:
+    """The part of the inspector that reads MLPs; holds the model, its config and the names of its parameters and modules."""
 
     def __init__(self, model: nn.Module, config: Any, family: str, quirk: Quirk, names: dict[int, str]) -> None:
         self.model, self.config, self.family, self.quirk, self.names = model, config, family, quirk, names
@@ -78,7 +79,7 @@ class MLPOpener:
     def _activation_name(self) -> str:
         keys = ("activation_function", "hidden_activation", "hidden_act", "activation")
         found = next((value for key in keys if isinstance(value := getattr(self.config, key, None), str)), None)
-        return found or ("bloom_gelu" if self.family == "bloom" else "gelu")
+        return found or self.quirk.activation
 
     def _experts(self, parts: BlockParts, experts: Any, facts: dict[str, Any]) -> None:
         mlp: Any = parts.mlp

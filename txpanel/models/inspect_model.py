@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
 from txpanel.models.anatomy import Anatomy, BlockAnatomy, Latent, Rotary
-from txpanel.models.inspect_mlp import MLPOpener
-from txpanel.models.parts import QUIRKS, BlockParts, ModelParts, NormParts, Quirk, first, norm_parts, packed_rows
+from txpanel.models.inspect_mlp import MLPInspector
+from txpanel.models.parts import BlockParts, ModelParts, NormParts, first, norm_parts, packed_rows
+from txpanel.models.quirks import quirk_of
 
 
-def open_model(model: nn.Module) -> tuple[Anatomy, ModelParts]:
-    """Find a model's standard parts and state its anatomy.
+def inspect_model(model: nn.Module) -> tuple[Anatomy, ModelParts]:
+    """Find a model's standard parts and describe its anatomy.
 
     Raises:
         Unsupported: in words, for models without attention (Mamba, RWKV), encoder-decoders, and structures not understood.
@@ -27,15 +28,14 @@ def open_model(model: nn.Module) -> tuple[Anatomy, ModelParts]:
             "which continue a text. Try GPT-2, SmolLM2 or another causal language model."
         )
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
-    names = {id(tensor): name for name, tensor in reversed(tensors)}  # a tied table keeps its first name
+    names = {id(tensor): name for name, tensor in reversed(tensors)}  # of tied parameters the first name counts
     names.update({id(module): name for name, module in model.named_modules()})
     blocks = find_blocks(model, family)
-    quirk = QUIRKS.get(family, Quirk())
-    opener = _Opener(model, config, family, quirk, names)
+    inspector = _Inspector(model, config, family, quirk_of(family), names)
     try:
-        return opener.whole([opener.block(index, block) for index, block in enumerate(blocks)])
+        return inspector.whole([inspector.block(index, block) for index, block in enumerate(blocks)])
     except (AttributeError, KeyError, IndexError, TypeError, RuntimeError) as error:  # a structure never seen before
-        raise opener.fail(f"one of its parts ({error})") from error
+        raise inspector.fail(f"one of its parts ({error})") from error
 
 
 def text_config(model: nn.Module) -> Any:
@@ -67,8 +67,8 @@ def find_blocks(model: nn.Module, family: str) -> list[nn.Module]:
     return blocks
 
 
-class _Opener(MLPOpener):
-    """Reads one model; holds what every block needs."""
+class _Inspector(MLPInspector):
+    """Reads one model, block by block."""
 
     # -- blocks ---------------------------------------------------------------------------------------------------
 
@@ -111,8 +111,8 @@ class _Opener(MLPOpener):
         for flag in ("use_parallel_residual", "parallel_attn"):
             if hasattr(block, flag):
                 return bool(getattr(block, flag))
-        if self.family == "falcon":
-            return bool(self.config.parallel_attn or self.config.new_decoder_architecture)
+        if self.quirk.parallel_if:
+            return any(getattr(self.config, flag) for flag in self.quirk.parallel_if)
         return first(block, "ln2") is None
 
     def _attention(self, attn: nn.Module, parts: BlockParts, facts: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ class _Opener(MLPOpener):
         sinks = getattr(attn, "sinks", None)
         facts["sinks"] = sinks is not None
         if sinks is not None:
-            parts.sinks, parts.sinks_name = sinks, self.names.get(id(sinks), "sinks")
+            parts.sinks = sinks
 
     def _window(self, attn: nn.Module) -> int | None:
         if getattr(attn, "attention_type", None) == "local":
@@ -193,7 +193,7 @@ class _Opener(MLPOpener):
         parts.maps["v"] = self.linear(up, (heads * wide + nope + torch.arange(value)).flatten())
 
     def _scaling(self, attn: nn.Module) -> float:
-        """What q·k is multiplied by, under the name that the family gives it, or that all give it by and by."""
+        """The factor on q·k. Newer versions of transformers call it ``scaling`` in families that had a name of their own for it."""
         if self.quirk.scale is None:
             return 1.0
         name, power = self.quirk.scale if hasattr(attn, self.quirk.scale[0]) else ("scaling", 1)
@@ -226,13 +226,13 @@ class _Opener(MLPOpener):
 
     def _positions(self, attn: nn.Module, facts: dict[str, Any], index: int) -> None:
         config = self.config
-        facts["alibi"] = bool(self.family in ("bloom", "mpt") or getattr(config, "alibi", False))
+        facts["alibi"] = bool(self.quirk.alibi or getattr(config, "alibi", False))
         rope = getattr(config, "rope_parameters", None)
         dims: Any = getattr(attn, "rotary_ndims", None)
         base: float | None
         uses = getattr(attn, "use_rope", True) and not facts["alibi"]
-        if self.family in ("gptj", "codegen"):
-            dims, base = config.rotary_dim or facts["head_dim"], 10000.0
+        if self.quirk.rotary_dims:
+            dims, base = getattr(config, self.quirk.rotary_dims) or facts["head_dim"], self.quirk.rotary_base
         elif rope and uses:
             inner = rope.get(config.layer_types[index]) if isinstance(rope.get("full_attention"), dict) else rope
             base = inner.get("rope_theta") if isinstance(inner, dict) else None
@@ -300,7 +300,7 @@ class _Opener(MLPOpener):
         stored = getattr(embed, "embed_scale", None)
         if stored is not None:
             return float(stored.to(embed.weight.dtype)) if isinstance(stored, Tensor) else float(stored)
-        if self.family in ("gemma", "gemma2"):
+        if self.quirk.embed_sqrt_width:
             return float(torch.tensor(self.config.hidden_size**0.5, dtype=embed.weight.dtype))
         return float(getattr(base, "embedding_multiplier", 1.0))
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from txpanel.errors import Unsupported
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.inspect_model import open_model
+from txpanel.models.inspect_model import inspect_model
 from txpanel.models.parts import ModelParts
 from txpanel.models.provenance import Provenance
 from txpanel.models.tokens import Tokens, read_tokens
@@ -23,13 +23,13 @@ _counter = itertools.count(1)
 
 
 class LanguageModel:
-    """A causal language model, opened up.
+    """A causal language model with all that is needed to explain its runs.
 
     Attributes:
         name: short name ("smollm2-135m"). title: name for people. model: the Hugging Face model, in eval mode.
         tokenizer: its fast tokenizer. anatomy: its shape. parts: its modules and weights. source: where the weights came from.
-        lock: held while the model runs; records and replays of several sessions take turns.
-        key: identity for caches; two objects never share it.
+        lock: held while the model runs; runs of several sessions take turns.
+        key: identifies this object in caches; no two objects have the same.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any, *, name: str, title: str, source: Provenance) -> None:
@@ -40,11 +40,9 @@ class LanguageModel:
         self.name, self.title, self.source = name, title, source
         self.anatomy: Anatomy
         self.parts: ModelParts
-        self.anatomy, self.parts = open_model(model)
+        self.anatomy, self.parts = inspect_model(model)
         self.lock = threading.RLock()
         self.key = f"{name}#{next(_counter)}"
-        self.verified = False  # set by the first recorded run (txpanel.tracing.verify)
-        self.prefixes: Any = None  # keys and values of recent runs (txpanel.tracing.prefix)
 
     @classmethod
     def wrap(
@@ -98,11 +96,11 @@ class LanguageModel:
         return sum(storages.values())
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, with the marks that this model's tokenizer adds by itself."""
+        """Token ids of a text, with the special tokens that this model's tokenizer adds by itself."""
         return [int(token) for token in self.tokenizer(text)["input_ids"]]
 
     def tokens(self, ids: list[int], text: str | None = None) -> Tokens:
-        """Ids with their exact bytes and strings to show."""
+        """Token ids with their exact bytes and strings to show; ``text``: what they were made from, if that is known."""
         return read_tokens(self.tokenizer, ids, text)
 
     def trace(self, text: str) -> Trace:
@@ -111,6 +109,6 @@ class LanguageModel:
         Raises:
             EmptyText, TooLong: in words.
         """
-        from txpanel.tracing.record import record  # the one import against the arrows: a convenience for notebooks
+        from txpanel.tracing.record import record  # late: a convenience for notebooks, against the direction of imports
 
         return record(self, text)

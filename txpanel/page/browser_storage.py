@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from txpanel.page.components import TopBar
+    from txpanel.page.top_bar.component import TopBar
     from txpanel.session.tree_codec import TreeRecord
 
 __all__ = ["NAME", "BrowserStorage"]
@@ -46,7 +46,7 @@ class BrowserStorage:
 
     def keep(self, given: TreeRecord) -> str:
         """Gives a run to the browser. Returns what the address says of it."""
-        from txpanel.session.tree_codec import pack  # with torch, for which no page waits
+        from txpanel.session.tree_codec import pack  # late: torch; the page is painted before it is imported
 
         tree = pack(replace(given, at=0, leaf=0))  # another place in it is the same run
         data = json.dumps({"text": given.text, "chat": given.chat, "film": tree})
@@ -73,7 +73,11 @@ class BrowserStorage:
         step(self._found())
 
     def _found(self) -> TreeRecord | None:
-        from txpanel.session.tree_codec import unpack
+        from txpanel.session.tree_codec import (  # late: torch; the page is painted before it is imported
+            NewerVersion,
+            TreeRecord,
+            unpack,
+        )
 
         if self._named is None or self._answer is None:
             return None
@@ -82,7 +86,10 @@ class BrowserStorage:
             return None
         try:
             facts = json.loads(data)
-            found = unpack(facts["film"], str(facts["text"]), bool(facts["chat"]))
+            text, chat = str(facts["text"]), bool(facts["chat"])
+            found = unpack(facts["film"], text, chat)
+        except NewerVersion as error:
+            return TreeRecord(text, chat, note=str(error))
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
         at, leaf = (min(int(place), len(found.entries)) for place in self._named.groups()[1:])

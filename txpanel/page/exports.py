@@ -36,7 +36,7 @@ class Files:
         """Hands the file of the tree to the browser."""
         if state.model is None:
             return
-        from txpanel.session import run_file  # with torch, for which no page waits
+        from txpanel.session import run_file  # late: torch; the page is painted before it is imported
 
         data = run_file.to_bytes(state.tree, state.model, state.model_name, state.settings)
         words = re.sub(r"[^\w]+", "-", state.tree.root.text).strip("-")[:40] or "run"
@@ -74,7 +74,7 @@ class Files:
         return bool(data.get("last"))
 
     def _open(self, state: ModelState, name: str) -> None:
-        from txpanel.session import run_file
+        from txpanel.session import run_file  # late: torch; the page is painted before it is imported
         from txpanel.session.sampling_params import values
 
         assert self._coming is not None

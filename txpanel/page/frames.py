@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from txpanel.session.state import ModelState
     from txpanel.views.discovery import Record
 
-__all__ = ["Part", "parts"]
+__all__ = ["Part", "openable", "parts"]
 
 LAST = 10_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """One view's place on the page."""
+    """One view's place on the page: what its class says about it, and its frame."""
 
     id: str
     title: str
     order: int
     frame: ViewFrame
+    on_top: bool = False
+    shows: frozenset[str] = frozenset()
 
 
 def parts(state: ModelState, records: Iterable[Record] | None = None) -> list[Part]:
@@ -35,13 +37,25 @@ def parts(state: ModelState, records: Iterable[Record] | None = None) -> list[Pa
         state: what they follow.
         records: from `txpanel.views.discovery`; None: whatever is installed.
     """
-    from txpanel.views import discovery
+    from txpanel.views import discovery  # late: torch; the page is painted before it is imported
 
     found = discovery.discover() if records is None else records
     return sorted(
         (_part(state, record) for record in found if record.status != "disabled"),
         key=lambda part: (part.order, part.id),
     )
+
+
+def openable(found: Iterable[Part]) -> dict[str, str]:
+    """Tensor name without block prefix -> id of the view to open for it: the first one, in the page's order, that shows it.
+
+    Views on top of the page are always open and left out.
+    """
+    targets: dict[str, str] = {}
+    for part in found:
+        if not part.on_top:
+            targets |= dict.fromkeys(part.shows - targets.keys(), part.id)
+    return targets
 
 
 def _part(state: ModelState, record: Record) -> Part:
@@ -51,4 +65,4 @@ def _part(state: ModelState, record: Record) -> Part:
     if view is None:
         frame.fail(Unsupported(record.error or record.status))
         return Part(record.name, record.name, LAST, frame)
-    return Part(view.id, view.title, view.order, frame)
+    return Part(view.id, view.title, view.order, frame, view.on_top, frozenset(view.shows))

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
-import mimetypes
-import re
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 from bokeh.resources import INLINE
 
+from txpanel.compat.saved_links import self_contained
 from txpanel.messages import _
 
-__all__ = ["notebook", "save", "self_contained"]
-
-DIST = Path(pn.__file__).parent / "dist"
-ELSEWHERE = re.compile(
-    r"(?:https://cdn\.holoviz\.org/(panel|panel-material-ui)/[^/\"'\\\s]+/dist/|(?<=[\"'])[./]*static/extensions/([\w-]+)/)"
-    r"([\w./@-]+\.(?:css|js|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
-)
-"""Files of Panel and its extensions by address: at the CDN, or beside a server, where whatever was imported lets them point."""
-RELATIVE = re.compile(rb"url\(\s*['\"]?(?!data:|#)[^)]*\)")
+__all__ = ["notebook", "save"]
 
 _ready = False
 
@@ -82,21 +72,3 @@ document.addEventListener("DOMContentLoaded", () => {
   }, 100)
 }, {once: true})
 </script>"""
-
-
-def self_contained(page: str) -> str:
-    """A page with the style sheets and icons inside that Panel links to even when told to put everything in."""
-    return ELSEWHERE.sub(lambda found: _data_url(found.group(1) or found.group(2), found.group(3)), page)
-
-
-def _data_url(extension: str, file: str) -> str:
-    path = DIST / file
-    if extension != "panel":  # linked because it was imported, and made for what no page of ours has in it
-        return f"data:{mimetypes.guess_type(file)[0]},"
-    if not path.is_file():
-        return "data:,"
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    content = path.read_bytes()
-    if path.suffix == ".css":  # what it refers to beside itself is not beside a data URL
-        content = RELATIVE.sub(b"url(data:,)", content)
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

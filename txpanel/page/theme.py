@@ -8,9 +8,11 @@ import panel_material_ui as pmui
 from panel.io.state import state
 
 from txpanel.compat import page_resources
+from txpanel.compat.page_frame import NO_BAR, QUIET_LOADER
+from txpanel.compat.page_leak import release
 from txpanel.toolkit.palette import colour, css_variables
 
-__all__ = ["choose", "page", "release"]
+__all__ = ["choose", "page"]
 
 SCHEME_CSS = {
     None: ":host,.mui-light,.mui-dark{color-scheme:light dark}",
@@ -19,20 +21,21 @@ SCHEME_CSS = {
 }
 """What decides about light and dark inside the page; None: the system."""
 
-SHELL_CSS = """
-.header{display:none!important}
-.main>.MuiBox-root>.MuiToolbar-root{display:none}
+SHELL_CSS = (
+    NO_BAR
+    + """
 .main,.main-content{background:var(--tx-background)!important;color:var(--tx-text)}
 .main-content{scroll-padding-top:120px}
 """
-"""Our own bar takes the place of the page's: the prompt in it grows with the text, which a fixed bar cannot."""
+)
 
-DOCUMENT_CSS = """
+DOCUMENT_CSS = (
+    QUIET_LOADER
+    + """
 html,body{background:light-dark(#f6f8fb,#0c1220)} body{font-variant-numeric:tabular-nums}
-#loader:not(.error){background:none;pointer-events:none}
-#loader .spinner{width:26px;height:26px;border:3px solid var(--tx-focus-mid);border-top-color:var(--tx-focus)}
 body::before,body::after{content:"A" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
 """
+)
 """A quiet sign while the page is on its way; and its fonts are asked for now, not when the first word stands there without them."""
 
 
@@ -81,20 +84,6 @@ def choose(page: pmui.Page, *, dark: bool) -> None:
 
 def _styles(dark: bool | None) -> list[str]:
     return [css_variables(":host"), SCHEME_CSS[dark], SHELL_CSS]
-
-
-def release(page: pmui.Page) -> None:
-    """Frees a page from the process-wide ``pn.state``, to which `Page.__init__` binds its ``busy`` (panel-material-ui 0.16.6).
-
-    That keeps every page, and with it everything that hangs on the session, alive for ever. And each click makes the page busy
-    and idle again, for which Panel looks through all models of the page: with that a change of head cost the server 600 ms of
-    CPU, without it 50. The watchers are in a private attribute of param;
-    ``tests/page/test_theme.py`` fails when that moves, and when the page is freed without our help.
-    """
-    for _names, watcher in page._param__private.ref_watchers:
-        owner = watcher.inst if watcher.inst is not None else watcher.cls
-        owner.param.unwatch(watcher)
-    page._param__private.ref_watchers = []
 
 
 def _theme(*, dark: bool) -> dict[str, Any]:

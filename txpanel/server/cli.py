@@ -1,7 +1,7 @@
 """The command line: ``txpanel serve | models | plugins | doctor | export``, also as ``python -m txpanel``.
 
 Nothing heavy is imported before a command needs it. What goes wrong is one sentence on standard error: exit code 1 for
-what went wrong, 2 for a command line that makes no sense, 130 after Ctrl-C.
+a failure, 2 for a wrong command line, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _port(text: str) -> int:
 
 
 def _serve(given: argparse.Namespace) -> int:
-    from txpanel.server.launch import serve
+    from txpanel.server.launch import serve  # late: each command imports what it needs
 
     models = [name.strip() for name in (given.models or "").split(",") if name.strip()]
     return serve(
@@ -152,7 +152,7 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _models(given: argparse.Namespace) -> int:
-    from txpanel.models import report
+    from txpanel.models import report  # late: each command imports what it needs
     from txpanel.models.progress import size_text
 
     rows = report.models()
@@ -177,7 +177,7 @@ def _models(given: argparse.Namespace) -> int:
 
 
 def _plugins(given: argparse.Namespace) -> int:
-    from txpanel.views.discovery import discover
+    from txpanel.views.discovery import discover  # late: each command imports what it needs
 
     records = discover()
     if given.json:
@@ -191,7 +191,7 @@ def _plugins(given: argparse.Namespace) -> int:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from txpanel.models import report
+    from txpanel.models import report  # late: each command imports what it needs
 
     checks = [*report.doctor(), _check_views()]
     if given.json:
@@ -205,7 +205,7 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _check_views() -> Any:
-    from txpanel.models.report import Check
+    from txpanel.models.report import Check  # late: each command imports what it needs
     from txpanel.views.discovery import discover
 
     records = discover()
@@ -236,8 +236,8 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _load(given: argparse.Namespace) -> tuple[Any, str]:
-    """The model asked for, or the one chosen, with a bar in the terminal."""
-    from txpanel.models.choice import choose
+    """The model asked for, or the one chosen, with a progress bar in the terminal."""
+    from txpanel.models.choice import choose  # late: each command imports what it needs
 
     chosen, bar = choose(given.model), Bar()
     try:

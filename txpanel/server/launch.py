@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
+from txpanel.models.environment import environment, set_environment
 from txpanel.server import policy
 from txpanel.server.policy import LOCAL
 from txpanel.server.terminal import Bar
@@ -31,11 +33,11 @@ def serve(
     origins: Sequence[str] = (),
     open_browser: bool = False,
 ) -> int:
-    """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with the settings made for you.
+    """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with its options filled in.
 
     Args:
         model: to start with; None chooses.
-        models: that visitors may choose among; empty: the whole catalogue on localhost, else only the first one.
+        models: that visitors may choose among; empty: any model on localhost, else only the first one.
         device: where models run.
         dtype: type of their weights.
         address: to listen on.
@@ -67,7 +69,7 @@ def serve(
         command += ["--allow-websocket-origin", origin]
     if open_browser:
         command += ["--show"]
-    from panel.command import main as panel
+    from panel.command import main as panel  # late: seconds; the command says first where the page is
 
     sys.argv = command  # panel reads this, whatever it is given
     panel(command)
@@ -95,7 +97,7 @@ def find_port(address: str, port: int | None) -> int:
             raise TxpanelError(_("{address} is no address of this machine.").format(address=address)) from error
         except OSError as error:
             taken = error
-    if taken.errno == 99:  # EADDRNOTAVAIL
+    if taken.errno == errno.EADDRNOTAVAIL:
         raise TxpanelError(_("{address} is no address of this machine.").format(address=address)) from taken
     text = _("Port {port} is taken by another program. Choose another with --port, or 0 for any free one.")
     raise TxpanelError(text.format(port=wanted[0])) from taken
@@ -104,13 +106,16 @@ def find_port(address: str, port: int | None) -> int:
 def _try_port(address: str, port: int) -> int:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        # as the server does (tornado.netutil.bind_sockets): a port whose last connections still linger is free all the same.
+        # Not on Windows, where the option would let a second program share the port of a first.
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((address, port))
         return int(probe.getsockname()[1])
 
 
 def _bound(address: str) -> str:
-    """What to bind to: ``localhost`` by its number, since some machines know it under a name that nobody listens on."""
+    """The address to bind to: ``localhost`` as 127.0.0.1, since some machines resolve it to another address first."""
     return "127.0.0.1" if address in ("localhost", "") else "0.0.0.0" if address == "*" else address.strip("[]")
 
 
@@ -130,26 +135,20 @@ def allowed_origins(address: str, port: int, more: Sequence[str] = ()) -> list[s
 def _own_addresses() -> list[str]:
     try:
         return [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
-    except OSError:  # a machine that does not know its own name
+    except OSError:  # the machine cannot resolve its own name
         return []
 
 
 def _set_environment(model: str | None, models: Sequence[str], device: str, dtype: str | None, public: bool) -> None:
-    """Sessions read these; see `txpanel.server.policy`."""
-    first = model or (models[0] if models and not os.environ.get("TXPANEL_MODEL") else None)
-    wanted = {
-        "TXPANEL_MODEL": first,
-        "TXPANEL_MODELS": ",".join(dict.fromkeys([*([first] if first else []), *models])) if models else None,
-        "TXPANEL_DEVICE": device,
-        "TXPANEL_DTYPE": dtype,
-        "TXPANEL_PUBLIC": "1" if public else None,
-    }
-    os.environ.update({name: value for name, value in wanted.items() if value})
+    """The options of the command line as environment variables, which every session reads."""
+    first = model or (models[0] if models and not environment().model else None)
+    offered = dict.fromkeys([*([first] if first else []), *models]) if models else ()
+    set_environment(model=first, models=tuple(offered), device=device, dtype=dtype, public=public)
 
 
 def bring_model(device: str = "cpu", dtype: str | None = None) -> None:
-    """Load the first model before anybody asks, telling the terminal; sessions that come meanwhile see its progress."""
-    from txpanel.models.choice import choose
+    """Load the first model at start, with progress in the terminal; sessions that begin meanwhile show the same progress."""
+    from txpanel.models.choice import choose  # late: seconds; the command says first where the page is
     from txpanel.session.shared import shared_model
 
     bar = Bar()

@@ -1,22 +1,20 @@
-"""What the person who starts a server allows its visitors, and where models run; all of it in environment variables.
+"""Which models a visitor of the server may load.
 
-``txpanel serve`` sets them from its options. They hold for ``panel serve txpanel`` as well:
-
-``TXPANEL_MODELS``: names joined by commas: visitors choose among these and nothing else. ``TXPANEL_PUBLIC=1``: people on
-other machines can reach the server; without a list they get the model it was started with. ``TXPANEL_DEVICE`` and
-``TXPANEL_DTYPE``: where and in which type models run.
+It depends on environment variables (:mod:`txpanel.models.environment`), which ``txpanel serve`` sets from its options; so it holds
+for ``panel serve txpanel`` as well. With ``TXPANEL_MODELS`` visitors choose among these and nothing else. Without it, whoever sits
+at this machine may load anything, and all others get the models that the server itself has chosen.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from txpanel.errors import ModelNotFound
 from txpanel.messages import _
 from txpanel.models import catalogue
+from txpanel.models.environment import environment
 
-_offered: list[str] = []  # one server, one list
+_offered: list[str] = []  # of this process
 LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]", "")
 
 
@@ -26,7 +24,7 @@ def is_public(host: str | None = None) -> bool:
     Args:
         host: under which the visitor reached the page, where that is known.
     """
-    if os.environ.get("TXPANEL_PUBLIC", "") not in ("", "0"):
+    if environment().public:
         return True
     return (host or "") not in LOCAL
 
@@ -37,13 +35,12 @@ def allowed_models(host: str | None = None) -> tuple[str, ...]:
     Args:
         host: as in `is_public`.
     """
-    listed = tuple(name for name in map(str.strip, os.environ.get("TXPANEL_MODELS", "").split(",")) if name)
-    if listed:
-        return listed
+    now = environment()
+    if now.models:
+        return now.models
     if not is_public(host):
         return tuple(entry.name for entry in catalogue.CATALOGUE)
-    first = os.environ.get("TXPANEL_MODEL", "").strip()
-    return tuple(dict.fromkeys([*([first] if first else []), *_offered]))
+    return tuple(dict.fromkeys([*([now.model] if now.model else []), *_offered]))
 
 
 def offer(name: str) -> None:
@@ -58,7 +55,7 @@ def any_model(host: str | None = None) -> bool:
     Args:
         host: as in `is_public`.
     """
-    return not os.environ.get("TXPANEL_MODELS", "").strip() and not is_public(host)
+    return environment().models is None and not is_public(host)
 
 
 def permit(name: str, host: str | None = None) -> None:
@@ -84,5 +81,5 @@ def permit(name: str, host: str | None = None) -> None:
 
 def options() -> dict[str, Any]:
     """Where models run, as arguments for `ModelState`."""
-    dtype = os.environ.get("TXPANEL_DTYPE", "").strip() or None
-    return {"device": os.environ.get("TXPANEL_DEVICE", "").strip() or "cpu", "dtype": dtype}
+    now = environment()
+    return {"device": now.device, "dtype": now.dtype}

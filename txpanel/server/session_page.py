@@ -1,4 +1,4 @@
-"""One session of the served page: it is painted at once, and the model comes when it is there."""
+"""One session of the served page. The page is painted at once; the model is shown when it is loaded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError
 
-from txpanel.compat import fast_updates, late_models, lean_imports, shared_heap, write_queue
+from txpanel.compat import late_models, page_leak, process_wide
 from txpanel.compat.thread_handover import hand_over
 from txpanel.messages import _
 from txpanel.page import address, theme
@@ -37,13 +35,8 @@ __all__ = ["Session", "serve", "start", "warm_up"]
 
 log = logging.getLogger("txpanel.server.session_page")
 
-IN_ADDRESS = (
-    "layer", "head", "query", "key", "neuron", "temperature", "top_k", "top_p", "min_p", "seed", "typical_p",
-    "repetition_penalty", "no_repeat_ngram_size",
-)  # fmt: skip
-
 ADDRESS_EVERY = 2.0
-"""Seconds between two addresses of a run that grows: browsers refuse pages that write theirs all the time."""
+"""Seconds between two updates of the address while tokens are generated: browsers block pages that write it too often."""
 
 _warm = threading.Event()
 _model_code = threading.Event()
@@ -53,32 +46,25 @@ LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 def serve() -> None:
     """Puts the page of a new session into the current document; called by ``main.py``."""
-    write_queue.mend()
-    fast_updates.mend()
+    process_wide.apply("page")
     Session()
 
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
-    shared_heap.share()
-    logging.getLogger("asyncio").addFilter(_worth_saying)
+    process_wide.apply("start")
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
 
 
-def _worth_saying(record: logging.LogRecord) -> bool:
-    """A tab that is closed while something is on its way to it is no error, and no page of traceback in the terminal."""
-    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError | StreamClosedError))
-
-
 def _warm_up_a_server() -> None:
-    gc.disable()  # what is imported stays: looking through it over and over is a fifth of the time
+    gc.disable()  # imported modules stay: garbage collection over them takes a fifth of the start
     try:
-        with _warming:  # no session begins to import before
-            lean_imports.install()
+        with _warming:  # no session imports before this
+            process_wide.apply("imports")
         warm_up()
     except Exception:
-        log.exception("txpanel could not be imported")  # each session tries again, and says what it meets
+        log.exception("txpanel could not be imported")  # each session tries again and shows the error
     finally:
         gc.freeze()
         gc.enable()
@@ -86,7 +72,7 @@ def _warm_up_a_server() -> None:
 
 
 def _bring_model() -> None:
-    from txpanel.server.launch import bring_model
+    from txpanel.server.launch import bring_model  # late: torch; the page is painted before it is imported
 
     _model_code.wait()
     bring_model(**policy.options())
@@ -96,7 +82,7 @@ def warm_up() -> None:
     """Imports what is slow (torch, transformers), once per process; returns when it is there."""
     with _warming:
         if not _warm.is_set():
-            import txpanel.models.choice
+            import txpanel.models.choice  # late: torch; the page is painted before it is imported
             import txpanel.models.loading
             import txpanel.session.state
             import txpanel.views.discovery
@@ -120,7 +106,7 @@ class Session:
         self._gate = threading.Lock()
         self._waiting: list[Callable[[], Any]] | None = []
         self.state: ModelState | None = None
-        self._written = 0.0  # when the address was last written in the middle of a run
+        self._written = 0.0  # time of the last update of the address during a generation
         look = {"dark": self.given.get("dark", False), "follows": "dark" not in self.given}
         look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
@@ -150,9 +136,9 @@ class Session:
             self.dispatch(self._begin)
 
     def _begin(self) -> None:
-        from txpanel.session.state import ModelState
+        from txpanel.session.state import ModelState  # late: torch; the page is painted before it is imported
 
-        given = {name: self.given[name] for name in IN_ADDRESS if name in self.given}
+        given = {name: self.given[name] for name in address.OF_THE_STATE if name in self.given}
         host = self._host()
         permit = partial(policy.permit, host=host)
         self.state = ModelState(dispatch=self.dispatch, permit=permit, **policy.options(), **given)
@@ -164,17 +150,18 @@ class Session:
         """The text and the model; with a run that the browser has kept, if the address names one."""
         if self.state is None:
             return
-        if not self.state.text:  # else somebody was faster than the start
+        if not self.state.text:  # else the person has typed something already
             self._begin_text(self.state, found)
         self._choose_model()
         if "why" in self.given:
             self._unasked = self.state.param.watch(self._ask_again, "trace")
-        told = ["text", "tree", "chat", "busy", "model_name", "question", *IN_ADDRESS]
+        told = ["text", "tree", "chat", "busy", "model_name", "question", *address.OF_THE_STATE]
         self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
 
     def _begin_text(self, state: ModelState, found: TreeRecord | None) -> None:
         """The text of the address, with what was generated from it. What can't be brought back is said."""
+        # late: torch; the page is painted before it is imported
         from txpanel.session.tree_codec import TreeRecord, unpack
 
         text, chat, tree = (
@@ -219,7 +206,7 @@ class Session:
         self._choose()
 
     def _named_failed(self, event: Any) -> None:
-        """The model that the address names can't be had: another one is better than none, and the page says why it runs."""
+        """The model that the address names cannot be loaded: choose another one, and say why."""
         if self.state is None or not event.new:
             return
         self.state.param.unwatch(self._named)
@@ -230,7 +217,7 @@ class Session:
         self.dashboard.bar.say(_("Looking for a model"))
 
         def choose() -> None:
-            from txpanel.models.choice import choose
+            from txpanel.models.choice import choose  # late: torch; the page is painted before it is imported
 
             chosen = choose()
             policy.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
@@ -288,17 +275,17 @@ class Session:
     def _write_address(self, *_events: Any) -> None:
         if self.state is None or self.location is None or not self._address_due(self.state.progress):
             return
-        values = {name: getattr(self.state, name) for name in IN_ADDRESS}
+        values = {name: getattr(self.state, name) for name in address.OF_THE_STATE}
         if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
-            values["query"] = None  # the last token, as always: not worth a word
-        if self.state.progress is not None:  # tokens that pass by do not move the settings
+            values["query"] = None  # the last token is the default
+        if self.state.progress is not None:  # while tokens are generated, the seed is that of the newest one
             values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
         self.location.search = address.write(values | self._run_in_address(self.state))
 
     def _address_due(self, progress: Progress | None) -> bool:
-        """Not while a model is on its way; of a run that grows, now and then, so that a reload in its middle loses little."""
+        """Whether to write the address now: not while a model loads, and while tokens are generated only every `ADDRESS_EVERY` seconds."""
         if progress is None:
             return True
         now = time.monotonic()
@@ -309,7 +296,7 @@ class Session:
 
     def _run_in_address(self, state: ModelState) -> dict[str, Any]:
         """The text with what was generated from it; where that is too long, the name under which the browser keeps it."""
-        from txpanel.session import tree_codec
+        from txpanel.session import tree_codec  # late: torch; the page is painted before it is imported
 
         tree = state.tree
         drawn = tree_codec.record(tree)
@@ -318,16 +305,16 @@ class Session:
         fits = len(packed) <= address.LONGEST_FILM and len(text) <= address.LONGEST_TEXT
         if not fits:
             packed = self.kept.keep(drawn)
-            text = state.text if len(state.text) <= address.LONGEST_TEXT else text  # what other browsers get of it
+            text = state.text if len(state.text) <= address.LONGEST_TEXT else text  # what another browser can show
         self.dashboard.bar.share(fits)
         return {"text": text, "film": packed or None, "chat": state.chat or None}
 
     def _end(self, _context: Any) -> None:
-        """The tab was closed: nothing may keep its traces alive."""
+        """The tab was closed: release everything, so that its traces are freed."""
         self.ended.set()
         self._waiting = None
         self.dashboard.close()
-        theme.release(self.page)
+        page_leak.release(self.page)
         self.state = None
         self.location = None
 

@@ -1,4 +1,4 @@
-"""What the terminal shows while something slow happens, and Ctrl-C as a wish, not as an accident."""
+"""Progress bars and tables for the terminal, and Ctrl-C that first asks to stop and only then interrupts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back and forward: one small class for undo of the text and for the trail of asked questions."""
+"""Entries with a current one, to go back and forward in: used for undo and for the trail of questions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class History(Generic[T]):
-    """A trail of entries with a place in it. What comes after the place is dropped when something new is added.
+    """A list of entries with a current one. Adding an entry drops those after the current one.
 
     Args:
         limit: entries kept; older ones are forgotten.

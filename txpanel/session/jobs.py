@@ -1,4 +1,4 @@
-"""The work behind `ModelState`: runs in a worker's thread and returns results as values, changing nothing."""
+"""The work behind `ModelState`, as functions from values to a `Result`. They run in the worker's thread and change no state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """A run to show, complete: everything that changes on screen changes at once.
+    """A run with everything that changes on screen because of it, so that it changes at once.
 
     Attributes:
         tree: where we are now, and what led there. trace: the run at that place. settings: of the next draw.
@@ -60,7 +60,7 @@ def run(model: LanguageModel, tree: TokenTree, settings: Settings) -> Result:
 
 
 def drawn(trace: Trace, settings: Settings, later: int = 0) -> tuple[Sample | None, str | None]:
-    """The next token, or a sentence why there is none: a run is worth seeing even if the settings leave no token."""
+    """The next token, or a sentence why the settings leave none (the run is shown all the same)."""
     try:
         return draw(trace, settings, later), None
     except NoTokenLeft as error:
@@ -68,13 +68,13 @@ def drawn(trace: Trace, settings: Settings, later: int = 0) -> tuple[Sample | No
 
 
 def prepare(trace: Trace, layer: int) -> None:
-    """Replay the block that is looked at while still in the worker: the session's own thread then only reads it."""
+    """Replay the selected block in the worker's thread, so that the session's thread finds it in the cache."""
     if trace.model is not None:
         trace.tensor(f"blocks.{min(layer, trace.anatomy.n_layers - 1)}.pattern")
 
 
 def append(model: LanguageModel, tree: TokenTree, settings: Settings, tokens: Sequence[int] | None) -> Result:
-    """Run the model on more tokens: the drawn one, or those that somebody chose. With each the draw moves on to the next seed.
+    """Run the model on more tokens: the drawn one, or given ones. The seed goes up by one with each.
 
     Raises:
         ValueError: no such token. TooLong, NoTokenLeft: in words.
@@ -140,12 +140,12 @@ def _counted(n: int, wanted: int | None) -> str:
 
 
 def started(model: LanguageModel, tree: TokenTree) -> TokenTree:
-    """The tree with its prompt's exact tokens."""
+    """The tree with the token ids of its prompt filled in."""
     return tree if tree.start else replace(tree, start=tuple(tree.root.encoded(model)))
 
 
 def restore(model: LanguageModel, record: TreeRecord, settings: Settings) -> Result:
-    """A tree made again from its outline, looked at where it was; if it is not this model's, its text and a sentence.
+    """A tree rebuilt from its record, at the place where it was looked at; if it does not fit this model, its text and a sentence.
 
     Raises:
         EmptyText, TooLong, Unsupported: in words.
@@ -160,7 +160,7 @@ def restore(model: LanguageModel, record: TreeRecord, settings: Settings) -> Res
 
 
 def sentence(error: Exception) -> str:
-    """What to tell people about an error; one that nobody foresaw goes to the log with its details."""
+    """What to tell people about an error; an unexpected one is logged with its traceback."""
     if isinstance(error, (TxpanelError, ValueError)) and str(error):
         return str(error)
     logger.error("unexpected error", exc_info=error)

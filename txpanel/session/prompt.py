@@ -1,6 +1,6 @@
-"""The text as it stands in the box, and the token ids that it means.
+"""The text that a person edits, and the token ids that the model runs on.
 
-The two are not the same thing. Tokens appended one by one may differ from those that the tokenizer would make of the
+The two may differ. Tokens appended one by one may differ from those that the tokenizer would make of the
 same text, and a token may end in the middle of a character, which no text can hold. So appended ids are kept beside the
 text until the person edits it; bytes of an unfinished character wait until it is complete. To a chat model the text is
 what the person says: the tokens of its template stand around it, and the answer follows it in the ids only.

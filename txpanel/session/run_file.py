@@ -1,6 +1,6 @@
 """A run in a small file: prompt, tokens, branches, settings. Its numbers are worked out again by the model.
 
-A safetensors file whose metadata hold an outline; no code, no pickle. Whole traces (``trace.save``) open here too, to be
+A safetensors file whose metadata hold a `TreeRecord`; no code, no pickle. Whole traces (``trace.save``) open here too, to be
 looked at without their model.
 """
 
@@ -14,21 +14,23 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from txpanel.decoding import FIELDS, Settings
+from txpanel.decoding import Settings
 from txpanel.errors import BadFile
 from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.token_tree import TokenTree
-from txpanel.session.tree_codec import TreeRecord, pack, record, unpack
+from txpanel.session.tree_codec import NewerVersion, TreeRecord, by_name, from_names, pack, record, unpack
 from txpanel.tracing.saving import open_trace
 from txpanel.tracing.trace import Trace
 
-FORMAT = "txpanel run 1"
+FORMAT = "txpanel run 2"
+FORMATS = ("txpanel run 1", FORMAT)
+"""All that can be read: version 1 wrote out every setting, version 2 those that are not off."""
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What a run's file holds: the tree's outline, the model's name, and the settings at its end."""
+    """What a run's file holds: the tree without its numbers, the model's name, and the settings at its end."""
 
     record: TreeRecord
     model: str
@@ -42,8 +44,7 @@ def to_bytes(tree: TokenTree, model: LanguageModel, name: str, settings: Setting
         name: under which the model was asked for. settings: of the next draw.
     """
     ids = torch.tensor(tree.start or tuple(tree.root.encoded(model)), dtype=torch.int64)
-    knobs = {field: getattr(settings, field) for field in FIELDS}
-    facts = {"text": tree.root.text, "chat": tree.root.chat, "model": name, "settings": knobs}
+    facts = {"text": tree.root.text, "chat": tree.root.chat, "model": name, "settings": by_name(settings)}
     return save({"prompt": ids}, {"format": FORMAT, "facts": json.dumps(facts), "film": pack(record(tree))})
 
 
@@ -54,7 +55,7 @@ def read(path: Path, name: str) -> SavedRun | Trace:
         name: what people call the file.
 
     Raises:
-        BadFile: in words, for files that are damaged, foreign, or contradict themselves.
+        BadFile: in words, for files that are damaged, foreign, contradict themselves, or need a newer txpanel.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -62,12 +63,18 @@ def read(path: Path, name: str) -> SavedRun | Trace:
     except (SafetensorError, OSError) as error:
         text = _("“{name}” can't be opened: it is damaged, cut short, or no safetensors file.")
         raise BadFile(text.format(name=name[:80])) from error
-    if metadata.get("format") != FORMAT:
+    stated = str(metadata.get("format"))
+    if not stated.startswith("txpanel run "):
         return open_trace(path)
+    if stated not in FORMATS:
+        text = _("“{name}” was saved by a newer version of txpanel. Update txpanel to open it.")
+        raise BadFile(text.format(name=name[:80]))
     try:
         facts = json.loads(metadata["facts"])
         found = unpack(metadata["film"], str(facts["text"]), bool(facts["chat"]))
-        return SavedRun(found, str(facts["model"]), Settings(**facts["settings"]))
+        return SavedRun(found, str(facts["model"]), from_names(facts["settings"]))
+    except NewerVersion as error:
+        raise BadFile(f"“{name[:80]}”: {error}") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         text = _("“{name}” contradicts itself, so nothing of it is shown. Save the run again.")
         raise BadFile(text.format(name=name[:80])) from error

@@ -1,40 +1,42 @@
-"""The settings of the next draw, as parameters."""
+"""The settings of the next draw, as parameters: one for each declared stage, and the seed."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import param
 
 from txpanel.decoding import FIELDS, Sample, Settings
-from txpanel.session.selection import Selection
+from txpanel.decoding.stage_spec import StageSpec
+from txpanel.decoding.stages import SPECS
+
+__all__ = ["SamplingParams", "values"]
 
 
-class SamplingParams(Selection):
-    """The part of `ModelState` that says how the next token is drawn, and what was drawn with that."""
+class SamplingParams(param.Parameterized):
+    """The part of `ModelState` that says how the next token is drawn, and what was drawn with that.
 
-    temperature = param.Number(1.0, bounds=(0, None), doc="Divides the logits; 0 takes the likeliest token.")
-    top_k = param.Integer(0, bounds=(0, None), doc="Keep the k likeliest tokens; 0 is off.")
-    top_p = param.Number(1.0, bounds=(0, 1), doc="Keep the likeliest tokens that reach this probability; 1 is off.")
-    min_p = param.Number(0.0, bounds=(0, 1), doc="Keep tokens this share as likely as the likeliest; 0 is off.")
+    Besides those below it has a parameter for each stage of `txpanel.decoding.stages`, such as ``temperature``.
+    """
+
     seed = param.Integer(0, bounds=(0, None), doc="Of the next draw; each appended token moves it on by one.")
-    typical_p = param.Number(
-        1.0,
-        bounds=(0, 1),
-        inclusive_bounds=(False, True),
-        doc="Keep tokens of typical surprisal that reach this; 1 is off.",
-    )
-    repetition_penalty = param.Number(
-        1.0,
-        bounds=(0, None),
-        inclusive_bounds=(False, True),
-        doc="Above 1 makes tokens of the text less likely; 1 is off.",
-    )
-    no_repeat_ngram_size = param.Integer(0, bounds=(0, None), doc="Repeat no run of this many tokens; 0 is off.")
     sampled = param.ClassSelector(class_=Sample, doc="Stages and draw for the last position with these settings.")
 
     @property
     def settings(self) -> Settings:
         """The sampling settings as one value."""
         return Settings(**{name: getattr(self, name) for name in FIELDS})
+
+
+def _parameter(spec: StageSpec) -> Any:
+    kind = param.Integer if spec.kind is int else param.Number
+    most = spec.at_most if spec.at_most < math.inf else None
+    return kind(spec.off, bounds=(0, most), inclusive_bounds=(not spec.positive, True), doc=spec.doc)
+
+
+for _spec in SPECS:
+    SamplingParams.param.add_parameter(_spec.key, _parameter(_spec))
 
 
 def values(settings: Settings) -> dict[str, float]:

@@ -1,15 +1,18 @@
-"""What is looked at: a place in the run, and the questions asked about its numbers."""
+"""What is looked at: a place in the run, and the questions asked about its numbers, in the order in which they were asked."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import param
 
 from txpanel.session.history import History
+
+if TYPE_CHECKING:
+    from txpanel.tracing.trace import Trace
 
 PLACES = ("layer", "head", "query", "key", "neuron")  # layer first: it decides how many heads and neurons there are
 TOKEN_AXES = ("token", "query", "key")
@@ -38,7 +41,7 @@ class Place(param.Integer[int]):
 
 
 class Selection(param.Parameterized):
-    """The part of `ModelState` that says where to look; it knows a trace and nothing of how traces come to be."""
+    """The part of `ModelState` that says where to look and what is asked; it knows a trace, and not how traces come to be."""
 
     trace = param.Parameter(None, allow_refs=False, doc="The run shown, a `Trace`: one event for each run.")
     layer = Place(0, bounds=(0, None), doc="Block in focus.")
@@ -53,7 +56,18 @@ class Selection(param.Parameterized):
 
     def __init__(self, **params: Any) -> None:
         self._trail: History[Question] = History()
+        self._query_chosen = "query" in params  # by whoever made the state, before there was a run
         super().__init__(**params)
+
+    @property
+    def trail(self) -> tuple[Question, ...]:
+        """The questions that `back` and `forward` walk through, oldest first; empty while nothing is asked."""
+        return tuple(self._trail.entries)
+
+    @property
+    def trail_place(self) -> int:
+        """Index of `question` in `trail`; -1 while nothing is asked."""
+        return self._trail.place
 
     def focus(self, **places: int) -> None:
         """Look elsewhere: any of layer, head, query, key, neuron. Clamped to the trace; one event for all of them."""
@@ -81,9 +95,10 @@ class Selection(param.Parameterized):
         self._trail.add(Question(name, {axis: int(place) for axis, place in index.items()}))
         self._show_question()
 
-    def back(self) -> None:
-        """Return to the question before."""
-        self._trail.back()
+    def back(self, steps: int = 1) -> None:
+        """Return to the question before, or several back; one event."""
+        for _step in range(min(steps, self._trail.place)):
+            self._trail.back()
         self._show_question()
 
     def forward(self) -> None:
@@ -102,8 +117,21 @@ class Selection(param.Parameterized):
             self.pinned = (*self.pinned, self.question)
 
     def unpin(self, i: int) -> None:
-        """Let the pinned question number ``i`` go."""
+        """Take the pinned question number ``i`` away."""
         self.pinned = tuple(question for n, question in enumerate(self.pinned) if n != i)
+
+    def _forget_questions(self) -> dict[str, Any]:
+        """Forget the trail; the changes that follow."""
+        self._trail.clear()
+        return {"question": None, "pinned": (), "can_go_back": False, "can_go_forward": False}
+
+    def _places_in(self, trace: Trace, before: Trace | None) -> dict[str, int]:
+        """Where to look in a new trace: as before, but whoever looked from the last token still does."""
+        last = len(trace.tokens.ids) - 1
+        places = {name: getattr(self, name) for name in PLACES}
+        follows = not self._query_chosen if before is None else self.query == len(before.tokens.ids) - 1
+        self._query_chosen = False
+        return places | {"query": last} if follows else places
 
     def _show_question(self) -> None:
         trail = self._trail

@@ -1,12 +1,11 @@
 """What all sessions of a server share: models, and the runs of models.
 
-A run is immutable, so two visitors with the same text look at the same one. Both stores are bounded by bytes: what was
-not used for longest is let go (whoever still looks at it keeps it alive).
+A run is immutable, so two visitors with the same text look at the same one. Both stores are bounded by bytes: the least
+recently used is dropped (a session that still uses it keeps it alive).
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from txpanel.errors import Cancelled
 from txpanel.messages import _
+from txpanel.models.environment import environment
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.loading import load
 from txpanel.models.progress import Progress, ProgressCallback
@@ -49,7 +49,7 @@ class Store(Generic[S]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by all values now, what they share counted once; a run grows while its blocks are looked at."""
+        """Bytes held by all values now; storages that runs share are counted once."""
         shared: dict[int, int] = {}
         own = 0
         for value in list(self._values.values()):
@@ -75,23 +75,17 @@ class Store(Generic[S]):
                 self._values.popitem(last=False)
 
     def clear(self) -> None:
-        """Let everything go."""
+        """Drop everything."""
         with self._guard:
             self._values.clear()
 
 
-def _megabytes(variable: str, default: int) -> int:
-    """A limit in bytes, from an environment variable in megabytes."""
-    text = os.environ.get(variable, "")
-    return (int(text) if text.isdecimal() else default) * 1_000_000
-
-
-traces: Store[Trace] = Store(_megabytes("TXPANEL_TRACE_MB", 512))
-models: Store[LanguageModel] = Store(_megabytes("TXPANEL_MODEL_MB", 8000))
+traces: Store[Trace] = Store(environment().trace_bytes)
+models: Store[LanguageModel] = Store(environment().model_bytes)
 
 
 class _Loading:
-    """A model on its way: one session brings it, the others wait and are told how far it is."""
+    """A model that is being loaded: one session loads it, the others wait and get the same progress."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -117,12 +111,12 @@ def shared_trace(model: LanguageModel, text: str | Sequence[int], options: Hasha
     found = traces.get(key)
     if found is not None:
         return found
-    with model.lock:  # whoever waited here for the same run finds it made
+    with model.lock:  # it may have been made while this call waited
         found = traces.get(key)
         if found is None:
             found = record(model, source if isinstance(source, str) else list(source))
             traces.put(key, found)
-            if isinstance(source, str):  # who asks for the same tokens later, by their ids, finds this run
+            if isinstance(source, str):  # found under its token ids as well
                 traces.put((model.key, tuple(found.tokens.ids.tolist()), options), found)
         return found
 
@@ -135,7 +129,7 @@ def shared_model(
     progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
 ) -> LanguageModel:
-    """A model, loaded once for all sessions; those who come meanwhile wait and see the same progress.
+    """A model, loaded once for all sessions; sessions that ask meanwhile wait and get the same progress.
 
     Args:
         name: as `txpanel.load` takes it.
@@ -145,7 +139,7 @@ def shared_model(
         cancel: ends the loading, or for those who wait, the waiting.
 
     Raises:
-        As `txpanel.load`. If the session that brings the model fails or is cancelled, the next in line tries for itself.
+        As `txpanel.load`. If the session that loads the model fails or is cancelled, the next one that waits loads it.
     """
     key = (name, device, str(dtype))
     with _loading_guard:

@@ -1,9 +1,8 @@
 """Generation as a tree: each appended token is a step that is kept, and steps branch.
 
-A `TokenTree` begins with a prompt; each further node is one token after its parent, with the settings, the draw and what the
-model thought of it. Trees are values: adding a token gives a new one that shares its nodes with the old, so that undo
-is a matter of keeping the old one. A node holds a few numbers only. Its run and its distribution are had from the
-tokens (`TokenTree.prompt`): shared, or computed again from keys and values that are still there.
+A `TokenTree` begins with a prompt; each further node is one token after its parent, with its settings, its draw and its
+probability. Trees are immutable: adding a token gives a new tree that shares its nodes with the old one, so undo only keeps the old
+one. A node holds a few numbers only. Its run and its distribution follow from the tokens (`TokenTree.prompt`).
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class TokenTree:
 
     Attributes:
         root: the prompt. start: its exact tokens, known once something follows.
-        shots: the tokens in the order in which they came; node n is ``shots[n - 1]``, node 0 the prompt.
+        nodes: the tokens in the order in which they came; node n is ``nodes[n - 1]``, node 0 the prompt.
         at: the node that is looked at. leaf: the last node of the line that runs through it.
     """
 
@@ -148,8 +147,8 @@ class TokenTree:
         Raises:
             IndexError: there is no such node.
         """
-        if node and self.node(node) is None:
-            raise IndexError(node)
+        if node != 0:
+            self.node(node)  # raises where there is none
         if node == 0 or node in self.line:
             return replace(self, at=node)
         return replace(self, at=node, leaf=self.end(node))

@@ -1,5 +1,6 @@
 """A tree as what it takes to make it again: tokens, settings, branches. It fits into an address or a small file.
 
+Settings stand in it by name, those that are off left out (version 2). Version 1 had the values of seven settings in a row.
 Everything in it may have been written by anybody: `unpack` checks each number and refuses in words.
 """
 
@@ -15,15 +16,21 @@ from typing import Any
 from txpanel.decoding import FIELDS, Settings
 from txpanel.decoding.generation import End
 from txpanel.decoding.ranges import FARTHEST_SEED
+from txpanel.decoding.settings import OFF
 from txpanel.messages import _
 from txpanel.session.token_tree import TokenTree
 
-VERSION = 1
+VERSION = 2
+VERSION_1 = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size")
+"""The settings of version 1, in the order in which it wrote their values."""
 MOST = 20_000
-"""Tokens that an outline may have: no model's tree is longer, and more would be somebody's joke."""
+"""Tokens that a record may have: no model's tree is longer, and more would be somebody's joke."""
 BYTES = 4_000_000
 ENDS: tuple[End, ...] = ("", "end of text", "full", "enough", "stopped")
-KNOBS = tuple(name for name in FIELDS if name != "seed")
+
+
+class NewerVersion(ValueError):
+    """What was saved can only be opened by a newer txpanel; ``str()`` is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,11 @@ def record(tree: TokenTree) -> TreeRecord:
 
 def pack(given: TreeRecord) -> str:
     """Tokens and branches as a short text of letters, digits, ``-`` and ``_``; the prompt is not in it."""
-    knobs = list(dict.fromkeys(replace(entry.settings, seed=0) for entry in given.entries))
+    kinds = list(dict.fromkeys(replace(entry.settings, seed=0) for entry in given.entries))
     rows: list[Any] = []
     before = Entry(-1, 0, Settings(), True)
     for n, entry in enumerate(given.entries, 1):
-        which = knobs.index(replace(entry.settings, seed=0))
+        which = kinds.index(replace(entry.settings, seed=0))
         usual = n > 1 and replace(before.settings, seed=before.settings.seed + 1) == entry.settings
         if usual and entry.parent == n - 1 and entry.drawn and not entry.ended:
             rows.append(entry.token)
@@ -76,8 +83,7 @@ def pack(given: TreeRecord) -> str:
                 [entry.token, entry.parent, which, entry.settings.seed, int(entry.drawn), ENDS.index(entry.ended)]
             )
         before = entry
-    table = [[getattr(each, name) for name in KNOBS] for each in knobs]
-    facts = {"v": VERSION, "s": table, "n": rows, "a": given.at, "l": given.leaf}
+    facts = {"v": VERSION, "s": [by_name(each) for each in kinds], "n": rows, "a": given.at, "l": given.leaf}
     data = zlib.compress(json.dumps(facts, separators=(",", ":")).encode(), 9)
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
@@ -86,12 +92,37 @@ def unpack(packed: str, text: str = "", chat: bool = False) -> TreeRecord:
     """The inverse of `pack`.
 
     Raises:
-        ValueError: it is not what `pack` makes, or contradicts itself.
+        NewerVersion: a newer txpanel made it. ValueError: it is not what `pack` makes, or contradicts itself.
     """
     try:
         return _checked(_facts(packed), text, chat)
+    except NewerVersion:
+        raise
     except (KeyError, TypeError, ValueError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(_("The film in this address or file is damaged, so it is left out.")) from error
+
+
+def by_name(settings: Settings) -> dict[str, float]:
+    """The settings that are not off."""
+    return {name: getattr(settings, name) for name in FIELDS if getattr(settings, name) != OFF[name]}
+
+
+def from_names(given: Any) -> Settings:
+    """The inverse of `by_name`.
+
+    Raises:
+        NewerVersion: a name is unknown. ValueError: it is no such table, or a value is impossible.
+    """
+    if not isinstance(given, dict):
+        raise ValueError("settings")
+    unknown = ", ".join(sorted(name for name in given if name not in OFF))
+    if unknown:
+        text = _(
+            "This run was made with settings that this version of txpanel does not know ({names}), so it is left out. "
+            "A newer txpanel can open it."
+        )
+        raise NewerVersion(text.format(names=unknown[:80]))
+    return Settings(**given)
 
 
 def _facts(packed: str) -> dict[str, Any]:
@@ -104,25 +135,31 @@ def _facts(packed: str) -> dict[str, Any]:
     if not opener.eof:
         raise ValueError("too long or cut short")
     facts = json.loads(plain)
-    if not isinstance(facts, dict) or facts["v"] != VERSION:
+    version = _whole(facts["v"]) if isinstance(facts, dict) else 0
+    if version > VERSION:
+        raise NewerVersion(
+            _("This run was saved by a newer version of txpanel, so it is left out. Update txpanel to open it.")
+        )
+    if version < 1:
         raise ValueError("version")
     return facts
 
 
 def _checked(facts: dict[str, Any], text: str, chat: bool) -> TreeRecord:
-    knobs = [Settings(**dict(zip(KNOBS, row, strict=True))) for row in facts["s"]]
+    table = facts["s"] if facts["v"] > 1 else [dict(zip(VERSION_1, row, strict=True)) for row in facts["s"]]
+    kinds = [from_names(row) for row in table]
     rows, entries = facts["n"], list[Entry]()
     if len(rows) > MOST:
         raise ValueError("tokens")
     for n, row in enumerate(rows, 1):
         if isinstance(row, int):
             before = entries[-1]
-            row = [row, n - 1, knobs.index(replace(before.settings, seed=0)), before.settings.seed + 1, 1, 0]
+            row = [row, n - 1, kinds.index(replace(before.settings, seed=0)), before.settings.seed + 1, 1, 0]
         token, parent, which, drawn, ended = (_whole(value) for value in [*row[:3], *row[4:]])
         seed = _whole(row[3], FARTHEST_SEED)
         if parent >= n:
             raise ValueError("parent")
-        entries.append(Entry(parent, token, replace(knobs[which], seed=seed), bool(drawn), ENDS[ended]))
+        entries.append(Entry(parent, token, replace(kinds[which], seed=seed), bool(drawn), ENDS[ended]))
     at, leaf = (_whole(facts[name]) for name in ("a", "l"))
     if max(at, leaf) > len(rows):
         raise ValueError("place")

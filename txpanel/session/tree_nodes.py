@@ -1,4 +1,4 @@
-"""What a tree keeps of one step, worked out from the distribution before it."""
+"""Making the nodes of a tree: from a draw, or again from a saved record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from txpanel.decoding import Draw, Sample, Settings
 from txpanel.decoding import sample as sample_logits
-from txpanel.decoding.cumulative import edges
+from txpanel.decoding.cumulative import bounds
 from txpanel.decoding.generation import End
 from txpanel.errors import NoTokenLeft, TooLong
 from txpanel.messages import _
@@ -24,9 +24,10 @@ from txpanel.session.tree_codec import Entry, TreeRecord
 from txpanel.tracing.trace import Trace
 
 NEAR = 1e-3
-"""How far a number may lie from a piece of the bar on which it fell elsewhere; float32 sums differ by 1e-5, smaller types by more."""
+"""How far a saved draw's uniform number may lie outside the token's interval of cumulative probability and still count as drawn: sums
+differ by about 1e-5 between machines in float32, and by more in smaller types."""
 ROWS = 64
-"""Positions whose logits are made at once when a tree is brought back: [64, V] numbers."""
+"""Positions whose logits [ROWS, V] are computed at once."""
 
 
 def make_node(
@@ -69,7 +70,7 @@ def _read(model: LanguageModel, token: int) -> tuple[bytes, str, bool]:
 
 
 def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] | None]:
-    """What the model thought of tokens of a text before it read them: probability, how many it held likelier, bits.
+    """Of tokens of a text: the probability that the model gave each, its rank (0: the likeliest), and its surprisal in bits.
 
     Args:
         begin, end: which tokens. None stands for the first of the text: nothing comes before it.
@@ -90,7 +91,7 @@ def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int
 
 
 def remake(model: LanguageModel, record: TreeRecord, settings: Settings) -> TokenTree:
-    """A tree from its outline: one forward pass per branch gives all its distributions.
+    """A tree from its record: one forward pass per branch gives all its distributions.
 
     Raises:
         EmptyText, TooLong: in words. ValueError: the tokens are not this model's.
@@ -139,7 +140,7 @@ def _distributions(
 def _again(
     model: LanguageModel, logits: npt.NDArray[np.float32], entry: Entry, ids: npt.NDArray[np.integer]
 ) -> TokenNode:
-    """A step as it was; a token whose piece of the bar is nowhere near its seed's number counts as chosen."""
+    """A node as it was. A token whose interval does not hold its seed's uniform number (within `NEAR`) counts as chosen, not drawn."""
     try:
         sample = sample_logits(logits, entry.settings, ids)
     except (NoTokenLeft, ValueError):
@@ -151,13 +152,13 @@ def _again(
 
 
 def _drawn(sample: Sample, token: int) -> Draw | None:
-    """How a token was drawn, if it was: it may lie beside the number by what another order of sums (token by token, another machine) rounds."""
+    """How a token was drawn; None if its interval does not hold the seed's uniform number, within rounding (`NEAR`)."""
     if sample.token == token:
         return sample.draw
     rank = np.flatnonzero(sample.order == token)
     if not len(rank):
         return None
-    at = edges(sample.probabilities[sample.order])
+    at = bounds(sample.probabilities[sample.order])
     low, high = float(at[rank[0]]), float(at[rank[0] + 1])
     near = low - NEAR <= sample.draw.uniform <= high + NEAR
     return Draw(sample.draw.seed, sample.draw.uniform, low, high, int(rank[0])) if near else None

@@ -1,7 +1,7 @@
-"""One thread per session for what is slow: one job in flight, and of those that wait only the newest.
+"""One thread per session for slow work: one job runs, and of those that wait only the newest is kept.
 
-Typing ten characters asks for ten forward passes; only the first and the last are run. The thread ends when nothing
-waits, so a session that is idle or gone costs nothing.
+Typing ten characters asks for ten forward passes; only the first and the last are run. The thread ends when nothing waits, so an idle
+session costs nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Worker:
     def __init__(self, dispatch: Dispatch | None = None) -> None:
         self._dispatch = dispatch
         self._guard = threading.Lock()
-        self._newest: Ticket | None = None  # may be waiting, running, or done with results still on their way
+        self._newest: Ticket | None = None  # waiting, running, or done with results not yet dispatched
         self._waiting: Ticket | None = None
         self._thread: threading.Thread | None = None
 
@@ -92,11 +92,11 @@ class Worker:
                     return
             try:
                 ticket.job(ticket.cancel, self._publisher(ticket))
-            except Exception:  # jobs turn their own errors into sentences; one that does not must not stop the next
+            except Exception:  # jobs handle their own errors; one that does not must not stop the next
                 logger.exception("a job of the worker failed")
 
     def _publisher(self, ticket: Ticket) -> Dispatch:
-        """Publish for one job: a result that nobody wants any more is dropped, at the latest moment that is safe."""
+        """`publish` of one job. Results of a cancelled job are dropped, even after they were dispatched."""
 
         def wanted(result: Callable[[], object]) -> None:
             if not ticket.cancel.is_set():

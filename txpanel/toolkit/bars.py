@@ -1,4 +1,4 @@
-"""Horizontal bars with names and numbers: ``hv.Rectangles`` rendered once, fed afterwards (see `_plots`)."""
+"""Horizontal bars with names and numbers: ``hv.Rectangles`` that are rendered once and fed afterwards (see `txpanel.toolkit.rendering`)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Text
 
-from txpanel.toolkit.highlights import Cell, Lights, names
-from txpanel.toolkit.labels import mark, single
+from txpanel.toolkit.highlights import Cell, Highlights, names
+from txpanel.toolkit.labels import mark, shorten, single
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.plots import EXACT, ink_axis, plain, rendered, shorten, tick
+from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, tick
 
 __all__ = ["Bars"]
 
@@ -51,7 +51,7 @@ class Bars:
         self.source: ColumnDataSource = self.renderer.data_source
         self.kinds: list[int] = []
         self._dark = view.dark
-        self.lights = Lights.of(view)
+        self.lights = Highlights.of(view)
         self.lights.add(self)
         self._table([], [], [], [])
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(0.5, -0.5)
@@ -71,7 +71,7 @@ class Bars:
             tap(place)
 
     def _table(self, names: Sequence[str], values: Any, texts: Sequence[str], tensors: Sequence[str]) -> None:
-        # lists: each array would travel in two frames of its own, and there are not many bars
+        # lists, not arrays: Bokeh sends each array in two WebSocket frames of its own, and there are few bars
         value, at = np.asarray(values, np.float64), np.arange(len(names), dtype=np.float64)
         self.source.data = {
             "left": np.minimum(value, 0).tolist(),

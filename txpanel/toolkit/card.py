@@ -137,7 +137,7 @@ def picture(
         subtitle: below the title, smaller; may be empty.
         plot: any Panel object, or what `pn.panel` takes.
         legend: made from the picture's own scale.
-        table: returns the picture's numbers; with it come the table twin and the files.
+        table: returns the picture's numbers; with it come the table and the files.
         name: name of the saved files.
         source: provenance for the files, usually ``lambda: provenance(state, "blocks.3.pattern")``.
         **params: for the Column, such as a width.

@@ -1,4 +1,4 @@
-"""What pictures and the "why this number" card ask of a trace alike: an explanation, remembered for a moment, and the cells to light."""
+"""Explanations of a cell, cached: the “why this number” card and the pictures that highlight its operands ask for the same one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SHOWN = 8
 """Operands listed one by one before somebody asks for more."""
 
 _KEPT: OrderedDict[tuple[Any, ...], Explanation] = OrderedDict()
-"""The last few explanations: the card and all pictures that light up ask for the same one."""
+"""The last eight explanations."""
 
 
 def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
-    """`Trace.why`, remembered for a moment.
+    """`Trace.why`, cached.
 
     Raises:
         TxpanelError: what `Trace.why` raises.
@@ -35,7 +35,7 @@ def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
 
 
 def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
-    """Cells that light up in the pictures: the one in question, and the sources of its largest operands."""
+    """Cells that the pictures highlight: the one in question, and the sources of its largest operands."""
     if trace is None or question is None:
         return []
     try:
@@ -45,6 +45,6 @@ def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
     largest = found.terms[:SHOWN]
     terms = [
         term for term in largest if term.value
-    ] or largest  # what has no part in it stays dark, such as a key ahead
+    ] or largest  # an operand of 0 is not highlighted, such as a masked key
     sources = [(s.name, dict(s.index)) for term in terms for s in term.sources]
     return [(question.name, dict(found.index)), *sources]

@@ -1,4 +1,4 @@
-// A formula.
+// Formulas, each on a line of its own.
 import {h} from "./elements.js"
 import {mathml} from "./mathml.js"
 

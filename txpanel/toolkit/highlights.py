@@ -1,4 +1,4 @@
-"""What the open "why this number" card is about lights up in every picture that shows it: the cell asked for, and where its operands stand."""
+"""Highlighting: every picture marks the cell that the open “why this number” card explains, and the sources of its largest operands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from txpanel.toolkit.explained import lit
 from txpanel.tracing.names import cell_name
 
-__all__ = ["Cells", "Lights", "Locate", "names"]
+__all__ = ["Cells", "Highlights", "Locate", "names"]
 
 Cell = tuple[str, Mapping[str, int]]
 Locate = Callable[[str, Mapping[str, int]], "tuple[int, int] | None"]
@@ -44,8 +44,8 @@ def names(tensor: str, cells: Sequence[Cell]) -> bool:
     return bool(tensor) and any((cell := cell_name(*one)) == tensor or cell.startswith(row) for one in cells)
 
 
-class Lights:
-    """Tells the pictures of a view what to light: one watcher for all of them, so that one message lights them."""
+class Highlights:
+    """Tells the pictures of a view which cells to highlight: one watcher for all of them, so that it is one message to the browser."""
 
     def __init__(self, view: Any) -> None:
         self.view = view
@@ -53,11 +53,11 @@ class Lights:
         view.follow(self._changed, "question", "trace", empty=self._changed)
 
     @classmethod
-    def of(cls, view: Any) -> Lights:
-        """The lights of a view."""
+    def of(cls, view: Any) -> Highlights:
+        """The one of a view, made with the first picture that asks."""
         if "_lights" not in vars(view):
             view._lights = cls(view)
-        found: Lights = view._lights
+        found: Highlights = view._lights
         return found
 
     @property

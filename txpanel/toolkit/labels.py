@@ -1,4 +1,4 @@
-"""Marks and words on a picture, each in its ink."""
+"""Marks and texts on a Bokeh figure, and labels that fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, CustomJS, Glyph, GlyphRenderer, Text
 
-__all__ = ["Words", "mark", "single"]
+from txpanel.models.tokens import alone
+
+__all__ = ["Words", "mark", "shorten", "single"]
 
 _FIT = """
 const pen = document.createElement("canvas").getContext("2d")
@@ -30,14 +32,20 @@ for (const renderer of renderers) if (renderer.visible !== on) renderer.visible 
 """
 
 
+def shorten(text: str, length: int = 12) -> str:
+    """A label that fits and can be seen: a long token is cut (the tooltip has all of it), and blanks are shown as marks."""
+    text = alone(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def single(renderer: GlyphRenderer) -> GlyphRenderer:
-    """Takes away the copies of a glyph for what is selected, muted or pointed at: nothing is, and each costs a view in the browser."""
+    """Removes a renderer's glyphs for selection, muting and hover, which are not used: each costs a view in the browser."""
     renderer.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None, hover_glyph=None)
     return renderer
 
 
 def mark(figure: Any, glyph: Glyph, source: ColumnDataSource, level: str = "glyph") -> GlyphRenderer:
-    """Draws a glyph on a figure. Bokeh's ``figure.rect`` and the like make five glyphs where one is seen."""
+    """Draws a glyph on a figure; Bokeh's ``figure.rect`` and the like make five glyphs of which one is seen."""
     return single(figure.add_glyph(source, glyph, level=level))
 
 

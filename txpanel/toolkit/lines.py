@@ -14,7 +14,7 @@ from txpanel.messages import _
 from txpanel.toolkit.format import number
 from txpanel.toolkit.labels import mark
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.plots import ink_axis, rendered, tick
+from txpanel.toolkit.rendering import ink_axis, rendered, tick
 
 FULL = "return Number.isFinite(value) ? String(Number(Math.fround(value).toPrecision(7))).replace('-', '−') : '–'"
 
@@ -38,7 +38,7 @@ class LayerPlot:
         self.here = Span(location=0, dimension="height", line_width=2, line_alpha=0.6)
         figure.add_layout(self.here)
         self.layers = 1
-        self._stand(there=False)
+        self._set_visible(False)
         self.lit = ColumnDataSource({"x": [], "y": []})
         ring = Scatter(x="x", y="y", size=15, fill_alpha=0, line_width=2)
         self._ring = mark(figure, ring, self.lit, "annotation")
@@ -59,7 +59,7 @@ class LayerPlot:
     def _axes(self, layers: int, low: float, high: float, ends: Sequence[str] = ()) -> None:
         """Ranges; every n-th block has its number, and `ends` follow after the last one."""
         self.layers = layers
-        self._stand(there=True)
+        self._set_visible(True)
         names = [*(str(i + 1) for i in range(layers - len(ends))), *ends]  # blocks are counted from 1 on screen
         step = max(1, -(-layers // 10))
         at = sorted({*range(0, layers - len(ends) - step // 2, step), *range(layers - len(ends), layers)})
@@ -69,11 +69,11 @@ class LayerPlot:
         tick(self.figure.xaxis[0], at)
         self.figure.xaxis[0].major_label_overrides = {i: names[i] for i in at}
 
-    def _stand(self, *, there: bool) -> None:
-        """Nothing is drawn before there are numbers."""
+    def _set_visible(self, visible: bool) -> None:
+        """Hides what would be drawn without numbers."""
         spans = [part for part in self.figure.center if isinstance(part, Span)]
-        for part in (*self.figure.axis, *self.figure.grid, *spans, *(() if there else self.figure.renderers)):
-            part.visible = there
+        for part in (*self.figure.axis, *self.figure.grid, *spans, *(() if visible else self.figure.renderers)):
+            part.visible = visible
 
     def theme(self, dark: bool) -> None:
         """Follows the theme of the page."""
@@ -217,29 +217,31 @@ class Writes(LayerPlot):
             (_("block"), "@block"),
             ("", "@name"),
             (_("norm"), "@size{custom}"),
-            (_("cosine with the stream"), "@turn{custom}"),
+            (_("cosine with the stream"), "@cosine{custom}"),
         ]
         full = CustomJSHover(code=FULL)
         self.figure.add_tools(
-            HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@turn": full})
+            HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@cosine": full})
         )
         self.lane = Span(location=0, dimension="width", line_width=5, visible=False)
         self.figure.add_layout(self.lane)
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
-    def feed(self, attn: np.ndarray, mlp: np.ndarray, attn_turn: np.ndarray, mlp_turn: np.ndarray, focus: int) -> None:
+    def feed(
+        self, attn: np.ndarray, mlp: np.ndarray, attn_cosine: np.ndarray, mlp_cosine: np.ndarray, focus: int
+    ) -> None:
         """Shows other numbers: norm and cosine of what each block's attention and MLP write, all ``[L]``."""
         layer = np.arange(attn.size, dtype=np.float32)
-        for renderer, sizes, turns, name, sign in (
-            (self.up, attn, attn_turn, _("attention writes"), 1),
-            (self.down, mlp, mlp_turn, _("MLP writes"), -1),
+        for renderer, sizes, cosines, name, sign in (
+            (self.up, attn, attn_cosine, _("attention writes"), 1),
+            (self.down, mlp, mlp_cosine, _("MLP writes"), -1),
         ):
             renderer.visible = True
             tall = (sign * np.sqrt(sizes)).astype(np.float32)
             renderer.data_source.data = {
                 "left": layer - 0.36, "right": layer + 0.36, "bottom": np.minimum(tall, 0), "top": np.maximum(tall, 0), "block": layer + 1,
-                "name": [name] * layer.size, "size": sizes.astype(np.float32), "turn": turns.astype(np.float32),
+                "name": [name] * layer.size, "size": sizes.astype(np.float32), "cosine": cosines.astype(np.float32),
             }  # fmt: skip
         high, low = float(np.sqrt(attn.max(initial=0.0))), float(np.sqrt(mlp.max(initial=0.0)))
         self._axes(attn.size, -low, high)

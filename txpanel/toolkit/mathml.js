@@ -1,5 +1,6 @@
-// A MathML tree (txpanel.toolkit.formula.mathml) as elements; text as text. Browsers draw it by themselves: no library, no fonts, and screen readers read it.
-const MATHML = "http://www.w3.org/1998/Math/MathML"
+// Formulas as MathML, which browsers draw by themselves: no library, no fonts to fetch, readable by screen readers.
+
+const MATH = "http://www.w3.org/1998/Math/MathML"
 const TAGS = new Set(
   (
     "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover " +
@@ -7,8 +8,9 @@ const TAGS = new Set(
   ).split(" "),
 )
 
+// A tree of `txpanel.toolkit.formula.mathml` as elements; text as text, an unknown element as a plain row.
 export function mathml([tag, attributes, ...children]) {
-  const node = document.createElementNS(MATHML, TAGS.has(tag) ? tag : "mrow")
+  const node = document.createElementNS(MATH, TAGS.has(tag) ? tag : "mrow")
   for (const [name, value] of Object.entries(attributes)) if (!/^(on|href|src|style)/i.test(name)) node.setAttribute(name, value)
   for (const child of children) node.append(typeof child === "string" ? child : mathml(child))
   return node

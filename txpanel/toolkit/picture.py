@@ -61,7 +61,7 @@ class Fold(Component):
 
 @dataclass(frozen=True)
 class Table:
-    """The numbers of a picture in rows, for the table twin and the CSV file.
+    """The numbers of a picture in rows, for the table below it and the CSV file.
 
     Args:
         columns: names of the columns; the first one heads its row.
@@ -123,7 +123,7 @@ def _plain(value: Any) -> Any:
 
 
 class Tools(Component):
-    """The row under a picture: table twin, CSV, PNG, SVG. Put it into the same Column as the picture.
+    """The row of buttons under a picture: its numbers as a table, CSV, PNG, SVG. Put it into the same Column as the picture.
 
     A Bokeh figure in that Column can also be walked through with the keyboard (``walk.js``).
 

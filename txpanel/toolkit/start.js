@@ -1,4 +1,5 @@
 // What happens once on a page, before anything of ours is drawn; and what the bundle (scripts/bundle) has besides the components.
+import {askCssOnce} from "../compat/css_once.js"
 import {fetchLate} from "../compat/late_resources.js"
 import {layOutLocally} from "../compat/local_layout.js"
 import {forgetNew} from "../compat/new_models.js"
@@ -9,6 +10,7 @@ import {tx} from "./tx.js"
 dressDocument()
 export const laysOutLocally = layOutLocally()
 paintInTurns()
+askCssOnce()
 fetchLate()
 
 // A component for Panel, made of a module's render function.

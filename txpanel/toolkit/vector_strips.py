@@ -79,7 +79,7 @@ def pack(strips: Sequence[VectorStrip]) -> tuple[list[dict[str, Any]], np.ndarra
 
 
 def strip_table(strips: Sequence[VectorStrip]) -> Table:
-    """The table twin of a strip picture: a row per place, a column per strip."""
+    """The table of a strip picture: a row per place, a column per strip."""
     size = max((len(strip.values) for strip in strips), default=0)
     columns = [[*strip.values.tolist(), *[None] * (size - len(strip.values))] for strip in strips]
     names = [f"{strip.label} ({strip.derived or strip.tensor})" for strip in strips]

@@ -1,4 +1,4 @@
-"""What stands in the place of something that is being built."""
+"""The line that says what is being built, in its place."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ __all__ = ["Waiting"]
 
 
 class Waiting(Component):
-    """A quiet line where something is being built.
+    """A line of text where something is being built.
 
     Args:
-        on_stand: called once, when the browser has it, and with that what was put on the page before it. What is put into a
-            box that the browser is still building would be lost.
+        on_shown: called once, when the browser shows it, and so all that was put on the page before it. What is added to a
+            layout that the browser is still building would be lost.
     """
 
     text = param.String(default="", doc="What is being built, in words; empty: nothing is shown.")
-    gives_way = param.Boolean(default=False, doc="Whether it goes by itself when something else stands beside it.")
+    gives_way = param.Boolean(
+        default=False, doc="Whether the browser hides it as soon as something else is shown beside it."
+    )
 
     _module = "waiting.js"
     _styles = "waiting.css"
 
-    def __init__(self, on_stand: Callable[[], object] | None = None, **params: Any) -> None:
-        self._on_stand = on_stand
+    def __init__(self, on_shown: Callable[[], object] | None = None, **params: Any) -> None:
+        self._on_shown = on_shown
         super().__init__(**params)
 
     def _handle_msg(self, data: Any) -> None:
-        told, self._on_stand = self._on_stand, None
-        if told is not None:
-            told()
+        call, self._on_shown = self._on_shown, None
+        if call is not None:
+            call()

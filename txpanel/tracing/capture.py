@@ -1,13 +1,13 @@
 """Listening to one block while it runs: its attention call, and the outputs of its sub-modules.
 
-Two routes to the attention call (names as in docs/architecture.md):
+There are two ways to observe the attention call:
 
-* registry (FB-1): families that look up their attention function in transformers' registry get ours for one call; it keeps
+* registry: families that look up their attention function in transformers' registry get ours for one call; it keeps
   q, k, v and hands them to the very function that the model uses, so the output is the model's own, bit for bit.
-* function mode (FB-3): the other families are watched at ``torch.matmul`` / ``softmax`` / ``scaled_dot_product_attention``.
+* function mode: the other families are observed at ``torch.matmul`` / ``softmax`` / ``scaled_dot_product_attention``.
 
 The registries are global to the process. Ours is entered once, under a name of our own, together with its mask function (without
-one a model would silently attend to the future, HF-04); what is kept goes to a context variable, so sessions can't mix (ST-10).
+one a model would silently attend to the future). What is kept goes to a context variable, so that sessions can't mix.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from txpanel.compat.attention_choice import attention_by
+
 NAME = "txpanel_replay"
 
 
 @dataclass
 class AttentionCall:
-    """What one attention call was given and gave back (batch of one, batch axis removed).
+    """What one attention call was given and gave back (batch of one, without the batch axis).
 
     Attributes:
         q: [H, Q, D]. k: [G, S, D]. v: [G, S, Dv]. mask: as handed over: ``None``, bool or float, [.., Q, S].
@@ -43,7 +45,6 @@ class AttentionCall:
     k: Tensor | None = None
     v: Tensor | None = None
     mask: Tensor | None = None
-    scaling: float | None = None
     pattern: Tensor | None = None
     native: str = ""
     calls: int = 0
@@ -62,7 +63,6 @@ def _listen(
         raise RuntimeError(f"The attention function '{NAME}' only works inside a txpanel replay.")
     call.calls += 1
     call.q, call.k, call.v, call.mask = query[0].detach(), key[0].detach(), value[0].detach(), attention_mask
-    call.scaling = more.get("scaling")
     return _native(module, call.native)(module, query, key, value, attention_mask, **more)
 
 
@@ -105,13 +105,8 @@ def listening(attn: nn.Module, route: str | None = None) -> Iterator[AttentionCa
 
 @contextmanager
 def _by_registry(attn: nn.Module, call: AttentionCall) -> Iterator[None]:
-    config: Any = attn.config
-    call.native = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
+    with attention_by(attn.config, NAME) as call.native:
         yield
-    finally:
-        config._attn_implementation = call.native
 
 
 @contextmanager
@@ -174,19 +169,19 @@ def _read_products(call: AttentionCall) -> None:
 
 
 def _heads(x: Tensor) -> Tensor:
-    """[1, H, T, D] or [H, T, D] -> [H, T, D] (a batch of one is always folded away)."""
+    """[1, H, T, D] or [H, T, D] -> [H, T, D] (the batch axis of size one is dropped)."""
     return (x[0] if x.dim() == 4 else x).detach()
-
-
-def scaling_of(attn: nn.Module, call: AttentionCall, default: float) -> float:
-    """The factor on q.k that the call used."""
-    return float(call.scaling) if call.scaling is not None else default
 
 
 def allowed(
     mask: Tensor | None, queries: int, keys: int, true_means: str, buffer: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """A mask in any of its forms (HF-05) as (bool [Q, S]: may look; finite float bias [H or 1, Q, S] or ``None``)."""
+    """A mask in any of its forms as (bool [Q, S]: the query may attend to the key; finite float bias [H or 1, Q, S] or ``None``).
+
+    Args:
+        mask: as the attention call got it: ``None``, bool, or float with very negative numbers where attention is forbidden.
+        queries: Q. keys: S. true_means: see :class:`~txpanel.models.quirks.Quirk`. buffer: the module's own causal mask, if any.
+    """
     causal = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
     if buffer is not None:
         causal = causal & buffer[0, 0, keys - queries : keys, :keys].cpu()

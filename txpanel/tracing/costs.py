@@ -1,6 +1,6 @@
 """Multiply-adds of a forward pass, counted from a model's shape: what a step costs with a cache of keys and values, and without.
 
-Only products of matrices are counted, which is nearly all there is: projections, scores, mixing of values, MLP, unembedding.
+Only products of matrices are counted, which is nearly all there is: projections, scores, weighted sums of values, MLP, unembedding.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def linear(anatomy: Anatomy) -> int:
 
 
 def attention(anatomy: Anatomy, tokens: int) -> int:
-    """Multiply-adds of scores and mixing for the last of ``tokens`` tokens, which sees ``min(tokens, window)`` of them."""
+    """Multiply-adds of scores and weighted sums for the last of ``tokens`` tokens, which sees ``min(tokens, window)`` of them."""
     return sum(
         block.n_heads * (block.head_dim + block.value_dim) * min(tokens, block.window or tokens)
         for block in anatomy.blocks

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from txpanel.errors import NoSuchTensor
-from txpanel.tracing.operations.base import Term, short
-
-if TYPE_CHECKING:
-    from txpanel.tracing.trace import Trace
+from txpanel.tracing.operations.base import Operation, Term, short
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}
-"""Relative to the sum of the operands' sizes. Half precision keeps about three digits: 0.02."""
+"""Relative to the sum of the operands' absolute values. Half precision keeps about three digits: 0.02."""
+LEAVES = {"tokens": "token id", "positions": "position"}
+"""What two tensors that no operation makes are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +67,53 @@ class Explanation:
         )
 
 
-def explain(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
+class Run(Protocol):
+    """What an explanation asks of a run; a :class:`~txpanel.tracing.Trace` is one."""
+
+    provenance: dict[str, str]
+
+    def operation(self, name: str) -> Operation | None:
+        """The operation that makes ``name``; ``None`` for leaves."""
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Names of a tensor's dimensions."""
+
+    def value(self, name: str) -> Tensor:
+        """A tensor or a weight, float32."""
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor of the run."""
+
+    def feeds(self, name: str, **index: int) -> list[str]:
+        """Names of the tensors computed from ``name``."""
+
+    def is_weight(self, name: str) -> bool:
+        """Whether ``name`` is a parameter of the model."""
+
+
+def explain(run: Run, name: str, index: Mapping[str, int]) -> Explanation:
     """See :meth:`txpanel.tracing.Trace.why`."""
-    operation = trace.operation(name)
-    dims = trace.dims(name)
-    value = trace.value(name)
+    operation = run.operation(name)
+    dims = run.dims(name)
+    value = run.value(name)
     cell = place(name, dims, tuple(value.shape), index)
     got = float(value[cell].item())
     where = dict(zip(dims, cell, strict=True))
-    feeds = tuple(trace.feeds(name, **where))
+    feeds = tuple(run.feeds(name, **where))
     if operation is None:
-        kind = (
-            "token id"
-            if name == "tokens"
-            else "position"
-            if name == "positions"
-            else "given"
-            if name in trace.graph.dims
-            else "weight"
-        )
+        kind = LEAVES.get(name, "weight" if run.is_weight(name) else "given")
         return Explanation(name, where, got, operation=kind, feeds=feeds)
-    inputs = {source: trace.tensor(source) for source in operation.inputs}
+    inputs = {source: run.tensor(source) for source in operation.inputs}
     terms = sorted(operation.terms(inputs, cell), key=lambda term: -abs(term.value))
     found = Explanation(name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds)
-    return Explanation(
-        name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds, _check(found, trace)
-    )
+    return replace(found, check=_check(found, run.provenance.get("dtype", "float32")))
 
 
-def _check(found: Explanation, trace: Trace) -> Check:
+def _check(found: Explanation, dtype: str) -> Check:
     if not math.isfinite(found.value) or not math.isfinite(found.total):
         same = found.total == found.value
         return Check(same, 0.0 if same else math.inf, 0.0)
-    relative = TOLERANCE.get(getattr(torch, trace.provenance.get("dtype", "float32"), torch.float32), 0.02)
+    relative = TOLERANCE.get(getattr(torch, dtype, torch.float32), 0.02)
     size = max(abs(found.value), math.fsum(abs(term.value) for term in found.terms))
     difference = abs(found.total - found.value)
     return Check(difference <= relative * size + 1e-12, difference, relative * size + 1e-12)

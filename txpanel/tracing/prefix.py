@@ -1,9 +1,8 @@
 """Keys and values of recent runs: what a text shares with one of them is not computed again.
 
-A text that grows takes over the run before it; an edit in the middle, or another branch, starts from a cut of the run
-that it shares most with and leaves that one as it is. So one can go back and forth between branches, and each goes on
-where it was. Rows of the cache that a run can see are never written again (:mod:`txpanel.tracing.rows`), so a cut is a
-view and costs nothing.
+A text that grows continues the run before it. An edit in the middle, or another branch, starts from a copy of the run with which it
+shares most tokens, cut to those tokens; the original stays, so one can go back and forth between branches. Rows that a run uses are
+never overwritten (:mod:`txpanel.tracing.rows`), so such a copy is a view and costs nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from transformers.cache_utils import DynamicCache
 from txpanel.tracing.rows import Rows
 
 LIMIT = 512 * 1024**2
-"""Bytes of keys, values and streams that a model keeps for what comes next."""
+"""Bytes of keys, values and streams that are kept per model."""
 BRANCHES = 8
-"""Runs that are kept at most; the one not used for longest goes first."""
+"""Runs that are kept per model; the least recently used is dropped first."""
 
 
 @dataclass(eq=False)
@@ -39,15 +38,15 @@ class Prefix:
 
     @cached_property
     def nbytes(self) -> int:
-        """Bytes of keys, values and streams; the room behind them is not counted."""
+        """Bytes of keys, values and streams, without the spare rows of their buffers."""
         return cache_bytes(self.cache) + sum(stream.numel() * stream.element_size() for stream in self.streams)
 
     def cut(self, length: int) -> Prefix:
-        """Its first `length` tokens, as a run of their own; this one stays as it is."""
+        """Its first `length` tokens as a run of their own; this one is not changed."""
         cache = copy.copy(self.cache)
         cache.layers = [copy.copy(layer) for layer in self.cache.layers]
         if length < len(self.ids):
-            cache.crop(length - len(self.ids))  # a negative count of tokens to drop (HF-12)
+            cache.crop(length - len(self.ids))  # negative: how many tokens to drop
             return Prefix(self.ids[:length], cache, [stream[:length] for stream in self.streams], self.rows)
         return Prefix(self.ids, cache, self.streams, self.rows)
 
@@ -56,7 +55,7 @@ class Prefixes:
     """The runs of one model that can be continued; used under the model's lock."""
 
     def __init__(self) -> None:
-        self._kept: list[Prefix] = []  # the one used last stands last
+        self._kept: list[Prefix] = []  # most recently used last
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -68,7 +67,7 @@ class Prefixes:
 
     def longest(self, ids: list[int]) -> Prefix | None:
         """A cut of the run that shares most leading tokens with `ids`, at least one token short of them; None: nothing shared."""
-        for prefix in self._kept[-1:]:  # nearly always: the text that was run last, and a token
+        for prefix in self._kept[-1:]:  # nearly always: the last text and one more token
             if len(prefix.ids) == len(ids) - 1 and ids[:-1] == prefix.ids:
                 return prefix.cut(len(prefix.ids))
         shared = {i: min(_common(prefix.ids, ids), len(ids) - 1) for i, prefix in enumerate(self._kept)}

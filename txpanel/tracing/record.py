@@ -1,4 +1,4 @@
-"""Recording: one native forward pass that keeps every block's input, and nothing else.
+"""Recording a run: one forward pass with the model's own kernels that keeps every block's input, and nothing else.
 
 A text that begins like one of the recent ones re-runs only from its first changed token: the prefix's keys, values and
 checkpoints are still there (:mod:`txpanel.tracing.prefix`). Rows computed in different passes agree to float rounding, not
@@ -8,6 +8,7 @@ bit for bit (matrix products of other shapes add in another order).
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +22,16 @@ from txpanel.tracing.recording import Recording
 from txpanel.tracing.replay import last_logits_only, with_cache
 from txpanel.tracing.rows import Rows, roomy_cache
 from txpanel.tracing.trace import Trace
-from txpanel.tracing.verify import proven, verify
+from txpanel.tracing.verify import is_verified, proven, verify
+
+_prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
 
 
 def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -> Trace:
     """Run ``model`` once on a text (or token ids) and return the :class:`Trace`.
 
     Args:
-        text: the text, or its token ids. reuse: start from the first token that no recent run has.
+        text: the text, or its token ids. reuse: start from the first token that no recent run of this model shares.
 
     Raises:
         EmptyText: no token to run on. TooLong: more tokens than the model has positions. Both say what to do.
@@ -45,9 +48,8 @@ def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -
         text=b"".join(tokens.pieces).decode("utf-8", "replace"),
         model=model,
     )
-    if not model.verified and not proven(model.anatomy.family):
+    if not (is_verified(model) or proven(model.anatomy.family)):
         verify(trace)
-    model.verified = True
     return trace
 
 
@@ -82,15 +84,13 @@ def _check_length(model: LanguageModel, ids: list[int]) -> None:
 
 
 def _added(model: LanguageModel) -> list[int]:
-    """The marks that the tokenizer puts around any text, even an empty one."""
+    """The special tokens that the tokenizer puts around any text, even an empty one."""
     return model.encode("")
 
 
 def prefixes(model: LanguageModel) -> Prefixes:
-    """The runs of a model that can be continued."""
-    if model.prefixes is None:
-        model.prefixes = Prefixes()
-    return model.prefixes
+    """The recent runs of a model, which others can continue; they are kept as long as the model."""
+    return _prefixes.setdefault(model, Prefixes())
 
 
 def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recording:
@@ -108,13 +108,15 @@ def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recordi
     if cache_bytes(cache) <= LIMIT and cache.get_seq_length() == len(ids):
         prefixes(model).keep(Prefix(list(ids), cache, streams, rows))
     logits = output.logits[0, -1].detach().float().cpu()
-    if logits.untyped_storage().nbytes() > logits.nbytes:  # a model that unembeds all positions: not to be held
+    if (
+        logits.untyped_storage().nbytes() > logits.nbytes
+    ):  # the model unembeds all positions: a view would keep all of them in memory
         logits = logits.clone()
     return Recording(streams, taps.calls, logits, reused=done, tuple_output=taps.tuple_output, rows=rows)
 
 
 class Taps:
-    """Hooks on every block: its input, its call arguments (if they are wanted), and the last block's output."""
+    """Forward hooks that keep every block's input [1, T, D], its call arguments (with ``calls``), and the last block's output."""
 
     def __init__(self, blocks: list[Any], *, calls: bool = True) -> None:
         self._wanted = calls
@@ -138,7 +140,7 @@ class Taps:
         self.streams.append((output[0] if self.tuple_output else output).detach())
 
     def remove(self) -> None:
-        """Take all hooks off again."""
+        """Remove all hooks."""
         for hook in self._hooks:
             hook.remove()
 

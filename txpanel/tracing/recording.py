@@ -1,4 +1,4 @@
-"""What a pass leaves behind, and the facts that stand beside every figure."""
+"""What a forward pass leaves behind, and which model and versions it ran with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Recording:
 
     Attributes:
         streams: the residual stream before each block and after the last: n_layers + 1 tensors [T, D], in the model's type.
-        calls: each block's other call arguments; empty where they are to be collected when first needed. logits: float32 [vocab].
+        calls: each block's other call arguments; empty if they are only collected when they are needed. logits: float32 [vocab].
         reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
         rows: the buffers that `streams` are views of, where the text has grown.
     """
@@ -50,7 +50,7 @@ class BlockCheck:
 
 
 def describe_run(model: LanguageModel | None, recording: Recording) -> dict[str, str]:
-    """What has to stand beside every figure: which model, which versions, how it ran (HF-16)."""
+    """Provenance of a run: model, source of the weights, dtype, device, attention kernel, versions. Shown beside every figure."""
     if model is None:
         return {}
     return {
@@ -65,5 +65,5 @@ def describe_run(model: LanguageModel | None, recording: Recording) -> dict[str,
 
 @cache
 def _versions() -> dict[str, str]:
-    """Looked up once: each look reads a file, and every step of a generation is described."""
+    """Versions of packages; cached, because each look-up reads a file and every generated step asks for them."""
     return {package: version(package) for package in ("txpanel", "torch", "transformers")}

@@ -1,4 +1,4 @@
-"""Replaying one block on its checkpoint, with everything inside it kept."""
+"""Running one block again on its recorded input, keeping every tensor inside it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 @dataclass(frozen=True)
 class BlockTrace:
-    """What one replayed block really computed.
+    """What one replayed block computed.
 
     Attributes:
         tensors: recorded values by short name (``ln1``, ``q``, ...), float32 on the CPU. output: the block's output [T, D], as computed.
-        calls: how often attention ran (1, else the recorder was bypassed).
+        calls: how often attention ran (always 1, unless the block computes it in a way that is not observed).
     """
 
     tensors: dict[str, Tensor]
@@ -38,10 +38,10 @@ def replay(model: LanguageModel, layer: int, stream: Tensor, call: Call, route: 
     """Run block ``layer`` alone on its recorded input and call arguments.
 
     Args:
-        stream: the block's input [T, D]. call: its other arguments. route: force one way of listening (tests).
+        stream: the block's input [T, D]. call: its other arguments. route: ``registry`` or ``mode``, see :mod:`txpanel.tracing.capture`; for tests.
 
     Raises:
-        Unsupported: if the attention call could not be observed; never a guess.
+        Unsupported: if the attention call could not be observed.
     """
     facts, parts = model.anatomy.blocks[layer], model.parts.blocks[layer]
     args, kwargs = call
@@ -49,19 +49,19 @@ def replay(model: LanguageModel, layer: int, stream: Tensor, call: Call, route: 
     kept: dict[str, Tensor] = {}
     hooks = [tap(kept) for tap in _taps(facts, parts)]
     try:
-        with model.lock, torch.inference_mode(), listening(parts.attn, route) as heard:
+        with model.lock, torch.inference_mode(), listening(parts.attn, route) as observed:
             output = parts.block(stream[None], *args, **kwargs)
     finally:
         for hook in hooks:
             hook.remove()
     output = (output[0] if isinstance(output, tuple) else output)[0].detach()
-    if heard.calls == 0 or heard.q is None:
+    if observed.calls == 0 or observed.q is None:
         raise Unsupported(
             f"The attention of block {layer} in '{model.anatomy.family}' could not be observed, so it is not shown. The rest of the block is."
         )
-    kept.update(_attention(facts, parts, heard, kwargs, args))
+    kept.update(_attention(facts, parts, observed, kwargs, args))
     tensors = {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
-    return BlockTrace(tensors, output, heard.calls)
+    return BlockTrace(tensors, output, observed.calls)
 
 
 def _taps(facts: BlockAnatomy, parts: BlockParts) -> list[Callable[[dict[str, Tensor]], Any]]:
@@ -134,9 +134,7 @@ def _head_major(x: Tensor, heads: int) -> Tensor:
     """The output of a q/k norm, in whichever layout the family norms it, as [H, T, D]."""
     if x.dim() == 2:
         return x.unflatten(-1, (heads, -1)).transpose(0, 1).detach()
-    return (
-        x if x.shape[0] == heads and x.shape[1] != heads else x if x.shape[0] == heads else x.transpose(0, 1)
-    ).detach()
+    return (x if x.shape[0] == heads else x.transpose(0, 1)).detach()
 
 
 def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:
@@ -168,7 +166,7 @@ def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) ->
 
 
 def _keep_route(kept: dict[str, Tensor], out: Any) -> None:
-    """(logits, weights, indices): integer indices are told from weights by their type (ST-7: the order differs by family)."""
+    """(logits, weights, indices): integer indices are told from weights by their type (their order differs by family)."""
     logits, *rest = out
     kept["router"] = logits.detach()
     kept["expert_index"] = next(x for x in rest if not x.is_floating_point()).detach()
@@ -176,22 +174,22 @@ def _keep_route(kept: dict[str, Tensor], out: Any) -> None:
 
 
 def _attention(
-    facts: BlockAnatomy, parts: BlockParts, heard: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]
+    facts: BlockAnatomy, parts: BlockParts, observed: AttentionCall, kwargs: dict[str, Any], args: tuple[Any, ...]
 ) -> dict[str, Tensor]:
-    """q, k, v as used, the mask as a rule of who may look at whom, ALiBi, and the rotation's angles."""
-    assert heard.q is not None
-    assert heard.k is not None
-    assert heard.v is not None
-    q, k, v = heard.q, heard.k, heard.v
+    """q, k, v as used, the mask (bool [Q, S]: which query may attend to which key), ALiBi biases, sinks, and rotary angles."""
+    assert observed.q is not None
+    assert observed.k is not None
+    assert observed.v is not None
+    q, k, v = observed.q, observed.k, observed.v
     if k.shape[0] == facts.n_heads and facts.n_kv_heads < facts.n_heads:  # families that repeat k and v themselves
         k, v = k[:: facts.group], v[:: facts.group]
     n, quirk = q.shape[1], parts.quirk
     buffer = getattr(parts.attn, quirk.mask_buffer) if quirk.mask_buffer else None
-    mask = heard.mask if heard.mask is not None else kwargs.get("attention_mask")
+    mask = observed.mask if observed.mask is not None else kwargs.get("attention_mask")
     look, bias = allowed(mask, n, k.shape[1], quirk.mask_true_means, buffer)
     kept = {"q": q, "k": k, "v": v, "mask": look}
     if facts.alibi:
-        kept["alibi"] = _alibi(facts, parts, kwargs, bias, heard.pattern is not None)
+        kept["alibi"] = _alibi(facts, parts, kwargs, bias, observed.pattern is not None)
     if parts.sinks is not None:
         kept["sinks"] = parts.sinks.detach()
     if facts.rotary:
@@ -202,7 +200,7 @@ def _attention(
 def _alibi(
     facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], folded: Tensor | None, by_hand: bool
 ) -> Tensor:
-    """The bias that really was added to the scores, [H, 1 or Q, S].
+    """The ALiBi bias that was added to the scores, [H, 1 or Q, S].
 
     Falcon folds it, scaled, into the mask; written-out attention adds it as an argument (Falcon's does both, so it counts twice there).
     """
@@ -245,7 +243,7 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: bool) -> l
     """Every block's call arguments for a full pass over ``ids``, without running a block: masks and angles only.
 
     A trace that grew row by row has none for its full length; each block's forward is replaced, for this one pass, by a
-    function that keeps its arguments and hands the stream on.
+    function that keeps its arguments and returns its input.
     """
     calls: list[Call] = []
     blocks = [parts.block for parts in model.parts.blocks]
@@ -267,12 +265,12 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: bool) -> l
 
 
 def last_logits_only(model: Any) -> dict[str, int]:
-    """The argument that spares the unembedding of all positions but the last, where the family has it (HF-13)."""
+    """The argument that limits the unembedding to the last position, where the family has it."""
     return {"logits_to_keep": 1} if "logits_to_keep" in _takes(type(model).forward) else {}
 
 
 def with_cache(model: Any, kept: Any) -> dict[str, Any]:
-    """The argument that hands keys and values of earlier tokens over: ``cache`` from transformers 5.24 on."""
+    """The argument with the keys and values of earlier tokens: it is called ``cache`` from transformers 5.24 on."""
     return {"cache" if "cache" in _takes(type(model).forward) else "past_key_values": kept, "use_cache": True}
 
 

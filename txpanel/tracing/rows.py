@@ -1,8 +1,8 @@
-"""Tensors of a text that grows: one more token writes one more row, and copies nothing.
+"""Tensors that grow with the text: one more token writes one more row, and copies nothing.
 
-The runs of a text and of its continuations share their leading rows. So the residual streams, and keys and values, stand in
-buffers with room behind the rows in use, and each run holds a view of the rows that are its own: n runs of T tokens hold T
-rows, not n times T. Rows that a run can see are never written again; only rows behind the last one in use are.
+The runs of a text and of its continuations share their leading rows. So residual streams, keys and values are stored in buffers with
+spare rows at their end, and each run holds a view of the rows that belong to it: n runs of up to T tokens hold T rows, not n times T.
+Rows that belong to a run are never overwritten; only spare ones are.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 SPARE = 64
-"""Rows of room when a text begins to grow; later as many as it has (keys and values: a quarter). Runs from before a move keep
-the buffer that was left: when each is twice as long as the one before, all of those together are no longer than the last."""
+"""Spare rows of a first buffer. A later one has as many as it has rows in use (for keys and values: a quarter). Earlier runs keep the
+buffer from before; since each is at least a constant factor longer than the one before, all together stay linear in the text."""
 
 
 class Rows:
-    """Buffers of some tensors with room along one dimension, of which the first `used` rows are taken."""
+    """Buffers with spare rows along one dimension; the first `used` rows are in use."""
 
     def __init__(self, buffers: list[Tensor], used: int) -> None:
         self._buffers = buffers
@@ -28,11 +28,11 @@ class Rows:
     def grown(
         cls, old: list[Tensor], rows: Rows | None, new: list[Tensor], dim: int = 0, share: int = 1
     ) -> tuple[Rows, list[Tensor]]:
-        """The rows of `old` and those of `new` after them.
+        """Append rows: in place if there are spare ones, else in new buffers.
 
         Args:
             old: tensors with `done` rows along `dim`, leading rows of an earlier run. rows: the buffers they stand in, if
-                they do. new: those that follow, n rows. share: room for length / share rows when they move.
+                they do. new: those that follow, n rows. share: a new buffer gets length / share spare rows.
 
         Returns:
             The buffers, and the tensors with done + n rows as views of them.
@@ -40,7 +40,7 @@ class Rows:
         done, fresh = old[0].shape[dim], new[0].shape[dim]
         length = done + fresh
         with_room = rows is not None and rows._used == done and rows._buffers[0].shape[dim] >= length
-        if rows is None or not with_room:  # a first step, a branch, or no room left: the rows move
+        if rows is None or not with_room:  # a first step, a branch, or no spare rows left: new buffers
             room = length + max(SPARE, length // share)
             rows = cls([_roomy(tensor, room, dim) for tensor in old], done)
         for buffer, tensor in zip(rows._buffers, new, strict=True):
@@ -50,12 +50,12 @@ class Rows:
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """A layer's keys and values [1, heads, T, d] with room: transformers' own copies all of them for each new token."""
+    """A layer's keys and values [1, heads, T, d] in buffers with spare rows: transformers' own copies all of them for each new token."""
 
     rows: Rows | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """As the original: appends keys and values, and gives back all of them."""
+        """Append keys and values, and return all of them; as in `DynamicLayer`."""
         if not self.get_seq_length():
             found: tuple[Tensor, Tensor] = super().update(key_states, value_states, *args, **kwargs)
             return found
@@ -67,7 +67,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         return keys, values
 
     def __copy__(self) -> RoomyLayer:
-        """The same tensors; whichever of the two grows first goes on in the buffer, the other moves."""
+        """The same tensors. Whichever of the two grows first continues in the buffer, the other gets a new one."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         return other
@@ -81,7 +81,7 @@ def roomy_cache() -> DynamicCache:
 
 
 def _roomy(tensor: Tensor, room: int, dim: int) -> Tensor:
-    """A buffer for `room` rows along `dim` that begins with those of `tensor`."""
+    """A buffer with `room` rows along `dim`, the first of them those of `tensor`."""
     shape = list(tensor.shape)
     shape[dim] = room
     buffer = tensor.new_empty(shape)

@@ -1,7 +1,7 @@
-"""A trace in one safetensors file: everything the pictures need, so that it opens without the model.
+"""A trace in one safetensors file: everything the views need, so that it opens without the model.
 
-Held: the streams, the logits, the surprisals, and of every block what was recorded or made with weights. Maps are not held: they
-follow from q, k and the mask. Facts (anatomy, tokens, versions, settings) stand in the file's metadata as JSON. No pickle anywhere.
+Stored: residual streams, logits, surprisals, and of every block what was recorded or computed with weights. Attention maps are not
+stored: they follow from q, k and the mask. Anatomy, tokens and provenance are JSON in the file's metadata. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def open_trace(path: str | Path) -> Trace:
                 raise BadFile(
                     f"'{path.name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote."
                 )
-            # copies: what is mapped from a file that is later cut short would bring the process down
+            # copies: reading memory that is mapped from a file which was cut short since would end the process
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise BadFile(

@@ -1,4 +1,4 @@
-"""What was replayed or derived, kept for a while: one store for all traces of the process, bounded by bytes."""
+"""Cache of replayed and derived tensors: one for all traces of the process, bounded by bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT = 768 * 1024**2
 
 
 class Store:
-    """Least recently used out first. Keys are (trace, tensor name). Thread-safe."""
+    """Tensors by (uid of the trace, tensor name); the least recently used are dropped first. Thread-safe."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit, self.nbytes = limit, 0
@@ -20,7 +20,7 @@ class Store:
         self._lock = threading.RLock()
 
     def get(self, trace: int, name: str) -> Tensor | None:
-        """The tensor, or ``None`` if it was not kept or had to go."""
+        """The tensor; ``None`` if it was never put or was dropped."""
         with self._lock:
             found = self._items.get((trace, name))
             if found is not None:
@@ -28,7 +28,7 @@ class Store:
             return found
 
     def put(self, trace: int, name: str, tensor: Tensor) -> Tensor:
-        """Keep a tensor; others go if the limit is passed (never the one just put)."""
+        """Keep a tensor; the least recently used are dropped above the limit (never the one just put)."""
         size = tensor.numel() * tensor.element_size()
         with self._lock:
             if (trace, name) not in self._items:

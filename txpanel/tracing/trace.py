@@ -1,4 +1,4 @@
-"""A recorded run: checkpoints, and from them, on demand, every number of the run."""
+"""A recorded run: the input of every block, and from it, on demand, every number of the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from txpanel.errors import NoSuchTensor
 from txpanel.models.anatomy import Anatomy
+from txpanel.models.language_model import LanguageModel
 from txpanel.models.tokens import Tokens
 from txpanel.tracing import lens
 from txpanel.tracing.explain import Explanation, explain
@@ -23,11 +24,8 @@ from txpanel.tracing.graph.build import Graph
 from txpanel.tracing.names import split_name
 from txpanel.tracing.operations.base import Operation, no_weights
 from txpanel.tracing.recording import BlockCheck, Recording, describe_run
+from txpanel.tracing.replay import BlockTrace, collect_calls, replay
 from txpanel.tracing.store import STORE
-
-if TYPE_CHECKING:
-    from txpanel.models.language_model import LanguageModel
-    from txpanel.tracing.replay import BlockTrace
 
 _counter = itertools.count(1)
 
@@ -36,7 +34,7 @@ class Trace:
     """One run of a model on one text. Immutable; made by :func:`txpanel.tracing.record` or :func:`txpanel.open_trace`.
 
     ``trace["blocks.5.pattern"]`` is an :class:`xarray.DataArray` with named dimensions; :meth:`tensor` the bare torch tensor;
-    :meth:`why` explains one cell. Names: :meth:`names` and docs/architecture.md.
+    :meth:`why` explains one cell. Names: :meth:`names`; all of them are listed in docs/reference.md.
     """
 
     def __init__(
@@ -115,6 +113,10 @@ class Trace:
         """Like :meth:`tensor`, for weights as well."""
         weight = self._weight(name) if name not in self.graph.dims else None
         return weight.float() if weight is not None else self.tensor(name)
+
+    def is_weight(self, name: str) -> bool:
+        """Whether ``name`` is a parameter of the model, not a tensor of the run."""
+        return name not in self.graph.dims and self._weight(name) is not None
 
     def head_map(self, layer: int, head: int, stage: str = "pattern") -> npt.NDArray[np.float32]:
         """One head's map [query, key] at a stage (``scores``, ``scores_capped``, ``scores_biased``, ``masked``, ``pattern``); other heads are not computed.
@@ -216,12 +218,13 @@ class Trace:
         """The lens's tensor by its full name, such as ``lens.3.5.logits``; at the very end of the run the model's own, ``logits``.
 
         Args:
-            own: ``logits``, ``probs``, ``probs.max``, ``probs.sum``, ``probs.entropy``, and what stands before ``logits``.
+            own: ``logits``, ``probs``, ``probs.max``, ``probs.sum``, ``probs.entropy``, or a step
+                before ``logits`` that the model has (``logits_raw``, ``logits_scaled``, ``logits_capped``).
 
         Raises:
             NoSuchTensor: no such layer or token.
         """
-        return lens.name_of(self, layer, position, own)
+        return lens.name_of(self.anatomy.n_layers, len(self.tokens), layer, position, own)
 
     def unembed(self, stream: Tensor) -> Tensor:
         """Streams [n, D] -> logits [n, vocab], float32, through the model's own modules.
@@ -229,7 +232,7 @@ class Trace:
         Raises:
             Unsupported: the trace has no model.
         """
-        return lens.unembed(self, stream)
+        return lens.unembed(self.model, stream)
 
     def surprisal(self) -> npt.NDArray[np.float64]:
         """-log2 of the probability that the model gave each token before reading it, float64 [T] in bits; nan for the first.
@@ -241,18 +244,20 @@ class Trace:
         if bits is None:
             bits = self.recording.stored.get("surprisal")
         if bits is None:
-            bits = STORE.put(self.uid, "surprisal", lens.surprisal(self))
+            bits = STORE.put(
+                self.uid, "surprisal", lens.surprisal(self.unembed, self.recording.streams[-1], self.tokens.ids)
+            )
         return np.asarray(bits.numpy(), np.float64)
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the recording holds (shared storages once), without what was replayed since: see :attr:`replayed_nbytes`."""
+        """Bytes that the recording holds, shared storages counted once; without replayed tensors (:attr:`replayed_nbytes`)."""
         return sum(self.storages().values())
 
     def storages(self) -> dict[int, int]:
-        """Bytes of each storage that the recording holds, by address: runs of a text that grows share theirs."""
+        """Bytes of each storage that the recording holds, by address: the runs of a growing text share theirs."""
         held: dict[int, int] = {}
         for tensor in _tensors(
             [self.recording.streams, self.recording.calls, self.recording.logits, self.recording.stored]
@@ -268,14 +273,14 @@ class Trace:
 
     def save(self, path: str | Path) -> Path:
         """Write the trace to one safetensors file that opens and shows without the model; see :mod:`txpanel.tracing.saving`."""
-        from txpanel.tracing.saving import save  # saving reads traces and makes them: imported late
+        from txpanel.tracing.saving import save  # late: saving imports this module
 
         return save(self, Path(path))
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _given(self, name: str) -> Tensor | None:
-        """Values that are held, not replayed."""
+        """A tensor that the recording itself holds; ``None`` for all others."""
         if name in self.recording.stored:
             return self.recording.stored[name]
         if name == "logits":
@@ -293,25 +298,20 @@ class Trace:
         operation = self.operation(name)
         if operation is None:
             raise NoSuchTensor(self._unknown(name))
-        found = lens.computed(self, name)
+        found = lens.by_modules(self.model, self.recording.streams, name)
         if found is not None:
             return found
         return operation.recompute({source: self.tensor(source) for source in operation.inputs})
 
     def _replayed(self, layer: int, name: str) -> Tensor | None:
-        """A tensor out of the replay of its block, which runs again if it is not there any more, or a leaf of it had to go."""
+        """A tensor from the replay of its block. The block runs again if its tensors, or this leaf, were dropped from the cache."""
         kept = STORE.get(self.uid, name)
-        leaf = name in self.graph.dims and name not in self.graph.operations  # a mask, angles: nothing derives them
+        leaf = name in self.graph.dims and name not in self.graph.operations  # such as a mask: no operation computes it
         if kept is None and (leaf or STORE.get(self.uid, f"blocks.{layer}.q") is None):
             return self._replay(layer).tensors.get(split_name(name)[1])
         return kept
 
     def _replay(self, layer: int) -> BlockTrace:
-        from txpanel.tracing.replay import (  # replay needs a model's parts, not needed for opened files
-            collect_calls,
-            replay,
-        )
-
         assert self.model is not None
         with self._lock:
             if not self.recording.calls:
@@ -348,13 +348,13 @@ class Trace:
         )
 
 
+_graphs: weakref.WeakKeyDictionary[LanguageModel, Graph] = weakref.WeakKeyDictionary()
+
+
 def graph_of(model: LanguageModel) -> Graph:
-    """The model's operations, listed once."""
-    found: Graph | None = getattr(model, "_graph", None)
-    if found is None:
-        found = Graph(model.anatomy, model.parts)
-        model._graph = found  # type: ignore[attr-defined]
-    return found
+    """The model's operations, listed once and kept as long as the model."""
+    found = _graphs.get(model)
+    return found if found is not None else _graphs.setdefault(model, Graph(model.anatomy, model.parts))
 
 
 def _tensors(value: Any) -> list[Tensor]:

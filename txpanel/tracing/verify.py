@@ -1,36 +1,37 @@
-"""A family that was never proven in the tests is proven on the spot, at its first run, or refused."""
+"""A family that the tests do not cover is checked at its first run, operation by operation, or refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import torch
 import transformers
 from packaging.version import Version
 
 from txpanel.errors import Unsupported
+from txpanel.models.language_model import LanguageModel
+from txpanel.models.quirks import PROVEN
+from txpanel.tracing.trace import Trace
 
-if TYPE_CHECKING:
-    from txpanel.tracing.trace import Trace
-
-PROVEN = frozenset(
-    {
-        "gpt2", "gpt_neox", "gptj", "gpt_neo", "opt", "bloom", "falcon", "mpt", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi", "phi3",
-        "gemma2", "gemma3_text", "olmo2", "stablelm", "starcoder2", "cohere", "granite", "smollm3", "gpt_oss", "deepseek_v3",
-    }
-)  # fmt: skip
-"""Families whose every operation the tests compare with the untouched model, by ``model_type``."""
 TESTED = ((5, 21), (5, 24))
 """First and last version of transformers that the tests were run with: ``scripts/versions`` does it."""
 
 
 def proven(family: str, version: str = transformers.__version__) -> bool:
-    """Whether the tests vouch for a family as this version of transformers computes it: another one may do something else."""
+    """Whether the tests cover a family with this version of transformers (another version may compute it differently)."""
     return family in PROVEN and TESTED[0] <= Version(version).release[:2] <= TESTED[1]
 
 
+_verified: WeakSet[LanguageModel] = WeakSet()
+
+
+def is_verified(model: LanguageModel) -> bool:
+    """Whether `verify` has passed a run of this very model."""
+    return model in _verified
+
+
 def verify(trace: Trace) -> None:
-    """Compare every declared operation of every block with what the model really computed on this text.
+    """Compare every declared operation of every block with what the model really computed on this text, and remember the model.
 
     Raises:
         Unsupported: in words, at the first operation that does not give the recorded numbers: this model does something that
@@ -42,6 +43,8 @@ def verify(trace: Trace) -> None:
         raise Unsupported(
             f"The inside of '{trace.anatomy.family}' could not be followed ({error}), so it is not shown. Open another model, or report this family."
         ) from error
+    if trace.model is not None:
+        _verified.add(trace.model)
 
 
 def _compare(trace: Trace) -> None:

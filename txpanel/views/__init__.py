@@ -1,55 +1,41 @@
-"""The views: each one file, each a plugin like any other. Names are imported when they are first used."""
+"""The views: a folder each, and each an entry point of this package, as those of other packages are of theirs.
+
+``txpanel.views.AttentionView`` and its like are the classes that the entry points name; each is imported when it is first used.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-_PUBLIC = {
-    "AttentionView": "txpanel.views.attention",
-    "EmbeddingView": "txpanel.views.embedding",
-    "FlowView": "txpanel.views.flow",
-    "MLPView": "txpanel.views.mlp",
-    "ResidualView": "txpanel.views.residual",
-    "SamplingView": "txpanel.views.sampling",
-    "SoftmaxView": "txpanel.views.softmax",
-    "View": "txpanel.views.base",
-    "ViewFrame": "txpanel.views.frame",
-    "WhyCard": "txpanel.views.why",
-}
-
-__all__ = [
-    "AttentionView",
-    "EmbeddingView",
-    "FlowView",
-    "MLPView",
-    "ResidualView",
-    "SamplingView",
-    "SoftmaxView",
-    "View",
-    "ViewFrame",
-    "WhyCard",
-]
+_SHARED = {"View": "txpanel.views.base", "ViewFrame": "txpanel.views.frame", "WhyCard": "txpanel.views.why.view"}
+"""What is public besides: the base class, the frame, and the page's own “why this number” card."""
 
 if TYPE_CHECKING:
-    from txpanel.views.attention.view import AttentionView
-    from txpanel.views.base import View
-    from txpanel.views.embedding.view import EmbeddingView
-    from txpanel.views.flow.view import FlowView
-    from txpanel.views.frame import ViewFrame
-    from txpanel.views.mlp.view import MLPView
-    from txpanel.views.residual.view import ResidualView
-    from txpanel.views.sampling.view import SamplingView
-    from txpanel.views.softmax.view import SoftmaxView
-    from txpanel.views.why.view import WhyCard
+    from txpanel.views.base import View as View
+    from txpanel.views.frame import ViewFrame as ViewFrame
+    from txpanel.views.why.view import WhyCard as WhyCard
+
+
+@cache
+def _built_in() -> dict[str, EntryPoint]:
+    """Class name -> entry point of each view that this package registers."""
+    found = entry_points(group="txpanel.views")
+    return {entry.attr: entry for entry in found if entry.dist is not None and entry.dist.name == "txpanel"}
 
 
 def __getattr__(name: str) -> Any:
     """Import a view on its first use (PEP 562)."""
-    if name not in _PUBLIC:
+    if name == "__all__":
+        return __dir__()
+    if name in _SHARED:
+        return getattr(import_module(_SHARED[name]), name)
+    if name.startswith("_") or name not in _built_in():
         raise AttributeError(f"module 'txpanel.views' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return _built_in()[name].load()
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*_SHARED, *_built_in()})

@@ -1,4 +1,4 @@
-"""What several views do the same way: slow work beside the page, parts one after the other, a figure of a fixed height."""
+"""What several views do the same way: slow work in a thread, parts built one after the other, a figure of a fixed height."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from txpanel.toolkit.waiting import Waiting
 
 
 def background() -> Worker:
-    """A worker for one view; where there is no server session (notebook, script, test) it works at once instead."""
+    """A worker thread for one view, whose results arrive on the session's own thread; without a server (notebook, script, test) work is done at once."""
     document = pn.state.curdoc
     if document is None or document.session_context is None:
         return Worker()
@@ -41,7 +41,7 @@ def plot(figure: Any, height: int) -> pn.pane.Bokeh:
 def one_by_one(
     column: Any, rest: Sequence[Callable[[], Any]], said: str, guard: Callable[[Callable[[], object]], object]
 ) -> None:
-    """Builds further parts of a column, each when the one before it stands: a page that gets many figures at once stands still.
+    """Builds further parts of a column, each once the browser shows the one before: many figures at once would block the page.
 
     Args:
         column: with its first part in it. rest: build one part each. said: a line below until all are there.
@@ -65,10 +65,10 @@ def one_by_one(
 
 
 def _soon(document: Any, step: Callable[[], object]) -> None:
-    """Calls a function on the session's thread, a moment from now and not before the page stands.
+    """Calls a function on the session's thread, a moment from now and not before the page has loaded.
 
-    What Panel's components are told while the browser still fetches the page would be lost: it is put off by Panel, and comes
-    between the page and its connection.
+    A change of a component while the browser still fetches the page would be lost: Panel postpones it, and it falls between
+    the page and its connection.
     """
 
     def call() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import panel as pn
@@ -13,6 +12,7 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
+from txpanel.compat.one_look_through import one_look_through
 from txpanel.toolkit.palette import Kind, Scale
 
 __all__ = ["API_VERSION", "View"]
@@ -24,7 +24,7 @@ Callback = Callable[[], Any]
 
 
 def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
-    """Lets `__panel__` run once: Panel asks for it at every display, and each run would hang up its watchers again."""
+    """Lets `__panel__` run once: Panel calls it at every display, and each call would add its watchers again."""
 
     @functools.wraps(build)
     def panel(self: View) -> Any:
@@ -33,30 +33,6 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
         return self._built
 
     return panel
-
-
-@contextmanager
-def one_look_through() -> Iterator[None]:
-    """What changes in here goes to the browser as one message, and Bokeh looks through the page's models at most once.
-
-    Bokeh looks through all models (0.1 s on our page) whenever one is replaced, and its own ``freeze`` does so at the end
-    whether or not anything was. We do it if somebody asked for it, also after an exception.
-    """
-    doc = pn.state.curdoc
-    if doc is None or doc.models._freeze_count:
-        yield
-        return
-    models, roots, asked = doc.models, list(doc.roots), list[bool]()
-    with unlocked():
-        models._push_freeze()
-        models.__dict__["invalidate"] = lambda: asked.append(True)
-        try:
-            yield
-        finally:
-            del models.__dict__["invalidate"]
-            models._freeze_count -= 1
-            if asked or roots != doc.roots:
-                models.recompute()
 
 
 class View(pn.viewable.Viewer):
@@ -82,10 +58,15 @@ class View(pn.viewable.Viewer):
     """Where it stands: smaller numbers first. Built-in views use 0 to 70."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """Tensor names without block prefix (such as ``"pattern"``) without which the view has nothing to show."""
+    shows: ClassVar[frozenset[str]] = frozenset()
+    """Tensor names without block prefix for which the page may open it: a click on ``blocks.3.pattern`` in the flow
+    opens the first view that shows ``"pattern"``."""
     api_version: ClassVar[int] = API_VERSION
     """The version of this base class that the view was written for."""
     first: ClassVar[bool] = False
     """Whether it shows a change before the others do, which are fed a moment later: the flow and the card, where people look."""
+    on_top: ClassVar[bool] = False
+    """Whether it always stands on top of the page, as the flow does, instead of having a tab."""
 
     state = param.ClassSelector(
         class_=param.Parameterized, allow_refs=False, doc="The shared model state, a `txpanel.ModelState`."
@@ -95,12 +76,16 @@ class View(pn.viewable.Viewer):
     )
     dark = param.Boolean(default=False, doc="Whether the page is dark; the page sets it, `mapper` follows it.")
     opened = param.String(default="", doc="Id of the view unfolded below the flow; whoever sets it opens that view.")
+    openable = param.Dict(
+        default={},
+        doc="Tensor name without block prefix -> id of the view that is opened for it; the page sets it from `shows`.",
+    )
 
     def __init__(self, state: Any, **params: Any) -> None:
         self._built: Any = None
         self._watchers: list[tuple[param.Parameterized, Any]] = []
-        self._late: dict[int, Callback] = {}
-        self._waiting = False
+        self._pending: dict[int, Callback] = {}
+        self._scheduled = False
         self._on_error: Callable[[Exception], None] | None = None
         params.setdefault("dark", pn.config.theme == "dark")
         super().__init__(state=state, **params)
@@ -135,15 +120,15 @@ class View(pn.viewable.Viewer):
                 self._guarded(step)
 
         def changed(*_events: Any) -> None:
-            self._late[id(callback)] = run
-            if self.active and not self._put_off():
+            self._pending[id(callback)] = run
+            if self.active and not self._postpone():
                 self._catch_up()
 
         self._watchers.append((self.state, self.state.param.watch(changed, list(names or ("trace",)))))
         if self.active:
             run()
         else:
-            self._late[id(callback)] = run
+            self._pending[id(callback)] = run
 
     def watch(self, source: param.Parameterized, callback: Callable[[Any], Any], *names: str) -> None:
         """Watches parameters of an object (a stream, a component, the view itself) until `close`; errors go to the card."""
@@ -162,35 +147,43 @@ class View(pn.viewable.Viewer):
         self.watch(self, lambda event: setattr(mapper, "palette", list(scale.themed(event.new).palette)), "dark")
         return mapper
 
+    def open_for(self, tensor: str) -> None:
+        """Opens the view that shows a tensor, such as ``"blocks.3.pattern"`` or ``"pattern"``; nothing where none does."""
+        from txpanel.tracing.names import (
+            split_name,
+        )  # late: the room of tracing brings torch, and the page is painted before
+
+        self.opened = self.openable.get(split_name(tensor)[1], self.opened)
+
     def close(self) -> None:
         """Lets go of the state: nothing is called any more, and the view can be freed."""
         for source, watcher in self._watchers:
             source.param.unwatch(watcher)
         self._watchers.clear()
-        self._late.clear()
+        self._pending.clear()
         self._on_error = None
         self._built = None
         self.state = None
 
-    def _put_off(self) -> bool:
-        """On a served page what stands above is shown first: the others are fed when that is on its way, with the newest place."""
+    def _postpone(self) -> bool:
+        """On a served page the views that are `first` are updated first, the others once that has been sent, with the newest state."""
         document = pn.state.curdoc
         if self.first or document is None or document.session_context is None or not pn.state.loaded:
             return False
-        if not self._waiting:
-            self._waiting = True
-            document.add_next_tick_callback(functools.partial(self._its_turn, document))
+        if not self._scheduled:
+            self._scheduled = True
+            document.add_next_tick_callback(functools.partial(self._run_scheduled, document))
         return True
 
-    def _its_turn(self, document: Any) -> None:
-        self._waiting = False
+    def _run_scheduled(self, document: Any) -> None:
+        self._scheduled = False
         with set_curdoc(document), unlocked():
             self._catch_up()
 
     def _catch_up(self, _event: Any = None) -> None:
         if self.active:
-            late, self._late = list(self._late.values()), {}
-            for run in late:
+            pending, self._pending = list(self._pending.values()), {}
+            for run in pending:
                 run()
 
     def _guarded(self, step: Callback) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
+from txpanel.models.environment import environment
 
 if TYPE_CHECKING:
     from txpanel.views.base import View
@@ -132,7 +132,7 @@ def _log_once(name: str, dist: str, error: BaseException) -> None:
 
 def _problem(loaded: Any) -> tuple[Status, str] | None:
     """What keeps a loaded object from being used as a view."""
-    from txpanel.views.base import API_VERSION, View  # views need panel, and discovery alone does not
+    from txpanel.views.base import API_VERSION, View  # late: views need Panel, finding them does not
 
     if not (isinstance(loaded, type) and issubclass(loaded, View)):
         return "broken", _("The entry point does not lead to a class derived from txpanel.View.")
@@ -147,10 +147,8 @@ def _problem(loaded: Any) -> tuple[Status, str] | None:
 
 def _wanted() -> set[str] | None:
     """Names that ``TXPANEL_PLUGINS`` lets in; None: all of them."""
-    text = os.environ.get("TXPANEL_PLUGINS")
-    if text is None or text.strip().lower() in ("", "all"):
-        return None
-    return {name.strip() for name in text.split(",")} - {"none", ""}
+    plugins = environment().plugins
+    return None if plugins is None else set(plugins)
 
 
 def _package(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:

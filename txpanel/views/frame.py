@@ -1,4 +1,4 @@
-"""The frame around every view: what goes wrong inside it stays inside it, and is said in words."""
+"""The frame around every view: an error inside it becomes a card with a sentence, and the rest of the page goes on."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class ViewFrame(pn.viewable.Viewer):
 
     active = param.Boolean(default=True, doc="Whether the view is on screen; passed on to it.")
     dark = param.Boolean(default=False, doc="Whether the page is dark; passed on to the view.")
+    opened = param.String(default="", doc="Id of the view unfolded on the page: passed on to the view, and back.")
+    openable = param.Dict(default={}, doc="Which view is opened for which tensor; passed on to the view.")
     failed = param.Boolean(default=False, doc="Whether the error card stands in the view's place.")
 
     def __init__(self, state: Any, load: Load, *, name: str, origin: str = "", **params: Any) -> None:
@@ -60,11 +62,11 @@ class ViewFrame(pn.viewable.Viewer):
         self.error: Exception | None = None
         self._layout = pn.Column(sizing_mode="stretch_width", margin=0)
         super().__init__(**params)
-        self.param.watch(self._pass_on, ["active", "dark"])
+        self.param.watch(self._pass_on, ["active", "dark", "opened", "openable"])
 
     @classmethod
     def of(cls, state: Any, view: type[View], **params: Any) -> ViewFrame:
-        """The frame of a class at hand."""
+        """The frame of a view class."""
         return cls(state, lambda: view, name=view.id or view.__name__, **params)
 
     def __panel__(self) -> pn.Column:
@@ -85,14 +87,15 @@ class ViewFrame(pn.viewable.Viewer):
             view_class = self.load()
             self._check(view_class)
             phase = _("be built")
-            view = view_class(self.state, active=self.active, dark=self.dark)
-            self.view = view
+            passed = {"active": self.active, "dark": self.dark, "opened": self.opened, "openable": self.openable}
+            self.view = view = view_class(self.state, **passed)
+            view.param.watch(lambda event: setattr(self, "opened", event.new), "opened")
             view._on_error = lambda error: self._show(error, _("be updated"))
             content = pn.panel(view.__panel__())
         except Exception as error:
             self._show(error, phase)
         else:
-            if self.error is None:  # else an update failed while it was built, and the card stands already
+            if self.error is None:  # else an update failed while it was built, and the card is shown already
                 self._layout[:] = [content]
 
     def fail(self, error: Exception) -> None:
@@ -144,7 +147,7 @@ class ViewFrame(pn.viewable.Viewer):
             "details": short_traceback(error),
         }
         standing = self._layout[0] if len(self._layout) else None
-        if isinstance(standing, ErrorCard):  # somebody may be about to click on it: it must not be another one
+        if isinstance(standing, ErrorCard):  # changed, not replaced: somebody may be about to click on it
             standing.param.update(**words)
         else:
             self._layout[:] = [ErrorCard(on_retry=self.retry, sizing_mode="stretch_width", **words)]

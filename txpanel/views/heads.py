@@ -1,6 +1,6 @@
-"""What a head does on this text, told from its pattern alone, and the pooling of patterns.
+"""What a head does on this text, derived from its pattern alone, and the max-pooling of patterns.
 
-A label is a statement about the text at hand, not about the head in general: each has a score between 0 and 1 computed from the
+A label is a statement about this text, not about the head in general: each has a score between 0 and 1 computed from the
 recorded pattern, and is given only where the score passes `THRESHOLD`.
 """
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from txpanel.decoding.stages import SPECS
 from txpanel.models.language_model import LanguageModel
 from txpanel.page.top_bar.controller import Bar
 from txpanel.session.state import ModelState
@@ -47,7 +48,22 @@ def test_each_text_is_confirmed_also_one_that_is_refused(
     def fails(*_args: Any) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(bar, "_wish_run", fails)
+    monkeypatch.setattr(bar, "_on_run", fails)
     with pytest.raises(RuntimeError):
         bar._on_message({"kind": "run", "text": "x", "asked": "failed"})
     assert bar.component.heard == "failed"
+
+
+def test_the_bar_offers_every_declared_stage_as_it_is_declared(bar: Bar) -> None:
+    offered = {one["key"]: one for one in bar.component.stages}
+    assert list(offered) == [spec.key for spec in SPECS]
+    assert [key for key, one in offered.items() if one["in_bar"]] == ["temperature", "top_p"]
+    for spec in SPECS:
+        one = offered[spec.key]
+        assert (one["off"], one["least"], one["most"], one["whole"]) == (
+            spec.off,
+            spec.least,
+            spec.most,
+            spec.kind is int,
+        )
+        assert bar.component.settings[spec.key] == spec.off

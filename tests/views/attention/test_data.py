@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from txpanel.models.language_model import LanguageModel
-from txpanel.views.attention import data as data
+from txpanel.views.attention import data, mosaic, written
 
 FAMILIES = (
     "gpt2",
@@ -60,7 +60,7 @@ def test_vectors_are_the_recorded_ones_and_shared_heads_are_shared(trace: Any) -
 def test_the_heads_shares_add_up_to_what_attention_writes(trace: Any) -> None:
     for layer in range(trace.anatomy.n_layers):
         for token in (0, len(trace.tokens.ids) - 1):
-            shares = data.head_shares(trace, layer, token)
+            shares = written.head_shares(trace, layer, token)
             assert shares is not None
             assert shares.agrees, shares.difference
             recorded = trace.tensor(shares.output)[token].double().numpy()
@@ -77,14 +77,14 @@ def test_the_heads_shares_add_up_to_what_attention_writes(trace: Any) -> None:
 
 
 def test_weighted_attention_is_the_length_of_what_arrives(trace: Any) -> None:
-    norms = data.written_norms(trace, 1, 2)
+    norms = written.written_norms(trace, 1, 2)
     assert norms is not None
     pattern = data.stage(trace, 1, 2, "pattern")
-    shown = data.weighted(pattern, norms)
+    shown = written.weighted(pattern, norms)
     block = trace.anatomy.blocks[1]
     matrix = trace.operation("blocks.1.result").map.matrix().double().numpy()  # [width, heads * value_dim]
     size = matrix.shape[1] // block.n_heads
-    v = trace.tensor("blocks.1.v")[data.kv_head(trace, 1, 2)].double().numpy()
+    v = trace.tensor("blocks.1.v")[written.kv_head(trace, 1, 2)].double().numpy()
     expected = np.linalg.norm(v @ matrix[:, 2 * size : 3 * size].T, axis=-1)
     np.testing.assert_allclose(norms, expected, rtol=1e-4)
     np.testing.assert_allclose(shown, pattern * expected[None], rtol=1e-4)
@@ -100,10 +100,10 @@ def test_without_the_first_token_each_row_adds_up_to_one_again() -> None:
 
 def test_thumbnails_stand_where_the_mosaic_says(trace: Any) -> None:
     trace = trace.model.trace("the cat sat")
-    found = data.heads(trace, 0)
+    found = mosaic.heads(trace, 0)
     block = trace.anatomy.blocks[0]
     assert found.step == 1
-    picture = data.mosaic(found.maps, block.group, across=2)
+    picture = mosaic.mosaic(found.maps, block.group, across=2)
     for head, (top, left) in enumerate(picture.corners):
         tile = picture.values[top : top + picture.side, left : left + picture.side]
         np.testing.assert_array_equal(tile, data.stage(trace, 0, head, "pattern"))
@@ -148,7 +148,7 @@ def test_nothing_is_invented_without_the_weights(tiny: Callable[[str], LanguageM
 
     saved = txpanel.open_trace(tiny("llama").trace(TEXT).save(tmp_path / "run.safetensors"))
     assert saved.model is None
-    assert data.head_shares(saved, 0, 1) is None
-    assert data.written_norms(saved, 0, 0) is None
+    assert written.head_shares(saved, 0, 1) is None
+    assert written.written_norms(saved, 0, 0) is None
     assert data.stages(saved, 0)
     assert np.isfinite(data.stage(saved, 0, 0, "pattern")).any()

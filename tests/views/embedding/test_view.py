@@ -12,7 +12,8 @@ import torch
 from tests.families import tiny
 from txpanel.session.state import ModelState
 from txpanel.toolkit.vector_strips import VectorStrip, VectorStrips, pack, scale_of, strip_table
-from txpanel.views.embedding.data import lanes, neighbours, pairs, pieces, rotation, slopes, strips, table_row
+from txpanel.views.embedding.data import neighbours, pairs, pieces, rotation, slopes, table_row
+from txpanel.views.embedding.strips import lanes, strips
 from txpanel.views.embedding.view import EmbeddingView
 
 FAMILIES = ["gpt2", "llama", "gemma3_text", "gpt_neox", "gptj", "bloom", "opt-350m", "granite", "deepseek_v3", "mpt"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from txpanel.views.flow import data
-from txpanel.views.flow.data import LANES, WINDOW, Window
+from txpanel.views.flow.window import LANES, WINDOW, Window
 
 TEXT = "the cat sat on the mat, the cat"
 SHAPES = ["gpt2", "llama", "gemma3_text", "gpt_neox", "gptj", "mixtral", "olmo2", "bloom", "gpt_oss", "deepseek_v3"]

@@ -12,9 +12,9 @@ import pytest
 
 from txpanel.session.state import ModelState
 from txpanel.toolkit.picture import Table
-from txpanel.views.flow.data import Window
 from txpanel.views.flow.table import facts, tables
 from txpanel.views.flow.view import FlowView
+from txpanel.views.flow.window import Window
 
 TEXT = "the cat sat"
 

@@ -58,13 +58,20 @@ def test_only_what_changed_is_sent(view: FlowView) -> None:
 def test_messages_move_the_focus_and_ask(view: FlowView) -> None:
     view._on_message({"type": "focus", "focus": {"head": 2, "nonsense": 4}})
     assert view.state.head == 2
-    view._on_message(
-        {"type": "act", "open": "mlp", "focus": {"query": 3}, "ask": ["blocks.0.mlp_post", {"token": 3, "neuron": 5}]}
-    )
-    assert (view.state.query, view.opened, view.picture.opened) == (3, "mlp", "mlp")
+    view.openable = {"mlp_post": "neurons"}
+    assert view.picture.openable == {"mlp_post": "neurons"}
+    asked = ["blocks.0.mlp_post", {"token": 3, "neuron": 5}]
+    view._on_message({"type": "act", "open": "blocks.0.mlp_post", "focus": {"query": 3}, "ask": asked})
+    assert (view.state.query, view.opened, view.picture.opened) == (3, "neurons", "neurons")
     assert view.state.question.name == "blocks.0.mlp_post"
-    view._on_message({"type": "open", "view": "mlp"})
+    view._on_message({"type": "open", "tensor": "mlp_post"})
     assert view.picture.opened == ""
+    view._on_message({"type": "open", "tensor": "mlp_post"})
+    view._on_message({"type": "open", "tensor": "pattern"})  # no view shows it
+    view._on_message({"type": "act", "open": "pattern", "focus": {"query": 1}})
+    assert (view.state.query, view.opened) == (1, "neurons")
+    view._on_message({"type": "close"})
+    assert view.opened == ""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from txpanel.session import shared
 from txpanel.session.state import ModelState
 from txpanel.testing import check_view
 from txpanel.tracing.record import prefixes
-from txpanel.views.kv_cache.view import Kept, KVCacheView, counted, kept
+from txpanel.views.kv_cache.data import Kept, kept
+from txpanel.views.kv_cache.view import KVCacheView
+from txpanel.views.kv_cache.words import counted
 
 Tiny = Callable[[str], LanguageModel]
 

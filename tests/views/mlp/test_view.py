@@ -14,15 +14,13 @@ from txpanel.views.mlp.data import (
     activate,
     column_sizes,
     curve,
-    inner_strips,
-    mixture_strips,
     neurons,
     output_name,
     promoted,
     routing,
     strongest,
-    write_strips,
 )
+from txpanel.views.mlp.strips import inner_strips, mixture_strips, write_strips
 from txpanel.views.mlp.view import MLPView
 
 FAMILIES = [

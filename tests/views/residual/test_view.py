@@ -11,7 +11,9 @@ import torch
 
 from tests.families import tiny
 from txpanel.session.state import ModelState
-from txpanel.views.residual.data import STATISTICS, entropy, lens, norms, softmax, stream, strips
+from txpanel.views.distribution import Distribution
+from txpanel.views.residual.data import STATISTICS, lens, norms, stream
+from txpanel.views.residual.strips import strips
 from txpanel.views.residual.view import ResidualView
 
 FAMILIES = [
@@ -46,8 +48,8 @@ def test_norms_and_directions_are_those_of_the_recorded_vectors(trace: Any) -> N
         assert np.allclose(found.size[layer], before.norm(dim=-1), rtol=1e-6)
         assert np.allclose(found.attn[layer], attn.norm(dim=-1))
         assert np.allclose(found.mlp[layer], mlp.norm(dim=-1))
-        assert np.allclose(found.attn_turn[layer], torch.cosine_similarity(attn, before, dim=-1), atol=1e-6)
-        assert np.allclose(found.mlp_turn[layer], torch.cosine_similarity(mlp, middle, dim=-1), atol=1e-6)
+        assert np.allclose(found.attn_cosine[layer], torch.cosine_similarity(attn, before, dim=-1), atol=1e-6)
+        assert np.allclose(found.mlp_cosine[layer], torch.cosine_similarity(mlp, middle, dim=-1), atol=1e-6)
     assert np.allclose(found.size[3], trace.tensor("blocks.2.resid_post").double().norm(dim=-1))
 
 
@@ -71,13 +73,13 @@ def test_the_lens_ends_in_the_models_own_logits(trace: Any) -> None:
     found = lens(trace, last, positions=4)
     assert found is not None
     assert found.positions == (last - 3, last - 2, last - 1, last)
-    share = softmax(trace.logits.values)
+    share = Distribution(trace.logits.values).probabilities
     best = int(trace.logits.values.argmax())
     assert found.ids[-1, -1] == best
     assert found.top[-1, -1] == share[best]
     assert found.listed[-1][0][1] == share.max()
     assert found.rank[-1] == 1
-    assert found.bits[-1, -1] == entropy(share)
+    assert found.bits[-1, -1] == Distribution(trace.logits.values).entropy
     model = trace.model.model
     with torch.inference_mode():  # an independent road: the whole model on the text, all positions
         whole = model(torch.as_tensor(trace.tokens.ids)[None]).logits[0].float()
@@ -89,14 +91,14 @@ def test_the_lens_of_every_layer_is_the_traces(trace: Any) -> None:
     assert found is not None
     for layer in range(4):
         for column, position in enumerate(found.positions):
-            share = softmax(trace.lens(layer, position).values)
+            share = Distribution(trace.lens(layer, position).values).probabilities
             assert found.top[layer, column] == pytest.approx(share.max(), rel=1e-4)
             assert share[found.ids[layer, column]] == pytest.approx(share.max(), rel=1e-4)
 
 
 def test_entropy_is_in_bits() -> None:
-    assert entropy(np.full(8, 1 / 8)) == pytest.approx(3)
-    assert entropy(np.array([1.0, 0.0])) == 0
+    assert Distribution(np.zeros(8, np.float32)).entropy == pytest.approx(3)
+    assert Distribution(np.array([0.0, -np.inf], np.float32)).entropy == 0
 
 
 def test_strips_are_rows_of_the_trace_and_add_up(trace: Any) -> None:
@@ -138,7 +140,7 @@ def test_the_view_draws_the_focus(family: str) -> None:
     assert np.array_equal(down["size"], found.mlp[:, 5].astype(np.float32))
     assert np.allclose(up["top"] ** 2, up["size"], rtol=1e-4)
     assert np.allclose(down["bottom"] ** 2, down["size"], rtol=1e-4)
-    assert np.array_equal(view._turns.curves[0].data_source.data["value"], found.attn_turn[:, 5].astype(np.float32))
+    assert np.array_equal(view._cosines.curves[0].data_source.data["value"], found.attn_cosine[:, 5].astype(np.float32))
     assert np.array_equal(view._grid.values, seen.top.astype(np.float32))
     assert view._grid.words == seen.strings
     assert np.array_equal(view._sizes.values, found.size.astype(np.float32))
@@ -199,17 +201,17 @@ def test_lengths_cosines_and_shares_are_asked_for_and_are_those_on_screen(family
         asked(f"{part}.norm", {"token": 2}, shown)
         assert (row, 2) in zip(view._sizes.lit.data["y"], view._sizes.lit.data["x"], strict=True)
     for part, height, size, turn in (
-        ("attn_out", 0.2, found.attn, found.attn_turn),
-        ("mlp_out", -0.2, found.mlp, found.mlp_turn),
+        ("attn_out", 0.2, found.attn, found.attn_cosine),
+        ("mlp_out", -0.2, found.mlp, found.mlp_cosine),
     ):
         view._write_tapped(1, height)
         assert state.layer == 1
         asked(f"blocks.1.{part}.norm", {"token": 2}, size[1, 2])
         assert view._writes.lit.data["x"] == [1]
         assert np.square(view._writes.lit.data["y"]) == pytest.approx([size[1, 2]], rel=1e-4)
-        view._turn_tapped(1, float(turn[1, 2]))
+        view._cosine_tapped(1, float(turn[1, 2]))
         asked(f"blocks.1.{part}.cosine", {"token": 2}, turn[1, 2])
-        assert view._turns.lit.data == {"x": [1], "y": [pytest.approx(float(turn[1, 2]), rel=1e-4)]}
+        assert view._cosines.lit.data == {"x": [1], "y": [pytest.approx(float(turn[1, 2]), rel=1e-4)]}
         assert view._writes.lit.data["x"] == []
     choice = int(state.trace.lens(3, 2).values.argmax())
     for layer in (1, 3):
@@ -237,7 +239,7 @@ def test_nothing_is_drawn_before_there_are_numbers() -> None:
     """Pictures stand while their numbers are computed: empty, without a made-up scale."""
     view: Any = ResidualView(ModelState())
     view.__panel__()
-    pictures = (view._sizes, view._grid, view._writes, view._turns, view._share)
+    pictures = (view._sizes, view._grid, view._writes, view._cosines, view._share)
     for figure in (picture.figure for picture in pictures):
         assert not figure.renderers[0].visible
         assert not any(axis.visible for axis in figure.axis)

@@ -14,6 +14,7 @@ import txpanel
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.state import ModelState
 from txpanel.toolkit.bars import CLEAR
+from txpanel.views.distribution import others_name, token_names
 from txpanel.views.softmax import data as data
 from txpanel.views.softmax.probabilities import ALL, OTHERS
 from txpanel.views.softmax.view import SoftmaxView
@@ -192,10 +193,10 @@ def test_tokens_that_were_searched_are_left_out_of_the_others(view: SoftmaxView)
     assert view.state.question.name.startswith("probs.others.20.")
     assert str(rare) in view.state.question.name.split(".")
     assert view.state.trace.why(view.state.question.name).value == pytest.approx(view.table.others["p"], rel=1e-5)
-    again = data.others_name(view.found.order, [row["id"] for row in view.table.rows])
+    again = others_name(view.found.order, [row["id"] for row in view.table.rows])
     assert view.state.question.name == f"probs.{again}"
-    assert data.others_name(np.arange(5), [0, 1, 3]) == "others.2.3"
-    assert data.others_name(np.arange(3), [2, 1, 0]) == "others.3"
+    assert others_name(np.arange(5), [0, 1, 3]) == "others.2.3"
+    assert others_name(np.arange(3), [2, 1, 0]) == "others.3"
 
 
 def test_a_saved_run_without_its_model(tiny: Callable[[str], LanguageModel], tmp_path: Any) -> None:
@@ -211,10 +212,9 @@ def test_a_saved_run_without_its_model(tiny: Callable[[str], LanguageModel], tmp
 def test_tables_hold_everything(tiny: Callable[[str], LanguageModel]) -> None:
     view = SoftmaxView(ModelState(model=tiny("gpt2"), text="the cat"))
     view.__panel__()
-    assert len(list(view._rows().rows)) == 300
-    assert len(list(view._bins().rows)) == 48
-    assert len(list(view._ranks().rows)) == len(view.ranked.source.data["rank"])
-    assert len(list(view._bits().rows)) == 7
+    rows = {name: len(list(column.tools._data().rows)) for name, column in view.pictures.items()}
+    points = len(view.ranked.source.data["rank"])
+    assert rows == {"probabilities": 300, "mirror": 48, "ranked": points, "surprisal": 7}
     view.close()
 
 
@@ -224,7 +224,7 @@ def test_smollm2_says_make(smollm2: LanguageModel) -> None:
     view.__panel__()
     assert view.table.rows[0]["token"] == " make"
     assert view.table.rows[0]["p"] == pytest.approx(0.1197, abs=5e-5)
-    assert data.search(view.state.trace, "make")[0] == view.table.rows[0]["id"] or " make" in data.token_names(
+    assert data.search(view.state.trace, "make")[0] == view.table.rows[0]["id"] or " make" in token_names(
         view.state.trace, data.search(view.state.trace, "make")
     )
     view.close()

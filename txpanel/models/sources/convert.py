@@ -8,7 +8,6 @@ quantised value exactly; the tokenizer becomes ``tokenizer.json``.
 from __future__ import annotations
 
 import errno
-import functools
 import json
 import struct
 import sys
@@ -56,43 +55,29 @@ def convert(source: Path, target: Path) -> None:
 
 
 def _read_once(source: Path) -> Any:
-    """Open the file, and let transformers use this very reader and these names instead of parsing three times over.
+    """The file's reader, which transformers uses too.
 
-    Only this process is touched, and it does nothing else. Without it the same numbers come, three times as slowly.
+    Raises:
+        BadFile: it is damaged.
     """
-    import gguf
-    import numpy as np
-
-    class Reader(gguf.GGUFReader):  # slicing a memmap costs ten times what slicing a plain view of it does
-        @property
-        def data(self) -> Any:
-            return self._data
-
-        @data.setter
-        def data(self, value: Any) -> None:
-            self._data = np.asarray(value)
+    from txpanel.compat.gguf_reader import open_once  # late: only the process that converts needs it
 
     try:
-        reader = Reader(source)
-        if any(tensor.data_offset + tensor.n_bytes > source.stat().st_size for tensor in reader.tensors):
-            raise ValueError("tensor beyond the end of the file")
-    except Exception as error:  # the reader trusts every length in the file: anything may come of a damaged one
+        return open_once(source)
+    except Exception as error:  # anything may come of a damaged file
         raise BadFile(
             _("{path} is damaged or cut short: {reason}. Download it again.").format(path=source, reason=error)
         ) from error
-    gguf.GGUFReader = lambda path, *args, **kwargs: reader  # type: ignore[misc,assignment]
-    gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)
-    return reader
 
 
 def _tokenizer(source: Path, reader: Any) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # late: only the process that converts needs it
 
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
     split = _text(reader, "tokenizer.ggml.pre")
     if split in ("smollm", "starcoder", "refact", "command-r", "codeshell"):
         # transformers rebuilds these with GPT-2's splitting; they were trained with each digit on its own
-        from tokenizers import pre_tokenizers
+        from tokenizers import pre_tokenizers  # late: only the process that converts needs it
 
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -106,7 +91,7 @@ def _text(reader: Any, key: str) -> str:
 
 
 def _model(source: Path) -> PreTrainedModel:
-    import torch
+    import torch  # late: only the process that converts needs it
     from transformers import AutoModelForCausalLM
 
     try:
@@ -127,7 +112,7 @@ def _model(source: Path) -> PreTrainedModel:
 
 def _shorten_floats(config: Any) -> None:
     """Give float32 settings back the decimals they were written with: 1e-05, not 9.999999747378752e-06."""
-    import numpy as np
+    import numpy as np  # late: only the process that converts needs it
 
     for key, value in vars(config).items():
         if isinstance(value, float) and float(np.float32(value)) == value:

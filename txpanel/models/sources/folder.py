@@ -70,7 +70,7 @@ def check_config(content: dict[str, Any], folder: Path) -> None:
                 "continue a text, such as GPT-2, Llama or Gemma."
             ).format(kind=kind)
         )
-    from transformers import CONFIG_MAPPING
+    from transformers import CONFIG_MAPPING  # late: transformers takes seconds
 
     if kind in CONFIG_MAPPING:
         return

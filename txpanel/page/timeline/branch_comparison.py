@@ -72,8 +72,8 @@ def _side(tree: TokenTree, fork: int, leaf: int, nodes: list[TokenNode]) -> dict
 
 
 def _differing(a: list[TokenNode], b: list[TokenNode]) -> list[list[str]]:
-    """Settings in which the branches differ after the parting, with each turn of a knob; of the seeds, the first."""
-    from txpanel.decoding import FIELDS
+    """Settings in which the branches differ after the parting, with each change on the way; of the seeds, the first."""
+    from txpanel.decoding import FIELDS  # late: torch; the page is painted before it is imported
 
     found = []
     for name in FIELDS:
@@ -88,13 +88,13 @@ def _why(side: str, pick: TokenNode) -> str:
     facts = {"side": side, "token": pick.string, "p": percent(pick.p), "model_p": percent(pick.model_p)}
     if pick.draw is None:
         return _("{side}: somebody chose “{token}”; the model gave it {model_p}.").format(**facts)
-    text = _("{side}: seed {seed} gave u = {u}, and that falls on the piece of “{token}” ({p}).")
+    text = _("{side}: seed {seed} gave u = {u}, and that falls into the interval of “{token}” ({p}).")
     return text.format(seed=pick.draw.seed, u=number(pick.draw.uniform, 4), **facts)
 
 
 def _parting(model: LanguageModel, ids: list[int], picks: list[TokenNode]) -> dict[str, Any]:
     """The distribution from which both went on, as columns: the model's, and what the settings made of it."""
-    from txpanel.session.jobs import drawn
+    from txpanel.session.jobs import drawn  # late: torch; the page is painted before it is imported
     from txpanel.session.shared import shared_trace
 
     trace = shared_trace(model, ids)

@@ -89,7 +89,7 @@ export function filmCompare(data, look, close) {
   const settings = data.settings.length
     ? h(
         "table",
-        {class: "knobs"},
+        {class: "differing"},
         h(
           "thead",
           null,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import param
 
-from txpanel.page.components import Messenger
+from txpanel.page.messenger import Messenger
 
 __all__ = ["Timeline"]
 

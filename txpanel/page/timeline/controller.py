@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from txpanel.decoding.stages import stage_label
 from txpanel.messages import _
 from txpanel.models.tokens import alone
 from txpanel.page.timeline.component import Timeline
@@ -25,6 +26,8 @@ __all__ = ["TimelineController"]
 PROMPT = 60
 """Tokens of the prompt that are shown before what was generated."""
 CHOICES = 8
+KINDS = ("go", "switch", "compare", "take", "pace", "hello", "seen", "sync")
+"""Kinds of messages from the browser; each has its `_on_<kind>`."""
 TAIL = 40
 
 
@@ -76,36 +79,35 @@ class TimelineController:
 
     def _on_message(self, data: dict[str, Any]) -> None:
         self._met |= data.get("kind") == "hello"
-        wish = getattr(self, f"_wish_{data.get('kind')}", None)
-        value = data.get("value")
-        if wish is not None and self._state is not None and isinstance(value, int | float):
-            wish(self._state, value)
+        kind, value = data.get("kind"), data.get("value")
+        if kind in KINDS and self._state is not None and isinstance(value, int | float):
+            getattr(self, f"_on_{kind}")(self._state, value)
 
-    def _wish_go(self, state: ModelState, node: float) -> None:
+    def _on_go(self, state: ModelState, node: float) -> None:
         if 0 <= node <= len(state.tree) and node != state.tree.at:
             state.go(int(node))
 
-    def _wish_switch(self, state: ModelState, leaf: float) -> None:
+    def _on_switch(self, state: ModelState, leaf: float) -> None:
         if 1 <= leaf <= len(state.tree):
             state.switch(int(leaf))
 
-    def _wish_compare(self, state: ModelState, leaf: float) -> None:
+    def _on_compare(self, state: ModelState, leaf: float) -> None:
         self._pair = (state.tree.leaf, int(leaf))
         self._compare(state.tree)
 
-    def _wish_take(self, state: ModelState, token: float) -> None:
+    def _on_take(self, state: ModelState, token: float) -> None:
         state.append(int(token))
 
-    def _wish_pace(self, state: ModelState, seconds: float) -> None:
+    def _on_pace(self, state: ModelState, seconds: float) -> None:
         self.pace = min(max(float(seconds), 0.0), 10.0)
 
-    def _wish_hello(self, state: ModelState, _value: float) -> None:
+    def _on_hello(self, state: ModelState, _value: float) -> None:
         state.follow_page()
 
-    def _wish_seen(self, state: ModelState, _node: float) -> None:
+    def _on_seen(self, state: ModelState, _node: float) -> None:
         state.seen()
 
-    def _wish_sync(self, state: ModelState, _value: float) -> None:
+    def _on_sync(self, state: ModelState, _value: float) -> None:
         self._send_line(state.tree, whole=True)
 
     # -- what it shows ---------------------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ class TimelineController:
         state = self._state
         if state is None:
             return
-        from txpanel.decoding.generation import why_ended  # with torch: the page stands before that is there
+        from txpanel.decoding.generation import why_ended  # late: torch; the page is painted before it is imported
 
         tree = state.tree
         self._send_line(tree, whole=not state.busy)
@@ -143,6 +145,7 @@ class TimelineController:
         self._compared = (self._pair, tree.nodes)
 
         def job(cancel: Any, publish: Any) -> None:
+            # late: torch; the page is painted before it is imported
             from txpanel.page.timeline.branch_comparison import compared
 
             found = compared(model, tree, leaf, other)
@@ -187,6 +190,7 @@ class TimelineController:
         """What the model thought of the prompt's tokens: a row of logits for each, so not on the page's own time."""
 
         def job(cancel: Any, publish: Any) -> None:
+            # late: torch; the page is painted before it is imported
             from txpanel.session.tree_nodes import prompt_logprobs
 
             found = [list(each) if each else None for each in prompt_logprobs(trace, begin, size)]
@@ -225,10 +229,10 @@ def _token(tree: TokenTree, node: int) -> list[Any]:
 
 
 def _next(sample: Sample, model: Any, taken: TokenNode | None) -> dict[str, Any]:
-    """What could come next: the likeliest tokens and their pieces of the bar, the one that came, and why."""
-    from txpanel.decoding.cumulative import edges
+    """What could come next: the likeliest tokens and their intervals, the one that came, and why."""
+    from txpanel.decoding.cumulative import bounds  # late: torch; the page is painted before it is imported
 
-    at = edges(sample.probabilities[sample.order])
+    at = bounds(sample.probabilities[sample.order])
     ranks = list(range(min(CHOICES, len(sample.order))))
     for token in (sample.token, taken.token if taken is not None else sample.token):
         found = (sample.order == token).nonzero()[0]
@@ -278,7 +282,7 @@ def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
         )
     if taken is not None and taken.token != sample.token and taken.settings == sample.settings:
         return _(
-            "The draw gave “{taken}”. u = {u} lies so close to the edge of its piece that the last digits, which depend on the "
+            "The draw gave “{taken}”. u = {u} lies so close to the end of its interval that the last digits, which depend on the "
             "order of sums, decide: here it falls on “{drawn}”."
         ).format(taken=alone(taken.string), **facts)
     if taken is not None and taken.token != sample.token:
@@ -292,18 +296,16 @@ def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
     cut = _first_cut(sample, model)
     if sample.token == best:
         return cut + _(
-            "Seed {seed} gives u = {u}, and that falls on the piece of the likeliest token, “{drawn}” ({p})."
+            "Seed {seed} gives u = {u}, and that falls into the interval of the likeliest token, “{drawn}” ({p})."
         ).format(**facts)
     return cut + _(
-        "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall on it. Seed {seed} gives u = {u}, and that "
-        "is the piece of “{drawn}” ({p}, number {rank})."
+        "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall into its interval. Seed {seed} gives u = {u}, and that "
+        "is the interval of “{drawn}” ({p}, number {rank})."
     ).format(end=number(float(p[best]), 3), **facts)
 
 
 def _first_cut(sample: Sample, model: Any) -> str:
     """What became of the token that the model itself holds likeliest, if a stage removed it; empty if not."""
-    from txpanel.views.sampling.words import bench_words
-
     first = int(sample.stages[0].logits.argmax())
     stage = sample.removed_by(first)
     if stage is None:
@@ -313,12 +315,12 @@ def _first_cut(sample: Sample, model: Any) -> str:
         "p": percent(float(sample.stages[0].probabilities[first])),
     }
     text = _("The model's first choice, “{first}” ({p}), was cut off by {stage}.")
-    return text.format(stage=bench_words()[stage], **facts) + " "
+    return text.format(stage=stage_label(stage), **facts) + " "
 
 
 def _changes(taken: TokenNode, sample: Sample) -> str:
     """The settings that differ from those with which the token was drawn."""
-    from txpanel.decoding import FIELDS
+    from txpanel.decoding import FIELDS  # late: torch; the page is painted before it is imported
 
     old, new = taken.settings, sample.settings
     names = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES, within
+from txpanel.decoding.settings import OFF
+from txpanel.decoding.stages import for_browser
 from txpanel.messages import _, plural
 from txpanel.models.chat import has_template
-from txpanel.page.address import DEFAULTS
-from txpanel.page.components import TopBar
 from txpanel.page.exports import Files
+from txpanel.page.top_bar.component import TopBar
 from txpanel.page.top_bar.words import bar_words, examples
 from txpanel.toolkit.format import count
 
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["Bar"]
 
 PLACES = ("layer", "head", "query")
+KINDS = (
+    "run",
+    "generate",
+    "append",
+    "chat",
+    "save",
+    "open",
+    "undo",
+    "redo",
+    "cancel",
+    "load",
+    "dismiss",
+    "set",
+    "focus",
+)
+"""Kinds of messages from the browser; each has its `_on_<kind>`."""
 
 
 class Bar:
@@ -55,7 +72,8 @@ class Bar:
             info=self._info(),
             status=self._status(),
             next={"text": "", "p": 0.0},
-            settings={name: DEFAULTS[name] for name in RANGES},
+            stages=for_browser(),
+            settings={name: OFF[name] for name in RANGES},
             sizing_mode="stretch_width",
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},
@@ -125,56 +143,56 @@ class Bar:
         elif self._state is None:
             self._early = data if kind == "run" else self._early
         else:
-            wish = getattr(self, f"_wish_{kind}", None)
+            act = getattr(self, f"_on_{kind}") if kind in KINDS else None
             try:
-                if wish is not None:
-                    wish(self._state, data)
+                if act is not None:
+                    act(self._state, data)
             finally:
                 self.component.heard = str(data.get("asked", self.component.heard))
 
-    def _wish_run(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_run(self, state: ModelState, data: dict[str, Any]) -> None:
         text = _clean(data.get("text"))
         if text == state.text:
             state.run()
         else:
             state.text = text
 
-    def _wish_generate(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_generate(self, state: ModelState, data: dict[str, Any]) -> None:
         if isinstance(data.get("text"), str):
             state.text = _clean(data["text"])
         self._generating = True
         n = min(max(int(data.get("n", 1)), 0), 1000)
         state.generate(n or None, pace=self._pace())
 
-    def _wish_append(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_append(self, state: ModelState, data: dict[str, Any]) -> None:
         state.append()
 
-    def _wish_chat(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_chat(self, state: ModelState, data: dict[str, Any]) -> None:
         state.chat = bool(data.get("on")) and has_template(state.model)
 
-    def _wish_save(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_save(self, state: ModelState, data: dict[str, Any]) -> None:
         self.files.save(state)
 
-    def _wish_open(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_open(self, state: ModelState, data: dict[str, Any]) -> None:
         self.files.receive(state, data)
 
-    def _wish_undo(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_undo(self, state: ModelState, data: dict[str, Any]) -> None:
         state.undo()
 
-    def _wish_redo(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_redo(self, state: ModelState, data: dict[str, Any]) -> None:
         state.redo()
 
-    def _wish_cancel(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_cancel(self, state: ModelState, data: dict[str, Any]) -> None:
         state.cancel()
 
-    def _wish_load(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_load(self, state: ModelState, data: dict[str, Any]) -> None:
         if not self._fixed:
             state.load(str(data.get("name", "")).strip())
 
-    def _wish_dismiss(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_dismiss(self, state: ModelState, data: dict[str, Any]) -> None:
         state.param.update(error=None, notice=None)
 
-    def _wish_set(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_set(self, state: ModelState, data: dict[str, Any]) -> None:
         found: dict[str, Any] = {}
         for name in RANGES:
             value = within(name, data.get(name))
@@ -182,7 +200,7 @@ class Bar:
                 found[name] = value
         state.param.update(**found)
 
-    def _wish_focus(self, state: ModelState, data: dict[str, Any]) -> None:
+    def _on_focus(self, state: ModelState, data: dict[str, Any]) -> None:
         state.focus(**{name: int(data[name]) for name in PLACES if isinstance(data.get(name), int | float)})
 
     # -- what it shows ---------------------------------------------------------------------------------------------------
@@ -224,11 +242,13 @@ class Bar:
             "layer": state.layer,
             "head": state.head,
             "query": state.query,
-            "layers": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
-            "heads": _of(anatomy.blocks[state.layer].n_heads),
-            "querys": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
-            if len(strings) <= 2000
-            else [],
+            "choices": {
+                "layer": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
+                "head": _of(anatomy.blocks[state.layer].n_heads),
+                "query": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
+                if len(strings) <= 2000
+                else [],
+            },
         }
 
     def _info(self) -> dict[str, Any]:
@@ -259,7 +279,7 @@ class Bar:
         return shown
 
     def _choices(self) -> list[dict[str, str]]:
-        from txpanel.models.catalogue import CATALOGUE, find
+        from txpanel.models.catalogue import CATALOGUE, find  # late: only when it is shown
 
         names = self._offered if self._offered is not None else [entry.name for entry in CATALOGUE]
         entries = {name: find(name) for name in names}
@@ -321,7 +341,7 @@ def _facts(anatomy: Any) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, str]:
-    from txpanel.models.progress import size_text
+    from txpanel.models.progress import size_text  # late: only when it is shown
 
     facts = [_("{n} M parameters").format(n=count(round(entry.parameters / 1e6)))] if entry.parameters > 1e6 else []
     facts += [size_text(entry.packages.nbytes if entry.packages else entry.nbytes)] if entry.nbytes else []

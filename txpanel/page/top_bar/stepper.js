@@ -11,7 +11,7 @@ export function stepper(model, send, name, label) {
   return {
     root,
     draw: () => {
-      const [at, names] = [model.place[name], model.place[`${name}s`] ?? []]
+      const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
       root.hidden = names.length < 1
       const key = names.join("\u0000")
       if (key !== size) {

@@ -121,12 +121,12 @@ export function render({model, view, el}) {
 
   // --- sampling ----------------------------------------------------------------------------------------------------
   const settings = {}
-  const slider = (name, label, most, step) => {
-    const input = h("input", {type: "range", min: 0, max: most, step, "aria-label": label})
+  const slider = ({key: name, words: {label}, slider: {least, most, step}}) => {
+    const input = h("input", {type: "range", min: least, max: most, step, "aria-label": label})
     const shown = h("output")
     let dragging = false,
       sent = null,
-      patience = 0 // what the server has not answered yet: older answers must not move the knob back
+      patience = 0 // what the server has not answered yet: older answers must not move the slider back
     const draw = () => {
       const value = model.settings[name]
       if (sent !== null && Math.abs(sent - value) < 1e-9) sent = null
@@ -136,7 +136,7 @@ export function render({model, view, el}) {
     }
     const paint = (value) => {
       shown.textContent = String(Math.round(value * 100) / 100)
-      input.style.setProperty("--part", `${(input.value / most) * 100}%`)
+      input.style.setProperty("--part", `${((input.value - least) / (most - least)) * 100}%`)
     }
     input.addEventListener("pointerdown", () => {
       dragging = true
@@ -180,27 +180,19 @@ export function render({model, view, el}) {
     }
     return h("label", {class: "numeric"}, h("span", null, label), input, h("small", null, hint))
   }
-  const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, top_k: 0, min_p: 0, typical_p: 1}
+  const boxed = model.stages.filter((stage) => !stage.in_bar)
   const count = () => {
     // what is on there should not be hidden
-    const n = Object.keys(OFF).filter((name) => Math.abs(model.settings[name] - OFF[name]) > 1e-9).length
+    const n = boxed.filter(({key, off}) => Math.abs(model.settings[key] - off) > 1e-9).length
     const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
     more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
     more.opener.title = title
     more.opener.setAttribute("aria-label", title)
   }
   const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
-  const temperature = slider("temperature", w.temperature, 2, 0.05)
-  const nucleus = slider("top_p", "top-p", 1, 0.01)
-  const inline = h("div", {class: "sliders"}, temperature, nucleus)
-  more.sheet.append(
-    numeric("repetition_penalty", w.repetition_penalty, 0.05, 1000, 0.05, w.repetition_penalty_hint),
-    numeric("no_repeat_ngram_size", w.no_repeat_ngram_size, 0, 10000000, 1, w.no_repeat_ngram_size_hint),
-    numeric("top_k", "top-k", 0, 10000000, 1, w.top_k_hint),
-    numeric("min_p", "min-p", 0, 1, 0.01, w.min_p_hint),
-    numeric("typical_p", "typical-p", 0.01, 1, 0.01, w.typical_p_hint),
-    numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint),
-  )
+  const inline = h("div", {class: "sliders"}, model.stages.filter((stage) => stage.in_bar).map(slider))
+  const box_of = ({key, least, most, slider: {step}, words: {label, hint}}) => numeric(key, label, least > 0 ? step : 0, most, step, hint)
+  more.sheet.append(...boxed.map(box_of), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
 
   // --- generate ----------------------------------------------------------------------------------------------------
   const amount = h(

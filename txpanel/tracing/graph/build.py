@@ -1,7 +1,7 @@
 """The list of a model's operations, in order of computation, built from its anatomy.
 
 With the model's parts the operations carry weights; without (a trace opened from a file) they are the same list, and
-those that need weights say so when asked.
+those that need weights raise `Unsupported` when they are computed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from txpanel.tracing.operations.base import Operation
 
 
 class Graph(OperationList):
-    """All operations of a model. Those that nobody can list beforehand (the logits after any token, lengths) are in :attr:`derived`."""
+    """All operations of a model. Those of which there are too many to list (such as the logits after any token) are in :attr:`derived`."""
 
     def __init__(self, anatomy: Anatomy, parts: ModelParts | None) -> None:
         super().__init__()

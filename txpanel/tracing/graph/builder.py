@@ -1,4 +1,4 @@
-"""The pen of the graph: adds operations under their full names, with formulas in this model's sizes."""
+"""Collecting operations into a graph, under their full names and with formulas that show this model's sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEURONS = ("token", "neuron")
 
 
 class OperationList:
-    """Operations that belong together.
+    """A list of operations in order of computation.
 
     Attributes:
         operations: by the name of their output, in order. dims: names of the dimensions of every tensor, leaves included.
@@ -44,7 +44,12 @@ class OperationList:
 
 
 class GraphBuilder:
-    """Adds operations of one block (or of the ends of the model) under their full names."""
+    """Adds operations of one block, or of what stands before and after the blocks, under their full names.
+
+    Args:
+        operations: where to add them. layer: of the block; ``None`` outside the blocks.
+        eps: epsilon of each norm, by its name. prefix: of all names, instead of ``blocks.{layer}.``.
+    """
 
     def __init__(
         self, operations: OperationList, layer: int | None, eps: dict[str, float], prefix: str | None = None
@@ -142,7 +147,7 @@ def added(
     formula: str,
     **more: Any,
 ) -> str:
-    """The last step of a sublayer, then the norm or factor that stands before the residual's plus."""
+    """The last step of a sublayer, then the norm or factor (if any) before its output is added to the residual stream."""
     normed = b.norm_place in ("sandwich", "branch")
     direct = not normed and b.residual_multiplier == 1.0
     name = w.add(kind, f"{part}_out" if direct else f"{part}_proj", inputs, STREAM, formula, **more)

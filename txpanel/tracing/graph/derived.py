@@ -1,12 +1,12 @@
-"""Operations that nobody can list beforehand: there are as many as a run has tokens, layers and vectors, and few are ever asked for.
+"""Operations that are declared when their name is asked for: there is one for each token, layer and vector of a run, and few are used.
 
-They are declared when their name is asked for, sheet by sheet, and the last few sheets are kept; they hold no number of a run.
+They are declared in small lists that belong together; the most recently used lists are kept. They hold no number of a run.
 
 - ``lens.{layer}.ln_final`` ...: the stream before a block through the final norm (logit lens), for all tokens.
-- ``lens.{layer}.{token}.logits``, ``.probs`` ...: after one token; at layer ``n_layers`` the model's own answer there.
+- ``lens.{layer}.{token}.logits``, ``.probs`` ...: after one token; at layer ``n_layers`` the model's own output there.
 - ``{vector}.norm``, ``blocks.{l}.attn_out.cosine``, ``blocks.{l}.mlp_post.write``, ``embed.{id}.{id}.cosine``: lengths and directions.
-- ``probs.entropy``, ``surprisal.{token}``: how undecided the model was, and how surprised.
-- ``probs.shifted``, ``probs.exp``, ``probs.bins``, ``probs.others.{k}``: the steps of the softmax, and what many tokens hold together.
+- ``probs.entropy``, ``surprisal.{token}``: in bits.
+- ``probs.shifted``, ``probs.exp``, ``probs.bins``, ``probs.others.{k}``: the steps of the softmax, and sums of probabilities over many tokens.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ LENS = re.compile(r"lens\.(\d+)\.(?:(\d+)\.)?.+")
 NEAR = re.compile(r"embed\.(\d+)\.(\d+)\.cosine")
 SURPRISAL = re.compile(r"surprisal\.(\d+)")
 OTHERS = re.compile(r"((?:lens\.\d+\.\d+\.)?)(probs|probs\.exp)\.others\.(\d+)((?:\.\d+)*)")
-"""All tokens but so many of the likeliest, and but those whose ids follow."""
+"""The sum over all tokens except the k likeliest and those whose ids follow."""
 LEFT_OUT = 20
-"""Ids that such a name may hold."""
+"""How many ids such a name may hold."""
 KEPT = 64
-"""Sheets that are kept, of at most some thirty operations each."""
+"""Lists of operations that are kept, of at most some thirty operations each."""
 
 BITS = r"H = -\sum_i p_i\, \log_2 p_i"
 VECTORS = (("feature",), ("dim",), ("neuron",))
@@ -45,13 +45,13 @@ WRITES: tuple[tuple[type[Operation], str, tuple[str, ...], str], ...] = (
     (ops.ExpertWriteLength, "mlp_post", ("expert_index",), "down"),
     (ops.WriteLength, "shared_post", (), "shared_down"),
 )
-"""What writes, the tensor of its values, what else decides, and the map that it writes with."""
+"""For each kind of MLP: the operation that gives the length of what a neuron writes, its activations, its further inputs, its weights."""
 
 Known = Mapping[str, tuple[str, ...]]
 
 
 def others(best: int, besides: Iterable[int] = ()) -> str:
-    """The end of a name: the sum over all tokens but the ``best`` likeliest and those ``besides``; ``others.20.311``."""
+    """The last part of a name: the sum over all tokens except the ``best`` likeliest and those ``besides``; ``others.20.311``."""
     return ".".join(["others", str(best), *(str(i) for i in sorted(set(besides)))])
 
 
@@ -64,7 +64,7 @@ class Derived:
     """The operations of one model that are declared on demand. Thread-safe.
 
     Args:
-        known: dimensions of the tensors that are listed. read: name of what the unembedding reads.
+        known: dimension names of the tensors of the graph. read: name of the tensor that the unembedding reads.
     """
 
     def __init__(self, anatomy: Anatomy, parts: ModelParts | None, known: Known, read: str) -> None:
@@ -92,12 +92,12 @@ class Derived:
         return self._measures(layer).operations.get(name) or self._others(name)
 
     def feeds(self, name: str, index: Mapping[str, int], tokens: int) -> Iterator[str]:
-        """What is made from ``name``, as far as it is not listed; with a cell's token also what is made from that token alone."""
+        """Names computed from ``name`` by operations declared here; with a cell's token also those that belong to that token alone."""
         for operations in self._readers(name, index.get("token"), tokens - 1):
             yield from (made for made in operations.feeds.get(name, ()) if self.find(made, tokens) is not None)
 
     def _readers(self, name: str, token: int | None, last: int) -> Iterator[OperationList]:
-        """Sheets with operations that may read ``name``."""
+        """Lists with operations that may read ``name``."""
         layer, own = split_name(name)
         lens = LENS.fullmatch(name)
         if lens:
@@ -118,7 +118,7 @@ class Derived:
 def _lens(
     a: Anatomy, parts: ModelParts | None, known: Known, read: str, layer: int, token: int | None
 ) -> OperationList:
-    """A layer's own end of the model: for all tokens, or one token's answer."""
+    """The logit lens at a layer: the final norm for all tokens (``token`` None), or logits and probabilities after one token."""
     operations, stream = OperationList(known), read
     if layer < a.n_layers:
         stream = final(
@@ -137,7 +137,7 @@ def _lens(
 
 
 def _softmax(w: GraphBuilder, probs: str) -> None:
-    """What is said of a distribution beside the model's own steps: those between, its entropy, its histogram."""
+    """Of a softmax: its intermediate steps, the entropy of its result, and a histogram."""
     logits, dims = f"{probs.removesuffix('probs')}logits", ("vocab",)
     shifted = w.add(ops.Shifted, f"{probs}.shifted", (logits, f"{probs}.max"), dims, r"y_i = \mathrm{logit}_i - m")
     w.add(ops.Power, f"{probs}.exp", (shifted,), dims, r"y_i = e^{x_i}, \quad x_i = \mathrm{logit}_i - m")
@@ -147,7 +147,7 @@ def _softmax(w: GraphBuilder, probs: str) -> None:
 
 
 def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | None) -> OperationList:
-    """Lengths of all vectors of a block (or outside the blocks), and in which direction attention and MLP write."""
+    """Norms of all vectors of a block (or outside the blocks), and cosines of what attention and MLP write with the residual stream."""
     operations = OperationList(known)
     w = GraphBuilder(operations, None, {}, "")
     for name, dims in known.items():
@@ -181,7 +181,7 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
 
 
 def _near(a: Anatomy, parts: ModelParts | None, name: str, one: int, other: int) -> Operation | None:
-    """The cosine of two rows of the token table, numbered as people write them."""
+    """The cosine of two rows of the token table; ``None`` unless the name is written in the one usual way (no leading zeros)."""
     if not max(one, other) < a.vocab or name != f"embed.{one}.{other}.cosine":
         return None
     table_name, table = parts.tables["embed"] if parts else ("", None)
@@ -190,7 +190,7 @@ def _near(a: Anatomy, parts: ModelParts | None, name: str, one: int, other: int)
 
 
 def _others(a: Anatomy, name: str) -> Operation | None:
-    """The sum over all tokens but some, numbered as people write them and in order."""
+    """The sum over all tokens except some; ``None`` unless the name is written in the one usual way (ids in order, no leading zeros)."""
     found = OTHERS.fullmatch(name)
     if found is None:
         return None

@@ -63,7 +63,7 @@ def _neurons(
 
 
 def _activation(b: BlockAnatomy, p: BlockParts | None) -> Callable[[Tensor], Tensor] | None:
-    """The block's own activation; by its name where there is no model (an opened trace)."""
+    """The block's activation function; looked up by its name where there is no model (an opened trace)."""
     if p is not None:
         return p.activation
     return ACT2FN.get(b.activation, None)

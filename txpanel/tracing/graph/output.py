@@ -1,4 +1,4 @@
-"""Operations of the model's end: final norm and output projection for all tokens, then one token's logits and probabilities."""
+"""Operations after the last block: final norm and output projection for all tokens, then one token's logits and probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VOCAB = ("vocab",)
 
 
 def final(w: GraphBuilder, a: Anatomy, parts: ModelParts | None, stream: str) -> str:
-    """What the unembedding reads, for all tokens; returns its name (the stream's own where nothing stands before it)."""
+    """Final norm and output projection, as far as the model has them; returns the name of what the unembedding reads, [T, D]."""
     norms, maps = (parts.norms, parts.maps) if parts else ({}, {})
     if a.final_norm:
         stream = w.norm("ln_final", stream, STREAM, a.width, a.final_norm, norms.get("ln_final"))

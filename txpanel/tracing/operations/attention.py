@@ -17,7 +17,10 @@ from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Value
 
 
 def repeat_heads(x: Tensor, heads: int) -> Tensor:
-    """Key/value heads repeated for the query heads that share them: [G, T, D] -> [H, T, D]; head h uses h // (H/G)."""
+    """Grouped-query attention (arXiv:2305.13245): key/value heads repeated for the query heads that share them.
+
+    [G, T, D] -> [H, T, D]; query head h uses key/value head h // (H/G).
+    """
     return x if x.shape[0] == heads else x.repeat_interleave(heads // x.shape[0], 0)
 
 
@@ -31,7 +34,7 @@ def rotary_pairs(rotary: Rotary) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Rotate(Operation):
-    """Each pair (a, b) turned by its position's angle: ``(a cos - b sin, b cos + a sin)``. Inputs: x [H, T, D], cos, sin [T, dims/2]."""
+    """Each pair (a, b) rotated by its position's angle: ``(a cos - b sin, b cos + a sin)``. Inputs: x [H, T, D], cos, sin [T, dims/2]."""
 
     kind: ClassVar[str] = "rotary"
     rotary: Rotary = field(default_factory=lambda: Rotary(0, None))
@@ -147,7 +150,7 @@ class Bias(Operation):
 
 @dataclass(frozen=True)
 class Mask(Operation):
-    """Scores of keys that a query may not look at become minus infinity. Inputs: scores [H, Q, S], mask bool [Q, S]."""
+    """Scores of keys that a query may not attend to become minus infinity. Inputs: scores [H, Q, S], mask bool [Q, S]."""
 
     kind: ClassVar[str] = "mask"
 
@@ -165,7 +168,7 @@ class Mask(Operation):
 
 @dataclass(frozen=True)
 class RowMax(Operation):
-    """The largest score of a row, taken off before the exponential so that it can't overflow. Inputs: masked, and a sink where there is one."""
+    """The largest score of a row, subtracted before the exponential so that it can't overflow. Inputs: masked, and a sink where there is one."""
 
     kind: ClassVar[str] = "max"
 
@@ -218,7 +221,7 @@ class RowSum(Operation):
 
 @dataclass(frozen=True)
 class Softmax(Operation):
-    """``p[s] = exp(x[s] - max) / sum``. Inputs: x, max, sum. With a sink a row adds up to less than 1, and stays so (HF-08)."""
+    """``p[s] = exp(x[s] - max) / sum``. Inputs: x, max, sum. With a sink a row sums to less than 1."""
 
     kind: ClassVar[str] = "softmax"
 

@@ -1,4 +1,4 @@
-"""What every step of a model declares: how its output follows from its inputs, and what one cell is made of."""
+"""What every operation of a model declares: how its output follows from its inputs, and which terms add up to one cell."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Operation(ABC):
 
 
 def no_weights(what: str) -> Unsupported:
-    """The error of operations whose weights did not travel with a saved trace."""
+    """The error of an operation whose weights are missing because the trace was opened without its model."""
     return Unsupported(
         f"'{what}' is made with the model's weights, and this trace was opened without the model. "
         "Load the model and record the text again to see how this number is made."

@@ -14,7 +14,7 @@ from txpanel.tracing.operations.base import Cell, Operation, Term, Values, no_we
 
 @dataclass(frozen=True)
 class Add(Operation):
-    """``y = a + b + ...`` (the residual stream's pluses)."""
+    """``y = a + b + ...``, as in the residual stream."""
 
     kind: ClassVar[str] = "add"
 
@@ -76,7 +76,7 @@ class SoftCap(Operation):
 
 
 def _at(function: Callable[[Tensor], Tensor], x: Tensor, cell: Cell) -> float:
-    """One cell of ``function(x)``, computed with its whole row: the kernels for rows and for single numbers differ in the last digits."""
+    """One cell of ``function(x)``, computed with its whole row: vectorised and scalar kernels differ in the last digits."""
     return number(function(x[cell[:-1]])[cell[-1]])
 
 

@@ -1,4 +1,4 @@
-"""Mixtures of experts: which experts a token goes to, with which weight, and what comes back.
+"""Mixtures of experts: which experts a token is routed to, with which weights, and their outputs.
 
 Shazeer et al., arXiv:1701.06538; Mixtral, arXiv:2401.04088; DeepSeek-V3, arXiv:2412.19437. ``slot`` counts a token's chosen experts.
 """

@@ -1,4 +1,4 @@
-"""Numbers about vectors and distributions that pictures show: lengths, cosines, entropy, surprisal."""
+"""Measures of vectors and distributions that views show: norms, cosines, entropy, surprisal."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class RowCosine(Operation):
 
 @dataclass(frozen=True)
 class WriteLength(Operation):
-    """``|x[n] W[:, n]|``: how long what one neuron writes is, the sum of its squares divided by it. Input: values [T, N]."""
+    """``|x[n] W[:, n]|``: norm of what one neuron adds to the residual stream; it is the sum of its squares divided by it. Input: [T, N]."""
 
     kind: ClassVar[str] = "length"
     map: LinearMap | None = None
@@ -134,7 +134,7 @@ class WriteLength(Operation):
         return self.map
 
     def _expert(self, x: Values, cell: Cell) -> int | None:
-        """Whose weights the cell is made with; None where there is one MLP."""
+        """The expert whose weights are used; None for a dense MLP."""
         return None
 
 
@@ -173,7 +173,7 @@ class Entropy(Operation):
 
 @dataclass(frozen=True)
 class Surprisal(Operation):
-    """``-log2 p[id]`` in bits, of the token that really came. Inputs: probabilities [V] after the token before it, token ids."""
+    """``-log2 p[id]`` in bits, of the token that follows. Inputs: probabilities [V] after the token before it, token ids."""
 
     kind: ClassVar[str] = "surprisal"
     token: int = 0

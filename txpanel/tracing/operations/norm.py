@@ -1,4 +1,4 @@
-"""Norms, with their mean, variance and scale as numbers of their own.
+"""Norms, with their mean, variance and scale as operations of their own.
 
 LayerNorm: Ba et al., arXiv:1607.06450. RMSNorm: Zhang and Sennrich, arXiv:1910.07467.
 """
@@ -22,7 +22,7 @@ def _kept(cell: Cell, over: tuple[int, ...], rank: int) -> Cell:
 
 
 def _spread(stat: Tensor, over: tuple[int, ...], rank: int) -> Tensor:
-    """A statistic with its reduced axes back, of size 1."""
+    """A statistic with its reduced axes restored, of size 1."""
     for axis in sorted(a % rank for a in over):
         stat = stat.unsqueeze(axis)
     return stat
@@ -47,7 +47,7 @@ class Mean(Operation):
 
 @dataclass(frozen=True)
 class Variance(Operation):
-    """``var = (1/n) sum_i (x[i] - mean)^2``; for RMSNorm the mean square (no mean is taken off)."""
+    """``var = (1/n) sum_i (x[i] - mean)^2``; for RMSNorm the mean square (the mean is not subtracted)."""
 
     kind: ClassVar[str] = "variance"
     over: tuple[int, ...] = (-1,)

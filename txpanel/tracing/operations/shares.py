@@ -1,4 +1,4 @@
-"""The steps inside a softmax, cell by cell, and what many of its tokens hold together."""
+"""The steps inside a softmax, and sums of probabilities over many tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Shifted(Operation):
 
 @dataclass(frozen=True)
 class Power(Operation):
-    """``e^x[i]`` of what is at most 0: between 0 and 1. Input: x."""
+    """``e^x[i]`` of numbers that are at most 0. Input: x."""
 
     kind: ClassVar[str] = "exponential"
 
@@ -65,7 +65,7 @@ class _Together(Operation):
 
 @dataclass(frozen=True)
 class Others(_Together):
-    """The sum over all tokens but the ``best`` likeliest and those ``besides``: what a list leaves out."""
+    """The sum over all tokens except the ``best`` likeliest and those ``besides``: what a list of tokens leaves out."""
 
     kind: ClassVar[str] = "others"
     best: int = 0
@@ -87,7 +87,7 @@ class Others(_Together):
 
 @dataclass(frozen=True)
 class Bins(_Together):
-    """How much probability the tokens of each bin of logits hold together: [BINS]."""
+    """The summed probability of the tokens in each bin of logits: [BINS]."""
 
     kind: ClassVar[str] = "bin"
 

@@ -13,10 +13,12 @@ from bokeh.models import ColumnDataSource, Rect
 from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, Table, card, picture, provenance
 from txpanel.toolkit.format import percent
+from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.labels import Words, mark
 from txpanel.toolkit.palette import Scale, colour
-from txpanel.toolkit.plots import Axis, Heat, sized
-from txpanel.views.attention.data import Heads, Look, Mosaic, heads, mosaic
+from txpanel.toolkit.rendering import sized
+from txpanel.views.attention.data import Look
+from txpanel.views.attention.mosaic import Heads, Mosaic, heads, mosaic
 from txpanel.views.attention.words import heads_words, short_label
 from txpanel.views.heads import cell_of, strongest
 
@@ -45,7 +47,7 @@ class AllHeads:
         self.view = view
         self.heads: Heads | None = None
         self.mosaic: Mosaic | None = None
-        self.heat = Heat(
+        self.heat = Heatmap(
             view, "probability", "row", "column", tap=self._tap, gaps=False, hover=(_("head"), _("weight"), _("tensor"))
         )
         self.heat.cell.code, self.heat.place.code = _WHO, _WHERE

@@ -1,4 +1,4 @@
-"""q, k, v of every token as strips, and what the head writes: z, and each head's share of what attention adds."""
+"""q, k, v of every token as the rows of heat maps, and what the head writes: z, and each head's share of what attention adds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from txpanel.messages import _, plural
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Legend, Rich, Table, aligned, picture, provenance, row
 from txpanel.toolkit.format import number, percent
+from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis, Heat, sized
-from txpanel.views.attention.data import Cut, HeadShares, Look, cut, head_shares, vectors
+from txpanel.toolkit.rendering import sized
+from txpanel.views.attention.data import Cut, Look, cut, vectors
 from txpanel.views.attention.words import quoted, share_words, vector_words
+from txpanel.views.attention.written import HeadShares, head_shares
 
 __all__ = ["Shares", "Vectors"]
 
@@ -30,15 +32,15 @@ class Vectors:
     """One vector per token, as the rows of a picture; the picture of q, k and v is linked with the pattern.
 
     Args:
-        parts: first letters of the parts shown, such as ``"qkv"``.
+        letters: first letters of the parts shown, such as ``"qkv"``.
 
     Attributes:
-        panel: the pictures. heats: part -> `Heat`. values: part -> (tensor's head, float32 [T, dim]).
+        panel: the pictures. heats: part -> `Heatmap`. values: part -> (tensor's head, float32 [T, dim]).
     """
 
     def __init__(self, view: Any, cursor: ColumnDataSource, letters: str, after: Sequence[Any] = ()) -> None:
         self.view, self.cursor, self.letters, self.after = view, cursor, letters, after
-        self.heats: dict[str, Heat] = {}
+        self.heats: dict[str, Heatmap] = {}
         self.pictures: dict[str, Any] = {}
         self.legends: dict[str, Legend] = {}
         self.values: dict[str, tuple[int, np.ndarray]] = {}
@@ -60,7 +62,7 @@ class Vectors:
                 Scale.of("signed", np.concatenate([x.ravel() for x in same])),
                 cut(look.total, state.query if FRAME[part[0]] == "query" else state.key),
             )
-        # before above after: time runs downwards, with three in a row and with two
+        # each step below the one before it, whether three pictures stand in a row or two
         ranks = {part: sum(name[0] == part[0] for name in list(self.values)[:i]) for i, part in enumerate(self.values)}
         ordered = sorted(self.values, key=lambda part: (ranks[part], "qkvz".index(part[0])))
         wanted = [*(self.pictures[part] for part in ordered), *self.after]
@@ -111,10 +113,10 @@ class Vectors:
         self.legends[part].show(heat.scale)
         column.tools.changed()
 
-    def _picture(self, part: str) -> tuple[Heat, Any]:
+    def _picture(self, part: str) -> tuple[Heatmap, Any]:
         if part not in self.heats:
             letter = part[0]
-            heat = Heat(
+            heat = Heatmap(
                 self.view,
                 "signed",
                 "token",

@@ -1,4 +1,4 @@
-"""The attention view: who looks at whom, why, and what comes of it."""
+"""The attention view: who looks at whom, why, and what the head writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from txpanel.messages import _
 from txpanel.toolkit.card import Rich, card, engineers, rich
 from txpanel.views.attention.all_heads import AllHeads
 from txpanel.views.attention.data import Look
-from txpanel.views.attention.maps import Maps, Sides
+from txpanel.views.attention.maps import Maps
+from txpanel.views.attention.sides import Sides
 from txpanel.views.attention.vectors import Shares, Vectors
 from txpanel.views.attention.words import choice_words, head_words, sink_words
 from txpanel.views.background import one_by_one
@@ -52,6 +53,9 @@ class AttentionView(View):
     title: ClassVar[str] = _("Attention")
     order: ClassVar[int] = 20
     requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        {"q", "k", "v", "scores", "scores_capped", "scores_biased", "masked", "pattern", "z", "result", "attn_out"}
+    )
 
     hide_sink = param.Boolean(
         False,
@@ -136,7 +140,6 @@ class AttentionView(View):
         return card(_("What the head writes"), output, self.z.panel)
 
     def _none(self) -> None:
-        self.param.update()
         self.cards.visible, self.empty.visible = False, True
 
     def _head(self) -> None:
@@ -164,7 +167,7 @@ class AttentionView(View):
     def _cell(self) -> None:
         """Another chosen cell: frames move; pictures are fed again only where it lies outside their window."""
         if self.look is None or not self.look.same(self.state.trace, self.state.layer, self.state.head):
-            return  # a new run is on its way through `_head`
+            return  # a new run is handled by `_head`
         if not self.maps.choose():
             self._maps()
         for vectors in (self.qkv, self.z):
@@ -199,7 +202,7 @@ class AttentionView(View):
         names = [f"blocks.{self.look.layer}.{part}" for part in STEPS]
         operations = [self.look.trace.operation(name) for name in names if name in self.look.trace]
         return [
-            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}".replace("_", r"\_", 0)
+            rf"\text{{{op.output.split('.', 2)[2]}:}}\quad {op.formula}"
             for op in operations
             if op is not None and op.formula
         ]

@@ -7,7 +7,8 @@ import numpy as np
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import number, percent
 from txpanel.toolkit.text import Paragraph, rich
-from txpanel.views.attention.data import HeadShares, Look
+from txpanel.views.attention.data import Look
+from txpanel.views.attention.written import HeadShares
 
 __all__ = [
     "choice_words",
@@ -41,7 +42,7 @@ def short_label(label: str) -> str:
 def head_words(look: Look) -> list[Paragraph]:
     """What this head does on this text."""
     label, share = look.behaviour
-    told = {
+    text = {
         "previous": _(
             "On this text it looks mostly at the <b>token just before</b>: {share} of its attention on average."
         ),
@@ -57,7 +58,7 @@ def head_words(look: Look) -> list[Paragraph]:
         "broad": _("On this text it spreads its attention <b>broadly</b>: {share} of the greatest spread there is."),
         "mixed": _("On this text it does nothing that has a simple name."),
     }[label]
-    return rich(told, share=percent(share))
+    return rich(text, share=percent(share))
 
 
 def choice_words(look: Look, query: int, key: int) -> list[Paragraph]:

@@ -1,24 +1,19 @@
-"""What the embedding view shows, as arrays: pieces, rows of the tables, rotations, nearest neighbours. Nothing here draws."""
+"""The numbers of the embedding view: pieces, rows of the tables, rotations, nearest neighbours. Nothing here draws."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from txpanel.messages import _
-from txpanel.toolkit.format import number
-from txpanel.toolkit.vector_strips import VectorStrip
+from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
     from txpanel.tracing import Trace
-
-LANES = 12
-"""Lanes shown at a time."""
 
 CHUNK = 8192
 """Rows of the token table that are compared at a time."""
@@ -26,12 +21,7 @@ CHUNK = 8192
 
 def vector(trace: Trace, name: str, *at: int) -> np.ndarray:
     """One row of a tensor of the trace, float32 ``[n]``."""
-    return np.asarray(trace.tensor(name)[at].detach().cpu().float().numpy())
-
-
-def norm(values: np.ndarray) -> str:
-    """A vector's length, as text."""
-    return _("norm {value}").format(value=number(float(np.linalg.norm(values.astype(np.float64)))))
+    return array(trace.tensor(name)[at])
 
 
 def pieces(trace: Trace) -> list[dict[str, Any]]:
@@ -44,78 +34,7 @@ def pieces(trace: Trace) -> list[dict[str, Any]]:
 def table_row(model: LanguageModel, token: int) -> tuple[str, np.ndarray]:
     """Name of the token table and its row of a token, float32 ``[embed_width]``."""
     name, table = model.parts.tables["embed"]
-    return name, np.asarray(table[token].detach().cpu().float().numpy())
-
-
-def strips(trace: Trace, position: int) -> list[VectorStrip]:
-    """How the vector of one position begins: table row, scale, projection, norm, position, sum; each a row of a real tensor."""
-    facts, token, at = trace.anatomy, int(trace.tokens.ids[position]), {"token": position}
-    out: list[VectorStrip] = []
-    embed = vector(trace, "embed", position)
-    row = table_row(trace.model, token) if trace.model is not None else None
-    changed = row is None or not np.array_equal(row[1], embed)
-    if row is not None:
-        label = _("row {id} of the token table").format(id=f"{token:,}")
-        out.append(
-            VectorStrip(
-                label,
-                row[1],
-                row[0],
-                {"row": token},
-                axis="column",
-                group="row" if changed else "sum",
-                tail=norm(row[1]),
-            )
-        )
-    if changed:
-        factor = (
-            _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
-        )
-        out.append(
-            VectorStrip(
-                _("token vector"),
-                embed,
-                "embed",
-                at,
-                sign="=" if out else "",
-                note=factor,
-                group="sum",
-                tail=norm(embed),
-            )
-        )
-    steps = (
-        ("embed_proj", "→", _("projected to the model's width"), "proj"), ("embed_norm", "→", _("normalised"), "norm"),
-        ("pos_embed", "+", _("row of position {n}").format(n=position), "sum"),
-        ("blocks.0.resid_pre", "=", _("their sum") if "pos_embed" in trace else _("start of the lane"), "norm" if "embed_norm" in trace else "sum"),
-    )  # fmt: skip
-    for name, sign, label, group in steps:
-        if name in trace:
-            values = vector(trace, name, position)
-            out.append(VectorStrip(label, values, name, at, sign=sign, group=group, tail=norm(values)))
-    return [*out[:-1], replace(out[-1], strong=True, note=_("enters the first block"))]
-
-
-def lanes(trace: Trace, position: int) -> list[VectorStrip]:
-    """What enters block 0 for every token: the beginnings of the lanes; of a long text those before and around `position`."""
-    start = max(0, min(position - LANES // 2, len(trace.tokens.ids) - LANES))
-    out = []
-    for at in range(start, min(start + LANES, len(trace.tokens.ids))):
-        values = vector(trace, "blocks.0.resid_pre", at)
-        label = f"{at}  {trace.tokens.strings[at].strip() or '␣'}"
-        hue = "var(--tx-focus)" if at == position else ""
-        out.append(
-            VectorStrip(
-                label,
-                values,
-                "blocks.0.resid_pre",
-                {"token": at},
-                group="lanes",
-                strong=at == position,
-                hue=hue,
-                tail=norm(values),
-            )
-        )
-    return out
+    return name, array(table[token])
 
 
 @dataclass(frozen=True)
@@ -165,7 +84,7 @@ def slopes(trace: Trace, layer: int) -> np.ndarray | None:
     if not trace.anatomy.blocks[layer].alibi or len(trace.tokens.ids) < 2:
         return None
     bias = trace.tensor(f"blocks.{layer}.alibi")[:, -1]  # [H, T], the last query's biases
-    return np.asarray((bias[:, -2] - bias[:, -1]).detach().cpu().float().numpy())
+    return array(bias[:, -2] - bias[:, -1])
 
 
 @dataclass(frozen=True)

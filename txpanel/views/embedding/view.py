@@ -7,17 +7,20 @@ from typing import Any, ClassVar
 import numpy as np
 import panel as pn
 
-from txpanel.messages import _, plural
+from txpanel.messages import _
 from txpanel.toolkit.bars import Bars
-from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.card import Rich, card, engineers, picture, provenance
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
-from txpanel.views.embedding.data import Neighbours, Rotation, lanes, neighbours, pieces, rotation, slopes, strips
+from txpanel.views.embedding import tables
+from txpanel.views.embedding.data import Neighbours, Rotation, neighbours, pieces, rotation, slopes
 from txpanel.views.embedding.pieces import Pieces
 from txpanel.views.embedding.rotary_dials import Dials
+from txpanel.views.embedding.strips import lanes, strips
+from txpanel.views.embedding.words import lead, notes
 
 DIALS = 16
 """Pairs of a head that get a dial; of more, as many are taken evenly."""
@@ -30,13 +33,17 @@ class EmbeddingView(View):
     ALiBi's slopes), their sum as real strips, and the nearest neighbours of the token in the whole table.
     """
 
-    id, title, order = "embedding", "Embedding", 10
+    id: ClassVar[str] = "embedding"
+    title: ClassVar[str] = _("Embedding")
+    order: ClassVar[int] = 10
     requires: ClassVar[frozenset[str]] = frozenset({"embed"})
+    shows: ClassVar[frozenset[str]] = frozenset({"embed", "embed_norm", "embed_proj", "pos_embed"})
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._worker = background()
         self._nearest: tuple[tuple[str, int], Neighbours] | None = None
         self._turn: Rotation | None = None
+        self._slope: np.ndarray | None = None
         self._words = Rich(sizing_mode="stretch_width")
         self._fold = engineers()
         self._pieces = Pieces(on_pick=lambda at: self.state.focus(query=at))
@@ -56,13 +63,15 @@ class EmbeddingView(View):
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 320px"}}
         near, bars = plot(self._near.figure, 300), plot(self._slopes.figure, 220)
         made = [
-            ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, self._token_table, wide),
+            ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, lambda: tables.tokens(self.state.trace), wide),
             ("vector", _("From id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
             ("lanes", _("Every token as it enters the first block"), "", self._lanes,
              lambda: strip_table(self._lanes.strips), wide),
-            ("rotary", _("Position turns pairs"), "", self._dials, self._pair_table, half),
-            ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars, self._slope_table, half),
-            ("neighbours", _("Nearest in the token table"), "", near, self._near_table, half),
+            ("rotary", _("Position turns pairs"), "", self._dials, lambda: tables.pairs(self._turn), half),
+            ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars,
+             lambda: tables.slopes(self._slope), half),
+            ("neighbours", _("Nearest in the token table"), "", near,
+             lambda: tables.nearest(self._nearest[1] if self._nearest is not None else None), half),
         ]  # fmt: skip
         self._shown = {
             name: picture(
@@ -92,26 +101,13 @@ class EmbeddingView(View):
         self._pieces.show(pieces(trace), at)
         self._strips.show(strips(trace, at))
         self._lanes.show(lanes(trace, at))
-        text = _(
-            "The model does not read letters. A tokenizer cuts your text into {n} pieces, each a row of a table with {vocab} rows.\n\n"
-            "Token <token>{token}</token> is row {id}: {width} numbers, learned in training. Similar words have similar rows.\n\n{position}"
-        )
-        tokens = plural("{n}", "{n}", len(trace.tokens.ids)).format(n=count(len(trace.tokens.ids)))
-        self._words.paragraphs = rich(
-            text,
-            n=tokens,
-            vocab=count(facts.vocab),
-            token=trace.tokens.strings[at],
-            id=count(token),
-            width=count(facts.embed_width),
-            position=self._position_words(),
-        )
+        self._words.paragraphs = lead(trace, at)
         self._fold.formula.latex = [
             trace.operation(name).formula
             for name in ("embed", "embed_proj", "embed_norm", "pos_embed", "blocks.0.resid_pre")
             if name in trace
         ]
-        self._fold.notes.paragraphs = self._notes()
+        self._fold.notes.paragraphs = notes(trace, self.state.layer)
         self._subtitle(
             "vector",
             _("token “{token}”: every strip is the real vector, {n} numbers").format(
@@ -126,48 +122,6 @@ class EmbeddingView(View):
         self._subtitle("lanes", said)
         self._refresh("tokens", "vector", "lanes")
         self._find_near(token)
-
-    def _position_words(self) -> str:
-        return {
-            "learned": _("Where it stands is a second row, from a table of positions; both are added."),
-            "rotary": _(
-                "Where it stands is not added here: inside each block, position turns pairs of numbers of every query and key."
-            ),
-            "alibi": _("Where it stands is not added here: inside each block, keys further back get a penalty."),
-            "none": _("This model adds nothing for the position."),
-        }[self.state.trace.anatomy.positions]
-
-    def _notes(self) -> list[Any]:
-        facts = self.state.trace.anatomy
-        tied = (
-            _("The unembedding at the end is this same table.")
-            if facts.tied
-            else _("The unembedding at the end is a table of its own.")
-        )
-        scale = (
-            _(" Rows are multiplied by {factor}.").format(factor=number(facts.embed_scale))
-            if facts.embed_scale != 1
-            else ""
-        )
-        exact = (
-            ""
-            if self.state.trace.tokens.exact
-            else _(" The tokenizer changes this text before cutting it, so the pieces do not join to it exactly.")
-        )
-        rotary = facts.blocks[self.state.layer].rotary
-        turned = ""
-        if rotary is not None:
-            layout = {
-                "half": _("i with i + {half}"),
-                "interleaved": _("2i with 2i + 1"),
-                "split": _("2i with 2i + 1, written to i and i + {half}"),
-            }[rotary.layout]
-            turned = _(" Rotary: {dims} of {all} numbers of a head are turned, pairs {layout}.").format(
-                dims=rotary.dims,
-                all=facts.blocks[self.state.layer].head_dim,
-                layout=layout.format(half=rotary.dims // 2),
-            )
-        return rich("{all}", all=tied + scale + turned + exact)
 
     def _place_changed(self) -> None:
         trace, at, layer = self.state.trace, self.state.query, self.state.layer
@@ -266,51 +220,9 @@ class EmbeddingView(View):
             rows = self.state.trace.tensor(name).shape[1]
             self.state.ask(name, head=head, query=min(last, rows - 1), key=last - 1)
 
-    # -- tables ------------------------------------------------------------------------------------------------------
-
     def _subtitle(self, name: str, text: str) -> None:
         self._shown[name].heading.paragraphs = [[("", text)]]
 
     def _refresh(self, *names: str) -> None:
         for name in names:
             self._shown[name].tools.changed()
-
-    def _token_table(self) -> Table:
-        rows = (
-            []
-            if self.state.trace is None
-            else [(p["at"], p["text"], p["id"], p["bytes"]) for p in pieces(self.state.trace)]
-        )
-        return Table([_("position"), _("piece"), _("id"), _("bytes")], rows, _("Tokens of the text"))
-
-    def _pair_table(self) -> Table:
-        turn = self._turn
-        columns = [
-            _("pair"),
-            _("before, first"),
-            _("before, second"),
-            _("after, first"),
-            _("after, second"),
-            _("turned by (radians)"),
-        ]
-        if turn is None:
-            return Table(columns, [])
-        rows = zip(
-            (f"{a}, {b}" for a, b in turn.after_at),
-            *turn.before.T.tolist(),
-            *turn.after.T.tolist(),
-            turn.angle.tolist(),
-            strict=True,
-        )
-        return Table(columns, rows, turn.name)
-
-    def _slope_table(self) -> Table:
-        found = getattr(self, "_slope", None)
-        rows = [] if found is None else [(head + 1, float(value)) for head, value in enumerate(found)]
-        return Table([_("head"), _("taken off per step back")], rows, _("ALiBi slopes"))
-
-    def _near_table(self) -> Table:
-        found = self._nearest[1] if self._nearest is not None else None
-        columns = ([], [], []) if found is None else (found.strings, found.ids.tolist(), found.cosines.tolist())
-        rows = zip(*columns, strict=True)
-        return Table([_("token"), _("id"), _("cosine")], rows, _("Nearest rows of the token table"))

@@ -18,17 +18,20 @@ class FlowPicture(Component):
         default={}, doc="All words on screen, already translated; {name} places are filled in the browser."
     )
     anatomy = param.Dict(default={}, doc="layers, heads (at most in a block), width, vocab.")
-    tokens = param.Dict(default={}, doc="`flow_data.token_payload` of the window.")
-    block = param.Dict(default={}, doc="`flow_data.block_payload` of the chosen block.")
-    head = param.Dict(default={}, doc="`flow_data.head_payload` of the chosen head.")
-    next = param.Dict(default={}, doc="`flow_data.next_payload` of the chosen position.")
-    small = param.Dict(default={}, doc="`flow_data.layer_payload` of the chosen block: thumbnails and labels.")
+    tokens = param.Dict(default={}, doc="`data.token_payload` of the window.")
+    block = param.Dict(default={}, doc="`data.block_payload` of the chosen block.")
+    head = param.Dict(default={}, doc="`data.head_payload` of the chosen head.")
+    next = param.Dict(default={}, doc="`data.next_payload` of the chosen position.")
+    small = param.Dict(default={}, doc="`data.layer_payload` of the chosen block: thumbnails and labels.")
     writes = param.Dict(default={}, doc="Norms of what each block wrote to the chosen token: attn, mlp float32 [L].")
-    grid_part = param.Dict(default={}, doc="`flow_data.layer_payload` of one block for the overview of all heads.")
+    grid_part = param.Dict(default={}, doc="`data.layer_payload` of one block for the overview of all heads.")
     query = param.Integer(default=0, doc="The chosen token.")
     key = param.Integer(default=0, doc="The chosen key.")
     lit = param.List(default=[], doc="Cells that the open card is about, the one in question first: name and at.")
     opened = param.String(default="", doc="The view that is open below, by its id.")
+    openable = param.Dict(
+        default={}, doc="Tensor name without block prefix -> id of the view that a click opens; others open nothing."
+    )
     busy = param.String(default="", doc="What is being computed, in words; empty when nothing is.")
 
     _module = "main.js"

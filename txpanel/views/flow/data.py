@@ -1,50 +1,38 @@
 """Every array the flow sends to the browser, built here and nowhere else, each one a part of the trace or a declared reduction of it.
 
-Strips (vectors) travel as *bars*: where a vector is longer than the picture has room for, a bar stands for a run of neighbouring
-entries and carries the one that is largest in size, with its sign and its index, so a bar's number is always a number of the trace:
-``value[t, b] == trace.tensor(name)[..., t, index[t, b]]`` exactly (without ``index`` bar b is entry b). Maps travel max-pooled, and say so (``pooled``).
+Vectors travel as strips (`txpanel.views.flow.strip`); maps travel max-pooled, and say so (``pooled``).
 
 Shapes use one letter per axis: T tokens of the text, n lanes on screen, b bars, H heads, L blocks, P pooled map side, K listed tokens.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from txpanel.views.flow.words import activation_name
+from txpanel.views.activation import activation_name
+from txpanel.views.distribution import others_name
+from txpanel.views.flow.strip import BARS, HEAD_BARS, strip
+from txpanel.views.flow.window import Window
 from txpanel.views.heads import allowed, label_head, pool
-from txpanel.views.softmax.data import others_name
+from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
     from txpanel.tracing import Trace
 
 __all__ = [
-    "LANES",
-    "WINDOW",
-    "Window",
     "block_payload",
     "head_payload",
     "head_weights",
     "layer_payload",
     "next_payload",
     "norms",
-    "strip",
     "token_payload",
     "write_norms",
     "writes_payload",
 ]
 
-LANES = 40
-"""Texts up to this many tokens get a lane for every token."""
-WINDOW = 28
-"""Longer texts show this many lanes at a time."""
-BARS = 48
-"""Bars of a residual-stream or neuron strip."""
-HEAD_BARS = 64
-"""Bars of a head's strip; a head of at most this many dimensions is drawn entry by entry."""
 THUMB = 32
 """Side of a head's thumbnail, in cells, at most."""
 MINI = 16
@@ -55,72 +43,8 @@ LISTED = 13
 """Next tokens listed one by one."""
 
 
-@dataclass(frozen=True)
-class Window:
-    """The lanes on screen: tokens `start` to ``start + count - 1`` of `total`."""
-
-    start: int
-    count: int
-    total: int
-
-    @classmethod
-    def around(cls, total: int, query: int, start: int | None = None) -> Window:
-        """All tokens of a short text; else a window that begins at `start`, or ends a few lanes behind `query`."""
-        if total <= LANES:
-            return cls(0, total, total)
-        first = min(query + 1 + WINDOW // 4, total) - WINDOW if start is None else start
-        return cls(int(np.clip(first, 0, total - WINDOW)), WINDOW, total)
-
-    @property
-    def rows(self) -> slice:
-        """The window as a slice over the token axis."""
-        return slice(self.start, self.start + self.count)
-
-    def holds(self, token: int) -> bool:
-        """Whether the token has a lane."""
-        return self.start <= token < self.start + self.count
-
-
 def _array(trace: Trace, name: str) -> np.ndarray:
-    return np.asarray(trace.tensor(name).detach().to("cpu").float().numpy())
-
-
-def strip(values: np.ndarray, name: str, axis: str, bars: int = BARS, **index: int) -> dict[str, Any]:
-    """A vector per lane as bars.
-
-    Args:
-        values: float32 [n, N], one row per lane.
-        name: the tensor's name in the trace.
-        axis: what its last axis is called ("feature", "dim", "neuron").
-        bars: how many bars there is room for.
-        index: the further coordinates that select these rows (head=2).
-
-    Returns:
-        ``value`` float32 [n, b], ``index`` uint16 or uint32 [n, b] (empty where each bar is one entry, in order),
-        ``scale`` float32 [n] (full colour: the row's 98th percentile of sizes),
-        ``size`` N, ``bin`` entries per bar at most, ``name``, ``axis``, ``at``.
-    """
-    n, size = values.shape
-    count = min(size, bars)
-    edges = np.arange(count + 1) * size // count
-    if count == size:
-        value, best = values.astype(np.float32), np.zeros((0, 0), np.uint16)
-    else:
-        best = np.empty((n, count), np.uint16 if size <= 1 << 16 else np.uint32)
-        for b in range(count):
-            best[:, b] = edges[b] + np.abs(values[:, edges[b] : edges[b + 1]]).argmax(1)
-        value = np.take_along_axis(values, best.astype(np.int64), 1).astype(np.float32)
-    scale = np.quantile(np.abs(value), 0.98, axis=1) if n else np.zeros(0)
-    return {
-        "value": np.ascontiguousarray(value),
-        "index": best,
-        "scale": np.where(scale > 0, scale, 1.0).astype(np.float32),
-        "size": size,
-        "bin": int(np.diff(edges).max()),
-        "name": name,
-        "axis": axis,
-        "at": index,
-    }
+    return array(trace.tensor(name))
 
 
 def _strip(trace: Trace, name: str, axis: str, window: Window) -> dict[str, Any]:

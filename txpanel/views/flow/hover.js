@@ -26,8 +26,8 @@ function cellAt(app, x, y) {
   return {part: "cell", query: lane, key: j, lane}
 }
 
-function stripPart(strip, lane, x, x0, w, view) {
-  return inside(x, x0 - 1, x0 + w + 1) ? {part: "strip", strip, lane, view, bar: barAt(strip, lane, x, x0, w)} : null
+function stripPart(strip, lane, x, x0, w) {
+  return inside(x, x0 - 1, x0 + w + 1) ? {part: "strip", strip, lane, bar: barAt(strip, lane, x, x0, w)} : null
 }
 
 function mapAt(app, x, y) {
@@ -47,23 +47,23 @@ function stripsAt(app, lane, x, y) {
   const dy = y - laneY(L, lane)
   if (inside(x, a.embed.x, a.embed.r)) {
     const w = stripWidth(app, tokens.embed, a.embed.w)
-    return stripPart(tokens.pos_embed && dy > 0 ? tokens.pos_embed : tokens.embed, lane, x, a.embed.r - w, w, "embedding")
+    return stripPart(tokens.pos_embed && dy > 0 ? tokens.pos_embed : tokens.embed, lane, x, a.embed.r - w, w)
   }
   if (inside(x, a.qkv.x, a.qkv.r)) {
     const b = qkvBox(app, lane)
     const r = clamp(Math.floor((y - b.row(0)) / (b.row(1) - b.row(0))), 0, 2)
-    return stripPart(head[["q", "k", "v"][r]], lane, x, b.strips.x, b.strips.w, "attention")
+    return stripPart(head[["q", "k", "v"][r]], lane, x, b.strips.x, b.strips.w)
   }
-  if (inside(x, a.z.x, a.z.r)) return stripPart(head.z, lane, x, a.z.x, stripWidth(app, head.z, a.z.w), "attention")
+  if (inside(x, a.z.x, a.z.r)) return stripPart(head.z, lane, x, a.z.x, stripWidth(app, head.z, a.z.w))
   if (a.aout && inside(x, a.aout.x, a.aout.r))
-    return stripPart(block.attn_out, lane, x, a.aout.x, stripWidth(app, block.attn_out, a.aout.w), "attention")
+    return stripPart(block.attn_out, lane, x, a.aout.x, stripWidth(app, block.attn_out, a.aout.w))
   if (inside(x, a.mlp.x, a.mlp.r)) {
     const b = mlpBox(app, lane)
     if (block.experts && (!b.rows.length || y < b.row(0) - 1)) return {part: "experts", lane}
     const r = clamp(Math.floor((y - b.row(0)) / b.each), 0, b.rows.length - 1)
-    return stripPart(block[b.rows[r]], lane, x, b.strips.x, b.strips.w, "mlp")
+    return stripPart(block[b.rows[r]], lane, x, b.strips.x, b.strips.w)
   }
-  if (inside(x, a.mout.x, a.mout.r)) return stripPart(block.mlp_out, lane, x, a.mout.x, stripWidth(app, block.mlp_out, a.mout.w), "mlp")
+  if (inside(x, a.mout.x, a.mout.r)) return stripPart(block.mlp_out, lane, x, a.mout.x, stripWidth(app, block.mlp_out, a.mout.w))
   return null
 }
 
@@ -189,7 +189,10 @@ export function words(app, hit) {
   }
 }
 
-// What a click asks of the state: focus, a question, a view to open.
+// The tensor of each norm, before a branch and behind it.
+const NORMS = {n1: "ln1", n1b: "attn_norm", n2: "ln2", n2b: "mlp_norm"}
+
+// What a click asks of the state: a place to look at, a question, and the tensor whose view is opened.
 export function action(app, hit) {
   const {head, block, tokens} = app
   const p = `blocks.${block.layer}.`
@@ -197,35 +200,39 @@ export function action(app, hit) {
   switch (hit.part) {
     case "strip":
       return {
-        open: hit.view,
+        open: hit.strip.name,
         focus: {query: t, ...(hit.strip.axis === "neuron" ? {neuron: hit.bar.index} : {})},
         ask: [hit.strip.name, {...hit.strip.at, token: t, [hit.strip.axis]: hit.bar.index}],
       }
     case "cell":
       return {
-        open: "attention",
+        open: "pattern",
         focus: {query: tokens.start + hit.query, key: tokens.start + hit.key},
         ask: [`${p}pattern`, {head: head.head, query: tokens.start + hit.query, key: tokens.start + hit.key}],
       }
     case "first":
-      return {open: "attention", focus: {query: t, key: 0}, ask: [`${p}pattern`, {head: head.head, query: t, key: 0}]}
+      return {open: "pattern", focus: {query: t, key: 0}, ask: [`${p}pattern`, {head: head.head, query: t, key: 0}]}
     case "block":
       return {focus: {layer: hit.layer}}
     case "map":
       return {window: Math.round(hit.at * tokens.total - app.L.n / 2)}
     case "wo":
-      return {open: "attention", focus: {query: t}, ask: [`${p}z.norm`, {head: head.head, token: t}]}
+      return {open: "z", focus: {query: t}, ask: [`${p}z.norm`, {head: head.head, token: t}]}
     case "earlier":
     case "share":
-      return {open: "attention", focus: {query: t}}
+      return {open: "z", focus: {query: t}}
     case "experts":
-      return {open: "mlp", focus: {query: t}}
+      return {open: "expert_index", focus: {query: t}}
     case "lane":
-      return {open: "residual", focus: {query: t}, ask: [`${p}resid_pre.norm`, {token: t}]}
+      return {open: "resid_pre", focus: {query: t}, ask: [`${p}resid_pre.norm`, {token: t}]}
     case "plus1":
     case "plus2":
-      return {open: "residual", focus: {query: t}, ask: [`${p}${hit.part === "plus1" ? "attn_out" : "mlp_out"}.norm`, {token: t}]}
+      return {
+        open: hit.part === "plus1" ? "resid_mid" : "resid_post",
+        focus: {query: t},
+        ask: [`${p}${hit.part === "plus1" ? "attn_out" : "mlp_out"}.norm`, {token: t}],
+      }
     default:
-      return {open: "residual", focus: {query: t}}
+      return {open: NORMS[hit.part], focus: {query: t}}
   }
 }

@@ -65,7 +65,7 @@ function chartKeys(app) {
     if (step === undefined && e.key !== "Enter") return
     e.preventDefault()
     if (e.key === "Enter") {
-      app.open("residual")
+      app.open("resid_post")
       return
     }
     const layer = clamp((app.want.layer ?? app.block.layer) + step, 0, app.layers - 1)
@@ -89,7 +89,7 @@ export function bindKeys(app) {
     if (e.key !== "Escape") return
     if (app.motion.moving) app.motion.skip()
     else if (app.gridOpen) app.toggleGrid(false)
-    else if (app.opened) app.open(app.opened)
+    else if (app.opened) app.send({type: "close"})
     else return
     e.stopPropagation()
   })

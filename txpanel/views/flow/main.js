@@ -38,6 +38,7 @@ class Flow {
     this.hover = null
     this.sel = {query: 0, key: 0}
     this.opened = ""
+    this.openable = {}
     this.lit = []
     this.pointed = null
     this.gridOpen = false
@@ -47,7 +48,7 @@ class Flow {
 
   bind() {
     const {model, dom, canvas} = this
-    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "busy"])
+    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"])
       model.on(name, () => this.later())
     model.on("grid_part", () => {
       if (model.grid_part.thumbs) this.grid.add(model.grid_part)
@@ -128,6 +129,7 @@ class Flow {
     this.sel = {query: m.query, key: m.key}
     this.want = {}
     this.opened = m.opened
+    this.openable = m.openable
     this.lit = m.lit
     this.animate()
   }
@@ -317,12 +319,9 @@ class Flow {
     this.motion.request()
   }
 
-  open(view) {
-    this.send({type: "open", view})
-  }
-
-  openPart(view, tensor) {
-    this.send({type: "open", view, tensor: `blocks.${this.block.layer}.${tensor}`})
+  // Opens the view that shows a tensor, or closes it again; nothing where no view shows it.
+  open(tensor) {
+    if (this.openable[tensor]) this.send({type: "open", tensor})
   }
 
   openNext(key) {

@@ -35,6 +35,15 @@ export const say = (n, text) => {
   if (n.textContent !== text) n.textContent = text
 }
 
+// Makes a button open the view that shows a tensor; where no view does it is words only.
+function offer(app, n, tensor) {
+  const view = app.openable[tensor]
+  n.dataset.opens = tensor
+  set(n, "aria-disabled", !view)
+  if (view) set(n, "aria-expanded", app.opened === view)
+  else n.removeAttribute("aria-expanded")
+}
+
 function headings(app) {
   const {L, T, block, anatomy} = app
   const a = L.at
@@ -53,19 +62,19 @@ function headings(app) {
         embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), a.embed.r + 12),
         attention: span(a.qkv.x, a.wo.r),
         mlp: span(a.n2.x - 12, a.plus2.r + 12),
-        residual: span(a.blocks.x - 22, a.blocks.r + 22),
-        softmax: span(a.fan.x - 5, a.next.r),
+        blocks: span(a.blocks.x - 22, a.blocks.r + 22),
+        next: span(a.fan.x - 5, a.next.r),
       }
   const list = [
-    ["embedding", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, {d: integer(anatomy.width)})],
-    ["attention", T.attention, T.attention_sub],
-    ["mlp", T.mlp, mlp],
-    ["residual", fill(app.layers === 1 ? T.one_block : T.all_blocks, {n: app.layers}), fill(T.blocks_sub, {token: to})],
-    ["softmax", T.next, fill(T.next_sub, {v: integer(app.next?.vocab ?? anatomy.vocab)})],
+    ["embedding", "embed", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, {d: integer(anatomy.width)})],
+    ["attention", "pattern", T.attention, T.attention_sub],
+    ["mlp", "mlp_post", T.mlp, mlp],
+    ["blocks", "resid_post", fill(app.layers === 1 ? T.one_block : T.all_blocks, {n: app.layers}), fill(T.blocks_sub, {token: to})],
+    ["next", "logits", T.next, fill(T.next_sub, {v: integer(app.next?.vocab ?? anatomy.vocab)})],
   ]
   keyed(
     app.dom.heads,
-    list.map(([id, title, sub]) => ({
+    list.map(([id, tensor, title, sub]) => ({
       key: id,
       update(n) {
         if (where[id]) put(n, where[id][0] - where[id][1] / 2, 0, where[id][1])
@@ -73,10 +82,16 @@ function headings(app) {
         say(n.children[0], title)
         say(n.children[1], sub)
         n.title = sub
-        set(n, "aria-expanded", app.opened === id)
+        offer(app, n, tensor)
       },
     })),
-    ({key}) => node("button", {cls: "heading", type: "button", data: {part: key}, onclick: () => app.open(key)}, node("b"), node("span")),
+    ({key}) =>
+      node(
+        "button",
+        {cls: "heading", type: "button", data: {part: key}, onclick: (e) => app.open(e.currentTarget.dataset.opens)},
+        node("b"),
+        node("span"),
+      ),
   )
 }
 
@@ -199,25 +214,21 @@ function captions(app) {
   const times = block.anatomy.residual_multiplier
   const add = times === 1 ? T.add : fill(T.add_times, {m: times})
   const list = []
-  if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "residual", "ln1"])
-  list.push(
-    ["qkv", T.qkv, a.qkv.m, "attention", "q"],
-    ["z", T.shares_z, (a.share.x + a.z.r) / 2, "attention", "z"],
-    ["wo", T.w_o, a.wo.m, "attention", "attn_out"],
-  )
-  if (post) list.push(["ln1b", norm, a.n1b.m, "residual", "attn_out"])
-  list.push(["add1", add, a.plus1.m, "residual", "attn_out"])
-  if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "residual", "ln2"])
-  list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp", "mlp_post"], ["down", T.down, a.mout.m, "mlp", "mlp_out"])
-  if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "residual", "mlp_out"])
-  if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "residual", "mlp_out"])
+  if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "ln1"])
+  list.push(["qkv", T.qkv, a.qkv.m, "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "z"], ["wo", T.w_o, a.wo.m, "attn_out"])
+  if (post) list.push(["ln1b", norm, a.n1b.m, "attn_norm"])
+  list.push(["add1", add, a.plus1.m, "resid_mid"])
+  if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "ln2"])
+  list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp_post"], ["down", T.down, a.mout.m, "mlp_out"])
+  if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "mlp_norm"])
+  if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"])
   const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2)
   app.ctx.font = `${10.5 * app.k}px ${app.font}`
   let right = -1e9
   let low = 0
   keyed(
     app.dom.captions,
-    list.map(([key, text, x, view, tensor], k) => {
+    list.map(([key, text, x, tensor], k) => {
       if (key === "mlp") right = Math.min(right, x - 20) // stands above the lanes
       const half = key === "mlp" ? 0 : app.ctx.measureText(text).width / 2 + 1
       low = x - half < right + 4 && !low ? 1 : 0 // neighbours that would touch take turns on two lines
@@ -230,10 +241,11 @@ function captions(app) {
           if (key === "mlp") put(n, x - 90, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), 180)
           else put(n, x - 45, y + drop * 13, 90)
           say(n, text)
-          n.dataset.view = view
+          n.dataset.opens = tensor
+          set(n, "aria-disabled", !app.openable[tensor])
           n.title = text === norm ? block.anatomy.norm_kind : ""
           n.tabIndex = k === 0 ? 0 : -1
-          n.onclick = () => app.openPart(view, tensor)
+          n.onclick = () => app.open(tensor)
         },
       }
     }),

@@ -317,13 +317,13 @@ export function paintPhone(app, paintHeads, paintBlocks) {
   fan(app)
 }
 
-// Strips that all lanes have: top, height, strip, the view that a click opens.
+// Strips that all lanes have: top, height, strip.
 function stripRows({L, tokens, head, block}) {
-  const rows = [[L.y.embed - 9, 18, tokens.embed, "embedding"]]
-  if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed, "embedding"])
-  ;["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter], "attention"]))
-  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name], "mlp"]))
-  rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out, "mlp"])
+  const rows = [[L.y.embed - 9, 18, tokens.embed]]
+  if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed])
+  ;["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter]]))
+  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name]]))
+  rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out])
   return rows
 }
 
@@ -351,10 +351,10 @@ export function phoneAt(app, x, y) {
   const lane = L.lanes[s]
   const q = clamp(app.sel.query - tokens.start, 0, L.n - 1)
   if (Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22) return {part: "cell", lane: q, query: q, key: lane}
-  for (const [top, h, strip, view] of stripRows(app)) {
+  for (const [top, h, strip] of stripRows(app)) {
     if (y < top || y > top + h) continue
     const box = stripBox(app, strip, s)
-    return {part: "strip", strip, lane, view, bar: barAt(strip, lane, x, box.x, box.w)}
+    return {part: "strip", strip, lane, bar: barAt(strip, lane, x, box.x, box.w)}
   }
   if (Math.abs(y - L.y.plus1) < 14) return {part: "plus1", lane}
   if (Math.abs(y - L.y.plus2) < 14) return {part: "plus2", lane}
@@ -364,7 +364,7 @@ export function phoneAt(app, x, y) {
 // Headings stand above their parts; tokens above their lanes.
 export function phoneOverlay(app, put) {
   const {L, tokens, dom} = app
-  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, residual: L.y.blocks - 44, softmax: L.y.next - 52}
+  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 52}
   for (const n of dom.heads.children) {
     const y = heads[n.dataset.part]
     put(n, 0, y, L.W)

@@ -15,7 +15,7 @@ from txpanel.views.heads import allowed
 if TYPE_CHECKING:
     from txpanel.session.state import ModelState
     from txpanel.tracing import Trace
-    from txpanel.views.flow.data import Window
+    from txpanel.views.flow.window import Window
 
 __all__ = ["drawn", "facts", "tables"]
 
@@ -29,7 +29,7 @@ def tables(state: ModelState, window: Window, written: Norms) -> Table:
     Args:
         state: its block, head and query are those of the picture.
         window: the lanes on screen; the pattern has their rows and columns, the tokens are all there.
-        written: what `flow_data.write_norms` gave for the blocks that are computed already, by block; the others are computed.
+        written: what `data.write_norms` gave for the blocks that are computed already, by block; the others are computed.
 
     Returns:
         Tokens, pattern, next tokens and what each block writes, one after the other; only headings without a trace.

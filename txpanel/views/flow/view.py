@@ -13,14 +13,15 @@ from panel.viewable import Viewable
 
 from txpanel.compat.thread_handover import hand_over
 from txpanel.messages import _
+from txpanel.session.selection import PLACES
 from txpanel.session.worker import Dispatch, Worker, immediately
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.picture import Table, Tools
 from txpanel.views.base import View
 from txpanel.views.flow import data
 from txpanel.views.flow.component import FlowPicture
-from txpanel.views.flow.data import Window
 from txpanel.views.flow.table import drawn, facts, tables
+from txpanel.views.flow.window import Window
 from txpanel.views.flow.words import texts
 
 __all__ = ["FlowView"]
@@ -28,7 +29,6 @@ __all__ = ["FlowView"]
 AT_ONCE = 200
 """Texts of up to this many tokens are drawn at once; for longer ones a block is computed in a thread."""
 Part = tuple[str, Any, Callable[[], dict[str, Any]]]
-PLACES = ("layer", "head", "query", "key", "neuron")
 
 
 def session_dispatch() -> Dispatch | None:
@@ -44,9 +44,10 @@ class FlowView(View):
     """The flow from token to next token. Draws nothing that `txpanel.views.flow.data` does not take from the trace."""
 
     id: ClassVar[str] = "flow"
-    title: ClassVar[str] = "The model at work"
+    title: ClassVar[str] = _("The model at work")
     order: ClassVar[int] = 0
     first: ClassVar[bool] = True
+    on_top: ClassVar[bool] = True
 
     def __panel__(self) -> Viewable:
         self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)
@@ -63,8 +64,9 @@ class FlowView(View):
         self._start: int | None = None
         self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
         self.follow(self._light, "question", "trace")
-        self.picture.opened = self.opened
-        self.watch(self, lambda event: setattr(self.picture, "opened", event.new), "opened")
+        self.picture.param.update(opened=self.opened, openable=self.openable)
+        for name in ("opened", "openable"):
+            self.watch(self, lambda event: self.picture.param.update(**{event.name: event.new}), name)
         return pn.Column(self.picture, self.tools, sizing_mode="stretch_width", margin=0)
 
     def close(self) -> None:
@@ -119,7 +121,7 @@ class FlowView(View):
         self.picture.lit = [{"name": name, "at": index} for name, index in cells]
 
     def _blank(self) -> None:
-        """There is no run any more: the picture of a text that is gone would be a lie."""
+        """There is no run any more: the picture is emptied, so that it shows no numbers of a text that is gone."""
         self._keys, self._uid = {}, 0
         for worker in (self._builder, self._writer, self._gridder):
             worker.cancel()
@@ -198,6 +200,7 @@ class FlowView(View):
             "focus": self._focus,
             "act": self._act,
             "open": self._open,
+            "close": self._close_opened,
             "next": self._ask_next,
             "window": self._move,
             "grid": self._grid,
@@ -216,12 +219,15 @@ class FlowView(View):
         match message.get("ask"):
             case [str(name), dict(index)] if name in self.state.trace:
                 self.state.ask(name, **{str(axis): int(place) for axis, place in index.items()})
-        view = str(message.get("open") or "")
-        self.opened = view or self.opened
+        self.open_for(str(message.get("open") or ""))
 
     def _open(self, message: dict[str, Any]) -> None:
-        view = str(message.get("view") or "")
-        self.opened = "" if view == self.opened else view
+        """Opens the view of a tensor, or closes it if it is open."""
+        tensor = str(message.get("tensor") or "")
+        self.opened = "" if self.openable.get(tensor) == self.opened else self.openable.get(tensor, self.opened)
+
+    def _close_opened(self, _message: dict[str, Any]) -> None:
+        self.opened = ""
 
     def _ask_next(self, message: dict[str, Any]) -> None:
         trace, token, shown = self.state.trace, message.get("id"), self.picture.next
@@ -230,7 +236,7 @@ class FlowView(View):
             self.state.ask(trace.lens_name(trace.anatomy.n_layers, position, "probs"), vocab=int(token))
         elif position == shown.get("position"):
             self.state.ask(shown["left"])
-        self.opened = "softmax"
+        self.open_for("probs")
 
     def _move(self, message: dict[str, Any]) -> None:
         self._start = int(message.get("start", 0))

@@ -188,18 +188,3 @@ def _heads() -> dict[str, Any]:
         "why_mixed": _("No single description fits on this text; the nearest reaches {p}."),
         "sink": _("attention sink: on average {p} of this head's weight rests on the first token"),
     }
-
-
-def activation_name(activation: str, *, brief: bool = False) -> str:
-    """How people write an activation whose name in the config is, say, ``"gelu_new"``; `brief`: without which variant it is."""
-    known = {
-        "silu": "SiLU",
-        "swish": "SiLU",
-        "relu": "ReLU",
-        "gelu": "GELU",
-        "gelu_new": "GELU (tanh)",
-        "gelu_pytorch_tanh": "GELU (tanh)",
-        "gelu_fast": "GELU (tanh)",
-    }
-    name = known.get(activation, activation)
-    return name.partition(" (")[0] if brief else name

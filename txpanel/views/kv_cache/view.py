@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import panel as pn
 
-from txpanel.messages import _, plural
+from txpanel.messages import _
 from txpanel.models.progress import size_text
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number
 from txpanel.tracing import costs
-from txpanel.tracing.record import prefixes
 from txpanel.tracing.trace import Trace
 from txpanel.views.base import View
 from txpanel.views.kv_cache.cache_map import CacheMap
+from txpanel.views.kv_cache.data import Kept, kept
+from txpanel.views.kv_cache.words import counted, shape_words, special_words, words
 
-__all__ = ["KVCacheView", "Kept", "counted", "kept"]
+__all__ = ["KVCacheView"]
 
 POINTS = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What is held of one block: ``heads`` x ``tokens`` x ``key_dim`` keys, as many values of ``value_dim``; ``item`` bytes for each number."""
-
-    heads: int
-    tokens: int
-    key_dim: int
-    value_dim: int
-    nbytes: int
-    item: int
-
-
-def kept(trace: Trace) -> list[Kept]:
-    """Keys and values of a run, per block: read from the cache itself; empty if it is not held any more."""
-    if trace.model is None:
-        return []
-    with trace.model.lock:
-        held = prefixes(trace.model).holding([int(token) for token in trace.tokens.ids])
-    if held is None:
-        return []
-    found = []
-    layers: list[Any] = held.cache.layers
-    for layer in layers:
-        k, v = layer.keys[0], layer.values[0]  # [kv_heads, T, dim]
-        size = k.numel() * k.element_size() + v.numel() * v.element_size()
-        found.append(Kept(k.shape[0], k.shape[1], k.shape[2], v.shape[2], size, k.element_size()))
-    return found
 
 
 class KVCacheView(View):
@@ -60,10 +30,11 @@ class KVCacheView(View):
     title: ClassVar[str] = _("KV cache")
     order: ClassVar[int] = 62
     requires: ClassVar[frozenset[str]] = frozenset({"k", "v"})
+    shows: ClassVar[frozenset[str]] = frozenset({"k", "v"})
 
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("What is not computed again"), paragraphs=[])
-        self.map = CacheMap(self._clicked, words=_words(), sizing_mode="stretch_width", margin=0)
+        self.map = CacheMap(self._clicked, words=words(), sizing_mode="stretch_width", margin=0)
         self.formulas = engineers(
             r"\text{step with cache} = W + \sum_l H_l (d_l + d^v_l) \min(T, w_l) + D V",
             r"\text{step without} = T\,W + \sum_l H_l (d_l + d^v_l) \sum_{t \le T} \min(t, w_l) + D V",
@@ -110,7 +81,7 @@ class KVCacheView(View):
         cached, whole = ([int(step(anatomy, int(t))) for t in at] for step in (costs.cached_step, costs.whole_step))
         self.map.param.update(
             blocks=[
-                {"kept": each.tokens, "read": min(each.tokens, block.window or each.tokens), "label": _label(each)}
+                {"kept": each.tokens, "read": min(each.tokens, block.window or each.tokens), "label": shape_words(each)}
                 for each, block in zip(held, anatomy.blocks, strict=True)
             ]
             if held
@@ -157,7 +128,7 @@ class KVCacheView(View):
         block = least if least == most else _("{least} to {most}").format(least=least, most=most)
         self.words.paragraphs = rich(
             said.replace("{computed}", computed), total=size_text(total), each=size_text(total // n), block=block, times=number(times, 3),
-        ) + _special(trace)  # fmt: skip
+        ) + special_words(trace)  # fmt: skip
 
     def _rows(self) -> Table:
         """One row per block."""
@@ -173,70 +144,3 @@ class KVCacheView(View):
             _("still read"): [min(each.tokens, b.window or each.tokens) for each, b in zip(held, blocks, strict=False)],
         }
         return Table.of(_("keys and values that are kept, per block"), **columns)
-
-
-def counted(held: list[Kept], layer: int) -> list[list[str]]:
-    """How many bytes are kept, as label, sum with its numbers in place, and result: a block's, those of all, and of each token."""
-    if not held:
-        return []
-    each, total, tokens = held[layer], sum(block.nbytes for block in held), held[0].tokens
-    one = plural(
-        "{heads} k,v head × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
-        "{heads} k,v heads × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
-        each.heads,
-    ).format(heads=count(each.heads), tokens=count(tokens), key=each.key_dim, value=each.value_dim, item=each.item)
-    sizes = Counter(block.nbytes for block in held)
-    parts = " + ".join(f"{count(n)} × {count(size)}" for size, n in sizes.items())
-    result = _("{n} bytes")
-    return [
-        [_("block {n}").format(n=layer + 1), one, result.format(n=count(each.nbytes))],
-        [_("all {n} blocks").format(n=len(held)), parts, result.format(n=count(total))],
-        [_("each token"), f"{count(total)} ÷ {count(tokens)}", result.format(n=number(total / tokens, 7))],
-    ]
-
-
-def _label(each: Kept) -> str:
-    return _("k {h} × {t} × {k}, v {h} × {t} × {v}: {size}").format(
-        h=each.heads, t=each.tokens, k=each.key_dim, v=each.value_dim, size=size_text(each.nbytes)
-    )
-
-
-def _special(trace: Trace) -> list[Any]:
-    """What is particular to this model's cache."""
-    blocks, n = trace.anatomy.blocks, len(trace.tokens.ids)
-    windows = {block.window for block in blocks if block.window and block.window < n}
-    if windows:
-        return rich(
-            _("Blocks with a sliding window read only the last {w} tokens; grey cells are not read any more."),
-            w=min(windows),
-        )
-    shared = blocks[0]
-    if shared.latent is not None:
-        return rich(
-            _(
-                "Latent attention could keep {n} numbers a token and block; transformers keeps the keys and values made from them."
-            ),
-            n=shared.latent.kv_rank + shared.latent.rope_dims,
-        )
-    if shared.n_kv_heads < shared.n_heads:
-        return rich(
-            _("{h} query heads share {kv} k,v heads: the cache is {times} times smaller than with one for each."),
-            h=shared.n_heads, kv=shared.n_kv_heads, times=number(shared.n_heads / shared.n_kv_heads, 3),
-        )  # fmt: skip
-    return []
-
-
-def _words() -> dict[str, str]:
-    return {
-        "kept": _("kept"),
-        "fresh": _("new in this run"),
-        "gone": _("kept, but no longer read (window)"),
-        "bytes": _("How many bytes that is"),
-        "map": _("{blocks} blocks, {n} tokens, of which {fresh} are new"),
-        "costs": _("What the last token costs, for texts of this length and shorter"),
-        "unit": _("million multiply-adds"),
-        "length": _("tokens in the text"),
-        "whole": _("without a cache"),
-        "cached": _("with the cache"),
-        "block": _("Block"),
-    }

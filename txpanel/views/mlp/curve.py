@@ -12,7 +12,7 @@ from bokeh.models import CustomJSHover, HoverTool, Range1d, Span
 
 from txpanel.messages import _
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.plots import ink_axis, rendered
+from txpanel.toolkit.rendering import ink_axis, rendered
 
 
 class ActivationPlot:

@@ -1,4 +1,4 @@
-"""What the MLP view shows, as arrays: neurons, the activation curve, what the strongest neurons write. Nothing here draws."""
+"""The numbers of the MLP view: neurons, the activation curve, what the strongest neurons write, the router. Nothing here draws."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from txpanel.messages import _, plural
-from txpanel.toolkit.format import count, number
-from txpanel.toolkit.vector_strips import VectorStrip
-from txpanel.views.flow.words import activation_name
+from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
@@ -23,10 +20,6 @@ TOP = 8
 """Neurons listed one by one."""
 PROMOTED = 5
 """Tokens named per neuron."""
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu().float().numpy())
 
 
 @dataclass(frozen=True)
@@ -60,11 +53,11 @@ def neurons(trace: Trace, layer: int, position: int, slot: int = 0) -> Neurons:
         index["slot"] = slot
         expert = int(trace.tensor(p + "expert_index")[position, slot])
     at = tuple(index.values())
-    up = _array(trace.tensor(p + "mlp_pre")[at])
-    post = _array(trace.tensor(p + "mlp_post")[at])
+    up = array(trace.tensor(p + "mlp_pre")[at])
+    post = array(trace.tensor(p + "mlp_post")[at])
     if not block.gated:
         return Neurons(up, p + "mlp_pre", None, post, index, expert)
-    return Neurons(_array(trace.tensor(p + "mlp_gate")[at]), p + "mlp_gate", up, post, index, expert)
+    return Neurons(array(trace.tensor(p + "mlp_gate")[at]), p + "mlp_gate", up, post, index, expert)
 
 
 def activate(trace: Trace, layer: int, x: np.ndarray) -> np.ndarray | None:
@@ -75,9 +68,9 @@ def activate(trace: Trace, layer: int, x: np.ndarray) -> np.ndarray | None:
     values = torch.from_numpy(np.ascontiguousarray(x, np.float32))
     with torch.inference_mode():
         if hasattr(operation, "function"):
-            return _array(operation.function(values.to(trace.model.device)))
+            return array(operation.function(values.to(trace.model.device)))
         gate, up = operation.inputs  # a gate with its own formula: with up = 0 it is the activation alone
-        return _array(operation.recompute({gate: values, up: torch.zeros_like(values)}))
+        return array(operation.recompute({gate: values, up: torch.zeros_like(values)}))
 
 
 def curve(trace: Trace, layer: int, x: np.ndarray, points: int = 241) -> tuple[np.ndarray, np.ndarray] | None:
@@ -120,7 +113,7 @@ def column_sizes(model: LanguageModel, layer: int, expert: int | None = None) ->
     """Norm of each neuron's output direction, float32 ``[F]``."""
     key = (model.key, layer, expert)
     if key not in _SIZES:
-        _SIZES[key] = _array(model.parts.blocks[layer].maps["down"].matrix(expert).norm(dim=0))
+        _SIZES[key] = array(model.parts.blocks[layer].maps["down"].matrix(expert).norm(dim=0))
         while len(_SIZES) > 256:
             _SIZES.popitem(last=False)
     return _SIZES[key]
@@ -138,7 +131,7 @@ def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[Ne
     return [
         NeuronWrite(
             int(n), float(found.x[n]), None if found.up is None else float(found.up[n]), float(found.post[n]), float(sizes[n]),
-            empty if matrix is None else _array(matrix[:, int(n)]),
+            empty if matrix is None else array(matrix[:, int(n)]),
         )
         for n in best
     ]  # fmt: skip
@@ -182,153 +175,12 @@ def unembed(model: LanguageModel, layer: int, writes: Tensor, chunk: int = 8192)
     return torch.cat([writes @ stored[start : start + chunk].float().T for start in range(0, len(stored), chunk)], 1)
 
 
-def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...] = ()) -> list[VectorStrip]:
-    """Argument of the activation, the activation's value, the second projection, and their product, for one token."""
-    p = f"blocks.{layer}."
-    act = activate(trace, layer, found.x)
-    common: dict[str, Any] = {"index": found.index, "axis": "neuron", "marks": marks}
-    name = trace.anatomy.blocks[layer].activation
-    if found.up is None:
-        out = [
-            VectorStrip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)
-        ]
-        return [
-            *out,
-            VectorStrip(
-                _("after {name}").format(name=activation_name(name)),
-                found.post,
-                p + "mlp_post",
-                note="mlp_post",
-                sign="→",
-                strong=True,
-                tail=_share(found.post),
-                **common,
-            ),
-        ]
-    out = [VectorStrip(_("gate"), found.x, found.x_name, note="mlp_gate", tail=_share(found.x), **common)]
-    if act is not None:
-        how = f"{name}(mlp_gate[{', '.join(map(str, found.at))}, {{i}}])"
-        more = {"derived": how, "sign": "→", "tail": _share(act), **common}
-        out.append(VectorStrip(f"{activation_name(name, brief=True)}({_('gate')})", act, p + "mlp_post", **more))
-    out.append(VectorStrip(_("up"), found.up, p + "mlp_pre", note="mlp_pre", sign="×", **common))
-    return [
-        *out,
-        VectorStrip(
-            _("into the down projection"),
-            found.post,
-            p + "mlp_post",
-            note="mlp_post",
-            sign="=",
-            strong=True,
-            tail=_share(found.post),
-            **common,
-        ),
-    ]
-
-
-def _share(values: np.ndarray) -> str:
-    return _("{n} of {all} above 0").format(n=count(int((values > 0).sum())), all=count(values.size))
-
-
 def output_name(trace: Trace, layer: int) -> str:
     """The tensor that the down projection makes (of a mixture: of one expert)."""
     p = f"blocks.{layer}."
     if trace.anatomy.blocks[layer].experts is not None:
         return p + "expert_out"
     return p + ("mlp_proj" if p + "mlp_proj" in trace else "mlp_out")
-
-
-def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[NeuronWrite]) -> list[VectorStrip]:
-    """The down projection as a sum of vectors: the strongest neurons, all others, the bias; then what is added to the stream."""
-    name, p = output_name(trace, layer), f"blocks.{layer}."
-    total = _array(trace.tensor(name)[found.at])
-    where = ", ".join(map(str, found.at))
-    out: list[VectorStrip] = []
-    if trace.model is not None:
-        down = trace.model.parts.blocks[layer].maps["down"]
-        for writer in writers:
-            how = f"mlp_post[{where}, {writer.neuron}] · W_down[{writer.neuron} → {{i}}]"
-            label = _("neuron {n}").format(n=count(writer.neuron))
-            vector = writer.direction * np.float32(writer.post)
-            out.append(
-                VectorStrip(
-                    label,
-                    vector,
-                    name,
-                    found.index,
-                    derived=how,
-                    group="w",
-                    sign="+" if out else "",
-                    tail=_("norm {value}").format(value=number(writer.size)),
-                )
-            )
-        left = torch.from_numpy(found.post.copy())
-        left[[writer.neuron for writer in writers]] = 0
-        rest = _array(down.matrix(found.expert) @ left.to(down.stored.device))
-        label = plural("{n} other neuron", "{n} other neurons", found.post.size - len(writers)).format(
-            n=count(found.post.size - len(writers))
-        )
-        out.append(
-            VectorStrip(
-                label,
-                rest,
-                name,
-                found.index,
-                derived=_("sum over the other neurons") + "[{i}]",
-                group="w",
-                sign="+",
-                tail=_norm(rest),
-            )
-        )
-        bias = down.offset(found.expert)
-        if bias is not None:
-            out.append(
-                VectorStrip(
-                    _("bias"),
-                    _array(bias),
-                    down.bias_name,
-                    {},
-                    axis="row",
-                    group="w",
-                    sign="+",
-                    tail=_norm(_array(bias)),
-                )
-            )
-    last = name == p + "mlp_out"
-    note = _("added to the residual stream") if last else name.removeprefix(p)
-    out.append(
-        VectorStrip(
-            _("the MLP's output") if last else _("after the down projection"),
-            total,
-            name,
-            found.index,
-            group="w",
-            sign="=",
-            strong=last,
-            note=note,
-            tail=_norm(total),
-        )
-    )
-    if not last and found.expert is None:
-        added = _array(trace.tensor(p + "mlp_out")[found.index["token"]])
-        out.append(
-            VectorStrip(
-                _("after norm or factor"),
-                added,
-                p + "mlp_out",
-                {"token": found.index["token"]},
-                group="o",
-                sign="→",
-                strong=True,
-                note=_("added to the residual stream"),
-                tail=_norm(added),
-            )
-        )
-    return out
-
-
-def _norm(values: np.ndarray) -> str:
-    return _("norm {value}").format(value=number(float(np.linalg.norm(values.astype(np.float64)))))
 
 
 @dataclass(frozen=True)
@@ -346,47 +198,4 @@ def routing(trace: Trace, layer: int, position: int) -> Routing | None:
     if trace.anatomy.blocks[layer].experts is None:
         return None
     logits, chosen, weights = (trace.tensor(p + name)[position] for name in ("router", "expert_index", "expert_weight"))
-    return Routing(_array(logits), np.asarray(chosen.cpu().numpy()).astype(np.int64), _array(weights))
-
-
-def mixture_strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]:
-    """What the chosen experts (and the shared one) return, weighted, and their sum."""
-    p, found = f"blocks.{layer}.", routing(trace, layer, position)
-    if found is None:
-        return []
-    out: list[VectorStrip] = []
-    for slot, (expert, weight) in enumerate(zip(found.chosen, found.weights, strict=True)):
-        vector = _array(trace.tensor(p + "expert_out")[position, slot]) * np.float32(weight)
-        label = _("{weight} × expert {n}").format(weight=number(float(weight)), n=int(expert))
-        how = f"expert_weight[{position}, {slot}] · expert_out[{position}, {slot}, {{i}}]"
-        out.append(
-            VectorStrip(
-                label,
-                vector,
-                p + "expert_out",
-                {"token": position, "slot": slot},
-                derived=how,
-                group="e",
-                sign="+" if out else "",
-                tail=_norm(vector),
-            )
-        )
-    if p + "shared_out" in trace:
-        shared = _array(trace.tensor(p + "shared_out")[position])
-        out.append(
-            VectorStrip(
-                _("shared expert"),
-                shared,
-                p + "shared_out",
-                {"token": position},
-                group="e",
-                sign="+",
-                tail=_norm(shared),
-            )
-        )
-    total = _array(trace.tensor(p + "mlp_out")[position])
-    facts: dict[str, Any] = {"group": "e", "sign": "=", "strong": True, "note": _("added to the residual stream")}
-    return [
-        *out,
-        VectorStrip(_("the MLP's output"), total, p + "mlp_out", {"token": position}, tail=_norm(total), **facts),
-    ]
+    return Routing(array(logits), np.asarray(chosen.cpu().numpy()).astype(np.int64), array(weights))

@@ -10,28 +10,19 @@ import panel as pn
 
 from txpanel.messages import _
 from txpanel.toolkit.bars import Bars
-from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.card import Rich, card, engineers, picture, provenance
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
+from txpanel.views.activation import activation_name
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
-from txpanel.views.flow.words import activation_name
+from txpanel.views.mlp import tables
 from txpanel.views.mlp.curve import ActivationPlot
-from txpanel.views.mlp.data import (
-    Neurons,
-    NeuronWrite,
-    activate,
-    curve,
-    inner_strips,
-    mixture_strips,
-    neurons,
-    promoted,
-    routing,
-    strongest,
-    write_strips,
-)
+from txpanel.views.mlp.data import Neurons, NeuronWrite, Routing, activate, curve, neurons, promoted, routing, strongest
 from txpanel.views.mlp.neurons import NeuronList
+from txpanel.views.mlp.strips import inner_strips, mixture_strips, write_strips
+from txpanel.views.mlp.words import lead, notes
 
 
 class MLPView(View):
@@ -41,13 +32,30 @@ class MLPView(View):
     that write most with the tokens they point to, the down projection as a sum of vectors, and, in a mixture, router and experts.
     """
 
-    id, title, order = "mlp", "MLP", 30
+    id: ClassVar[str] = "mlp"
+    title: ClassVar[str] = _("MLP")
+    order: ClassVar[int] = 30
     requires: ClassVar[frozenset[str]] = frozenset({"mlp_post", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "mlp_gate",
+            "mlp_pre",
+            "mlp_post",
+            "mlp_out",
+            "router",
+            "expert_index",
+            "expert_weight",
+            "expert_out",
+            "shared_post",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._worker, self._slot = background(), 0
         self._found: Neurons | None = None
         self._writers: list[NeuronWrite] = []
+        self._route: Routing | None = None
+        self._act = np.zeros(0, np.float32)
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._curve = ActivationPlot(self, tap=self._ask_neuron)
         self._inner, self._written, self._mixed = (VectorStrips(on_pick=self.state.ask) for _i in range(3))
@@ -63,12 +71,12 @@ class MLPView(View):
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         made = [
-            ("router", _("Which experts"), "", plot(self._router.figure, 230), self._router_table, half),
+            ("router", _("Which experts"), "", plot(self._router.figure, 230), lambda: tables.router(self._route), half),
             ("experts", _("What the experts return"), _("each answer times its weight; together they are what is added"), self._mixed,
              lambda: strip_table(self._mixed.strips), half),
-            ("curve", _("Activation"), "", plot(self._curve.figure, 300), self._curve_table, half),
+            ("curve", _("Activation"), "", plot(self._curve.figure, 300), lambda: tables.curve(self._found, self._act), half),
             ("inner", _("The inner layer"), "", self._inner, lambda: strip_table(self._inner.strips), half),
-            ("neurons", _("Neurons that write most"), "", self._list, self._neuron_table, wide),
+            ("neurons", _("Neurons that write most"), "", self._list, lambda: tables.neurons(self._writers), wide),
             ("written", _("Down projection: a sum of vectors"), _("each neuron adds its own direction, as often as its value says"), self._written,
              lambda: strip_table(self._written.strips), wide),
         ]  # fmt: skip
@@ -97,12 +105,13 @@ class MLPView(View):
     def _changed(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
         route = routing(trace, layer, at)
+        self._route = route
         self._slot = min(self._slot, len(route.chosen) - 1) if route is not None else 0
         self._found = found = neurons(trace, layer, at, self._slot)
         self._writers = strongest(trace, layer, found)
         act = activate(trace, layer, found.x)
         self._act = act if act is not None else found.post
-        self._show_words(route)
+        self._show_words()
         self._show_curve()
         marks = tuple(writer.neuron for writer in self._writers)
         self._inner.show(inner_strips(trace, layer, found, marks))
@@ -122,47 +131,14 @@ class MLPView(View):
     def _token(self) -> str:
         return self.state.trace.tokens.strings[self.state.query].strip() or "␣"
 
-    def _show_words(self, route: Any) -> None:
-        block, trace = self.state.trace.anatomy.blocks[self.state.layer], self.state.trace
-        lead = _(
-            "Now each token works on its own. Its {width} numbers go up to {neurons} <m>neurons</m>, "
-            "through a curve that lets strong signals pass and shuts weak ones, "
-            "and back down to {width}, which are added to its lane.\n\n"
-        )
-        gate = (
-            _(
-                "Here a second projection, the <m>gate</m>, goes through the curve and decides how much of the first one passes.\n\n"
-            )
-            if block.gated
-            else ""
-        )
-        mixed = (
-            _("Of {experts} such MLPs a router picks {k} for each token; you see expert {expert}.\n\n")
-            if route is not None
-            else ""
-        )
-        here = _("For <token>{token}</token>, {share} of the neurons are above zero; what is added has norm {size}.")
-        found = self._found
+    def _show_words(self) -> None:
+        trace, layer, found = self.state.trace, self.state.layer, self._found
         assert found is not None
-        size = float(trace.tensor(f"blocks.{self.state.layer}.mlp_out")[self.state.query].norm())
-        values = {
-            "width": count(trace.anatomy.width), "neurons": count(found.x.size), "token": trace.tokens.strings[self.state.query], "size": number(size),
-            "share": percent(float((self._act > 0).mean())), "experts": 0, "k": 0, "expert": found.expert,
-        }  # fmt: skip
-        if block.experts is not None:
-            values |= {"experts": block.experts.n, "k": block.experts.k}
-        self._words.paragraphs = rich(lead + mixed + gate + here, **values)
-        p = f"blocks.{self.state.layer}."
+        self._words.paragraphs = lead(trace, layer, self.state.query, found, self._act)
+        p = f"blocks.{layer}."
         names = ("router", "expert_weight", "mlp_gate", "mlp_pre", "mlp_post", "expert_out", "mlp_proj", "mlp_out")
         self._fold.formula.latex = [trace.operation(p + name).formula for name in names if p + name in trace]
-        self._fold.notes.paragraphs = rich(
-            _(
-                "The curve is the model's own activation module ({name}), evaluated. “Points towards” multiplies what "
-                "the neuron writes by the gain of the final norm and by the "
-                "unembedding: a direct reading; later blocks may change it. Ranking: |value| × norm of the neuron's column of the down projection."
-            ),
-            name=block.activation,
-        )
+        self._fold.notes.paragraphs = notes(trace.anatomy.blocks[layer].activation)
 
     def _show_curve(self) -> None:
         trace, layer, found = self.state.trace, self.state.layer, self._found
@@ -216,7 +192,7 @@ class MLPView(View):
         self._mixed.show(mixture_strips(self.state.trace, layer, at))
 
     def _point_to_tokens(self) -> None:
-        """The tokens that the neurons' writes point to: a product with the whole unembedding, so beside the page."""
+        """The tokens that the neurons' writes point to: a product with the whole unembedding, so it is computed in a thread."""
         trace, layer, writers = self.state.trace, self.state.layer, self._writers
         model = trace.model
         if model is None or not writers:
@@ -290,56 +266,5 @@ class MLPView(View):
             self._changed()
         self.state.ask(f"blocks.{self.state.layer}.router", token=self.state.query, expert=expert)
 
-    # -- tables ------------------------------------------------------------------------------------------------------
-
     def _subtitle(self, name: str, text: str) -> None:
         self._shown[name].heading.paragraphs = [[("", text)]]
-
-    def _curve_table(self) -> Table:
-        found = self._found
-        if found is None:
-            return Table([_("neuron")], [])
-        columns = {
-            _("neuron"): range(found.x.size),
-            _("into the activation"): found.x.tolist(),
-            _("out of it"): self._act.tolist(),
-        }
-        if found.up is not None:
-            columns[_("up")] = found.up.tolist()
-        columns[_("value")] = found.post.tolist()
-        return Table.of(found.x_name, **columns)
-
-    def _neuron_table(self) -> Table:
-        heads = [
-            _("neuron"),
-            _("into the activation"),
-            _("up"),
-            _("value"),
-            _("size of its write"),
-            _("points towards"),
-            _("away from"),
-        ]
-        rows = [
-            (
-                w.neuron,
-                w.x,
-                w.up,
-                w.post,
-                w.size,
-                " · ".join(t for t, _v, _i in w.promotes),
-                " · ".join(t for t, _v, _i in w.resists),
-            )
-            for w in self._writers
-        ]
-        return Table(heads, rows, _("Neurons that write most"))
-
-    def _router_table(self) -> Table:
-        route = routing(self.state.trace, self.state.layer, self.state.query) if self.state.trace is not None else None
-        if route is None:
-            return Table([_("expert")], [])
-        shares = dict(zip(route.chosen.tolist(), route.weights.tolist(), strict=True))
-        return Table(
-            [_("expert"), _("router"), _("weight")],
-            [(i, float(v), shares.get(i, 0.0)) for i, v in enumerate(route.logits)],
-            _("Router"),
-        )

@@ -1,4 +1,4 @@
-"""What the residual view shows, as arrays: what every block wrote, the norms' own numbers, the logit lens. Nothing here draws."""
+"""The numbers of the residual view: what every block writes, the norms' statistics, the logit lens. Nothing here draws."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from txpanel.messages import _
-from txpanel.toolkit.format import number
-from txpanel.toolkit.vector_strips import VectorStrip
+from txpanel.views.distribution import Distribution, token_names
+from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from txpanel.tracing import Trace
 
 POSITIONS = 10
@@ -24,10 +21,6 @@ LISTED = 5
 """Tokens listed per layer for the chosen position."""
 
 Tell = Callable[[int, int], None]
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu().float().numpy())
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
@@ -47,7 +40,7 @@ class Stream:
 
     Attributes:
         size: norm of the stream, float64 ``[L + 1, T]``: into each block, and out of the last.
-        attn, mlp: norm of what attention and MLP add, ``[L, T]``. attn_turn, mlp_turn: cosine of that with the stream it is added to.
+        attn, mlp: norm of what attention and MLP add, ``[L, T]``. attn_cosine, mlp_cosine: cosine of that with the stream it is added to.
         stats: for each norm of the blocks (``ln1``, ``ln2``, ...) and its statistic (``mean``, ``var``, ``scale``): ``[L, T]``, NaN where a block has none.
         final: the same statistics of the last norm, ``[T]``.
     """
@@ -55,8 +48,8 @@ class Stream:
     size: np.ndarray
     attn: np.ndarray
     mlp: np.ndarray
-    attn_turn: np.ndarray
-    mlp_turn: np.ndarray
+    attn_cosine: np.ndarray
+    mlp_cosine: np.ndarray
     stats: dict[str, dict[str, np.ndarray]]
     final: dict[str, np.ndarray]
 
@@ -85,26 +78,26 @@ def stream(trace: Trace, stop: threading.Event | None = None, tell: Tell | None 
     """
     layers, tokens = trace.anatomy.n_layers, len(trace.tokens.ids)
     size = np.zeros((layers + 1, tokens))
-    attn, mlp, attn_turn, mlp_turn = (np.zeros((layers, tokens)) for _i in range(4))
+    attn, mlp, attn_cosine, mlp_cosine = (np.zeros((layers, tokens)) for _i in range(4))
     stats = {norm: {kind: np.full((layers, tokens), np.nan) for kind in STATISTICS} for norm in norms(trace)}
     for layer in range(layers):
         if stop is not None and stop.is_set():
             return None
         p = f"blocks.{layer}."
-        before, a, m = (_array(trace.tensor(p + name)) for name in ("resid_pre", "attn_out", "mlp_out"))
-        middle = _array(trace.tensor(p + "resid_mid")) if p + "resid_mid" in trace else before
+        before, a, m = (array(trace.tensor(p + name)) for name in ("resid_pre", "attn_out", "mlp_out"))
+        middle = array(trace.tensor(p + "resid_mid")) if p + "resid_mid" in trace else before
         size[layer], attn[layer], mlp[layer] = _length(before), _length(a), _length(m)
-        attn_turn[layer], mlp_turn[layer] = _cosine(a, before), _cosine(m, middle)
+        attn_cosine[layer], mlp_cosine[layer] = _cosine(a, before), _cosine(m, middle)
         for norm, kinds in stats.items():
             for kind in kinds:
                 if f"{p}{norm}.{kind}" in trace:
-                    kinds[kind][layer] = _array(trace.tensor(f"{p}{norm}.{kind}"))
+                    kinds[kind][layer] = array(trace.tensor(f"{p}{norm}.{kind}"))
         if layer == layers - 1:
-            size[layers] = _length(_array(trace.tensor(p + "resid_post")))
+            size[layers] = _length(array(trace.tensor(p + "resid_post")))
         if tell is not None:
             tell(layer + 1, layers)
-    final = {kind: _array(trace.tensor(f"ln_final.{kind}")) for kind in STATISTICS if f"ln_final.{kind}" in trace}
-    return Stream(size, attn, mlp, attn_turn, mlp_turn, stats, final)
+    final = {kind: array(trace.tensor(f"ln_final.{kind}")) for kind in STATISTICS if f"ln_final.{kind}" in trace}
+    return Stream(size, attn, mlp, attn_cosine, mlp_cosine, stats, final)
 
 
 @dataclass(frozen=True)
@@ -147,7 +140,7 @@ def lens(
         if stop is not None and stop.is_set():
             return None
         before = (
-            _array(trace.unembed(trace.recording.streams[layer][where[0] : position]))
+            array(trace.unembed(trace.recording.streams[layer][where[0] : position]))
             if len(where) > 1
             else np.zeros((0, trace.anatomy.vocab), np.float32)
         )
@@ -155,78 +148,27 @@ def lens(
             np.asarray(trace.lens(layer, position).values, np.float32)
         )  # this one to the last digit, the others in one product
         for column, logits in enumerate([*before, last[-1]]):
-            share = softmax(logits)
-            ids[layer, column] = best = int(logits.argmax())
-            top[layer, column] = share[best]
-            bits[layer, column] = entropy(share)
+            said = Distribution(logits)
+            ids[layer, column] = said.largest
+            top[layer, column] = said.probabilities[said.largest]
+            bits[layer, column] = said.entropy
         if tell is not None:
             tell(layer + 1, layers + 1)
-    names = _Names(trace)
-    choice = int(last[-1].argmax())
-    listed = [[(names(int(i)), float(softmax(row)[i]), float(row[i])) for i in _best(row)] for row in last]
+    choice, shares = int(last[-1].argmax()), [Distribution(row).probabilities for row in last]
+    best = [_best(row) for row in last]
+    wanted = np.unique(np.concatenate([ids.ravel(), *best, [choice]])).tolist()
+    names = dict(zip(wanted, token_names(trace, wanted), strict=True))
+    listed = [
+        [(names[int(i)], float(share[i]), float(row[i])) for i in few]
+        for row, share, few in zip(last, shares, best, strict=True)
+    ]
     rank = np.array([1 + int((row > row[choice]).sum()) for row in last])
-    share_of = np.array([softmax(row)[choice] for row in last])
-    return Lens(
-        where, ids, [[names(int(i)) for i in row] for row in ids], top, bits, listed, rank, share_of, names(choice)
-    )
+    strings = [[names[int(i)] for i in row] for row in ids]
+    share_of = np.array([share[choice] for share in shares])
+    return Lens(where, ids, strings, top, bits, listed, rank, share_of, names[choice])
 
 
 def _best(logits: np.ndarray) -> np.ndarray:
     """The `LISTED` likeliest tokens, likeliest first."""
     some = np.argpartition(-logits, min(LISTED, logits.size - 1))[:LISTED]
     return np.asarray(some[np.argsort(-logits[some], kind="stable")])
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the full vocabulary, float64."""
-    powers = np.exp(np.asarray(logits, np.float64) - float(logits.max()))
-    return np.asarray(powers / powers.sum())
-
-
-def entropy(share: np.ndarray) -> float:
-    """How undecided a distribution is, in bits."""
-    some = share[share > 0]
-    return float(-(some * np.log2(some)).sum())
-
-
-class _Names:
-    """What to show for token ids; without a model the id itself."""
-
-    def __init__(self, trace: Trace) -> None:
-        self.trace, self.known = trace, dict[int, str]()
-
-    def __call__(self, token: int) -> str:
-        if token not in self.known:
-            model = self.trace.model
-            self.known[token] = model.tokens([token]).strings[0] if model is not None else f"#{token}"
-        return self.known[token]
-
-
-def strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]:
-    """The stream of one token through one block: before, what is added, after."""
-    p, at = f"blocks.{layer}.", {"token": position}
-    words = {
-        "resid_pre": ("", _("into the block")), "attn_out": ("+", _("attention writes")), "resid_mid": ("=", _("in the middle")),
-        "mlp_out": ("+", _("MLP writes")), "resid_post": ("=", _("out of the block")),
-    }  # fmt: skip
-    hues = {"attn_out": "var(--tx-value)", "mlp_out": "var(--tx-mlp)"}
-    out = []
-    for name, (sign, label) in words.items():
-        if p + name in trace:
-            row = _array(trace.tensor(p + name)[position])
-            tail = _("norm {value}").format(value=number(float(_length(row))))
-            out.append(
-                VectorStrip(
-                    label,
-                    row,
-                    p + name,
-                    at,
-                    sign=sign,
-                    note=name,
-                    tail=tail,
-                    group="stream",
-                    strong=name.startswith("resid_p"),
-                    hue=hues.get(name, ""),
-                )
-            )
-    return out

@@ -19,7 +19,7 @@ WRITES = ("attn_out", "mlp_out")
 
 
 def on_curves(trace: Trace, at: int, cells: Sequence[Cell]) -> Places:
-    """For each picture (``writes``, ``turns``, a statistic) the layers and series of the token at `at` that cells name."""
+    """For each picture (``writes``, ``cosines``, a statistic) the layers and series of the token at `at` that cells name."""
     found: Places = defaultdict(list)
     for name, index in cells:
         layer, own = split_name(name)
@@ -28,7 +28,7 @@ def on_curves(trace: Trace, at: int, cells: Sequence[Cell]) -> Places:
         if index.get("token") != at or (layer is None and part != "ln_final"):
             continue
         if part in WRITES and kind in ("norm", "cosine"):
-            found["writes" if kind == "norm" else "turns"].append(place)
+            found["writes" if kind == "norm" else "cosines"].append(place)
         elif kind in STATISTICS:
             found[kind].append(place)
     return found

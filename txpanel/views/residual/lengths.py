@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from txpanel.messages import _
+from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis, Heat
 from txpanel.tracing.names import split_name
 
 WIDE = 40
@@ -35,7 +35,7 @@ def place_of(layers: int, name: str, index: Mapping[str, int]) -> tuple[int, int
     return (layers, index["token"]) if name == stream_name(layers, layers) else None
 
 
-class Sizes(Heat):
+class Sizes(Heatmap):
     """A heat map of lengths, one row before each block and one after the last."""
 
     def show(self, size: np.ndarray, tokens: list[str], at: int) -> tuple[Scale, float]:

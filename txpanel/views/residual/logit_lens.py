@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from txpanel.toolkit.plots import Heat
+from txpanel.messages import _
+from txpanel.toolkit.heatmap import Axis, Heatmap
+from txpanel.toolkit.palette import Scale
 from txpanel.tracing.graph.derived import LENS
 
 if TYPE_CHECKING:
@@ -33,12 +36,27 @@ def lens_cell(trace: Trace, found: Lens, name: str, index: Mapping[str, int]) ->
     return place if found.ids[place[0], place[1] - found.positions[0]] == index["vocab"] else None
 
 
-class LensGrid(Heat):
+class LensGrid(Heatmap):
     """A heat map of probabilities whose cells say which token is the likeliest."""
 
     CUT = True
     words: list[list[str]]
     """The token of each cell, set before `feed`."""
+
+    def show(self, trace: Trace, found: Lens) -> None:
+        """Another lens: a row before each block, and the model's answer below them."""
+        layers = trace.anatomy.n_layers
+        self.words = found.strings
+        self.feed(
+            found.top,
+            Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("answer")]),
+            Axis([trace.tokens.strings[i].strip() or "␣" for i in found.positions], found.positions[0]),
+            scale=Scale.of("probability"),
+            name="lens({r}, {c})",
+            cell="{r} · {c}",
+            room=(layers + 1, len(found.positions)),
+            at=partial(lens_cell, trace, found),
+        )
 
     def _numbers(self) -> None:
         rows, columns = self.values.shape

@@ -1,4 +1,4 @@
-"""The table twins of the residual view: what its pictures show, in rows."""
+"""The tables under the pictures of the residual view: what a picture shows, in rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ def writes(found: Stream | None, at: int) -> Table:
     ]
     if found is None:
         return Table(heads, [])
-    columns = [found.size[:-1, at], found.attn[:, at], found.attn_turn[:, at], found.mlp[:, at], found.mlp_turn[:, at]]
+    columns = [
+        found.size[:-1, at],
+        found.attn[:, at],
+        found.attn_cosine[:, at],
+        found.mlp[:, at],
+        found.mlp_cosine[:, at],
+    ]
     blocks = range(1, len(found.attn) + 1)
     return Table(heads, zip(blocks, *(c.tolist() for c in columns), strict=True), _("What each block writes"))
 

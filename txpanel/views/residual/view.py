@@ -1,4 +1,4 @@
-"""Residual stream and norms: the lane of every token through all blocks, what is added to it, and what it would say on the way."""
+"""Residual stream and norms: the stream of every token through all blocks, what is added to it, and the logit lens before each block."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import panel as pn
 
 from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
 from txpanel.toolkit.explained import lit
-from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.format import number
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
-from txpanel.toolkit.plots import Axis
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
-from txpanel.views.residual import tables as tables
-from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, norms, stream, strips
+from txpanel.views.residual import tables
+from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, stream
 from txpanel.views.residual.highlights import on_curves, on_share
 from txpanel.views.residual.lengths import Sizes, stream_name
-from txpanel.views.residual.logit_lens import LensGrid, lens_cell
+from txpanel.views.residual.logit_lens import LensGrid
+from txpanel.views.residual.norm_lines import feed_statistic
+from txpanel.views.residual.strips import strips
+from txpanel.views.residual.words import formulas, lead, notes, share_words
 
 _STREAMS: OrderedDict[int, Stream] = OrderedDict()
 """Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
-
-NORM_COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
-"""A norm has the colour of what reads it or wrote it; those of a write are dashed."""
 
 
 class ResidualView(View):
@@ -39,8 +37,24 @@ class ResidualView(View):
     and scale, the strips of one block, and the logit lens with the model's own final norm, whose last row is the model's answer.
     """
 
-    id, title, order = "residual", "Residual stream and norms", 40
+    id: ClassVar[str] = "residual"
+    title: ClassVar[str] = _("Residual stream and norms")
+    order: ClassVar[int] = 40
     requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
+    shows: ClassVar[frozenset[str]] = frozenset(
+        [
+            "resid_pre",
+            "resid_mid",
+            "resid_post",
+            "ln1",
+            "ln2",
+            "attn_norm",
+            "mlp_norm",
+            "ln_final",
+            "attn_out",
+            "mlp_out",
+        ]
+    )
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._blocks, self._lenses = background(), background()
@@ -49,7 +63,7 @@ class ResidualView(View):
         self._words, self._fold = Rich(sizing_mode="stretch_width"), engineers()
         self._strips = VectorStrips(on_pick=self.state.ask)
         self._writes = Writes(self, tap=self._write_tapped)
-        self._turns = Lines(self, tap=self._turn_tapped)
+        self._cosines = Lines(self, tap=self._cosine_tapped)
         self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
         self._share = Lines(self, tap=self._share_tapped)
         hover = (_("cell"), _("norm"), _("tensor"))
@@ -90,7 +104,7 @@ class ResidualView(View):
         made = [
             ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
             ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), writes, None, half),
-            ("turns", _("In which direction"), "", plot(self._turns.figure, 260), writes, None, half),
+            ("cosines", _("In which direction"), "", plot(self._cosines.figure, 260), writes, None, half),
             ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420),
              lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
             ("share", _("When it decides"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
@@ -204,63 +218,22 @@ class ResidualView(View):
 
     def _show_words(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
-        facts = trace.anatomy
-        text = _(
-            "Every token has a lane of {width} numbers that runs through all {layers} blocks. Nothing is replaced on it: attention and MLP only <b>add</b>.\n\n"
-            "Before each of them reads, a <i>{norm}</i> brings the lane to a common size; the lane itself stays as it is.\n\n{here}"
-        )
-        here = ""
-        if self._stream is not None:
-            size = self._stream.size[:, at]
-            words = _("The lane of “{token}” grows from norm {first} to {last}.")
-            here = words.format(token=self._token(), first=number(float(size[0])), last=number(float(size[-1])))
-        self._words.paragraphs = rich(
-            text, width=count(facts.width), layers=facts.n_layers, norm=facts.blocks[layer].norm_kind, here=here
-        )
-        p = f"blocks.{layer}."
-        made = [p + f"{norm}{stat}" for norm in norms(trace) for stat in (".mean", ".var", ".scale", "")]
-        self._fold.formula.latex = [
-            trace.operation(name).formula
-            for name in (p + "resid_mid", p + "resid_post", *made)
-            if name in trace and trace.operation(name) is not None
-        ]
-        place = {
-            "pre": _("Norms stand before attention and before the MLP."),
-            "post": _("Norms stand after each plus, on the lane itself."),
-            "sandwich": _("Norms stand before attention and MLP, and again before what they write is added."),
-            "branch": _("Norms stand on what attention and MLP write, before it is added."),
-        }[facts.blocks[layer].norm_place]  # fmt: skip
-        parallel = (
-            _(" Attention and MLP of a block read the same vector and are added at once.")
-            if facts.blocks[layer].parallel
-            else ""
-        )
-        check = trace.check(layer) if trace.model is not None else None
-        exact = ""
-        if check is not None:
-            exact = (
-                _(" Replaying block {layer} gives back the recorded stream exactly.")
-                if check.exact
-                else _(" Replaying block {layer} differs from the recorded stream by {difference}.")
-            )
-            exact = exact.format(layer=layer + 1, difference=number(check.difference))
-        note = _(
-            " The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer."
-        )
-        self._fold.notes.paragraphs = rich("{all}", all=place + parallel + exact + note)
+        self._words.paragraphs = lead(trace, layer, at, self._stream)
+        self._fold.formula.latex = formulas(trace, layer)
+        self._fold.notes.paragraphs = notes(trace, layer)
 
     def _show_stream(self, found: Stream) -> None:
-        at, layer, layers = self.state.query, self.state.layer, self.state.trace.anatomy.n_layers
-        self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_turn[:, at], found.mlp_turn[:, at], layer)
+        at, layer = self.state.query, self.state.layer
+        self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_cosine[:, at], found.mlp_cosine[:, at], layer)
         self._subtitle(
             "writes",
             _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"),
             token=self._token(),
         )
-        turns = {_("attention writes"): found.attn_turn[:, at], _("MLP writes"): found.mlp_turn[:, at]}
-        self._turns.feed(turns, layer, ("value", "mlp"), low=-1, high=1)
+        cosines = {_("attention writes"): found.attn_cosine[:, at], _("MLP writes"): found.mlp_cosine[:, at]}
+        self._cosines.feed(cosines, layer, ("value", "mlp"), low=-1, high=1)
         self._subtitle(
-            "turns",
+            "cosines",
             _(
                 "cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"
             ),
@@ -270,47 +243,17 @@ class ResidualView(View):
         words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
         self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
         for kind, lines in self._stats.items():
-            series = {norm: kinds[kind][:, at] for norm, kinds in found.stats.items() if np.isfinite(kinds[kind]).any()}
-            if kind in found.final and series:
-                series = {norm: np.append(values, np.nan) for norm, values in series.items()}
-                series["ln_final"] = np.append(np.full(layers, np.nan), found.final[kind][at])
-            self._shown[f"norm-{kind}"].visible = bool(series)
-            if series:
-                colours = [NORM_COLOURS.get(norm, "lane") for norm in series]
-                lines.feed(
-                    series,
-                    layer,
-                    colours,
-                    dashed=[norm for norm in series if norm.endswith("_norm")],
-                    ends=[_("final")] if kind in found.final else [],
-                )
-                marks = {"value": "v", "mlp": "m", "focus": "f", "lane": "muted"}
-                names = " · ".join(f"<{marks[c]}>{norm}</{marks[c]}>" for norm, c in zip(series, colours, strict=True))
-                words = {
-                    "mean": _("taken off by {names}"),
-                    "var": _("of what {names} reads"),
-                    "scale": _("factor of {names}: 1 / √(variance + ε)"),
-                }[kind]
-                self._subtitle(f"norm-{kind}", words.format(names=names))
+            said = feed_statistic(lines, kind, found, at, layer)
+            self._shown[f"norm-{kind}"].visible = bool(said)
+            if said:
+                self._subtitle(f"norm-{kind}", said)
 
     def _show_lens(self, trace: Any, found: Lens) -> None:
         if self.state is None or self.state.trace is not trace:
             return
         self._lens = found
         layers = trace.anatomy.n_layers
-        rows = Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("answer")])
-        columns = Axis([trace.tokens.strings[i].strip() or "␣" for i in found.positions], found.positions[0])
-        self._grid.words = found.strings
-        self._grid.feed(
-            found.top,
-            rows,
-            columns,
-            scale=Scale.of("probability"),
-            name="lens({r}, {c})",
-            cell="{r} · {c}",
-            room=(layers + 1, len(found.positions)),
-            at=partial(lens_cell, trace, found),
-        )
+        self._grid.show(trace, found)
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
         words = _(
             "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
@@ -324,13 +267,7 @@ class ResidualView(View):
             high=max(float(found.share.max()), 0.01),
             ends=[_("out")],
         )
-        first = next((i for i in range(len(found.rank)) if (found.rank[i:] == 1).all()), len(found.rank) - 1)
-        words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
-        if first == layers:
-            words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
-        self._subtitle(
-            "share", words, token=found.choice.strip() or "␣", share=percent(float(found.share[-1])), first=first + 1
-        )
+        self._shown["share"].heading.paragraphs = share_words(found)
         self._light()
         self._shown["lens"].tools.changed()
         self._shown["share"].tools.changed()
@@ -341,7 +278,7 @@ class ResidualView(View):
         places = on_curves(trace, at, cells)
         self._writes.light(places["writes"])
         names = {"attn_out": _("attention writes"), "mlp_out": _("MLP writes")}
-        self._turns.light([(layer, names[part]) for layer, part in places["turns"]])
+        self._cosines.light([(layer, names[part]) for layer, part in places["cosines"]])
         for kind, lines in self._stats.items():
             lines.light(places[kind])
         found = self._lens
@@ -362,8 +299,8 @@ class ResidualView(View):
         """A bar above the lane is what attention wrote, below it what the MLP did."""
         self._ask_at(layer, f"blocks.{layer}.{'attn' if height > 0 else 'mlp'}_out.norm", token=self.state.query)
 
-    def _turn_tapped(self, layer: int, height: float) -> None:
-        part = "attn" if self._turns.nearest(layer, height) == _("attention writes") else "mlp"
+    def _cosine_tapped(self, layer: int, height: float) -> None:
+        part = "attn" if self._cosines.nearest(layer, height) == _("attention writes") else "mlp"
         self._ask_at(layer, f"blocks.{layer}.{part}_out.cosine", token=self.state.query)
 
     def _stat_tapped(self, kind: str, layer: int, height: float) -> None:
@@ -385,7 +322,7 @@ class ResidualView(View):
     def _lens_tapped(self, row: int, column: int) -> None:
         """The probability of the token that the cell names."""
         trace, found = self.state.trace, self._lens
-        if found is None or column not in found.positions:  # the lens of the new place is still to come
+        if found is None or column not in found.positions:  # the lens of the new token is still being computed
             self._ask_at(row, None, column)
         else:
             token = int(found.ids[row, column - found.positions[0]])

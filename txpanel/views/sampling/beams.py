@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from txpanel.decoding.beams import BeamSearch, beam_search
+from txpanel.decoding.stages import SPECS
 from txpanel.errors import Cancelled
 from txpanel.messages import _
 from txpanel.models.progress import Progress
@@ -80,7 +81,7 @@ class Beams:
     def _search(self, beams: int, tokens: int, penalty: float) -> None:
         state = self.view.state
         model, ids = state.trace.model, [int(token) for token in state.trace.tokens.ids]
-        looks_back = {name: getattr(state, name) for name in ("repetition_penalty", "no_repeat_ngram_size")}
+        looks_back = {spec.key: getattr(state, spec.key) for spec in SPECS if spec.looks_back}
 
         def job(cancel: Any, publish: Any) -> None:
             def tell(progress: Progress) -> None:

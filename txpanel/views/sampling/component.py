@@ -1,4 +1,4 @@
-"""The sampling bench: knobs, stages and the draw, all of it computed in the browser from the logits of the whole vocabulary."""
+"""The sampling bench: sliders, stages and the draw, all of it computed in the browser from the logits of the whole vocabulary."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ class SamplingBench(Teller):
     `txpanel.sampling.pipeline`; the server's answer confirms each setting and names the drawn token.
 
     Args:
-        on_message: called with ``"set"`` (the seven settings), ``"seed"`` (seed), ``"append"`` (token) or ``"why"`` (tensor: ``logits``
+        on_message: called with ``"set"`` (a value for each stage), ``"seed"`` (seed), ``"append"`` (token) or ``"why"`` (tensor: ``logits``
             or ``probs`` of a token, ``probs.entropy``, or ``others``: all tokens but those `listed`).
     """
 
+    stages = param.List(
+        default=[], doc="The declared stages in their order, as `txpanel.decoding.stages.for_browser` gives them."
+    )
     logits = param.Array(default=np.zeros(0, np.float32), doc="float32 [V], as the model gave them.")
     names = param.List(default=[], doc="[id, what to show] for the likeliest tokens.")
     text = param.Dict(default={"ids": [], "names": []}, doc="The tokens so far: their ids, and what to show for each.")
     uniforms = param.Array(default=np.zeros(0), doc="float64: the uniform numbers of the seeds 0, 1, 2, ...")
-    settings = param.Dict(default={}, doc="The seven settings, the seed, and the seed's uniform number.")
+    settings = param.Dict(default={}, doc="A value for each stage, the seed, and the seed's uniform number.")
     answer = param.Dict(
         default={},
-        doc="The server's own result for its settings: these, kept (a count per stage), start (tokens before the first "
-        "that typical-p keeps), token, name; or none, a sentence why no token is left.",
+        doc="The server's own result for its settings: these, kept (a count per stage), starts (for each, how many tokens "
+        "that are likelier than all it keeps stand before those), token, name; or none, a sentence why no token is left.",
     )
     presets = param.List(default=[], doc="Ready-made settings: {key, values, title}.")
     lights = param.List(

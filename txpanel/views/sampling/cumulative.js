@@ -1,12 +1,12 @@
-// The draw: a bar from 0 to 1, the number that falls on it, and the same number on the bar of before.
+// The draw: the range from 0 to 1, divided by cumulative probabilities, the number that falls into it, and the same number in the intervals of before.
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
 import {reducedMotion} from "../../toolkit/theme.js"
-import {chance, KNOBS, plain, removedBy} from "./pipeline.js"
+import {chance, plain, removedBy} from "./pipeline.js"
 
-export function bar(bench) {
-  const {w} = bench
+export function cumulative(ctx) {
+  const {w} = ctx
   const strip = h("div", {class: "strip"})
   const sentence = h("p", {class: "sentence", role: "status"})
   const news = h("span")
@@ -14,39 +14,35 @@ export function bar(bench) {
     "div",
     {class: "changed", hidden: true},
     news,
-    h("button", {type: "button", class: "plain", onclick: () => bench.set({...bench.before.settings}, null, true)}, w.back),
+    h("button", {type: "button", class: "plain", onclick: () => ctx.set({...ctx.before.settings}, null, true)}, w.back),
   )
   const seed = h("input", {type: "number", class: "exact seed", min: 0, step: 1, id: "seed"})
   seed.addEventListener("change", () => {
-    seed.value = seed.value === "" ? bench.settings.seed : bench.seed(Number(seed.value))
+    seed.value = seed.value === "" ? ctx.settings.seed : ctx.seed(Number(seed.value))
   })
-  const roll = h("button", {type: "button", class: "plain", onclick: () => bench.seed(bench.settings.seed + 1)}, w.roll)
+  const roll = h("button", {type: "button", class: "plain", onclick: () => ctx.seed(ctx.settings.seed + 1)}, w.roll)
   const again = h("button", {type: "button", class: "plain", title: w.replay_title, onclick: replay}, w.replay)
-  const append = h("button", {
-    type: "button",
-    class: "append",
-    onclick: () => bench.model.send_msg({kind: "append", token: bench.drawn().id}),
-  })
+  const append = h("button", {type: "button", class: "append", onclick: () => ctx.model.send_msg({kind: "append", token: ctx.drawn().id})})
   let wide = 1000
   let playing = null
   new ResizeObserver(([{contentRect}]) => {
     if (!contentRect.width || Math.abs(contentRect.width - wide) <= 1) return
     wide = Math.round(contentRect.width) // not asked for while painting: that would lay out the page in between
-    if (bench.shown) paint()
+    if (ctx.shown) paint()
   }).observe(strip)
   strip.addEventListener("click", ({target}) => {
-    if (target.dataset.id !== undefined) bench.choose(Number(target.dataset.id))
+    if (target.dataset.id !== undefined) ctx.choose(Number(target.dataset.id))
   })
 
-  function piece(shown, i, at, p, y, height, marked) {
-    const id = shown.row.ids[shown.stages[8].start + i]
-    const name = bench.name(id)
+  function interval(shown, i, at, p, y, height, marked) {
+    const id = shown.row.ids[shown.last.start + i]
+    const name = ctx.name(id)
     const text = name.trim() || name
     const room = Math.floor((p * wide - 8) / 6.4)
     const box = v(
       "rect",
       {
-        class: `piece${marked ? " hit" : i % 2 ? " odd" : ""}`,
+        class: `interval${marked ? " hit" : i % 2 ? " odd" : ""}`,
         x: at * wide,
         y,
         width: Math.max(0.5, p * wide - 1),
@@ -67,15 +63,15 @@ export function bar(bench) {
     return [box, words]
   }
 
-  function pieces(shown, y, height) {
-    const {p, start} = shown.stages[8]
+  function intervals(shown, y, height) {
+    const {p, start} = shown.last
     const {rank, low, high} = shown.draw
     const boxes = []
     const words = []
     let at = 0
     let n = 0
     for (; n < p.length && (p[n] * wide > 2.2 || n < 1) && n < 400; n++) {
-      const [box, text] = piece(shown, n, at, p[n], y, height, n + start === rank)
+      const [box, text] = interval(shown, n, at, p[n], y, height, n + start === rank)
       boxes.push(box)
       words.push(text)
       at += p[n]
@@ -91,13 +87,14 @@ export function bar(bench) {
           w.more.replace("{n}", grouped(String(p.length - n))),
         ),
       )
-    if (rank - start >= n) parts.push(v("rect", {class: "piece hit", x: low * wide, y, width: Math.max(1.2, (high - low) * wide), height}))
+    if (rank - start >= n)
+      parts.push(v("rect", {class: "interval hit", x: low * wide, y, width: Math.max(1.2, (high - low) * wide), height}))
     return parts
   }
 
   function paint() {
     playing?.cancel() // it ran to where the number fell before
-    const {before, shown} = bench
+    const {before, shown} = ctx
     const u = shown.draw.uniform
     const low = before ? 88 : 62
     const x = u * wide
@@ -123,14 +120,14 @@ export function bar(bench) {
         String(share),
       ),
     )
-    const past = before ? [v("g", {class: "past"}, pieces(before, 64, 14)), v("text", {class: "tick", x: 0, y: 90}, w.before)] : []
+    const past = before ? [v("g", {class: "past"}, intervals(before, 64, 14)), v("text", {class: "tick", x: 0, y: 90}, w.before)] : []
     patch(
       strip,
       v(
         "svg",
         {width: wide, height: low + 46, role: "img", "aria-label": sentence.textContent},
         v("defs", null, pattern),
-        v("g", null, pieces(shown, 24, 34)),
+        v("g", null, intervals(shown, 24, 34)),
         past,
         ball,
         axis,
@@ -138,11 +135,11 @@ export function bar(bench) {
     )
   }
 
-  // Once more from 0, past all the likelier pieces, to where the number falls
+  // Once more from 0, past all the likelier intervals, to where the number falls
   function replay() {
     const ball = strip.querySelector(".ball")
     if (!ball || reducedMotion()) return sentence.animate?.([{opacity: 0.3}, {opacity: 1}], 200)
-    const to = `translateX(${bench.shown.draw.uniform * wide}px)`
+    const to = `translateX(${ctx.shown.draw.uniform * wide}px)`
     playing = ball.animate(
       [{transform: "translateX(0px)"}, {transform: to, offset: 0.8}, {transform: `${to} scale(1.15)`, offset: 0.9}, {transform: to}],
       {duration: 1400, easing: "cubic-bezier(.3,.1,.3,1)"},
@@ -153,17 +150,17 @@ export function bar(bench) {
   const token = (name) => v("b", {class: "token"}, name)
 
   function say() {
-    const {shown, settings} = bench
+    const {shown, settings} = ctx
     const {low, high, rank, uniform} = shown.draw
-    const drawn = bench.drawn()
-    const last = shown.stages[8]
+    const drawn = ctx.drawn()
+    const {last} = shown
     const best = shown.row.ids[last.start]
-    const gone = removedBy(shown, bench.rankOf(bench.likeliest))
+    const gone = removedBy(shown, ctx.rankOf(ctx.likeliest))
     const why = gone
-      ? [" ", put(w.why_cut, {"{best}": token(bench.name(bench.likeliest)), "{stage}": w[gone.name]})]
+      ? [" ", put(w.why_cut, {"{best}": token(ctx.name(ctx.likeliest)), "{stage}": ctx.label(gone.name)})]
       : drawn.id === best
         ? []
-        : [" ", put(w.why_not, {"{best}": token(bench.name(best)), "{p}": percent(last.p[0], 3), "{edge}": number(last.p[0], 4)})]
+        : [" ", put(w.why_not, {"{best}": token(ctx.name(best)), "{p}": percent(last.p[0], 3), "{bound}": number(last.p[0], 4)})]
     patch(
       sentence,
       put(w.sentence, {
@@ -182,26 +179,26 @@ export function bar(bench) {
     difference()
   }
 
-  // What the last turn of a knob changed, in words, with a way back
+  // What the last move of a slider changed, in words, with a way back
   function difference() {
-    const {before, shown} = bench
+    const {before, shown} = ctx
     if (changed.hidden === Boolean(before)) changed.hidden = !before
     if (!before) return
-    const knobs = KNOBS.filter((key) => before.settings[key] !== bench.settings[key]).map(
-      (key) => `${w[key]} ${plain(before.settings[key])} → ${plain(bench.settings[key])}`,
-    )
-    const [was, now] = [before.row.ids[before.draw.rank], bench.drawn().id]
-    const [a, b] = [before.stages[8], shown.stages[8]]
+    const moved = ctx.declared
+      .filter(({key}) => before.settings[key] !== ctx.settings[key])
+      .map(({key, words}) => `${words.label} ${plain(before.settings[key])} → ${plain(ctx.settings[key])}`)
+    const [was, now] = [before.row.ids[before.draw.rank], ctx.drawn().id]
+    const [a, b] = [before.last, shown.last]
     patch(
       news,
-      v("b", null, knobs.join(", ")),
+      v("b", null, moved.join(", ")),
       ": ",
       put(w.changed, {
         "{kept}": `${grouped(String(a.kept))} → ${grouped(String(b.kept))}`,
         "{bits}": `${number(a.entropy, 3)} → ${number(b.entropy, 3)}`,
       }),
       " ",
-      put(was === now ? w.still : w.instead, {"{now}": token(bench.name(now)), "{was}": token(bench.name(was))}),
+      put(was === now ? w.still : w.instead, {"{now}": token(ctx.name(now)), "{was}": token(ctx.name(was))}),
     )
   }
 

@@ -1,20 +1,10 @@
-// txpanel/sampling once more, in the browser: logits of the whole vocabulary -> nine stages -> the draw. Tokens stay sorted from the likeliest
-// down (equal logits by id), so what a stage keeps is a stretch of that row: from its beginning, except after typical-p, which may take off both ends.
+// txpanel.decoding.sampling once more, in the browser: logits of the whole vocabulary -> all stages -> the draw. Tokens stay sorted from the likeliest
+// down (equal logits by id), so what a stage keeps is a stretch of that row. Each stage's rule stands with its declaration (decoding/stage_rules.js).
 // Probabilities are doubles here and float32 in transformers: they agree to about 1e-6, and a token within that of a threshold may fall on the
 // other side until the server's own counts arrive. Tests hold the two together.
-export const STAGES = [
-  "logits",
-  "repetition_penalty",
-  "no_repeat_ngram_size",
-  "temperature",
-  "top_k",
-  "top_p",
-  "min_p",
-  "typical_p",
-  "renormalise",
-]
-export const OFF = {repetition_penalty: 1, no_repeat_ngram_size: 0, temperature: 1, top_k: 0, top_p: 1, min_p: 0, typical_p: 1}
-export const KNOBS = STAGES.slice(1, -1)
+import {rules} from "../../decoding/stage_rules.js"
+import {draw} from "./draw.js"
+
 export const plain = (setting) => String(Math.round(setting * 1e4) / 1e4)
 
 // Ranks: which token stands at which place. One number per token (logit in 32 bits, then id in 20) sorts without a comparing function.
@@ -89,37 +79,20 @@ function softmax(values, start, end, max = values[start]) {
   return {p, kept, max, sum, entropy: Math.max(0, (Math.log(sum) - lost / sum) / Math.LN2)}
 }
 
-// The first tokens of a sorted row that has its probabilities already: what is left shares what was cut off
-export function head(stage, end) {
-  const p = stage.p.slice(0, end)
+// The first n tokens of what a stage leaves, which has its probabilities already: they share what is cut off behind them
+function head(stage, n) {
+  const p = stage.p.slice(0, n)
   const {values, start} = stage
   let [sum, lost] = [0, 0]
-  for (let i = 0; i < end; i++) sum += p[i]
-  for (let i = 0; i < end; i++) {
+  for (let i = 0; i < n; i++) sum += p[i]
+  for (let i = 0; i < n; i++) {
     p[i] /= sum
     lost += p[i] * (values[start + i] - values[start])
   }
-  return {p, kept: end, sum: stage.sum * sum, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
+  return {p, kept: n, sum: stage.sum * sum, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
 }
 
-// --- what looks back at the text ----------------------------------------------------------------------------------
-function penalised(logits, ids, penalty) {
-  const out = new Float32Array(logits)
-  const r = Math.fround(penalty)
-  for (const id of new Set(ids)) if (id < out.length) out[id] = logits[id] < 0 ? logits[id] * r : logits[id] / r
-  return out
-}
-
-// Where in the text each token stands that would complete a run of n tokens once more: Map of id -> index of the run's beginning
-function repeats(ids, n) {
-  const found = new Map()
-  const last = n > 0 && ids.length >= n ? ids.length - n : -1
-  const prefix = ids.slice(ids.length + 1 - n)
-  for (let at = 0; at <= last; at++) if (prefix.every((id, i) => ids[at + i] === id)) found.set(ids[at + n - 1], at)
-  return found
-}
-
-// A run's logits in their order, with their probabilities: made once, however the knobs are turned
+// A run's logits in their order, with their probabilities: made once, however the sliders stand
 const sorted = new WeakMap()
 function run(raw) {
   if (!sorted.has(raw)) {
@@ -129,15 +102,24 @@ function run(raw) {
   return sorted.get(raw)
 }
 
-// The first three stages. They put the vocabulary into another order, so they are made once and kept until their settings change.
-export function front(raw, ids, settings) {
-  const {repetition_penalty: penalty, no_repeat_ngram_size: n} = settings
+// The logits and the stages that look back at the text. These put the vocabulary into another order: they are made once and kept until their settings
+// change. logits: by token id, as each of them finds them.
+export function reorderingStages(raw, ids, settings, declared) {
   const own = run(raw)
-  const softer = penalty === 1 ? raw : penalised(raw, ids, penalty)
-  const runs = repeats(ids, n)
+  const size = raw.length
+  const looking = declared.filter((stage) => stage.looks_back)
   const changes = new Map()
-  if (penalty !== 1) for (const id of ids) if (id < raw.length) changes.set(id, softer[id])
-  for (const id of runs.keys()) if (id < raw.length) changes.set(id, -Infinity)
+  const logits = [raw]
+  for (const {key, off} of looking) {
+    const before = logits[logits.length - 1]
+    const found = settings[key] === off ? new Map() : rules[key].change(before, ids, settings[key])
+    const after = found.size ? new Float32Array(before) : before
+    for (const [id, logit] of found) {
+      after[id] = logit
+      changes.set(id, logit)
+    }
+    logits.push(after)
+  }
   const row = changes.size ? moved(own.row, changes) : own.row
   const at = (numbers, places) => {
     // numbers in the order of the row
@@ -145,28 +127,35 @@ export function front(raw, ids, settings) {
     for (let i = 0; i < places.length; i++) found[i] = numbers[places[i]]
     return found
   }
-  const whole = {start: 0, end: raw.length}
-  const first = {
-    name: STAGES[0],
-    active: true,
-    ...whole,
-    kept: own.kept,
-    entropy: own.entropy,
-    max: own.max,
-    sum: own.sum,
-    values: changes.size ? at(own.row.values, row.places) : row.values,
-    p: changes.size ? at(own.p, row.places) : own.p,
-  }
-  const second = {...first, name: STAGES[1], active: penalty !== 1}
-  if (penalty !== 1) {
-    second.values = runs.size ? at(softer, row.ids) : row.values
-    Object.assign(second, softmax(second.values, 0, raw.length, runs.size ? largest(second.values) : row.values[0]))
-  }
-  let end = raw.length
+  const stages = [
+    {
+      name: "logits",
+      active: true,
+      start: 0,
+      end: size,
+      kept: own.kept,
+      entropy: own.entropy,
+      max: own.max,
+      sum: own.sum,
+      values: changes.size ? at(own.row.values, row.places) : row.values,
+      p: changes.size ? at(own.p, row.places) : own.p,
+    },
+  ]
+  let end = size
   while (end > 0 && row.values[end - 1] === -Infinity) end--
-  const same = !runs.size && end === raw.length
-  const third = {...(same ? second : softmax(row.values, 0, end)), name: STAGES[2], active: n > 0, values: row.values, start: 0, end}
-  return {row, runs, stages: [first, second, third], usable: end > 0 && Number.isFinite(row.values[0])}
+  looking.forEach(({key, off}, i) => {
+    const stage = {...stages[i], name: key, active: settings[key] !== off}
+    if (logits[i + 1] !== logits[i]) {
+      const last = logits[i + 1] === logits[looking.length]
+      stage.values = last ? row.values : at(logits[i + 1], row.ids)
+      if (i === looking.length - 1) stage.end = end
+      Object.assign(stage, softmax(stage.values, 0, stage.end, last ? row.values[0] : largest(stage.values)))
+    }
+    stages.push(stage)
+  })
+  const last = stages[stages.length - 1]
+  if (last.end > end) Object.assign(last, softmax(row.values, 0, end), {end})
+  return {row, stages, logits, usable: end > 0 && Number.isFinite(row.values[0])}
 }
 
 function largest(values) {
@@ -175,167 +164,46 @@ function largest(values) {
   return max
 }
 
-// --- what the row alone decides -------------------------------------------------------------------------------------
-function scaled(values, end, temperature) {
-  const t = Math.fround(temperature)
-  const out = new Float32Array(values.length)
-  const safe = Number.isFinite(Math.fround(values[0] / t)) && Number.isFinite(Math.fround(values[end - 1] / t))
-  for (let i = 0; i < values.length; i++) out[i] = (safe ? values[i] : Math.fround(values[i] - values[0])) / t
-  return out
+// A row with other logits in the same order: kept as long as a stage changes the same row by the same value
+const scaled = new WeakMap()
+function tempered(before, {key}, value) {
+  const known = scaled.get(before.values)
+  if (known?.key === key && known.value === value && known.start === before.start && known.end === before.end) return known.row
+  const values = rules[key].scale(before, value)
+  const row = values && {values, ...softmax(values, before.start, before.end)}
+  scaled.set(before.values, {key, value, start: before.start, end: before.end, row})
+  return row
 }
 
-const topK = (values, end, k) => {
-  if (!k || k >= end) return end
-  let n = k
-  while (n < end && values[n] === values[k - 1]) n++ // ties with the last one stay
-  return n
-}
-
-// transformers adds up from the unlikely end and removes what together has at most 1 - p
-const topP = (p, share) => {
-  let tail = 0
-  let n = p.length
-  while (n > 1 && Math.fround(tail + p[n - 1]) <= Math.fround(1 - share)) tail += p[--n]
-  return n
-}
-
-const minP = (p, share) => {
-  let n = p.length
-  while (n > 1 && Math.fround(p[n - 1]) < Math.fround(share * Math.fround(p[0]))) n--
-  return n
-}
-
-// The tokens whose surprisal is closest to the entropy, until together they reach `mass`. In a sorted row they are neighbours:
-// two fingers start where the surprisal passes the entropy, and the nearer one moves.
-function typical({p, entropy}, mass) {
-  const h = entropy * Math.LN2
-  const distance = (i) => (i >= 0 && i < p.length ? Math.abs(-Math.log(p[i]) - h) : Infinity)
-  const edge = Math.exp(-h)
-  let right = 0
-  while (right < p.length && p[right] > edge) right++
-  let left = right // tokens from left to right - 1 are in
-  let [before, after] = [distance(left - 1), distance(right)]
-  let sum = 0
-  let limit = 0
-  while (left > 0 || right < p.length) {
-    const down = right >= p.length || (left > 0 && before < after)
-    const far = down ? before : after
-    if (sum >= mass && far > limit) break // as far as the last one: in as well
-    sum += p[down ? left - 1 : right]
-    if (down) before = distance(--left - 1)
-    else after = distance(++right)
-    limit = far
-  }
-  return {start: left, end: right, limit}
-}
-
-// The row at a temperature: the same for all that the knobs behind it do
-function warmed(front, temperature) {
-  const before = front.stages[2]
-  if (front.warm?.temperature !== temperature) {
-    const values = scaled(before.values, before.end, temperature)
-    front.warm = {temperature, values, ...softmax(values, 0, before.end)}
-  }
-  return front.warm
-}
-
-// settings: the seven knobs and uniform; answer: what the server counted for the same settings, if it has answered
-export function pipeline(front, settings, answer) {
-  const stages = [...front.stages]
-  const after = (name, start, end, more = {}) => {
-    const before = stages[stages.length - 1]
-    const {values} = before
+// settings: a value for each declared stage, and uniform; answer: what the server counted for the same settings, if it has answered
+export function pipeline(reordered, settings, declared, answer) {
+  const stages = [...reordered.stages]
+  for (const stage of declared) {
+    if (stage.looks_back) continue
+    const i = stages.length
+    const before = stages[i - 1]
+    const value = settings[stage.key]
+    const active = value !== stage.off
+    const rule = rules[stage.key]
+    const base = active && rule.scale ? {...before, ...tempered(before, stage, value)} : before
+    const found = active && rule.keep ? rule.keep(base, value) : {start: base.start, end: base.end}
+    const start = answer ? answer.starts[i] : found.start
+    const end = answer ? start + answer.kept[i] : found.end
     const left =
-      start === before.start && end === before.end ? {} : start === before.start ? head(before, end - start) : softmax(values, start, end)
-    stages.push({...before, ...left, name, active: settings[name] !== OFF[name], start, end, kept: end - start, ...more})
-    return stages[stages.length - 1]
+      start === base.start && end === base.end ? {} : start === base.start ? head(base, end - start) : softmax(base.values, start, end)
+    stages.push({...base, ...left, ...found, name: stage.key, active, start, end, kept: end - start})
   }
-  const {temperature, top_k, top_p, min_p, typical_p} = settings
-  const greedy = temperature === 0
-  const known = answer?.kept
-  let last = after("temperature", 0, greedy ? 1 : stages[2].end, greedy || temperature === 1 ? {} : warmed(front, temperature))
-  last = after("top_k", 0, known?.[4] ?? topK(last.values, last.end, top_k))
-  last = after("top_p", 0, known?.[5] ?? (top_p < 1 ? topP(last.p, top_p) : last.end))
-  last = after("min_p", 0, known?.[6] ?? (min_p > 0 ? minP(last.p, min_p) : last.end))
-  const near = typical_p < 1 ? typical(last, typical_p) : {start: 0, end: last.end}
-  const start = known ? answer.start : near.start
-  last = after("typical_p", start, known ? start + known[7] : near.end, near.limit === undefined ? {} : {limit: near.limit})
-  stages.push({...last, name: "renormalise", active: true})
-  return {stages, front, row: front.row, runs: front.runs, draw: draw(last.p, settings.uniform, last.start)}
+  const last = {...stages[stages.length - 1], name: "renormalise", active: true}
+  stages.push(last)
+  return {stages, last, reordered, row: reordered.row, draw: draw(last.p, settings.uniform, last.start)}
 }
 
 // Probability of the token at a rank after a stage; 0 where it is removed
 export const chance = (stage, rank) => (rank >= stage.start && rank < stage.end ? stage.p[rank - stage.start] : 0)
 
+// Probability of a token (by id) at the end of an earlier state
+export const chanceOf = (shown, id) => chance(shown.last, shown.row.ids.indexOf(id))
+
 // The stage that removed the token at a rank, null if none did
 export const removedBy = (shown, rank) =>
   shown.stages.find((stage) => rank < stage.start || rank >= stage.end || stage.values[rank] === -Infinity) ?? null
-
-// Where the pieces of the bar begin: kept + 1 edges, the last one 1
-function edgesOf(p) {
-  const at = new Float64Array(p.length + 1)
-  for (let i = 0; i < p.length; i++) at[i + 1] = at[i] + p[i]
-  const total = at[p.length] // may miss 1 by a hair: no number may fall off the end
-  for (let i = p.length; i >= 0 && at[i] >= total; i--) at[i] = 1
-  return at
-}
-
-// Index of the piece that holds u: at[i] <= u < at[i + 1]
-function pieceAt(at, u) {
-  let [low, high] = [0, at.length - 1]
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (at[middle] <= u) low = middle
-    else high = middle
-  }
-  return low
-}
-
-export function draw(p, uniform, start) {
-  const edges = edgesOf(p)
-  const i = pieceAt(edges, uniform)
-  return {uniform, edges, low: edges[i], high: edges[i + 1], rank: start + i}
-}
-
-// How often each piece is hit by many numbers: Map of rank -> {count, seed: the first seed that hits it}
-export function tally(shown, uniforms) {
-  const found = new Map()
-  uniforms.forEach((u, seed) => {
-    const rank = shown.stages[8].start + pieceAt(shown.draw.edges, u)
-    const one = found.get(rank)
-    if (one) one.count++
-    else found.set(rank, {count: 1, seed})
-  })
-  return found
-}
-
-// What the vocabulary adds up to at each temperature, as far as a few milliseconds suffice; true once all are there
-export function summed(front, temperatures, milliseconds) {
-  const {values, end} = front.stages[2]
-  front.sums ??= []
-  const {sums} = front
-  for (const until = performance.now() + milliseconds; sums.length < temperatures.length; ) {
-    const t = temperatures[sums.length]
-    let sum = 0
-    for (let i = 0; i < end; i++) {
-      const one = Math.exp((values[i] - values[0]) / t)
-      sum += one
-      if (one * (end - i) < 1e-9) break // all that follow are smaller: they add less than the curve's width
-    }
-    sums.push(sum)
-    if (performance.now() > until) break
-  }
-  return sums.length === temperatures.length
-}
-
-// Probability of the tokens at some ranks for each temperature: what temperature alone does, before anything is cut off
-export function sweep(front, ranks, temperatures) {
-  const {values} = front.stages[2]
-  return temperatures.map((t, i) => ranks.map((rank) => Math.exp((values[rank] - values[0]) / t) / front.sums[i]))
-}
-
-// Probability of a token (by id) on the bar of an earlier state
-export const chanceOf = (shown, id) => {
-  const rank = shown.row.ids.indexOf(id)
-  return chance(shown.stages[8], rank)
-}

@@ -1,33 +1,37 @@
-// The sampling bench: knobs, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
-// is told and confirms. Each part (dials.js, stages.js, bar.js, way.js, others.js) is a function of `bench` and returns {root, show}.
+// The sampling bench: sliders, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
+// is told and confirms. Each part (sliders, stages, cumulative, token_path, what_if) is a function of `ctx` and returns {root, show}.
 import {alone, h} from "../../toolkit/elements.js"
 import {grouped} from "../../toolkit/numbers.js"
-import {bar} from "./cumulative.js"
-import {draw, front, KNOBS, pipeline} from "./pipeline.js"
-import {dials} from "./sliders.js"
+import {cumulative} from "./cumulative.js"
+import {pipeline, reorderingStages} from "./pipeline.js"
+import {sliders} from "./sliders.js"
 import {stages} from "./stages.js"
-import {way} from "./token_path.js"
+import {tokenPath} from "./token_path.js"
 import {seeds, temperatures} from "./what_if.js"
 
 export function render({model, el}) {
   const w = model.words
-  const same = (a, b) => Boolean(a && b) && KNOBS.every((key) => Math.abs(a[key] - b[key]) < 1e-12)
+  const declared = model.stages
+  const keys = declared.map((stage) => stage.key)
+  const looking = declared.filter((stage) => stage.looks_back)
+  const same = (a, b) => Boolean(a && b) && keys.every((key) => Math.abs(a[key] - b[key]) < 1e-12)
   let wanted = null // what a person has just set, until the server has heard of it
   let asked = null // the same for the seed
   let timer = 0
-  let turned = null // which knob was turned last: its first turn decides what "before" means
+  let moved = null // which slider was moved last: its first move decides what "before" means
   let names = new Map()
 
-  const bench = {
+  const ctx = {
     model,
     w,
+    declared,
     settings: {...model.settings},
     shown: null,
     before: null,
     chosen: -1,
     size: 0,
     raw: null,
-    front: null,
+    reordered: null,
     likeliest: -1,
     text: {ids: [], names: []},
     name: (id) =>
@@ -35,67 +39,73 @@ export function render({model, el}) {
         names.get(id) ??
           (id === model.answer?.token && model.answer.name !== undefined ? model.answer.name : w.id.replace("{id}", grouped(String(id)))),
       ),
-    rankOf: (id) => (id < 0 ? -1 : bench.shown.row.ids.indexOf(id)),
-    gram: (at) => bench.text.names.slice(at, at + bench.settings.no_repeat_ngram_size).join(""),
+    rankOf: (id) => (id < 0 ? -1 : ctx.shown.row.ids.indexOf(id)),
+    label: (name) => declared.find((stage) => stage.key === name)?.words.label ?? (name === "logits" ? w.logit : w[name]),
     // The server's token where it has answered for these settings: among tokens with equal logits it alone knows which was kept.
     drawn: () => {
-      const known = same(model.answer, bench.settings) && model.answer.seed === bench.settings.seed && !model.answer.none
-      const id = known ? model.answer.token : bench.shown.row.ids[bench.shown.draw.rank]
-      return {id, name: bench.name(id)}
+      const known = same(model.answer, ctx.settings) && model.answer.seed === ctx.settings.seed && !model.answer.none
+      const id = known ? model.answer.token : ctx.shown.row.ids[ctx.shown.draw.rank]
+      return {id, name: ctx.name(id)}
     },
     choose: (id) => {
-      bench.chosen = id
-      bench.followed = false
+      ctx.chosen = id
+      ctx.followed = false
       show()
     },
     // The numbers of the first seeds are here: those are drawn at once, also on a page without a server.
     seed: (value) => {
       const seed = Math.min(2 ** 52, Math.max(0, Math.round(value)))
       model.send_msg({kind: "seed", seed})
-      if (seed >= model.uniforms.length || !bench.shown) return seed
+      if (seed >= model.uniforms.length || !ctx.shown) return seed
       asked = {seed, at: Date.now()}
-      bench.settings = {...bench.settings, seed, uniform: model.uniforms[seed]}
+      ctx.settings = {...ctx.settings, seed, uniform: model.uniforms[seed]}
       draw()
       return seed
     },
-    set: (change, knob, now) => {
-      if (knob !== turned || knob === "preset") remember()
-      if (knob === null) bench.before = null
-      turned = knob
-      bench.settings = {...bench.settings, ...change, uniform: bench.settings.uniform, seed: bench.settings.seed}
-      wanted = {...bench.settings, at: Date.now()}
+    set: (change, key, now) => {
+      if (key !== moved || key === "preset") remember()
+      if (key === null) ctx.before = null
+      moved = key
+      ctx.settings = {...ctx.settings, ...change, uniform: ctx.settings.uniform, seed: ctx.settings.seed}
+      wanted = {...ctx.settings, at: Date.now()}
       draw()
-      bench.tell(now)
+      ctx.tell(now)
     },
     // The server hears of a change at most every 120 ms, and always of the last one.
     tell: (now) => {
       clearTimeout(timer)
       timer = setTimeout(
-        () => model.send_msg({kind: "set", ...Object.fromEntries(KNOBS.map((key) => [key, bench.settings[key]]))}),
+        () => model.send_msg({kind: "set", ...Object.fromEntries(keys.map((key) => [key, ctx.settings[key]]))}),
         now ? 0 : 120,
       )
     },
   }
   const remember = () => {
-    if (bench.shown) bench.before = {...bench.shown, settings: {...bench.settings}}
+    if (ctx.shown) ctx.before = {...ctx.shown, settings: {...ctx.settings}}
   }
 
-  const parts = [dials(bench), stages(bench), bar(bench), way(bench), temperatures(bench), seeds(bench)]
-  const [knobs, what, strip, one, warm, many] = parts
+  const [controls, what, strip, one, warm, many] = [
+    sliders(ctx),
+    stages(ctx),
+    cumulative(ctx),
+    tokenPath(ctx),
+    temperatures(ctx),
+    seeds(ctx),
+  ]
   const none = h("p", {class: "none", role: "status", hidden: true})
   const below = h("div", {class: "result"}, what.root, strip.root, h("div", {class: "lower"}, one.root, warm.root, many.root))
-  const ground = h("div", {class: "bench"}, knobs.root, none, below)
+  const ground = h("div", {class: "bench"}, controls.root, none, below)
   const empty = h("p", {class: "empty"}, w.empty)
   el.append(ground, empty)
 
-  // What a hand on a knob looks at is drawn at once, the rest behind that frame, one part at a time: a drag shows within 50 ms even with a large
+  // What a hand on a slider looks at is drawn at once, the rest behind that frame, one part at a time: a drag shows within 50 ms even with a large
   // vocabulary. A part that waits is not put back by the next move of the hand.
   const late = new Set()
   let due = 0
   function follow() {
     const [part] = late
     late.delete(part)
-    if (part && bench.shown && part.show() === false) late.add(part) // it goes on in its next turn
+    if (part && ctx.shown && part.show() === false) late.add(part) // it goes on in its next turn
     due = late.size ? setTimeout(follow) : 0
   }
   function show() {
@@ -103,12 +113,12 @@ export function render({model, el}) {
     strip.show()
     for (const part of [one, warm, many]) late.add(part)
     if (!due) due = requestAnimationFrame(() => setTimeout(follow))
-    const {stages: s, draw: d} = bench.shown
+    const {stages: s, last, draw: d} = ctx.shown
     Object.assign(ground.dataset, {
       kept: s.map((stage) => stage.kept).join(","),
       entropy: s.map((stage) => stage.entropy).join(","),
-      token: bench.drawn().id,
-      rank: d.rank - s[8].start,
+      token: ctx.drawn().id,
+      rank: d.rank - last.start,
       low: d.low,
       high: d.high,
       uniform: d.uniform,
@@ -116,71 +126,77 @@ export function render({model, el}) {
   }
 
   function draw() {
-    ground.hidden = !bench.raw
-    empty.hidden = Boolean(bench.raw)
-    if (!bench.raw) return
-    const {settings, text} = bench
-    const key = `${model.version}/${settings.repetition_penalty}/${settings.no_repeat_ngram_size}`
-    if (bench.front?.key !== key) bench.front = {key, ...front(bench.raw, text.ids, settings)}
-    knobs.show()
+    ground.hidden = !ctx.raw
+    empty.hidden = Boolean(ctx.raw)
+    if (!ctx.raw) return
+    const {settings, text} = ctx
+    const key = [model.version, ...looking.map((stage) => settings[stage.key])].join("/")
+    if (ctx.reordered?.key !== key) ctx.reordered = {key, ...reorderingStages(ctx.raw, text.ids, settings, declared)}
+    controls.show()
     const answer = same(model.answer, settings) ? model.answer : null
-    const nothing = !bench.front.usable || answer?.none
+    const nothing = !ctx.reordered.usable || answer?.none
     none.hidden = !nothing
     below.hidden = Boolean(nothing)
     none.textContent = nothing ? (answer?.none ?? w.none) : ""
     if (nothing) return
-    bench.shown = pipeline(bench.front, settings, answer)
-    if (bench.before && (bench.before.draw.uniform !== bench.shown.draw.uniform || same(bench.before.settings, settings)))
-      bench.before = null
-    if (bench.chosen < 0 || bench.followed) Object.assign(bench, {chosen: bench.drawn().id, followed: true})
+    ctx.shown = pipeline(ctx.reordered, settings, declared, answer)
+    if (ctx.before && (ctx.before.draw.uniform !== ctx.shown.draw.uniform || same(ctx.before.settings, settings))) ctx.before = null
+    if (ctx.chosen < 0 || ctx.followed) Object.assign(ctx, {chosen: ctx.drawn().id, followed: true})
     show()
   }
 
   function load() {
     const {logits} = model
-    bench.raw = logits?.length ? new Float32Array(logits) : null
-    Object.assign(bench, {text: model.text, size: logits?.length ?? 0, before: null, front: null, shown: null, chosen: -1, followed: true})
-    turned = asked = null // another run has a seed of its own
-    Object.assign(bench.settings, {seed: model.settings.seed, uniform: model.settings.uniform})
+    ctx.raw = logits?.length ? new Float32Array(logits) : null
+    Object.assign(ctx, {
+      text: model.text,
+      size: logits?.length ?? 0,
+      before: null,
+      reordered: null,
+      shown: null,
+      chosen: -1,
+      followed: true,
+    })
+    moved = asked = null // another run has a seed of its own
+    Object.assign(ctx.settings, {seed: model.settings.seed, uniform: model.settings.uniform})
     names = new Map([...model.text.ids.map((id, i) => [id, model.text.names[i]]), ...model.names])
-    bench.likeliest = bench.raw ? bench.raw.reduce((best, x, i) => (x > bench.raw[best] ? i : best), 0) : -1
+    ctx.likeliest = ctx.raw ? ctx.raw.reduce((best, x, i) => (x > ctx.raw[best] ? i : best), 0) : -1
     draw()
   }
 
   model.on("version", load)
   model.on("lights", () => {
-    if (bench.shown) what.show()
+    if (ctx.shown) what.show()
   })
   model.on("settings", () => {
     const now = {...model.settings}
     // the server may still be answering for an earlier place of the slider: what is under the hand stays there
     if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000)
-      Object.assign(now, Object.fromEntries(KNOBS.map((key) => [key, wanted[key]])))
+      Object.assign(now, Object.fromEntries(keys.map((key) => [key, wanted[key]])))
     else wanted = null
     if (asked && asked.seed !== now.seed && Date.now() - asked.at < 3000)
       Object.assign(now, {seed: asked.seed, uniform: model.uniforms[asked.seed]})
     else asked = null
-    const known = same(now, bench.settings)
-    if (known && bench.shown && now.uniform === bench.settings.uniform) {
-      bench.settings = now
+    const known = same(now, ctx.settings)
+    if (known && ctx.shown && now.uniform === ctx.settings.uniform) {
+      ctx.settings = now
       return
     }
-    if (!known && bench.shown && !wanted) {
+    if (!known && ctx.shown && !wanted) {
       remember()
-      turned = null
-    } // turned elsewhere on the page
-    bench.settings = now
+      moved = null
+    } // moved elsewhere on the page
+    ctx.settings = now
     draw()
   })
   model.on("answer", () => {
     const {answer} = model
-    const s = bench.shown?.stages
-    const told = s && same(answer, bench.settings) && answer.seed === bench.settings.seed && !answer.none && names.has(answer.token)
+    const s = ctx.shown?.stages
+    const told = s && same(answer, ctx.settings) && answer.seed === ctx.settings.seed && !answer.none && names.has(answer.token)
     if (
       told &&
-      answer.start === s[8].start &&
-      answer.token === bench.shown.row.ids[bench.shown.draw.rank] &&
-      s.every((stage, i) => stage.kept === answer.kept[i])
+      answer.token === ctx.shown.row.ids[ctx.shown.draw.rank] &&
+      s.every((stage, i) => stage.kept === answer.kept[i] && stage.start === answer.starts[i])
     )
       return
     draw()

@@ -2,20 +2,20 @@
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
-import {chance, chanceOf, plain, removedBy, STAGES} from "./pipeline.js"
+import {chance, chanceOf, plain, removedBy} from "./pipeline.js"
 
 const DECADES = 6 // of the logarithmic scale: from a millionth to 1
 
-export function stages(bench) {
-  const {w} = bench
+export function stages(ctx) {
+  const {w} = ctx
   const table = h("table", {class: "stages"})
   table.addEventListener("click", ({target}) => {
     const id = Number(target.closest("tr[data-id]")?.dataset.id ?? NaN)
     const asked = target.closest("button[data-why]")?.dataset.why
-    if (asked === "others") asked_of = String(bench.listed)
-    if (asked === "others") bench.model.send_msg({kind: "why", tensor: "others", listed: bench.listed})
-    else if (asked) bench.model.send_msg({kind: "why", tensor: asked, ...(Number.isFinite(id) ? {token: id} : {})})
-    else if (Number.isFinite(id)) bench.choose(id)
+    if (asked === "others") asked_of = String(ctx.listed)
+    if (asked === "others") ctx.model.send_msg({kind: "why", tensor: "others", listed: ctx.listed})
+    else if (asked) ctx.model.send_msg({kind: "why", tensor: asked, ...(Number.isFinite(id) ? {token: id} : {})})
+    else if (Number.isFinite(id)) ctx.choose(id)
   })
   const scroll = h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.table}, table)
   let log = false
@@ -40,75 +40,84 @@ export function stages(bench) {
     v("button", {type: "button", title: w.why, "data-why": tensor, class: lit(tensor, id) ? "lit" : null}, text)
   let asked_of = "" // those left out of the sum in question: another list has other others
   const lit = (tensor, id) =>
-    (tensor !== "others" || asked_of === String(bench.listed)) && bench.model.lights.some(([one, name]) => one === id && name === tensor)
-  const count = (stage) => (stage.kept === bench.size ? w.all : w.left).replace("{n}", grouped(String(stage.kept)))
+    (tensor !== "others" || asked_of === String(ctx.listed)) && ctx.model.lights.some(([one, name]) => one === id && name === tensor)
+  const count = (stage) => (stage.kept === ctx.size ? w.all : w.left).replace("{n}", grouped(String(stage.kept)))
+
+  // The columns in their order: the model's logits, what stages that look back make of them, the model's p, the other stages, what is drawn from.
+  const shape = ({looks_back, removes}) => (looks_back ? (removes ? "mark" : "logit") : removes ? "cut" : "p")
+  const of = (looks_back) =>
+    ctx.declared.map((stage, i) => ({stage, i: i + 1, shape: shape(stage)})).filter((one) => one.stage.looks_back === looks_back)
+  const last = ctx.declared.length + 1
+  const columns = [{i: 0, shape: "raw"}, ...of(true), {i: 0, shape: "p"}, ...of(false), {i: last, shape: "final"}]
+  const looks = {raw: "logit", logit: "logit", mark: "cut", cut: "cut", p: "p", final: "p final"} // classes of the cells
+  const cell = (one, s, more = "") => `${looks[one.shape]}${more}${s[one.i].active ? "" : " idle"}`
+
+  // What a stage does, below the head of its column
+  function doing({stage, shape: kind}, s) {
+    if (!s.active) return w.off
+    const value = ctx.settings[stage.key]
+    const text = value === 0 && stage.words.column_zero ? stage.words.column_zero : stage.words.column
+    return kind === "mark" || kind === "cut" || !text ? count(s) : text.replace("{value}", plain(value))
+  }
 
   function head(s) {
-    const {settings} = bench
-    const column = (key, text, sub, active = true) =>
-      v("th", {scope: "col", class: `${key}${active ? "" : " idle"}`}, v("b", null, text), v("small", null, sub))
-    return v(
-      "thead",
-      null,
-      v(
-        "tr",
-        null,
-        column("token", w.token, ""),
-        column("logit", w.logit, w.from_model),
-        column(
-          "logit",
-          w.repetition_penalty,
-          s[1].active ? w.repeated.replace("{value}", plain(settings.repetition_penalty)) : w.off,
-          s[1].active,
-        ),
-        column("cut", w.no_repeat_ngram_size, s[2].active ? count(s[2]) : w.off, s[2].active),
-        column("p", w.model_p, w.at_one),
-        column(
-          "p",
-          w.temperature_p,
-          settings.temperature === 0 ? w.greedy : s[3].active ? `÷ ${plain(settings.temperature)}` : w.off,
-          s[3].active,
-        ),
-        [4, 5, 6, 7].map((i) => column("cut", w[STAGES[i]], s[i].active ? count(s[i]) : w.off, s[i].active)),
-        column("final", w.final, count(s[8])),
-      ),
-    )
+    const column = (key, text, sub) => v("th", {scope: "col", class: key}, v("b", null, text), v("small", null, sub))
+    const title = (one) => {
+      if (one.shape === "raw") return column("logit", w.logit, w.from_model)
+      if (one.shape === "final") return column("final", w.final, count(s[last]))
+      if (!one.stage) return column("p", w.model_p, w.at_one)
+      const {label} = one.stage.words
+      return column(
+        one.shape === "p" ? "p" : cell(one, s),
+        one.shape === "p" ? w.with_stage.replace("{stage}", label) : label,
+        doing(one, s[one.i]),
+      )
+    }
+    return v("thead", null, v("tr", null, column("token", w.token, ""), columns.map(title)))
   }
 
   function line(rank, top) {
-    const s = bench.shown.stages
-    const id = bench.shown.row.ids[rank]
-    const gone = removedBy(bench.shown, rank)
-    const where = gone ? s.indexOf(gone) : STAGES.length
-    const cut = (i) => {
-      const stage = s[i]
-      if (where < i) return v("td", {class: `cut${stage.active ? "" : " idle"}`})
-      const text = !stage.active ? "·" : where === i ? "✕" : i === 2 ? "✓" : percent(chance(stage, rank))
+    const s = ctx.shown.stages
+    const id = ctx.shown.row.ids[rank]
+    const gone = removedBy(ctx.shown, rank)
+    const where = gone ? s.indexOf(gone) : s.length
+    const cut = (one) => {
+      const stage = s[one.i]
+      if (where < one.i) return v("td", {class: cell(one, s)})
+      const here = where === one.i
+      const text = !stage.active ? "·" : here ? "✕" : one.shape === "mark" ? "✓" : percent(chance(stage, rank))
       return v(
         "td",
-        {class: `cut${stage.active ? "" : " idle"}`},
+        {class: cell(one, s)},
         v(
           "span",
-          {class: !stage.active ? "" : where === i ? "out" : "kept"},
+          {class: !stage.active ? "" : here ? "out" : "kept"},
           text,
-          v("span", {class: "words"}, !stage.active ? w.off : where === i ? w.cut : ""),
+          v("span", {class: "words"}, !stage.active ? w.off : here ? w.cut : ""),
         ),
       )
     }
-    const probability = (i, kind, was) => {
-      const p = chance(s[i], rank)
-      const cell = {class: `p ${kind}${s[i].active ? "" : " idle"}`}
-      if (where <= i) return v("td", cell, v("small", {class: "out"}, w.cut_by.replace("{stage}", w[gone.name])))
-      return v("td", cell, bar(p, top, kind, was), v("span", {class: "said"}, i === 0 ? why("probs", percent(p), id) : percent(p)))
+    const probability = (one) => {
+      const p = chance(s[one.i], rank)
+      const kind = one.shape === "final" ? "final" : one.stage && s[one.i].active ? "" : "soft"
+      const look = {class: cell(one, s, kind === "soft" ? " soft" : "")}
+      if (where <= one.i) return v("td", look, v("small", {class: "out"}, w.cut_by.replace("{stage}", ctx.label(gone.name))))
+      const was = one.shape === "final" && ctx.before ? chanceOf(ctx.before, id) : undefined
+      return v("td", look, bar(p, top, kind, was), v("span", {class: "said"}, one.i === 0 ? why("probs", percent(p), id) : percent(p)))
     }
-    const name = bench.name(id)
+    const logit = (one) => {
+      const value = s[one.i].values[rank]
+      if (one.shape === "raw") return v("td", {class: "logit"}, why("logits", number(value, 5), id))
+      if (!s[one.i].active) return v("td", {class: cell(one, s)}, "·")
+      return v("td", {class: cell(one, s)}, v("span", {class: value === s[one.i - 1].values[rank] ? "same" : "changed"}, number(value, 5)))
+    }
+    const make = {raw: logit, logit, mark: cut, cut, p: probability, final: probability}
+    const name = ctx.name(id)
     const title = w.rank.replace("{rank}", grouped(String(rank + 1))).replace("{id}", grouped(String(id)))
-    const raw = s[0].values[rank]
-    const softer = s[1].values[rank]
     return v(
       "tr",
       {
-        class: `${gone ? "gone" : ""}${rank === bench.shown.draw.rank ? " hit" : ""}${id === bench.chosen ? " chosen" : ""}`,
+        class: `${gone ? "gone" : ""}${rank === ctx.shown.draw.rank ? " hit" : ""}${id === ctx.chosen ? " chosen" : ""}`,
         "data-id": id,
         "data-p": s.map((stage) => chance(stage, rank)).join(","),
         "data-gone": gone?.name ?? "",
@@ -116,29 +125,16 @@ export function stages(bench) {
       v(
         "th",
         {scope: "row", class: "token", title},
-        v("button", {type: "button", "aria-pressed": String(id === bench.chosen), title: w.way_title}, name),
+        v("button", {type: "button", "aria-pressed": String(id === ctx.chosen), title: w.path_title}, name),
       ),
-      v("td", {class: "logit"}, why("logits", number(raw, 5), id)),
-      v(
-        "td",
-        {class: `logit${s[1].active ? "" : " idle"}`},
-        !s[1].active ? "·" : v("span", {class: softer === raw ? "same" : "changed"}, number(softer, 5)),
-      ),
-      cut(2),
-      probability(0, "soft"),
-      probability(3, s[3].active ? "" : "soft"),
-      cut(4),
-      cut(5),
-      cut(6),
-      cut(7),
-      probability(8, "final", bench.before ? chanceOf(bench.before, id) : undefined),
+      columns.map((one) => make[one.shape](one)),
     )
   }
 
   // The row of everything that is not listed: how much of the probability is there, and how many tokens
   function others(listed, top) {
-    const s = bench.shown.stages
-    const rest = bench.size - listed.length
+    const s = ctx.shown.stages
+    const rest = ctx.size - listed.length
     if (rest <= 0) return null
     const mass = (stage) => {
       let sum = 0
@@ -152,60 +148,45 @@ export function stages(bench) {
     }
     const left = (stage) =>
       Math.max(0, stage.kept - listed.filter((rank) => rank >= stage.start && rank < stage.end && stage.values[rank] > -Infinity).length)
-    const share_ = (i, kind) =>
-      v(
+    const summed = (one) => {
+      const stage = s[one.i]
+      const said = percent(mass(stage))
+      return v(
         "td",
-        {class: `p ${kind}${s[i].active ? "" : " idle"}`},
-        bar(mass(s[i]), top, "others"),
-        v("span", {class: "said"}, i === 0 ? why("others", percent(mass(s[i]))) : percent(mass(s[i]))),
+        {class: cell(one, s, one.shape === "p" ? " soft" : "")},
+        bar(mass(stage), top, "others"),
+        v("span", {class: "said"}, one.i === 0 ? why("others", said) : said),
       )
-    const number_left = (i) => v("td", {class: `cut${s[i].active ? "" : " idle"}`}, s[i].active ? grouped(String(left(s[i]))) : "·")
+    }
+    const counted = (one) => v("td", {class: cell(one, s)}, s[one.i].active ? grouped(String(left(s[one.i]))) : "·")
+    const empty = (one) => v("td", {class: cell(one, s)})
+    const make = {raw: empty, logit: empty, mark: counted, cut: counted, p: summed, final: summed}
     return v(
       "tr",
-      {class: "rest", "data-rest": mass(s[8])},
+      {class: "rest", "data-rest": mass(s[last])},
       v("th", {scope: "row", class: "token"}, w.others.replace("{n}", grouped(String(rest)))),
-      v("td", {class: "logit"}),
-      v("td", {class: `logit${s[1].active ? "" : " idle"}`}),
-      number_left(2),
-      share_(0, "soft"),
-      share_(3, "soft"),
-      number_left(4),
-      number_left(5),
-      number_left(6),
-      number_left(7),
-      share_(8, "final"),
+      columns.map((one) => make[one.shape](one)),
     )
   }
 
   function uncertainty() {
-    const s = bench.shown.stages
+    const s = ctx.shown.stages
     const say = (stage) => w.bits.replace("{n}", number(stage.entropy, 3))
-    const bits = (i, kind) =>
-      v("td", {class: `${kind}${s[i].active ? "" : " idle"}`}, !s[i].active ? "·" : i === 0 ? why("probs.entropy", say(s[i])) : say(s[i]))
-    return v(
-      "tr",
-      {class: "rest bits"},
-      v("th", {scope: "row", class: "token", title: w.entropy_title}, w.entropy),
-      v("td", {class: "logit"}),
-      v("td", {class: `logit${s[1].active ? "" : " idle"}`}),
-      bits(2, "cut"),
-      bits(0, "p"),
-      bits(3, "p"),
-      bits(4, "cut"),
-      bits(5, "cut"),
-      bits(6, "cut"),
-      bits(7, "cut"),
-      bits(8, "p final"),
-    )
+    const bits = (one) => {
+      if (looks[one.shape] === "logit") return v("td", {class: cell(one, s)})
+      return v("td", {class: cell(one, s)}, !s[one.i].active ? "·" : one.i === 0 ? why("probs.entropy", say(s[0])) : say(s[one.i]))
+    }
+    return v("tr", {class: "rest bits"}, v("th", {scope: "row", class: "token", title: w.entropy_title}, w.entropy), columns.map(bits))
   }
 
   function show() {
-    const s = bench.shown.stages
-    const rows = Math.min(bench.model.rows, bench.size)
+    const s = ctx.shown.stages
+    const rows = Math.min(ctx.model.rows, ctx.size)
     const ranks = [...Array(rows).keys()]
-    for (const extra of [bench.shown.draw.rank, bench.rankOf(bench.chosen)]) if (extra >= 0 && !ranks.includes(extra)) ranks.push(extra)
-    const top = Math.max(...[s[0], s[3], s[8]].map((stage) => Math.max(...ranks.map((rank) => chance(stage, rank)))), 1e-9)
-    bench.listed = ranks.map((rank) => bench.shown.row.ids[rank])
+    for (const extra of [ctx.shown.draw.rank, ctx.rankOf(ctx.chosen)]) if (extra >= 0 && !ranks.includes(extra)) ranks.push(extra)
+    const barred = columns.filter((one) => one.shape === "p" || one.shape === "final")
+    const top = Math.max(...barred.map((one) => s[one.i]).map((stage) => Math.max(...ranks.map((rank) => chance(stage, rank)))), 1e-9)
+    ctx.listed = ranks.map((rank) => ctx.shown.row.ids[rank])
     const held = table.getRootNode().activeElement?.closest?.("tr[data-id]")?.dataset.id
     patch(
       table,

@@ -12,16 +12,17 @@ import panel as pn
 from txpanel.decoding import FIELDS, Sample, own_settings, uniform
 from txpanel.decoding import sample as sample_logits
 from txpanel.decoding.ranges import within
+from txpanel.decoding.stages import SPECS, for_browser, stage_label
 from txpanel.errors import NoTokenLeft
 from txpanel.messages import _, plural
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number, percent
-from txpanel.toolkit.highlights import Lights
+from txpanel.toolkit.highlights import Highlights
 from txpanel.views.base import View
+from txpanel.views.distribution import others_name, token_names
 from txpanel.views.sampling.beams import Beams
 from txpanel.views.sampling.component import SamplingBench
-from txpanel.views.sampling.words import KNOBS, bench_words, presets
-from txpanel.views.softmax.data import others_name, token_names
+from txpanel.views.sampling.words import bench_words, presets
 
 __all__ = ["SamplingView"]
 
@@ -34,12 +35,7 @@ LISTED = 20
 SEEDS = 1000
 
 FORMULAS = (
-    r"\text{repetition:}\quad x_i' = x_i / r \;\text{ if } x_i \ge 0,\quad x_i \cdot r \;\text{ if } x_i < 0",
-    r"\text{temperature:}\quad x_i' = x_i / \tau",
-    r"\text{top-k:}\quad \text{keep } i \text{ if } x_i' \ge \text{the } k\text{-th largest}",
-    r"\text{top-p:}\quad \text{keep } i \text{ if } \textstyle\sum_{x_j > x_i} p_j < p",
-    r"\text{min-p:}\quad \text{keep } i \text{ if } p_i \ge \text{min-p} \cdot \max_j p_j",
-    r"\text{typical-p:}\quad \text{closest } \lvert -\log p_i - H \rvert \text{ first, until they reach it}",
+    *(spec.formula for spec in SPECS if spec.formula),
     r"\text{draw:}\quad \sum_{j<i} p_j \le u < \sum_{j\le i} p_j",
 )
 
@@ -58,7 +54,11 @@ class SamplingView(View):
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("Choosing the next token"), paragraphs=[])
         self.bench = SamplingBench(
-            on_message=self._on_message, words=bench_words(), sizing_mode="stretch_width", margin=0
+            on_message=self._on_message,
+            words=bench_words(),
+            stages=for_browser(),
+            sizing_mode="stretch_width",
+            margin=0,
         )
         self.formulas = engineers(*FORMULAS, notes=_notes())
         self.picture = picture(
@@ -73,7 +73,7 @@ class SamplingView(View):
         self.beams = Beams(self)
         self.card = card("", self.words, self.picture, self.beams.picture, beside=[self.formulas])
         self.follow(self._run, "trace", empty=self._none)
-        Lights.of(self).add(self)
+        Highlights.of(self).add(self)
         self.follow(self._moved, "sampled", *FIELDS)
         return pn.Column(self.card, sizing_mode="stretch_width", margin=0)
 
@@ -119,7 +119,7 @@ class SamplingView(View):
         self.picture.tools.changed()
 
     def _moved(self) -> None:
-        """A knob here or elsewhere on the page, or a new seed."""
+        """A setting moved here or elsewhere on the page, or there is a new seed."""
         self._tell()
         self.picture.tools.changed()
 
@@ -146,7 +146,7 @@ class SamplingView(View):
             self.words.paragraphs = rich("{error}", error=error)
             return
         name = token_names(trace, [sample.token])[0]
-        answer = {"kept": [stage.kept for stage in sample.stages], "start": _start(sample), "token": sample.token}
+        answer = {"kept": [stage.kept for stage in sample.stages], "starts": _starts(sample), "token": sample.token}
         self.bench.param.update(settings=here, answer={**settings, **answer, "name": name})
         self._say(sample, name)
 
@@ -156,12 +156,10 @@ class SamplingView(View):
             _(
                 "The model does not choose a token: it gives each a probability, and one is <b>drawn</b>. "
                 "The likeliest would be taken in {best} of all draws, so it need not "
-                "win.\n\n<b>Temperature</b> sharpens (below 1) or flattens (above 1) the probabilities. "
-                "<b>Top-k</b>, <b>top-p</b>, <b>min-p</b> and <b>typical-p</b> cut tokens off; <b>repetition</b> "
-                "and <b>n-gram</b> look at the text so far.\n\nWith these "
+                "win.\n\nSTAGES\n\nWith these "
                 "settings {left}, and the uncertainty is {bits} bits (the model's own: "
                 "{own}). A random number chose <token>{token}</token>."
-            ),
+            ).replace("STAGES", _what_stages_do()),
             best=percent(float(sample.stages[0].probabilities.max())),
             left=plural("{n} token is left", "{n} tokens are left", kept).format(n=count(kept)),
             bits=number(sample.stages[-1].entropy, 3),
@@ -212,16 +210,16 @@ class SamplingView(View):
         best = (-sample.stages[0].logits).argsort(kind="stable")[:NAMED]
         gone = best[sample.removed[best] >= 0]
         order = np.concatenate([sample.order, gone])
-        words = bench_words()
+        changing = {"logits", *(spec.key for spec in SPECS if not spec.removes)}
         columns: dict[str, Any] = {_("token"): token_names(self.state.trace, order), _("id"): order}
         for stage in sample.stages[:-1]:
-            title = words[stage.name] if stage.name != "logits" else _("model's p")
-            if stage.active and stage.name in ("logits", "repetition_penalty", "temperature"):
-                columns[words["logit"] if stage.name == "logits" else f"{title}: x"] = stage.logits[order]
+            title = stage_label(stage.name) if stage.name != "logits" else _("model's p")
+            if stage.active and stage.name in changing:
+                columns[_("logit") if stage.name == "logits" else f"{title}: x"] = stage.logits[order]
             if stage.active:
                 columns[title if stage.name == "logits" else f"{title}: p"] = stage.probabilities[order]
         columns[_("drawn from")] = sample.probabilities[order]
-        columns[_("cut by")] = [words[name] if (name := sample.removed_by(token)) else "" for token in order]
+        columns[_("cut by")] = [stage_label(name) if (name := sample.removed_by(token)) else "" for token in order]
         caption = _("tokens that are left, likeliest first; then the model's likeliest among those that were cut off")
         return Table.of(caption, **columns)
 
@@ -232,17 +230,36 @@ def _uniforms() -> npt.NDArray[np.float64]:
     return np.array([uniform(seed) for seed in range(SEEDS)])
 
 
-def _start(sample: Sample) -> int:
-    """How many tokens stand before the first one that is left, once all that look back have done their part."""
-    before, last = sample.stage("no_repeat_ngram_size").logits, sample.stages[-1]
-    first = sample.order[0]
-    likelier = int((before > before[first]).sum())
-    return likelier if last.kept else 0
+def _starts(sample: Sample) -> list[int]:
+    """For each stage: how many tokens stand before the first one that is left, by the logits after all that look back."""
+    looks_back = [spec.looks_back for spec in SPECS]
+    last = 1 + max((place + 1 for place, looks in enumerate(looks_back) if looks), default=0)
+    order, found = sample.stages[last - 1].logits, [0] * last
+    for stage in sample.stages[last:-1]:
+        first = order[stage.logits > -np.inf].max() if stage.active else None
+        found.append(int((order > first).sum()) if first is not None else found[-1])
+    return [*found, found[-1]]
+
+
+def _what_stages_do() -> str:
+    """Sentences on the stages, in the marks of `rich`."""
+    marked = [(spec, f"<b>{spec.words().label}</b>") for spec in SPECS if not spec.words().card]
+    cutting = _listed([label for spec, label in marked if not spec.looks_back])
+    looking = _listed([label for spec, label in marked if spec.looks_back])
+    text = _("Tokens are cut off by {cutting}; {looking} look at the text so far.")
+    return " ".join(
+        [*(spec.words().card for spec in SPECS if spec.words().card), text.format(cutting=cutting, looking=looking)]
+    )
+
+
+def _listed(names: list[str]) -> str:
+    """Names in a row, as a sentence has them."""
+    return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1]) if names[1:] else "".join(names)
 
 
 def _inside(data: dict[str, Any]) -> dict[str, Any]:
     """Settings from the browser, each within its bounds; what is no number is left out."""
-    values = {name: within(name, data.get(name)) for name in KNOBS}
+    values = {spec.key: within(spec.key, data.get(spec.key)) for spec in SPECS}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -250,7 +267,7 @@ def _notes() -> Any:
     return rich(
         _(
             "The logits of the whole vocabulary travel to the browser once per run, 4 bytes a token; "
-            "turning a knob runs no model. The stages follow transformers' own processors in the order "
+            "moving a slider runs no model. The stages follow transformers' own processors in the order "
             "of <code>generate</code>, and the server's answer confirms every setting.\n\nThe browser counts in "
             "double precision, transformers in single: a token within a millionth of a threshold may change "
             "sides when the answer arrives.\n\nu is drawn by "

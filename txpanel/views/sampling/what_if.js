@@ -1,42 +1,43 @@
-// What else could have been: the same logits at other temperatures, and the same bar with other seeds.
+// What else could have been: the same logits at other temperatures, and the same intervals with other seeds.
 import {h} from "../../toolkit/elements.js"
 import {grouped, number} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
-import {chance, plain, summed, sweep, tally} from "./pipeline.js"
+import {chance, plain} from "./pipeline.js"
+import {summed, sweep, tally, untempered} from "./what_if_numbers.js"
 
 const HEIGHT = 190
 const TEMPERATURES = Array.from({length: 30}, (_x, i) => 0.03 + 1.97 * (i / 29) ** 1.8) // denser where curves bend
 
-export function temperatures(bench) {
-  const {w} = bench
+export function temperatures(ctx) {
+  const {w} = ctx
   const frame = h("div", {class: "curves"})
   let wide = 320
   let curves = null // of the newest run
   new ResizeObserver(([{contentRect}]) => {
     if (!contentRect.width || Math.abs(contentRect.width - wide) <= 1) return
     wide = Math.round(contentRect.width)
-    if (bench.shown) show()
+    if (ctx.shown) show()
   }).observe(frame)
 
   function measure() {
-    const ranks = [...Array(Math.min(6, bench.shown.stages[2].end)).keys()]
-    const rank = bench.shown.draw.rank
+    const ranks = [...Array(Math.min(6, untempered(ctx.shown.reordered).end)).keys()]
+    const rank = ctx.shown.draw.rank
     if (!ranks.includes(rank)) ranks.push(rank)
-    if (curves?.front !== bench.shown.front || curves.ranks.join() !== ranks.join())
-      curves = {front: bench.shown.front, ranks, values: sweep(bench.shown.front, ranks, TEMPERATURES)}
+    if (curves?.reordered !== ctx.shown.reordered || curves.ranks.join() !== ranks.join())
+      curves = {reordered: ctx.shown.reordered, ranks, values: sweep(ctx.shown.reordered, ranks, TEMPERATURES)}
   }
 
   function show() {
-    // false: there is more to add up, and a hand on a knob should not wait for it
-    if (!summed(bench.shown.front, TEMPERATURES, 4)) return false
+    // false: there is more to add up, and a hand on a slider should not wait for it
+    if (!summed(ctx.shown.reordered, TEMPERATURES, 4)) return false
     measure()
-    const t = bench.settings.temperature
+    const t = ctx.settings.temperature
     const [left, right, bottom] = [34, wide - 84, HEIGHT - 22]
     const top = Math.max(...curves.values.flat(), 0.01)
     const most = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((step) => step >= top) ?? 1
     const x = (value) => left + (Math.min(2, value) / 2) * (right - left)
     const y = (p) => bottom - (p / most) * (bottom - 8)
-    const drawn = bench.shown.draw.rank
+    const drawn = ctx.shown.draw.rank
     const ends = curves.ranks.map((rank, i) => ({rank, i, y: y(curves.values[curves.values.length - 1][i])})).sort((a, b) => a.y - b.y)
     let at = 6
     for (const end of ends) at = end.label = Math.max(end.y, at + 12.5)
@@ -46,7 +47,8 @@ export function temperatures(bench) {
         end.label = Math.min(end.label, below - 12.5)
         return end.label
       }, bottom + 16.5)
-    const marks = curves.ranks.map((rank) => chance(bench.shown.stages[3], rank))
+    const now = ctx.shown.stages.find((stage) => stage.name === "temperature")
+    const marks = curves.ranks.map((rank) => chance(now, rank))
     const path = (i) => curves.values.map((row, j) => `${j ? "L" : "M"}${x(TEMPERATURES[j]).toFixed(1)} ${y(row[i]).toFixed(1)}`).join("")
     const lines = ends.map(({rank, i, y: end, label}) =>
       v(
@@ -54,7 +56,7 @@ export function temperatures(bench) {
         {class: `curve${rank === drawn ? " hit" : ""}`},
         v("path", {d: path(i)}),
         v("path", {class: "lead", d: `M${right} ${end.toFixed(1)}L${right + 8} ${label.toFixed(1)}`}),
-        v("text", {x: right + 11, y: label + 4}, short(bench.name(bench.shown.row.ids[rank]))),
+        v("text", {x: right + 11, y: label + 4}, short(ctx.name(ctx.shown.row.ids[rank]))),
         t <= 2 ? v("circle", {cx: x(t), cy: y(marks[i]), r: 3}) : null,
       ),
     )
@@ -63,14 +65,14 @@ export function temperatures(bench) {
       v("line", {class: "grid", x1: left, x2: right, y1: y(p), y2: y(p)}),
       v("text", {class: "tick", x: left - 5, y: y(p) + 4, "text-anchor": "end"}, `${number(p * 100, 3)} %`),
     ])
-    const now = v("line", {class: "now", x1: x(t), x2: x(t), y1: 4, y2: bottom})
+    const here = v("line", {class: "now", x1: x(t), x2: x(t), y1: 4, y2: bottom})
     patch(
       frame,
       v(
         "svg",
         {width: wide, height: HEIGHT, role: "img", "aria-label": `${w.sweep}: ${w.sweep_now.replace("{t}", plain(t))}`},
         scale,
-        now,
+        here,
         lines,
         ticks,
       ),
@@ -80,11 +82,11 @@ export function temperatures(bench) {
   return {root: h("section", {class: "sweep"}, h("h4", null, w.sweep), h("p", {class: "note"}, w.sweep_note), frame), show}
 }
 
-export function seeds(bench) {
-  const {w} = bench
+export function seeds(ctx) {
+  const {w} = ctx
   const rows = h("tbody")
   rows.addEventListener("click", ({target}) => {
-    if (target.dataset.seed !== undefined) bench.seed(Number(target.dataset.seed))
+    if (target.dataset.seed !== undefined) ctx.seed(Number(target.dataset.seed))
   })
   const caption = h("caption", {class: "words"}, w.seeds)
   const column = (text, kind = "") => h("th", {scope: "col", class: kind}, text)
@@ -101,12 +103,12 @@ export function seeds(bench) {
   )
 
   function show() {
-    const {shown, model} = bench
+    const {shown, model} = ctx
     const uniforms = model.uniforms
     const n = uniforms.length
     if (!n) return
     const found = tally(shown, uniforms)
-    const last = shown.stages[8]
+    const {last} = shown
     const listed = [...Array(Math.min(8, last.kept)).keys()].map((i) => i + last.start)
     if (!listed.includes(shown.draw.rank)) listed.push(shown.draw.rank)
     const counts = listed.map((rank) => found.get(rank)?.count ?? 0)
@@ -143,7 +145,7 @@ export function seeds(bench) {
     patch(
       rows,
       listed.map((rank, i) =>
-        line(bench.name(shown.row.ids[rank]), counts[i], p[i], found.get(rank)?.seed, rank === shown.draw.rank ? "hit" : ""),
+        line(ctx.name(shown.row.ids[rank]), counts[i], p[i], found.get(rank)?.seed, rank === shown.draw.rank ? "hit" : ""),
       ),
       left > 0 ? line(w.others.replace("{n}", grouped(String(left))), rest, missing, undefined, "rest") : null,
     )

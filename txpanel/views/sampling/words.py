@@ -1,15 +1,14 @@
-"""The texts of the sampling bench, and its presets with what each one does."""
+"""The texts of the sampling bench, and its presets with what each one does. What is said of a stage stands with its declaration."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from txpanel.decoding import FIELDS, PRESETS, Settings
+from txpanel.decoding import PRESETS, Settings
+from txpanel.decoding.stages import SPECS, stage_label
 from txpanel.messages import _
 
-__all__ = ["KNOBS", "bench_words", "presets"]
-
-KNOBS = tuple(name for name in FIELDS if name != "seed")
+__all__ = ["bench_words", "presets"]
 
 
 def presets(own: Settings | None) -> list[dict[str, Any]]:
@@ -23,17 +22,17 @@ def presets(own: Settings | None) -> list[dict[str, Any]]:
     }
     offered = {**PRESETS, **({"own": own} if own is not None else {})}
     return [
-        {"key": key, "title": titles[key], "values": {name: getattr(settings, name) for name in KNOBS}}
+        {"key": key, "title": titles[key], "values": {spec.key: getattr(settings, spec.key) for spec in SPECS}}
         for key, settings in offered.items()
     ]
 
 
 def bench_words() -> dict[str, str]:
-    """Every text of the bench, by the name that its module uses."""
-    return {**_knobs(), **_columns(), **_draw(), **_way(), **_others()}
+    """Every text of the bench, by the name that its modules use."""
+    return {**_settings(), **_columns(), **_draw(), **_path(), **_what_if()}
 
 
-def _knobs() -> dict[str, str]:
+def _settings() -> dict[str, str]:
     return {
         "presets": _("Settings"),
         "preset_plain": _("Model as it is"),
@@ -41,32 +40,7 @@ def _knobs() -> dict[str, str]:
         "preset_balanced": _("Balanced"),
         "preset_creative": _("Creative"),
         "preset_own": _("Model's own"),
-        "repetition_penalty": _("repetition"),
-        "no_repeat_ngram_size": _("n-gram"),
-        "temperature": _("temperature"),
-        "top_k": _("top-k"),
-        "top_p": _("top-p"),
-        "min_p": _("min-p"),
-        "typical_p": _("typical-p"),
-        "renormalise": _("renormalise"),
-        "logits": _("logit"),
         "off": _("off"),
-        "repetition_penalty_off": _("1: off"),
-        "repetition_penalty_on": _("logits of tokens of the text ÷ {value} (× if negative)"),
-        "no_repeat_ngram_size_off": _("0: off"),
-        "no_repeat_ngram_size_on": _("no run of {value} tokens comes twice"),
-        "temperature_off": _("1: the model's own"),
-        "temperature_on": _("logits are divided by {value}"),
-        "temperature_zero": _("0: always the likeliest"),
-        "top_k_off": _("0: off"),
-        "top_k_on": _("the {value} likeliest stay"),
-        "top_p_off": _("1: off"),
-        "top_p_on": _("the likeliest that together reach {percent}"),
-        "top_p_zero": _("0: only the likeliest stays"),
-        "min_p_off": _("0: off"),
-        "min_p_on": _("at least {percent} as likely as the likeliest"),
-        "typical_p_off": _("1: off"),
-        "typical_p_on": _("the least surprising surprises, up to {percent}"),
     }
 
 
@@ -75,11 +49,9 @@ def _columns() -> dict[str, str]:
         "token": _("token"),
         "logit": _("logit"),
         "from_model": _("from the model"),
-        "repeated": _("÷ {value} if seen"),
         "model_p": _("model's p"),
         "at_one": _("softmax of the logits"),
-        "temperature_p": _("with temperature"),
-        "greedy": _("0: the largest only"),
+        "with_stage": _("with {stage}"),
         "final": _("drawn from"),
         "left": _("{n} left"),
         "all": _("all {n}"),
@@ -92,7 +64,7 @@ def _columns() -> dict[str, str]:
         "id": _("token {id}"),
         "rank": _("rank {rank}, token id {id}"),
         "why": _("why this number?"),
-        "way_title": _("show this token's way through the stages"),
+        "path_title": _("show this token's way through the stages"),
         "table": _("what each stage leaves of the likeliest tokens"),
         "log": _("logarithmic bars"),
         "log_title": _("from a millionth to 1: each sixth of a bar is a factor of ten"),
@@ -112,10 +84,10 @@ def _draw() -> dict[str, str]:
         "before": _("before"),
         "back": _("Back"),
         "sentence": _(
-            "Seed {seed} gives u = {u}. On a bar from 0 to 1, the likeliest first, it falls between "
-            "{low} and {high}: the piece of {token}, number {rank}, as wide as its probability, {p}."
+            "Seed {seed} gives u = {u}. Between 0 and 1, the likeliest first, it falls between "
+            "{low} and {high}: the interval of {token}, number {rank}, as wide as its probability, {p}."
         ),
-        "why_not": _("{best} is likelier, with {p}, but its piece ends at {edge}: u lies beyond it."),
+        "why_not": _("{best} is likelier, with {p}, but its interval ends at {bound}: u lies beyond it."),
         "why_cut": _("{best}, the model's first choice, was cut off by {stage}."),
         "changed": _("{kept} tokens left, {bits} bits of uncertainty."),
         "still": _("The same u still falls on {now}."),
@@ -123,43 +95,28 @@ def _draw() -> dict[str, str]:
     }
 
 
-def _way() -> dict[str, str]:
+def _path() -> dict[str, str]:
     return {
-        "way": _("The way of"),
-        "way_note": _("Click any token above to follow it."),
+        "renormalise": stage_label("renormalise"),
+        "path": _("The way of"),
+        "path_note": _("Click any token above to follow it."),
         "pick_drawn": _("the drawn one"),
         "pick_best": _("the model's first"),
-        "way_logits": _("x = {x}"),
-        "way_new": _("not in the text so far: stays {x}"),
-        "way_over": _("in the text already: {x} ÷ {r} = {y}"),
-        "way_times": _("in the text already, negative: {x} × {r} = {y}"),
-        "way_gram": _("would repeat “{gram}”: removed"),
-        "way_no_gram": _("repeats no run of {n} tokens: stays"),
-        "way_largest": _("the largest logit: stays"),
-        "way_not_largest": _("not the largest logit: removed"),
-        "way_divided": _("{x} ÷ {t} = {y}"),
-        "way_within": _("number {rank} of {k}: stays"),
-        "way_beyond": _("number {rank}, and only {k} may stay: removed"),
-        "way_short": _("likelier ones add up to {sum}, below {share}: stays"),
-        "way_reached": _("likelier ones add up to {sum}, which reaches {share}: removed"),
-        "way_enough": _("{p} ≥ {m} × {top} = {limit}: stays"),
-        "way_less": _("{p} < {m} × {top} = {limit}: removed"),
-        "way_typical": _("surprisal {s} bits, entropy {h}: {d} apart, at most {limit}: stays"),
-        "way_untypical": _("surprisal {s} bits, entropy {h}: {d} apart, more than {limit}: removed"),
-        "way_share": _("e^({x} − {max}) ÷ {sum} = {p}"),
-        "way_hit": _("{low} ≤ u = {u} < {high}: drawn"),
-        "way_missed": _("u = {u} is not between {low} and {high}: not drawn"),
-        "way_no_piece": _("no piece of the bar is its own: never drawn"),
+        "path_logits": _("x = {x}"),
+        "path_share": _("e^({x} − {max}) ÷ {sum} = {p}"),
+        "path_hit": _("{low} ≤ u = {u} < {high}: drawn"),
+        "path_missed": _("u = {u} is not between {low} and {high}: not drawn"),
+        "path_none": _("no interval is its own: never drawn"),
     }
 
 
-def _others() -> dict[str, str]:
+def _what_if() -> dict[str, str]:
     return {
         "sweep": _("Other temperatures"),
         "sweep_note": _("what temperature alone does to p, before anything is cut off"),
         "sweep_now": _("now {t}"),
         "seeds": _("1,000 seeds"),
-        "seeds_note": _("seeds 0 to 999 on this bar; the line is what p promises"),
+        "seeds_note": _("seeds 0 to 999 with these intervals; the line is what p promises"),
         "drawn_times": _("times drawn"),
         "expected": _("expected"),
         "first_seed": _("first seed"),

@@ -13,9 +13,11 @@ from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter,
 from txpanel.messages import _
 from txpanel.toolkit.bars import CLEAR
 from txpanel.toolkit.format import number, percent
+from txpanel.toolkit.labels import shorten
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.plots import EXACT, ink_axis, plain, rendered, roomy, shorten, tick
-from txpanel.views.softmax.data import Distribution, Histogram, ranked
+from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, roomy, tick
+from txpanel.views.distribution import Distribution
+from txpanel.views.softmax.data import Histogram, ranked
 
 __all__ = ["Mirror", "Ranked", "Surprisal"]
 

@@ -10,15 +10,17 @@ import param
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
-from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
-from txpanel.toolkit.format import count, number, percent
-from txpanel.toolkit.highlights import Lights
-from txpanel.toolkit.plots import sized
+from txpanel.toolkit.card import Rich, card, engineers, picture, provenance, rich
+from txpanel.toolkit.format import count, number
+from txpanel.toolkit.highlights import Highlights
+from txpanel.toolkit.rendering import sized
 from txpanel.views.base import View
-from txpanel.views.softmax.data import Distribution, distribution, histogram, others_name, search, token_names
+from txpanel.views.distribution import Distribution, distribution, others_name, token_names
+from txpanel.views.softmax import tables
+from txpanel.views.softmax.data import histogram, search
 from txpanel.views.softmax.plots import Mirror, Ranked, Surprisal
 from txpanel.views.softmax.probabilities import ALL, OTHERS, Facts, Probabilities
-from txpanel.views.softmax.words import facts, table_words
+from txpanel.views.softmax.words import facts, formulas, lead, search_words, table_words
 
 __all__ = ["SoftmaxView"]
 
@@ -39,6 +41,7 @@ class SoftmaxView(View):
     title: ClassVar[str] = _("Softmax")
     order: ClassVar[int] = 50
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    shows: ClassVar[frozenset[str]] = frozenset({"logits", "probs"})
 
     position = param.Integer(-1, doc="After which token; -1 is the last one, where the next token is predicted.")
     wanted = param.String("", doc="A token to look for: text or id.")
@@ -79,7 +82,7 @@ class SoftmaxView(View):
                 _("From logit to probability"),
                 "",
                 self.table,
-                table=self._rows,
+                table=lambda: tables.steps(self.state.trace, self.found or distribution(self.state.trace, self.at)),
                 name="probabilities",
                 source=self._source,
                 styles={"flex": "1 1 560px", "min-width": "0", "max-width": "820px"},
@@ -88,7 +91,7 @@ class SoftmaxView(View):
                 _("Where the tokens are, and where the probability is"),
                 _("up: share of all tokens with such a logit; down: share of the probability they hold"),
                 self._pane(self.mirror),
-                table=self._bins,
+                table=lambda: tables.bins(self.mirror.histogram or histogram(distribution(self.state.trace, self.at))),
                 name="logit-histogram",
                 source=self._source,
             ),
@@ -96,7 +99,7 @@ class SoftmaxView(View):
                 _("Logits by rank"),
                 _("each point is one token's logit; the axis of ranks is logarithmic"),
                 self._pane(self.ranked),
-                table=self._ranks,
+                table=lambda: tables.ranks(self.ranked.source.data),
                 name="logits-by-rank",
                 source=self._source,
             ),
@@ -104,7 +107,7 @@ class SoftmaxView(View):
                 _("How surprising was the text so far?"),
                 "",
                 self._pane(self.surprisal),
-                table=self._bits,
+                table=lambda: tables.surprisal(self.state.trace),
                 name="surprisal",
                 source=self._source,
             ),
@@ -142,7 +145,7 @@ class SoftmaxView(View):
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._follow_token, "query")
-        Lights.of(self).add(self)
+        Highlights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
         return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
 
@@ -216,44 +219,12 @@ class SoftmaxView(View):
     def _say(self, marked: list[int]) -> None:
         trace, found = self.state.trace, self.found
         assert found is not None
-        best = token_names(trace, [found.largest])[0]
         here = trace.tokens.strings[self.at]
         self.words.heading = _("What comes after {token}?").format(token=f"“{here.strip() or here}”")
-        self.words.paragraphs = rich(
-            _(
-                "For each of the {n} tokens it knows, the model gives one number, a <b>logit</b>. The "
-                "softmax makes probabilities of them: take off the largest, raise e to each, divide by the "
-                "sum. They add up to 1.\n\nLikeliest here: <token>{best}</token> with <b>{p}</b>."
-            ),
-            n=count(found.size),
-            best=best,
-            p=percent(float(found.probabilities[found.largest])),
-        )
-        self.facts.facts = facts(found, best)
-        if not self.wanted:
-            self.answer.paragraphs = []
-        elif not marked:
-            self.answer.paragraphs = rich(
-                _("<muted>No token of this model is, begins with or holds that text.</muted>")
-            )
-        else:
-            text = _("<token>{token}</token> is number {rank} of {n}: logit {logit}, probability <b>{p}</b>.")
-            names = token_names(trace, marked[:1])
-            self.answer.paragraphs = rich(
-                text,
-                token=names[0],
-                rank=count(int(found.ranks[marked[0]]) + 1),
-                n=count(found.size),
-                logit=number(float(found.logits[marked[0]]), 5),
-                p=percent(float(found.probabilities[marked[0]])),
-            )
-        operation = trace.operation("logits")
-        formula = [rf"\text{{logits:}}\quad {operation.formula}"] if operation is not None and operation.formula else []
-        self.formulas.formula.latex = [
-            *formula,
-            rf"p_i = \frac{{e^{{x_i - m}}}}{{Z}},\quad m = \max_j x_j,\quad Z = \sum_{{j=1}}^{{{found.size}}} e^{{x_j - m}}",
-            r"H = -\sum_i p_i \log_2 p_i,\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})",
-        ]
+        self.words.paragraphs = lead(trace, found)
+        self.facts.facts = facts(found, token_names(trace, [found.largest])[0])
+        self.answer.paragraphs = search_words(trace, found, marked) if self.wanted else []
+        self.formulas.formula.latex = formulas(trace, found.size)
 
     def _list(self, marked: list[int]) -> None:
         found = self.found
@@ -289,7 +260,7 @@ class SoftmaxView(View):
             total={"max": found.max, "sum": found.sum},
             version=self.table.version + 1,
         )
-        self.light(Lights.of(self).cells)
+        self.light(Highlights.of(self).cells)
 
     def _show_surprisal(self) -> None:
         trace, column = self.state.trace, self.pictures["surprisal"]
@@ -338,48 +309,3 @@ class SoftmaxView(View):
             self.state.ask(self._tensor(own))
         elif self.found is not None:
             self._ask(self.found.largest, own)
-
-    def _rows(self) -> Table:
-        found = self.found
-        assert found is not None
-        ids = found.order
-        columns: dict[str, Any] = {
-            _("token"): token_names(self.state.trace, ids),
-            _("id"): ids,
-            _("logit"): found.logits[ids],
-            _("logit − max"): found.logits[ids].astype(np.float64) - found.max,
-            _("e^(logit − max)"): found.powers[ids],
-            _("probability"): found.probabilities[ids],
-        }
-        return Table.of(_("all tokens, likeliest first"), **columns)
-
-    def _bins(self) -> Table:
-        shown = self.mirror.histogram
-        assert shown is not None
-        columns: dict[str, Any] = {
-            _("from"): shown.edges[:-1],
-            _("to"): shown.edges[1:],
-            _("tokens"): shown.counts,
-            _("probability"): shown.mass,
-        }
-        return Table.of(_("logits in bins"), **columns)
-
-    def _ranks(self) -> Table:
-        data = self.ranked.source.data
-        return Table.of(
-            _("logits by rank, the points of the curve"),
-            **{_("rank"): np.asarray(data["rank"]), _("token"): data["name"], _("logit"): data["logit"]},
-        )
-
-    def _bits(self) -> Table:
-        trace = self.state.trace
-        bits = trace.surprisal()
-        return Table.of(
-            _("surprisal of each token"),
-            **{
-                _("position"): list(range(len(bits))),
-                _("token"): trace.tokens.strings,
-                _("bits"): bits.tolist(),
-                _("probability"): (2.0**-bits).tolist(),
-            },
-        )

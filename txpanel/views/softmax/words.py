@@ -1,14 +1,58 @@
-"""The texts of the softmax view: the heads of its table, and the four numbers that stand for themselves."""
+"""The words of the softmax view: its sentences and formulas, the heads of its table, and the four numbers above it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from txpanel.messages import _
 from txpanel.toolkit.format import count, number, percent
-from txpanel.views.softmax.data import Distribution
+from txpanel.toolkit.text import Paragraph, rich
+from txpanel.views.distribution import Distribution, token_names
 
-__all__ = ["facts", "table_words"]
+if TYPE_CHECKING:
+    from txpanel.tracing import Trace
+
+__all__ = ["facts", "formulas", "lead", "search_words", "table_words"]
+
+
+def lead(trace: Trace, found: Distribution) -> list[Paragraph]:
+    """What a softmax does, and the likeliest token here."""
+    return rich(
+        _(
+            "For each of the {n} tokens it knows, the model gives one number, a <b>logit</b>. The "
+            "softmax makes probabilities of them: take off the largest, raise e to each, divide by the "
+            "sum. They add up to 1.\n\nLikeliest here: <token>{best}</token> with <b>{p}</b>."
+        ),
+        n=count(found.size),
+        best=token_names(trace, [found.largest])[0],
+        p=percent(float(found.probabilities[found.largest])),
+    )
+
+
+def search_words(trace: Trace, found: Distribution, hits: list[int]) -> list[Paragraph]:
+    """Rank, logit and probability of the first token that a search found; or that it found none."""
+    if not hits:
+        return rich(_("<muted>No token of this model is, begins with or holds that text.</muted>"))
+    first = hits[0]
+    return rich(
+        _("<token>{token}</token> is number {rank} of {n}: logit {logit}, probability <b>{p}</b>."),
+        token=token_names(trace, [first])[0],
+        rank=count(int(found.ranks[first]) + 1),
+        n=count(found.size),
+        logit=number(float(found.logits[first]), 5),
+        p=percent(float(found.probabilities[first])),
+    )
+
+
+def formulas(trace: Trace, size: int) -> list[str]:
+    """LaTeX of the model's logits, of the softmax over `size` tokens, of entropy and surprisal."""
+    operation = trace.operation("logits")
+    own = [rf"\text{{logits:}}\quad {operation.formula}"] if operation is not None and operation.formula else []
+    return [
+        *own,
+        rf"p_i = \frac{{e^{{x_i - m}}}}{{Z}},\quad m = \max_j x_j,\quad Z = \sum_{{j=1}}^{{{size}}} e^{{x_j - m}}",
+        r"H = -\sum_i p_i \log_2 p_i,\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})",
+    ]
 
 
 def facts(found: Distribution, best: str) -> list[Any]:

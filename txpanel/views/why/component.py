@@ -8,49 +8,11 @@ from typing import Any
 import numpy as np
 import param
 
-from txpanel.messages import _
 from txpanel.toolkit.component import Component
+from txpanel.views.why.words import words
 
 PINNED = 2
 """Cards that may stand beside the one that follows the questions."""
-
-
-def words() -> dict[str, str]:
-    """Every text that the component itself writes, translated."""
-    return {
-        "title": _("why this number"),
-        "pinned": _("pinned"),
-        "empty": _(
-            "Click any number of any picture: here you see how it was computed, from which numbers, down to the weights."
-        ),
-        "back": _("Back to the question before"),
-        "forward": _("Forward again"),
-        "copy": _("Copy"),
-        "copy_long": _("Copy this value with all its digits"),
-        "copied": _("Copied"),
-        "pin": _("Pin"),
-        "pin_long": _("Pin this card, so that it stays beside the next one"),
-        "close": _("Close this card"),
-        "unpin": _("Unpin"),
-        "unpin_long": _("Unpin: take this card away"),
-        "path": _("Questions so far"),
-        "why": _("Why"),
-        "formula": _("Formula"),
-        "operand": _("operand, largest first"),
-        "value": _("value"),
-        "running": _("running sum"),
-        "play": _("Play"),
-        "pause": _("Pause"),
-        "replay": _("Play from the start"),
-        "step": _("step"),
-        "step_of": _("Step of the product"),
-        "step_back": _("One step back"),
-        "step_on": _("One step on"),
-        "to_end": _("To the end"),
-        "from_zero": _("The sum starts at 0."),
-        "from_bias": _("The sum starts at the bias:"),
-        "feeds": _("What does this feed?"),
-    }
 
 
 class WhyCards(Component):

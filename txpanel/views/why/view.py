@@ -11,7 +11,8 @@ import param
 from txpanel.toolkit.explained import SHOWN
 from txpanel.views.base import View
 from txpanel.views.why.component import PINNED, WhyCards
-from txpanel.views.why.data import MORE, card, fed_index, product, short
+from txpanel.views.why.data import MORE, card, fed_index, product
+from txpanel.views.why.words import short
 
 Crumbs = list[dict[str, str]]
 TRAIL = 6
@@ -32,8 +33,6 @@ class WhyCard(View):
 
     def __init__(self, state: Any, **params: Any) -> None:
         super().__init__(state, **params)
-        self._trail: list[Any] = []
-        self._at = -1
         self._explained: list[Any] = []  # the Explanation of each card on screen, the current one first
         self._more = {0: self.shown}
 
@@ -44,18 +43,7 @@ class WhyCard(View):
         return self.cards
 
     def _asked(self) -> None:
-        """Keep the path of questions, as `back` and `forward` of the state walk it."""
-        question = self.state.question
-        if question is None:
-            self._trail, self._at = [], -1
-        elif not (0 <= self._at < len(self._trail) and self._trail[self._at] == question):
-            if self._at > 0 and self._trail[self._at - 1] == question:
-                self._at -= 1
-            elif self._at + 1 < len(self._trail) and self._trail[self._at + 1] == question:
-                self._at += 1
-            else:
-                self._trail = [*self._trail[: self._at + 1], question]
-                self._at += 1
+        """Another question: its operands are listed from the start."""
         self._more[0] = self.shown
         self._draw()
 
@@ -77,7 +65,7 @@ class WhyCard(View):
             vectors += arrays
             explained.append(found)
         cards[0] |= {
-            "crumbs": self._crumbs(), "back": self._at > 0, "forward": self._at + 1 < len(self._trail),
+            "crumbs": self._crumbs(), "back": self.state.can_go_back, "forward": self.state.can_go_forward,
             "can_pin": len(self.state.pinned) < PINNED and self.state.question not in self.state.pinned,
         }  # fmt: skip
         self._explained = explained
@@ -85,7 +73,7 @@ class WhyCard(View):
         return None
 
     def _crumbs(self) -> Crumbs:
-        path = self._trail[max(0, self._at + 1 - TRAIL) : self._at + 1]
+        path = self.state.trail[: self.state.trail_place + 1][-TRAIL:]
         return [{"label": short(q.name), "title": f"{q.name}[{', '.join(map(str, q.index.values()))}]"} for q in path]
 
     # -- what a person did -----------------------------------------------------------------------------------------
@@ -102,19 +90,12 @@ class WhyCard(View):
         elif do == "close":
             self.state.dismiss()
         elif do == "crumb":
-            self._walk_back(_whole(data.get("steps")))
+            self.state.back(max(0, _whole(data.get("steps"))))
         elif do == "pin" and len(self.state.pinned) < PINNED:
             self.state.pin()
         elif do == "unpin":
             self._more = {0: self._more[0]}
             self.state.unpin(_whole(data.get("at")))
-
-    def _walk_back(self, steps: int) -> None:
-        steps = min(max(steps, 0), self._at)
-        self._at -= steps  # so that `_asked` finds the path where the state will be
-        with param.parameterized.batch_call_watchers(self.state):
-            for _step in range(steps):
-                self.state.back()
 
     def _operand(self, i: int, data: dict[str, Any]) -> None:
         terms = self._explained[i].terms

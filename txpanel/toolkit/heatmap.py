@@ -1,9 +1,4 @@
-"""Pictures shared by the built-in views: made by HoloViews once, fed afterwards.
-
-A `Heat` is an ``hv.Image`` and a `Bars` (in `_bars`) an ``hv.Rectangles``, each rendered a single time. Later values go straight into the Bokeh data source
-of that rendering: half a millisecond, where a ``DynamicMap`` takes twenty-five, and zoom and selection stay. Axes are integers with the tokens as
-tick labels, because tokens repeat. Token text only ever becomes tick labels and escaped tooltip text.
-"""
+"""A matrix as a picture: an ``hv.Image`` that is rendered once and fed afterwards (see `txpanel.toolkit.rendering`)."""
 
 from __future__ import annotations
 
@@ -14,36 +9,22 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d, Rect
-from holoviews.plotting.bokeh import BokehRenderer
+from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, HoverTool, Range1d, Rect
 
-from txpanel.models.tokens import alone
 from txpanel.toolkit.format import number
-from txpanel.toolkit.highlights import Cell, Lights, Locate
-from txpanel.toolkit.labels import Words, mark, single
+from txpanel.toolkit.highlights import Cell, Highlights, Locate
+from txpanel.toolkit.labels import Words, mark, shorten, single
 from txpanel.toolkit.palette import Kind, Scale, colour
+from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, roomy, tick
 
-__all__ = ["Axis", "Heat", "shorten", "sized"]
+__all__ = ["Axis", "Heatmap"]
 
 GAPS_UP_TO = 40
-"""Cells stand apart, with the page showing between them, up to this many in a row."""
+"""Up to this many cells in a row, there are gaps between them."""
 NUMBERS_UP_TO = 12
-"""Cells carry their number up to this many in a row."""
+"""Up to this many cells in a row, each has its number written in it."""
 
-EXACT = """
-const exact = (v) => {
-  if (!Number.isFinite(v)) return v > 0 ? "∞" : v < 0 ? "−∞" : "—"
-  for (let p = 1; p < 10; p++) { const s = v.toPrecision(p); if (Math.fround(Number(s)) === Math.fround(v)) return String(Number(s)).replace("-", "−") }
-  return String(v)
-}
-"""
 _AT = "const c = Math.round(special_vars.x), r = Math.round(special_vars.y);"
-
-
-def shorten(text: str, length: int = 12) -> str:
-    """A label that fits and can be seen: the end of long tokens is left to the tooltip, of blanks alone each is a mark."""
-    text = alone(text)
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -55,7 +36,7 @@ class Axis:
 
     @property
     def stop(self) -> int:
-        """The first place behind the window."""
+        """One past the last cell."""
         return self.start + len(self.labels)
 
     def __contains__(self, place: int) -> bool:
@@ -68,81 +49,7 @@ class Axis:
         return at, {i: shorten(self.labels[i - self.start], length) for i in at}
 
 
-def rendered(element: Any) -> Any:
-    """The Bokeh figure of a HoloViews element.
-
-    HoloViews hangs a plot up on the current document for its clean-up; outside a session that document lives as long as the process, and with it
-    everything a click would reach. So it is taken down again.
-    """
-    plot = BokehRenderer.instance().get_plot(element)
-    plot.document = None
-    plot.state.outline_line_color = None  # in the dark the page's theme would draw a frame around every other picture
-    # A canvas each: WebGL, HoloViews' default, is slower for pictures this small, by seconds where no graphics card helps.
-    plot.state.output_backend = "canvas"
-    return plot.state
-
-
-def sized(column: Any, figure: Any, width: int, height: int) -> None:
-    """Gives a picture (what `pieces.picture` returns) its natural size in pixels; on a narrow page it shrinks in width."""
-    figure.update(height=height, sizing_mode="stretch_width")
-    column.plot.height = height
-    alone = {"flex": f"1 1 {min(width, 300)}px", "width": "100%", "min-width": "0"}
-    column.styles = {**alone, **column.styles, "max-width": f"{width}px"}
-
-
-def plain(figure: Any) -> None:
-    figure.toolbar.logo = None
-    figure.toolbar_location = None
-    figure.toolbar.active_drag = None
-    figure.update(outline_line_color=None, outline_line_alpha=0, background_fill_alpha=0, border_fill_alpha=0)
-    figure.min_border = 2
-    for axis in (*figure.xaxis, *figure.yaxis):
-        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
-        axis.axis_label = None
-
-
-def ink_axis(axis: Any, ink: str) -> None:
-    """Colours tick labels and the axis' own name.
-
-    The page's theme repaints every axis in the browser; CSS variables are what it leaves alone (in a style sheet: of
-    ``css_variables`` Bokeh 3.9 applies only the first).
-    """
-    css = (
-        f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent;"
-        f"--bk-axis-label-text-color:{ink};--bk-axis-label-text-font-size:12px;--bk-axis-label-text-font-style:normal}}"
-    )
-    axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
-    axis.update(axis_label_text_color=ink, axis_label_text_font_size="12px", axis_label_text_font_style="normal")
-
-
-def tick(side: Any, at: Sequence[float]) -> None:
-    """Ticks of an axis or grid. The ticker stays: for a new one Bokeh looks through the whole page, 0.1 s."""
-    if isinstance(side.ticker, FixedTicker):
-        side.ticker.update(tags=list(at), ticks=list(at))
-    else:
-        side.ticker = FixedTicker(tags=list(at), ticks=list(at))
-
-
-def roomy(figure: Any) -> None:
-    """Leaves out ticks along the bottom where their slanted labels would run into each other: a picture shrinks on a narrow page."""
-    axis = figure.xaxis[0]
-    if not isinstance(axis.ticker, FixedTicker):
-        tick(axis, [])
-    code = """
-    if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
-    const all = ticker.tags
-    const apart = all.length > 1 ? figure.inner_width / (range.end - range.start) * (all[1] - all[0]) : Infinity
-    const step = axis.major_label_orientation > 0 ? Math.max(1, Math.ceil(16 / apart)) : 1
-    const ticks = all.filter((_one, i) => i % step === 0)
-    if (ticks.length !== ticker.ticks.length) ticker.ticks = ticks
-    """
-    args = {"figure": figure, "range": figure.x_range, "axis": axis, "ticker": axis.ticker}
-    look = CustomJS(args=args, code=code)
-    figure.js_on_change("inner_width", look)
-    axis.ticker.js_on_change("ticks", look)
-
-
-class Heat:
+class Heatmap:
     """A matrix in colour: rows from top to bottom, columns from left to right.
 
     Args:
@@ -188,13 +95,13 @@ class Heat:
         plain(self.figure)
         self.renderer = single(self.figure.renderers[0])
         self.source: ColumnDataSource = self.renderer.data_source
-        self._stand(there=False)
+        self._set_visible(False)
         self._mapper = self.renderer.glyph.color_mapper
         self.figure.x_range, self.figure.y_range = Range1d(-0.5, 0.5), Range1d(0.5, -0.5)
         self.lit = ColumnDataSource({"x": [], "y": []})
         lit = Rect(x="x", y="y", width=1, height=1, fill_alpha=0, line_width=2)
         self._lit = mark(self.figure, lit, self.lit, "annotation")
-        self.lights = Lights.of(view)
+        self.lights = Highlights.of(view)
         self.lights.add(self)
         self.cells = Words(self.figure, text_align="center", text_baseline="middle", text_font_size="11px")
         self.cells.fit(self.figure, cut=self.CUT)
@@ -205,10 +112,10 @@ class Heat:
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
-    def _stand(self, *, there: bool) -> None:
-        """Nothing is drawn before there are numbers."""
+    def _set_visible(self, visible: bool) -> None:
+        """Hides what would be drawn without numbers."""
         for part in (self.renderer, self.figure.xaxis[0], self.figure.yaxis[0]):
-            part.visible = there
+            part.visible = visible
 
     def _hover(self, lines: tuple[str, str, str]) -> None:
         self.cell = CustomJSHover(

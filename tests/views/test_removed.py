@@ -1,0 +1,35 @@
+"""A built-in view is its folder and its entry-point line: without both, the page and all other views go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.removed import OWN, copy_without
+
+PROGRAM = Path(__file__).parent / "without_view.py"
+
+
+def test_without_any_one_of_the_views_the_rest_works(tmp_path: Path) -> None:
+    places = {name: str(copy_without(tmp_path / name, name)) for name in OWN}
+    assert len(places) == 8
+    environment = {**os.environ, "TXPANEL_PLUGINS": "none", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), *places.values()], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout.splitlines()[-1])
+    ids = list(OWN)
+    for name, place in places.items():
+        found = answers[place]
+        assert "raised" not in found, f"without {name}: {found['raised']}"
+        assert set(found["views"]) == set(ids) - {name}
+        assert (found["failed"], found["unbuilt"], found["error"]) == ({}, [], None), name
+        assert name not in {*found["targets"], *found["tabs"]}
+        assert set(found["targets"]) <= set(found["tabs"])
+        assert found["first"] == ("attention" if name != "attention" else "embedding")
+        assert OWN[name].attr not in found["classes"]
+        assert found["models"] > 50

@@ -1,0 +1,43 @@
+"""The versions of libraries with which the suite has passed, in one place: `pyproject.toml` allows no others.
+
+``scripts/versions`` runs the suite with both ends of every range; whoever widens one writes its end here and in `pyproject.toml`
+(``tests/compat/test_tried.py`` compares the two with each other and with ``constraints.txt``). What `txpanel doctor` says of a
+version outside comes from here.
+"""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+__all__ = ["TRIED", "was_tried"]
+
+TRIED: dict[str, tuple[str, str]] = {
+    "panel": ("1.9.4", "1.9"),
+    "bokeh": ("3.9", "3.9"),
+    "holoviews": ("1.23.2", "1.23"),
+    "param": ("2.4", "2.4"),
+    "panel-material-ui": ("0.16.6", "0.16"),
+    "torch": ("2.6", "2.13"),
+    "transformers": ("5.21", "5.24"),
+    "huggingface_hub": ("1.31", "2.4"),
+    "safetensors": ("0.8", "0.8"),
+    "tokenizers": ("0.23.1", "0.23"),
+    "tornado": ("6.5", "6.6"),
+    "gguf": ("0.17", "0.19"),
+    "accelerate": ("1.2", "1.15"),
+    "filelock": ("3.15.1", "4.2"),
+    "latex2mathml": ("3.78", "3.81"),
+    "xarray": ("2025.1", "2026.9"),
+    "numpy": ("2.0", "2.4"),
+    "packaging": ("24", "26"),
+}
+"""Name -> lowest version, and newest one by its leading numbers: with ("5.21", "5.24") any 5.24.x was tried."""
+
+
+def was_tried(name: str, version: str) -> bool:
+    """Whether a version of a library is within what was tried; a name that is not in `TRIED` is."""
+    if name not in TRIED:
+        return True
+    lowest, newest = (Version(end) for end in TRIED[name])
+    found = Version(version)
+    return found >= lowest and found.release[: len(newest.release)] <= newest.release

@@ -1,0 +1,34 @@
+"""The browser side of the top bar."""
+
+from __future__ import annotations
+
+import param
+
+from txpanel.page.messenger import Messenger
+
+__all__ = ["TopBar"]
+
+
+class TopBar(Messenger):
+    """Model, prompt, examples, sampling, generate; what runs and why; progress and errors; block, head and token."""
+
+    text = param.String(
+        default="", doc="The text that the server has; what is typed and not run yet lives in the browser."
+    )
+    heard = param.String(default="", doc="Which request the server has last heard of those that carry a text.")
+    info = param.Dict(
+        default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed, chat, link."
+    )
+    stages = param.List(
+        default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."
+    )
+    settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
+    status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
+    next = param.Dict(default={}, doc="The drawn next token: text and p.")
+    place = param.Dict(default={}, doc="layer, head, query, and for each in choices the names of what can be chosen.")
+    words = param.Dict(default={}, doc="All texts of the bar.")
+    kept = param.Dict(default={}, doc="name, data: a run too long for the address, for the browser to keep.")
+    wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")
+
+    _module = "top_bar.js"
+    _styles = "top_bar.css"

@@ -1,0 +1,227 @@
+"""Where the views stand: those on top of the page, the tabs of the others, and the one that is unfolded below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+import param
+
+from txpanel.compat import late_models
+from txpanel.messages import _
+from txpanel.page.frames import Part, openable, parts
+from txpanel.page.sheet import SheetHead
+from txpanel.page.tabs import Tabs
+from txpanel.toolkit.waiting import Waiting
+from txpanel.views.frame import ViewFrame
+
+if TYPE_CHECKING:
+    from txpanel.session.state import ModelState
+
+__all__ = ["ViewArea"]
+
+FIRST_SHOWN = "pattern"
+"""A tensor: the view that shows it is unfolded at the start."""
+
+TOP_CSS = ":host{min-height:640px}"
+"""What lies below keeps its place while a view on top comes."""
+UNFOLDED_CSS = """
+:host{display:grid;grid-template-columns:minmax(0,1fr);min-height:70vh!important}
+.leaf{grid-area:1/1;transition:opacity .28s ease,translate .28s ease,display .28s allow-discrete}
+.leaf.folded{opacity:0;translate:0 -14px}
+@starting-style{.leaf{opacity:0;translate:0 -14px}}
+@media (prefers-reduced-motion:reduce){.leaf{transition:none}}
+"""
+"""Views stand in one place: one goes while the next one comes, in the browser alone (where `display` can't ease they just change)."""
+SHEET_CSS = """
+@keyframes rise{from{translate:0 40px;opacity:0}}
+@media (max-width:640px) and (prefers-reduced-motion:no-preference){:host(.sheet){animation:rise .28s cubic-bezier(.2,.7,.2,1)}}
+@media (max-width:640px){:host(.sheet){position:fixed;inset:64px 0 0 0;width:auto!important;max-width:none;height:calc(100dvh - 64px)!important;z-index:35;
+  overflow:hidden auto;overscroll-behavior:contain;box-sizing:border-box;padding:0 10px 24px;background:var(--tx-background);
+  border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
+"""
+"""On a phone a view that somebody opens lies over the page. The one that is open from the start stands in it, below the flow."""
+
+WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+
+
+class ViewArea(param.Parameterized):
+    """All views of a page, each built when it is first needed.
+
+    Args:
+        later: calls a function after what is there has been sent to the browser.
+        bar: a component that stands on the page already: through it the browser is told of components that come later.
+        on_system_theme: called with True when the browser says that its system is dark, False when light.
+
+    Attributes:
+        top: views that always stand on top. tabs: the other views' names. lower: the unfolded view, on a phone as a sheet.
+    """
+
+    opened = param.String(default="", doc="Id of the view that is unfolded; empty: none.")
+    dark = param.Boolean(default=False, doc="Whether the page is dark.")
+
+    def __init__(
+        self,
+        *,
+        later: Callable[[Callable[[], None]], None],
+        bar: Any,
+        on_system_theme: Callable[[bool], None],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.parts: list[Part] = []
+        self._later, self._bar, self._on_system_theme = later, bar, on_system_theme
+        self._built: set[str] = set()
+        self._narrow = self._at_start = self._started = False
+        self._make_layout()
+        self.param.watch(self._open_changed, "opened")
+        self.param.watch(self._theme_changed, "dark")
+
+    def _make_layout(self) -> None:
+        self.top = pn.Column(stylesheets=[TOP_CSS], **WIDE)
+        label = _("Parts of the model")
+        self.tabs = Tabs(self._on_tab, label=label, failed_label=_("failed"), visible=False, **WIDE)
+        self.waiting = Waiting(gives_way=True, **WIDE)
+        look = {"css_classes": ["tx-unfolded"], "stylesheets": [UNFOLDED_CSS]}
+        self.unfolded = pn.Column(self.waiting, **WIDE, **look)
+        self.sheet = SheetHead(self._on_sheet, close_label=_("Close"), **WIDE)
+        grows = {"styles": {"flex": "1 1 0", "min-width": "0"}, "stylesheets": [SHEET_CSS]}
+        self.lower = pn.Column(self.sheet, self.unfolded, **WIDE, **grows)
+
+    # -- the state -----------------------------------------------------------------------------------------------------------
+
+    def attach(self, state: ModelState) -> None:
+        """Makes a frame for each view that is installed; nothing is built yet."""
+        self.parts = parts(state)
+        targets = openable(self.parts)
+        for part in self.parts:
+            part.frame.param.update(dark=self.dark, active=False, opened=self.opened, openable=targets)
+            part.frame.param.watch(self._draw_tabs, "failed")
+            part.frame.param.watch(lambda event: setattr(self, "opened", event.new), "opened")
+        self._draw_tabs()
+
+    def show(self, *, there: bool) -> None:
+        """Shows the views, or nothing while there is no run; the first time it builds them."""
+        self.top.visible = there and any(part.on_top for part in self.parts)
+        self.lower.visible = self.tabs.visible = there
+        if there and not self._started:
+            self._started = True
+            for part in self.parts:
+                if part.on_top:
+                    self._build(part)
+                    self.top.append(part.frame.layout)
+            self._later(self._unfold_first)
+
+    def close(self) -> None:
+        """Closes all views."""
+        self.tabs.close()
+        self.sheet.close()
+        for part in self.parts:
+            part.frame.close()
+        self.parts = []
+
+    # -- one view is unfolded ------------------------------------------------------------------------------------------------
+
+    def below(self) -> list[Part]:
+        """The views that have a tab, in their order."""
+        return [part for part in self.parts if not part.on_top]
+
+    def _part(self, name: str) -> Part | None:
+        return next((part for part in self.below() if part.id == name), None)
+
+    def _unfold_first(self) -> None:
+        if self.opened and self._part(self.opened) is None:
+            self.opened = ""
+        if self.opened:
+            self._unfold()
+            return
+        first = openable(self.parts).get(FIRST_SHOWN) or next((part.id for part in self.below()), "")
+        self._at_start = True
+        self.opened = first
+        self._at_start = False
+
+    def _open_changed(self, event: Any) -> None:
+        if not self._started:
+            return
+        if self._narrow and not self.opened and not self.sheet.shown and self._part(event.old) is not None:
+            self.opened = event.old  # it stood far below, in the page; who clicks on it on a phone wants to see it
+            return
+        self._raise_sheet(self.opened)
+        self._draw_tabs()
+        self._say_what_comes()
+        self._later(self._unfold)
+
+    def _raise_sheet(self, name: str) -> None:
+        part = self._part(name)
+        shown = part is not None and not self._at_start
+        self.sheet.param.update(title=part.title if part is not None else "", shown=shown)
+        self.lower.css_classes = ["sheet"] if shown else []
+
+    def _say_what_comes(self) -> None:
+        comes = [part.title for part in self.below() if part.id == self.opened and part.id not in self._built]
+        if comes:  # the view that was open would stand under the name of the one that comes, and hide the line
+            self._show_only(None)
+        self.waiting.text = _("{part} is being built …").format(part=comes[0]) if comes else ""
+
+    def _unfold(self) -> None:
+        if not self.parts:
+            return
+        part = self._part(self.opened)
+        if part is None and self.opened:
+            self.opened = ""
+            return
+        if part is not None:
+            self._build(part)
+            if part.frame.layout not in list(self.unfolded):
+                self.unfolded.append(part.frame.layout)
+        self._show_only(part)
+        for each in self.parts:
+            each.frame.opened = self.opened
+        self._draw_tabs()
+
+    def _show_only(self, part: Part | None) -> None:
+        for other in self.below():  # hidden, not taken away: it is there at once when it is unfolded again
+            css = ["leaf"] if other is part else ["leaf", "folded"]
+            other.frame.layout.param.update(visible=other is part, css_classes=css)
+            other.frame.active = other is part
+
+    def _build(self, part: Part) -> None:
+        if part.id not in self._built:
+            self._built.add(part.id)
+            part.frame.active = True
+            build_before_shown(part.frame, self._bar)
+
+    def _draw_tabs(self, *_events: Any) -> None:
+        tabs = [{"id": p.id, "title": p.title, "failed": p.frame.failed} for p in self.below()]
+        self.tabs.param.update(tabs=tabs, chosen=self.opened)
+
+    # -- what the browser says -----------------------------------------------------------------------------------------------
+
+    def _on_tab(self, data: dict[str, Any]) -> None:
+        self.opened = str(data.get("open", ""))
+
+    def _on_sheet(self, data: dict[str, Any]) -> None:
+        if "narrow" in data:
+            self._narrow = bool(data["narrow"])
+        if "dark" in data:
+            self._later(partial(self._on_system_theme, bool(data["dark"])))
+        if "open" in data:
+            self.opened = ""
+
+    def _theme_changed(self, *_events: Any) -> None:
+        for part in self.parts:
+            part.frame.dark = self.dark
+
+
+def build_before_shown(frame: ViewFrame, bar: Any) -> None:
+    """Builds a view before it is put on the page, so that the browser can be told of its components first.
+
+    Args:
+        frame: of the view.
+        bar: a component that stands on the page already.
+    """
+    frame.build()
+    if pn.state.curdoc is not None:
+        late_models.teach(pn.state.curdoc, bar)

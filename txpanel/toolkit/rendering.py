@@ -1,0 +1,99 @@
+"""Bokeh figures from HoloViews elements, and what all pictures do with a figure: its size, its axes, its ticks.
+
+An element is rendered a single time. Later values go straight into the Bokeh data source of that rendering: half a millisecond, where a ``DynamicMap``
+takes twenty-five, and zoom and selection stay. Axes are integers with the tokens as tick labels, because a text repeats tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bokeh.models import CustomJS, FixedTicker
+from holoviews.plotting.bokeh import BokehRenderer
+
+__all__ = ["EXACT", "ink_axis", "plain", "rendered", "roomy", "sized", "tick"]
+
+EXACT = """
+const exact = (v) => {
+  if (!Number.isFinite(v)) return v > 0 ? "∞" : v < 0 ? "−∞" : "—"
+  for (let p = 1; p < 10; p++) { const s = v.toPrecision(p); if (Math.fround(Number(s)) === Math.fround(v)) return String(Number(s)).replace("-", "−") }
+  return String(v)
+}
+"""
+"""JavaScript for tooltips: a float32 with as many digits as it takes to get it back."""
+
+
+def rendered(element: Any) -> Any:
+    """The Bokeh figure of a HoloViews element.
+
+    HoloViews attaches a plot to the current document, to clean it up with it. Outside a session that document lives as long as the process, and
+    would keep the plot and its callbacks alive; so the plot is detached.
+    """
+    plot = BokehRenderer.instance().get_plot(element)
+    plot.document = None
+    plot.state.outline_line_color = None  # in the dark the page's theme would draw a frame around every other picture
+    # A canvas each: WebGL, HoloViews' default, is slower for pictures this small, by seconds where no graphics card helps.
+    plot.state.output_backend = "canvas"
+    return plot.state
+
+
+def sized(column: Any, figure: Any, width: int, height: int) -> None:
+    """Gives a picture (what `txpanel.toolkit.card.picture` returns) its natural size in pixels; on a narrow page it shrinks in width."""
+    figure.update(height=height, sizing_mode="stretch_width")
+    column.plot.height = height
+    alone = {"flex": f"1 1 {min(width, 300)}px", "width": "100%", "min-width": "0"}
+    column.styles = {**alone, **column.styles, "max-width": f"{width}px"}
+
+
+def plain(figure: Any) -> None:
+    """Hides toolbar, outline, background, and the axes' lines and names."""
+    figure.toolbar.logo = None
+    figure.toolbar_location = None
+    figure.toolbar.active_drag = None
+    figure.update(outline_line_color=None, outline_line_alpha=0, background_fill_alpha=0, border_fill_alpha=0)
+    figure.min_border = 2
+    for axis in (*figure.xaxis, *figure.yaxis):
+        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
+        axis.axis_label = None
+
+
+def ink_axis(axis: Any, ink: str) -> None:
+    """Colours tick labels and the axis' own name.
+
+    The page's theme repaints every axis in the browser; CSS variables are what it leaves alone (in a style sheet: of
+    ``css_variables`` Bokeh 3.9 applies only the first).
+    """
+    css = (
+        f":host{{--bk-major-label-text-color:{ink};--bk-major-label-text-font-size:12px;--bk-background-fill-color:transparent;"
+        f"--bk-axis-label-text-color:{ink};--bk-axis-label-text-font-size:12px;--bk-axis-label-text-font-style:normal}}"
+    )
+    axis.update(stylesheets=[css], major_label_text_color=ink, major_label_text_font_size="12px")
+    axis.update(axis_label_text_color=ink, axis_label_text_font_size="12px", axis_label_text_font_style="normal")
+
+
+def tick(side: Any, at: Sequence[float]) -> None:
+    """Ticks of an axis or grid. The ticker is kept and changed: replacing it would make Bokeh walk through all models of the page, 0.1 s."""
+    if isinstance(side.ticker, FixedTicker):
+        side.ticker.update(tags=list(at), ticks=list(at))
+    else:
+        side.ticker = FixedTicker(tags=list(at), ticks=list(at))
+
+
+def roomy(figure: Any) -> None:
+    """Leaves out ticks along the bottom where their slanted labels would run into each other: a picture shrinks on a narrow page."""
+    axis = figure.xaxis[0]
+    if not isinstance(axis.ticker, FixedTicker):
+        tick(axis, [])
+    code = """
+    if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
+    const all = ticker.tags
+    const apart = all.length > 1 ? figure.inner_width / (range.end - range.start) * (all[1] - all[0]) : Infinity
+    const step = axis.major_label_orientation > 0 ? Math.max(1, Math.ceil(16 / apart)) : 1
+    const ticks = all.filter((_one, i) => i % step === 0)
+    if (ticks.length !== ticker.ticks.length) ticker.ticks = ticks
+    """
+    args = {"figure": figure, "range": figure.x_range, "axis": axis, "ticker": axis.ticker}
+    look = CustomJS(args=args, code=code)
+    figure.js_on_change("inner_width", look)
+    axis.ticker.js_on_change("ticks", look)

@@ -1,0 +1,93 @@
+"""The vectors that the embedding view draws as strips: how one token's vector comes about, and what enters the first block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from txpanel.messages import _
+from txpanel.toolkit.format import number
+from txpanel.toolkit.vector_strips import VectorStrip
+from txpanel.views.embedding.data import table_row, vector
+from txpanel.views.vectors import norm_text
+
+if TYPE_CHECKING:
+    from txpanel.tracing import Trace
+
+__all__ = ["lanes", "strips"]
+
+LANES = 12
+"""Tokens shown at a time."""
+
+
+def strips(trace: Trace, position: int) -> list[VectorStrip]:
+    """How the vector of one position begins: table row, scale, projection, norm, position, sum; each a row of a real tensor."""
+    facts, token, at = trace.anatomy, int(trace.tokens.ids[position]), {"token": position}
+    out: list[VectorStrip] = []
+    embed = vector(trace, "embed", position)
+    row = table_row(trace.model, token) if trace.model is not None else None
+    changed = row is None or not np.array_equal(row[1], embed)
+    if row is not None:
+        label = _("row {id} of the token table").format(id=f"{token:,}")
+        out.append(
+            VectorStrip(
+                label,
+                row[1],
+                row[0],
+                {"row": token},
+                axis="column",
+                group="row" if changed else "sum",
+                tail=norm_text(row[1]),
+            )
+        )
+    if changed:
+        factor = (
+            _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
+        )
+        out.append(
+            VectorStrip(
+                _("token vector"),
+                embed,
+                "embed",
+                at,
+                sign="=" if out else "",
+                note=factor,
+                group="sum",
+                tail=norm_text(embed),
+            )
+        )
+    steps = (
+        ("embed_proj", "→", _("projected to the model's width"), "proj"), ("embed_norm", "→", _("normalised"), "norm"),
+        ("pos_embed", "+", _("row of position {n}").format(n=position), "sum"),
+        ("blocks.0.resid_pre", "=", _("their sum") if "pos_embed" in trace else _("start of the lane"), "norm" if "embed_norm" in trace else "sum"),
+    )  # fmt: skip
+    for name, sign, label, group in steps:
+        if name in trace:
+            values = vector(trace, name, position)
+            out.append(VectorStrip(label, values, name, at, sign=sign, group=group, tail=norm_text(values)))
+    return [*out[:-1], replace(out[-1], strong=True, note=_("enters the first block"))]
+
+
+def lanes(trace: Trace, position: int) -> list[VectorStrip]:
+    """What enters block 0 for every token: the beginnings of the lanes; of a long text those before and around `position`."""
+    start = max(0, min(position - LANES // 2, len(trace.tokens.ids) - LANES))
+    out = []
+    for at in range(start, min(start + LANES, len(trace.tokens.ids))):
+        values = vector(trace, "blocks.0.resid_pre", at)
+        label = f"{at}  {trace.tokens.strings[at].strip() or '␣'}"
+        hue = "var(--tx-focus)" if at == position else ""
+        out.append(
+            VectorStrip(
+                label,
+                values,
+                "blocks.0.resid_pre",
+                {"token": at},
+                group="lanes",
+                strong=at == position,
+                hue=hue,
+                tail=norm_text(values),
+            )
+        )
+    return out

@@ -1,0 +1,75 @@
+"""The sentences and formulas of the residual view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from txpanel.messages import _
+from txpanel.toolkit.format import count, number, percent
+from txpanel.toolkit.text import Paragraph, rich
+from txpanel.views.residual.data import STATISTICS, Lens, Stream, norms
+
+if TYPE_CHECKING:
+    from txpanel.tracing import Trace
+
+__all__ = ["formulas", "lead", "notes", "share_words"]
+
+
+def lead(trace: Trace, layer: int, position: int, found: Stream | None) -> list[Paragraph]:
+    """What the residual stream is, and how the one of a token grows; that once `found` is there."""
+    facts = trace.anatomy
+    text = _(
+        "Every token has a lane of {width} numbers that runs through all {layers} blocks. Nothing is replaced on it: attention and MLP only <b>add</b>.\n\n"
+        "Before each of them reads, a <i>{norm}</i> brings the lane to a common size; the lane itself stays as it is.\n\n{here}"
+    )
+    here = ""
+    if found is not None:
+        size = found.size[:, position]
+        words = _("The lane of “{token}” grows from norm {first} to {last}.")
+        token = trace.tokens.strings[position].strip() or "␣"
+        here = words.format(token=token, first=number(float(size[0])), last=number(float(size[-1])))
+    return rich(text, width=count(facts.width), layers=facts.n_layers, norm=facts.blocks[layer].norm_kind, here=here)
+
+
+def formulas(trace: Trace, layer: int) -> list[str]:
+    """LaTeX of the sums of a block, and of its norms and their statistics."""
+    p = f"blocks.{layer}."
+    made = [f"{p}{norm}{part}" for norm in norms(trace) for part in (*(f".{kind}" for kind in STATISTICS), "")]
+    found = [trace.operation(name) for name in (p + "resid_mid", p + "resid_post", *made) if name in trace]
+    return [operation.formula for operation in found if operation is not None]
+
+
+def notes(trace: Trace, layer: int) -> list[Paragraph]:
+    """For engineers: where the norms of a block stand, whether replaying it gives back the recording, and what the lens does."""
+    block = trace.anatomy.blocks[layer]
+    place = {
+        "pre": _("Norms stand before attention and before the MLP."),
+        "post": _("Norms stand after each plus, on the lane itself."),
+        "sandwich": _("Norms stand before attention and MLP, and again before what they write is added."),
+        "branch": _("Norms stand on what attention and MLP write, before it is added."),
+    }[block.norm_place]
+    parallel = _(" Attention and MLP of a block read the same vector and are added at once.") if block.parallel else ""
+    check = trace.check(layer) if trace.model is not None else None
+    exact = ""
+    if check is not None:
+        exact = (
+            _(" Replaying block {layer} gives back the recorded stream exactly.")
+            if check.exact
+            else _(" Replaying block {layer} differs from the recorded stream by {difference}.")
+        )
+        exact = exact.format(layer=layer + 1, difference=number(check.difference))
+    lens = _(
+        " The lens sends the lane, as it is before each block, through the model's own final norm and unembedding; its last row is the model's answer."
+    )
+    return rich("{all}", all=place + parallel + exact + lens)
+
+
+def share_words(found: Lens) -> list[Paragraph]:
+    """How likely the final choice is, and from which block on it is the likeliest token."""
+    last = len(found.rank) - 1
+    first = next((i for i in range(last + 1) if (found.rank[i:] == 1).all()), last)
+    words = _("probability of “{token}”, the final choice ({share}); it leads from before block {first} on")
+    if first == last:
+        words = _("probability of “{token}”, the final choice ({share}); it leads only at the very end")
+    token, share = found.choice.strip() or "␣", percent(float(found.share[-1]))
+    return rich(words, token=token, share=share, first=first + 1)
