@@ -1,0 +1,112 @@
+"""What is left out of our pages, and that the libraries still put it there (when they don't, `page_resources` can go)."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import pytest
+from bokeh.embed.bundle import extension_dirs
+from bokeh.models import InlineStyleSheet
+from bokeh.resources import Resources
+from jinja2 import Template
+from panel.io.document import Document
+from panel.io.resources import CDN_DIST, bundle_resources
+from panel.io.state import set_curdoc, state
+
+from txpanel.compat import page_resources
+from txpanel.page import theme
+
+PAGE = theme.pmui.Page  # whose package says where its fonts are
+
+
+def context_of(*objects: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What Panel's server gives to the template of a page with these objects, and what is left of it."""
+    document = Document()
+    with set_curdoc(document):
+        for thing in objects:
+            document.add_root(thing.get_root(document))
+        bundle = bundle_resources(document.roots, Resources(mode="server"))
+        scripts, sheets = bundle
+        whole = {"bokeh_js": scripts, "bokeh_css": sheets}
+        return whole, page_resources.trimmed(whole)
+
+
+def withheld(context: dict[str, Any]) -> dict[str, list[str]]:
+    found = re.search(r'id="tx-late">(.*?)</script>', context["bokeh_js"])
+    assert found is not None
+    result: dict[str, list[str]] = json.loads(found[1])
+    return result
+
+
+def test_the_scripts_of_models_that_are_not_there_are_left_out() -> None:
+    pn.widgets.Tabulator.param  # noqa: B018  (Panel registers its model when it is imported)
+    import panel.models.tabulator  # noqa: F401
+
+    whole, left = context_of(pn.Column("text"))
+    assert "tabulator.min.js" in whole["bokeh_js"], "Panel does not add it any more: this can go"
+    tags = left["bokeh_js"].partition('<script type="application/json"')[0]
+    assert not re.search("tabulator|luxon|bokeh-gl", tags)
+    assert re.search(r"bokeh\.min\.js.*bokeh-widgets\.min\.js.*bokeh-tables\.min\.js.*panel\.min\.js", tags, re.DOTALL)
+    late = withheld(left)
+    names = [
+        re.split(r"[/?]", address.partition("?")[0])[-1] for address in late["panel.models.tabulator.DataTabulator"]
+    ]
+    assert names == ["tabulator.min.js", "luxon.min.js", "tabulator_simple.min.css"]
+    assert "bokeh-gl" in late["Canvas"][0]
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Panel's own
+def test_the_scripts_of_models_that_are_there_stay() -> None:
+    _whole, left = context_of(pn.widgets.Tabulator(pd.DataFrame({"a": [1]})))
+    tags = left["bokeh_js"].partition('<script type="application/json"')[0]
+    assert "tabulator.min.js" in tags
+    assert re.search(r"tabulator_\w+\.min\.css", left["bokeh_css"])
+    assert "panel.models.tabulator.DataTabulator" not in withheld(left)
+
+
+def test_each_font_is_asked_for_the_letters_that_it_has() -> None:
+    css = page_resources._fonts("../")
+    folder = Path(extension_dirs["panel-material-ui"])
+    for face in css.split("@font-face")[1:]:
+        if "Roboto" in face:
+            assert "unicode-range:" in face
+        for name in re.findall(r'url\("\.\./static/extensions/panel-material-ui/([^"]+)"\)', face):
+            assert (folder / name).is_file()
+    assert len(re.findall("font-family:Roboto", css)) >= 18
+    assert "U+25A0-27BF" not in css
+
+
+def test_the_cure_for_fonts_is_still_needed() -> None:
+    """When this fails, panel-material-ui says for all of its faces which letters they have."""
+    source = (Path(extension_dirs["panel-material-ui"]) / "material-icons.css").read_text(encoding="utf-8")
+    faces = [face for face in re.findall(r"@font-face\s*\{[^}]*\}", source) if "Roboto" in face]
+    assert [face for face in faces if "unicode-range" not in face]
+
+
+def test_panels_style_sheets_are_in_the_document_once() -> None:
+    document = Document()
+    page_resources.inline_styles(document)
+    with set_curdoc(document):
+        root = pn.Column(pn.Row("a"), pn.Row("b")).get_root(document)
+    sheets = [sheet for model in root.select({"type": pn.models.layout.Column}) for sheet in model.stylesheets]
+    inline = {sheet.id: sheet for sheet in sheets if isinstance(sheet, InlineStyleSheet)}
+    assert not [sheet for sheet in sheets if "Imported" in type(sheet).__name__]
+    assert len([sheet for sheet in inline.values() if "arc_spinner.svg" in sheet.css]) == 1
+    assert all("url('../assets" not in sheet.css for sheet in inline.values())
+    cache = state._stylesheets[document]
+    assert f"{CDN_DIST}css/no_such_file.css" not in cache
+    assert "https://example.org/x.css" not in cache
+
+
+def test_a_trimmed_template_is_a_template() -> None:
+    trimmed = page_resources.trim(Template("{{ title }}|{{ bokeh_css }}|{{ bokeh_js }}"))
+    assert isinstance(trimmed, Template)
+    with set_curdoc(Document()):
+        text = trimmed.render({"title": "t", "bokeh_js": "", "bokeh_css": "", "resources": None})
+    assert text.startswith("t|<style>@font-face")
+    assert "tx-late" in text
