@@ -1,18 +1,24 @@
-import {chance, front, pipeline, removedBy} from "../../txpanel/views/sampling/pipeline.js"
+import {rules} from "../../txpanel/decoding/stage_rules.js"
+import {chance, pipeline, removedBy, reorderingStages} from "../../txpanel/views/sampling/pipeline.js"
 import {given} from "./given.js"
 
-const found = given().map(({logits, ids, settings}) => {
-  const shown = pipeline(front(new Float32Array(logits), ids, settings), settings, null)
-  const rows = [...shown.row.ids]
+const [declared, cases] = given()
+for (const {key} of declared) rules[key] = await import(`../../txpanel/decoding/stages/${key}.js`)
+const found = cases.map(({logits, ids, settings}) => {
+  const shown = pipeline(reorderingStages(new Float32Array(logits), ids, settings, declared), settings, declared, null)
+  const all = [...shown.row.ids]
+  const listed = all.slice(0, 40)
   return {
     kept: shown.stages.map((stage) => stage.kept),
     bits: shown.stages.map((stage) => stage.entropy),
-    token: rows[shown.draw.rank],
+    ids: listed,
+    token: all[shown.draw.rank],
+    rank: shown.draw.rank - shown.last.start,
     low: shown.draw.low,
     high: shown.draw.high,
-    ids: rows,
-    p: rows.map((_id, rank) => shown.stages.map((stage) => chance(stage, rank))),
-    gone: rows.map((_id, rank) => removedBy(shown, rank)?.name ?? null),
+    p: listed.map((_id, rank) => shown.stages.map((stage) => chance(stage, rank))),
+    gone: all.map((_id, rank) => removedBy(shown, rank)?.name ?? null),
+    all,
   }
 })
 console.log(JSON.stringify(found))

@@ -5,28 +5,24 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 import txpanel
-from tests.decoding.test_stages import some_settings
 from tests.ui.conftest import Server, Tab
 from txpanel import sampling
 from txpanel.decoding.stage_spec import StageSpec
-from txpanel.decoding.stages import SPECS, for_browser
-from txpanel.errors import NoTokenLeft
+from txpanel.decoding.stages import SPECS
 from txpanel.models.language_model import LanguageModel
 from txpanel.toolkit.format import number, percent
 
 TEXT = "CBABBC="
 BENCH = ".bench"
 LABELS = {spec.words().label: spec.key for spec in SPECS}
-PACKAGE = Path(__file__).parents[2] / "txpanel"
 
 
 def read(page: Page) -> dict[str, Any]:
@@ -66,68 +62,6 @@ def agrees(tab: Tab, model: LanguageModel, **settings: float) -> None:
     rest = tab.page.locator(f"{BENCH} tr.rest[data-rest]").get_attribute("data-rest")
     listed = [int(row["id"]) for row in rows]
     assert float(rest or 0) == pytest.approx(max(0, 1 - sample.probabilities[listed].sum()), abs=1e-5)
-
-
-def serve_modules(page: Page) -> None:
-    """An empty page that can import the modules of the package as they stand in its folder."""
-
-    def answer(route: Route) -> None:
-        path = PACKAGE / route.request.url.split("/", 3)[3]
-        module = path.suffix == ".js"
-        route.fulfill(
-            body=path.read_text("utf-8") if module else "", content_type="text/javascript" if module else "text/html"
-        )
-
-    page.route("http://localhost:1/**", answer)
-    page.goto("http://localhost:1/")
-
-
-def test_the_rules_in_the_browser_are_those_of_transformers(tab: Tab) -> None:
-    """Hundreds of random settings at once, without a server: counts, who removed what, probabilities, draw.
-
-    Both sides make probabilities in doubles from float32 logits, so they agree to 1e-12. Which tokens stay is decided
-    by transformers in float32: where that is within a rounding of a threshold, the server's answer corrects the browser.
-    """
-    chance = np.random.default_rng(5)
-    cases, expected = [], []
-    for n in range(250):
-        size = int(chance.choice([12, 300, 2000]))
-        row = (chance.normal(size=size) * chance.choice([0.5, 2, 4])).astype(np.float32)
-        ids = chance.integers(0, min(size, int(chance.choice([6, 2000]))), size=int(chance.integers(1, 30))).tolist()
-        settings = some_settings(n) | ({"temperature": 0.0} if n % 20 == 0 else {})
-        settings |= {"no_repeat_ngram_size": 1} if n % 15 == 0 else {}
-        try:
-            sample = sampling.pipeline(row, **settings, seed=n, ids=ids)
-        except NoTokenLeft:
-            continue
-        given = {name: getattr(sample.settings, name) for name in sampling.FIELDS}
-        cases.append({"logits": row.tolist(), "ids": ids, "settings": {**given, "uniform": sample.draw.uniform}})
-        expected.append(sample)
-    serve_modules(tab.page)
-    found = tab.page.evaluate(
-        """async ([declared, cases]) => {
-          const {rules} = await import("/decoding/stage_rules.js")
-          for (const {key} of declared) rules[key] = await import(`/decoding/stages/${key}.js`)
-          const {pipeline, reorderingStages, chance, removedBy} = await import("/views/sampling/pipeline.js")
-          return cases.map(({logits, ids, settings}) => {
-          const s = pipeline(reorderingStages(new Float32Array(logits), ids, settings, declared), settings, declared, null)
-          const {last} = s
-          return {kept: s.stages.map((x) => x.kept), bits: s.stages.map((x) => x.entropy), ids: [...s.row.ids].slice(0, 40),
-            token: s.row.ids[s.draw.rank], rank: s.draw.rank - last.start, low: s.draw.low, high: s.draw.high,
-            p: [...s.row.ids].slice(0, 40).map((_id, rank) => s.stages.map((x) => chance(x, rank))),
-            gone: [...s.row.ids].map((_id, rank) => removedBy(s, rank)?.name ?? null), all: [...s.row.ids]}
-        })}""",
-        [for_browser(), cases],
-    )
-    for sample, got in zip(expected, found, strict=True):
-        assert got["kept"] == [stage.kept for stage in sample.stages], sample.settings
-        assert (got["token"], got["rank"]) == (sample.token, sample.draw.rank)
-        np.testing.assert_allclose([got["low"], got["high"]], [sample.draw.low, sample.draw.high], atol=1e-11)
-        np.testing.assert_allclose(got["bits"], [stage.entropy for stage in sample.stages], atol=1e-9)
-        reference = np.array([stage.probabilities[got["ids"]] for stage in sample.stages]).T
-        np.testing.assert_allclose(got["p"], reference, rtol=1e-9, atol=1e-12)
-        assert got["gone"] == [sample.removed_by(token) for token in got["all"]]
-    assert len(found) > 200
 
 
 def turned(spec: StageSpec) -> float:
