@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.ui.conftest import Server, Tab
 
 TEXT = "CBABBC="
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("Embedding", "Attention", "MLP", "Residual stream and norms", "Softmax", "Sampling", "KV cache")
 DEEPEST = """() => {
   let at = document.activeElement
