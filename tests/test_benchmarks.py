@@ -13,7 +13,7 @@ from benchmarks import replacements, report
 from benchmarks.tables import Table
 from txpanel.compat import process_wide
 
-NOT_FOR_SPEED = {"write_queue", "closed_tabs", "new_models", "own_bokeh"}
+NOT_FOR_SPEED = {"write_queue", "closed_tabs", "new_models", "own_bokeh", "late_resources"}
 
 
 def test_the_report_is_generated_from_the_results() -> None:

@@ -1,4 +1,9 @@
 // Scripts and style sheets that the page left out (page_resources.py), by the model whose pictures need them: they are fetched when there is one.
+//
+// Versions: Bokeh 3.9 to 3.10.
+// Reason: a page does not fetch scripts of models that it never shows; see page_resources.py.
+// Upstream: holoviz/panel, panel/io/resources.py: the scripts of a model with its first view.
+// Test: tests/compat/test_page_resources.py::test_the_scripts_of_models_that_are_not_there_are_left_out
 const loaded = new Map()
 
 function load(address) {
