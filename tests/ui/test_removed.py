@@ -33,7 +33,7 @@ def test_the_flow_offers_only_views_that_are_there(server: Server, new_tab: Call
     assert attention.get_attribute("aria-expanded") is None
     expect(page.locator(".caption.c-qkv")).to_have_attribute("aria-disabled", "true")
     expect(page.locator(".caption.c-mlp")).to_have_attribute("aria-disabled", "false")
-    attention.click()
+    attention.click(force=True)  # Playwright would wait until it is enabled
     page.locator(".heading[data-part=mlp]").click()
     expect(page.get_by_role("tab", selected=True)).to_have_text("MLP")
     expect(page.locator(".heading[data-part=mlp]")).to_have_attribute("aria-expanded", "true")
