@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,14 +59,15 @@ def test_colour_maps_are_pythons() -> None:
     assert found["indices"] == [int(scale.index(value)) for value in found["values"]]
 
 
-def test_the_rules_in_the_browser_are_those_of_transformers() -> None:
-    """Hundreds of random settings at once, without a server: counts, who removed what, probabilities, draw.
+def test_the_stages_of_sampling_are_pythons() -> None:
+    """Hundreds of random settings of all declared stages: counts, who removed what, probabilities, draw.
 
     Both sides make probabilities in doubles from float32 logits, so they agree to 1e-12. Which tokens stay is decided
     by transformers in float32: where that is within a rounding of a threshold, the server's answer corrects the browser.
     """
     chance = np.random.default_rng(5)
-    cases, expected = [], []
+    cases: list[dict[str, Any]] = []
+    samples = []
     for n in range(250):
         size = int(chance.choice([12, 300, 2000]))
         row = (chance.normal(size=size) * chance.choice([0.5, 2, 4])).astype(np.float32)
@@ -78,14 +80,14 @@ def test_the_rules_in_the_browser_are_those_of_transformers() -> None:
             continue
         given = {name: getattr(sample.settings, name) for name in sampling.FIELDS}
         cases.append({"logits": row.tolist(), "ids": ids, "settings": {**given, "uniform": sample.draw.uniform}})
-        expected.append(sample)
-    found = json.loads(run(JS / "sampling.js", given=[for_browser(), cases]))
-    for sample, got in zip(expected, found, strict=True):
+        samples.append(sample)
+    found = json.loads(run(JS / "sampling.js", given={"declared": for_browser(), "cases": cases}))
+    for sample, got in zip(samples, found, strict=True):
         assert got["kept"] == [stage.kept for stage in sample.stages], sample.settings
         assert (got["token"], got["rank"]) == (sample.token, sample.draw.rank)
         np.testing.assert_allclose([got["low"], got["high"]], [sample.draw.low, sample.draw.high], atol=1e-11)
         np.testing.assert_allclose(got["bits"], [stage.entropy for stage in sample.stages], atol=1e-9)
-        reference = np.array([stage.probabilities[got["ids"]] for stage in sample.stages]).T
+        reference = np.array([stage.probabilities[got["ids"][:40]] for stage in sample.stages]).T
         np.testing.assert_allclose(got["p"], reference, rtol=1e-9, atol=1e-12)
-        assert got["gone"] == [sample.removed_by(token) for token in got["all"]]
+        assert got["gone"] == [sample.removed_by(token) for token in got["ids"]]
     assert len(found) > 200
