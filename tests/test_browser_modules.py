@@ -23,7 +23,7 @@ JS = Path(__file__).parent / "js"
 
 
 def test_the_bundle_is_what_the_modules_make(tmp_path: Path) -> None:
-    assert (ROOT / "node_modules" / "esbuild").is_dir(), "scripts/browser brings it"
+    assert (ROOT / "node_modules" / "esbuild").is_dir(), "scripts/install brings it"
     run(ROOT / "scripts" / "bundle.mjs", str(tmp_path / "txpanel.js"))
     assert (tmp_path / "txpanel.js").read_text(encoding="utf-8") == bundle.source(), "run scripts/bundle"
 

@@ -1,5 +1,8 @@
-// Elements from data. Text always becomes a text node: h("b", {class: "x", onclick: f}, "token <script>")
-const SVG = "http://www.w3.org/2000/svg"
+// The one way to make elements: h for HTML, s for SVG, m for MathML, each with its attributes as a plain object. Text always becomes a text node:
+//   h("b", {class: "x", "aria-pressed": false, onclick: f}, "token <script>")
+// What changes in elements that are there already is said to patch.js.
+export const SVG = "http://www.w3.org/2000/svg"
+const MATH = "http://www.w3.org/1998/Math/MathML"
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -22,6 +25,7 @@ function fill(node, attributes, children) {
 
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children)
 export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children)
+export const m = (tag, attributes, ...children) => fill(document.createElementNS(MATH, tag), attributes, children)
 
 // A token with its blanks made visible, as nodes: the sign hangs under the line in most fonts and is lifted (BASE_CSS).
 export const blanks = (text) =>

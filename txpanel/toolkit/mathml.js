@@ -1,6 +1,6 @@
 // Formulas as MathML, which browsers draw by themselves: no library, no fonts to fetch, readable by screen readers.
+import {m} from "./elements.js"
 
-const MATH = "http://www.w3.org/1998/Math/MathML"
 const TAGS = new Set(
   (
     "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover " +
@@ -10,8 +10,10 @@ const TAGS = new Set(
 
 // A tree of `txpanel.toolkit.formula.mathml` as elements; text as text, an unknown element as a plain row.
 export function mathml([tag, attributes, ...children]) {
-  const node = document.createElementNS(MATH, TAGS.has(tag) ? tag : "mrow")
-  for (const [name, value] of Object.entries(attributes)) if (!/^(on|href|src|style)/i.test(name)) node.setAttribute(name, value)
-  for (const child of children) node.append(typeof child === "string" ? child : mathml(child))
-  return node
+  const harmless = Object.entries(attributes).filter(([name]) => !/^(on|href|src|style)/i.test(name))
+  return m(
+    TAGS.has(tag) ? tag : "mrow",
+    Object.fromEntries(harmless.map(([name, value]) => [name, String(value)])),
+    children.map((child) => (typeof child === "string" ? child : mathml(child))),
+  )
 }

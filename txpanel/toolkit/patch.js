@@ -1,10 +1,11 @@
-// Pictures that change under the hand: what should be there is said as plain values, and put into the elements that are there already, so that only
-// what differs is touched. Laying out and painting a whole table anew costs the browser more than all the numbers in it.
+// The one way to change what elements.js made: what should be there is said as plain values, and put into the elements that are there already, so
+// that only what differs is touched. Laying out and painting a whole table anew costs the browser more than all the numbers in it.
 //   patch(table, v("tr", {class: "hit", style: "width:9px"}, "text, always as text", v("td", null, "…")))
 // Nothing in it listens: listen on the parent, and ask event.target.closest("[data-id]").
+import {SVG} from "./elements.js"
+
 export const v = (tag, attributes, ...children) => ({tag, attributes, children})
 
-export const SVG = "http://www.w3.org/2000/svg"
 const NONE = {}
 const worn = new WeakMap() // the attributes that an element was given last
 
@@ -53,4 +54,31 @@ export function patch(parent, ...children) {
     at.remove()
     at = next
   }
+}
+
+// One attribute of an element that no patch dresses, touched only where it differs.
+export const set = (el, name, value) => {
+  if (el.getAttribute(name) !== String(value)) el.setAttribute(name, value)
+}
+
+// One element per key, for lists whose elements move, have the focus, or are listened to: what stays is moved (CSS eases it), what is new is made,
+// what is gone goes; then each is told what it shows.
+//   keyed(list, [{key: 7, update: (el) => patch(el, "seven")}], ({key}) => h("button", {type: "button", onclick: () => choose(key)}))
+const held = new WeakMap() // the elements of a parent by their keys
+export function keyed(parent, items, make) {
+  const old = held.get(parent) ?? new Map()
+  const now = new Map()
+  for (const item of items) {
+    const el = old.get(item.key) ?? make(item)
+    now.set(item.key, el)
+    item.update?.(el)
+  }
+  for (const [key, el] of old) if (!now.has(key)) el.remove()
+  let i = 0
+  for (const el of now.values()) {
+    // in order, touching only what stands elsewhere: focus stays where it is
+    if (parent.children[i] !== el) parent.insertBefore(el, parent.children[i] ?? null)
+    i += 1
+  }
+  held.set(parent, now)
 }

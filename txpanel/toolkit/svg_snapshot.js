@@ -1,5 +1,5 @@
 // What a component shows, as one <svg> that stands on its own: its words as text, grounds, borders and bars as shapes, its canvases as images.
-import {s} from "./elements.js"
+import {h, SVG, s} from "./elements.js"
 
 const STYLE = [
   "fill",
@@ -20,9 +20,8 @@ const STYLE = [
   "visibility",
   "display",
 ]
-export const SVG_NS = "http://www.w3.org/2000/svg"
 const NOT_ON_PAPER = "style, script, .tip, .unseen, .sr, input, select, textarea, progress"
-const pen = document.createElement("canvas").getContext("2d")
+const pen = h("canvas").getContext("2d")
 let gradients = 0
 const seeThrough = (colour) => colour === "transparent" || /^rgba\(.*, 0\)$|\/ 0\)$/.test(colour)
 
@@ -159,7 +158,7 @@ function childrenOnPaper(node, zero) {
 export function paper(el) {
   const zero = el.getBoundingClientRect()
   const [width, height] = [Math.ceil(zero.width), Math.ceil(zero.height)]
-  return s("svg", {xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}`}, childrenOnPaper(el, zero))
+  return s("svg", {xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}`}, childrenOnPaper(el, zero))
 }
 
 // A copy of an <svg> that looks the same on its own: style sheets and custom properties written out.
@@ -175,6 +174,6 @@ export function standalone(svg, box) {
   })
   copy.setAttribute("width", box.width)
   copy.setAttribute("height", box.height)
-  copy.setAttribute("xmlns", SVG_NS)
+  copy.setAttribute("xmlns", SVG)
   return copy
 }

@@ -1,4 +1,5 @@
 // Light and dark: whatever decides it (page, notebook, system), color-scheme is what it comes down to.
+import {h} from "./elements.js"
 import {CSS} from "./palette.js"
 
 const TIP_CSS = `.bk-Tooltip{background-color:var(--tx-surface);color:var(--tx-text);border:1px solid var(--tx-border);border-radius:10px;padding:7px 10px;
@@ -9,11 +10,7 @@ const TIP_CSS = `.bk-Tooltip{background-color:var(--tx-surface);color:var(--tx-t
 function dressTips() {
   const dress = (tip) => {
     if (!tip.matches?.(".bk-Tooltip") || tip.shadowRoot.querySelector(".tx")) return
-    const style = Object.assign(document.createElement("style"), {
-      className: "tx",
-      textContent: ".bk-tooltip-row-label{color:var(--tx-muted)!important}",
-    })
-    tip.shadowRoot.append(style)
+    tip.shadowRoot.append(h("style", {class: "tx"}, ".bk-tooltip-row-label{color:var(--tx-muted)!important}"))
   }
   new MutationObserver((list) => list.forEach((change) => change.addedNodes.forEach(dress))).observe(document.body, {childList: true})
 }
@@ -21,15 +18,12 @@ function dressTips() {
 // One style sheet per document: custom properties reach into every shadow root, and light-dark() is decided where it is used.
 export function dressDocument() {
   if (document.getElementById("tx-variables")) return
-  const sheet = document.createElement("style")
-  sheet.id = "tx-variables"
-  sheet.textContent = CSS + TIP_CSS
-  document.head.append(sheet)
+  document.head.append(h("style", {id: "tx-variables"}, CSS + TIP_CSS))
   dressTips()
 }
 
 const resolved = (el, value) => {
-  const probe = document.createElement("i")
+  const probe = h("i")
   probe.style.cssText = `position:absolute;visibility:hidden;color:${value}`
   const host = el.shadowRoot ?? el
   host.append(probe)
@@ -42,8 +36,7 @@ export const colour = (el, meaning) => resolved(el, `var(--tx-${meaning})`) // f
 
 // Calls back with true or false whenever light becomes dark or back. A colour transition on a probe reports every cause.
 export function onTheme(el, callback) {
-  const probe = document.createElement("i")
-  probe.setAttribute("aria-hidden", "true")
+  const probe = h("i", {"aria-hidden": "true"})
   probe.style.cssText =
     "position:absolute;width:1px;height:1px;opacity:0;pointer-events:none;transition:color 1ms!important;color:light-dark(#000001,#fffffe)"
   ;(el.shadowRoot ?? el).append(probe)

@@ -1,7 +1,7 @@
 // Under a picture: its numbers as a table, CSV with provenance, the picture as PNG or SVG.
-import {download, h, s} from "./elements.js"
+import {download, h, SVG, s} from "./elements.js"
 import {number} from "./numbers.js"
-import {paper, SVG_NS, standalone} from "./svg_snapshot.js"
+import {paper, standalone} from "./svg_snapshot.js"
 import {colour} from "./theme.js"
 import {places, walk} from "./walk.js"
 
@@ -75,7 +75,7 @@ async function svgBlob(list, ground, provenance) {
   const area = frame(list)
   const root = s(
     "svg",
-    {xmlns: SVG_NS, width: area.width, height: area.height, viewBox: `0 0 ${area.width} ${area.height}`},
+    {xmlns: SVG, width: area.width, height: area.height, viewBox: `0 0 ${area.width} ${area.height}`},
     s("metadata", null, provenance),
     s("rect", {width: "100%", height: "100%", fill: ground}),
   )

@@ -1,11 +1,12 @@
+import {h} from "./elements.js"
+import {number} from "./numbers.js"
 import {isDark} from "./theme.js"
-import {onLook, paintStrip, say, tag} from "./vector_strips_paint.js"
+import {onLook, paintStrip} from "./vector_strips_paint.js"
 
 /** Real vectors as strips: one row each, hover and arrow keys read every number, a click asks why. */
 export function render({model}) {
-  const root = tag("div", "strip-rows")
-  const tip = tag("div", "tip")
-  tip.setAttribute("role", "status")
+  const root = h("div", {class: "strip-rows"})
+  const tip = h("div", {class: "tip", role: "status"})
   let drawn = []
 
   const slice = (row) => Float32Array.from({length: row.length}, (_, i) => model.values[row.start + i])
@@ -18,7 +19,7 @@ export function render({model}) {
 
   function showTip(entry, i) {
     const {v, where} = read(entry, i)
-    tip.replaceChildren(tag("b", "", say(v)), tag("span", "", where), tag("span", "dim", entry.row.label))
+    tip.replaceChildren(h("b", null, number(v)), h("span", null, where), h("span", {class: "dim"}, entry.row.label))
     tip.style.display = "grid"
     const box = root.getBoundingClientRect()
     const strip = entry.box.getBoundingClientRect()
@@ -31,7 +32,7 @@ export function render({model}) {
     entry.cursor.style.display = "block"
     entry.at = i
     entry.box.setAttribute("aria-valuenow", i)
-    entry.box.setAttribute("aria-valuetext", `${where} = ${say(v)}`)
+    entry.box.setAttribute("aria-valuetext", `${where} = ${number(v)}`)
   }
 
   function hide() {
@@ -57,41 +58,43 @@ export function render({model}) {
     event.preventDefault()
   }
 
-  function strip(row, number) {
-    const box = tag("div", "strip")
-    const canvas = tag("canvas")
-    const cursor = tag("i", "cursor")
-    const entry = {row, number, box, canvas, cursor, values: slice(row), at: null}
-    box.append(canvas, cursor)
-    if (row.hue) box.style.setProperty("--hue", row.hue)
-    for (const i of row.marks || []) box.append(mark("mark", i, row.length))
-    box.tabIndex = 0
-    box.setAttribute("role", "slider")
-    box.setAttribute("aria-label", `${row.label}: ${row.length} numbers of ${row.tensor}`)
-    box.setAttribute("aria-valuemin", 0)
-    box.setAttribute("aria-valuemax", row.length - 1)
-    box.setAttribute("aria-valuenow", 0)
-    const at = (e) => {
+  function strip(row, at) {
+    const canvas = h("canvas")
+    const cursor = h("i", {class: "cursor"})
+    const under = (e) => {
       const r = box.getBoundingClientRect()
       return Math.max(0, Math.min(row.length - 1, Math.floor(((e.clientX - r.left) / r.width) * row.length)))
     }
-    box.addEventListener("mousemove", (e) => showTip(entry, at(e)))
-    box.addEventListener("mouseleave", hide)
-    box.addEventListener("blur", hide)
-    box.addEventListener("focus", () => {
-      if (box.matches(":focus-visible")) showTip(entry, entry.at ?? 0)
-    })
-    box.addEventListener("click", (e) => pick(entry, at(e)))
-    box.addEventListener("keydown", (e) => keys(entry, e))
+    const box = h(
+      "div",
+      {
+        class: "strip",
+        style: row.hue ? {"--hue": row.hue} : null,
+        tabindex: 0,
+        role: "slider",
+        "aria-label": `${row.label}: ${row.length} numbers of ${row.tensor}`,
+        "aria-valuemin": 0,
+        "aria-valuemax": row.length - 1,
+        "aria-valuenow": 0,
+        onmousemove: (e) => showTip(entry, under(e)),
+        onmouseleave: hide,
+        onblur: hide,
+        onfocus: () => {
+          if (box.matches(":focus-visible")) showTip(entry, entry.at ?? 0)
+        },
+        onclick: (e) => pick(entry, under(e)),
+        onkeydown: (e) => keys(entry, e),
+      },
+      canvas,
+      cursor,
+      (row.marks || []).map((i) => mark("mark", i, row.length)),
+    )
+    const entry = {row, number: at, box, canvas, cursor, values: slice(row), at: null}
     drawn.push(entry)
     return box
   }
 
-  function mark(cls, i, n) {
-    const m = tag("i", cls)
-    m.style.left = `${((i + 0.5) / n) * 100}%`
-    return m
-  }
+  const mark = (cls, i, n) => h("i", {class: cls, style: {left: `${((i + 0.5) / n) * 100}%`}})
 
   /** Numbers that the question on the page is about light up. */
   function light() {
@@ -104,34 +107,32 @@ export function render({model}) {
   }
 
   /** What stands behind a strip: words, or the vector's length, which can be asked for. */
-  function tail(row, number) {
-    if (!row.measured) return tag("span", "tail", row.tail || "")
-    const ask = tag("button", "tail", row.tail)
-    ask.type = "button"
-    ask.title = `${model.words.why} ${row.measured}[${row.index.join(", ")}]`
-    ask.setAttribute("aria-label", `${row.label}: ${row.tail}: ${ask.title}`)
-    ask.addEventListener("click", () => model.send_msg({row: number, index: -1}))
-    return ask
+  function tail(row, at) {
+    if (!row.measured) return h("span", {class: "tail"}, row.tail || "")
+    const title = `${model.words.why} ${row.measured}[${row.index.join(", ")}]`
+    const ask = () => model.send_msg({row: at, index: -1})
+    return h("button", {class: "tail", type: "button", title, "aria-label": `${row.label}: ${row.tail}: ${title}`, onclick: ask}, row.tail)
   }
 
-  function line(row, number) {
-    const el = tag("div", row.length ? "row" : "row only")
-    if (row.strong) el.classList.add("strong")
-    const sign = tag("span", "sign", row.sign || "")
-    const label = tag("span", "label")
-    label.append(tag("span", "name", row.label))
-    if (row.note) label.append(tag("span", "note", row.note))
-    el.append(sign, label)
-    if (row.length) el.append(strip(row, number))
-    el.append(tail(row, number))
-    return el
-  }
+  const line = (row, at) =>
+    h(
+      "div",
+      {class: `row${row.length ? "" : " only"}${row.strong ? " strong" : ""}`},
+      h("span", {class: "sign"}, row.sign || ""),
+      h("span", {class: "label"}, h("span", {class: "name"}, row.label), row.note ? h("span", {class: "note"}, row.note) : null),
+      row.length ? strip(row, at) : null,
+      tail(row, at),
+    )
 
-  function legend(scale) {
-    const el = tag("div", "legend")
-    el.append(tag("span", "", say(-scale)), tag("i", "ramp"), tag("span", "", say(scale)), tag("span", "dim", model.words.legend))
-    return el
-  }
+  const legend = (scale) =>
+    h(
+      "div",
+      {class: "legend"},
+      h("span", null, number(-scale)),
+      h("i", {class: "ramp"}),
+      h("span", null, number(scale)),
+      h("span", {class: "dim"}, model.words.legend),
+    )
 
   function paint() {
     const dark = isDark(root)
@@ -144,7 +145,7 @@ export function render({model}) {
     const scales = [...new Set(drawn.map((e) => e.row.scale))]
     root.replaceChildren(...rows)
     if (scales.length === 1) root.append(legend(scales[0]))
-    else if (scales.length > 1) root.append(tag("div", "legend dim", model.words.own))
+    else if (scales.length > 1) root.append(h("div", {class: "legend dim"}, model.words.own))
     root.append(tip)
     hide()
     light()

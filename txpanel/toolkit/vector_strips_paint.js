@@ -1,11 +1,6 @@
-// For the components that draw vectors; stands between shared.js and their own module.
+// For the components that draw vectors as strips of colour.
 import {index, paint} from "./colours.js"
-import {h} from "./elements.js"
-import {number} from "./numbers.js"
 import {onTheme} from "./theme.js"
-
-export const say = (x) => number(x)
-export const tag = (name, cls, text) => h(name, cls ? {class: cls} : {}, text ?? null)
 
 /** Draw one vector as a strip; where several numbers share a pixel the strongest is drawn. */
 export function paintStrip(canvas, values, scale, dark) {

@@ -1,21 +1,8 @@
-// Small tools that every part of the flow uses: numbers, easing, DOM without innerHTML.
+// Small tools that every part of the flow uses: numbers, easing, words.
 export const clamp = (x, a, b) => Math.max(a, Math.min(b, x))
 export const lerp = (a, b, t) => a + (b - a) * t
 export const easeOut = (t) => 1 - (1 - t) ** 3
 export const easeInOut = (t) => (t < 0.5 ? 4 * t * t * t : 1 - (2 - 2 * t) ** 3 / 2)
-
-// One element: props are DOM properties, `data` and `aria` go to attributes; text only ever becomes a text node.
-export function node(tag, {cls, text, aria, data, attrs, ...props} = {}, ...children) {
-  const n = document.createElement(tag)
-  if (cls) n.className = cls
-  if (text !== undefined) n.textContent = text
-  for (const [k, v] of Object.entries(aria ?? {})) n.setAttribute(`aria-${k}`, v)
-  for (const [k, v] of Object.entries(data ?? {})) n.dataset[k] = v
-  for (const [k, v] of Object.entries(attrs ?? {})) n.setAttribute(k, v)
-  Object.assign(n, props)
-  n.append(...children)
-  return n
-}
 
 // Fill {name} places of a translated sentence.
 export const fill = (text, values = {}) => text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole))

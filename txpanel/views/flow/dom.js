@@ -1,40 +1,40 @@
 // The elements of the flow, made once; the legend, which is made of the same colours and rules as the picture.
-import {node} from "./core.js"
+import {h} from "../../toolkit/elements.js"
 
 export function build(T) {
-  const group = (cls, label, role = "group") => node("div", {cls, attrs: {role}, aria: {label}})
-  const button = (cls, text, label) => node("button", {cls, type: "button", text, aria: {label}})
+  const group = (cls, label, role = "group") => h("div", {class: cls, role, "aria-label": label})
+  const button = (cls, text, label) => h("button", {class: cls, type: "button", "aria-label": label}, text)
   const dom = {
-    canvas: node("canvas", {cls: "picture", attrs: {role: "img"}, aria: {label: T.picture}}),
+    canvas: h("canvas", {class: "picture", role: "img", "aria-label": T.picture}),
     heads: group("headings", T.parts),
-    pager: node(
+    pager: h(
       "div",
-      {cls: "pager", attrs: {role: "group"}, aria: {label: T.block_pager}},
-      button("", "‹", T.previous_block),
-      node("span"),
-      button("", "›", T.next_block),
+      {class: "pager", role: "group", "aria-label": T.block_pager},
+      button(null, "‹", T.previous_block),
+      h("span"),
+      button(null, "›", T.next_block),
     ),
     tokens: group("tokens", T.tokens),
     captions: group("captions", T.steps),
-    headTitle: node("div", {cls: "headtitle"}, node("b", {text: T.heads}), node("span"), node("em")),
+    headTitle: h("div", {class: "headtitle"}, h("b", null, T.heads), h("span"), h("em")),
     headRow: group("headrow", T.heads),
-    allHeads: node("button", {cls: "quiet all", type: "button", aria: {expanded: "false"}}),
+    allHeads: h("button", {class: "quiet all", type: "button", "aria-expanded": "false"}),
     next: group("nextlist", T.next),
-    grid: node("div", {cls: "spot", tabIndex: 0, attrs: {role: "group"}, aria: {label: T.pattern_keys}}),
-    chart: node("div", {cls: "spot", tabIndex: 0, attrs: {role: "group"}, aria: {label: T.chart_keys}}),
-    range: node("input", {type: "range", min: 0, step: 1, aria: {label: T.window_label}}),
-    windowText: node("span"),
-    play: node("button", {cls: "quiet play", type: "button"}),
-    live: node("div", {cls: "live", attrs: {"aria-live": "polite"}}),
-    tip: node("div", {cls: "tip", hidden: true, attrs: {role: "tooltip"}}, node("b"), node("code"), node("span")),
-    busy: node("div", {cls: "busy", hidden: true}),
-    empty: node("p", {cls: "empty", text: T.empty}),
-    inexact: node("p", {cls: "inexact", text: T.inexact, hidden: true}),
+    grid: h("div", {class: "spot", tabindex: 0, role: "group", "aria-label": T.pattern_keys}),
+    chart: h("div", {class: "spot", tabindex: 0, role: "group", "aria-label": T.chart_keys}),
+    range: h("input", {type: "range", min: 0, step: 1, "aria-label": T.window_label}),
+    windowText: h("span"),
+    play: h("button", {class: "quiet play", type: "button"}),
+    live: h("div", {class: "live", "aria-live": "polite"}),
+    tip: h("div", {class: "tip", hidden: true, role: "tooltip"}, h("b"), h("code"), h("span")),
+    busy: h("div", {class: "busy", hidden: true}),
+    empty: h("p", {class: "empty"}, T.empty),
+    inexact: h("p", {class: "inexact", hidden: true}, T.inexact),
   }
-  dom.windowBar = node("label", {cls: "windowbar", hidden: true}, dom.windowText, dom.range)
-  dom.stage = node(
+  dom.windowBar = h("label", {class: "windowbar", hidden: true}, dom.windowText, dom.range)
+  dom.stage = h(
     "div",
-    {cls: "stage"},
+    {class: "stage"},
     dom.canvas,
     dom.grid,
     dom.chart,
@@ -49,14 +49,14 @@ export function build(T) {
     dom.next,
     dom.play,
   )
-  dom.legend = node("div", {cls: "legend", attrs: {role: "note"}, aria: {label: T.legend}})
+  dom.legend = h("div", {class: "legend", role: "note", "aria-label": T.legend})
   return dom
 }
 
 // Each entry: a drawn sign and what it means. Which entries there are depends on what the model has.
 export function legend(app) {
   const {T, block, dom, tokens} = app
-  const sign = (cls, text) => node("i", {cls: `sign ${cls}`, text: text ?? ""})
+  const sign = (cls, text) => h("i", {class: `sign ${cls}`}, text)
   const list = [
     [[sign("norm", "N")], block.anatomy.norm_kind],
     [[sign("lane"), sign("lane on")], T.legend_lane],
@@ -74,7 +74,7 @@ export function legend(app) {
   dom.legend.replaceChildren(
     ...list.map(([signs, text]) => {
       const [short, long] = text.split("|")
-      return node("span", {title: long ?? ""}, ...signs, node("em", {text: short}))
+      return h("span", {title: long ?? ""}, ...signs, h("em", null, short))
     }),
   )
 }

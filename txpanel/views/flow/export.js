@@ -1,6 +1,6 @@
 // The picture as one <svg>, for the PNG and SVG files: what the canvas draws as an image, all words (those on the canvas, too) as text nodes.
-import {s} from "../../toolkit/elements.js"
-import {ellipsis, node} from "./core.js"
+import {h, SVG, s} from "../../toolkit/elements.js"
+import {ellipsis} from "./core.js"
 import {rgb} from "./theme.js"
 
 const SCALE = 2 // pixels of the image per pixel of the page
@@ -26,7 +26,7 @@ function word(text, x, y, anchor, font, colour, opacity = 1) {
 
 // Draws once more, finished and without hover, into a canvas of its own, and catches the words on their way to it.
 function snapshot(app) {
-  const canvas = node("canvas", {width: Math.round(app.W * SCALE), height: Math.round(app.L.H * SCALE)})
+  const canvas = h("canvas", {width: Math.round(app.W * SCALE), height: Math.round(app.L.H * SCALE)})
   const ctx = canvas.getContext("2d")
   const words = []
   ctx.fillText = (text, x, y) => {
@@ -172,5 +172,5 @@ export function asSvg(app) {
   for (const part of [app.dom.stage, app.grid.panel, app.dom.legend]) if (!part.hidden) collect(app, part, zero, around)
   app.ctx.font = font
   const image = s("image", {href: canvas.toDataURL(), x: 0, y: 0, width: canvas.width / SCALE, height: canvas.height / SCALE})
-  return s("svg", {xmlns: "http://www.w3.org/2000/svg", ...size, viewBox: `0 0 ${size.width} ${size.height}`}, image, words, around)
+  return s("svg", {xmlns: SVG, ...size, viewBox: `0 0 ${size.width} ${size.height}`}, image, words, around)
 }

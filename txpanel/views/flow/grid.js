@@ -1,9 +1,10 @@
 // All heads of all blocks as one picture: a column per block, a row per head (on a phone the other way round, so that cells stay large);
 // one canvas, however many heads there are.
+import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
+import {keyed, patch, set} from "../../toolkit/patch.js"
 import {thumbImage} from "./blocks.js"
-import {clamp, fill, node} from "./core.js"
-import {keyed, say, set} from "./overlay.js"
+import {clamp, fill} from "./core.js"
 
 const KINDS = ["previous", "first", "self", "induction", "broad", "mixed"]
 const LETTER = {previous: "P", first: "1", self: "S", induction: "I", broad: "B", mixed: ""}
@@ -14,16 +15,16 @@ export class Grid {
     this.parts = new Map() // layer -> {thumbs, may, label, score, pooled}
     this.only = null
     this.at = null
-    this.canvas = node("canvas", {attrs: {tabindex: 0, role: "img"}})
-    this.title = node("b")
-    this.note = node("span")
-    this.chips = node("div", {cls: "chips"})
-    this.progress = node("progress", {max: 1})
-    this.close = node("button", {cls: "quiet", type: "button", text: "✕", onclick: () => app.toggleGrid(false)})
-    this.panel = node(
+    this.canvas = h("canvas", {tabindex: 0, role: "img"})
+    this.title = h("b")
+    this.note = h("span")
+    this.chips = h("div", {class: "chips"})
+    this.progress = h("progress", {max: 1})
+    this.close = h("button", {class: "quiet", type: "button", onclick: () => app.toggleGrid(false)}, "✕")
+    this.panel = h(
       "section",
-      {cls: "allheads", hidden: true},
-      node("header", {}, this.title, this.note, this.progress, this.close),
+      {class: "allheads", hidden: true},
+      h("header", null, this.title, this.note, this.progress, this.close),
       this.chips,
       this.canvas,
     )
@@ -108,9 +109,9 @@ export class Grid {
   header() {
     const {app} = this
     const first = this.parts.values().next().value
-    say(this.title, fill(app.T.all_heads, {n: app.layers * app.heads}))
+    patch(this.title, fill(app.T.all_heads, {n: app.layers * app.heads}))
     const sides = this.turned ? app.T.sides_turned : app.T.sides
-    say(this.note, fill(first && first.pooled > 1 ? app.T.pooled : app.T.not_pooled, {sides, p: first?.pooled}))
+    patch(this.note, fill(first && first.pooled > 1 ? app.T.pooled : app.T.not_pooled, {sides, p: first?.pooled}))
     this.progress.hidden = this.parts.size >= app.layers
     this.progress.value = this.parts.size / app.layers
     set(this.progress, "aria-label", app.T.computing)
@@ -123,14 +124,14 @@ export class Grid {
       KINDS.filter((k) => counts[k]).map((k) => ({
         key: k,
         update: (n) => {
-          say(n, `${LETTER[k] ? `${LETTER[k]}  ` : ""}${app.T.kinds[k]}  ${counts[k]}`)
+          patch(n, `${LETTER[k] ? `${LETTER[k]}  ` : ""}${app.T.kinds[k]}  ${counts[k]}`)
           set(n, "aria-pressed", this.only === k)
           n.title = fill(app.T[`why_${k}`], {p: "…"})
         },
       })),
       ({key}) =>
-        node("button", {
-          cls: "chip",
+        h("button", {
+          class: "chip",
           type: "button",
           onclick: () => {
             this.only = this.only === key ? null : key

@@ -1,9 +1,8 @@
 // What the open "why this number" card is about: its cell and the cells of its operands are marked where the flow draws them.
-
+import {set} from "../../toolkit/patch.js"
 import {qkvBox} from "./attention.js"
 import {colX, laneY} from "./layout.js"
 import {mlpBox, mlpRows} from "./mlp.js"
-import {set} from "./overlay.js"
 import {phoneStrips} from "./phone.js"
 import {stripWidth} from "./strips.js"
 

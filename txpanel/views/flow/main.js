@@ -1,4 +1,6 @@
 // The flow: holds what was sent, decides what moves, draws. Everything drawn comes from the arrays that Python sent.
+import {h} from "../../toolkit/elements.js"
+import {patch, set} from "../../toolkit/patch.js"
 import {onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {paintAttention, paintAttentionWords} from "./attention.js"
 import {paintBlocks, paintCuts, paintFan, paintFrame, paintHeads} from "./blocks.js"
@@ -13,7 +15,7 @@ import {between, colX, desktop, laneY, PHONE} from "./layout.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
-import {say, set, syncOverlay} from "./overlay.js"
+import {syncOverlay} from "./overlay.js"
 import {paintPhone, phone, phoneAt} from "./phone.js"
 import {Theme} from "./theme.js"
 import {paintMap} from "./window.js"
@@ -108,7 +110,7 @@ class Flow {
     this.dom.empty.hidden = Boolean(whole || this.block)
     this.dom.stage.hidden = this.dom.legend.hidden = !this.L || !(whole || this.block)
     this.dom.inexact.hidden = tokens?.exact !== false
-    say(this.dom.busy, m.busy)
+    patch(this.dom.busy, m.busy)
     this.dom.busy.hidden = !m.busy
     if (!whole) return
     this.was = {tokens: this.tokens, block: this.block, head: this.head, next: this.next}
@@ -171,7 +173,7 @@ class Flow {
 
   // The token that was drawn moves from the list to its new lane.
   fly() {
-    const label = this.dom.tokens.kept?.get(this.tokens.total - 1)
+    const label = this.dom.tokens.querySelector(`[data-token="${this.tokens.total - 1}"]`)
     const from = [...this.dom.next.children].find((n) => n.classList.contains("sampled")) ?? this.dom.next.children[0]
     if (!label || !from || reducedMotion() || this.L.phone) return
     const a = from.getBoundingClientRect()
@@ -194,7 +196,7 @@ class Flow {
     this.dom.stage.style.height = `${this.L.H}px`
     syncOverlay(this)
     this.dom.stage.hidden = this.dom.legend.hidden = false // not before everything has its place
-    say(this.dom.allHeads, fill(this.T.all_heads_button, {n: this.layers * this.heads}))
+    patch(this.dom.allHeads, fill(this.T.all_heads_button, {n: this.layers * this.heads}))
     const wide = Math.round(this.W * this.dpr)
     const high = Math.round(this.L.H * this.dpr)
     if (this.canvas.width !== wide || this.canvas.height !== high) {
@@ -242,7 +244,7 @@ class Flow {
     set(this.root, "data-moving", moving)
     set(this.root, "data-running", this.motion.run < 0.9 && this.motion.from === 0)
     set(this.root, "data-shows", `${this.block.layer}/${this.head.head}/${this.sel.query}`)
-    say(this.dom.play, moving && this.motion.run < 1 ? this.T.skip : this.T.play)
+    patch(this.dom.play, moving && this.motion.run < 1 ? this.T.skip : this.T.play)
   }
 
   // --- what parts ask of the flow -----------------------------------------------------------------------------------
@@ -295,9 +297,9 @@ class Flow {
     const {tip} = this.dom
     tip.hidden = !w || !at
     if (tip.hidden) return
-    say(tip.children[0], w.value)
-    say(tip.children[1], w.name)
-    say(tip.children[2], w.more ?? "")
+    patch(tip.children[0], w.value)
+    patch(tip.children[1], w.name)
+    patch(tip.children[2], w.more ?? "")
     const box = this.root.getBoundingClientRect()
     const x = clamp(at.x - box.left + 14, 4, Math.max(4, box.width - tip.offsetWidth - 6))
     const y = at.y - box.top + 18
@@ -364,8 +366,7 @@ class Flow {
 }
 
 export function render({model, el}) {
-  const root = document.createElement("div")
-  root.className = "flow"
+  const root = h("div", {class: "flow"})
   el.append(root)
   const flow = new Flow(model, root)
   root.flow = flow // for tests and the curious

@@ -1,38 +1,15 @@
 // The words and buttons over the canvas: real elements, so that they can be read aloud, reached by key and selected.
-import {fill, integer, node, percent, shown} from "./core.js"
+import {h} from "../../toolkit/elements.js"
+import {keyed, patch, set} from "../../toolkit/patch.js"
+import {fill, integer, percent, shown} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
 import {phoneOverlay} from "./phone.js"
 
-// Keep one element per key: what stays is moved (CSS eases it), what is new fades in, what is gone goes.
-export function keyed(parent, items, make) {
-  const old = parent.kept ?? new Map()
-  const now = new Map()
-  for (const item of items) {
-    const n = old.get(item.key) ?? make(item)
-    now.set(item.key, n)
-    item.update?.(n)
-  }
-  for (const [key, n] of old) if (!now.has(key)) n.remove()
-  let i = 0
-  for (const n of now.values()) {
-    // in order, touching only what stands elsewhere: focus stays where it is
-    if (parent.children[i] !== n) parent.insertBefore(n, parent.children[i] ?? null)
-    i += 1
-  }
-  parent.kept = now
-}
-
-export const put = (n, x, y, w, h) => {
+const put = (n, x, y, w, tall) => {
   n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`
   if (w !== undefined) n.style.width = `${w.toFixed(1)}px`
-  if (h !== undefined) n.style.height = `${h.toFixed(1)}px`
-}
-export const set = (n, key, value) => {
-  if (n.getAttribute(key) !== String(value)) n.setAttribute(key, value)
-}
-export const say = (n, text) => {
-  if (n.textContent !== text) n.textContent = text
+  if (tall !== undefined) n.style.height = `${tall.toFixed(1)}px`
 }
 
 // Makes a button open the view that shows a tensor; where no view does it is words only.
@@ -79,18 +56,18 @@ function headings(app) {
       update(n) {
         if (where[id]) put(n, where[id][0] - where[id][1] / 2, 0, where[id][1])
         n.hidden = false
-        say(n.children[0], title)
-        say(n.children[1], sub)
+        patch(n.children[0], title)
+        patch(n.children[1], sub)
         n.title = sub
         offer(app, n, tensor)
       },
     })),
     ({key}) =>
-      node(
+      h(
         "button",
-        {cls: "heading", type: "button", data: {part: key}, onclick: (e) => app.open(e.currentTarget.dataset.opens)},
-        node("b"),
-        node("span"),
+        {class: "heading", type: "button", "data-part": key, onclick: (e) => app.open(e.currentTarget.dataset.opens)},
+        h("b"),
+        h("span"),
       ),
   )
 }
@@ -99,7 +76,7 @@ function pager(app) {
   const {L, T, dom} = app
   put(dom.pager, L.phone ? 20 : L.box.x + 20, L.top - 15)
   const block = app.want.layer ?? app.block.layer
-  say(dom.pager.children[1], fill(T.block_of, {i: block + 1, n: app.layers}))
+  patch(dom.pager.children[1], fill(T.block_of, {i: block + 1, n: app.layers}))
   dom.pager.children[0].disabled = block === 0
   dom.pager.children[2].disabled = block === app.layers - 1
 }
@@ -113,20 +90,18 @@ function tokens(app) {
     update(n) {
       if (!L.phone) put(n, L.at.label.x, laneY(L, i) - 11, L.at.label.w)
       n.hidden = false
-      say(n.children[0], shown(text))
+      patch(n.children[0], shown(text))
       n.classList.toggle("tight", Boolean(L.dense))
-      say(n.children[1], L.gap >= 34 ? fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i}) : "")
+      patch(n.children[1], L.gap >= 34 ? fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i}) : "")
       n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i})}`
       n.classList.toggle("on", i === on)
       set(n, "aria-pressed", i === on)
       n.tabIndex = i === on || ((on < 0 || on >= L.n) && i === L.n - 1) ? 0 : -1
     },
   }))
-  keyed(app.dom.tokens, items, (item) => {
-    const n = node("button", {cls: "token", type: "button", data: {token: item.key}}, node("b"), node("small"))
-    n.onclick = () => app.focus({query: item.key})
-    return n
-  })
+  keyed(app.dom.tokens, items, ({key}) =>
+    h("button", {class: "token", type: "button", "data-token": key, onclick: () => app.focus({query: key})}, h("b"), h("small")),
+  )
 }
 
 function headButtons(app) {
@@ -135,30 +110,30 @@ function headButtons(app) {
   const on = app.want.head ?? app.head.head
   keyed(
     app.dom.headRow,
-    Array.from({length: heads}, (_, h) => ({
-      key: h,
+    Array.from({length: heads}, (_, i) => ({
+      key: i,
       update(n) {
-        const t = thumbAt(L, block, h)
+        const t = thumbAt(L, block, i)
         put(n, t.x - 2, t.y - 2, t.s + 4, t.s + 18)
-        const kind = small ? T.kinds[small.label[h]] : ""
-        set(n, "aria-label", fill(T.head_label, {i: h + 1, kind}))
-        set(n, "aria-pressed", h === on)
-        n.title = small ? fill(T[`why_${small.label[h]}`], {p: percent(small.score[h])}) : ""
-        n.classList.toggle("on", h === on)
-        n.tabIndex = h === on ? 0 : -1
-        say(n.firstChild, String(h + 1))
+        const kind = small ? T.kinds[small.label[i]] : ""
+        set(n, "aria-label", fill(T.head_label, {i: i + 1, kind}))
+        set(n, "aria-pressed", i === on)
+        n.title = small ? fill(T[`why_${small.label[i]}`], {p: percent(small.score[i])}) : ""
+        n.classList.toggle("on", i === on)
+        n.tabIndex = i === on ? 0 : -1
+        patch(n.firstChild, String(i + 1))
       },
     })),
-    ({key}) => node("button", {cls: "head", type: "button", data: {head: key}, onclick: () => app.focus({head: key})}, node("span")),
+    ({key}) => h("button", {class: "head", type: "button", "data-head": key, onclick: () => app.focus({head: key})}, h("span")),
   )
   const shared = block.anatomy.n_kv_heads
   const x = L.phone ? 20 : L.box.x + 20
   put(app.dom.headTitle, x, L.headsY - 24, (L.phone ? L.W : L.box.r) - x - 20)
-  say(
+  patch(
     app.dom.headTitle.children[1],
     shared === heads ? T.heads_own : shared === 1 ? T.heads_one : fill(T.heads_shared, {n: heads / shared}),
   )
-  say(app.dom.headTitle.children[2], app.sinkNote())
+  patch(app.dom.headTitle.children[2], app.sinkNote())
   const last = thumbAt(L, block, Math.min(heads, L.perRow) - 1)
   if (L.phone) put(app.dom.allHeads, 20, L.y.frameEnd - 38)
   else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14)
@@ -180,9 +155,9 @@ function nextList(app) {
       key: r.key,
       update(n) {
         put(n, x, app.listRowY(k) - L.rowH / 2, w, L.rowH)
-        say(n.children[0], r.key === "rest" ? r.text : shown(r.text))
+        patch(n.children[0], r.key === "rest" ? r.text : shown(r.text))
         n.children[1].firstChild.style.width = `${Math.max(1.5, 100 * Math.min(1, r.p / most))}%`
-        say(n.children[2], percent(r.p))
+        patch(n.children[2], percent(r.p))
         n.classList.toggle("sampled", next.sampled === k)
         n.title =
           r.id === undefined
@@ -191,17 +166,14 @@ function nextList(app) {
         n.tabIndex = k === 0 ? 0 : -1
       },
     })),
-    ({key}) => {
-      const n = node(
+    ({key}) =>
+      h(
         "button",
-        {cls: key === "rest" ? "next rest" : "next", type: "button", data: {row: key}},
-        node("b"),
-        node("i", {}, node("u")),
-        node("em"),
-      )
-      n.onclick = () => app.openNext(key)
-      return n
-    },
+        {class: key === "rest" ? "next rest" : "next", type: "button", "data-row": key, onclick: () => app.openNext(key)},
+        h("b"),
+        h("i", null, h("u")),
+        h("em"),
+      ),
   )
 }
 
@@ -240,16 +212,16 @@ function captions(app) {
         update(n) {
           if (key === "mlp") put(n, x - 90, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), 180)
           else put(n, x - 45, y + drop * 13, 90)
-          say(n, text)
+          patch(n, text)
           n.dataset.opens = tensor
           set(n, "aria-disabled", !app.openable[tensor])
           n.title = text === norm ? block.anatomy.norm_kind : ""
           n.tabIndex = k === 0 ? 0 : -1
-          n.onclick = () => app.open(tensor)
         },
       }
     }),
-    ({key}) => node("button", {cls: `caption c-${key}`, type: "button", data: {part: key}}),
+    ({key}) =>
+      h("button", {class: `caption c-${key}`, type: "button", "data-part": key, onclick: (e) => app.open(e.currentTarget.dataset.opens)}),
   )
 }
 
@@ -262,7 +234,7 @@ function windowBar(app) {
   else put(dom.windowBar, L.box.r - 420, L.top - 15, 312)
   dom.range.max = t.total - L.n
   if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start
-  say(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, {a: t.start, b: t.start + L.n - 1, n: t.total}))
+  patch(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, {a: t.start, b: t.start + L.n - 1, n: t.total}))
 }
 
 export function syncOverlay(app) {

@@ -1,6 +1,6 @@
 // Colours come from the page's CSS variables (--tx-*), resolved by the browser, so light and dark need no code of their own.
 import {lut} from "../../toolkit/colours.js"
-import {node} from "./core.js"
+import {h} from "../../toolkit/elements.js"
 
 const MEANINGS = [
   "query",
@@ -45,7 +45,7 @@ export class Theme {
   constructor(host) {
     this.host = host
     this.version = 0
-    this.probe = node("i", {cls: "probe", aria: {hidden: "true"}})
+    this.probe = h("i", {class: "probe", "aria-hidden": "true"})
     host.append(this.probe)
   }
 

@@ -1,11 +1,11 @@
 // A text into the clipboard; root: where a text field may be put for a moment.
-import {tag} from "../../toolkit/vector_strips_paint.js"
+import {h} from "../../toolkit/elements.js"
 
 export async function toClipboard(text, root) {
   try {
     await navigator.clipboard.writeText(text)
   } catch {
-    const area = tag("textarea") // no clipboard permission, or plain http
+    const area = h("textarea") // no clipboard permission, or plain http
     area.value = text
     root.append(area)
     area.select()
