@@ -77,8 +77,9 @@ def test_each_font_is_asked_for_the_letters_that_it_has() -> None:
             assert "unicode-range:" in face
         for name in re.findall(r'url\("\.\./static/extensions/panel-material-ui/([^"]+)"\)', face):
             assert (folder / name).is_file()
-    assert len(re.findall("font-family:Roboto", css)) >= 18
-    assert "U+25A0-27BF" not in css
+    assert len(re.findall("font-family:Roboto", css)) == 16
+    assert len(re.findall("font-weight:400 700", css)) == 2
+    assert not re.search("U\\+25A0-27BF|U\\+0?1D00-1DBF", css)
 
 
 def test_the_cure_for_fonts_is_still_needed() -> None:

@@ -41,11 +41,16 @@ SCRIPT = re.compile(r'<script type="text/javascript" src="([^"]+)"></script>\s*'
 SHEET = re.compile(r'<link rel="stylesheet" href="([^"]+)"[^>]*>\s*')
 FACE = re.compile(r"@font-face\{[^}]*\}")
 COVERED = {
+    "latin-ext": "U+100-130,U+132-151,U+154-17F,U+18F,U+192,U+1A0-1A1,U+1AF-1B0,U+1F0,U+1FA-1FF,U+218-21B,U+237,U+259,U+2C7,U+2C9,U+2DD,"
+    "U+2F3,U+1E00-1E01,U+1E3E-1E3F,U+1E80-1E85,U+1E9E,U+1EF2-1EF9,U+2020,U+20A3-20A4,U+20A6-20AB,U+20B1,U+20B9-20BA,U+20BC-20BD,U+2113",
     "math": "U+303,U+391-3A1,U+3A3-3A9,U+3B1-3C9,U+3D1,U+3D6,U+2017,U+203C,U+2070,U+2074-208E,U+2105,U+2126,U+212E,U+2202,U+2206,"
     "U+220F,U+2211,U+221A,U+221E,U+222B,U+2248,U+2260,U+2264-2265,U+25CA",
     "symbols": "U+215B-215E,U+25A0,U+25CA-25CB,U+25CF",
 }
-"""Letters that these two files of Roboto have; their own rules name a thousand more."""
+"""Letters that these files of Roboto have; their own rules name a thousand more."""
+
+ONE_WEIGHT = ("math", "symbols")
+"""Signs, of which one file does for regular and bold."""
 
 WEBGL = "bokeh-gl."
 NATIVE = """<script>
@@ -121,6 +126,11 @@ def _face(face: str, root: str) -> str:
     for name, letters in COVERED.items():
         if f"roboto-{name}-" in face:
             face = re.sub(r"unicode-range:[^}]*", f"unicode-range:{letters}", face)
+    for name in ONE_WEIGHT:
+        if f"roboto-{name}-700-" in face:
+            return ""
+        if f"roboto-{name}-400-" in face:
+            face = face.replace("font-weight:400", "font-weight:400 700")
     return face.replace('url("./', f'url("{root}static/extensions/panel-material-ui/')
 
 
