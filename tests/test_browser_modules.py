@@ -37,6 +37,17 @@ def test_by_itself(name: str) -> None:
     assert int(re.findall(r"pass (\d+)", done.stdout)[-1]) > 0
 
 
+def test_elements_are_made_in_one_place() -> None:
+    """By h, s and m, which make text of text, and by patch; compat, which imports nothing of ours, loads what a page left out."""
+    makers = re.compile(r"createElement|createTextNode|innerHTML|outerHTML|insertAdjacentHTML|document\.write")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "txpanel").rglob("*.js")
+        if "served" not in path.parts and makers.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"txpanel/toolkit/elements.js", "txpanel/toolkit/patch.js", "txpanel/compat/late_resources.js"}
+
+
 def test_numbers_are_written_as_python_writes_them() -> None:
     chance = np.random.default_rng(1)
     values = [0.0, 1.0, -23252.0, 1234567.5, 999999.0, 1e15, 0.001, 0.00099, 99.95, 1e-40]

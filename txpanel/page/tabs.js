@@ -1,33 +1,29 @@
 // Which part is unfolded below the flow. A second click, or Esc, folds it again.
 import {h} from "../toolkit/elements.js"
+import {keyed, patch, set, v} from "../toolkit/patch.js"
 
 export function render({model, el}) {
   const root = h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
   el.append(root)
-  const kept = new Map() // a tab stays the same element, or a click that falls into a change is lost
-  const made = (id) => {
-    if (!kept.has(id))
-      kept.set(
-        id,
-        h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}),
-      )
-    return kept.get(id)
-  }
+  const chosen = () => root.querySelector("[aria-selected=true]")
   const draw = () => {
-    const tabs = model.tabs.map(({id, title, failed}) => {
-      const tab = made(id),
-        on = id === model.chosen
-      tab.setAttribute("aria-selected", on)
-      tab.setAttribute("aria-expanded", on)
-      tab.tabIndex = on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1
-      tab.replaceChildren(
-        title,
-        failed ? h("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!") : "",
-      )
-      return tab
-    })
-    if (tabs.length !== root.children.length || tabs.some((tab, i) => root.children[i] !== tab)) root.replaceChildren(...tabs)
-    show(kept.get(model.chosen))
+    // a tab stays the same element, or a click that falls into a change is lost
+    keyed(
+      root,
+      model.tabs.map(({id, title, failed}) => ({
+        key: id,
+        update(tab) {
+          const on = id === model.chosen
+          set(tab, "aria-selected", on)
+          set(tab, "aria-expanded", on)
+          tab.tabIndex = on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1
+          patch(tab, title, failed && v("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!"))
+        },
+      })),
+      ({key: id}) =>
+        h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}),
+    )
+    show(chosen())
   }
   const show = (tab) => {
     // where they don't all fit, as on a phone
@@ -49,5 +45,5 @@ export function render({model, el}) {
   })
   model.on(["tabs", "chosen"], draw)
   draw()
-  new ResizeObserver(() => show(kept.get(model.chosen))).observe(root)
+  new ResizeObserver(() => show(chosen())).observe(root)
 }

@@ -61,16 +61,21 @@ export const set = (el, name, value) => {
   if (el.getAttribute(name) !== String(value)) el.setAttribute(name, value)
 }
 
-// One element per key, for lists whose elements move, have the focus, or are listened to: what stays is moved (CSS eases it), what is new is made,
-// what is gone goes; then each is told what it shows.
+// One element per key, for lists whose elements move, have the focus, or are pressed while the list changes: what stays is moved (CSS eases it), what
+// is new is made, what is gone goes; then each is told what it shows, as values or by itself.
+//   keyed(list, [{key: 7, ...v("li", {class: "on"}, "seven")}])
 //   keyed(list, [{key: 7, update: (el) => patch(el, "seven")}], ({key}) => h("button", {type: "button", onclick: () => choose(key)}))
 const held = new WeakMap() // the elements of a parent by their keys
-export function keyed(parent, items, make) {
+export function keyed(parent, items, make = ({tag}) => document.createElementNS(parent.namespaceURI, tag)) {
   const old = held.get(parent) ?? new Map()
   const now = new Map()
   for (const item of items) {
     const el = old.get(item.key) ?? make(item)
     now.set(item.key, el)
+    if (item.tag) {
+      dress(el, item.attributes)
+      patch(el, item.children)
+    }
     item.update?.(el)
   }
   for (const [key, el] of old) if (!now.has(key)) el.remove()

@@ -30,24 +30,6 @@ export const filmHeard = (token, w) => [
 // A token of the prompt as one of the line; null where nothing is known of it
 export const filmGiven = (text, special, heard) => (heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null)
 
-// The prompt's tokens in the colours of the others, and where they end
-export function filmPrompt({strings = [], special = []}, heard, mode, dark, w) {
-  const marks = new Set(special)
-  const tokens = strings.map((text, k) => {
-    const colour = heard[k] && filmColour(filmGiven(text, marks.has(k), heard[k]), mode, dark)
-    return h(
-      "span",
-      {
-        class: `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`,
-        "data-k": k,
-        style: colour ? {"--ground": colour, "--ink": filmInk(colour)} : {},
-      },
-      text,
-    )
-  })
-  return [...tokens, h("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
-}
-
 // What is known of a token that was generated, as lines of text
 export function filmFacts(token, w) {
   const lines = filmHeard(token, w)

@@ -2,11 +2,10 @@
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
+import {filmChips} from "./chips.js"
 import {filmCompare} from "./compare.js"
 import {filmNext} from "./next.js"
-import {FILM, FILM_BITS, filmBranches, filmColour, filmFacts, filmGiven, filmHeard, filmInk, filmPrompt, filmTrack} from "./parts.js"
-
-const SHOWN = 90 // chips at most; the track holds all tokens, however many
+import {FILM, FILM_BITS, filmBranches, filmTrack} from "./parts.js"
 
 export function render({model, el}) {
   const w = model.words
@@ -17,7 +16,6 @@ export function render({model, el}) {
     wanted = null,
     asked = null,
     patience = 0,
-    begin = 0,
     playing = 0
   let mode = "probability",
     dark = isDark(el)
@@ -100,31 +98,18 @@ export function render({model, el}) {
   const why = h("span", {class: "ended", role: "status"})
 
   // --- track and chips ---------------------------------------------------------------------------------------------------
-  const tip = h("div", {class: "tip", hidden: true})
-  const tell = (i, x, y) => {
-    if (i === null || i < 1 || i > line.length) {
-      tip.hidden = true
-      return
-    }
-    say(line[i - 1][FILM.TEXT], filmFacts(line[i - 1], w), x, y)
-  }
-  const tellPrompt = (k, x, y) => {
-    const [text, heard] = [model.prompt.strings[k], model.heard[k]]
-    const first = k === 0 && !model.prompt.more
-    if (!heard && !first) {
-      tip.hidden = true
-      return
-    }
-    const special = model.prompt.special.includes(k)
-    say(text, [...(special ? [w.special] : []), ...(heard ? filmHeard(filmGiven(text, special, heard), w) : [w.unheard])], x, y)
-  }
-  const say = (title, facts, x, y) => {
-    tip.hidden = false
-    const box = root.getBoundingClientRect()
-    tip.replaceChildren(h("b", null, title), ...facts.map((text) => h("span", null, text)))
-    tip.style.left = `${Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x - box.left - tip.offsetWidth / 2))}px`
-    tip.style.top = `${y - box.top}px`
-  }
+  const {
+    chips,
+    tip,
+    tell,
+    draw: drawChips,
+  } = filmChips(model, w, {
+    now: () => ({line, i: at(), mode, dark}),
+    go: (i) => {
+      stop()
+      go(i)
+    },
+  })
   const track = filmTrack(w, {
     go: (i) => {
       stop()
@@ -132,7 +117,6 @@ export function render({model, el}) {
     },
     hover: (i, x) => tell(i, x, track.canvas.getBoundingClientRect().bottom + 4),
   })
-  const chips = h("div", {class: "chips"})
   const keys = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity}
   const press = (event) => {
     if (event.key === " " && event.target === track.canvas) {
@@ -147,88 +131,6 @@ export function render({model, el}) {
   }
   track.canvas.addEventListener("keydown", press)
   chips.addEventListener("keydown", press)
-  chips.addEventListener("click", (event) => {
-    const chip = event.target.closest("[data-i]")
-    if (chip) {
-      stop()
-      go(Number(chip.dataset.i))
-    }
-    const shift = event.target.closest("[data-shift]")
-    if (shift) {
-      begin = Math.max(0, Math.min(line.length - SHOWN, begin + Number(shift.dataset.shift)))
-      drawChips(true)
-    }
-  })
-  chips.addEventListener("pointerover", (event) => {
-    const chip = event.target.closest("[data-k],[data-i]")
-    if (!chip || chip.dataset.i === "0") return tell(null)
-    const box = chip.getBoundingClientRect()
-    const there = [box.left + box.width / 2, box.bottom + 4]
-    chip.dataset.k ? tellPrompt(Number(chip.dataset.k), ...there) : tell(Number(chip.dataset.i), ...there)
-  })
-  chips.addEventListener("pointerleave", () => tell(null))
-  chips.addEventListener("focusin", (event) => {
-    const chip = event.target.closest?.("[data-i]")
-    const box = chip?.getBoundingClientRect()
-    if (chip?.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
-  })
-  chips.addEventListener("focusout", () => tell(null))
-
-  // Chips that stay are the same elements: a token that comes between press and release takes no click away, and no focus
-  const putChips = (fresh) => {
-    fresh.forEach((node, k) => {
-      const old = chips.children[k]
-      if (!old) return chips.append(node)
-      if (old.isEqualNode(node)) return
-      if (node.dataset.i > 0 && old.dataset.i === node.dataset.i && old.textContent === node.textContent)
-        for (const {name, value} of node.attributes) old.setAttribute(name, value)
-      else old.replaceWith(node)
-    })
-    while (chips.children.length > fresh.length) chips.lastChild.remove()
-  }
-  const drawChips = (kept = false) => {
-    const i = at()
-    if (!kept && (i < begin + 4 || i > begin + SHOWN - 4)) begin = Math.max(0, Math.min(line.length - SHOWN, i - Math.floor(SHOWN / 2)))
-    begin = Math.max(0, Math.min(begin, Math.max(0, line.length - SHOWN)))
-    const {more = 0} = model.prompt
-    const shown = line.slice(begin, begin + SHOWN)
-    const after = line.length - begin - shown.length
-    const before = begin ? [] : filmPrompt(model.prompt, line.length ? model.heard : [], mode, dark, w)
-    putChips(
-      [
-        begin
-          ? h("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin))
-          : more
-            ? h("span", {class: "more"}, w.earlier.replace("{n}", more))
-            : "",
-        h("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": i === 0}, before),
-        ...shown.map((token, k) => {
-          const [n, colour] = [begin + k + 1, filmColour(token, mode, dark)]
-          return h(
-            "button",
-            {
-              type: "button",
-              class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`,
-              "data-i": n,
-              "aria-current": n === i,
-              tabindex: n === i ? 0 : -1,
-              "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
-              style: {"--ground": colour, "--ink": filmInk(colour)},
-            },
-            token[FILM.TEXT],
-          )
-        }),
-        after > 0 ? h("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after)) : "",
-      ].filter(Boolean),
-    )
-    const here = chips.querySelector("[aria-current=true]")
-    if (here) {
-      // the chip in view, without moving the page
-      const [top, bottom] = [here.offsetTop - chips.offsetTop, here.offsetTop - chips.offsetTop + here.offsetHeight]
-      if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight)
-        chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)
-    }
-  }
 
   // --- what can come next, and the branches --------------------------------------------------------------------------------
   const next = filmNext(model, (token) => {

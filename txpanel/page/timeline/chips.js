@@ -1,0 +1,125 @@
+// The tokens of the timeline as chips in the colours of what the model thought of them, and the tip that says it of one.
+import {h} from "../../toolkit/elements.js"
+import {keyed, patch, v} from "../../toolkit/patch.js"
+import {FILM, filmColour, filmFacts, filmGiven, filmHeard, filmInk} from "./parts.js"
+
+const SHOWN = 90 // chips at most; the track holds all tokens, however many
+
+const ground = (colour) => `--ground:${colour};--ink:${filmInk(colour)}`
+
+// The prompt's tokens in the colours of the others, and where they end
+function promptChips({strings = [], special = []}, heard, {mode, dark}, w) {
+  const marks = new Set(special)
+  const tokens = strings.map((text, k) => {
+    const colour = heard[k] && filmColour(filmGiven(text, marks.has(k), heard[k]), mode, dark)
+    const look = `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`
+    return v("span", {class: look, "data-k": k, style: colour ? ground(colour) : null}, text)
+  })
+  return [...tokens, v("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
+}
+
+// now() is where we are: {line, i, mode, dark}; go(i) goes to token i. The tip stands beside what it tells of, in one parent.
+export function filmChips(model, w, {now, go}) {
+  let begin = 0
+  const chips = h("div", {class: "chips"})
+  const tip = h("div", {class: "tip", hidden: true})
+
+  const say = (title, facts, x, y) => {
+    tip.hidden = false
+    const box = tip.parentElement.getBoundingClientRect()
+    patch(
+      tip,
+      v("b", null, title),
+      facts.map((text) => v("span", null, text)),
+    )
+    tip.style.left = `${Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x - box.left - tip.offsetWidth / 2))}px`
+    tip.style.top = `${y - box.top}px`
+  }
+  const tell = (i, x, y) => {
+    const {line} = now()
+    if (i === null || i < 1 || i > line.length) {
+      tip.hidden = true
+      return
+    }
+    say(line[i - 1][FILM.TEXT], filmFacts(line[i - 1], w), x, y)
+  }
+  const tellPrompt = (k, x, y) => {
+    const [text, heard] = [model.prompt.strings[k], model.heard[k]]
+    const first = k === 0 && !model.prompt.more
+    if (!heard && !first) {
+      tip.hidden = true
+      return
+    }
+    const special = model.prompt.special.includes(k)
+    say(text, [...(special ? [w.special] : []), ...(heard ? filmHeard(filmGiven(text, special, heard), w) : [w.unheard])], x, y)
+  }
+
+  chips.addEventListener("click", (event) => {
+    const chip = event.target.closest("[data-i]")
+    if (chip) go(Number(chip.dataset.i))
+    const shift = event.target.closest("[data-shift]")
+    if (shift) {
+      begin = Math.max(0, Math.min(now().line.length - SHOWN, begin + Number(shift.dataset.shift)))
+      draw(true)
+    }
+  })
+  chips.addEventListener("pointerover", (event) => {
+    const chip = event.target.closest("[data-k],[data-i]")
+    if (!chip || chip.dataset.i === "0") return tell(null)
+    const box = chip.getBoundingClientRect()
+    const there = [box.left + box.width / 2, box.bottom + 4]
+    chip.dataset.k ? tellPrompt(Number(chip.dataset.k), ...there) : tell(Number(chip.dataset.i), ...there)
+  })
+  chips.addEventListener("pointerleave", () => tell(null))
+  chips.addEventListener("focusin", (event) => {
+    const chip = event.target.closest?.("[data-i]")
+    const box = chip?.getBoundingClientRect()
+    if (chip?.matches(":focus-visible")) tell(Number(chip.dataset.i) || null, box.left + box.width / 2, box.bottom + 4)
+  })
+  chips.addEventListener("focusout", () => tell(null))
+
+  const tokenChip = (token, n, {i, mode, dark}) =>
+    v(
+      "button",
+      {
+        type: "button",
+        class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`,
+        "data-i": n,
+        "aria-current": String(n === i),
+        tabindex: n === i ? 0 : -1,
+        "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
+        style: ground(filmColour(token, mode, dark)),
+      },
+      token[FILM.TEXT],
+    )
+  // stays: what is shown was chosen by hand, and is not moved to where we are
+  function draw(stays = false) {
+    const here = now()
+    const {line, i} = here
+    if (!stays && (i < begin + 4 || i > begin + SHOWN - 4)) begin = Math.max(0, Math.min(line.length - SHOWN, i - Math.floor(SHOWN / 2)))
+    begin = Math.max(0, Math.min(begin, Math.max(0, line.length - SHOWN)))
+    const {more = 0} = model.prompt
+    const shown = line.slice(begin, begin + SHOWN)
+    const after = line.length - begin - shown.length
+    const before = begin ? [] : promptChips(model.prompt, line.length ? model.heard : [], here, w)
+    const earlier = begin
+      ? {key: "earlier", ...v("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin))}
+      : {key: "cut", ...v("span", {class: "more"}, w.earlier.replace("{n}", more))}
+    const later = {key: "later", ...v("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after))}
+    // A chip stays the same element for as long as it is the same token: one that comes between press and release takes no click away, and no focus
+    keyed(chips, [
+      ...(begin || more ? [earlier] : []),
+      {key: "prompt", ...v("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": String(i === 0)}, before)},
+      ...shown.map((token, k) => ({key: `${begin + k + 1} ${token[FILM.TEXT]}`, ...tokenChip(token, begin + k + 1, here)})),
+      ...(after > 0 ? [later] : []),
+    ])
+    const current = chips.querySelector("[aria-current=true]")
+    if (current) {
+      // the chip in view, without moving the page
+      const [top, bottom] = [current.offsetTop - chips.offsetTop, current.offsetTop - chips.offsetTop + current.offsetHeight]
+      if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight)
+        chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)
+    }
+  }
+  return {chips, tip, tell, draw}
+}
