@@ -1,9 +1,10 @@
 // What is under the pointer: from a point to a part, and from a part to the words of the tooltip and to what a click does.
 
-import {firstKey, qkvBox} from "./attention.js"
+import {qkvBox} from "./attention.js"
 import {clamp, fill, integer, number, percent, shown} from "./core.js"
 import {colX, earlierX, firstX, laneY} from "./layout.js"
 import {mlpBox} from "./mlp.js"
+import {firstKey} from "./pattern.js"
 import {barAt, stripWidth} from "./strips.js"
 
 const inside = (x, a, b) => x >= a && x <= b

@@ -1,8 +1,8 @@
 // The keyboard: one tab stop per group; arrows move inside it, Enter opens, Esc closes.
 
-import {firstKey} from "./attention.js"
 import {clamp, fill, shown} from "./core.js"
 import {words} from "./hover.js"
+import {firstKey} from "./pattern.js"
 
 const STEP = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}
 

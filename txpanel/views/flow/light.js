@@ -3,7 +3,7 @@ import {set} from "../../toolkit/patch.js"
 import {qkvBox} from "./attention.js"
 import {colX, laneY} from "./layout.js"
 import {mlpBox, mlpRows} from "./mlp.js"
-import {phoneStrips} from "./phone.js"
+import {phoneStrips} from "./phone_layout.js"
 import {stripWidth} from "./strips.js"
 
 // All strips on screen with the place of each lane's: [strip, (lane) => {x, y, w, h} or null].

@@ -4,7 +4,7 @@ import {keyed, patch, set} from "../../toolkit/patch.js"
 import {fill, integer, percent, shown} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
-import {phoneOverlay} from "./phone.js"
+import {phoneOverlay} from "./phone_layout.js"
 
 const put = (n, x, y, w, tall) => {
   n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`

@@ -1,0 +1,147 @@
+// Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; where each part stands, and what is at a point.
+import {clamp} from "./core.js"
+import {mlpRows} from "./mlp.js"
+import {barAt, stripWidth} from "./strips.js"
+
+// The lanes shown: the chosen token and the most attended ones of the head on screen, in the order of the text.
+function phoneLanes(app, room) {
+  const {head, tokens} = app
+  const n = tokens.ids.length
+  const q = clamp(app.sel.query - tokens.start, 0, n - 1)
+  const others = Array.from({length: q}, (_, j) => j)
+    .filter((j) => !Number.isNaN(head.pattern[q * n + j]))
+    .sort((a, b) => head.pattern[q * n + b] - head.pattern[q * n + a])
+    .slice(0, room - 1)
+  return [...others, q].sort((a, b) => a - b)
+}
+
+export function phone(app) {
+  const {W, block} = app
+  const lanes = phoneLanes(app, W < 560 ? 4 : 6)
+  const each = (W - 20) / lanes.length
+  const q = clamp(app.sel.query - app.tokens.start, 0, app.tokens.ids.length - 1)
+  const rows = mlpRows(block).length || 2
+  const windowed = app.tokens.total > app.tokens.ids.length
+  const top = windowed ? 44 : 0 // room for the slider that moves the window
+  const y = {
+    names: 50,
+    embed: 92,
+    frame: 146,
+    attention: 168,
+    norm: 208,
+    qkv: 230,
+    cells: 336,
+    z: 408,
+    plus1: 446,
+    mlpHead: 470,
+    norm2: 506,
+    mlp: 526,
+  }
+  for (const part of Object.keys(y)) y[part] += top
+  y.plus2 = y.mlp + rows * 13 + 46
+  y.thumbs = y.plus2 + 52
+  const heads = block.anatomy.n_heads
+  const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1
+  const room = W - 36 - 8 * Math.min(groups - 1, 4)
+  const lines = Math.ceil(heads / Math.floor(room / 35))
+  const perRow = Math.ceil(heads / lines) // lines of about one length
+  const thumb = Math.min(40, room / perRow - 6)
+  y.frameEnd = y.thumbs + lines * (thumb + 20) + 44
+  y.blocks = y.frameEnd + 64
+  y.next = y.blocks + 190
+  const at = {blocks: {x: 10, w: W - 20, r: W - 10, m: W / 2}, next: {x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12}}
+  return {
+    phone: true,
+    cellPlace: (i, j) =>
+      i === q && lanes.includes(j) ? {x: 10 + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true} : null,
+    W,
+    H: y.next + 15 * 28 + 8,
+    lanes,
+    each,
+    y,
+    at,
+    thumb,
+    perRow,
+    headsY: y.thumbs,
+    box: {x: 14 - 22, r: W - 10},
+    n: app.tokens.ids.length,
+    rowH: 28,
+    listY: y.next,
+    dense: false,
+    strip: 14,
+    gap: 60,
+    tall: 1,
+    top: y.frame,
+    bottom: 0,
+    windowed,
+  }
+}
+
+export const laneX = (L, s) => 10 + (s + 0.5) * L.each
+export const stripBox = (app, strip, s) => {
+  const w = stripWidth(app, strip, app.L.each - 12)
+  return {x: laneX(app.L, s) - w / 2, w}
+}
+
+// Strips that all lanes have: top, height, strip.
+function stripRows({L, tokens, head, block}) {
+  const rows = [[L.y.embed - 9, 18, tokens.embed]]
+  if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed])
+  ;["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter]]))
+  mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name]]))
+  rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out])
+  return rows
+}
+
+// The same with the place of each lane's strip, null for lanes that are not shown.
+export function phoneStrips(app) {
+  const {L} = app
+  const list = stripRows(app).map(([y, h, strip]) => [
+    strip,
+    (i) => {
+      const s = L.lanes.indexOf(i)
+      return s < 0 ? null : {...stripBox(app, strip, s), y, h}
+    },
+  ])
+  const q = clamp(app.sel.query - app.tokens.start, 0, L.n - 1)
+  list.push([app.head.z, (i) => (i === q ? {...stripBox(app, app.head.z, L.lanes.indexOf(q)), y: L.y.z - 6, h: 12} : null)])
+  return list
+}
+
+export function phoneAt(app, x, y) {
+  const {L, tokens} = app
+  const b = app.hit.blocks
+  if (b && y >= b.y0 && y <= b.y1 && x >= b.x && x <= b.x + b.w)
+    return {part: "block", layer: clamp(Math.floor(((x - b.x) / b.w) * app.layers), 0, app.layers - 1), up: y < b.mid}
+  const s = clamp(Math.floor((x - 10) / L.each), 0, L.lanes.length - 1)
+  const lane = L.lanes[s]
+  const q = clamp(app.sel.query - tokens.start, 0, L.n - 1)
+  if (Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22) return {part: "cell", lane: q, query: q, key: lane}
+  for (const [top, h, strip] of stripRows(app)) {
+    if (y < top || y > top + h) continue
+    const box = stripBox(app, strip, s)
+    return {part: "strip", strip, lane, bar: barAt(strip, lane, x, box.x, box.w)}
+  }
+  if (Math.abs(y - L.y.plus1) < 14) return {part: "plus1", lane}
+  if (Math.abs(y - L.y.plus2) < 14) return {part: "plus2", lane}
+  return null
+}
+
+// Headings stand above their parts; tokens above their lanes.
+export function phoneOverlay(app, put) {
+  const {L, tokens, dom} = app
+  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 52}
+  for (const n of dom.heads.children) {
+    const y = heads[n.dataset.part]
+    put(n, 0, y, L.W)
+  }
+  put(dom.play, L.W - 92, L.top - 14, 78)
+  put(dom.chart, 10, L.y.blocks, L.W - 20, 130)
+  for (const n of dom.tokens.children) {
+    const i = Number(n.dataset.token) - tokens.start
+    const s = L.lanes.indexOf(i)
+    n.hidden = s < 0
+    if (s < 0) continue
+    put(n, 10 + s * L.each, L.y.names, L.each)
+  }
+}
