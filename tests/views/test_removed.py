@@ -28,7 +28,9 @@ def test_without_any_one_of_the_views_the_rest_works(tmp_path: Path) -> None:
         assert "raised" not in found, f"without {name}: {found['raised']}"
         assert set(found["views"]) == set(ids) - {name}
         assert (found["failed"], found["error"]) == ({}, None), name
-        assert len(found["built"]) >= 4
+        assert (
+            len(found["built"]) >= 3
+        )  # the one that is unfolded, another, and the card; besides, where it is there, the flow
         assert name not in {*found["targets"], *found["tabs"]}
         assert set(found["targets"]) <= set(found["tabs"])
         assert found["first"] == ("attention" if name != "attention" else "embedding")

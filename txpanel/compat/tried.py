@@ -23,6 +23,7 @@ TRIED: dict[str, tuple[str, str]] = {
     "safetensors": ("0.8", "0.8"),
     "tokenizers": ("0.23.1", "0.23"),
     "tornado": ("6.5", "6.6"),
+    "jinja2": ("3.1", "3.1"),
     "gguf": ("0.17", "0.19"),
     "accelerate": ("1.2", "1.15"),
     "filelock": ("3.15.1", "4.2"),
