@@ -20,7 +20,7 @@ __all__ = ["mend"]
 
 
 def mend() -> None:
-    """Leaves such records out of asyncio's log; once per process, more often is harmless."""
+    """Leaves such records out of asyncio's log; once per process, may be called again."""
     logging.getLogger("asyncio").addFilter(_worth_saying)
 
 

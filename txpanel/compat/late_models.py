@@ -42,7 +42,7 @@ def teach(document: Any, carrier: JSComponent) -> None:
     models = [model for model, _parent in carrier._models.values() if model.document is document]
     if late and models:
         known.update(late)
-        definitions = models[0].lookup("_defs")  # plain assignment to a private name would tell nobody
+        definitions = models[0].lookup("_defs")  # set through its descriptor: plain assignment would send no event
         with unlocked():  # Panel sends new children at once, and this has to be there before them
             definitions.__set__(models[0], [component._data_model for component in late])
 

@@ -88,7 +88,7 @@ class LazyCompiler(ModuleType):
 
 
 class _Parts(MetaPathFinder, Loader):
-    """Somebody imports a part of the compiler: the whole of it, and that part as it came with the rest."""
+    """Import hook: importing any part of ``torch._dynamo`` first loads the real compiler, then returns the part from it."""
 
     def __init__(self, compiler: LazyCompiler) -> None:
         self._compiler = compiler

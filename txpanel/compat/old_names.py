@@ -97,7 +97,7 @@ class OldNames:
         return found
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to run: gives the module its own facts back."""
+        """Nothing to run: restores ``__spec__`` and the like, which the import system has overwritten."""
         module.__spec__, module.__loader__, module.__package__ = self.facts
 
 

@@ -1,4 +1,4 @@
-"""Many changes of a page with one look through its models, or none.
+"""Collects changes of a document, so that Bokeh looks through its models once at most.
 
 Bokeh looks through all models (0.1 s on our page) whenever one is replaced, and its own ``freeze`` does so at the end whether or
 not anything was. Here it is done if somebody asked for it, also after an exception.

@@ -19,7 +19,7 @@ __all__ = ["release"]
 
 
 def release(page: Any) -> None:
-    """Frees a page from what its parameters are bound to; more often is harmless."""
+    """Removes a page's watchers on ``pn.state``; may be called again."""
     private: Any = getattr(page, "_param__private", None)
     watchers = getattr(private, "ref_watchers", None)
     if watchers is None:

@@ -103,7 +103,7 @@ def _sheet(url: str) -> Path | None:
 
 @cache
 def _content(path: Path, root: str) -> str:
-    """A style sheet of Panel; what it refers to beside itself by its address."""
+    """A style sheet of Panel, its relative ``url()``s rewritten to addresses of the server."""
 
     def address(found: re.Match[str]) -> str:
         return f"url('{root}static/extensions/panel/{(path.parent / found[1]).resolve().relative_to(DIST.resolve()).as_posix()}')"

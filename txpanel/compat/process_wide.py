@@ -28,6 +28,6 @@ AT: dict[str, tuple[str, ...]] = {
 
 
 def apply(when: Literal["start", "imports", "page"]) -> None:
-    """Applies those of one moment; more often is harmless."""
+    """Applies those of one moment; may be called again."""
     for name in AT[when]:
         importlib.import_module(f"{__package__}.{name}").mend()

@@ -21,7 +21,7 @@ OWN = "_txpanel_own"
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any], needs: Iterable[str] = ()) -> bool:
-    """Puts ``make(own)`` in the place of ``owner.name``; once per process, more often is harmless.
+    """Puts ``make(own)`` in the place of ``owner.name``; once per process, may be called again.
 
     Args:
         owner: a module or a class.

@@ -22,7 +22,7 @@ ELSEWHERE = re.compile(
     r"(?:https://cdn\.holoviz\.org/(panel|panel-material-ui)/[^/\"'\\\s]+/dist/|(?<=[\"'])[./]*static/extensions/([\w-]+)/)"
     r"([\w./@-]+\.(?:css|js|png|ico|svg|webmanifest))(?:\?[^\"'\\\s]*)?"
 )
-"""Files of Panel and its extensions by address: at the CDN, or beside a server, where whatever was imported lets them point."""
+"""Addresses of files of Panel and its extensions: on the CDN, or under ``static/extensions/``, which depends on what was imported."""
 RELATIVE = re.compile(rb"url\(\s*['\"]?(?!data:|#)[^)]*\)")
 
 
@@ -33,12 +33,12 @@ def self_contained(page: str) -> str:
 
 def _data_url(extension: str, file: str) -> str:
     path = DIST / file
-    if extension != "panel":  # linked because it was imported, and made for what no page of ours has in it
+    if extension != "panel":  # linked only because its extension was imported; our pages use none of its models
         return f"data:{mimetypes.guess_type(file)[0]},"
     if not path.is_file():
         return "data:,"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     content = path.read_bytes()
-    if path.suffix == ".css":  # what it refers to beside itself is not beside a data URL
+    if path.suffix == ".css":  # relative urls cannot be resolved from a data URL, so they are emptied
         content = RELATIVE.sub(b"url(data:,)", content)
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

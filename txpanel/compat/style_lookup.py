@@ -28,7 +28,7 @@ NEEDS = (
 
 
 def mend() -> None:
-    """Takes the short way to the same result; once per process, more often is harmless."""
+    """Takes the short way to the same result; once per process, may be called again."""
 
     def short(own: Callable[..., dict[str, Any]]) -> Any:
         def changed(self: Any, *events: Any, doc: Any) -> dict[str, Any]:

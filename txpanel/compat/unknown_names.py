@@ -23,7 +23,7 @@ __all__ = ["mend"]
 
 
 def mend() -> None:
-    """Asks for known names only; once per process, more often is harmless."""
+    """Asks for known names only; once per process, may be called again."""
 
     def known_only(own: Callable[..., Any]) -> Any:
         def freeze(doc: Any, model: Any, changes: dict[str, Any], force: bool = False) -> Any:

@@ -27,7 +27,7 @@ QUEUES = ("_WRITE_EVENTS", "_WRITE_MSGS")
 
 
 def mend() -> None:
-    """Lets each of Panel's writing tasks look for messages instead of for the mark; once per process, more often is harmless."""
+    """Lets each of Panel's writing tasks look for messages instead of for the mark; once per process, may be called again."""
     queue = next((name for name in QUEUES if hasattr(panel_document, name)), QUEUES[0])
 
     def looking(own: Callable[[Any], Any]) -> Any:

@@ -20,7 +20,7 @@ HEAD = 1024
 """Tokens that are sorted at first: among them nearly every draw ends."""
 
 SURE = 1 - 1e-9
-"""Below this a bound does not depend on how the sum of all probabilities was rounded."""
+"""A bound below this is more than the rounding error of a sum away from 1, so it is the same whichever tokens were sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ def draw(logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float64]
         order = likeliest(logits, most)
         at = bounds(probabilities[order])
         rank = int(np.searchsorted(at, u, side="right")) - 1
-        if rank + 1 < len(order) and at[rank + 1] < SURE:  # not at their end, which is 1 only at last
+        if (
+            rank + 1 < len(order) and at[rank + 1] < SURE
+        ):  # else u lies within a rounding of the last bound: sort all of them
             break
     return int(order[rank]), Draw(seed, u, float(at[rank]), float(at[rank + 1]), rank)

@@ -21,8 +21,8 @@ MARGIN = 1e-6
 def ascending(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """int64 [N]: the indices that sort float32 [N], equal values by index. There must be no NaN among them."""
     bits = (values + np.float32(0)).view(np.uint32)  # adding 0 makes -0 and 0 the same
-    flips = (bits.view(np.int32) >> 31).view(np.uint32) | SIGN  # all bits of negative numbers, the sign of the others
-    keys = (bits ^ flips).astype(np.uint64)  # as whole numbers in the order of the floats
+    flips = (bits.view(np.int32) >> 31).view(np.uint32) | SIGN  # flip every bit of negatives, the sign bit of others
+    keys = (bits ^ flips).astype(np.uint64)  # unsigned integers in the order of the floats
     keys <<= np.uint64(32)
     keys |= np.arange(len(values), dtype=np.uint64)
     keys.sort()
@@ -59,7 +59,7 @@ class TypicalP(TypicalLogitsWarper):
         return scores.masked_fill(distance > last, self.filter_value)
 
     def _sure(self, rising: torch.Tensor, share: torch.Tensor, last: torch.Tensor) -> bool:
-        """Whether the threshold falls among the tokens at the distance ``last`` in whatever order equals stand."""
+        """Whether the threshold falls at the distance ``last`` however ties are ordered."""
         first, after = (int(torch.searchsorted(rising, last, right=right)) for right in (False, True))
         below = float(share[first - 1]) if first else -1.0
         whole = after == len(share) or float(share[after - 1]) > self.mass + MARGIN

@@ -29,7 +29,7 @@ def own_settings(config: GenerationConfig | None) -> Settings | None:
     defaults = generation_defaults()
     stated = {name: getattr(config, name, None) for name in (*(spec.key for spec in SPECS), "do_sample")}
     values = {name: defaults.get(name) if value is None else value for name, value in stated.items()}
-    if not values.pop("do_sample"):  # then generate leaves out all that only shapes a draw
+    if not values.pop("do_sample"):  # greedy: generate skips temperature, top-k, top-p and the like
         values = {spec.key: values[spec.key] for spec in SPECS if spec.looks_back} | {"temperature": 0.0}
     try:
         return Settings(**{name: value for name, value in values.items() if value is not None})

@@ -174,7 +174,7 @@ def sample(logits: Logits, settings: Settings, ids: Ids | None = None, *, final:
     if settings.looks_back and ids is None:
         raise ValueError(_("A penalty on repeating looks at the tokens so far: give their ids."))
     row = _row(logits, copy=not final)
-    if settings.temperature == 0 and not settings.looks_back:  # the likeliest, and no stage behind removes the only one
+    if settings.temperature == 0 and not settings.looks_back:  # greedy: no later stage can remove the only token left
         token = int((row.numpy() == row.numpy().max()).argmax())  # the first, among equals
         return Sample(settings, token, Draw(settings.seed, uniform(settings.seed), 0.0, 1.0, 0), row.numpy(), ids)
     stages = tuple(_stages(row, settings, ids))

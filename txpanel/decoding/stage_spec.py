@@ -52,7 +52,7 @@ class StageWords:
 class StageSpec:
     """One stage between the model's logits and the draw.
 
-    Its rule in the browser stands beside it, in a ``.js`` of the same name (``index.js`` says what that exports).
+    Its rule in the browser stands beside it, in a ``.js`` of the same name (``decoding/stage_rules.js`` says what that exports).
 
     Attributes:
         key: name of the setting, of the stage and of the word in an address.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "BrowserStorage"]
 
 NAME = re.compile(r"@([0-9a-f]{20})\.(\d{1,6})\.(\d{1,6})")
-"""In the address instead of a tree: which, where it is looked at, and the end of the line that runs through that place."""
+"""In the address instead of the packed tree: hash of its content, the node that is shown, and the leaf of the branch through it."""
 
 
 class BrowserStorage:

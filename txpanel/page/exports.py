@@ -1,4 +1,4 @@
-"""Runs as files, to the browser and from it: one message down, many small ones up."""
+"""Saves a run as a download (one message) and reads an uploaded one (in chunks)."""
 
 from __future__ import annotations
 

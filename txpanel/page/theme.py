@@ -43,7 +43,7 @@ class Page(pmui.Page):
     """panel-material-ui's page, without what ours does not use."""
 
     _bundle_css: ClassVar[list[str]] = []
-    """Of all in there a page shows the fonts only, which `page_resources` puts into the document."""
+    """Empty: of this bundle a page needs the fonts only, which `page_resources` puts into the document."""
 
     def server_doc(self, doc: Any = None, *args: Any, **kwargs: Any) -> Any:
         page_resources.inline_styles(doc or state.curdoc)

@@ -146,7 +146,7 @@ class ViewArea(param.Parameterized):
         if not self._started:
             return
         if self._narrow and not self.opened and not self.sheet.shown and self._part(event.old) is not None:
-            self.opened = event.old  # it stood far below, in the page; who clicks on it on a phone wants to see it
+            self.opened = event.old  # on a phone the first view lies below the flow: its tab opens it as a sheet
             return
         self._raise_sheet(self.opened)
         self._draw_tabs()
@@ -161,7 +161,7 @@ class ViewArea(param.Parameterized):
 
     def _say_what_comes(self) -> None:
         comes = [part.title for part in self.below() if part.id == self.opened and part.id not in self._built]
-        if comes:  # the view that was open would stand under the name of the one that comes, and hide the line
+        if comes:  # hide the old view now: it would stand under the new tab and cover the waiting line
             self._show_only(None)
         self.waiting.text = _("{part} is being built …").format(part=comes[0]) if comes else ""
 

@@ -73,8 +73,8 @@ RESERVED = (
     "ECharts",
     "Split",
 )
-"""Endings by which panel-material-ui's page takes a model for Bokeh's own and sets properties that a component lacks:
-the whole page then stays white."""
+"""Endings of class names that panel-material-ui takes for Bokeh's own models; it sets properties that a component lacks, and the
+whole page stays white."""
 
 
 class Component(JSComponent):

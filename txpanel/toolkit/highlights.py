@@ -54,7 +54,7 @@ class Highlights:
 
     @classmethod
     def of(cls, view: Any) -> Highlights:
-        """The one of a view, made with the first picture that asks."""
+        """The highlights of a view, made on first use."""
         if "_lights" not in vars(view):
             view._lights = cls(view)
         found: Highlights = view._lights
