@@ -130,7 +130,8 @@ def _face(face: str, root: str) -> str:
         if f"roboto-{name}-700-" in face:
             return ""
         if f"roboto-{name}-400-" in face:
-            face = face.replace("font-weight:400", "font-weight:400 700")
+            # two rules: one with a range of weights would be another face, and hide the letters of the regular one
+            face += face.replace("font-weight:400", "font-weight:700")
     return face.replace('url("./', f'url("{root}static/extensions/panel-material-ui/')
 
 
