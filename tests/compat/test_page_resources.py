@@ -77,7 +77,7 @@ def test_each_font_is_asked_for_the_letters_that_it_has() -> None:
             assert "unicode-range:" in face
         for name in re.findall(r'url\("\.\./static/extensions/panel-material-ui/([^"]+)"\)', face):
             assert (folder / name).is_file()
-    assert len(re.findall("font-family:Roboto", css)) == 16
+    assert len(re.findall("font-family:Roboto", css)) == 18
     assert "font-weight:400 700" not in css  # a face of its own, which would take the regular letters' place
     for name in ("math", "symbols"):
         faces = [face for face in re.findall(r"@font-face\{[^}]*\}", css) if f"roboto-{name}-" in face]
