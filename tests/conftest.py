@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +29,8 @@ for _name in ("TXPANEL_MODEL", "TXPANEL_PLUGINS", "HF_TOKEN"):
     os.environ.pop(_name, None)
 
 if TYPE_CHECKING:
+    from bokeh.document import Document
+
     from txpanel.models.language_model import LanguageModel
 
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
@@ -92,3 +94,29 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one whenever Bokeh looks through all models of a document."""
+    from bokeh.document.models import DocumentModelManager
+
+    found, recompute = list[int](), DocumentModelManager.recompute
+
+    def counted(self: DocumentModelManager) -> None:
+        found.append(1)
+        recompute(self)
+
+    monkeypatch.setattr(DocumentModelManager, "recompute", counted)
+    return found
+
+
+@pytest.fixture
+def doc() -> Iterator[Document]:
+    """An empty document, current while the test runs."""
+    from bokeh.document import Document
+    from panel.io.state import set_curdoc
+
+    made = Document()
+    with set_curdoc(made):
+        yield made

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from bokeh.document import Document
 from bokeh.document.models import DocumentModelManager
 from bokeh.models import Range1d
 from bokeh.plotting import figure
-from panel.io.state import set_curdoc
 
 from txpanel.compat import one_look_through as module
 from txpanel.compat.one_look_through import one_look_through
-
-
-@pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one whenever Bokeh looks through a document."""
-    found, recompute = list[int](), DocumentModelManager.recompute
-
-    def counted(self: DocumentModelManager) -> None:
-        found.append(1)
-        recompute(self)
-
-    monkeypatch.setattr(DocumentModelManager, "recompute", counted)
-    return found
-
-
-@pytest.fixture
-def doc() -> Iterator[Document]:
-    made = Document()
-    with set_curdoc(made):
-        yield made
 
 
 def test_bokehs_own_freeze_still_looks_without_need(doc: Document, looks: list[int]) -> None:

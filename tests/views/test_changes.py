@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
 import pytest
 from bokeh.document import Document
-from bokeh.document.models import DocumentModelManager
 from bokeh.protocol import Protocol
-from panel.io.state import set_curdoc
 
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.state import ModelState
@@ -26,32 +24,9 @@ VIEWS = (AttentionView, EmbeddingView, MLPView, ResidualView, SoftmaxView)
 CHANGES: tuple[dict[str, Any], ...] = ({"head": 1}, {"query": 2}, {"layer": 1}, {"text": "CBABBA="}, {"text": "CB"})
 
 
-class Looks(list[int]):
-    """Grows by one whenever Bokeh looks through a document."""
-
-
-@pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
-    found, recompute = Looks(), DocumentModelManager.recompute
-
-    def counted(self: DocumentModelManager) -> None:
-        found.append(1)
-        recompute(self)
-
-    monkeypatch.setattr(DocumentModelManager, "recompute", counted)
-    return found
-
-
-@pytest.fixture
-def doc() -> Iterator[Document]:
-    made = Document()
-    with set_curdoc(made):
-        yield made
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_another_head_token_block_or_text_replaces_no_model(
-    view: type[View], nano: LanguageModel, doc: Document, looks: Looks
+    view: type[View], nano: LanguageModel, doc: Document, looks: list[int]
 ) -> None:
     shown = view(ModelState(model=nano, text=TEXT))
     pn.panel(shown).server_doc(doc)
