@@ -139,7 +139,7 @@ def test_undo_and_redo_of_everything(state: ModelState) -> None:
     assert (state.tree.at, ids(state)) == (7, [*whole[:-3], ord("x")])
 
 
-def test_a_long_film_holds_a_row_and_a_distribution_for_each_step(model: LanguageModel) -> None:
+def test_a_long_tree_holds_a_row_and_a_distribution_for_each_step(model: LanguageModel) -> None:
     """Bytes, not seconds: linear in the tokens, and nothing of a block that nobody looked into."""
     traces.clear()
     replayed = STORE.nbytes
@@ -191,7 +191,7 @@ def test_until_the_end(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) ->
     assert state.tree.node(stop).string in (state.notice or "")
 
 
-def test_a_film_comes_back_from_its_outline(state: ModelState, model: LanguageModel) -> None:
+def test_a_tree_comes_back_from_its_record(state: ModelState, model: LanguageModel) -> None:
     state.go(2)
     state.append(ord("x"))
     state.generate(2)
@@ -237,7 +237,7 @@ def test_a_token_that_was_drawn_at_an_edge_still_counts_as_drawn(model: Language
             assert record(again.tree).entries == (entry,)
 
 
-def test_a_film_of_another_model_is_refused_in_words(model: LanguageModel) -> None:
+def test_a_tree_of_another_model_is_refused_in_words(model: LanguageModel) -> None:
     state = ModelState(model=model, text="seven")
     bad = Entry(0, 4000, Settings(), True)
     state.restore(unpack(pack(record(state.tree).__class__("seven", entries=(bad,), at=1, leaf=1)), "seven"))
@@ -247,7 +247,7 @@ def test_a_film_of_another_model_is_refused_in_words(model: LanguageModel) -> No
     assert state.trace.text == "again"
 
 
-def test_memory_of_a_long_film_is_linear(tiny: Tiny) -> None:
+def test_memory_of_a_long_tree_is_linear(tiny: Tiny) -> None:
     """Twice as many tokens hold about twice as many bytes: rows are held once (the logits of each step beside them)."""
     model, held = tiny("gpt2"), []
     for n, text in ((50, "seven"), (100, "eight")):
