@@ -16,7 +16,7 @@ from benchmarks.peers import Run, content, installed
 from benchmarks.subject import Subject
 from benchmarks.tables import Table
 from txpanel.tracing import record
-from txpanel.tracing.replay import with_cache
+from txpanel.tracing.passes import with_cache
 
 LAYER, HEAD = 5, 3
 

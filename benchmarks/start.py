@@ -1,8 +1,9 @@
-"""``python -m benchmarks.start``: from the start of the process to a page that can be used, in a real Chromium.
+"""``python -m benchmarks.start``: from the start of the process to a page that can be used, and what each visitor then waits for, in a real Chromium.
 
-Writes table B-10 of results.json and docs/benchmarks.md (``--show``: only prints it): seconds since the process started (wall clock), CPU
-seconds of the server by then, and what the browser had received. The model must be in the cache; the first of the starts is not counted, so
-that files are in the system's cache too. Linux only (/proc).
+Writes tables B-10 and B-10b of results.json and docs/benchmarks.md (``--show``: only prints them). B-10: seconds since the process started (wall
+clock), CPU seconds of the server by then, and what the browser had received. B-10b: the first visitor, one with an empty cache, the same one
+again, one beside another who has the page open, and each tab; ``--before FOLDER`` measures an older checkout beside it. The model must be in the
+cache; the first of the starts is not counted, so that files are in the system's cache too. Linux only (/proc).
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import report
 from benchmarks.drawing import FLAGS
-from benchmarks.tables import Table
+from benchmarks.tables import Cell, Table
+from benchmarks.visits import Visit, open_tabs, visit
 
 APP = Path(__file__).parents[1] / "txpanel"
 TEXT = "Data visualization empowers users to"
@@ -65,10 +67,10 @@ def start(page: Page, model: str, text: str) -> Run:
 
 
 @contextmanager
-def served(model: str, first: str = "", **environment: str) -> Iterator[subprocess.Popen[str]]:
+def served(model: str, first: str = "", root: Path = APP.parent, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """``panel serve txpanel`` in a process of its own, stopped at the end; `first` is Python that runs before anything else."""
-    settings = {**os.environ, "TXPANEL_MODEL": model, "PYTHONUNBUFFERED": "1", **environment}
-    serve = ["panel", "serve", str(APP), "--port", "0"]
+    settings = {**os.environ, "TXPANEL_MODEL": model, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(root), **environment}
+    serve = ["panel", "serve", str(root / "txpanel"), "--port", "0"]
     run = f"import sys; sys.argv = {serve!r}; {first}\nfrom panel.command import main\nmain()"
     command = [sys.executable, "-c", run] if first else [sys.executable, "-m", *serve]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings) as server:
@@ -154,17 +156,142 @@ def table(runs: list[Run], model: str, text: str) -> Table:
     return found
 
 
+SEEN = {"bar": "bar with the model's name", "flow": "flow with its numbers", "live": "both live", "view": "first view"}
+COUNTED = ("messages", "requests", "blobs", "received", "document")
+IMPORTS = """import os, txpanel.server.session_page as page; page.warm_up(); print(open("/proc/self/statm").read().split()[1])"""
+
+
+@dataclass
+class Opening:
+    """What visitors of one version of txpanel waited for."""
+
+    root: Path
+    first: list[dict[str, float]] = field(default_factory=list)  # since the process started
+    own: list[float] = field(default_factory=list)  # bytes after the first page, without imports and weights
+    visits: dict[str, list[Visit]] = field(default_factory=dict)
+    tabs: dict[str, list[float]] = field(default_factory=dict)
+
+    def measure(self, browser: Browser, model: str, repeat: int, weights: int) -> None:
+        """One start, then visitors of the server that runs."""
+        imports = _imports(self.root)
+        with served(model, root=self.root) as server:
+            process, address = server.pid, _address(server)
+            born = time.time() - _age(process)
+
+            def cpu() -> float:
+                return _cpu(process)
+
+            context = browser.new_context()
+            found = visit(context, address, cpu)
+            self.first.append({name: found.origin + seconds - born for name, seconds in found.seen.items()})
+            self.own.append(_resident(process) - imports - weights)
+            context.close()
+            for _again in range(repeat):
+                context = browser.new_context()
+                self._add("cold", visit(context, address, cpu))
+                found = visit(context, address, cpu)
+                self._add("warm", found)
+                other = browser.new_context()
+                self._add("second", visit(other, address, cpu))
+                other.close()
+                context.close()
+            context = browser.new_context()
+            found = visit(context, address, cpu)
+            open_tabs(found)
+            for name, seconds in found.tabs.items():
+                self.tabs.setdefault(name, []).append(seconds)
+            context.close()
+
+    def _add(self, kind: str, found: Visit) -> None:
+        self.visits.setdefault(kind, []).append(found)
+
+    def rows(self) -> dict[str, tuple[str, float]]:
+        """Median of each figure, with its unit."""
+        found: dict[str, tuple[str, float]] = {}
+        for name, words in SEEN.items():
+            found[f"process start: {words}"] = ("s", median(one[name] for one in self.first))
+        found["process start: own memory after the first page"] = ("MB", median(self.own))
+        for kind, words in (("cold", "empty cache"), ("warm", "again"), ("second", "beside an open page")):
+            for name, what in SEEN.items():
+                found[f"{words}: {what}"] = ("s", median(one.seen[name] for one in self.visits[kind]))
+            found[f"{words}: CPU of the server"] = ("s", median(one.cpu for one in self.visits[kind]))
+        for name in COUNTED:
+            found[f"empty cache: {name}"] = ("count", median(getattr(one, name) for one in self.visits["cold"]))
+        for name, seconds in self.tabs.items():
+            found[f"tab “{name}”, first opening"] = ("s", median(seconds))
+        return found
+
+
+def _age(process: int) -> float:
+    """Seconds that a process has been there."""
+    started = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+    up = float(Path("/proc/uptime").read_text().split()[0])
+    return up - started
+
+
+def _resident(process: int) -> float:
+    return float(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _imports(root: Path) -> float:
+    """Bytes of a process that has imported all that a server imports, without a model."""
+    settings = {**os.environ, "PYTHONPATH": str(root)}
+    run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, env=settings)
+    return float(int(run.stdout.split()[-1]) * os.sysconf("SC_PAGE_SIZE"))
+
+
+def opened(before: Opening | None, now: Opening, model: str) -> Table:
+    """All figures, those of an older version beside them."""
+    columns = [("what", ""), *([("before", "")] if before else []), ("now", "")]
+    note = (
+        f"{model}, its default text, a window of 1440 × 900; Chromium and server on one machine, {around()}. Medians of {len(now.visits['cold'])} visits "
+        f"and {len(now.first)} starts. “Empty cache” and “again” are the same browser's first and second visit of a server that has had visitors."
+    )
+    found = Table("B-10b", "What a visitor waits for", note, columns)
+    older = before.rows() if before else {}
+    for what, (unit, value) in now.rows().items():
+        cells: list[Cell] = [_words(*older[what])] if what in older else [""] if before else []
+        found.rows.append([what, *cells, _words(unit, value)])
+    return found
+
+
+def _words(unit: str, value: float) -> str:
+    return {"s": f"{value:.2f} s", "MB": f"{value / 1e6:,.0f} MB", "count": f"{value:,.0f}"}[unit]
+
+
+def visitors(browser: Browser, chosen: argparse.Namespace) -> Table:
+    """B-10b; the versions in turn."""
+    import txpanel  # late: seconds
+
+    weights = txpanel.load(chosen.model).nbytes
+    now = Opening(APP.parent)
+    before = Opening(Path(chosen.before).resolve()) if chosen.before else None
+    for _again in range(chosen.starts):
+        for one in (before, now):
+            if one is not None:
+                one.measure(browser, chosen.model, max(1, -(-chosen.repeat // chosen.starts)), weights)
+    return opened(before, now, chosen.model)
+
+
 def main() -> None:
-    chosen = options("start", __doc__, text=(TEXT, "the prompt"), repeat=(3, "starts that count"))
+    chosen = options(
+        "start",
+        __doc__,
+        text=(TEXT, "the prompt"),
+        repeat=(5, "visits that count"),
+        starts=(3, "starts that count"),
+        before=("", "folder of an older checkout, measured beside this one"),
+    )
     runs = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
-        for _again in range(chosen.repeat + 1):
+        for _again in range(chosen.starts + 1):
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             runs.append(start(page, chosen.model, chosen.text))
             page.close()
+        report.keep(table(runs[1:], chosen.model, chosen.text), show=chosen.show)
+        report.keep(visitors(browser, chosen), show=chosen.show)
         browser.close()
-    report.keep(table(runs[1:], chosen.model, chosen.text), show=chosen.show)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import { rules } from "./decoding/stage_rules.js"
 ${stages.map((key, i) => `import * as rule${i} from "./decoding/stages/${key}.js"`).join("\n")}
 Object.assign(rules, {${stages.map((key, i) => `${key}: rule${i}`).join(", ")}})
 export default declare({
-${modules.map((path, i) => `  ${JSON.stringify(path.replace(/\.js$/, ""))}: component(_${i}),`).join("\n")}
+${modules.map((path, i) => `  ${JSON.stringify(path.replace(/\.js$/, ""))}: component(${JSON.stringify(path.replace(/\.js$/, ""))}, _${i}),`).join("\n")}
 })
 `
 await build({

@@ -1,69 +1,111 @@
-"""Writes docs/families.md: which families of the installed transformers can be opened, and how. Run again after an update of it."""
+"""Writes docs/families.md from the last sweep over all families (`python -m tests.sweep.run` makes a new one)."""
 
 from __future__ import annotations
 
-import importlib.util
-import textwrap
-from collections.abc import Iterator
+import json
 from pathlib import Path
+from typing import Any
 
-import transformers
-from transformers.models.auto.configuration_auto import model_type_to_module_name
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-from txpanel.models.quirks import PROVEN
-
-PAGE = Path(__file__).parents[1] / "docs" / "families.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "families.md"
+RESULT = ROOT / "tests" / "sweep" / "result.json"
+STATES = {
+    "open": "**open**", "partly": "partly", "refused": "refused", "not built": "not built", "wrong": "**wrong**", "crash": "**crash**",
+}  # fmt: skip
 HEAD = """# Families of models
 
-Written by `python scripts/families.py` from transformers {version}; a test fails when it is out of date.
+Written by `python scripts/families.py` from a sweep over transformers {version} (`python -m tests.sweep.run`). One test fails where this table is not what
+the last sweep gave; another, marked `sweep`, sweeps again and fails where it gives something else.
 
-**Proven** families are compared with the untouched model in the tests: every operation, every head. **Any other** one is compared
-at its first run, on the spot; if one operation gives another number than the model, it is refused in words. txpanel reads the
-attention of a family from transformers' registry of attention functions where the family uses it, else by watching its matrix
-products and its softmax.
+For each `model_type` that transformers lists for text generation, a tiny random model (large weights, no constant at 0 or 1) is opened and held against
+the untouched model: each block's input, the logits, four greedy tokens, attention patterns where the family gives them, and random cells of every
+tensor against the sum of their terms. Your own model is compared with itself in the same way before anything of it is shown.
 
-## Proven ({proven})
+{counts}
 
-{proven_list}
+* *open*: stream, logits and generation are right, and every attention and every MLP is opened. The way from a token to the stream, or from the stream to
+  the logits, may be closed (the last column says so), and layers that are no attention (state space, convolution, linear attention) are shown as what they
+  are: their input, their output, and what they add.
+* *partly* open: stream, logits and generation are right; an attention or an MLP, named in the last column with the reason, is closed: real input and
+  output, no inside.
+* *refused*: nothing is shown, and a sentence says why.
+* *not built*: the sweep has no small model of it, for the reason given.
 
-## Tried at their first run: attention from the registry ({registry})
+Columns count blocks: "2/3" attention means that two of three attention blocks are opened. *Others* are blocks without attention. *Compared* is the number of
+blocks whose attention pattern was also held against transformers' own eager attention.
 
-{registry_list}
+| family | opens | stream | attention | MLP | norms | logits | generation | others | compared | why not all |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
 
-## Tried at their first run: attention watched ({watched})
+## Models that fill gaps
 
-Among them are families without attention (Mamba, RWKV) and parts of encoder-decoders, which are refused.
+Encoders: the families of transformers' masked language models that are no encoder-decoders, each run as such, without a mask over later tokens. A `model_type`
+may be in both tables: BERT can also be built to write on. In the place of generation stands *gaps*: what the model says in each of two gaps, and at
+the first and the last token, is the untouched model's own.
 
-{watched_list}
+{encoder_counts}
+
+| family | opens | stream | attention | MLP | norms | logits | gaps | others | compared | why not all |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{encoder_rows}
+
+## Encoder-decoders
+
+Those that read a text and write another, with both stacks; a `model_type` may be in the table above, too, with its decoder alone. What is opened is the
+decoder: *cross* counts its cross-attentions, which look at what the encoder made of the source. The encoder is run by its own code: the source's tokens and
+its last state (`encoder.state`) are there, its blocks are not opened. Generation begins as `generate` does.
+
+{pair_counts}
+
+| family | opens | stream | attention | cross | MLP | norms | logits | generation | compared | why not all |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{pair_rows}
 """
-
-
-def families() -> Iterator[tuple[str, bool]]:
-    """Every text-generation family by its ``model_type``, and whether its code uses the registry; nothing of it is imported."""
-    spec = importlib.util.find_spec("transformers.models")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    root = Path(next(iter(spec.submodule_search_locations)))
-    for family in sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
-        files = (root / model_type_to_module_name(family)).glob("modeling_*.py")
-        yield family, any("ALL_ATTENTION_FUNCTIONS" in file.read_text(encoding="utf-8") for file in files)
+MASKED = "/masked"
+PAIR = "/pair"
+COLUMNS = ("stream", "attention", "mlp", "norms", "logits", "generation")
+PAIR_COLUMNS = ("stream", "attention", "cross", "mlp", "norms", "logits", "generation")
 
 
 def page() -> str:
     """The text of docs/families.md."""
-    found = dict(families())
-    others = {family: registry for family, registry in found.items() if family not in PROVEN}
-    lists = {
-        "proven": sorted(PROVEN),
-        "registry": [family for family, registry in others.items() if registry],
-        "watched": [family for family, registry in others.items() if not registry],
-    }
-    words = {name: len(names) for name, names in lists.items()} | {
-        f"{name}_list": textwrap.fill(", ".join(f"`{family}`" for family in names), 130, break_on_hyphens=False)
-        for name, names in lists.items()
-    }
-    return HEAD.format(version=transformers.__version__, **words)
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    families = [one for one in result["families"] if not one["family"].endswith((MASKED, PAIR))]
+    encoders = [one for one in result["families"] if one["family"].endswith(MASKED)]
+    pairs = [one for one in result["families"] if one["family"].endswith(PAIR)]
+    return HEAD.format(
+        version=result["transformers"],
+        counts=_counted(families),
+        rows="\n".join(map(_row, families)),
+        encoder_counts=_counted(encoders),
+        encoder_rows="\n".join(map(_row, encoders)),
+        pair_counts=_counted(pairs),
+        pair_rows="\n".join(map(_row, pairs)),
+    )
+
+
+def _counted(families: list[dict[str, Any]]) -> str:
+    numbers = {state: sum(one["state"] == state for one in families) for state in STATES}
+    told = ", ".join(f"{number} {state}" for state, number in numbers.items() if number or state in ("open", "partly"))
+    return f"**{len(families)} families: {told}.**"
+
+
+def _row(one: dict[str, Any]) -> str:
+    pair = one["family"].endswith(PAIR)
+    columns = PAIR_COLUMNS if pair else COLUMNS
+    shown = one["state"] in ("open", "partly")
+    cells = [one.get(name, "") if shown else "" for name in columns]
+    if not pair:
+        others = ", ".join(f"{number} {kind}" for kind, number in one.get("others", {}).items())
+        cells.append(others if shown else "")
+    compared = str(one["patterns"] or "") if shown else ""
+    reason = one["reason"].replace("|", "\\|").replace("<", "&lt;")
+    return (
+        f"| `{one['family'].removesuffix(PAIR).removesuffix(MASKED)}` | {STATES[one['state']]} | "
+        + " | ".join([*cells, compared, reason])
+        + " |"
+    )
 
 
 if __name__ == "__main__":

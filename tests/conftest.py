@@ -11,6 +11,7 @@ Which model a test loads decides where it stands:
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import tempfile
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 # Set before anything imports huggingface_hub, which reads them once. The hub is a port of this machine where nothing
 # listens, and its cache an empty folder: a test that reaches for a hub by mistake fails at once.
@@ -27,6 +29,10 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 for _name in ("TXPANEL_MODEL", "TXPANEL_PLUGINS", "HF_TOKEN"):
     os.environ.pop(_name, None)
+
+# The same examples in every run, and no folder of them beside the code: a test that fails now fails for everybody.
+settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+settings.load_profile("suite")
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -55,6 +61,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture(autouse=True)
+def nobody_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that one test starts for strangers makes nobody a stranger in the next."""
+    from txpanel.server import visitors
+
+    monkeypatch.setattr(visitors, "_exposed", [])
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +100,17 @@ def tiny() -> Callable[[str], LanguageModel]:
         return built[model_type]
 
     return get
+
+
+@pytest.fixture
+def empty_memory() -> None:
+    """Nothing is kept, and nothing is on a screen: what tests before have left open counts in no cap of this one."""
+    from txpanel.models.memory import MEMORY
+
+    gc.collect()
+    for screen in list(MEMORY._screens):
+        MEMORY.leave(screen)
+    MEMORY.clear()
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""Tiny random models of every proven family, with weights large enough that a wrong constant shows."""
+"""Tiny random models of some families, with weights large enough that a wrong constant shows."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from txpanel.models.language_model import LanguageModel
@@ -60,7 +60,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "moe_intermediate_size": 24, "first_k_dense_replace": 1,
     },
 }  # fmt: skip
-"""Every family that is proven, by ``model_type``."""
+"""Every family whose operations are all compared with the untouched model, by ``model_type``."""
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "neox-serial": ("gpt_neox", {"use_parallel_residual": False}),
@@ -80,10 +80,12 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 """The same families with the flags that change their structure."""
 
 
-def tiny_hf(name: str, *, attn: str | None = None, dtype: torch.dtype = torch.float32, seed: int = 0) -> Any:
-    """An untouched Hugging Face model with random weights: a family of :data:`FAMILIES` or a variant."""
+def tiny_hf(
+    name: str, *, attn: str | None = None, dtype: torch.dtype = torch.float32, seed: int = 0, **settings: Any
+) -> Any:
+    """An untouched Hugging Face model with random weights: a family of :data:`FAMILIES` or a variant, with other ``settings`` in its config."""
     family, change = VARIANTS.get(name, (name, {}))
-    config = AutoConfig.for_model(family, **{**FAMILIES[family], **change})
+    config = AutoConfig.for_model(family, **{**FAMILIES[family], **change, **settings})
     torch.manual_seed(seed)
     more = {} if attn is None else {"attn_implementation": attn}
     model = AutoModelForCausalLM.from_config(config, **more).eval()
@@ -108,6 +110,16 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+
+
+def masked_tokenizer() -> PreTrainedTokenizerFast:
+    """The same with a mask token, and marks around every text, as encoders have them."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"mask_token": "<mask>", "cls_token": "<s>", "sep_token": "</s>"})
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    return tokenizer
 
 
 def tiny(name: str, **more: Any) -> LanguageModel:

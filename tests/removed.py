@@ -24,7 +24,7 @@ def copy_without(place: Path, name: str) -> Path:
     """The package in a folder, without one view's folder and entry point."""
     gone = folder_of(OWN[name])
     views = PACKAGE / "views"
-    leave = shutil.ignore_patterns("__pycache__", "*.po", "*.pot")
+    leave = shutil.ignore_patterns("*.po", "*.pot")  # compiled code comes along: it is that of the same sources
     shutil.copytree(
         PACKAGE,
         place / "txpanel",

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import replacements, report
+from benchmarks import load, replacements, report, soak
 from benchmarks.tables import Table
+from benchmarks.visitor import Visitor
 from txpanel.compat import process_wide
 
-NOT_FOR_SPEED = {"write_queue", "closed_tabs", "new_models", "own_bokeh", "late_resources"}
+NOT_FOR_SPEED = {
+    "write_queue", "closed_tabs", "new_models", "own_bokeh", "late_resources",
+    "browser_patches", "held_exits", "kept_connections", "kept_connection", "plain_query", "without_eval",
+}  # fmt: skip
 
 
 def test_the_report_is_generated_from_the_results() -> None:
@@ -42,7 +50,7 @@ def test_every_replacement_has_a_row_with_and_without() -> None:
     assert (process | page) - NOT_FOR_SPEED <= measured
 
 
-@pytest.mark.parametrize("name", ["style_lookup", "unknown_names", "lean_imports", "shared_heap"])
+@pytest.mark.parametrize("name", ["style_lookup", "lean_imports", "shared_heap"])
 def test_a_server_can_be_started_without_one(name: str) -> None:
     first = {**replacements.PYTHON, **replacements.AT_START, **replacements.FOR_MEMORY}[name]
     code = f"{first}\nprint(sorted(n for names in p.AT.values() for n in names))"
@@ -58,3 +66,42 @@ def test_a_page_can_be_shown_without_one() -> None:
         "for (const [module, name, method] of [['models/plots/plot_canvas', 'PlotView', 'schedule_paint']])"
     )
     assert "set() {}" in code
+
+
+def test_the_slope_of_a_soak_is_that_of_its_second_half(tmp_path: Path) -> None:
+    course = soak.Course(0, tmp_path / "none")
+    course.rows = [(0.0, 0, {}, 0), (30.0, 900, {}, 1), (60.0, 1000, {}, 1), (90.0, 1005, {}, 1), (120.0, 1010, {}, 1)]
+    course.rows.append((200.0, 0, {}, 0))  # when everybody has gone
+    assert course.slope() == pytest.approx(10)
+    assert course.inside() == {}
+    assert soak.text_of(1, 2) == soak.text_of(1, 2) != soak.text_of(2, 2)
+
+
+def test_a_visitor_of_the_load_never_asks_for_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server tells nothing of a head that is shown already or a text that stands there: 4 such answers counted as lost."""
+    asked: list[tuple[str, Any, Any]] = []
+
+    class Quick(Visitor):
+        async def head(self, n: int) -> None:
+            asked.append(("head", self.shown, n))
+            self.shown = n
+
+        async def slider(self, temperature: float) -> None:
+            asked.append(("slider", self.temperature, temperature))
+            self.temperature = temperature
+
+        async def run(self, text: str) -> None:
+            asked.append(("text", self.text, text))
+            self.text = text
+
+        async def generate(self, n: int) -> None:
+            """Nothing that could be asked for twice."""
+
+    monkeypatch.setattr(load, "SUBJECTS", ["cats", "rivers"])
+    for n in range(3):
+        crowd = load.Crowd([])
+        visitor = Quick("", load.text_of(n, random.Random(n)))
+        until = time.monotonic() + 0.1
+        asyncio.run(load.act(visitor, n, until, 0.0001, crowd))
+    assert {what for what, _before, _now in asked} == {"head", "slider", "text"}
+    assert [one for one in asked if one[1] == one[2]] == []

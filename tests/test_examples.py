@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 
+import txpanel
 from txpanel.models.language_model import LanguageModel
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +40,27 @@ def test_your_model(nano: LanguageModel, tmp_path: Path) -> None:
     nano.tokenizer.save_pretrained(tmp_path)
     told = run("examples/your_model.py", str(tmp_path), "CBABBC=")
     assert told.count("replay exact") == nano.anatomy.n_layers
+
+
+def test_training_goes_on_as_if_nobody_had_looked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Same weights, bit for bit, with a trace every 20 steps and with none; dropout's chance is not touched, no trace holds a graph."""
+    looked, alone = (runpy.run_path(str(EXAMPLES / "training_loop.py")) for _ in range(2))
+    looked["main"].__globals__["EVERY"] = 20
+    a = looked["main"](60, str(tmp_path)).state_dict()
+    told = capsys.readouterr().out.splitlines()
+    alone["main"].__globals__["EVERY"] = 10**9
+    b = alone["main"](60).state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in b)
+    assert [line.split(":")[0] for line in told] == ["step 20", "step 40", "step 60"]
+    assert float(told[0].split("loss ")[1].split(";")[0]) > float(told[-1].split("loss ")[1].split(";")[0])
+    kept = txpanel.open_trace(tmp_path / "step-60.safetensors")
+    bits = ", ".join(f"{letter} {bit:.2f}" for letter, bit in zip("ABC", kept.surprisal()[4:], strict=True))
+    assert bits in told[-1]
+
+
+@pytest.mark.slow
+def test_training_loop_learns() -> None:
+    assert run("examples/training_loop.py", "300").splitlines()[-1].endswith("; right")
 
 
 @pytest.mark.slow

@@ -156,7 +156,7 @@ def test_source_file_is_readable_and_safe(path: Path) -> None:
 
 
 RANDOM = r"Math\.random|np\.random\.(?!default_rng\(|Generator|PCG64|Philox)|numpy\.random|torch\.rand"
-RANDOM += r"|(?<![.\w])random\.(random|uniform|gauss)"
+RANDOM += r"|(?<![.\w])random\.(random|uniform|gauss)|^(import random|from random import)"
 CODE = r"trust_remote_code *= *True|torch\.load\(|pickle\.load|(?<![.\w])(eval|exec)\(|unsafe_allow_html|(inner|outer)HTML *[+=]|insertAdjacentHTML"
 FORBIDDEN = {
     RANDOM: "nothing that is drawn may be random, and a sampler's draw comes from a seeded generator",

@@ -84,6 +84,7 @@ def test_a_good_view_passes() -> None:
         (pn.pane.Str, "derive"),
         (build(fails_on_update), "cabs"),
         (build(fetches), r"fonts\.example\.org"),
+        (build(lambda _self: pn.FlexBox("text")), "JavaScript as a text"),
         (build(lambda self: FetchingComponent()), r"esm\.example\.org"),
         (build(keeps_watching), "still watches"),
         (build(keeps_itself), "alive"),

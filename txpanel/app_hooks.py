@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from txpanel.server import doors, outside, visitors
+
+doors.install()  # before there is a server: nothing of it is ever open without
+outside.install()
+
 
 def on_server_loaded(server_context: Any) -> None:
     """Starts loading torch, transformers and the first model in the background."""
-    from txpanel.server.session_page import start  # late: Panel reads this file before it serves anything
+    from txpanel.server.start_up import start  # late: Panel reads this file before it serves anything
 
+    outside.begin()
     start()
 
 
 def process_request(request: Any) -> dict[str, str]:
-    """Who is on the other side: the page's own words about its address could be made up, the connection's can't.
-
-    A proxy on this machine speaks for others; it says so in its headers, and then nobody is taken for local.
-    """
-    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
-    return {"txpanel_peer": "" if forwarded else str(request.remote_ip)}
+    """Who is on the other side, as the session will know it (see :mod:`txpanel.server.visitors`), and whose limits hold for it."""
+    return {"txpanel_peer": visitors.peer(request), "txpanel_address": visitors.address(request)}

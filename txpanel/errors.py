@@ -23,15 +23,43 @@ class Cancelled(TxpanelError):
 
 
 class Unsupported(TxpanelError):
-    """The model or the quantity cannot be opened here (state-space layers, encoder-decoders, remote code...)."""
+    """The model or the quantity cannot be opened here (heads of a state-space layer, remote code...)."""
+
+
+class NotUsed(Unsupported):
+    """A view that was found and is not used; the log knows of it already.
+
+    Attributes:
+        off: whether it is switched off; else there is something wrong with it.
+    """
+
+    def __init__(self, sentence: str, *, off: bool = False) -> None:
+        super().__init__(sentence)
+        self.off = off
+
+
+class Stale(Unsupported):
+    """The model has changed since a run was recorded, so what needs its weights of then can't be computed any more."""
+
+
+class TooLarge(Unsupported):
+    """The model needs more memory than there is."""
 
 
 class TooLong(TxpanelError):
-    """The text has more tokens than the model has positions."""
+    """The text has more tokens than the model has positions, or than a server takes."""
+
+
+class OverLimit(TxpanelError):
+    """More than a server gives to one visitor: branches, tokens of all branches, time."""
 
 
 class EmptyText(TxpanelError):
     """There is no token to run the model on."""
+
+
+class BadText(TxpanelError, ValueError):
+    """A text or token ids that the model cannot read: beyond its table, or nothing that its tokenizer takes."""
 
 
 class NoTokenLeft(TxpanelError, ValueError):

@@ -112,6 +112,12 @@ def _check_requests(view: View) -> None:
         own = [url for url in found if "cdn.holoviz.org" in url]  # of Panel itself; its server replaces them by its own
         rest = sorted(set(found) - set(own))
         assert not rest, f"{type(view).__name__} fetches {', '.join(rest)}; put what it needs into the package."
+        kind = type(model).__name__
+        ours = str(getattr(model, "code", "")).startswith("// tx:")  # of txpanel.toolkit.figure_code
+        assert ours or not kind.startswith(("CustomJS", "ReactiveHTML")), (
+            f"{type(view).__name__} has JavaScript as a text ({kind}), which the page of a server does not run: put it into the "
+            "module of a component, and use txpanel.toolkit.card.flow instead of pn.FlexBox."
+        )
 
 
 def _use(view: View, state: ModelState) -> None:

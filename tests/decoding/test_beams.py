@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import txpanel
+from tests.observing import looking_on
 from txpanel.decoding.beams import BeamSearch
 from txpanel.decoding.generation import end_tokens
 from txpanel.errors import Cancelled, EmptyText, TooLong
@@ -108,7 +109,7 @@ def test_cancel_progress_and_the_models_lock(tiny: Tiny) -> None:
     model = tiny("llama")
     cancel, told = threading.Event(), []
     calls = 0
-    hook = model.model.register_forward_pre_hook(lambda *_a: count())
+    hook = model.model.register_forward_pre_hook(looking_on(lambda *_a: count()))
 
     def count() -> None:
         nonlocal calls

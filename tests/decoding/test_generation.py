@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import GenerationConfig
 
 import txpanel
 from txpanel.decoding import cumulative
 from txpanel.decoding.generation import end_tokens, generate
 from txpanel.errors import EmptyText, TooLong
 from txpanel.models.language_model import LanguageModel
-from txpanel.sampling import pipeline
+from txpanel.sampling import FIELDS, own_settings, pipeline
 
 Tiny = Callable[[str], LanguageModel]
 
@@ -27,6 +29,26 @@ def test_greedy_generation_equals_transformers(tiny: Tiny, family: str) -> None:
         torch.tensor([ids]), max_new_tokens=8, do_sample=False, pad_token_id=0, eos_token_id=sorted(end_tokens(model))
     )[0]
     steps = list(generate(model, "seven words", 8, temperature=0))
+    assert [*ids, *(step.token for step in steps)] == reference.tolist()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"do_sample": False, "temperature": 0.3, "top_k": 3}, {"repetition_penalty": 1.6, "no_repeat_ngram_size": 2}, {"eos_token_id": [2, 70, 71]}],
+)  # fmt: skip
+def test_the_models_own_settings_write_what_generate_writes(
+    tiny: Tiny, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("llama")
+    monkeypatch.setattr(
+        model.model, "generation_config", GenerationConfig(**{"eos_token_id": 2, "pad_token_id": 0, **config})
+    )
+    ids = model.encode("seven words")
+    reference = model.model.generate(torch.tensor([ids]), max_new_tokens=12)[0]
+    own = own_settings(model.model.generation_config)
+    assert own is not None
+    assert own.left_out == ()
+    steps = list(generate(model, "seven words", 12, **{name: getattr(own, name) for name in FIELDS}))
     assert [*ids, *(step.token for step in steps)] == reference.tolist()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, LogitsPr
 from transformers.generation.logits_process import LogitsProcessor
 
 from txpanel import sampling
+from txpanel.decoding.left_out import _rules
 from txpanel.decoding.stages import SPECS
 from txpanel.errors import NoTokenLeft
 
@@ -263,7 +266,11 @@ def test_no_token_left_is_refused_in_words() -> None:
         ({"do_sample": True}, sampling.Settings(top_k=50)),
         ({"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": 0.05, "typical_p": 0.9},
          sampling.Settings(0.6, 20, 0.95, 0.05, typical_p=0.9)),
+        ({"do_sample": True, "epsilon_cutoff": 0.02, "eta_cutoff": 0.3, "top_k": 0}, sampling.Settings(epsilon_cutoff=0.02, eta_cutoff=0.3)),
+        ({"do_sample": True, "top_h": 0.4, "top_k": 0, "epsilon_cutoff": 1.0}, sampling.Settings(top_h=0.4)),
+        ({"do_sample": False, "temperature": 0.3, "top_h": 0.4, "eta_cutoff": 0.1}, sampling.Settings(temperature=0.0)),
         ({"do_sample": True, "temperature": -1.0}, None),
+        ({"do_sample": True, "temperature": 0.0}, None),
     ],
 )  # fmt: skip
 def test_the_models_own_settings_are_those_that_generate_takes(
@@ -281,6 +288,56 @@ def test_the_models_own_settings_are_those_that_generate_takes(
     ours = sampling.sample(out.logits[0], own, PROMPT)
     stage = ours.stages[-2] if own.temperature else ours.stage("no_repeat_ngram_size")
     assert np.array_equal(stage.logits, out.scores[0][0].numpy())
+
+
+LEFT_OUT: dict[str, Any] = {
+    "suppress_tokens": [5, 7], "begin_suppress_tokens": [5], "bad_words_ids": [[9]], "sequence_bias": [[[3], -2.0]], "forced_bos_token_id": 0,
+    "forced_eos_token_id": 2, "min_length": 9, "min_new_tokens": 3, "exponential_decay_length_penalty": (2, 1.5), "encoder_repetition_penalty": 1.3,
+    "encoder_no_repeat_ngram_size": 2, "num_beams": 3, "guidance_scale": 2.0, "stop_strings": ["end"], "max_new_tokens": 7, "max_length": 40,
+}  # fmt: skip
+"""Entries that change what ``generate`` writes and that no stage does."""
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_the_models_own_settings_leave_out_is_named(name: str) -> None:
+    own = sampling.own_settings(GenerationConfig(**{name: LEFT_OUT[name]}))
+    assert own is not None
+    assert [text.split(" = ")[0] for text in own.left_out] == [name]
+    assert own == sampling.Settings(temperature=0.0)  # it says something beside the numbers
+    later = replace(own, seed=3)
+    assert later.left_out == own.left_out
+
+
+def test_every_entry_of_a_generation_config_is_a_stage_or_named_or_changes_no_text() -> None:
+    """A later transformers with one more entry fails here."""
+    plain = {
+        "do_sample", "early_stopping", "use_mtp", "use_cache", "cache_implementation", "cache_config", "max_cache_len", "length_penalty",
+        "renormalize_logits", "remove_invalid_values", "num_return_sequences", "output_attentions", "output_hidden_states", "output_scores",
+        "output_logits", "return_dict_in_generate", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "is_assistant",
+        "num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold", "prompt_lookup_num_tokens", "max_matching_ngram_size",
+        "assistant_early_exit", "assistant_lookbehind", "target_lookbehind", "assistant_ensemble_weight", "speculation_type", "compile_config",
+        "disable_compile",
+        "continuous_batching_config", "low_memory", "diversity_penalty", "prefill_chunk_size", "transformers_version",
+    }  # fmt: skip
+    for name in vars(GenerationConfig()):
+        stage = name in sampling.FIELDS
+        assert stage or name.startswith("_") or name in plain or name in _rules(), name
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"top_k": 5},
+        {"penalty_alpha": 0.6, "do_sample": True},
+        {"num_beams": 1, "suppress_tokens": []},
+        {"forced_bos_token_id": False},
+    ],
+)
+def test_nothing_is_named_that_does_nothing(config: dict[str, Any]) -> None:
+    own = sampling.own_settings(GenerationConfig(**config))
+    assert own is not None
+    assert own.left_out == ()
 
 
 def test_other_seeds_give_what_a_pipeline_with_them_would() -> None:

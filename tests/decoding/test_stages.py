@@ -111,7 +111,9 @@ def test_greedy_generation_takes_their_tokens(seed: int, tiny: Callable[[str], L
     assert [step.token for step in steps] == out.sequences[0, len(ids) : len(ids) + len(steps)].tolist()
     for step, scores in zip(steps, out.scores, strict=False):
         mine = step.sample.stage("no_repeat_ngram_size").logits
-        np.testing.assert_allclose(mine, scores[0].numpy(), atol=2e-5)  # ours were recorded, theirs came from a cache
+        np.testing.assert_allclose(
+            mine, scores[0].numpy(), atol=5e-5
+        )  # ours were recorded and their last token read twice, theirs came from a cache
         assert step.sample.removed_by(step.token) is None
 
 

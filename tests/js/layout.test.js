@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import {test} from "node:test"
 import {between, colX, desktop, laneY, thumbAt} from "../../txpanel/views/flow/layout.js"
 
-const anatomy = {norm_place: "pre", parallel: false, n_heads: 12, n_kv_heads: 4}
+const anatomy = {norm_place: "pre", parallel: false, n_heads: 12, n_kv_heads: 4, mixer: "open", mlp: "open"}
 const page = (n, W, more = {}) => ({W, tokens: {ids: Array(n).fill(0), total: n}, block: {anatomy: {...anatomy, ...more}}})
 const PLACES = ["pre", "post", "sandwich", "branch"]
 
@@ -19,6 +19,21 @@ test("parts follow each other without overlapping, whatever the model and the wi
           }
           assert.ok(at.qkv.x > at.embed.x && at.mlp.x > at.qkv.x && at.next.x > at.blocks.x)
         }
+})
+
+test("what is not opened, or is not there, has its place in the order as well", () => {
+  const shut = [{mixer: "opaque"}, {mlp: "opaque"}, {mixer: "opaque", mlp: "opaque"}, {mixer: null}, {mlp: null}, {whole: true}]
+  for (const closed of shut)
+    for (const norm_place of PLACES)
+      for (const W of [1200, 1440, 2560]) {
+        const {at} = desktop(page(6, W, {norm_place, ...closed}))
+        const parts = Object.values(at).filter(({w}) => w > 0)
+        for (const [i, part] of parts.entries()) {
+          assert.ok(Number.isFinite(part.x) && part.r <= W + 1, `${JSON.stringify(closed)} ${norm_place} ${W}: ${part.r}`)
+          if (i) assert.ok(part.x >= parts[i - 1].r - 1e-9, `${JSON.stringify(closed)} ${norm_place} ${W}`)
+        }
+        assert.equal(at.mat.w > 0, !closed.whole && closed.mixer === undefined)
+      }
 })
 
 test("the pattern has room for each key, and for what stands before a window", () => {

@@ -1,5 +1,5 @@
+import {chance, pipeline, removedBy, reorderingStages} from "../../txpanel/decoding/pipeline.js"
 import {rules} from "../../txpanel/decoding/stage_rules.js"
-import {chance, pipeline, removedBy, reorderingStages} from "../../txpanel/views/sampling/pipeline.js"
 import {given} from "./given.js"
 
 const {declared, cases} = given()

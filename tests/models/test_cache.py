@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from tests.models.conftest import Seen
 from txpanel.errors import Cancelled, DownloadFailed
-from txpanel.models import cache
+from txpanel.models import cache, checksums
 from txpanel.models.provenance import Provenance
 
 SOURCE = Provenance("folder", "here", "abc", "a note")
@@ -115,7 +116,7 @@ def test_waiting_for_another_is_said_and_can_be_cancelled(cache_root: Path, seen
 MAKER = """
 import sys, time
 from pathlib import Path
-from txpanel.models import cache
+from txpanel.models import cache, checksums
 from txpanel.models.progress import Reporter
 from txpanel.models.provenance import Provenance
 with cache.making("m", Reporter()) as folder:
@@ -156,3 +157,71 @@ def test_a_killed_maker_blocks_nobody(cache_root: Path, seen: Seen) -> None:
         assert list(folder.iterdir()) == []
         make("m", folder)
     assert cache.find("m") is not None
+
+
+def big(name: str, folder: Path) -> cache.Entry:
+    """A finished model with weights of several samples."""
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"12345678" * 1_000_000)
+    return cache.finish(name, folder, SOURCE)
+
+
+def test_other_bytes_in_a_file_of_the_same_length_are_noticed(cache_root: Path, seen: Seen) -> None:
+    with cache.making("m", seen) as folder:
+        made = big("m", folder)
+    weights = made.folder / "model.safetensors"
+    facts = weights.stat()
+    assert cache.damaged("m") is None
+    with weights.open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"\0" * 4_000_000)
+    os.utime(weights, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert cache.find("m") is not None, "by its length it is whole"
+    assert cache.damaged("m") == str(weights)
+
+
+def test_a_model_that_an_older_txpanel_made_gets_its_checksums(cache_root: Path, seen: Seen) -> None:
+    with cache.making("m", seen) as folder:
+        made = big("m", folder)
+    manifest = json.loads((made.folder / cache.MANIFEST).read_text())
+    del manifest["checksums"]
+    (made.folder / cache.MANIFEST).write_text(json.dumps(manifest))
+    assert cache.find("m") == made
+    assert cache.damaged("m") is None
+    (made.folder / "model.safetensors").write_bytes(b"87654321" * 1_000_000)
+    assert cache.damaged("m") == str(made.folder / "model.safetensors")
+
+
+def test_a_copied_cache_is_read_wholly_once(cache_root: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cache.making("m", seen) as folder:
+        made = big("m", folder)
+    os.utime(made.folder / "model.safetensors", ns=(5, 5))
+    assert cache.damaged("m") is None
+    monkeypatch.setattr(checksums, "whole", None)
+    assert cache.damaged("m") is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"files": 3}', '{"files": {"x": 1}, "checksums": 3}'])
+def test_a_manifest_that_makes_no_sense_is_damage(cache_root: Path, seen: Seen, content: str) -> None:
+    with cache.making("m", seen) as folder:
+        made = big("m", folder)
+    (made.folder / cache.MANIFEST).write_text(content)
+    assert cache.damaged("m") is not None
+
+
+def test_a_disk_that_is_full_at_the_last_byte_leaves_no_model_and_the_next_try_works(
+    cache_root: Path, seen: Seen
+) -> None:
+    """As a download does that can go on: what has arrived stays, and is not taken for whole."""
+    with cache.making("m", seen, keep=True) as folder:
+        full = folder / f"{cache.MANIFEST}.{os.getpid()}.new"
+        full.symlink_to("/dev/full")
+        with pytest.raises(OSError, match="No space left"):
+            big("m", folder)
+        assert cache.find("m") is None
+        assert not full.exists()
+        (folder / cache.MANIFEST).write_text("half a manif")  # as an older txpanel could leave it
+    with cache.making("m", seen, keep=True) as folder:
+        made = big("m", folder)
+    assert cache.find("m") == made
+    assert cache.damaged("m") is None

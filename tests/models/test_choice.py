@@ -50,6 +50,16 @@ def test_wishes_come_first(world: dict[str, bool], monkeypatch: pytest.MonkeyPat
     assert choose("nano") == choice.Choice("nano", "You asked for it.")
 
 
+def test_a_server_starts_with_a_model_that_its_visitors_may_have(
+    world: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world["gpt2"] = True
+    monkeypatch.setenv("TXPANEL_MODELS", "smollm2-135m, nano")
+    assert choose() == choice.Choice("smollm2-135m", "It is the first of the models that this server offers.")
+    monkeypatch.setenv("TXPANEL_MODEL", "nano")
+    assert choose().name == "nano"
+
+
 def test_every_reason_is_a_sentence(world: dict[str, bool]) -> None:
     assert choose().reason.endswith(".")
     assert choose("x").reason.endswith(".")

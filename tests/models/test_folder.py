@@ -48,7 +48,7 @@ def damage(folder: Path, kind: str) -> None:
         case "own code":
             edit(folder / "config.json", model_type="own", auto_map={"AutoModelForCausalLM": "own.Own"})
         case "encoder-decoder":
-            edit(folder / "config.json", model_type="t5", is_encoder_decoder=True)
+            edit(folder / "config.json", model_type="whisper", is_encoder_decoder=True)
         case "fills gaps":
             edit(folder / "config.json", model_type="bert", architectures=["BertForMaskedLM"])
         case "no weights":
@@ -91,6 +91,40 @@ def damage(folder: Path, kind: str) -> None:
             tensors = load_file(weights)
             tensors["transformer.h.1.attn.c_attn.weight"] = torch.zeros(3, 3)
             save_file(tensors, weights, {"format": "pt"})
+        case "a weight too many":
+            save_file(
+                {**load_file(weights), "transformer.h.0.attn.q_norm.weight": torch.ones(8)}, weights, {"format": "pt"}
+            )
+        case "no number":
+            tensors = load_file(weights)
+            tensors["transformer.h.1.mlp.c_fc.weight"][2, 3] = float("nan")
+            save_file(tensors, weights, {"format": "pt"})
+        case "infinite":
+            tensors = load_file(weights)
+            tensors["transformer.ln_f.weight"][0] = float("inf")
+            save_file(tensors, weights, {"format": "pt"})
+        case "packed":
+            tensors = load_file(weights)
+            tensors["transformer.h.1.mlp.c_fc.weight"] = (tensors["transformer.h.1.mlp.c_fc.weight"] * 100).to(
+                torch.int8
+            )
+            save_file(tensors, weights, {"format": "pt"})
+        case "eight bits":
+            tensors = load_file(weights)
+            tensors["transformer.h.1.mlp.c_fc.weight"] = tensors["transformer.h.1.mlp.c_fc.weight"].to(
+                torch.float8_e4m3fn
+            )
+            save_file(tensors, weights, {"format": "pt"})
+        case "a weight in two parts":
+            tensors = load_file(weights)
+            weights.unlink()
+            for part in ("a", "b"):
+                save_file(tensors, folder / f"{part}.safetensors", {"format": "pt"})
+            index = {
+                "metadata": {},
+                "weight_map": {name: f"{'ab'[n % 2]}.safetensors" for n, name in enumerate(tensors)},
+            }
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
         case "no tokenizer":
             (folder / "tokenizer.json").unlink()
         case "damaged tokenizer":
@@ -108,7 +142,7 @@ def damage(folder: Path, kind: str) -> None:
         ("unknown type", Unsupported, "does not know models of type gpt99"),
         ("own code", Unsupported, "never runs code"),
         ("encoder-decoder", Unsupported, "encoder-decoder"),
-        ("fills gaps", Unsupported, "fills gaps"),
+        ("fills gaps", BadFile, r"bert\.embeddings\.LayerNorm\.bias"),
         ("no weights", BadFile, "no weights"),
         ("pickles", Unsupported, "pickle"),
         ("empty", BadFile, "cut short"),
@@ -124,6 +158,16 @@ def damage(folder: Path, kind: str) -> None:
         ("index leads outside", BadFile, "outside its folder"),
         ("a weight is missing", BadFile, "transformer.h.1.attn.c_attn.weight"),
         ("a weight of another shape", BadFile, "transformer.h.1.attn.c_attn.weight"),
+        (
+            "a weight too many",
+            Unsupported,
+            r"1 weight that a gpt2 model of transformers has no place for, transformer\.h\.0\.attn\.q_norm",
+        ),
+        ("no number", BadFile, r"h\.1\.mlp\.c_fc\.weight holds numbers that are none"),
+        ("infinite", BadFile, r"ln_f\.weight holds numbers that are none"),
+        ("packed", Unsupported, r"c_fc\.weight as I8 and does not say how to unpack it"),
+        ("eight bits", Unsupported, r"c_fc\.weight as F8_E4M3"),
+        ("a weight in two parts", BadFile, "is in two of its files"),
         ("no tokenizer", BadFile, "no tokenizer"),
         ("damaged tokenizer", BadFile, "tokenizer"),
     ],
@@ -167,3 +211,29 @@ def test_loading_leaves_the_settings_of_transformers_alone(whole: Path) -> None:
     with pytest.raises(BadFile):
         from_pretrained.open_folder(whole)
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+def test_what_old_checkpoints_hold_beside_weights_is_let_pass(whole: Path) -> None:
+    weights = whole / "model.safetensors"
+    before, _tokenizer = from_pretrained.open_folder(whole)
+    mask = torch.ones(1, 1, 64, 64).tril().bool()
+    old = {"attn.bias": mask, "attn.masked_bias": torch.tensor(-1e4), "attn.rotary_emb.inv_freq": torch.ones(4)}
+    save_file(
+        {**load_file(weights), **{f"transformer.h.1.{name}": value for name, value in old.items()}},
+        weights,
+        {"format": "pt"},
+    )
+    after, _tokenizer = from_pretrained.open_folder(whole)
+    for (name, one), (_name, two) in zip(before.named_parameters(), after.named_parameters(), strict=True):
+        assert torch.equal(one, two), name
+
+
+def test_a_head_of_its_own_is_taken_from_the_files_where_the_configuration_ties_it(whole: Path) -> None:
+    weights = whole / "model.safetensors"
+    model, _tokenizer = from_pretrained.open_folder(whole)
+    head = torch.randn_like(model.lm_head.weight)
+    edit(whole / "config.json", tie_word_embeddings=True)
+    save_file({**load_file(weights), "lm_head.weight": head}, weights, {"format": "pt"})
+    again, _tokenizer = from_pretrained.open_folder(whole)
+    assert torch.equal(again.lm_head.weight, head)
+    assert torch.equal(again.transformer.wte.weight, model.transformer.wte.weight)

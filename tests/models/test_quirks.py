@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import txpanel
-from txpanel.models.quirks import PROVEN, QUIRKS, Quirk, quirk_of
+from tests.families import FAMILIES
+from txpanel.models.quirks import QUIRKS, Quirk, quirk_of
 
 PACKAGE = Path(txpanel.__file__).parent
 
@@ -17,7 +18,7 @@ def test_an_unknown_family_has_the_usual_ways() -> None:
 
 
 def test_no_other_file_tells_families_apart_by_name() -> None:
-    names = "|".join(sorted(PROVEN | set(QUIRKS)))
+    names = "|".join(sorted({*FAMILIES, *QUIRKS}))
     compared = re.compile(rf"(family|model_type)\b[^\n]*(==|\bin\b)[^\n]*\"({names})\"")
     found = [
         f"{path.relative_to(PACKAGE)}: {line.strip()}"

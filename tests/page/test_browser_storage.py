@@ -34,8 +34,8 @@ def come_back(bar: Bar, named: str, data: object) -> list[TreeRecord | None]:
     kept = BrowserStorage(bar.component, named)
     kept.then(found.append)
     assert found == []  # first the browser is asked
-    kept.told({"name": bar.component.wanted, "data": data})
-    kept.told({"name": bar.component.wanted, "data": data})
+    kept.answered({"name": bar.component.wanted, "data": data})
+    kept.answered({"name": bar.component.wanted, "data": data})
     assert len(found) == 1  # it is heard once
     return found
 

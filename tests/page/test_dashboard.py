@@ -109,8 +109,10 @@ def test_on_a_narrow_page_a_click_on_what_is_open_at_the_start_brings_it_as_a_sh
     dashboard = Dashboard(state, opened="softmax")
     dashboard.views._on_sheet({"narrow": True})
     dashboard.views.sheet.shown = False
-    dashboard.views._on_tab({"open": ""})
-    assert (dashboard.opened, dashboard.views.sheet.shown) == ("softmax", True)
+    dashboard.views._on_tab({"open": ""})  # nothing folds what lies below the flow
+    assert (dashboard.opened, dashboard.views.sheet.shown) == ("softmax", False)
+    dashboard.views._on_tab({"open": "mlp"})
+    assert (dashboard.opened, dashboard.views.sheet.shown) == ("mlp", True)
     dashboard.views._on_sheet({"open": ""})
     assert (dashboard.opened, dashboard.views.sheet.shown) == ("", False)
     dashboard.close()
@@ -209,6 +211,13 @@ def test_while_a_part_is_built_only_a_line_says_which(state: Any) -> None:
     dashboard.views.waiting.param.watch(lambda event: seen.append((event.new, shown())), "text")
     dashboard.opened = "kv-cache"
     assert seen == [("KV cache is being built …", [])]
+    before = next(part.frame.layout for part in dashboard.views.parts if part.id == "softmax")
+    assert before.css_classes == [
+        "leaf",
+        "folded",
+        "view-softmax",
+        "gone",
+    ]  # it does not fade out below the new part's name
     later.pop()()
     assert shown() == ["kv-cache"]
     dashboard.opened = "softmax"  # built before: there at once, nothing to wait for

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import txpanel
+from txpanel.errors import BadFile
+from txpanel.page import offline
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
@@ -26,3 +31,16 @@ def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path) -> Non
     )
     assert addresses
     assert [address for address in addresses if not address.startswith("data:")] == []
+
+
+def test_a_page_is_saved_wholly_or_not_at_all(tmp_path: Path) -> None:
+    page = tmp_path / "x.html"
+    offline._write(page, "the page before")
+    full = tmp_path / f".x.html.{os.getpid()}.new"
+    full.symlink_to("/dev/full")
+    with pytest.raises(BadFile, match=r"x\.html.*No space left"):
+        offline._write(page, "half of another")
+    assert page.read_text() == "the page before"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.html"]
+    with pytest.raises(BadFile, match="No such file"):
+        offline._write(tmp_path / "nowhere" / "x.html", "a page")

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 import txpanel
 from txpanel.errors import Cancelled, DownloadFailed
-from txpanel.models import report
+from txpanel.models import doctor
 from txpanel.models.catalogue import CATALOGUE
 from txpanel.models.language_model import LanguageModel
 from txpanel.server import cli
@@ -102,13 +102,13 @@ def test_plugins_tells_all_and_strict_fails_on_a_broken_one(capsys: Capture, mon
 
 
 def test_doctor_fails_only_on_errors(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    checks = [report.Check("one", "ok", "well"), report.Check("two", "warning", "so-so", "Do this.")]
-    monkeypatch.setattr(report, "doctor", lambda: checks)
+    checks = [doctor.Check("one", "ok", "well"), doctor.Check("two", "warning", "so-so", "Do this.")]
+    monkeypatch.setattr(doctor, "doctor", lambda model=None, deep=False: checks)
     assert cli.main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "✓ one: well" in out
     assert "! two: so-so. Do this." in out
-    checks.append(report.Check("three", "error", "gone"))
+    checks.append(doctor.Check("three", "error", "gone"))
     assert cli.main(["doctor", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [check["status"] for check in told[:3]] == ["ok", "warning", "error"]

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from txpanel.errors import ModelNotFound, TxpanelError
-from txpanel.models import choice
+from txpanel.models import choice, machine
 from txpanel.models.choice import Choice
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.machine import Room
 from txpanel.server import launch, policy
+from txpanel.session import shared
 
 
 @pytest.mark.slow
@@ -98,6 +100,9 @@ def test_an_address_of_another_machine_is_a_sentence(address: str, monkeypatch: 
 
 def test_only_names_of_this_machine_may_connect() -> None:
     assert launch.allowed_origins("localhost", 5006) == ["localhost:5006", "127.0.0.1:5006"]
+    assert {"localhost:443", "localhost:80"} <= set(
+        launch.allowed_origins("localhost", 443)
+    )  # the port of https goes unsaid
     assert "192.0.2.1:80" in launch.allowed_origins("192.0.2.1", 80)
     everywhere = launch.allowed_origins("0.0.0.0", 80, ["models.example.org"])
     assert f"{socket.gethostname()}:80" in everywhere
@@ -113,6 +118,12 @@ def test_only_names_of_this_machine_may_connect() -> None:
         ({"models": ["a", "b"]}, {"TXPANEL_MODEL": "a", "TXPANEL_MODELS": "a,b"}),
         ({"model": "c", "models": ["a"]}, {"TXPANEL_MODEL": "c", "TXPANEL_MODELS": "c,a"}),
         ({"address": "0.0.0.0", "dtype": "bfloat16"}, {"TXPANEL_PUBLIC": "1", "TXPANEL_DTYPE": "bfloat16"}),
+        ({"origins": ["https://class.example.org"]}, {"TXPANEL_PUBLIC": "1"}),
+        ({"origins": ["class.example.org"], "public": False}, {"TXPANEL_PUBLIC": "0"}),
+        (
+            {"embed": ["https://a.example", "https://b.example"]},
+            {"TXPANEL_EMBED": "https://a.example,https://b.example"},
+        ),
     ],
     ids=str,
 )
@@ -158,3 +169,42 @@ def test_a_first_model_that_does_not_come_is_a_sentence(
     monkeypatch.setattr("txpanel.session.shared.load", load)
     launch.bring_model("cpu", None)
     assert "txpanel: There is none." in capsys.readouterr().err
+
+
+def test_an_offered_model_that_there_cannot_be_is_said_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TXPANEL_MODELS", "nano,smolm2-135m,owner/name,/no/such")
+    monkeypatch.setattr(choice, "choose", lambda: Choice("nano", "Because."))
+    launch.bring_model("cpu", None)
+    said = [line for line in caplog.messages if line.startswith("TXPANEL_MODELS: ")]
+    assert len(said) == 2
+    assert "Did you mean smollm2-135m?" in said[0]
+    assert "/no/such" in said[1]
+
+
+def test_where_the_page_is_with_a_prefix_and_a_certificate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(sys, "argv", [])
+    started: list[list[str]] = []
+    monkeypatch.setattr("panel.command.main", started.append)
+    monkeypatch.setattr(launch.gc, "disable", lambda: None)
+    launch.serve(port=0, prefix="/class/", https=True, more=["--prefix=/class/", "--use-xheaders"])
+    assert re.search(r"https://localhost:\d+/class/txpanel ", capsys.readouterr().out)
+    assert started[0][-2:] == ["--prefix=/class/", "--use-xheaders"]
+
+
+def test_the_start_says_what_the_model_needs_and_refuses_what_cannot_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(choice, "choose", lambda: Choice("nano", "Because."))
+    monkeypatch.setattr(machine, "now", lambda: Room(1_000_000, 300_000, True))
+    shared.models.clear()
+    launch.bring_model("cpu", None)
+    said = capsys.readouterr()
+    assert "Memory: 401.1 kB for the weights (float32), 1.9 kB for each token" in said.out
+    assert "300.0 kB of 1.0 MB are free in this container." in said.out
+    assert "does not fit: its weights alone take 401.1 kB in float32" in said.err
+    assert len(shared.models) == 0

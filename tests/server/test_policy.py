@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 from txpanel.errors import ModelNotFound
 from txpanel.models.catalogue import CATALOGUE
-from txpanel.server import policy
+from txpanel.server import policy, visitors
+from txpanel.session.state import ModelState
+from txpanel.session.tree_codec import TreeRecord
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +39,12 @@ def test_the_operators_list_is_the_list_everywhere(monkeypatch: pytest.MonkeyPat
             policy.permit("/etc/passwd", host)
 
 
-@pytest.mark.parametrize("how", ["host", "setting"])
+@pytest.mark.parametrize("how", ["host", "setting", "origin"])
 def test_strangers_get_what_the_server_was_started_with(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     host = "example.org" if how == "host" else None
+    if how == "origin":
+        host = "127.0.0.1"  # behind nginx's plain proxy_pass
+        visitors.expose(["127.0.0.1"], ["class.example.org:80"])
     if how == "setting":
         monkeypatch.setenv("TXPANEL_PUBLIC", "1")
     assert policy.allowed_models(host) == ()
@@ -69,3 +77,23 @@ def test_where_models_run_comes_from_the_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TXPANEL_DEVICE", "cuda:1")
     monkeypatch.setenv("TXPANEL_DTYPE", "bfloat16")
     assert policy.options() == {"device": "cuda:1", "dtype": "bfloat16"}
+
+
+@pytest.mark.parametrize("way", ["message", "run file"])
+def test_no_way_in_tells_a_stranger_whether_a_path_exists(tmp_path: Path, way: str) -> None:
+    """The address of a page goes the way of a message (`Session._load`)."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    said = []
+    for name in ("model", "absent", "owner/name"):
+        path = name if "/" in name else str(tmp_path / name)
+        state = ModelState(permit=partial(policy.permit, host="class.example.org"))
+        if way == "message":
+            state.load(path)
+        else:
+            state.restore(TreeRecord("cab", False), model=path)
+        assert state.model is None
+        said.append(str(state.error).replace(path[:100], "X"))
+        state.close()
+    assert len(set(said)) == 1
+    assert said[0].startswith("“X” is not among the models")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from tests.observing import looking_on
 from tests.session.test_state import Session
 from txpanel.errors import Cancelled
 from txpanel.models.language_model import LanguageModel
@@ -162,7 +163,7 @@ def test_stopping_is_said_and_frees_the_model_within_a_step(model: LanguageModel
     while len(session.state.tree) < 3:
         session.mailbox.get(timeout=20)()
     passes: list[int] = []
-    hook = model.parts.blocks[0].attn.register_forward_hook(lambda *_: passes.append(1))
+    hook = model.parts.blocks[0].attn.register_forward_hook(looking_on(lambda *_: passes.append(1)))
     session.state.cancel()
     assert session.state.wait(20)
     hook.remove()

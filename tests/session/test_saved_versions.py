@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 from txpanel.decoding.settings import OFF
 from txpanel.errors import BadFile
 from txpanel.page.address import read as read_address
+from txpanel.page.address import settings as settings_of
 from txpanel.page.browser_storage import BrowserStorage, _name
 from txpanel.page.top_bar.controller import Bar
-from txpanel.sampling import FIELDS, Settings
+from txpanel.sampling import Settings
 from txpanel.session import run_file
 from txpanel.session.tree_codec import (
     Entry,
@@ -49,7 +50,7 @@ def expected() -> TreeRecord:
 
 def from_the_link() -> TreeRecord:
     given = read_address((FOLDER / "link.txt").read_text().strip())
-    assert Settings(**{name: given.get(name, OFF[name]) for name in FIELDS}) == whole(EXPECTED["next"])
+    assert Settings(**settings_of(given)) == whole(EXPECTED["next"])
     return unpack(given["film"], given["text"], given.get("chat", False))
 
 
@@ -71,7 +72,7 @@ def come_back(address: str, data: str) -> TreeRecord | None:
     bar, found = Bar(lambda: None), list[TreeRecord | None]()
     kept = BrowserStorage(bar.component, address)
     kept.then(found.append)
-    kept.told({"name": bar.component.wanted, "data": data})
+    kept.answered({"name": bar.component.wanted, "data": data})
     return found[0]
 
 
@@ -112,7 +113,9 @@ def test_settings_are_kept_by_name_and_what_is_off_is_left_out() -> None:
     ]
     for settings in (Settings(), Settings(temperature=0.0, seed=2), Settings(min_p=0.5, typical_p=0.25)):
         assert from_names(by_name(settings)) == settings
-        assert by_name(settings) == {name: value for name, value in asdict(settings).items() if value != OFF[name]}
+        assert by_name(settings) == {
+            name: value for name, value in asdict(settings).items() if name in OFF and value != OFF[name]
+        }
 
 
 def test_a_setting_of_a_newer_txpanel_is_named() -> None:

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from txpanel.errors import Cancelled, DownloadFailed, EmptyText
+from txpanel.errors import Cancelled, DownloadFailed, EmptyText, TooLarge
 from txpanel.models.environment import environment
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.memory import MEMORY, Memory, Store
 from txpanel.models.progress import Progress
 from txpanel.session import shared
+from txpanel.session.state import ModelState
+from txpanel.tracing.trace import Trace
 
 Tiny = Callable[[str], LanguageModel]
 
 
-@dataclass
-class Block:
-    nbytes: int
-
-
 @pytest.fixture(autouse=True)
 def empty_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "traces", shared.Store(shared.traces.limit))
-    monkeypatch.setattr(shared, "models", shared.Store(shared.models.limit))
+    monkeypatch.setattr(shared, "traces", Store("runs", Trace.storages))
+    counted = Memory(lambda: environment().model_bytes)
+    monkeypatch.setattr(shared, "models", Store("models", lambda model: model.nbytes, memory=counted))
 
 
-def test_a_store_is_bounded_by_bytes_and_drops_what_was_not_used_for_longest() -> None:
-    store: shared.Store[Block] = shared.Store(100)
-    a, b, c = Block(40), Block(40), Block(40)
-    store.put("a", a)
-    store.put("b", b)
-    assert store.get("a") is a
-    store.put("c", c)
-    assert (store.get("a"), store.get("b"), store.get("c")) == (a, None, c)
-    assert store.nbytes == 80
-    store.put("huge", Block(1000))
-    assert len(store) == 1  # one is kept, however large
-    store.clear()
-    assert len(store) == 0
-
-
-def test_a_store_counts_bytes_as_they_are_now() -> None:
-    store: shared.Store[Block] = shared.Store(100)
-    growing = Block(10)
-    store.put("a", growing)
-    growing.nbytes = 95
-    store.put("b", Block(10))
-    assert store.get("a") is None
+def test_of_the_models_the_one_that_was_not_used_for_longest_makes_room(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "load", lambda name, **_more: tiny(name))
+    monkeypatch.setenv("TXPANEL_MODEL_MB", "1")
+    monkeypatch.setattr(LanguageModel, "nbytes", property(lambda _model: 400_000))
+    for name in ("gpt2", "llama", "gpt2", "bloom"):
+        assert shared.shared_model(name) is tiny(name)
+    kept = [shared.models.get((name, "cpu", "None")) for name in ("gpt2", "llama", "bloom")]
+    assert kept == [tiny("gpt2"), None, tiny("bloom")]
+    assert shared.models.nbytes == 800_000
 
 
 def test_the_same_text_is_recorded_once(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,8 +147,69 @@ def test_waiting_can_be_cancelled_and_a_failed_load_is_tried_again_by_the_next(
     assert shared.shared_model("m") is tiny("gpt2")
 
 
-def test_limits_come_from_the_environment_in_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TXPANEL_TRACE_MB", "7")
-    assert environment().trace_bytes == 7_000_000
-    monkeypatch.setenv("TXPANEL_TRACE_MB", "plenty")
-    assert environment().trace_bytes == 512_000_000
+@pytest.mark.usefixtures("empty_memory")
+def test_runs_go_before_what_is_on_a_screen_and_all_stays_below_the_cap(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("gpt2")
+    state = ModelState(model=model, text="what somebody looks at")
+    shown = state.trace
+    assert shown is not None
+    queries = shown.tensor("blocks.0.q")
+    one = MEMORY.nbytes
+    monkeypatch.setattr(MEMORY, "cap", lambda: 6 * one)
+    for n in range(30):
+        shared.shared_trace(model, f"{n} what nobody looks at").tensor("blocks.1.pattern")
+        assert MEMORY.nbytes <= 6 * one
+    assert len(shared.traces) < 30
+    assert shared.shared_trace(model, "what somebody looks at") is shown
+    assert shown.tensor("blocks.0.q") is queries  # not replayed again
+    uid = shown.uid
+    state.close()
+    del shown, queries
+    for n in range(30):
+        shared.shared_trace(model, f"{n} and the next")
+    assert shared.shared_trace(model, "what somebody looks at").uid != uid
+    MEMORY.clear()
+
+
+def test_a_state_that_is_freed_without_being_closed_has_no_screen_any_more(tiny: Tiny) -> None:
+    gc.collect()
+    before = len(MEMORY._screens)
+    state = ModelState(model=tiny("gpt2"), text="a notebook's")
+    assert len(MEMORY._screens) == before + 1
+    del state
+    gc.collect()
+    assert len(MEMORY._screens) == before
+
+
+def test_masks_that_come_later_are_counted(tiny: Tiny) -> None:
+    """A run that grew token by token has none until somebody looks into a block."""
+    model = tiny("gpt2")
+    shared.shared_trace(model, model.encode("one more"))
+    run = shared.shared_trace(model, [*model.encode("one more"), 5])
+    before = shared.traces.nbytes
+    run.tensor("blocks.0.pattern")
+    held: dict[Any, int] = {}
+    for kept in shared.traces.values():
+        held |= kept.storages()
+    assert shared.traces.nbytes == sum(held.values()) > before
+
+
+def test_a_model_that_does_not_fit_beside_others_takes_their_place(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, **_more: Any) -> LanguageModel:
+        if len(shared.models):
+            raise TooLarge("no room")
+        return tiny(name)
+
+    monkeypatch.setattr(shared, "load", load)
+    shared.shared_model("gpt2")
+    assert shared.shared_model("llama") is tiny("llama")
+    assert len(shared.models) == 1
+
+    def never(name: str, **_more: Any) -> LanguageModel:
+        raise TooLarge("no room at all")
+
+    monkeypatch.setattr(shared, "load", never)
+    with pytest.raises(TooLarge, match="at all"):
+        shared.shared_model("huge")

@@ -17,11 +17,12 @@ import pytest
 from txpanel.decoding.generation import end_tokens, generate
 from txpanel.errors import Cancelled, DownloadFailed, ModelNotFound
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.memory import Memory, Store
 from txpanel.models.progress import Progress
 from txpanel.sampling import pipeline
 from txpanel.session import jobs, shared
 from txpanel.session.state import ModelState
-from txpanel.tracing import open_trace, record
+from txpanel.tracing import Trace, open_trace, record
 
 Tiny = Callable[[str], LanguageModel]
 
@@ -269,6 +270,49 @@ def test_what_nobody_foresaw_is_a_sentence_too(
     assert "memory" in (state.error or "")
 
 
+class Gone(BaseException):
+    """What no ``except Exception`` catches, as SystemExit."""
+
+
+@pytest.mark.parametrize("death", [Gone("went away"), SystemExit(3), MemoryError(), KeyboardInterrupt()])
+def test_what_would_end_the_models_thread_is_said_and_the_next_text_runs(
+    death: BaseException, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_args: Any) -> Any:
+        raise death
+
+    session = Session(model=model, text="seven words")
+    session.settle()
+    monkeypatch.setattr(jobs, "shared_trace", dies)
+    session.state.text = "seven other words"
+    session.settle()
+    assert not session.state.busy
+    assert session.state.stale, "an old prediction behind a new text"
+    assert ("not enough memory" if isinstance(death, MemoryError) else type(death).__name__) in session.state.error
+    monkeypatch.undo()
+    session.state.text = "other words"
+    session.settle()
+    assert (session.state.error, session.state.trace.text, session.state.stale) == (None, "other words", False)
+
+
+def test_a_thread_that_cannot_be_started_is_said_and_the_next_text_runs(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    session = Session(model=model, text="seven words")
+    session.settle()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    session.state.text = "seven other words"
+    assert "can't start new thread" in session.state.error
+    assert not session.state.busy
+    monkeypatch.undo()
+    session.state.text = "other words"
+    session.settle()
+    assert (session.state.error, session.state.trace.text) == (None, "other words")
+
+
 def test_the_error_of_a_watcher_is_the_watchers(state: ModelState) -> None:
     def broken(_event: Any) -> None:
         raise ZeroDivisionError
@@ -296,7 +340,7 @@ def shelf(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return found(**options) if not isinstance(found, LanguageModel) else found
 
     monkeypatch.setattr(shared, "load", load)
-    monkeypatch.setattr(shared, "models", shared.Store(10**9))
+    monkeypatch.setattr(shared, "models", Store("models", lambda model: model.nbytes, memory=Memory(lambda: 10**9)))
     return shelf
 
 
@@ -340,6 +384,30 @@ def test_a_model_for_which_the_text_is_too_long_is_there_all_the_same(shelf: dic
     empty.load("two")
     assert empty.model is tiny("llama")
     assert empty.error is None
+
+
+def test_a_text_typed_while_the_first_model_runs_is_what_is_shown(
+    shelf: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run was under way when somebody pressed Enter: it came back and took the new text away."""
+    begun, go, run = threading.Event(), threading.Event(), jobs.run
+
+    def waits(*given: Any) -> Any:
+        begun.set()
+        assert go.wait(10)
+        return run(*given)
+
+    session = Session(text="of the address")
+    monkeypatch.setattr(jobs, "run", waits)
+    session.state.load("one")
+    assert begun.wait(10)
+    session.state.text = "typed on"
+    go.set()
+    session.settle()
+    assert session.state.text == session.state.trace.text == "typed on"
+    assert session.state.model_name == "one"
+    assert not session.state.stale
+    assert not session.state.busy
 
 
 def test_a_name_may_be_refused(shelf: dict[str, Any]) -> None:
@@ -463,7 +531,7 @@ def test_two_sessions_share_runs_and_do_not_mix(model: LanguageModel) -> None:
 
 
 def test_a_closed_session_holds_nothing(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "traces", shared.Store(1))
+    monkeypatch.setattr(shared, "traces", Store("runs", Trace.storages, memory=Memory(cap=lambda: 1)))
     session = Session(model=model, text="a text of its own, 1")
     session.settle()
     trace = weakref.ref(session.state.trace)

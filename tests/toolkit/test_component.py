@@ -12,10 +12,11 @@ import pytest
 from bokeh.document import Document
 
 from txpanel.toolkit import bundle
-from txpanel.toolkit.component import FOLDER, Component, palette_source
+from txpanel.toolkit.component import FOLDER, Component, beside, palette_source
 from txpanel.toolkit.text import Rich
 from txpanel.views.flow.component import FlowPicture
 
+ASSIGNED = re.compile(r"\bmodel\.([a-z_]+) *=[^=]")
 MODULES = [path for path in FOLDER.rglob("*.js") if path.parent != bundle.FOLDER]
 
 
@@ -74,3 +75,33 @@ def test_text_is_never_markup_and_nothing_is_fetched() -> None:
         source = path.read_text(encoding="utf-8")
         assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|\beval\(", source), path
         assert not re.search(r"https?://(?!www\.w3\.org/)", source), path  # names of SVG and MathML, not addresses
+
+
+def test_a_component_takes_from_a_browser_what_its_module_sets_and_nothing_else() -> None:
+    """Each parameter that a module assigns is named in `_browser_sets`, and no other is."""
+    import txpanel.page.dashboard
+    import txpanel.testing  # noqa: F401 - imports what there is
+    from txpanel.views.discovery import discover
+
+    discover()
+    checked = 0
+    for cls in _all_of(Component):
+        if not cls._key or "_module" not in cls.__dict__:
+            continue
+        source = beside(cls, cls._module).read_text(encoding="utf-8")
+        assert set(ASSIGNED.findall(source)) == set(cls._browser_sets), cls.__name__
+        checked += 1
+    assert checked > 15
+    everywhere = {name for path in MODULES for name in ASSIGNED.findall(path.read_text(encoding="utf-8"))}
+    assert everywhere == {name for cls in _all_of(Component) for name in cls._browser_sets}
+
+
+def test_what_a_browser_may_not_set_does_not_reach_the_component() -> None:
+    from txpanel.toolkit.picture import Fold, Legend
+
+    assert Fold("x")._linked_properties == ("open",)
+    assert Legend()._linked_properties == ()
+
+
+def _all_of(cls: type[Component]) -> set[type[Component]]:
+    return {cls}.union(*map(_all_of, cls.__subclasses__()))

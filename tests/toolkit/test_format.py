@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from txpanel.toolkit.format import count, number, percent, size
+from txpanel.toolkit.format import brief, count, number, percent, size
 from txpanel.toolkit.labels import shorten
 
 
@@ -69,3 +69,15 @@ def test_count_and_size() -> None:
 )
 def test_a_label_can_be_seen(text: str, seen: str) -> None:
     assert shorten(text) == seen
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.0, "0"), (0.2, ".20"), (-0.044, "−.04"), (0.0049, "≈0"), (-1e-9, "≈0"), (0.994, ".99"), (0.996, "1"), (3.44, "3.4"), (-9.96, "−10"),
+        (-12.3, "−12"), (123.4, "123"),
+    ],
+)  # fmt: skip
+def test_a_number_in_a_cell_is_short_and_never_a_false_zero(value: float, written: str) -> None:
+    assert brief(value) == written
+    assert len(written) <= 4

@@ -49,7 +49,10 @@ def test_tools_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     tools = Tools(lambda: Table.of("t", a=[1.5]), "name", lambda: {"model": "m"})
     table, text, provenance = answers(tools, monkeypatch)
     assert table["rows"] == [[1.5]]
-    assert text == {"kind": "csv", "name": "name", "text": '# model: "m"\na\n1.5\n'}
+    first, counting, *rest = text.pop("text").split("\n")
+    assert (first, rest) == ('# model: "m"', ["a", "1.5", ""])
+    assert "count from 0" in counting, "a file says which base its numbers have"
+    assert text == {"kind": "csv", "name": "name"}
     assert provenance == {"kind": "provenance", "name": "name", "text": "model: m"}
 
 

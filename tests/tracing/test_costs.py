@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicCache
 from tests.families import tiny_hf, tiny_tokenizer
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing import costs
-from txpanel.tracing.replay import with_cache
+from txpanel.tracing.passes import with_cache
 
 T = 9
 

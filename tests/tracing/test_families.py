@@ -1,4 +1,4 @@
-"""Every proven family against the untouched Hugging Face model: logits, streams, patterns, every operation, every term."""
+"""Every family of tests/families.py against the untouched Hugging Face model: logits, streams, patterns, every operation, every term."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from tests.families import FAMILIES, VARIANTS, tiny_hf
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.explain import place
+from txpanel.tracing.passes import last_logits_only
 from txpanel.tracing.record import record
-from txpanel.tracing.replay import last_logits_only
 from txpanel.tracing.trace import Trace
 
 TEXT = "hello wörld, a b c"

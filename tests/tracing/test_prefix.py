@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 import torch
 
+from tests.observing import looking_on
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.memory import MEMORY
 from txpanel.tracing import prefix as module
 from txpanel.tracing.prefix import Prefixes
 from txpanel.tracing.record import prefixes, record
+from txpanel.tracing.taps import Taps
 
 Tiny = Callable[[str], LanguageModel]
 FAMILIES = ["gpt2", "llama", "gemma3_text", "mistral", "gpt_oss", "deepseek_v3", "bloom", "falcon", "qwen3", "mpt"]
@@ -76,24 +80,45 @@ def test_a_cut_has_the_cache_of_its_tokens(fresh: LanguageModel) -> None:
     assert prefixes(fresh).holding([1, 2, 3]) is None
 
 
+@pytest.mark.usefixtures("empty_memory")
 def test_they_are_bounded(fresh: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(module.BRANCHES + 3):
         record(fresh, ids_of(10, seed))
     assert len(prefixes(fresh)) == module.BRANCHES
     one = prefixes(fresh).nbytes // module.BRANCHES
-    monkeypatch.setattr(module, "LIMIT", 3 * one + 1)
-    record(fresh, ids_of(10, 99))
-    assert len(prefixes(fresh)) == 3
+    MEMORY.clear()
+    monkeypatch.setattr(MEMORY, "cap", lambda: 8 * one)
+    for seed in range(20):
+        record(fresh, ids_of(10, seed))
+    assert 1 < len(prefixes(fresh)) <= 8
 
 
 def test_a_pass_that_fails_leaves_what_was_there(fresh: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = ids_of(12)
     before = record(fresh, ids).recording.logits
     last = fresh.parts.blocks[-1].block
-    handle = last.register_forward_pre_hook(lambda *args: (_ for _ in ()).throw(RuntimeError("cut short")))
+    handle = last.register_forward_pre_hook(looking_on(lambda *args: (_ for _ in ()).throw(RuntimeError("cut short"))))
     with pytest.raises(RuntimeError, match="cut short"):
         record(fresh, [*ids, 5])
     handle.remove()
     assert record(fresh, [*ids[:-1], ids[-1]]).recording.reused == 11
     torch.testing.assert_close(record(fresh, ids).recording.logits, before, rtol=1e-4, atol=1e-4)
     assert isinstance(prefixes(fresh), Prefixes)
+
+
+def test_a_pass_is_not_disturbed_by_one_that_ends_while_it_waits_between_two_blocks(fresh: LanguageModel) -> None:
+    """Torch goes through a snapshot of a block's hooks, and calls a hook that was removed meanwhile without its keywords."""
+    ids, others = ids_of(12), list[Taps]()
+    block = fresh.parts.blocks[1].block
+    waits = block.register_forward_pre_hook(
+        looking_on(lambda *_: others.pop().remove() if others else None)
+    )  # the other's turn
+    thread = threading.Thread(target=lambda: others.append(Taps(fresh.parts.blocks)))
+    thread.start()
+    thread.join()
+    try:
+        trace = record(fresh, ids)
+    finally:
+        waits.remove()
+    assert not others
+    assert len(trace.recording.streams) == fresh.anatomy.n_layers + 1

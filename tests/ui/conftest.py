@@ -10,16 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import panel as pn
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 APP = Path(__file__).parents[2] / "txpanel"
 FLAGS = [
@@ -60,8 +62,19 @@ class Server:
         return f"{self.url}?{urlencode(state)}" if state else self.url
 
 
-def start_server(home: Path, app: Path = APP, **environment: str) -> Server:
+FORGETFUL = ("--unused-session-lifetime", "8000", "--check-unused-sessions", "500")
+"""Options of a server that lets go of a session 8 s after its page has gone; by default that takes 15 to 32 s."""
+
+
+def start_server(home: Path, app: Path = APP, options: Sequence[str] = (), **environment: str) -> Server:
     """Starts a server on a free port with the nano model and waits until it answers."""
+    # localhost: on every address visitors would be strangers, who may not choose a model
+    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", "0", "--address", "localhost", *options]
+    return start_command(home, command, r"running at: (http://\S+)", **environment)
+
+
+def start_command(home: Path, command: list[str], says: str, **environment: str) -> Server:
+    """Starts a command with the nano model and waits until it says its address, which is the group of the pattern."""
     settings = {
         **os.environ,
         "TXPANEL_MODEL": "nano",
@@ -72,12 +85,11 @@ def start_server(home: Path, app: Path = APP, **environment: str) -> Server:
         "PYTHONUNBUFFERED": "1",
         **environment,
     }
-    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", "0"]
     process = subprocess.Popen(
         command, env=settings, cwd=home, text=True, stderr=subprocess.STDOUT, stdout=subprocess.PIPE
     )
     server = Server("", process)
-    threading.Thread(target=_listen, args=(server,), daemon=True).start()
+    threading.Thread(target=_listen, args=(server, says), daemon=True).start()
     limit = time.monotonic() + PATIENCE / 1000
     while not server.url:
         if process.poll() is not None or time.monotonic() > limit:
@@ -87,11 +99,18 @@ def start_server(home: Path, app: Path = APP, **environment: str) -> Server:
     return server
 
 
-def _listen(server: Server) -> None:
+def sessions(server: Server) -> int:
+    """How many sessions a server keeps, as its figures say."""
+    with urlopen(server.url.rsplit("/", 1)[0] + "/metrics", timeout=60) as answer:
+        (line,) = (line for line in answer.read().decode().splitlines() if line.startswith("txpanel_sessions "))
+    return int(float(line.split()[1]))
+
+
+def _listen(server: Server, says: str) -> None:
     assert server.process.stdout is not None
     for line in server.process.stdout:
         server.lines.append(line.rstrip())
-        if found := re.search(r"running at: (http://\S+)", line):
+        if found := re.search(says, line):
             server.url = found.group(1)
 
 
@@ -180,6 +199,23 @@ class Tab:
         """Types a text and runs it."""
         self.prompt.fill(text)
         self.prompt.press("Enter")
+
+    def top(self) -> None:
+        """Scrolls to where the page begins: what scrolls is inside its frame."""
+        self.page.locator(".flow").evaluate(
+            """(node) => { for (let at = node; at; at = at.parentNode ?? at.host) if (at.scrollTop) at.scrollTop = 0 }"""
+        )
+
+    def look_at_all(self) -> None:
+        """Scrolls down the view that is unfolded, as a reader does, until all of its pictures are built."""
+        self.page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for()
+        more = self.page.get_by_role("status").filter(has_text="More pictures are being built", visible=True)
+        for _look in range(3):  # a line goes a moment before the next one comes
+            while more.count():
+                with suppress(PlaywrightError):  # it has just gone
+                    more.first.scroll_into_view_if_needed(timeout=500)
+                self.page.wait_for_timeout(100)
+            self.page.wait_for_timeout(150)
 
     def until(self, what: Callable[[], object], say: str = "") -> None:
         """Waits until something holds."""

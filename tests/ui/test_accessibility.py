@@ -13,7 +13,7 @@ from tests.ui.conftest import Server, Tab
 
 TEXT = "CBABBC="
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("Embedding", "Attention", "MLP", "Residual stream and norms", "Softmax", "Sampling", "KV cache")
+VIEWS = ("Embedding", "Attention", "MLP", "All 3 blocks", "Next token", "Sampling", "KV cache")
 DEEPEST = """() => {
   let at = document.activeElement
   while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
@@ -44,7 +44,9 @@ def settle(tab: Tab, view: str) -> None:
         expect(tab.page.locator(f"[role=tab][aria-selected=true]:text-is('{view}')")).to_be_attached()
         if tab.page.viewport_size == {"width": 390, "height": 900}:  # there it lies over the page, tabs and all
             tab.page.get_by_role("dialog", name=view).wait_for()
-        tab.page.locator(".tx-unfolded").get_by_role("button", name="CSV").first.wait_for()
+        tab.page.locator(".tx-unfolded").get_by_role("button", name="numbers and files").first.wait_for()
+        if view == "Attention":
+            tab.look_at_all()
         tab.page.wait_for_timeout(800)  # what a view computes beside the page (neighbours, lens) arrives
     expect(tab.page.locator(".flow")).to_have_attribute("data-moving", "false")
 
@@ -88,11 +90,11 @@ def states(tab: Tab) -> dict[str, list[str]]:
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
     runs = tab.runs
-    page.get_by_role("button", name="Generate", exact=True).click()
+    page.get_by_role("button", name="Write", exact=True).click()
     tab.until(lambda: tab.runs > runs)
-    page.locator(".film").first.wait_for()
+    page.locator(".timeline").first.wait_for()
     tab.until(lambda: page.locator("[data-busy=false]").count() > 0)
-    found["the film"] = serious(tab)
+    found["the timeline"] = serious(tab)
     return found
 
 

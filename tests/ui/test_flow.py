@@ -118,17 +118,20 @@ def test_everything_a_llama_has_is_there(show: Callable[..., Page], stage: Stage
     assert {"W_O", "add", "down"} <= set(captions)
     assert any("SiLU(gate) × up" in caption for caption in captions)
     assert "each group of 2 shares one k, v" in page.locator(".headtitle").inner_text()
-    assert "RMSNorm" in page.locator(".legend").inner_text()
+    page.locator(".legend").get_by_role("button", name="all signs").click()
+    expect(page.locator(".allsigns")).to_be_visible()
+    expect(page.locator(".allsigns")).to_contain_text("RMSNorm")
 
 
 def test_a_cell_has_the_colour_of_its_weight(show: Callable[..., Page], stage: Stage) -> None:
-    page = show(text="abcdefghijkl")  # cells, not circles with a number in them
+    page = show(text="abcdefghijkl")
     pattern = stage.state.trace.head_map(0, 0, "pattern")
     colours = inside(
         page,
-        """const f = flow.flow, L = f.L, out = [];
+        """const f = flow.flow, L = f.L, out = [], low = Math.min(L.gap - 2, L.pitch * 1.9) / 2 - 3;  // below the number in it
         for (let i = 0; i < L.n; i++) for (let j = 0; j <= i; j++) {
-          const p = f.ctx.getImageData(Math.round((L.c0 + j * L.pitch) * f.dpr), Math.round((L.y0 + i * L.gap) * f.dpr), 1, 1).data;
+          const [x, y] = [L.c0 + j * L.pitch, L.y0 + i * L.gap + low];
+          const p = f.ctx.getImageData(Math.round(x * f.dpr), Math.round(y * f.dpr), 1, 1).data;
           out.push([i, j, p[0], p[1], p[2]]);
         } return out;""",
     )
@@ -167,8 +170,8 @@ def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page
     shows(page, 0, 0, 5)
     expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "true")
     page.locator(".heading[data-part=attention]").click()
-    expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "false")
-    assert stage.view.opened == ""
+    expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "true")
+    assert stage.view.opened == "attention"
     at = "const f = flow.flow, L = f.L; return [L.at.plus1.m, L.at.plus2.m, L.at.wo.m, L.y0 + 4 * L.gap]"
     attn, mlp, head, lane = inside(page, at)
     box = page.locator("canvas.picture").bounding_box()
@@ -290,6 +293,30 @@ def test_a_run_plays_once_and_can_be_skipped(show: Callable[..., Page]) -> None:
     expect(page.locator(".flow")).to_have_attribute("data-moving", "false", timeout=PATIENCE)
 
 
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_it_is_played_step_by_step_with_the_answer_hidden(show: Callable[..., Page], motion: str) -> None:
+    page = show(motion=motion)
+    flow, answer = page.locator(".flow"), page.locator(".next").first
+    if motion != "reduce":
+        page.get_by_role("button", name="Skip").click()
+    expect(answer).to_be_visible()
+    page.get_by_role("button", name="Play").click()
+    expect(answer).to_be_hidden()
+    if motion != "reduce":
+        page.get_by_role("button", name="Pause").click()
+    expect(flow).to_have_attribute("data-moving", "false")
+    at = inside(page, "return flow.flow.motion.run")
+    assert 0 <= at < 1
+    step = page.get_by_role("button", name="Step")
+    step.click()
+    until(page, lambda: inside(page, "return flow.flow.motion.held && flow.flow.motion.run") > at)
+    assert inside(page, "return flow.flow.motion.run") in (0.1, 0.26, 0.52)
+    expect(answer).to_be_hidden()
+    page.get_by_role("button", name="Skip").click()
+    expect(answer).to_be_visible()
+    expect(step).to_be_hidden()
+
+
 def test_reduced_motion_moves_nothing(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     inside(
@@ -341,7 +368,7 @@ def test_long_texts_have_a_window_that_moves(show: Callable[..., Page], stage: S
     slider = page.get_by_role("slider", name="First token on screen")
     slider.focus()
     page.keyboard.press("Home")
-    expect(page.locator(".windowbar")).to_contain_text(f"tokens 0–{lanes - 1} of {total}")
+    expect(page.locator(".windowbar")).to_contain_text(f"tokens 1–{lanes} of {total}")
     expect(page.locator("button.token").first).to_have_attribute("data-token", "0")
 
 
@@ -354,6 +381,7 @@ def download(page: Page, button: str) -> bytes:
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_picture_is_saved_with_its_words(show: Callable[..., Page], stage: Stage, width: int) -> None:
     page = show(width=width, text=NASTY)
+    page.get_by_role("button", name="numbers and files").click()
     svg = download(page, "Save the picture as SVG")
     root = ElementTree.fromstring(svg)
     name = "{http://www.w3.org/2000/svg}"
@@ -376,6 +404,7 @@ def test_the_picture_is_saved_with_its_words(show: Callable[..., Page], stage: S
 
 def test_the_numbers_are_a_table_that_follows(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
+    page.get_by_role("button", name="numbers and files").click()
     page.get_by_role("button", name="Show the numbers").click()
     expect(page.locator("table")).to_have_count(4)
     expect(page.get_by_role("region", name="Attention pattern of block 1, head 1")).to_be_visible()

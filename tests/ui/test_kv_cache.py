@@ -25,7 +25,7 @@ def test_the_bytes_follow_the_block(server: Server, tab: Tab, nano: LanguageMode
         f"block 1{heads} k,v heads × 7 tokens × ({each} + {each}) numbers × 4 bytes= {bytes_:,} bytes"
     )
     expect(lines.nth(1)).to_contain_text(f"= {bytes_ * config.num_hidden_layers:,} bytes")
-    tab.page.get_by_role("button", name="Block +").press("Enter")
+    tab.page.get_by_role("button", name="Next block").press("Enter")
     expect(lines.nth(0)).to_contain_text("block 2")
     tab.page.locator("canvas.map").click(position={"x": 30, "y": 50})  # the third row
     expect(lines.nth(0)).to_contain_text("block 3")

@@ -33,7 +33,7 @@ def test_the_block_changes_the_picture(server: Server, tab: Tab) -> None:
     table = tab.page.get_by_role("table", name="Neurons that write most")
     expect(table.get_by_role("row")).to_have_count(9)
     before = table.inner_text()
-    tab.page.get_by_role("button", name="Block +").click()
+    tab.page.get_by_role("button", name="Next block").click()
     tab.until(lambda: table.inner_text() != before)
     expect(tab.page.get_by_text("in block 2", exact=False).first).to_be_visible()
 

@@ -40,6 +40,7 @@ def test_a_saved_picture_has_its_words(
 ) -> None:
     tab.open(server.address(text=TEXT, view=view))
     picture = holding(tab, title)
+    picture.get_by_role("button", name="numbers and files").click()
     picture.get_by_role("button", name="Save the picture as SVG").wait_for()
     tab.page.wait_for_timeout(500)
     root = ElementTree.fromstring(saved(tab, picture, "SVG"))

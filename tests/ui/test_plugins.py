@@ -69,9 +69,9 @@ def test_broken_plugins_are_cards_and_the_rest_goes_on(broken: Server, new_tab: 
 
     tabs.filter(has_text="Fails at update").click()
     expect(tab.page.get_by_text("fine so far")).to_be_visible()
-    tab.page.get_by_role("button", name="Block +").click()
+    tab.page.get_by_role("button", name="Next block").click()
     expect(card).to_contain_text("block one is too much")
-    tab.page.get_by_role("button", name="Block −").click()
+    tab.page.get_by_role("button", name="Previous block").click()
     card.get_by_role("button", name="Try again").click()
     expect(tab.page.get_by_text("fine so far")).to_be_visible()
 

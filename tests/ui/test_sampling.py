@@ -146,9 +146,8 @@ def test_number_boxes_show_what_holds(server: Server, tab: Tab) -> None:
         field.fill(typed)
         field.press("Enter")
         expect(field).to_have_value(shown)
-    expect(page.locator("header .slider").filter(has_text="temperature").locator("output")).to_have_text(
-        "100"
-    )  # its slider ends at 2
+    under_the_bars = page.locator(".handles .slider").filter(has_text="temperature")
+    expect(under_the_bars.locator("output")).to_have_text("100")  # its slider ends at 2
     seed = bench.locator("#seed")
     for typed, shown in (("7", "7"), ("", "7"), ("-3", "0"), ("1e30", str(2**52))):
         seed.fill(typed)
@@ -159,7 +158,10 @@ def test_number_boxes_show_what_holds(server: Server, tab: Tab) -> None:
     field.fill("-5")
     field.press("Enter")
     expect(field).to_have_value("0")
-    tab.until(lambda: f"temperature=100&top_k=10000000&seed={2**52}" in page.url, "what holds is in the link")
+    tab.until(
+        lambda: all(word in page.url for word in ("temperature=100&top_k=10000000&", f"&seed={2**52}&")),
+        "what holds is in the link",
+    )
 
 
 def test_the_draw_can_be_followed_repeated_and_taken(server: Server, tab: Tab, nano: LanguageModel) -> None:
@@ -293,7 +295,7 @@ def test_a_beam_search_on_request(server: Server, tab: Tab, nano: LanguageModel)
     tab.page.get_by_role("button", name="Append this text").click()
     other = expected.hypotheses[1].tokens
     expect(tab.prompt).to_have_value(TEXT + "".join(nano.tokens(list(other)).strings))
-    expect(tab.page.locator(".film .chip")).to_have_count(len(other))
+    expect(tab.page.locator(".timeline .chip")).to_have_count(len(other))
     expect(nodes).to_have_count(0)  # that tree belonged to another text
-    tab.page.locator(".film .prompt").click()
+    tab.page.locator(".timeline .prompt").click()
     expect(nodes).to_have_count(len(expected.nodes))  # and is there again

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 import txpanel
@@ -21,6 +24,8 @@ def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, 
     trace = dashboard.state.trace if dashboard.state is not None else None
     dashboard.save(tmp_path / "x.html")
     dashboard.close()
+    errors: list[str] = []
+    tab.page.on("pageerror", lambda error: errors.append(str(error)))
     tab.page.goto((tmp_path / "x.html").as_uri())
     tab.prompt.wait_for()
     assert tab.prompt.input_value() == "CBABBC="
@@ -28,13 +33,97 @@ def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, 
     tab.page.get_by_role("tab", selected=True).wait_for()
     tab.until(lambda: tab.page.locator("canvas").count() + tab.page.locator("svg").count() > 2, "pictures are drawn")
     assert_hover_tells(tab, trace)
+    assert_what_needs_the_model_is_grey(tab)
+    assert_files_have_the_numbers(tab, trace)
+    assert_tabs_and_theme_work(tab)
+    assert_sampling_is_computed(tab)
+    assert not errors
+    # in a notebook the bar has its cell's width, whatever the window's
+    tab.page.evaluate("document.body.style.width = '800px'")
+    tab.until(lambda: 400 < (tab.prompt.bounding_box() or {"width": 0})["width"] < 640)
+
+
+def first_cell(tab: Tab) -> tuple[float, float]:
+    """Where the first cell of the flow's pattern stands."""
+    box = tab.page.locator(".flow canvas.picture").bounding_box()
+    assert box is not None
+    x, y = tab.page.locator(".flow").evaluate("({flow}) => [flow.L.c0, flow.L.y0]")
+    return box["x"] + x, box["y"] + y
+
+
+def assert_what_needs_the_model_is_grey(tab: Tab) -> None:
+    """No label moves: neither by a button, nor by a click into the picture, which says why."""
+    banner = tab.page.get_by_role("complementary", name="A saved page")
+    for told in ("Nano sorter", "txpanel ", "torch ", date.today().isoformat()):
+        expect(banner).to_contain_text(told)
+    for name in ("Write", "Undo", "Next block", "All 9 heads"):
+        control = tab.page.get_by_role("button", name=name, exact=True).first
+        expect(control).to_be_disabled()
+        assert control.get_attribute("title") == "needs the model: this page was saved"
+    expect(tab.page.get_by_role("checkbox", name="hide the first token")).to_be_disabled()
     told = tab.page.get_by_role("status").filter(has_text="This page was saved")
     assert told.count() == 0
-    tab.page.get_by_role("button", name="Block +").click()  # needs the model: said, not ignored
+    tab.page.evaluate("scrollTo(0, 0)")
+    before = tab.page.locator(".flow .tokens [aria-pressed=true]").text_content()
+    tab.page.mouse.click(*first_cell(tab))
     expect(told).to_be_visible()
-    # in a notebook the bar has its cell's width, whatever the window's: the prompt goes into a line of its own
-    tab.page.evaluate("document.body.style.width = '800px'")
-    tab.until(lambda: (tab.prompt.bounding_box() or {"width": 0})["width"] > 600)
+    assert tab.page.locator(".flow .tokens [aria-pressed=true]").text_content() == before
+
+
+def assert_files_have_the_numbers(tab: Tab, trace: Any) -> None:
+    """Table and CSV of the scores are those of the run; the picture is saved as PNG and SVG."""
+    tools = tab.page.locator(".tx-unfolded .leaf:not(.folded) .row[data-alone] >> visible=true").first
+    tools.get_by_role("button", name="numbers and files").click()
+    with tab.page.expect_download() as coming:
+        tools.get_by_text("CSV", exact=True).click()
+    lines = [
+        row for row in csv.reader(Path(coming.value.path()).read_text().splitlines()) if not row[0].startswith("#")
+    ]
+    numbers = np.array([[np.nan if cell in ("", "−∞") else float(cell) for cell in row[1:]] for row in lines[1:]])
+    np.testing.assert_allclose(numbers, trace["blocks.0.scores"].values[0], rtol=1e-6)
+    tools.get_by_text("Table", exact=True).click()
+    expect(tab.page.locator(".tx-unfolded .leaf:not(.folded) table").first).to_be_visible()
+    for kind in ("PNG", "SVG"):
+        with tab.page.expect_download() as coming:
+            tools.get_by_text(kind, exact=True).click()
+        assert Path(coming.value.path()).stat().st_size > 2000
+        assert coming.value.suggested_filename.endswith(kind.lower())
+
+
+def assert_tabs_and_theme_work(tab: Tab) -> None:
+    for name in ("Next token", "MLP"):
+        tab.page.get_by_role("tab", name=name, exact=True).click()
+        expect(tab.page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
+        tab.until(
+            lambda: tab.page.locator(".tx-unfolded .leaf:not(.folded) :is(h3, h4) >> visible=true").count(),
+            f"{name} is drawn",
+        )
+    # the colours of axes are those that the page was saved with, light and dark (Panel's own design may have painted them before)
+    changed = 'Object.entries(txpanelSaved.themes).filter(([, [light]]) => "major_label_text_color" in light)'
+    now = f"() => {changed}.map(([id]) => Bokeh.documents[0].get_model_by_id(id).major_label_text_color).join()"
+    told = "() => " + changed + ".map(([, both]) => both[{at}].major_label_text_color).join()"
+    for at, scheme in ((1, "dark"), (0, "light")):
+        tab.page.get_by_role("button", name="Light or dark").click()
+        assert tab.page.evaluate("document.documentElement.style.colorScheme") == scheme
+        assert tab.page.evaluate(now) == tab.page.evaluate(told.replace("{at}", str(at)))
+
+
+def assert_sampling_is_computed(tab: Tab) -> None:
+    """A preset changes what is drawn from, by the browser's own computing."""
+    tab.page.get_by_role("tab", name="Sampling", exact=True).click()
+    bench = tab.page.locator(".bench")
+    bench.get_by_role("button", name="Greedy").click()
+    tab.until(lambda: (bench.get_attribute("data-kept") or "").split(",")[-1] == "1", "one token is left")
+    expect(bench.get_by_role("button", name="Append", exact=False).first).to_be_disabled()
+    # the bar's slider moves the bars of the flow and the bench, with nobody to ask
+    tab.page.locator(".handles").get_by_role("slider", name="temperature").evaluate(
+        "(input) => { input.value = 2; input.dispatchEvent(new Event('input', {bubbles: true})) }"
+    )
+    shares = "rows => rows.map((row) => Number(row.dataset.share))"
+    left = [p for p in tab.page.locator(".nextlist .next").evaluate_all(shares) if p > 0]
+    assert len(left) > 1
+    assert sum(left) == pytest.approx(1, abs=1e-6)
+    tab.until(lambda: (bench.get_attribute("data-kept") or "").split(",")[-1] != "1", "the bench follows")
 
 
 TOOLTIP = """() => {
@@ -49,9 +138,7 @@ TOOLTIP = """() => {
 
 def assert_hover_tells(tab: Tab, trace: Any) -> None:
     """The pointer on a cell of a Bokeh picture and on one of the flow: both say the recorded value and its name."""
-    flow = tab.page.locator(".flow").bounding_box()
-    assert flow is not None
-    tab.page.mouse.move(flow["x"] + 346, flow["y"] + 148)  # the first cell of the pattern
+    tab.page.mouse.move(*first_cell(tab))
     tip = tab.page.locator(".flow .tip")
     tab.until(lambda: "blocks.0.pattern" in (tip.text_content() or ""), "the flow says what is under the pointer")
     picture = tab.page.locator(".tx-unfolded .bk-Figure").first

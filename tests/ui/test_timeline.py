@@ -22,19 +22,27 @@ TEXT = "CBABBC="
 
 
 def strip_of(tab: Tab) -> list[str]:
-    return tab.page.locator(".film .chip").all_inner_texts()
+    return tab.page.locator(".timeline .chip").all_inner_texts()
 
 
 def current(tab: Tab) -> str:
-    return tab.page.locator(".film canvas").get_attribute("aria-valuenow") or ""
+    return tab.page.locator(".timeline canvas").get_attribute("aria-valuenow") or ""
+
+
+def unfold(tab: Tab) -> None:
+    """What the timeline's one line keeps folded: speed, colours, what could come next, branches."""
+    more = tab.page.locator(".timeline .unfold")
+    more.wait_for()
+    if more.get_attribute("aria-expanded") == "false":
+        more.click()
 
 
 def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, temperature=0))
-    page, tree = tab.page, tab.page.locator(".film")
-    expect(tree).to_be_hidden()  # nothing was generated: it takes no space
+    page, tree = tab.page, tab.page.locator(".timeline")
+    expect(tree).to_be_hidden()  # nothing was generated; its line is kept free, so nothing moves when it comes
     page.get_by_role("combobox", name="How many tokens").select_option("5")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Write", exact=True).click()
     expect(tree.locator(".ended")).to_have_text("As many tokens as were asked for.")
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
@@ -42,7 +50,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
         lambda: page.evaluate(f"async () => ({BUNDLE}).waiting()") == 0, "what waited while tokens came is painted"
     )
     given = tree.locator(".given")
-    expect(given.and_(page.locator(".heard"))).to_have_count(len(TEXT) - 1)  # nothing stands before the first token
+    expect(given.and_(page.locator(".scored"))).to_have_count(len(TEXT) - 1)  # nothing stands before the first token
     given.nth(0).hover()
     expect(tree.locator(".tip")).to_contain_text("has no probability")
     given.nth(6).hover()
@@ -56,7 +64,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     track.press("ArrowRight")
     track.press("ArrowRight")
     expect(tab.prompt).to_have_value(TEXT + "AB")
-    expect(page.get_by_role("combobox", name="Token", exact=True)).to_have_value("8")
+    expect(page.locator("button.token.on")).to_have_attribute("data-token", "8")
     tree.locator(".chip").nth(3).click()
     expect(tab.prompt).to_have_value(TEXT + "ABBB")
     box = track.bounding_box()
@@ -69,6 +77,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     assert strip_of(tab) == list("ABBBC")  # what comes later is still there
 
     # why, and another candidate: a branch; the old one stays
+    unfold(tab)
     expect(tree.locator(".next p")).to_contain_text("leave only one token")
     tree.locator(".choice.taken").wait_for()
     tree.get_by_role("button", name=re.compile("another branch")).first.press("Enter")
@@ -106,7 +115,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(beside).to_be_hidden()
 
     # a knob, and what it changes; undo of everything, in turn
-    slider = page.locator("header").get_by_role("slider", name="temperature")
+    slider = page.locator(".handles").get_by_role("slider", name="temperature")
     slider.focus()
     slider.press("ArrowRight")
     tab.until(lambda: "temperature=0.05" in page.url, "the address follows")
@@ -125,23 +134,25 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     page.keyboard.press("Escape")
     other = new_tab().open(page.url)
     expect(other.prompt).to_have_value(branch)
-    expect(other.page.locator(".film .branch")).to_have_count(2)
+    expect(other.page.locator(".timeline .branch")).to_have_count(2)
     assert strip_of(other) == strip_of(tab)
-    other.page.locator(".film .branch").nth(0).click()
+    unfold(other)
+    other.page.locator(".timeline .branch").nth(0).click()
     expect(other.prompt).to_have_value(TEXT + "ABBBC")
 
 
 def slowly_to_the_end(tab: Tab) -> None:
     """Generates; at full speed nano is full before anybody can stop it."""
+    unfold(tab)
     tab.page.get_by_role("combobox", name="Speed").select_option("2 a second")
     tab.page.get_by_role("combobox", name="How many tokens").select_option("until the end")
-    tab.page.get_by_role("button", name="Generate").click()
+    tab.page.get_by_role("button", name="Write", exact=True).click()
 
 
 def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
     tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3))
     page = tab.page
-    page.get_by_role("button", name="+1").tap()
+    tab.ghost.tap()
     tab.until(lambda: "film=" in page.url)
     slowly_to_the_end(tab)
     told = page.url
@@ -159,9 +170,9 @@ def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_pat
     assert strip_of(tab)[: len(before)] == before
     stop = page.get_by_role("button", name="Stop")
     assert stop.evaluate("button => { button.click(); return button.textContent }") == "Stopping …"  # heard at once
-    expect(page.locator(".film .ended")).to_have_text("You stopped it.")
+    expect(page.locator(".timeline .ended")).to_have_text("You stopped it.")
     n = len(strip_of(tab))
-    page.locator(".film .chip").nth(0).tap()
+    page.locator(".timeline .chip").nth(0).tap()
     expect(tab.prompt).to_have_value(TEXT + strip_of(tab)[0])
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Share and save").click()
@@ -170,7 +181,7 @@ def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_pat
     file = tmp_path / "run.safetensors"
     saving.value.save_as(file)
     tab.run("EDCEDC=")
-    expect(page.locator(".film")).to_be_hidden()
+    expect(page.locator(".timeline")).to_be_hidden()
 
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(file)
@@ -206,9 +217,9 @@ def test_a_reload_brings_back_what_no_link_can_hold(
     page, file = tab.page, tmp_path / "long.safetensors"
     long_run(file)
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.locator(".film .branch")).to_have_count(8)
+    expect(page.locator(".timeline .branch")).to_have_count(8)
     tab.until(lambda: "film=%40" in page.url, "the address names the run")
-    page.locator(".film .chip").nth(29).click()
+    page.locator(".timeline .chip").nth(29).click()
     tab.until(lambda: ".130.150" in page.url, "the address knows the place")
     shown, text = strip_of(tab), tab.prompt.input_value()
     assert len(shown) == 50
@@ -218,17 +229,18 @@ def test_a_reload_brings_back_what_no_link_can_hold(
     page.keyboard.press("Escape")
 
     page.reload()
-    expect(page.locator(".film .branch")).to_have_count(8)
+    expect(page.locator(".timeline .branch")).to_have_count(8)
     expect(tab.prompt).to_have_value(text)
     assert (strip_of(tab), current(tab)) == (shown, "30")
-    expect(page.locator(".film .branch").nth(2)).to_have_attribute("aria-current", "true")
-    page.locator(".film .branch").nth(7).click()
+    unfold(tab)
+    expect(page.locator(".timeline .branch").nth(2)).to_have_attribute("aria-current", "true")
+    page.locator(".timeline .branch").nth(7).click()
     tab.until(lambda: ".400.400" in page.url, "another branch")
 
     # somewhere else it is not there, and the page says so
     other = new_tab().open(page.url)
     expect(other.alert).to_contain_text("kept in the browser in which it was made")
-    expect(other.page.locator(".film")).to_be_hidden()
+    expect(other.page.locator(".timeline")).to_be_hidden()
     expect(other.prompt).to_have_value(re.compile(f"^{TEXT}"))
 
 
@@ -241,7 +253,7 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
           const all = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})))
   const {render} = all.default["page/timeline/timeline"]
           const heard = {}, el = document.body
-          const model = {words, line: [], added: {}, prompt: {strings: ["a"], special: [], more: 0}, heard: [], next: {}, ended: "", branches: [],
+          const model = {words, line: [], added: {}, prompt: {strings: ["a"], special: [], more: 0}, scored: [], next: {}, ended: "", branches: [],
             compare: {}, place: {at: 0, leaf: 0, busy: false}, on: (name, f) => { heard[name] = f }, send_msg: (m) => { window.last = m }}
           render({model, el})
           const count = () => el.querySelectorAll("*").length
@@ -259,6 +271,7 @@ def test_a_timeline_of_500_tokens_is_as_large_as_one_of_100(tab: Tab) -> None:
     )
     assert max(counts.values()) - counts["100"] <= 2
     assert counts["500"] < 200
+    tab.page.locator(".unfold").click()
     track = tab.page.get_by_role("slider", name="Step of the generation")
     box = track.bounding_box()
     assert box is not None
@@ -272,7 +285,7 @@ ALONE = """async ([source, line, words]) => {
   const {render} = all.default["page/timeline/timeline"]
   window.heard = {}
   window.told = []
-  window.model = {words, line, added: {}, prompt: {strings: ["a"], special: [], more: 0}, heard: [], next: {}, ended: "", branches: [],
+  window.model = {words, line, added: {}, prompt: {strings: ["a"], special: [], more: 0}, scored: [], next: {}, ended: "", branches: [],
     compare: {}, place: {at: line.length, leaf: line.length, busy: false}, on: (name, f) => { heard[name] = f }, send_msg: (m) => told.push(m)}
   render({model, el: document.body})
   window.more = (n) => {

@@ -25,7 +25,7 @@ class Facts:
         self.layer, self.head, self.at = view.state.layer, view.state.head, view.state.query
         self.layers, self.total = self.trace.anatomy.n_layers, len(self.trace.tokens.ids)
         block = self.trace.anatomy.blocks[self.layer]
-        self.heads, self.kv = block.n_heads, self.head * block.n_kv_heads // block.n_heads
+        self.heads, self.kv = block.n_heads, self.head * block.n_kv_heads // max(1, block.n_heads)
         self.hf = self.trace.model.model
         self.all: list[Sent] = []
 

@@ -61,7 +61,10 @@ def _drawn(p: np.ndarray, seed: int) -> int:
 
 
 def _writes(f: Facts, _s: Sent, m: re.Match[str]) -> list[float]:
-    return [float(length(f.here(f"{m['part']}_out", layer)[f.at])) for layer in range(f.layers)]
+    """What is added to the stream: by attention or what stands in its place, by the MLP, by a block that is run as a whole."""
+    names = {"attn": ("attn_out", "mixer_out", "block_out"), "mlp": ("mlp_out",)}[m["part"]]
+    found = [next((n for n in names if f"blocks.{layer}.{n}" in f.trace), None) for layer in range(f.layers)]
+    return [float(length(f.here(name, layer)[f.at])) if name else np.nan for layer, name in enumerate(found)]
 
 
 def _next(f: Facts, s: Sent, m: re.Match[str]) -> Any:
@@ -78,6 +81,9 @@ def _next(f: Facts, s: Sent, m: re.Match[str]) -> Any:
         "others": p.size - ids.size,
         "vocab": p.size,
         "position": f.at,
+        "share": p[ids],  # all stages are off
+        "rest_share": 1 - p[ids].sum(),
+        "rest_left": p.size - ids.size,
     }
     return known | {"sampled": np.flatnonzero(ids == drawn)[0]}  # fmt: skip
 
@@ -94,7 +100,13 @@ FLOW: list[tuple[str, Rule | None]] = [
     (r"FlowPicture\.small\.may", lambda f, s, m: ~f.shut(0)),
     (r"FlowPicture\.small\.(?P<part>thumbs|score)", _small),
     (r"FlowPicture\.writes\.(?P<part>attn|mlp)", _writes),
+    (r"FlowPicture\.odds\.logits", lambda f, s, m: f.native().logits[0, -1].numpy()),
+    (r"FlowPicture\.odds\.text", lambda f, s, m: f.trace.tokens.ids),
+    (r"FlowPicture\.odds\.ids", lambda f, s, m: np.argsort(-f.native().logits[0, -1].numpy(), kind="stable")[: s.values.size]),
+    (r"FlowPicture\.next\.settings\.uniform", lambda f, s, m: np.random.default_rng(f.state.seed).random()),
+    (r"FlowPicture\.(next\.settings|stages|odds)\.[\w.]+|FlowPicture\.next\.stamp", LAYOUT),  # what has been set or declared
     (r"FlowPicture\.next\.(?P<part>\w+)", lambda f, s, m: _next(f, s, m)[m["part"]]),
+    (r"FlowPicture\.block\.goes", LAYOUT),
     (r"FlowPicture\.(block\.)?anatomy\.\w+|FlowPicture\.\w+\.(layer|head|kv|start|total|pooled|query|\w*stamp)|FlowPicture\.(query|key)", LAYOUT),
 ]  # fmt: skip
 
@@ -107,4 +119,5 @@ SAMPLING: list[tuple[str, Rule | None]] = [
     (r"sampling/SamplingBench\.answer\.starts", lambda f, s, m: np.zeros(s.values.size)),
     (r"sampling/SamplingBench\.answer\.token", lambda f, s, m: _drawn(softmax(f.native().logits[0, -1].numpy()), f.state.seed)),
     (r"sampling/SamplingBench\.(settings|answer|presets|stages)\.[\w.]+|sampling/SamplingBench\.(rows|names)", LAYOUT),  # what has been set or declared
+    (r"beams/BeamTree\.most\.(beams|tokens)", LAYOUT),  # what this server allows
 ]  # fmt: skip

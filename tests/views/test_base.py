@@ -125,3 +125,40 @@ def test_rich_reads_marks_before_the_values() -> None:
         [("", "a "), ("q", "query of <b>{x}</b>"), ("", ", 3 %")],
         [("", "b")],
     ]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_view_is_fed_when_the_block_that_it_looks_into_is_there(first: bool) -> None:
+    """Of a long text a block is run again in a thread; meanwhile the view stays as it is, and then shows the newest."""
+    waiting: list[Any] = []
+    there = True
+
+    class Long(State):
+        def ready_to_look(self, then: Any) -> bool:
+            if not there:
+                waiting.append(then)
+            return there
+
+    state = Long(trace="a")
+    view = type("Here", (Probe,), {"first": first})(state)
+    view.__panel__()
+    there = False
+    state.layer = 3
+    state.layer = 5
+    assert view.calls == [("a", 0)]
+    there = True
+    for then in waiting:
+        then()
+    assert view.calls == [("a", 0), ("a", 5)]
+    there = False
+    late = type("Late", (Probe,), {"first": first})(state)  # opened meanwhile
+    late.__panel__()
+    assert late.calls == []
+    there = True
+    waiting[-1]()
+    assert late.calls == [("a", 5)]
+    there = False
+    state.layer = 6
+    view.close()
+    waiting[-1]()  # the page is gone
+    assert view.calls == [("a", 0), ("a", 5)]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import logging
 import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, DistributionFinder, EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from txpanel.errors import Unsupported
+from txpanel.page.frames import parts
 from txpanel.views import discovery
 from txpanel.views.discovery import Record, discover
 
@@ -187,3 +192,132 @@ def test_records_can_be_written_as_json(shop: Shop) -> None:
         "class": "shop_finefine_view:It",
         "error": None,
     }
+
+
+VIEWS = """
+from txpanel.views.base import View
+class It(View):
+    id, title = "it", "It"
+    {line}
+"""
+
+
+@pytest.mark.parametrize("name", ["attention", "flow", "why"])
+def test_no_entry_point_has_a_built_in_name(shop: Shop, name: str) -> None:
+    good(shop, "greedy", name)
+    own = importlib.metadata.entry_points(group=discovery.GROUP)
+    records = {(r.dist, r.name): r for r in discover([*own, *shop.open()])}
+    taken = records["greedy", name]
+    assert taken.status == "shadowed"
+    assert f"“{name}”" in (taken.error or "")
+    with pytest.raises(Unsupported):
+        taken.load()
+    if name != "why":
+        assert records["txpanel", name].status == "ok"
+
+
+def test_no_class_has_a_built_in_id(shop: Shop) -> None:
+    shop.module("shop_id", VIEW.format(name="It", id="attention", title="Mine", version=1))
+    shop.add("greedy", "innocent", "shop_id:It")
+    shop.add("borrower", "borrowed", "txpanel.views.attention:AttentionView")
+    own = importlib.metadata.entry_points(group=discovery.GROUP)
+    records = by_name(discover([*own, *shop.open()]))
+    assert records["attention"].dist == "txpanel"
+    for name in ("innocent", "borrowed"):
+        assert records[name].status == "shadowed"
+        assert "id “attention”" in (records[name].error or "")
+
+
+def test_a_package_that_calls_itself_txpanel_comes_after_the_built_in_ones(shop: Shop) -> None:
+    good(shop, "txpanel", "attention")
+    first, second = (r for r in discover() if r.name == "attention")  # the other one stands first on the path
+    assert (first.status, second.status) == ("ok", "shadowed")
+    assert first.view_class is not None
+    assert first.view_class.__module__.startswith("txpanel.views.attention")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("id = 'two words'", "id"), ("id = 5", "id"), ("title = ['x']", "title"), ("order = 'first'", "order"), ("order = float('nan')", "order"),
+        ("shows = 5", "shows"), ("shows = frozenset([1])", "shows"), ("api_version = 'one'", "api_version"),
+    ],
+)  # fmt: skip
+def test_what_the_page_goes_by_is_checked(shop: Shop, line: str, name: str) -> None:
+    shop.module("shop_odd", VIEWS.format(line=line))
+    shop.add("odd", "it", "shop_odd:It")
+    (record,) = discover(shop.open())
+    assert record.status == "broken"
+    assert f"attribute {name} " in (record.error or "")
+
+
+@pytest.mark.parametrize("error", ["SystemExit(1)", "BaseException('odd')"])
+def test_a_class_that_raises_when_it_is_looked_at_is_broken(shop: Shop, error: str) -> None:
+    code = f"class Meta(type(View)):\n    @property\n    def id(cls):\n        raise {error}\nclass It(View, metaclass=Meta):\n    title = 'It'\n"
+    shop.module("shop_meta", "from txpanel.views.base import View\n" + code)
+    shop.add("meta", "it", "shop_meta:It")
+    (record,) = discover(shop.open())
+    assert record.status == "broken"
+
+
+def test_a_view_that_was_switched_off_is_off_for_new_sessions(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "_off", {})
+    monkeypatch.setattr(discovery, "_keys", {})
+    good(shop, "slow", "slow-view")
+    (record,) = discover(shop.open())
+    assert record.view_class is not None
+    assert discovery.view_of("shop_slowslow_view.inside") is record.view_class
+    assert discovery.view_of("txpanel.views.attention") is None
+    assert discovery.switch_off(record.view_class, "It took its time.")
+    (again,) = discover(shop.open())
+    assert (again.status, again.error, again.view_class) == ("off", "It took its time.", None)
+    with pytest.raises(Unsupported, match="took its time"):
+        again.load()
+
+
+def test_a_view_that_is_not_used_says_what_is_true_and_is_no_error_of_each_page(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each page raised ``txpanel_errors_total``, and the card of a view that is switched off said that it could not be imported."""
+    monkeypatch.setattr(discovery, "_off", {("slow", "slow-view"): "It took its time."})
+    discovery._logged.clear()
+    good(shop, "slow", "slow-view")
+    shop.module("shop_bad", "raise RuntimeError('noise')")
+    shop.add("bad", "bad", "shop_bad:It")
+    shop.module("shop_old", VIEW.format(name="It", id="old", title="Old", version=0))
+    shop.add("old", "old", "shop_old:It")
+    good(shop, "taken", "why")
+    state: Any = SimpleNamespace(trace=None)
+    for _page in range(3):
+        cards = {part.frame.label: part.frame.layout[0] for part in parts(state, discover(shop.open()))}
+    assert cards["slow-view"].heading == "The view “slow-view” (slow 1.0) is switched off"
+    assert cards["slow-view"].reason == "It took its time."
+    assert (cards["slow-view"].details, cards["slow-view"].retry_label) == ("", "")
+    assert cards["bad"].heading == "The view “bad” (bad 1.0) could not be used"
+    assert "could not be imported (RuntimeError: noise)" in cards["bad"].reason
+    assert "version 0 of the interface" in cards["old"].reason
+    cards["old"]._handle_msg({"kind": "retry"})
+    assert cards["old"].heading == "The view “old” (old 1.0) could not be used"
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+    for name in ("bad", "old", "why"):
+        assert len([line for line in caplog.messages if f"the view {name} of" in line]) == 1
+
+
+def test_a_built_in_view_is_never_switched_off() -> None:
+    own = next(record for record in discover() if record.name == "attention")
+    assert own.view_class is not None
+    assert not discovery.switch_off(own.view_class, "It is slow here.")
+    assert next(record for record in discover() if record.name == "attention").status == "ok"
+
+
+def test_each_part_of_the_page_has_an_id_of_its_own(shop: Shop) -> None:
+    for package in ("a", "b"):
+        for name in ("attention", "same"):
+            good(shop, package, name)
+    own = list(importlib.metadata.entry_points(group=discovery.GROUP))
+    found = parts(SimpleNamespace(trace=None), discover([*own, *shop.open()]))  # type: ignore[arg-type]
+    ids = [part.id for part in found]
+    assert len(set(ids)) == len(ids)
+    (attention,) = (part for part in found if part.id == "attention")
+    assert not attention.frame.failed
+    assert {"a--attention", "b--attention", "b--same", "same"} <= set(ids)

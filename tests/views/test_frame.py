@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from bokeh.document import Document
 from panel.io.state import set_curdoc
 
+from txpanel.page.view_area import put
 from txpanel.toolkit.text import ErrorCard
 from txpanel.views.base import View
 from txpanel.views.frame import ViewFrame, short_traceback
@@ -150,3 +152,79 @@ def test_short_traceback_keeps_the_end() -> None:
     assert len(lines) == 7
     assert lines[0] == "…"
     assert lines[-1] == "KeyError: 'bottom'"
+    assert 'File "views/test_frame.py", line' in lines[1]  # not where it is on the server
+
+
+class Odd(BaseException):
+    """Neither an error nor an exit."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Odd("own kind"), BaseExceptionGroup("several", [SystemExit()])])
+@pytest.mark.parametrize("phase", ["import", "constructor", "panel", "update", "close"])
+def test_no_view_ends_the_server(error: BaseException, phase: str) -> None:
+    def fail(now: str) -> None:
+        if phase == now:
+            raise error
+
+    class Fatal(Good):
+        def __init__(self, *given: Any, **params: Any) -> None:
+            fail("constructor")
+            super().__init__(*given, **params)
+
+        def __panel__(self) -> Any:
+            fail("panel")
+            self.follow(lambda: fail("update") if self.state.layer else None, "layer")
+            return pn.pane.Str("stands")
+
+        def close(self) -> None:
+            super().close()
+            fail("close")
+
+    def load() -> type[View]:
+        fail("import")
+        return Fatal
+
+    state = State(trace="a")
+    frame, other = ViewFrame(state, load, name="fatal"), ViewFrame.of(state, Good)
+    frame.build(), other.build()
+    state.layer = 1
+    assert frame.failed == (phase != "close")
+    if frame.failed:
+        assert type(error).__name__ in frame.layout[0].reason
+    assert other.view.pane.object == "layer 1 of a"  # type: ignore[union-attr]
+    frame.close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError()])
+def test_ctrl_c_and_cancellations_go_on(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txpanel.compat.held_exits._watched", False)
+
+    class Cancelled(Good):
+        def __panel__(self) -> Any:
+            raise error
+
+    frame = ViewFrame.of(State(trace="a"), Cancelled)
+    with pytest.raises(type(error)):
+        frame.build()
+
+
+def test_a_view_that_panel_cannot_draw_is_a_card_and_the_next_one_is_put_beside_it(doc: Document) -> None:
+    class Pane(pn.pane.Str):
+        def _get_model(self, *given: Any, **more: Any) -> Any:
+            raise RuntimeError("cannot be drawn")
+
+    class Undrawable(Good):
+        def __panel__(self) -> Any:
+            return Pane("x")
+
+    column = pn.Column()
+    root = column.get_root(doc)
+    doc.add_root(root)
+    state = State(trace="a")
+    frames = [ViewFrame.of(state, view) for view in (Undrawable, Good)]
+    for frame in frames:
+        frame.build()
+        put(frame, column)
+    assert [frame.failed for frame in frames] == [True, False]
+    assert frames[0].layout[0].reason == "RuntimeError: cannot be drawn"
+    assert len(root.children) == 2

@@ -14,7 +14,7 @@ const CALLED = ["measure_layout", "update_bbox", "_compute_layout", "after_layou
 
 export function layOutLocally() {
   const bokeh = bokehClasses("local_layout", {
-    "models/plots/plot_canvas": {PlotView: ["request_layout"]},
+    "models/plots/plot_canvas": {PlotView: ["request_layout", "after_resize"]},
     "models/layouts/layout_dom": {LayoutDOMView: [...REPLACED, ...CALLED]},
   })
   if (!bokeh) return false
@@ -49,6 +49,15 @@ export function layOutLocally() {
     if (seen(this)) {
       if (this.is_displayed) this.request_layout(true)
     } else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
+  }
+  // What stands around a figure that is shown again may measure it first; by itself Bokeh then sees no change, and its canvas stays as small as it
+  // was made while it was hidden.
+  const plain = PlotView.prototype.after_resize
+  PlotView.prototype.after_resize = function () {
+    plain.call(this)
+    const [now, canvas] = [this.bbox, this.canvas_view?.bbox]
+    if (!canvas || !seen(this) || !this.is_displayed) return
+    if (Math.hypot(now.width - canvas.width, now.height - canvas.height) > 2) this.request_layout(true)
   }
   box.update_layout = function () {
     own.update_layout.call(this)

@@ -38,6 +38,7 @@ MOVED = {
     "models.opener": "models.from_pretrained",
     "models.opening": "models.inspect_model",
     "models.opening_mlp": "models.inspect_mlp",
+    "models.report": "models.doctor",
     "outline": "session.tree_codec",
     "prompt": "session.prompt",
     "ranges": "decoding.ranges",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from jinja2 import Environment, Template, pass_context
 from jinja2.runtime import Context
 from panel.io.resources import CDN_DIST, set_resource_mode
 from panel.io.state import state
+
+from txpanel.compat.script_nonces import marked
 
 __all__ = ["InlinedStyles", "inline_styles", "trim", "trimmed"]
 
@@ -64,12 +66,28 @@ def inline_styles(document: Any) -> None:
     state._stylesheets[document] = InlinedStyles(state._stylesheets.get(document, {}))
 
 
-def trim(template: Template) -> Template:
-    """A template like the given one, but for pages without what their document does not use."""
+First = Callable[[str, list[str]], str]
+"""Given a page without its scripts, and the scripts: the page that shows something before they run."""
+
+
+def trim(template: Template, script: str = "", first: Callable[[], First | None] | None = None) -> Template:
+    """A template like the given one, but for pages without what their document does not use.
+
+    Args:
+        template: of the document.
+        script: of ours, which runs after Bokeh's.
+        first: asked when a page is written.
+    """
 
     @pass_context
     def page(context: Context) -> str:
-        return template.render(trimmed(context.get_all()))
+        less = trimmed(context.get_all())
+        less["bokeh_js"] += f"<script>{script}</script>" if script else ""
+        before = first() if first is not None else None
+        if before is None:
+            return marked(template.render(less))
+        scripts = [str(less[name]) for name in ("bokeh_js", "plot_script")]
+        return marked(before(template.render(less | {"bokeh_js": "", "plot_script": ""}), scripts))
 
     return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # it is a page already
 

@@ -14,6 +14,10 @@ AT: dict[str, tuple[str, ...]] = {
     "start": (
         "shared_heap",
         "closed_tabs",
+        "kept_connections",
+        "plain_query",
+        "browser_patches",
+        "held_exits",
     ),
     "imports": (
         "lean_imports",
@@ -21,7 +25,6 @@ AT: dict[str, tuple[str, ...]] = {
     "page": (
         "write_queue",
         "style_lookup",
-        "unknown_names",
     ),
 }  # fmt: skip
 """When a server starts; before it imports torch and transformers; before it makes a page."""

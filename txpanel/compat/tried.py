@@ -30,6 +30,8 @@ TRIED: dict[str, tuple[str, str]] = {
     "latex2mathml": ("3.78", "3.81"),
     "xarray": ("2025.1", "2026.9"),
     "numpy": ("2.0", "2.4"),
+    "prometheus_client": ("0.21", "0.26"),
+    "psutil": ("6", "7.2"),
     "packaging": ("24", "26"),
 }
 """Name -> lowest version, and newest one by its leading numbers: with ("5.21", "5.24") any 5.24.x was tried."""

@@ -18,10 +18,14 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from txpanel.decoding.generation import end_tokens
-from txpanel.errors import Cancelled, EmptyText, TooLong
+from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, Unsupported
 from txpanel.messages import _
+from txpanel.models.allowance import allowance
+from txpanel.models.encoder_decoder import Reading
+from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
+from txpanel.models.turns import Rank
 
 __all__ = ["BeamNode", "BeamSearch", "Hypothesis", "beam_search"]
 
@@ -131,17 +135,22 @@ def beam_search(
         cancel: when set, the next step raises `Cancelled`. progress: hears of each step.
 
     Raises:
-        ValueError: a number is out of its range. EmptyText, TooLong, Cancelled: in words.
+        ValueError: a number is out of its range. EmptyText, TooLong, OverLimit, Cancelled: in words. Unsupported: there is an image or a sound in the text.
     """
     _require("n_beams", n_beams, 2)
     _require("max_new_tokens", max_new_tokens, 1)
-    ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
+    _check_allowed(n_beams, max_new_tokens)
+    refuse_writing(model)
+    model, ids = model.begin(text)
+    if model.inputs is not None:
+        raise Unsupported(_("Beam search runs on text alone: this text has an image or a sound in it."))
     _check_room(model, ids, max_new_tokens)
+    allowance().check_tokens(len(ids) + max_new_tokens)
     ends = sorted(end_tokens(model))
     watcher = _Watcher(model, ids, n_beams, ends, max_new_tokens, cancel or threading.Event(), progress)
-    with model.lock:
+    with model.lock.turn(Rank.RUN), model.letting_others_in():
         out = model.model.generate(
-            torch.tensor([ids], device=model.device), attention_mask=torch.ones((1, len(ids)), dtype=torch.long),
+            **_begun(model, ids),
             num_beams=n_beams, num_return_sequences=n_beams, do_sample=False, max_new_tokens=max_new_tokens,
             length_penalty=float(length_penalty), early_stopping=early_stopping, temperature=1.0, top_k=50, top_p=1.0,
             repetition_penalty=float(repetition_penalty), no_repeat_ngram_size=no_repeat_ngram_size,
@@ -176,12 +185,12 @@ class _Watcher(LogitsProcessor):
         """[beams, T] ids and [beams, V] log-probabilities of the next token; the latter are returned as they are."""
         if self.cancel.is_set():
             raise Cancelled(_("The search was stopped."))
+        allowance().check()
         step = input_ids.shape[1] - len(self.ids)
         if self.progress:
             text = _("Step {i} of {n}").format(i=step + 1, n=self.wanted)
             self.progress(Progress("generate", message=text))
         self._choose(step, input_ids[:, len(self.ids) :].tolist(), scores.detach().float().cpu())
-        self._let_others_in()
         return scores
 
     def _choose(self, step: int, texts: list[list[int]], scores: torch.Tensor) -> None:
@@ -211,10 +220,13 @@ class _Watcher(LogitsProcessor):
         self.places[(*text, token)] = len(self.nodes)
         self.nodes.append(BeamNode(len(self.nodes), parent, step, token, string, chance, score, state, step))
 
-    def _let_others_in(self) -> None:
-        """Between two steps another session may have its turn with the model."""
-        self.model.lock.release()
-        self.model.lock.acquire()
+
+def _begun(model: LanguageModel, ids: list[int]) -> dict[str, torch.Tensor]:
+    """What the search begins with: the text; of an encoder-decoder what is written, beside what was read."""
+    written = torch.tensor([ids], device=model.device)
+    read = written if not isinstance(model, Reading) else torch.tensor([model.source_ids], device=model.device)
+    begun = {"input_ids": read, "attention_mask": torch.ones_like(read)}
+    return begun if read is written else {**begun, "decoder_input_ids": written}
 
 
 def _finished(watcher: _Watcher, out: Any, given: int) -> Iterator[Hypothesis]:
@@ -246,6 +258,22 @@ def _check_room(model: LanguageModel, ids: list[int], wanted: int) -> None:
             "{n} tokens and {wanted} new ones are more than the {room} that the model has room for. Ask for fewer."
         )
         raise TooLong(text.format(n=len(ids), wanted=wanted, room=model.max_tokens))
+
+
+def _check_allowed(n_beams: int, wanted: int) -> None:
+    """Whether the request on which this thread works may search so widely."""
+    allowed = allowance()
+    most = allowed.limits.max_beams
+    if most and n_beams > most:
+        allowed.refused("beams")
+        raise OverLimit(
+            _("{n} beams are more than the {most} that this server gives to one search.").format(n=n_beams, most=most)
+        )
+    most = allowed.limits.max_new_tokens
+    if most and wanted > most:
+        allowed.refused("new-tokens")
+        text = _("{n} new tokens are more than the {most} that this server makes in one go.")
+        raise OverLimit(text.format(n=wanted, most=most))
 
 
 def _require(name: str, value: object, least: int) -> None:

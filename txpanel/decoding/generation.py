@@ -10,15 +10,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, cast
 
 from txpanel.decoding import Sample, Settings
 from txpanel.decoding import sample as sample_logits
 from txpanel.decoding.settings import with_settings
-from txpanel.errors import TooLong
+from txpanel.errors import BadText, TooLong
 from txpanel.messages import _
 from txpanel.models.chat import turn_ends
+from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.tokens import token_ids
+from txpanel.tracing.record import continuing
 from txpanel.tracing.record import record as record_ids
 from txpanel.tracing.trace import Trace
 
@@ -60,9 +63,10 @@ class Step:
 @with_settings
 def generate(
     model: LanguageModel,
-    text: str | Sequence[int],
+    text: str | Sequence[int] | None = None,
     max_new_tokens: int = 20,
     *,
+    inputs: Any = None,
     cancel: threading.Event | None = None,
     record: Recorder = record_ids,
     **settings: float,
@@ -73,7 +77,7 @@ def generate(
 
     Args:
         model: which continues.
-        text: or token ids.
+        text: or token ids. inputs: instead, what the model's processor makes of a text with an image or a sound, as for `LanguageModel.trace`.
         max_new_tokens: at most this many steps; fewer at an end-of-text token or when the model is full.
         cancel: when set, no further step is begun.
         record: runs the model on ids; sessions give one that shares runs.
@@ -82,13 +86,19 @@ def generate(
     Raises:
         ValueError: a setting is out of its range (at once, not at the first step).
         EmptyText, TooLong, NoTokenLeft: in words.
+        Unsupported: after such inputs txpanel can't go on as the model's own ``generate`` does.
     """
     chosen = Settings(**settings)
     if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
         raise ValueError(
             _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
         )
-    ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
+    if text is not None and inputs is not None:
+        raise BadText(_("generate needs a text, or inputs: one of the two."))
+    if inputs is not None:
+        model, text = model.with_inputs(inputs), token_ids(inputs["input_ids"])
+    refuse_writing(model)
+    model, ids = model.begin(cast(Any, text))
     check_room(model, ids)
     return _steps(model, ids, max_new_tokens, chosen, cancel or threading.Event(), record)
 
@@ -116,7 +126,8 @@ def _steps(
             return
         sample = draw(before, settings, index)
         ids = [*ids, sample.token]
-        trace = record(model, ids)
+        with continuing():
+            trace = record(model, ids)
         ended = _ended(sample.token in stops, len(ids) >= model.max_tokens, index + 1 == wanted)
         yield Step(index, before, sample, trace, ended)
         if ended:
@@ -131,11 +142,14 @@ def draw(trace: Trace, settings: Settings, later: int = 0) -> Sample:
 
 
 def end_tokens(model: LanguageModel) -> frozenset[int]:
-    """Ids with which this model says that the text is over: its generation config's, its tokenizer's, its chat template's."""
+    """Ids with which this model says that the text is over: its generation config's, as for ``generate`` of transformers, and its chat template's.
+
+    A tokenizer's end token counts only for a model without a generation config: one whose config names none goes on.
+    """
     config = getattr(model.model, "generation_config", None)
     stated = getattr(config, "eos_token_id", None)
     stated = stated if isinstance(stated, (list, tuple)) else [stated]
-    own = getattr(model.tokenizer, "eos_token_id", None)
+    own = getattr(model.tokenizer, "eos_token_id", None) if config is None else None
     return frozenset(int(token) for token in [*stated, own] if token is not None) | turn_ends(model)
 
 

@@ -11,10 +11,16 @@ from txpanel.decoding.stage_spec import is_whole
 from txpanel.decoding.stages import SPECS
 from txpanel.messages import _
 
-__all__ = ["FIELDS", "OFF", "Settings", "with_settings"]
+__all__ = ["FIELDS", "OFF", "SURPRISE", "USUAL", "Settings", "with_settings"]
 
 OFF: dict[str, float] = {"seed": 0} | {spec.key: spec.off for spec in SPECS}
 """What each setting is if nothing is said: the model's own probabilities, and seed 0."""
+
+USUAL: dict[str, float] = OFF | {"temperature": 0.7, "top_p": 0.9}
+"""What a page begins with: less of the long unlikely end than the model's own probabilities have."""
+
+SURPRISE: dict[str, float] = OFF | {"temperature": 1.2, "top_p": 0.95, "min_p": 0.05}
+"""Flatter than the model's own, without what is far less likely than the likeliest."""
 
 POSITIONAL = (
     "temperature",
@@ -57,21 +63,34 @@ if TYPE_CHECKING:
         """The names of the fields are known when the program runs: to a type checker each is some number."""
 
         seed: int = 0
+        left_out: tuple[str, ...] = ()
 
-        def __init__(self, *values: float, **named: float) -> None: ...
+        def __init__(self, *values: float, **named: Any) -> None: ...
 
         def __getattr__(self, name: str) -> Any: ...
 
 else:
     DOCS = {"seed": "Of the uniform number."} | {spec.key: spec.doc for spec in SPECS}
+    LEFT_OUT = "Sentences: what the configuration that these settings were read from also says, and no stage here does."
     TEXT = "How the next token is drawn; refuses impossible values in words. The defaults leave the model as it is."
     Settings = make_dataclass(
         "Settings",
-        [(name, type(OFF[name]), field(default=OFF[name], kw_only=name not in POSITIONAL)) for name in FIELDS],
+        [
+            *((name, type(OFF[name]), field(default=OFF[name], kw_only=name not in POSITIONAL)) for name in FIELDS),
+            ("left_out", tuple, field(default=(), kw_only=True, compare=False)),
+        ],
         bases=(_Checked,),
         namespace={
             "__module__": __name__,
-            "__doc__": "\n".join([TEXT, "", "Attributes:", *(f"    {name}: {DOCS[name]}" for name in FIELDS)]),
+            "__doc__": "\n".join(
+                [
+                    TEXT,
+                    "",
+                    "Attributes:",
+                    *(f"    {name}: {DOCS[name]}" for name in FIELDS),
+                    f"    left_out: {LEFT_OUT}",
+                ]
+            ),
         },
         frozen=True,
         slots=True,

@@ -6,6 +6,9 @@ Layout::
     <root>/partial/<name>/    one being made; only the holder of the lock touches it, whatever is left over is stale
     <root>/locks/<name>.lock  one maker at a time, over all processes
 
+``txpanel.json`` holds a checksum of each file. Each time a model is opened they are looked at cheaply (`damaged`), and
+a model whose bytes changed is thrown away and made again.
+
 What Hugging Face's own tools have downloaded is used where it is, and never written to.
 """
 
@@ -16,19 +19,24 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from txpanel.errors import DownloadFailed
 from txpanel.messages import _
+from txpanel.models import checksums
 from txpanel.models.environment import environment
 from txpanel.models.progress import Reporter, size_text
 from txpanel.models.provenance import Provenance
 
 MANIFEST = "txpanel.json"
 FORMAT = 1  # version of txpanel.json; a folder with another one is made again
+CONVERSION = 2
+"""Version of the rules by which `txpanel.models.sources.convert` makes files of GGUF; what older rules have made is made again."""
+CONVERTED = ("gguf", "package index")
+"""Kinds of provenance whose files were converted."""
 
 
 def root() -> Path:
@@ -62,12 +70,13 @@ class Entry:
 
 
 def find(name: str) -> Entry | None:
-    """The finished model `name`, or ``None``; a folder whose files are missing or of another size is not finished."""
+    """The finished model `name`, or ``None``; a folder whose files are missing, of another size, or made by older rules is not finished."""
     folder = root() / "models" / name
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = manifest["files"]
-        if manifest["format"] != FORMAT or any((folder / file).stat().st_size != files[file] for file in files):
+        old = manifest["provenance"]["kind"] in CONVERTED and manifest.get("conversion", 1) != CONVERSION
+        if old or manifest["format"] != FORMAT or any((folder / file).stat().st_size != files[file] for file in files):
             return None
         return Entry(name, folder, Provenance(**manifest["provenance"]), sum(files.values()))
     except (OSError, ValueError, KeyError, TypeError):
@@ -139,12 +148,16 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
     for path in folder.rglob("*"):
         if path.is_file():  # safetensors are written for their owner alone; a cache may be shared
             path.chmod(path.stat().st_mode | 0o044)
-    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    made = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]  # of an attempt that failed
+    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in made}
     if "config.json" not in files or not any(file.endswith(".safetensors") for file in files):
         raise DownloadFailed(_("{name} could not be prepared: weights or configuration are missing.").format(name=name))
     fields = {key: getattr(provenance, key) for key in ("kind", "where", "revision", "note")}
     manifest: dict[str, Any] = {"format": FORMAT, "name": name, "provenance": fields, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    if provenance.kind in CONVERTED:
+        manifest["conversion"] = CONVERSION
+    manifest["checksums"] = {file: checksums.take(folder / file).as_dict() for file in files}
+    _write(folder, manifest)
     target = root() / "models" / name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)  # not finished, or it would have been used
@@ -153,6 +166,53 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
     if entry is None:
         raise DownloadFailed(_("{name} was prepared but cannot be read back from the cache.").format(name=name))
     return entry
+
+
+def _write(folder: Path, manifest: dict[str, Any]) -> None:
+    """All of it or nothing, whatever happens meanwhile."""
+    new = folder / f"{MANIFEST}.{os.getpid()}.new"
+    try:
+        new.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        new.replace(folder / MANIFEST)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def damaged(name: str, *, deep: bool = False) -> str | None:
+    """Looks whether the bytes of the finished model `name` are still those that were written.
+
+    A model that an older txpanel made has no checksums: it gets them now.
+
+    Args:
+        name: as in `find`.
+        deep: read all of every file, not only what looks as if it had been written to.
+
+    Returns:
+        The path of a file that has changed; None: all is well.
+    """
+    folder = root() / "models" / name
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = {str(file): folder / file for file in manifest["files"]}
+        given = manifest.get("checksums", {})
+        kept = {file: checksums.read(given.get(file)) for file in files}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return str(folder / MANIFEST)
+    changed = False
+    for file, path in files.items():
+        before = kept[file]
+        if before is not None and not checksums.same(path, before, deep=deep):
+            return str(path)
+        try:
+            if before is None or before.written != path.stat().st_mtime_ns:  # such as after it was copied
+                given[file] = checksums.take(path).as_dict()
+                changed = True
+        except OSError:
+            return str(path)
+    if changed:
+        with suppress(OSError):  # a cache that may not be written to is read wholly each time
+            _write(folder, {**manifest, "checksums": given})
+    return None
 
 
 def check_space(folder: Path, needed: int) -> None:

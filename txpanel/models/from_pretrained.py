@@ -7,18 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from txpanel.compat.adapter_beside import without_adapter
 from txpanel.errors import BadFile, TxpanelError, Unsupported
 from txpanel.messages import _
+from txpanel.models.sources import adapter_folder
 from txpanel.models.sources import folder as local
+from txpanel.models.weight_gaps import refuse_gaps
 
 
-def open_folder(folder: Path, device: str = "cpu", dtype: Any = None) -> tuple[Any, Any]:
+def open_folder(
+    folder: Path, device: str = "cpu", dtype: Any = None, *, adapter: Path | None = None
+) -> tuple[Any, Any]:
     """Load model and tokenizer from a folder of safetensors.
 
     Args:
         folder: what `txpanel.models.sources.folder.check` lets pass.
         device: a torch device name.
         dtype: torch dtype or its name; ``None`` is float32.
+        adapter: folder of an adapter that is put on the model; an adapter that lies beside the model is not, unless it is named here.
 
     Returns:
         (model in eval mode, fast tokenizer).
@@ -28,7 +34,8 @@ def open_folder(folder: Path, device: str = "cpu", dtype: Any = None) -> tuple[A
     """
     local.check(folder)
     place, kind = device_of(device), dtype_of(dtype)
-    return _model(folder, place, kind), _tokenizer(folder)
+    model = _model(folder, place, kind)
+    return model if adapter is None else adapter_folder.put_on(model, adapter), _tokenizer(folder)
 
 
 def device_of(name: str) -> Any:
@@ -60,12 +67,13 @@ def dtype_of(name: Any) -> Any:
 def _model(folder: Path, device: Any, dtype: Any) -> Any:
     import transformers  # late: torch and transformers take seconds
 
-    opener: Any = transformers.AutoModelForCausalLM
-    _refuse_masked(folder)
-    with _quiet():
+    pair = bool(local.config(folder).get("is_encoder_decoder"))
+    opener: Any = transformers.AutoModelForMaskedLM if _fills_gaps(folder) else transformers.AutoModelForCausalLM
+    opener = transformers.AutoModelForSeq2SeqLM if pair else opener
+    with _quiet(), without_adapter(folder) as alone:
         try:
             model, info = opener.from_pretrained(
-                folder,
+                alone,
                 dtype=dtype,
                 local_files_only=True,
                 use_safetensors=True,
@@ -73,7 +81,7 @@ def _model(folder: Path, device: Any, dtype: Any) -> Any:
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported by name below, not as a table in a log
             )
-            _refuse_gaps(folder, info)
+            refuse_gaps(folder, info, model)
             return model.to(device).eval()
         except (TxpanelError, MemoryError):
             raise
@@ -81,26 +89,18 @@ def _model(folder: Path, device: Any, dtype: Any) -> Any:
             raise _explain(folder, error) from error
 
 
-def _refuse_masked(folder: Path) -> None:
-    """Refuse masked language models such as BERT: they load as causal models, but were trained to fill gaps."""
-    architectures = local.config(folder).get("architectures") or []
-    if architectures and all("MaskedLM" in str(name) or "PreTraining" in str(name) for name in architectures):
+def _fills_gaps(folder: Path) -> bool:
+    """Whether a model was trained to fill gaps, as BERT was: it would load as a causal model as well, and say nothing of use."""
+    content = local.config(folder)
+    architectures = [str(name) for name in content.get("architectures") or []]
+    if architectures == ["ElectraForPreTraining"]:
         raise Unsupported(
-            _("{name} fills gaps in a text; txpanel opens models that continue one, such as GPT-2.").format(
-                name=architectures[0]
-            )
+            _(
+                "{folder} is the half of ELECTRA that says which tokens of a text were replaced; it gives no token. Open its generator."
+            ).format(folder=folder)
         )
-
-
-def _refuse_gaps(folder: Path, info: dict[str, Any]) -> None:
-    """Refuse missing weights: transformers fills them with random numbers and only logs it."""
-    gaps = sorted(info.get("missing_keys") or ()) + sorted(str(key) for key in info.get("mismatched_keys") or ())
-    if gaps:
-        raise BadFile(
-            _("{folder} is incomplete: {n} weights are missing or of another shape, the first is {first}.").format(
-                folder=folder, n=len(gaps), first=gaps[0]
-            )
-        )
+    masked = bool(architectures) and all("MaskedLM" in name or "PreTraining" in name for name in architectures)
+    return masked and not content.get("is_decoder")
 
 
 def _explain(folder: Path, error: Exception) -> TxpanelError:
@@ -125,13 +125,25 @@ def _tokenizer(folder: Path) -> Any:
             raise BadFile(
                 _("The tokenizer of {folder} cannot be read: {reason}").format(folder=folder, reason=reason)
             ) from error
-    if not getattr(tokenizer, "is_fast", False):
+    if not getattr(tokenizer, "is_fast", False) and not _tells_pieces(tokenizer):
         raise Unsupported(
             _("{folder} has only a slow tokenizer, which does not say which characters a token stands for.").format(
                 folder=folder
             )
         )
     return tokenizer
+
+
+def _tells_pieces(tokenizer: Any) -> bool:
+    """Whether the pieces of a slow tokenizer join to a text."""
+    from txpanel.models.tokens import read_tokens  # late: it needs numpy
+
+    text = "a text"
+    try:
+        ids = [int(token) for token in tokenizer(text)["input_ids"]]
+        return bool(ids) and read_tokens(tokenizer, ids, text).exact
+    except Exception:  # it was written in Python: anything
+        return False
 
 
 @contextmanager

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from threading import Event
@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound, TxpanelError
 from txpanel.messages import _
-from txpanel.models import cache, catalogue, from_pretrained
-from txpanel.models.progress import ProgressCallback, Reporter
+from txpanel.models import cache, catalogue, from_pretrained, needs
+from txpanel.models.progress import ProgressCallback, Reporter, size_text
 from txpanel.models.provenance import Provenance
+from txpanel.models.sources import adapter_folder, gguf_file, hub, packages
 from txpanel.models.sources import folder as local
-from txpanel.models.sources import gguf_file, hub, packages
 
 if TYPE_CHECKING:
     import torch
 
     from txpanel.models.language_model import LanguageModel
 
+log = logging.getLogger(__name__)
 NANO_FOLDER = Path(__file__).parent / "nano"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -36,14 +37,20 @@ class Located:
 
     Attributes:
         name: short name. title: for people. folder: where the files are. source: where they came from.
-        renew: deletes a damaged copy, so that the next `locate` fetches it again; ``None`` for the user's own files.
+        cached: name of the copy in txpanel's cache, which is looked at before it is opened, and deleted when it is
+            damaged, so that the next `locate` fetches it again; ``None`` for the user's own files.
+        shared: the hub's name for it where it is in the cache of Hugging Face's own tools: looked at as well, never
+            written to; where it is damaged, the next `locate` fetches a copy of our own.
+        adapter: folder of an adapter that is put on the model; ``None``: none is.
     """
 
     name: str
     title: str
     folder: Path
     source: Provenance
-    renew: Callable[[], None] | None = None
+    cached: str | None = None
+    shared: str | None = None
+    adapter: Path | None = None
 
 
 def load(
@@ -73,19 +80,36 @@ def load(
         ModelNotFound: there is no model of that name.
         DownloadFailed: it could not be brought here; the text says what each source answered.
         BadFile: weights or configuration are missing or damaged.
-        Unsupported: it cannot be opened (pickles, own code, encoder-decoders, models without attention).
+        Unsupported: it cannot be opened (pickles, own code).
+        TooLarge: it does not fit into the memory that there is.
         Cancelled: ``cancel`` was set.
     """
     _import_bars()
     reporter = Reporter(progress, cancel)
+    _refuse_before_fetching(name, device, dtype)
     located = locate(name, reporter, offline=offline)
     try:
         return _open(located, device, dtype, reporter)
-    except BadFile:
-        if located.renew is None or offline:
+    except BadFile as error:
+        if offline or not _put_aside(located):
             raise
-        located.renew()
+        log.warning("%s It is brought here again.", error)
         return _open(locate(name, reporter), device, dtype, reporter)
+
+
+def _put_aside(located: Located) -> bool:
+    """Lets the next `locate` bring the model anew; False where its files are the user's own."""
+    if located.cached is not None:
+        cache.remove(located.cached)
+        return True
+    return located.shared is not None and hub.put_aside(located.shared, located.folder)
+
+
+def _changed(located: Located) -> str | None:
+    """The path of a file that is not what was brought here."""
+    if located.cached is not None:
+        return cache.damaged(located.cached)
+    return hub.damaged(located.shared, located.folder) if located.shared is not None else None
 
 
 def _import_bars() -> None:
@@ -106,15 +130,26 @@ def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False
     if not name:
         raise ModelNotFound(_unknown(name))
     if _is_path(name):
-        return _local(Path(name).expanduser(), reporter)
+        return _local(Path(name).expanduser(), reporter, offline)
     entry = catalogue.find(name)
     if entry is not None:
         return _catalogue(entry, reporter, offline)
     if _is_folder(name):
-        return _local(Path(name), reporter)
+        return _local(Path(name), reporter, offline)
     if HUB_ID.fullmatch(name):
         return _hub(name, name.split("/")[1], name, reporter, offline)
     raise ModelNotFound(_unknown(name))
+
+
+def problem(name: str) -> str:
+    """Why a name cannot be one of a model, as far as that can be told without asking anybody; empty: it may be one."""
+    name = name.strip()
+    if _is_path(name):
+        path = Path(name).expanduser()
+        return "" if path.exists() else _("There is no file or folder {path}.").format(path=path)
+    if name and (catalogue.find(name) is not None or _is_folder(name) or HUB_ID.fullmatch(name)):
+        return ""
+    return _unknown(name)
 
 
 def _is_path(name: str) -> bool:
@@ -139,14 +174,57 @@ def _unknown(name: str) -> str:
     ).format(name=name[:100])
 
 
-def _local(path: Path, reporter: Reporter) -> Located:
+def _local(path: Path, reporter: Reporter, offline: bool) -> Located:
     if path.suffix.lower() == ".gguf":
         made = gguf_file.prepare(path, reporter)
         source = Provenance("gguf", str(path), made.provenance.revision, made.provenance.note)
-        return Located(path.stem, path.stem, made.folder, source, lambda: cache.remove(made.name))
+        return Located(path.stem, path.stem, made.folder, source, made.name)
+    name, whole = path.resolve().name, str(path.resolve())
+    if adapter_folder.is_adapter(path) and not (path / "config.json").is_file():
+        return _adapted(path, name, reporter)
     local.check(path)
-    name = path.resolve().name
-    return Located(name, name, path, Provenance("folder", str(path.resolve())))
+    if not adapter_folder.is_adapter(path):
+        return Located(name, name, path, Provenance("folder", whole))
+    try:
+        adapter_folder.check(path)
+    except TxpanelError as error:
+        note = _("This folder holds a model and an adapter. The model runs without the adapter. {reason}")
+        return Located(name, name, path, Provenance("folder", whole, None, note.format(reason=error)))
+    note = _("This folder holds a model and an adapter. The model runs with the adapter on it.")
+    return Located(name, name, path, Provenance("folder", whole, None, note), adapter=path)
+
+
+def _adapted(path: Path, name: str, reporter: Reporter) -> Located:
+    """An adapter with no model beside it: on its base, where that is on this machine."""
+    wanted = adapter_folder.base_name(path)
+    try:
+        base = _base_here(path, wanted, reporter)
+    except DownloadFailed as error:
+        words = _(
+            "{folder} holds only an adapter, for the model {base}, which is not on this machine. Load {base} first, then open this folder again."
+        )
+        raise ModelNotFound(words.format(folder=path, base=wanted)) from error
+    adapter_folder.check(path)
+    note = _("An adapter on {base}. The base comes from {where}.").format(base=wanted, where=base.source.where)
+    source = Provenance("folder", str(path.resolve()), None, " ".join(filter(None, (note, base.source.note))))
+    return replace(base, name=name, title=f"{name} ({base.title})", source=source, adapter=path)
+
+
+def _base_here(path: Path, wanted: str, reporter: Reporter) -> Located:
+    """The base of an adapter, from this machine only.
+
+    Raises:
+        DownloadFailed: it is not here. BadFile, Unsupported: it is, and cannot be opened.
+    """
+    for folder in (Path(wanted).expanduser(), path / wanted):
+        if (folder / "config.json").is_file():
+            return replace(_local(folder, reporter, True), adapter=None)
+    known = catalogue.find(wanted)
+    if known is not None:
+        return _catalogue(known, reporter, True)
+    if HUB_ID.fullmatch(wanted) and hub.cached(wanted) is not None:
+        return _hub(wanted, wanted.split("/")[1], wanted, reporter, True)
+    raise DownloadFailed(wanted)
 
 
 def _catalogue(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Located:
@@ -162,7 +240,7 @@ def _catalogue(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loc
 
 
 def _made(entry: catalogue.Entry, made: cache.Entry) -> Located:
-    return Located(entry.name, entry.title, made.folder, made.provenance, lambda: cache.remove(made.name))
+    return Located(entry.name, entry.title, made.folder, made.provenance, made.name)
 
 
 def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Located:
@@ -199,12 +277,19 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
     ours = made is not None and made.folder == folder
     commit = made.provenance.revision if made is not None and ours else folder.name
     source = Provenance("hub", repo, commit, terms)
-    return Located(name, title, folder, source, (lambda: cache.remove(hub.key(repo))) if ours else None)
+    return Located(name, title, folder, source, hub.key(repo) if ours else None, None if ours else repo)
 
 
 def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> LanguageModel:
-    reporter.start("load", _("Loading {name}").format(name=located.title))
-    model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype)
+    needed = needs.of_folder(located.folder, dtype)
+    reporter.start("load", _("Loading {name} ({size})").format(name=located.title, size=size_text(needed.weights)))
+    needs.check(located.title, needed, **_of_device(device))
+    changed = _changed(located)
+    if changed is not None:
+        raise BadFile(
+            _("{path} is damaged: its content is not what was written when it was brought here.").format(path=changed)
+        )
+    model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype, adapter=located.adapter)
     reporter.check()
     from txpanel.models.language_model import LanguageModel  # late: torch and transformers take seconds
 
@@ -213,12 +298,31 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> Lang
     return wrapped
 
 
+def _refuse_before_fetching(name: str, device: str, dtype: Any) -> None:
+    """A model of the catalogue that cannot fit is not brought here first."""
+    name = os.fspath(name).strip()
+    entry = catalogue.find(name) if name and not _is_path(name) else None
+    if entry is not None and entry.hub is not None:
+        needs.check(entry.title, needs.of_entry(entry, dtype), **_of_device(device))
+
+
+def _of_device(name: str) -> dict[str, Any]:
+    """What is free on a device with a memory of its own; nothing for the processor, or where nobody can tell."""
+    if not name.startswith("cuda"):
+        return {}
+    import torch  # late: torch takes seconds
+
+    device = from_pretrained.device_of(name)
+    return {"free": int(torch.cuda.mem_get_info(device)[0]), "place": name}
+
+
 def warm_up() -> None:
     """Import what `load` needs (seconds, most of them in torch and transformers): call it early, in a thread."""
     # AutoModel and AutoTokenizer import these only when they are used
     # late: torch and transformers take seconds
     from transformers import (  # noqa: F401
         AutoModelForCausalLM,
+        AutoModelForMaskedLM,
         AutoTokenizer,
         GenerationMixin,
         PreTrainedModel,

@@ -7,75 +7,18 @@ tell stands in :mod:`txpanel.models.quirks`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
+from txpanel.models.linear_map import LinearMap
 from txpanel.models.quirks import Packing, Quirk
 
-
-@dataclass(frozen=True)
-class LinearMap:
-    """A matrix inside a parameter: ``y[o] = sum_i x[i] W[o, i] + b[o]``.
-
-    Attributes:
-        name: the parameter's own name in the model, by which terms refer to it.
-        stored: the parameter. transposed: it is stored as [in, out] (GPT-2's Conv1D).
-        rows: int64, which of its outputs this map uses, in order; ``None``: all.
-        stacked: the parameter has a leading axis of experts.
-    """
-
-    name: str
-    stored: Tensor
-    transposed: bool = False
-    rows: Tensor | None = None
-    bias: Tensor | None = None
-    bias_name: str = ""
-    stacked: bool = False
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs this map has."""
-        return len(self.rows) if self.rows is not None else int(self.stored.shape[-1 if self.transposed else -2])
-
-    def matrix(self, expert: int | None = None) -> Tensor:
-        """Float32 [out, in]."""
-        weight = self.stored[expert] if self.stacked else self.stored
-        weight = weight.T if self.transposed else weight
-        return (weight if self.rows is None else weight[self.rows]).float()
-
-    def row(self, out: int, expert: int | None = None) -> Tensor:
-        """Float32 [in]: the weights that make output ``out``."""
-        weight = self.stored[expert] if self.stacked else self.stored
-        line = self._line(out)
-        return (weight[:, line] if self.transposed else weight[line]).float()
-
-    def offset(self, expert: int | None = None) -> Tensor | None:
-        """Float32 [out]: the bias, or ``None``."""
-        if self.bias is None:
-            return None
-        bias = self.bias[expert] if self.stacked else self.bias
-        return (bias if self.rows is None else bias[self.rows]).float()
-
-    def weight_index(self, out: int, column: int, expert: int | None = None) -> dict[str, int]:
-        """Index of the weight from input ``column`` to output ``out`` in the stored parameter."""
-        line = self._line(out)
-        index = {"row": column, "column": line} if self.transposed else {"row": line, "column": column}
-        return {"expert": expert, **index} if expert is not None and self.stacked else index
-
-    def bias_index(self, out: int, expert: int | None = None) -> dict[str, int]:
-        """Index of the bias of output ``out`` in the stored parameter; of experts, one row each."""
-        return (
-            {"row": expert, "column": self._line(out)}
-            if expert is not None and self.stacked
-            else {"row": self._line(out)}
-        )
-
-    def _line(self, out: int) -> int:
-        return out if self.rows is None else int(self.rows[out])
+__all__ = ["NAMES", "BlockParts", "LinearMap", "ModelParts", "NormParts", "first", "norm_parts", "packed_rows"]
 
 
 @dataclass(frozen=True)
@@ -99,56 +42,148 @@ class NormParts:
 
 @dataclass
 class BlockParts:
-    """Modules and weights of one block; ``None`` where the block has no such part."""
+    """Modules and weights of one block; ``None`` where the block has no such part.
+
+    Attributes:
+        attn: what mixes the tokens: attention or what stands in its place. cross: its cross-attention.
+        opaque: the modules of the parts that are not opened, by part.
+        alone_differs: those of them that give something else when they are called alone than in a run.
+        between: the model does something to the stream after this block, before the next one (RWKV halves it now and then).
+    """
 
     block: nn.Module
-    attn: nn.Module
-    mlp: nn.Module
+    attn: nn.Module | None
+    mlp: nn.Module | None
     quirk: Quirk
+    cross: nn.Module | None = None
+    opaque: dict[str, nn.Module] = field(default_factory=dict)
+    alone_differs: set[str] = field(default_factory=set)
+    between: bool = False
     maps: dict[str, LinearMap] = field(default_factory=dict)
     norms: dict[str, NormParts] = field(default_factory=dict)
     modules: dict[str, nn.Module] = field(default_factory=dict)
     activation: Callable[[Tensor], Tensor] | None = None
     sinks: Tensor | None = None
+    distances: tuple[str, Tensor] | None = None
+    """The table of a learned bias per distance and head, [rows, H], with its name."""
     router_bias: Tensor | None = None
+    shared_outside: bool = False
+    """The expert that every token uses stands beside the mixture's module, not in it."""
+
+
+MATRICES_OF_ATTENTION = (
+    "q", "k", "v", "o", "qkv", "q_norm", "k_norm", "v_norm", "z_gate", "q_latent", "q_latent_norm", "kv_down", "kv_up", "kv_latent", "kv_latent_norm",
+    "k_rope", "k_nope", "distances",
+)  # fmt: skip
+"""Names of a block's matrices, norms and modules that are its attention's."""
+MATRICES_OF_MLP = (
+    "up", "gate", "down", "gate_up", "router", "experts", "shared_up", "shared_gate", "shared_down", "shared_gate_up", "shared_switch",
+)  # fmt: skip
+"""Those that are its MLP's."""
 
 
 @dataclass
 class ModelParts:
-    """Modules and weights outside the blocks, and the blocks."""
+    """Modules and weights outside the blocks, and the blocks.
+
+    Attributes:
+        continues: whether a run can be cut anywhere and continued: keys and values can, the state of a recurrent layer can't.
+        tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
+        hands_on: a block gives the next one more than the stream (T5: the bias of its scores).
+    """
 
     blocks: list[BlockParts]
     names: dict[int, str]
-    embed: nn.Module
+    embed: nn.Module | None
+    continues: bool = True
+    tuple_output: int = 0
+    hands_on: bool = False
     maps: dict[str, LinearMap] = field(default_factory=dict)
     norms: dict[str, NormParts] = field(default_factory=dict)
     tables: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    head_activation: Callable[[Tensor], Tensor] | None = None
+    logit_bias: Tensor | None = None
+    """A bias on the logits that is no part of the unembedding's own module."""
+
+    @property
+    def block_modules(self) -> list[nn.Module]:
+        """The modules of the blocks, each once: some models go through the same one several times (ALBERT)."""
+        return list(dict.fromkeys(part.block for part in self.blocks))
+
+    def copied(self) -> ModelParts:
+        """The same, of which something can be closed without closing it here."""
+        return _copied(self, blocks=[_copied(block) for block in self.blocks])
+
+
+def _copied(parts: Any, **given: Any) -> Any:
+    own = {one.name: getattr(parts, one.name) for one in fields(parts)}
+    return replace(
+        parts, **{name: copy(value) for name, value in own.items() if isinstance(value, (dict, set))} | given
+    )
 
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "ln1": ("input_layernorm", "ln_1", "norm_1", "ln_attn", "self_attn_layer_norm"),
-    "ln2": ("pre_feedforward_layernorm", "ln_2", "norm_2", "ln_mlp", "final_layer_norm", "post_attention_layernorm"),
-    "attn": ("self_attn", "attn.attention", "attn", "self_attention", "attention"),
-    "mlp": ("mlp", "ffn", "feed_forward", "block_sparse_moe"),
-    "q": ("q_proj",),
-    "k": ("k_proj",),
-    "v": ("v_proj",),
+    "ln1": (
+        "input_layernorm", "ln_1", "norm_1", "ln_attn", "self_attn_layer_norm", "ln1", "operator_norm", "temporal_pre_norm", "norm", "norm_mlstm",
+        "attention_layernorm", "attention.output.LayerNorm", "attention.ln", "attention.LayerNorm", "attention.self_attn_layer_norm", "attn_norm", "layernorm1",
+        "sa_layer_norm",
+        "layer.0.layer_norm",
+    ),
+    "ln2": (
+        "pre_feedforward_layernorm", "ln_2", "norm_2", "ln_mlp", "final_layer_norm", "post_attention_layernorm", "ln2", "ffn_norm",
+        "channel_pre_norm", "pre_ff_layernorm", "norm_ffn", "feedforward_layernorm", "pre_mlp_layernorm", "output.LayerNorm", "ln", "LayerNorm",
+        "intermediate.LayerNorm", "mlp_norm", "layernorm2", "output_layer_norm", "full_layer_layer_norm",
+        "layer.2.layer_norm", "layer.1.layer_norm",
+    ),
+    "cross": ("encoder_attn", "cross_attention", "cross_attn", "layer.1.EncDecAttention"),
+    "cross_ln": ("encoder_attn_layer_norm", "cross_attention_layer_norm", "cross_attn_layer_norm", "layer.1.layer_norm"),
+    "post_ln1": ("attention.output.LayerNorm",),
+    "attn": ("self_attn", "attn.attention", "attn", "self_attention", "attention.self", "attention", "multi_head_attention",
+             "layer.0.SelfAttention"),
+    "mlp": ("mlp", "ffn", "feed_forward", "block_sparse_moe", "mlp_block", "shared_mlp", "layer.2.DenseReluDense", "layer.1.DenseReluDense"),
+    "q": ("q_proj", "query", "Wq", "q_lin", "q"),
+    "k": ("k_proj", "key", "Wk", "k_lin", "k"),
+    "v": ("v_proj", "value", "Wv", "v_lin", "v"),
     "qkv": ("c_attn", "query_key_value", "Wqkv", "qkv_proj"),
-    "o": ("o_proj", "out_proj", "c_proj", "dense"),
-    "q_norm": ("q_norm", "q_layernorm"),
-    "k_norm": ("k_norm", "k_layernorm"),
-    "up": ("up_proj", "c_fc", "fc1", "dense_h_to_4h", "fc_in", "w3"),
-    "gate": ("gate_proj", "w1"),
-    "gate_up": ("gate_up_proj",),
-    "down": ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2"),
-    "act": ("act", "act_fn", "activation_fn", "gelu_impl"),
+    "o": ("o_proj", "out_proj", "c_proj", "dense", "Wo", "out_lin", "o"),
+    "block_o": ("attention.output.dense",),
+    "attn_gate": ("gate_proj", "g_proj"),
+    "v_norm": ("v_norm",),
+    "q_norm": ("q_norm", "q_layernorm", "query_layernorm"),
+    "k_norm": ("k_norm", "k_layernorm", "key_layernorm"),
+    "up": ("up_proj", "c_fc", "fc1", "dense_h_to_4h", "fc_in", "w3", "intermediate.dense", "lin1", "wi_1", "wi", "0", "ffn"),
+    "gate": ("gate_proj", "w1", "wi_0"),
+    "gate_up": ("gate_up_proj", "input_linear", "Wi"),
+    "down": ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2", "output.dense", "output_linear", "Wo", "wo", "lin2", "2", "ffn_output"),
+    "act": ("act", "act_fn", "activation_fn", "gelu_impl", "intermediate.intermediate_act_fn", "activation", "1"),
     "router": ("gate", "router"),
-    "shared": ("shared_experts", "shared_expert"),
-    "embed": ("wte", "embed_tokens", "embed_in", "word_embeddings", "tokens_embed"),
+    "shared": ("shared_experts", "shared_expert", "shared_mlp"),
+    "shared_gate": ("shared_expert_gate",),
+    "embed": ("wte", "embed_tokens", "embed_in", "word_embeddings", "tokens_embed", "embeddings"),
     "pos_embed": ("wpe", "embed_positions", "positions_embed"),
     "embed_norm": ("word_embeddings_layernorm",),
-    "ln_final": ("ln_f", "norm", "final_layer_norm", "final_layernorm", "norm_f"),
-}
+    "embed_norm_late": ("layernorm_embedding",),
+    "own_pos_embed": ("position_embeddings",),
+    "own_token_types": ("token_type_embeddings",),
+    "own_embed_norm": ("LayerNorm", "layer_norm", "norm", "layernorm"),
+    "own_embed_projection": ("embeddings_project", "embedding_hidden_mapping_in"),
+    "outer_ln_final": ("LayerNorm",),
+    "head_dense": (
+        "cls.predictions.transform.dense", "lm_head.dense", "vocab_transform", "head.dense", "generator_predictions.dense", "predictions.dense",
+        "lm_head.transform.dense", "cls.predictions.dense",
+    ),
+    "head_act": (
+        "cls.predictions.transform.transform_act_fn", "head.act", "generator_predictions.activation", "predictions.activation", "lm_head.activation",
+        "lm_head.transform.transform_act_fn", "cls.predictions.activation",
+    ),
+    "head_norm": (
+        "cls.predictions.transform.LayerNorm", "lm_head.layer_norm", "vocab_layer_norm", "head.norm", "generator_predictions.LayerNorm",
+        "predictions.LayerNorm", "lm_head.transform.LayerNorm", "cls.predictions.transform.layer_norm", "cls.predictions.LayerNorm",
+    ),
+    "ln_final": ("ln_f", "norm", "final_layer_norm", "final_layernorm", "norm_f", "final_norm", "emb_layer_norm_after", "ln_out", "out_norm",
+        "embedding_norm", "ln", "layer_norm",),
+}  # fmt: skip
 """Attribute names that families give to the standard parts, in order of preference."""
 
 
@@ -171,10 +206,11 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
     """
     weight = getattr(module, "weight", None)
     bias = getattr(module, "bias", None)
-    eps = next(
-        (float(getattr(module, key)) for key in ("eps", "variance_epsilon", "epsilon") if hasattr(module, key)), 1e-6
-    )
-    size = weight.shape[-1] if weight is not None else int(module.normalized_shape[-1])  # type: ignore[index]
+    keys = ("eps", "variance_epsilon", "epsilon")
+    stored = next((float(value) for key in keys if isinstance(value := getattr(module, key, None), (int, float))), None)
+    eps = stored if stored is not None else 1e-6
+    shape: Any = getattr(module, "normalized_shape", (16,))  # a norm without weights takes any size
+    size = weight.shape[-1] if weight is not None else int(shape[-1])
     probe = torch.linspace(-1.0, 2.0, size, device=weight.device if weight is not None else None)
     probe = probe if weight is None else probe.to(weight.dtype).expand(weight.shape)
     with torch.inference_mode():
@@ -191,11 +227,27 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
     for kind, unit in by_kind.items():
         for plus_one in (False, True):
             if torch.allclose(unit * (scale + plus_one) + shift, got, rtol=tolerance, atol=tolerance):
+                if stored is None:
+                    eps = _measured_eps(
+                        module, centred if kind == "LayerNorm" else probe, probe, scale + plus_one, shift
+                    )
                 return NormParts(module, name, kind, eps, weight, bias, plus_one)  # type: ignore[arg-type]
     raise Unsupported(
         f"The norm '{name}' is neither a LayerNorm nor an RMSNorm ({type(module).__name__}), so its numbers can't be explained. "
         "Please open another model, or report this one."
     )
+
+
+def _measured_eps(module: nn.Module, shape: Tensor, probe: Tensor, scale: Tensor, shift: Any) -> float:
+    """The epsilon of a norm that keeps it in its code: from what it makes of a small vector, to two digits."""
+    small, like = 1e-3, next(iter(module.parameters()), probe)
+    with torch.inference_mode():
+        got = module((probe * small).to(like)[None, None]).float().reshape(probe.shape)
+    unit = (got - shift) / scale
+    at = int((unit.abs() * (scale.abs() > 0.05)).flatten().argmax())
+    x = float((shape * small).flatten()[at])
+    eps = (x / float(unit.flatten()[at])) ** 2 - float((shape * small).pow(2).mean(-1).flatten()[0])
+    return float(f"{max(eps, 0.0):.1e}")
 
 
 def packed_rows(packing: Packing, part: int, n_heads: int, n_kv_heads: int, head_dim: int) -> Tensor:
@@ -207,6 +259,10 @@ def packed_rows(packing: Packing, part: int, n_heads: int, n_kv_heads: int, head
         return ((start + heads) * head_dim + dims).flatten()
     if packing == "per-head":
         return ((heads * 3 + part) * head_dim + dims).flatten()
+    if packing == "quarters":
+        share = n_heads // 4
+        start = (0, 2, 1)[part]
+        return ((((heads // share) * 3 + start) * share + heads % share) * head_dim + dims).flatten()
     group = n_heads // n_kv_heads
     slot = (heads // group) * (group + 2) + heads % group if part == 0 else heads * (group + 2) + group + part - 1
     return (slot * head_dim + dims).flatten()

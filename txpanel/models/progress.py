@@ -17,12 +17,14 @@ class Progress:
     """One report about something slow.
 
     Attributes:
-        stage: ``"probe"``, ``"download"``, ``"verify"``, ``"convert"``, ``"load"``, ``"wait"`` or ``"done"``.
+        stage: ``"probe"``, ``"download"``, ``"verify"``, ``"convert"``, ``"load"``, ``"done"``; of a model at work ``"wait"``, ``"read"``,
+            ``"generate"``.
         done: bytes done so far (0 where the stage has no size).
         total: bytes in all; ``None`` where that is not known.
         rate: bytes per second over the last seconds; ``None`` at the start.
         remaining: seconds left by that rate; ``None`` where it cannot be told.
         message: a sentence for the page and the terminal.
+        place: in the queue for the model, 1 for the next one, 0 for a run that comes with somebody else's; ``None``: nobody waits.
     """
 
     stage: str
@@ -31,6 +33,7 @@ class Progress:
     rate: float | None = None
     remaining: float | None = None
     message: str = ""
+    place: int | None = None
 
     @property
     def fraction(self) -> float | None:

@@ -6,15 +6,15 @@ model, operation by operation (:mod:`txpanel.tracing.verify`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["PROVEN", "QUIRKS", "Packing", "Quirk", "quirk_of"]
+__all__ = ["QUIRKS", "Packing", "Quirk", "quirk_of"]
 
-Packing = Literal["thirds", "per-head", "per-group", "by-size"]
+Packing = Literal["thirds", "per-head", "per-group", "by-size", "quarters"]
 """How the rows of a fused q, k, v weight are laid out. ``thirds``: all of q, all of k, all of v, each of the same size; ``by-size``:
 the same order, k and v with fewer heads; ``per-head``: q, k, v of head 0, then of head 1, ...; ``per-group``: the queries of a
-key/value head, its key, its value, then the next group."""
+key/value head, its key, its value, then the next group; ``quarters``: of each quarter of the heads all q, then all v, then all k (CodeGen)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Quirk:
         mask_true_means: meaning of ``True`` in a boolean attention mask handed to the blocks.
         mask_buffer: attention keeps its own boolean causal mask in this buffer.
         scale: attribute (and power) of the attention module that gives the factor on q.k; ``None``: 1.
-        q_factor: q is multiplied by this attribute of the attention module before the attention function sees it.
+        q_factor: q is multiplied by this attribute of the attention module (or by `HEAD`) before the attention function sees it.
         alibi: positions enter as a bias on the scores, whatever the config says.
         rotary_layout: see :class:`~txpanel.models.anatomy.Rotary`.
         rotary_dims: config entry that says how many dimensions of a head are rotated; ``None``: the usual ``rope_parameters``.
@@ -54,6 +54,9 @@ class Quirk:
     activation: str = "gelu"
 
 
+HEAD = "head_dim ** -0.5"
+"""A factor on q that is written out in the code."""
+
 _INTERLEAVED = Quirk(rotary_layout="interleaved")
 _SPLIT = Quirk(rotary_layout="split")
 _GPT_J = Quirk(rotary_layout="interleaved", rotary_dims="rotary_dim", rotary_base=10000.0, scale=("scale_attn", -1))
@@ -62,9 +65,15 @@ QUIRKS: dict[str, Quirk] = {
     "gpt_neox": Quirk(packing="per-head"),
     "gpt_neox_japanese": Quirk(packing="per-head"),
     "gptj": _GPT_J,
-    "codegen": _GPT_J,
+    "codegen": replace(_GPT_J, packing="quarters"),
+    "persimmon": Quirk(packing="per-head"),
     "gpt_neo": Quirk(mask_buffer="bias", scale=None),
+    "esm": Quirk(q_factor=HEAD),
     "opt": Quirk(q_factor="scaling", position_offset=2, scale=None),
+    "whisper": Quirk(q_factor="scaling", scale=None),
+    "xglm": Quirk(q_factor="scaling", scale=None),
+    "trocr": Quirk(q_factor="scaling", scale=None),
+    "mvp": Quirk(q_factor="scaling", scale=None),
     "bloom": Quirk(packing="per-head", scale=("inv_norm_factor", 1), alibi=True, activation="bloom_gelu"),
     "falcon": Quirk(
         packing="per-group", scale=("inv_norm_factor", 1), parallel_if=("parallel_attn", "new_decoder_architecture")
@@ -89,12 +98,3 @@ QUIRKS: dict[str, Quirk] = {
 def quirk_of(family: str) -> Quirk:
     """What is known of a family; of an unknown one, what most do."""
     return QUIRKS.get(family, Quirk())
-
-
-PROVEN = frozenset(
-    {
-        "gpt2", "gpt_neox", "gptj", "gpt_neo", "opt", "bloom", "falcon", "mpt", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "phi", "phi3",
-        "gemma2", "gemma3_text", "olmo2", "stablelm", "starcoder2", "cohere", "granite", "smollm3", "gpt_oss", "deepseek_v3",
-    }
-)  # fmt: skip
-"""Families whose every operation the tests compare with the untouched model."""

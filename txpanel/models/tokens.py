@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-import json
+import operator
 import unicodedata
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from txpanel.errors import BadText
+from txpanel.messages import _
+from txpanel.models.fitting import fit, in_order
+from txpanel.models.memory import Store
+from txpanel.models.vocabulary import Entry, Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Tokens in a row that stand where an image or a sound is: the model puts something else there than their rows of the table.
+
+    Attributes:
+        start, stop: of the tokens. kind: ``image``, ``video``, ``audio`` ...; "": it is not known what stands there.
+        module: path of the module that makes what is put there.
+    """
+
+    start: int
+    stop: int
+    kind: str
+    module: str
+
 
 SHOWN = {"\n": "↵", "\t": "⇥", "\r": "␍"}
 
@@ -23,51 +45,110 @@ class Tokens:
         pieces: the bytes of each token; joined they are the UTF-8 text exactly. Tokens that are not in the text
             (such as a start-of-text token) have an empty piece.
         exact: whether the pieces join to the text (a tokenizer may normalise it away; then ``False``).
+        places: which of them stand where an image or a sound is. They are no text, and have empty pieces.
     """
 
     ids: npt.NDArray[np.int64]
     strings: list[str]
     pieces: list[bytes]
     exact: bool = True
+    places: tuple[Place, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None) -> Tokens:
+def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None, *, begins: bool = False) -> Tokens:
     """Bytes and strings of token ids.
 
     Args:
-        tokenizer: a fast tokenizer of transformers. ids: T token ids.
-        text: what they were made from; then the pieces are adjusted so that they join to it, where that is possible.
+        tokenizer: a tokenizer of transformers. ids: T token ids.
+        text: what they were made from; then the pieces join to it, unless the tokenizer has changed it before it cut.
+        begins: whether a text begins with them (where no `text` is given): some tokenizers drop the blank before its first word.
     """
+    vocabulary = _vocabulary(tokenizer)
     # each entry is read once per tokenizer: a text that grows asks for the same ones at every step
-    known: dict[int, _Entry] = tokenizer.__dict__.setdefault("_txpanel_entries", {})
-    for token in set(ids) - known.keys():
-        known[token] = _entry(tokenizer, token)
-    entries = [known[token] for token in ids]
-    pieces, strings = [entry.piece for entry in entries], [entry.string for entry in entries]
-    exact = True
+    known = _ENTRIES.get(vocabulary.key)
+    if known is None:
+        known = {}
+    fresh = {token for token in ids if token not in known}
+    for token in fresh:
+        entry = vocabulary.entry(token)
+        known[token] = entry, _string(entry, vocabulary.joins)
+    if fresh:
+        _ENTRIES.put(vocabulary.key, known)  # counted anew
+    entries = [known[token][0] for token in ids]
+    pieces, exact = [entry.piece for entry in entries], True
     if text is not None:
         wanted = text.encode("utf-8", "surrogatepass")
-        pieces = _fit(pieces, [entry.raw for entry in entries], wanted)
+        if b"".join(pieces) != wanted:
+            pieces = _fitted(tokenizer, ids, text, entries)
         exact = b"".join(pieces) == wanted
-    return Tokens(np.asarray(ids, np.int64), strings, pieces, exact)
+    elif begins and pieces and vocabulary.drops_first_blank:
+        first = next((n for n, piece in enumerate(pieces) if piece), 0)
+        pieces[first] = pieces[first].removeprefix(b" ")
+    return Tokens(np.asarray(ids, np.int64), [known[token][1] for token in ids], pieces, exact)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One entry of a vocabulary: its bytes, its bytes in the text (none for special tokens), what to show."""
+def with_places(tokens: Tokens, places: tuple[Place, ...]) -> Tokens:
+    """The same tokens, those of an image or a sound shown as that: ``<image> 3 of 49``."""
+    strings, pieces = list(tokens.strings), list(tokens.pieces)
+    for place in places:
+        if place.kind:
+            for at in range(place.start, place.stop):
+                strings[at] = f"<{place.kind}> {at - place.start + 1} of {place.stop - place.start}"
+                pieces[at] = b""
+    return replace(tokens, strings=strings, pieces=pieces, places=places)
 
-    raw: bytes
-    piece: bytes
-    string: str
+
+def token_ids(source: Iterable[Any]) -> list[int]:
+    """Token ids as plain numbers.
+
+    Args:
+        source: whole numbers, as a list, an array [T] or a tensor [T] or [1, T].
+
+    Raises:
+        BadText: it holds something else.
+    """
+    try:
+        given = source.tolist() if hasattr(source, "tolist") else list(source)
+        if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
+            given = given[0]
+        if any(isinstance(token, bool) for token in given):
+            raise TypeError
+        return [operator.index(token) for token in given]
+    except TypeError as error:
+        raise BadText(_("Token ids are whole numbers, one after another: [12, 5, 7].")) from error
 
 
-def _entry(tokenizer: Any, token: int) -> _Entry:
-    raw = _piece(tokenizer, token)
-    special = token in tokenizer.all_special_ids
-    return _Entry(raw, b"" if special else raw, _name(tokenizer, token) if special else show(raw))
+def _string(entry: Entry, joins: bool) -> str:
+    if entry.special:
+        return entry.name
+    return show(entry.name.encode("utf-8", "surrogatepass") if joins and entry.raw else entry.raw)
+
+
+def _vocabulary(tokenizer: Any) -> Vocabulary:
+    """The tokenizer's entries, read anew when there are more of them."""
+    found = tokenizer.__dict__.get("_txpanel_vocabulary")
+    if found is None or found.size != len(tokenizer):
+        found = tokenizer.__dict__["_txpanel_vocabulary"] = Vocabulary(tokenizer)
+    return cast("Vocabulary", found)
+
+
+def _fitted(tokenizer: Any, ids: list[int], text: str, entries: list[Entry]) -> list[bytes]:
+    """The pieces that the tokenizer itself says the tokens came from; by their entries alone where it does not say it."""
+    if getattr(tokenizer, "is_fast", False):
+        read = tokenizer(text, return_offsets_mapping=True)
+        if list(read["input_ids"]) == ids:
+            return fit(text, entries, [(int(a), int(b)) for a, b in read["offset_mapping"]])
+    return in_order(text, entries)
+
+
+ENTRY = 300
+"""Bytes of an entry, about."""
+
+_ENTRIES: Store[object, dict[int, tuple[Entry, str]]] = Store("vocabularies", lambda known: ENTRY * len(known))
+"""Entries that were read, of each tokenizer, with what to show for them."""
 
 
 def show(piece: bytes) -> str:
@@ -112,62 +193,6 @@ def _visible(character: str) -> str:
     if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") or character in "\u00a0\u200b":
         return f"⟨U+{ord(character):04X}⟩"
     return character
-
-
-def _name(tokenizer: Any, token: int) -> str:
-    return str(tokenizer.convert_ids_to_tokens(token))
-
-
-def _piece(tokenizer: Any, token: int) -> bytes:
-    """The bytes that a vocabulary entry stands for."""
-    added = tokenizer.added_tokens_decoder.get(token)
-    if added is not None:
-        return str(added.content).encode()
-    entry = tokenizer.convert_ids_to_tokens(token)
-    if entry is None:  # an id beyond the vocabulary: some models have padding rows in their table
-        return b""
-    return _entry_bytes(str(entry), _is_byte_level(tokenizer))
-
-
-def _entry_bytes(entry: str, byte_level: bool) -> bytes:
-    if byte_level:
-        table = _byte_table()
-        return b"".join(bytes([table[c]]) if c in table else c.encode() for c in entry)
-    if len(entry) == 6 and entry.startswith("<0x") and entry.endswith(">"):
-        return bytes([int(entry[3:5], 16)])
-    return entry.replace("▁", " ").encode()
-
-
-def _is_byte_level(tokenizer: Any) -> bool:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return False
-    known = getattr(tokenizer, "_txpanel_byte_level", None)
-    if known is None:
-        known = '"ByteLevel"' in json.dumps(json.loads(backend.to_str()).get("decoder"))
-        tokenizer._txpanel_byte_level = known
-    return bool(known)
-
-
-@lru_cache(maxsize=1)
-def _byte_table() -> dict[str, int]:
-    """GPT-2's bijection between the 256 bytes and printable characters, backwards (Radford et al. 2019)."""
-    kept = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    moved = [byte for byte in range(256) if byte not in kept]
-    return {chr(byte): byte for byte in kept} | {chr(256 + n): byte for n, byte in enumerate(moved)}
-
-
-def _fit(pieces: list[bytes], raw: list[bytes], wanted: bytes) -> list[bytes]:
-    """Adjust pieces to the text: drop an added leading space, give literally typed special tokens their bytes."""
-    if b"".join(pieces) == wanted:
-        return pieces
-    fitted, at = [], 0
-    for piece, literal in zip(pieces, raw, strict=True):
-        candidates = (piece, piece.removeprefix(b" ") if at == 0 else piece, literal)
-        chosen = next((c for c in candidates if c and wanted.startswith(c, at)), b"")
-        fitted.append(chosen)
-        at += len(chosen)
-    return fitted if b"".join(fitted) == wanted else pieces
 
 
 def alone(text: str) -> str:

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlencode
 
 from txpanel.decoding import FIELDS
 from txpanel.decoding.ranges import FARTHEST_SEED, RANGES
-from txpanel.decoding.settings import OFF
+from txpanel.decoding.settings import OFF, USUAL
 from txpanel.decoding.stages import SPECS
 from txpanel.page.browser_storage import NAME
 from txpanel.session.selection import Question
 
-__all__ = ["LONGEST_FILM", "LONGEST_TEXT", "OF_THE_STATE", "read", "write"]
+__all__ = ["LONGEST_FILM", "LONGEST_TEXT", "OF_THE_STATE", "holds_a_run", "read", "settings", "write"]
 
 LONGEST_TEXT = 2000
 """Characters of text kept in an address; browsers and proxies cut longer ones."""
@@ -29,7 +29,15 @@ LONGEST_FILM = 4000
 OF_THE_STATE = ("layer", "head", "query", "key", "neuron", *FIELDS)
 """The parameters of `ModelState` that are words of the address."""
 
-DEFAULTS: dict[str, Any] = {"layer": 0, "head": 0, "key": 0, "neuron": 0, **OFF}
+VERSIONS: dict[int, dict[str, float]] = {1: OFF, 2: USUAL}
+"""What the settings are that an address leaves out, by the version that it says (``v``); one that says none is of version 1."""
+
+VERSION = max(VERSIONS)
+
+DEFAULTS: dict[str, Any] = {"layer": 0, "head": 0, "key": 0, "neuron": 0, **VERSIONS[VERSION]}
+
+NO_RUN = frozenset({"model", "view", "dark", "chat"})
+"""Words that say nothing of a run: an address of no others begins as the bare page does."""
 
 
 def _whole(most: float) -> Callable[[str], int]:
@@ -99,6 +107,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "why": _question,
     "view": _id,
     "dark": _flag,
+    "v": lambda text: min(max(int(text), 1), VERSION),
 }
 
 
@@ -117,6 +126,17 @@ def read(search: str) -> dict[str, Any]:
     return found
 
 
+def holds_a_run(given: Mapping[str, Any]) -> bool:
+    """Whether an address, as `read` gives it, says more than which model, view and theme to begin with."""
+    return bool(given.keys() - NO_RUN)
+
+
+def settings(given: Mapping[str, Any]) -> dict[str, float]:
+    """All sampling settings of an address: those it names, and the others as they were usual when it was written."""
+    usual = VERSIONS[given.get("v", 1 if holds_a_run(given) else VERSION)]
+    return {name: given.get(name, usual[name]) for name in FIELDS}
+
+
 def write(values: Mapping[str, Any]) -> str:
     """The query string of a state; what is as usual, and a text too long for an address, is left out."""
     kept: dict[str, str] = {}
@@ -125,6 +145,8 @@ def write(values: Mapping[str, Any]) -> str:
         if value is None or value == DEFAULTS.get(name, "") or (name == "text" and len(value) > LONGEST_TEXT):
             continue
         kept[name] = _word(value)
+    if kept:
+        kept["v"] = str(VERSION)
     return f"?{urlencode(kept)}" if kept else ""
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from txpanel.toolkit.incoming import heard
+
 if TYPE_CHECKING:
     from txpanel.page.top_bar.component import TopBar
     from txpanel.session.tree_codec import TreeRecord
@@ -60,7 +62,8 @@ class BrowserStorage:
         self._then = step
         self._go_on()
 
-    def told(self, data: dict[str, Any]) -> None:
+    @heard
+    def answered(self, data: dict[str, Any]) -> None:
         """The browser's answer: name, and data or nothing."""
         if self._named is not None and self._answer is None and data.get("name") == self._named[1]:
             self._answer = data

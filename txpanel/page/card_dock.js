@@ -1,7 +1,11 @@
-// Keeps the card "why this number" in sight: its place is beside the unfolded view, and as long as that is below the screen it lies in the
-// screen's lower corner, on the side where nobody has just clicked. A view that a click has opened comes into sight.
+// Keeps the card "why this number" in sight: its place is beside the unfolded view, and as long as that is below the screen it lies over the
+// page, where it covers neither what was clicked nor what has to stay readable (card_spot.js). A view that a click has opened comes into sight.
 import {released} from "../toolkit/elements.js"
+import {keptClear} from "../toolkit/keep_clear.js"
+import {hear} from "../toolkit/said.js"
 import {reducedMotion} from "../toolkit/theme.js"
+import {spot} from "./card_spot.js"
+import {above} from "./connection/state.js"
 
 export function render({model, view, el}) {
   el.style.display = "none"
@@ -9,9 +13,11 @@ export function render({model, view, el}) {
   const place = () => view.parent?.el
   const card = () => view.el.nextElementSibling
   const now = () => performance.now()
-  let clicked = {x: 0, at: -Infinity}
+  let clicked = {x: 0, y: 0, at: -Infinity}
+  let laid = "" // for which question, and how tall a card, the place on the screen was found
   let asked = -Infinity
   let frame = 0
+  let wanted = {id: "", at: -Infinity} // what was asked for by its name, which comes into sight whatever else the click did
 
   const put = () => {
     frame = 0
@@ -20,27 +26,47 @@ export function render({model, view, el}) {
     const height = Math.min(card().scrollHeight, innerHeight * 0.62)
     const several = card().toggleAttribute("data-several", model.cards > 1) // side by side: beside the view there is room for one
     const below = !narrow.matches && (several || box.top + height > innerHeight - 16)
-    const side = below ? (clicked.x > innerWidth * 0.6 ? "left" : "right") : null
-    if (side) card().dataset.dock = side
-    else delete card().dataset.dock
-    card().style.setProperty("--tx-edge", `${Math.max(16, innerWidth - box.right)}px`)
+    if (!below) {
+      laid = ""
+      delete card().dataset.dock
+      return
+    }
+    const lies = `${model.asked} ${Math.round(height / 40)} ${several} ${innerWidth} ${innerHeight}`
+    if (lies === laid) return
+    laid = lies
+    const width = several ? Math.min(832, innerWidth - 48) : 400
+    const right = Math.min(innerWidth - 16, box.right || innerWidth)
+    const hand =
+      now() - clicked.at < 8000 ? {left: clicked.x - 34, right: clicked.x + 34, top: clicked.y - 24, bottom: clicked.y + 24} : null
+    const {x, y, h} = spot({width, height, clicked: hand, clear: keptClear(), top: Math.max(0, above.bottom?.() ?? 0), right})
+    card().dataset.dock = x + width / 2 > innerWidth / 2 ? "right" : "left"
+    for (const [name, value] of [
+      ["--tx-x", x],
+      ["--tx-y", y],
+      ["--tx-h", h],
+    ])
+      card().style.setProperty(name, `${Math.round(value)}px`)
   }
   const still = () => (card() ? released(card(), put) : put()) // nothing moves under a finger
   const soon = () => {
     if (!frame) frame = requestAnimationFrame(still)
   }
 
-  const leaf = () => place()?.parentElement?.previousElementSibling?.firstElementChild // the view; a FlexBox wraps each of its children
-  const reveal = () => {
-    const top = leaf().getBoundingClientRect().top
-    if (now() - asked > 1000 && matchMedia("(min-width:641px)").matches && top > innerHeight * 0.62)
+  const leaf = () => place()?.previousElementSibling // the view
+  const reveal = (click) => {
+    const {top} = leaf().getBoundingClientRect()
+    const named = wanted.id === model.opened && now() - wanted.at < 8000
+    // if the same click has asked about a number, the card comes instead
+    if (!named && asked >= click) return
+    if (matchMedia("(min-width:641px)").matches && (top > innerHeight * 0.62 || (named && top < 0)))
       leaf().scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
   }
   const opened = () => {
     if (!model.opened || !leaf() || now() - clicked.at > 8000) return
     leaf().style.scrollMarginTop = "calc(55vh - 120px)" // as much of the flow stays in sight
-    const grows = new ResizeObserver(reveal) // a view that is being built is not tall enough yet
-    const begin = setTimeout(() => grows.observe(leaf()), 150) // if the same click has asked, the card comes instead
+    const click = clicked.at
+    const grows = new ResizeObserver(() => reveal(click)) // a view that is being built is not tall enough yet
+    const begin = setTimeout(() => grows.observe(leaf()), 150) // the answer to the same click may come a little later
     const stop = () => {
       grows.disconnect()
       clearTimeout(begin)
@@ -52,19 +78,25 @@ export function render({model, view, el}) {
   const hand = (event) => {
     const from = event.composedPath()[0]
     const box = from.getBoundingClientRect?.()
-    clicked = {x: event.clientX || (box ? box.left + box.width / 2 : 0), at: now()}
+    const [x, y] = [event.clientX || (box ? box.left + box.width / 2 : 0), event.clientY || (box ? box.top + box.height / 2 : 0)]
+    if (!event.composedPath().includes(card())) clicked = {x, y, at: now()}
   }
+  const unheard = hear("reveal", view, (id) => {
+    wanted = {id, at: now()}
+    clicked.at = now()
+    if (id === model.opened) opened()
+  })
   const changes = new ResizeObserver(soon)
-  const heard = [
+  const listeners = [
     [window, "click", hand],
     [window, "resize", soon],
   ]
   for (let at = view.el; at; at = at.host) {
     // whatever scrolls: that event does not leave a shadow root
     at = at.getRootNode()
-    heard.push([at, "scroll", soon])
+    listeners.push([at, "scroll", soon])
   }
-  for (const [where, kind, act] of heard) where.addEventListener(kind, act, {capture: true, passive: true})
+  for (const [where, kind, act] of listeners) where.addEventListener(kind, act, {capture: true, passive: true})
   model.on("cards", soon)
   model.on("asked", () => {
     changes.disconnect()
@@ -77,6 +109,7 @@ export function render({model, view, el}) {
   model.on("opened", opened)
   model.on("remove", () => {
     changes.disconnect()
-    for (const [where, kind, act] of heard) where.removeEventListener(kind, act, {capture: true})
+    unheard()
+    for (const [where, kind, act] of listeners) where.removeEventListener(kind, act, {capture: true})
   })
 }

@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["CardPlace"]
 
 BESIDE_CSS = """
-:host{flex:0 0 416px;align-self:stretch!important;height:auto!important;max-height:none!important;padding-left:16px;box-sizing:border-box}
-@media (max-width:1100px){:host{flex:none;width:auto!important;padding:0}}
+:host{flex:0 0 416px!important;align-self:stretch!important;height:auto!important;max-height:none!important;padding-left:16px;box-sizing:border-box}
+@media (max-width:1100px){:host{flex:none!important;width:auto!important;padding:0}}
 """
 CARD_CSS = """
-:host{position:sticky;top:128px;max-height:calc(100vh - 148px);overflow:auto;box-sizing:border-box;background:var(--tx-surface);
+:host{position:sticky;top:60px;max-height:calc(100vh - 76px);overflow:auto;box-sizing:border-box;background:var(--tx-surface);
   border:1px solid var(--tx-border);border-radius:14px;padding:16px 18px;scrollbar-width:thin}
-:host([data-dock]){position:fixed;top:auto;bottom:16px;right:var(--tx-edge);width:400px!important;max-height:62vh;z-index:30;
+:host([data-dock]){position:fixed;left:var(--tx-x);top:var(--tx-y);max-height:var(--tx-h);width:400px!important;z-index:30;
   box-shadow:0 10px 40px rgb(15 23 42/.24)}
-:host([data-dock=left]){right:auto;left:24px} :host([data-dock][data-several]){width:min(832px,calc(100vw - 48px))!important}
+:host([data-dock][data-several]){width:min(832px,calc(100vw - 48px))!important}
 @keyframes come{from{translate:16px 0;opacity:0}}
 @media (prefers-reduced-motion:no-preference){:host{animation:come .26s cubic-bezier(.2,.7,.2,1)}}
 @media (max-width:1100px){:host{position:fixed;inset:auto 0 0 0;width:100%!important;max-height:58vh;z-index:40;border-radius:16px 16px 0 0;
   box-shadow:0 -10px 32px rgb(15 23 42/.22)} :host(.idle){display:none!important}}
+@media print{:host{position:static!important;max-height:none!important;width:auto!important;box-shadow:none}}
 """
 """The card stands beside the view; while that is below the screen it lies in the screen's corner (`CardDock`), on a narrow page always."""
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import param
 
+from txpanel.decoding.settings import USUAL
 from txpanel.messages import _
 from txpanel.page import offline
 from txpanel.page.card_place import CardPlace
 from txpanel.page.timeline.controller import TimelineController
 from txpanel.page.top_bar.controller import Bar
-from txpanel.page.view_area import ViewArea
+from txpanel.page.view_area import TOP_CSS, ViewArea
+from txpanel.toolkit.card import flow
+from txpanel.toolkit.first_picture import Piece, with_first_picture
 from txpanel.toolkit.text import Rich, rich
 
 if TYPE_CHECKING:
+    from txpanel.compat.page_resources import First
     from txpanel.models.language_model import LanguageModel
     from txpanel.session.state import ModelState
+    from txpanel.tracing.trace import Trace
 
 __all__ = ["Dashboard", "explain"]
 
@@ -27,13 +33,22 @@ ROOT_CSS = """
 :host{background:var(--tx-background);color:var(--tx-text);font-family:Roboto,"Helvetica Neue",Arial,sans-serif;min-height:100%}
 """
 BODY_CSS = """
+:host{opacity:var(--tx-behind,1)}
 :host{padding:6px 24px 28px;box-sizing:border-box;gap:8px;flex:none!important;height:auto!important;min-height:100%;max-height:none!important}
 @media (max-width:640px){:host{padding:6px 10px 20px}}
+@media print{:host{min-height:0}}
 """
 LOWER_CSS = """
 :host{gap:16px;align-items:flex-start;flex-wrap:nowrap;flex:none!important;height:auto!important;max-height:none!important}
 @media (max-width:1100px){:host{flex-wrap:wrap}}
 """
+
+STAGE = '<div class="head"></div><div class="body"><div class="over"></div><div class="tops"></div><div class="under"></div></div>'
+STAGE_CSS = f"""
+#tx-first .head,#tx-first .over,#tx-first .under{{display:contents}} #tx-first .body,#tx-first .tops{{display:flex;flex-direction:column}}
+{BODY_CSS.replace(":host", "#tx-first .body")}{TOP_CSS.replace(":host", "#tx-first .tops")}
+"""
+"""Where the parts of the first picture stand: as in the layout below."""
 
 
 class Dashboard(pn.viewable.Viewer):
@@ -85,9 +100,9 @@ class Dashboard(pn.viewable.Viewer):
             self.attach(state)
 
     def _make_layout(self) -> None:
-        wide = {"sizing_mode": "stretch_width", "margin": 0}
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
         self.empty = Rich(look="lead", sizing_mode="stretch_width", margin=(40, 0), paragraphs=_welcome())
-        self.lower = pn.FlexBox(self.views.lower, self.card.column, stylesheets=[LOWER_CSS], **wide)
+        self.lower = flow(self.views.lower, self.card.column, stylesheets=[LOWER_CSS], **wide)
         self.body = pn.Column(
             self.empty,
             self.timeline.component,
@@ -114,9 +129,20 @@ class Dashboard(pn.viewable.Viewer):
         self.bar.attach(state)
         self.timeline.attach(state)
         self.views.attach(state)
+        bar = self.bar.component
+        bar.pictured = any(part.on_top for part in self.views.parts)
         self._watcher = state.param.watch(self._trace_changed, "trace")
         self._trace_changed()
         self.card.attach(state)
+
+    def first_picture(self) -> First | None:
+        """What is on screen first, if there is a run: the bar, what stands on top, the tabs."""
+        pieces = [Piece(component, "tops") for component in self.views.on_top()]
+        if not pieces:
+            return None
+        over = [Piece(one, "over") for one in (self.timeline.component,) if one.visible]
+        pieces = [Piece(self.bar.component, "head"), *over, *pieces, Piece(self.views.tabs, "under")]
+        return partial(with_first_picture, stage=STAGE, css=STAGE_CSS, pieces=pieces)
 
     def close(self) -> None:
         """The session is over: nothing is held any more."""
@@ -165,22 +191,34 @@ class Dashboard(pn.viewable.Viewer):
     def save(self, filename: str | Path, **kwargs: Any) -> None:
         """Writes the dashboard as one HTML file that works without network and server.
 
-        What the browser does by itself works in it; what needs the model (another text, another block) says so.
+        All views are in it, with tables and CSV files of their numbers, in light and dark. What the browser does by itself works (tabs, sampling,
+        files of pictures); what needs the model (another text, another block) is grey and says so.
+
+        Raises:
+            BadFile: it could not be written; what was there before is there still.
         """
-        offline.save(self.__panel__(), filename, **kwargs)
+        if self.state is not None and self.state.trace is not None:
+            self.views.build_all()
+        facts = offline.saved_facts(self.state)
+        views = [part.id for part in self.views.below()]
+        offline.save(self.__panel__(), filename, facts=facts, views=views, dark=self._set_dark, **kwargs)
+
+    def _set_dark(self, dark: bool) -> None:
+        self.dark = dark
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         offline.notebook()
         return super()._repr_mimebundle_(include, exclude)
 
 
-def explain(text: str, model: LanguageModel | str | None = None, **params: Any) -> Dashboard:
+def explain(text: str | Trace, model: LanguageModel | str | None = None, **params: Any) -> Dashboard:
     """The whole dashboard of a model on a text: shows itself in a notebook, and has ``.servable()`` and ``.save("x.html")``.
 
     Args:
-        text: what the model runs on.
+        text: what the model runs on; or a trace, which is shown as it was recorded.
         model: a `LanguageModel`, or a name for `txpanel.load`; the model that the page would start with by default.
-        **params: of the `ModelState`, such as ``layer=3`` or ``temperature=0.8``.
+        **params: of the `ModelState`, such as ``layer=3`` or ``temperature=0.8``. Without any setting of sampling they are those
+            that a page begins with; with one, the others are off.
 
     Raises:
         TxpanelError: the text is empty or too long, or the model cannot be found, in words.
@@ -190,12 +228,23 @@ def explain(text: str, model: LanguageModel | str | None = None, **params: Any) 
     from txpanel.session.state import ModelState
 
     reason = _("You chose it.")
+    if not isinstance(text, str):
+        traced = model if model is not None else text.model
+        if isinstance(traced, str):
+            traced = txpanel.load(traced)
+        name = traced.name if traced is not None else ""
+        return Dashboard(
+            ModelState(trace=text, model=traced, model_name=name, model_reason=reason, **params), fixed=True
+        )
     if model is None:
         chosen = choose()
         model, reason = chosen.name, chosen.reason
     if isinstance(model, str):
         model = txpanel.load(model)
-    state = ModelState(model=model, text=text, model_name=model.name, model_reason=reason, **params)
+    usual = {} if params.keys() & USUAL.keys() else USUAL
+    state = ModelState(
+        model=model, text=text, model_name=model.name, model_reason=reason, usual=usual, **usual | params
+    )
     return Dashboard(state, fixed=True)
 
 

@@ -6,6 +6,8 @@ import base64
 import binascii
 import re
 import tempfile
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
     from txpanel.session.state import ModelState
 
 LARGEST = 128_000_000
-"""Bytes of a file that a page takes."""
+"""Bytes of a file that a page takes, where there is no limit."""
+AT_ONCE = 8
+"""Of the largest files, so many may be on their way for all pages together: they lie in the system's folder for such, which may be memory."""
+FORGOTTEN = 60.0
+"""Seconds without another piece after which a file makes way for others'."""
+
+_all: weakref.WeakSet[Files] = weakref.WeakSet()
 
 
 class Files:
@@ -31,6 +39,8 @@ class Files:
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
         self._coming: IO[bytes] | None = None
+        self._came, self._last = 0, 0.0  # bytes of it, and when the last of them came
+        _all.add(self)
 
     def save(self, state: ModelState) -> None:
         """Hands the file of the tree to the browser."""
@@ -45,7 +55,7 @@ class Files:
     def receive(self, state: ModelState, data: dict[str, Any]) -> None:
         """One piece of a file; the last one opens it. What goes wrong is a sentence."""
         try:
-            if self._piece(data):
+            if self._piece(data, state):
                 self._open(state, str(data.get("name", "")))
         except (TxpanelError, ValueError) as error:
             self.close()
@@ -55,23 +65,37 @@ class Files:
         """Forgets a file that has come in part."""
         if self._coming is not None:
             self._coming.close()
-        self._coming = None
+        self._coming, self._came = None, 0
 
-    def _piece(self, data: dict[str, Any]) -> bool:
+    def _piece(self, data: dict[str, Any], state: ModelState) -> bool:
         if data.get("at") == 0:
             self.close()
+            self._room(state)
             self._coming = tempfile.NamedTemporaryFile(prefix="txpanel-", suffix=".safetensors")  # noqa: SIM115 - until it is whole
         if self._coming is None:
             return False
+        most, text = state.limits.max_upload_mb * 1_000_000 or LARGEST, str(data.get("data", ""))
+        if self._coming.tell() + len(text) * 3 // 4 - 2 > most:
+            state.allowed().refused("upload-size")
+            said = _("This file is larger than {most}, the most that the page takes.")
+            raise ValueError(said.format(most=size_text(most)))
         try:
-            piece = base64.b64decode(str(data.get("data", "")), validate=True)
+            piece = base64.b64decode(text, validate=True)
         except binascii.Error as error:
             raise ValueError(_("The file did not arrive whole. Try again.")) from error
-        if self._coming.tell() + len(piece) > LARGEST:
-            text = _("This file is larger than {most}, the most that the page takes.")
-            raise ValueError(text.format(most=size_text(LARGEST)))
         self._coming.write(piece)
+        self._came, self._last = self._came + len(piece), time.monotonic()
         return bool(data.get("last"))
+
+    def _room(self, state: ModelState) -> None:
+        """Whether another file may come: those of all pages together are bounded, and one of which nothing comes any more makes way."""
+        now, most = time.monotonic(), state.limits.max_upload_mb * 1_000_000 or LARGEST
+        for other in list(_all):
+            if other._coming is not None and now - other._last > FORGOTTEN:
+                other.close()
+        if sum(other._came for other in _all) > AT_ONCE * most:
+            state.allowed().refused("upload-size")
+            raise ValueError(_("Others are sending files now. Try again in a minute."))
 
     def _open(self, state: ModelState, name: str) -> None:
         from txpanel.session import run_file  # late: torch; the page is painted before it is imported

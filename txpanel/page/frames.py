@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from txpanel.errors import Unsupported
 from txpanel.views.frame import ViewFrame
 
 if TYPE_CHECKING:
@@ -20,10 +19,13 @@ LAST = 10_000
 
 @dataclass(frozen=True)
 class Part:
-    """One view's place on the page: what its class says about it, and its frame."""
+    """One view's place on the page: what its class says about it (`named`: its title, for a run), and its frame.
+
+    Its id is no other part's: that of its class, which discovery has checked; where there is none, package and name of the entry point.
+    """
 
     id: str
-    title: str
+    named: Callable[[Any], str]
     order: int
     frame: ViewFrame
     on_top: bool = False
@@ -63,6 +65,7 @@ def _part(state: ModelState, record: Record) -> Part:
     origin = " ".join(piece for piece in (record.dist, record.version) if piece and record.dist != "txpanel")
     frame = ViewFrame(state, record.load, name=view.title if view else record.name, origin=origin)
     if view is None:
-        frame.fail(Unsupported(record.error or record.status))
-        return Part(record.name, record.name, LAST, frame)
-    return Part(view.id, view.title, view.order, frame, view.on_top, frozenset(view.shows))
+        frame.fail(record.not_used())
+        title = f"{record.name} ({record.dist})" if record.status == "shadowed" else record.name
+        return Part(f"{record.dist or 'unknown'}--{record.name}", lambda _trace: title, LAST, frame)
+    return Part(view.id, view.named, view.order, frame, view.on_top, frozenset(view.shows))

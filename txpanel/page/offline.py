@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import panel as pn
+from bokeh.document import Document
+from bokeh.models.widgets import Widget
 from bokeh.resources import INLINE
+from panel.io.model import add_to_doc
+from panel.io.save import Comm
 
 from txpanel.compat.saved_links import self_contained
+from txpanel.errors import BadFile
 from txpanel.messages import _
+from txpanel.page.saved_themes import themes
+from txpanel.toolkit.saving import saving
 
-__all__ = ["notebook", "save"]
+if TYPE_CHECKING:
+    from txpanel.session.state import ModelState
+
+__all__ = ["notebook", "save", "saved_facts"]
 
 _ready = False
 
@@ -26,49 +40,90 @@ def notebook() -> None:
         _ready = True
 
 
-def save(content: Any, filename: str | Path, *, title: str = "txpanel", **kwargs: Any) -> None:
-    """Writes Panel objects as one HTML file with everything inside."""
+def save(
+    content: Any,
+    filename: str | Path,
+    *,
+    title: str = "txpanel",
+    facts: Sequence[str] = (),
+    views: Sequence[str] = (),
+    dark: Callable[[bool], None] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Writes Panel objects as one HTML file with everything inside.
+
+    Args:
+        facts: what stands in the line on top: which model, made with what, when. views: ids of the views that can be opened in it.
+        dark: switches the content to dark and back; without, the file stays in the colours of now.
+
+    Raises:
+        BadFile: it could not be written; what was there before is there still.
+    """
     before = pn.config.inline
     pn.config.inline = True
     page = io.StringIO()
+    doc = Document()
     try:
-        content.save(page, title=title, resources=INLINE, **kwargs)
+        with saving():
+            root = content.get_root(doc, Comm())
+            add_to_doc(root, doc, hold=True)
+            _switch_off(doc)
+            found = themes(doc, dark) if dark is not None else {}
+            pn.io.save.save(doc, page, title=title, resources=INLINE, **kwargs)
+        content._cleanup(root)
     finally:
         pn.config.inline = before
-    told = SAVED.replace("SENTENCE", json.dumps(_needs_model()).replace("<", "\\u003c"))
-    head, end, rest = self_contained(page.getvalue()).rpartition("</body>")  # the scripts in it have that word too
-    Path(filename).write_text(f"{head}{told}{end}{rest}", encoding="utf-8")
+    told = {"words": {**_words(), "facts": list(facts)}, "views": list(views), "themes": found}
+    data = json.dumps(told).replace("<", "\\u003c")
+    start, head, rest = self_contained(page.getvalue()).partition("<head>")
+    _write(Path(filename), f"{start}{head}<script>globalThis.txpanelSaved = {data}</script>{rest}")
 
 
-def _needs_model() -> str:
-    return _("This page was saved: another text, block or part needs the model. Open it with txpanel to go on.")
+def _switch_off(doc: Document) -> None:
+    """Bokeh's own boxes ask Python: they are grey in a page that has none."""
+    for model in doc.models:
+        if isinstance(model, Widget) and hasattr(model, "disabled"):
+            model.disabled = True
+            model.css_classes = [*model.css_classes, "tx-needs"]
 
 
-SAVED = """<script>
-// Whatever somebody does here that is meant for a server goes nowhere: it is said, instead of nothing happening.
-document.addEventListener("DOMContentLoaded", () => {
-  let hand = -Infinity
-  for (const kind of ["pointerup", "keydown", "change"]) addEventListener(kind, () => { hand = performance.now() }, true)
-  const line = document.createElement("div")
-  line.setAttribute("role", "status")
-  line.style.cssText = "position:fixed;z-index:99;inset:auto 0 16px 0;margin:auto;width:fit-content;max-width:calc(100vw - 32px);"
-    + "box-sizing:border-box;padding:10px 16px;border-radius:10px;font:14px/1.5 Roboto,Arial,sans-serif;"
-    + "background:var(--tx-text);color:var(--tx-surface);box-shadow:0 6px 24px rgb(15 23 42/.3)"
-  line.hidden = true
-  document.body.append(line)
-  let fades = 0
-  const say = () => {
-    line.hidden = false
-    line.textContent = SENTENCE
-    clearTimeout(fades)
-    fades = setTimeout(() => { line.hidden = true; line.textContent = "" }, 8000)
-  }
-  const meant = (event) => event.kind === "MessageSent" && performance.now() - hand < 500
-  const wait = setInterval(() => {
-    const page = globalThis.Bokeh?.documents?.[0]
-    if (!page) return
-    clearInterval(wait)
-    page.on_change((event) => { if (meant(event)) say() }, false)
-  }, 100)
-}, {once: true})
-</script>"""
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: half a page, where the disk is full, would look like a whole one."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        said = _("The page could not be written to “{path}”: {reason}. Choose another folder or free some space.")
+        raise BadFile(said.format(path=path, reason=error.strerror or error)) from error
+
+
+def _words() -> dict[str, str]:
+    return {
+        "banner": _("A saved page"),
+        "grey": _("What is grey needs the model: open it with txpanel to go on."),
+        "needs": _("needs the model: this page was saved"),
+        "said": _("This page was saved: another text, block or part needs the model. Open it with txpanel to go on."),
+    }
+
+
+def saved_facts(state: ModelState | None) -> list[str]:
+    """What a saved page says of itself: the model, its weights, versions and the day."""
+    trace = state.trace if state is not None else None
+    if trace is None:
+        return []
+    known = {str(key): str(value) for key, value in trace.provenance.items()}
+    versions = ", ".join(f"{name} {known[name]}" for name in ("txpanel", "transformers", "torch") if known.get(name))
+    revision = known.get("source_revision", "")[:12]
+    found = [
+        known.get("title") or known.get("model", ""),
+        known.get("source_where", ""),
+        _("revision {revision}").format(revision=revision) if revision else "",
+        known.get("source_note", ""),
+        _("computed in {dtype}").format(dtype=known["dtype"]) if known.get("dtype") else "",
+        versions,
+        date.today().isoformat(),
+    ]
+    return [fact for fact in found if fact]

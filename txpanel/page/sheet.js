@@ -1,5 +1,6 @@
 // On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it; what was in focus before gets it back.
 import {h} from "../toolkit/elements.js"
+import {hear} from "../toolkit/said.js"
 import {reducedMotion} from "../toolkit/theme.js"
 
 export function render({model, view, el}) {
@@ -52,18 +53,20 @@ export function render({model, view, el}) {
   const keys = (event) => {
     if (event.key === "Escape" && up && !event.defaultPrevented) close()
   }
-  const told = () => {
+  const report = () => {
     model.send_msg({narrow: narrow.matches, dark: system.matches})
     draw()
   }
   document.addEventListener("keydown", keys)
-  for (const query of [narrow, system]) query.addEventListener("change", told)
+  const unheard = hear("reveal", view, (id) => narrow.matches && model.send_msg({reveal: id}))
+  for (const query of [narrow, system]) query.addEventListener("change", report)
   model.on(["title", "shown"], draw)
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
-    for (const query of [narrow, system]) query.removeEventListener("change", told)
+    unheard()
+    for (const query of [narrow, system]) query.removeEventListener("change", report)
     if (up) document.documentElement.style.overflow = ""
   })
   draw()
-  setTimeout(told, 200) // the page's frame hears of a theme only once it stands
+  setTimeout(report, 200) // the page's frame hears of a theme only once it stands
 }

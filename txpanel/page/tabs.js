@@ -1,10 +1,24 @@
-// Which part is unfolded below the flow. A second click, or Esc, folds it again.
+// Which part is unfolded below the flow. A click opens it and comes to it, also when it is open; ✕ and Esc fold it.
 import {h} from "../toolkit/elements.js"
 import {keyed, patch, set, v} from "../toolkit/patch.js"
+import {say} from "../toolkit/said.js"
+import {isSaved, openHere, opensHere} from "../toolkit/saved_page.js"
 
 export function render({model, el}) {
   const root = h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
-  el.append(root)
+  const unfold = (id) => {
+    if (isSaved()) openHere(id)
+    else model.send_msg({open: id})
+  }
+  const fold = () => unfold("")
+  const label = {"aria-label": model.close_label, title: model.close_label, "data-alone": ""}
+  const close = h("button", {type: "button", class: "close", ...label, onclick: fold}, "✕")
+  el.append(h("div", {class: "row"}, root, close))
+  const open = (id) => {
+    unfold(id)
+    say(el, "reveal", id)
+  }
+  if (isSaved()) addEventListener("tx-opened", ({detail}) => Object.assign(model, {chosen: detail}))
   const chosen = () => root.querySelector("[aria-selected=true]")
   const draw = () => {
     // a tab stays the same element, or a click that falls into a change is lost
@@ -16,13 +30,14 @@ export function render({model, el}) {
           const on = id === model.chosen
           set(tab, "aria-selected", on)
           set(tab, "aria-expanded", on)
+          tab.toggleAttribute("data-alone", isSaved() && opensHere(id))
           tab.tabIndex = on || (!model.chosen && id === model.tabs[0].id) ? 0 : -1
           patch(tab, title, failed && v("span", {class: "failed", title: model.failed_label, "aria-label": model.failed_label}, "!"))
         },
       })),
-      ({key: id}) =>
-        h("button", {type: "button", role: "tab", "data-id": id, onclick: () => model.send_msg({open: id === model.chosen ? "" : id})}),
+      ({key: id}) => h("button", {type: "button", role: "tab", "data-id": id, onclick: () => open(id)}),
     )
+    close.hidden = !model.chosen
     show(chosen())
   }
   const show = (tab) => {
@@ -41,7 +56,7 @@ export function render({model, el}) {
       event.preventDefault()
       tabs[(to + tabs.length) % tabs.length].focus()
     }
-    if (event.key === "Escape" && model.chosen) model.send_msg({open: ""})
+    if (event.key === "Escape" && model.chosen) fold()
   })
   model.on(["tabs", "chosen"], draw)
   draw()

@@ -15,6 +15,7 @@ class Tabs(Messenger):
     tabs = param.List(default=[], doc="id, title and failed of each view.")
     chosen = param.String(default="", doc="Id of the unfolded one; empty: none.")
     label = param.String(default="", doc="What the tabs are, for screen readers.")
+    close_label = param.String(default="", doc="On the button that folds what is unfolded.")
     failed_label = param.String(default="", doc="On the mark of a view that failed.")
 
     _module = "tabs.js"

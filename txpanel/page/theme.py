@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import panel_material_ui as pmui
@@ -10,6 +11,7 @@ from panel.io.state import state
 from txpanel.compat import page_resources
 from txpanel.compat.page_frame import NO_BAR, QUIET_LOADER
 from txpanel.compat.page_leak import release
+from txpanel.toolkit import figure_code
 from txpanel.toolkit.palette import colour, css_variables
 
 __all__ = ["choose", "page"]
@@ -25,14 +27,19 @@ SHELL_CSS = (
     NO_BAR
     + """
 .main,.main-content{background:var(--tx-background)!important;color:var(--tx-text)}
-.main-content{scroll-padding-top:120px}
+.main-content{scroll-padding-top:60px}
+@media print{
+:host,.mui-light,.mui-dark,.main,.main>.MuiBox-root,.main-content{display:block!important;height:auto!important;min-height:0!important;overflow:visible!important}
+}
 """
 )
 
 DOCUMENT_CSS = (
     QUIET_LOADER
     + """
-html,body{background:light-dark(#f6f8fb,#0c1220)} body{font-variant-numeric:tabular-nums}
+html,body{background:light-dark(#f6f8fb,#0c1220)}
+@media print{html,body{height:auto!important;overflow:visible!important}}
+body{font-variant-numeric:tabular-nums}
 body::before,body::after{content:"A" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
 """
 )
@@ -45,20 +52,30 @@ class Page(pmui.Page):
     _bundle_css: ClassVar[list[str]] = []
     """Empty: of this bundle a page needs the fonts only, which `page_resources` puts into the document."""
 
+    _first: Callable[[], page_resources.First | None] | None = None
+    """Says, when the page is written, what the browser shows before anything of it runs."""
+
     def server_doc(self, doc: Any = None, *args: Any, **kwargs: Any) -> Any:
         page_resources.inline_styles(doc or state.curdoc)
         doc = super().server_doc(doc, *args, **kwargs)
-        doc.template = page_resources.trim(doc.template)
+        doc.template = page_resources.trim(doc.template, figure_code.script(), self._first)
         return doc
 
 
-def page(main: list[Any], *, title: str, dark: bool | None = False) -> Page:
+def page(
+    main: list[Any],
+    *,
+    title: str,
+    dark: bool | None = False,
+    first: Callable[[], page_resources.First | None] | None = None,
+) -> Page:
     """A page that fills the window, in our colours, light or dark.
 
     Args:
         main: Panel objects from top to bottom; a first one with ``position: sticky`` stays in sight.
         title: of the browser's tab.
         dark: which theme it begins with; None: the one that the system prefers, from the first paint on.
+        first: says, when the page is written, what it shows before anything of it runs.
     """
     made = Page(
         main=main,
@@ -73,6 +90,7 @@ def page(main: list[Any], *, title: str, dark: bool | None = False) -> Page:
         stylesheets=_styles(dark),
         raw_css=[css_variables(":root"), DOCUMENT_CSS, SCHEME_CSS[dark].replace(":host", "html")],
     )
+    made._first = first
     release(made)
     return made
 

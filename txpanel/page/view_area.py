@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from txpanel.messages import _
 from txpanel.page.frames import Part, openable, parts
 from txpanel.page.sheet import SheetHead
 from txpanel.page.tabs import Tabs
+from txpanel.toolkit.component import Component
 from txpanel.toolkit.waiting import Waiting
 from txpanel.views.frame import ViewFrame
 
@@ -30,11 +31,12 @@ TOP_CSS = ":host{min-height:640px}"
 UNFOLDED_CSS = """
 :host{display:grid;grid-template-columns:minmax(0,1fr);min-height:70vh!important}
 .leaf{grid-area:1/1;transition:opacity .28s ease,translate .28s ease,display .28s allow-discrete}
-.leaf.folded{opacity:0;translate:0 -14px}
+.leaf.folded{opacity:0;translate:0 -14px} .leaf.gone{transition:none}
 @starting-style{.leaf{opacity:0;translate:0 -14px}}
 @media (prefers-reduced-motion:reduce){.leaf{transition:none}}
 """
-"""Views stand in one place: one goes while the next one comes, in the browser alone (where `display` can't ease they just change)."""
+"""Views stand in one place: one goes while the next one comes, in the browser alone (where `display` can't ease they just change). Before one that is
+still to be built the other has gone at once."""
 SHEET_CSS = """
 @keyframes rise{from{translate:0 40px;opacity:0}}
 @media (max-width:640px) and (prefers-reduced-motion:no-preference){:host(.sheet){animation:rise .28s cubic-bezier(.2,.7,.2,1)}}
@@ -72,6 +74,7 @@ class ViewArea(param.Parameterized):
     ) -> None:
         super().__init__(**params)
         self.parts: list[Part] = []
+        self._state: ModelState | None = None
         self._later, self._bar, self._on_system_theme = later, bar, on_system_theme
         self._built: set[str] = set()
         self._narrow = self._at_start = self._started = False
@@ -82,7 +85,8 @@ class ViewArea(param.Parameterized):
     def _make_layout(self) -> None:
         self.top = pn.Column(stylesheets=[TOP_CSS], **WIDE)
         label = _("Parts of the model")
-        self.tabs = Tabs(self._on_tab, label=label, failed_label=_("failed"), visible=False, **WIDE)
+        said = {"label": label, "close_label": _("Close what is open"), "failed_label": _("failed")}
+        self.tabs = Tabs(self._on_tab, visible=False, **said, **WIDE)
         self.waiting = Waiting(gives_way=True, **WIDE)
         look = {"css_classes": ["tx-unfolded"], "stylesheets": [UNFOLDED_CSS]}
         self.unfolded = pn.Column(self.waiting, **WIDE, **look)
@@ -94,6 +98,7 @@ class ViewArea(param.Parameterized):
 
     def attach(self, state: ModelState) -> None:
         """Makes a frame for each view that is installed; nothing is built yet."""
+        self._state = state
         self.parts = parts(state)
         targets = openable(self.parts)
         for part in self.parts:
@@ -106,13 +111,21 @@ class ViewArea(param.Parameterized):
         """Shows the views, or nothing while there is no run; the first time it builds them."""
         self.top.visible = there and any(part.on_top for part in self.parts)
         self.lower.visible = self.tabs.visible = there
+        self._draw_tabs()
         if there and not self._started:
             self._started = True
             for part in self.parts:
                 if part.on_top:
                     self._build(part)
-                    self.top.append(part.frame.layout)
+                    put(part.frame, self.top)
             self._later(self._unfold_first)
+
+    def on_top(self) -> list[Component]:
+        """What the views on top are made of, from top to bottom; nothing where that is not components of ours only."""
+        if not self._started or not self.top.visible:
+            return []
+        shown = list(_shown(self.top))
+        return [one for one in shown if isinstance(one, Component)] if all(map(_is_ours, shown)) else []
 
     def close(self) -> None:
         """Closes all views."""
@@ -120,13 +133,16 @@ class ViewArea(param.Parameterized):
         self.sheet.close()
         for part in self.parts:
             part.frame.close()
-        self.parts = []
+        self.parts, self._state = [], None
 
     # -- one view is unfolded ------------------------------------------------------------------------------------------------
 
     def below(self) -> list[Part]:
         """The views that have a tab, in their order."""
         return [part for part in self.parts if not part.on_top]
+
+    def _title(self, part: Part) -> str:
+        return part.named(self._state.trace if self._state is not None else None)
 
     def _part(self, name: str) -> Part | None:
         return next((part for part in self.below() if part.id == name), None)
@@ -146,7 +162,9 @@ class ViewArea(param.Parameterized):
         if not self._started:
             return
         if self._narrow and not self.opened and not self.sheet.shown and self._part(event.old) is not None:
-            self.opened = event.old  # on a phone the first view lies below the flow: its tab opens it as a sheet
+            self._at_start = True  # on a phone the first view lies below the flow, and nothing folds it there
+            self.opened = event.old
+            self._at_start = False
             return
         self._raise_sheet(self.opened)
         self._draw_tabs()
@@ -156,13 +174,13 @@ class ViewArea(param.Parameterized):
     def _raise_sheet(self, name: str) -> None:
         part = self._part(name)
         shown = part is not None and not self._at_start
-        self.sheet.param.update(title=part.title if part is not None else "", shown=shown)
+        self.sheet.param.update(title=self._title(part) if part is not None else "", shown=shown)
         self.lower.css_classes = ["sheet"] if shown else []
 
     def _say_what_comes(self) -> None:
-        comes = [part.title for part in self.below() if part.id == self.opened and part.id not in self._built]
+        comes = [self._title(part) for part in self.below() if part.id == self.opened and part.id not in self._built]
         if comes:  # hide the old view now: it would stand under the new tab and cover the waiting line
-            self._show_only(None)
+            self._show_only(None, "gone")
         self.waiting.text = _("{part} is being built …").format(part=comes[0]) if comes else ""
 
     def _unfold(self) -> None:
@@ -175,15 +193,24 @@ class ViewArea(param.Parameterized):
         if part is not None:
             self._build(part)
             if part.frame.layout not in list(self.unfolded):
-                self.unfolded.append(part.frame.layout)
+                put(part.frame, self.unfolded)
         self._show_only(part)
         for each in self.parts:
             each.frame.opened = self.opened
         self._draw_tabs()
 
-    def _show_only(self, part: Part | None) -> None:
+    def build_all(self) -> None:
+        """Builds the views that nobody has opened yet, behind the one that is open."""
+        self.show(there=True)
+        for part in self.below():
+            self._build(part)
+            if part.frame.layout not in list(self.unfolded):
+                put(part.frame, self.unfolded)
+        self._show_only(self._part(self.opened))
+
+    def _show_only(self, part: Part | None, *gone: str) -> None:
         for other in self.below():  # hidden, not taken away: it is there at once when it is unfolded again
-            css = ["leaf"] if other is part else ["leaf", "folded"]
+            css = ["leaf", f"view-{other.id}"] if other is part else ["leaf", "folded", f"view-{other.id}", *gone]
             other.frame.layout.param.update(visible=other is part, css_classes=css)
             other.frame.active = other is part
 
@@ -194,7 +221,7 @@ class ViewArea(param.Parameterized):
             build_before_shown(part.frame, self._bar)
 
     def _draw_tabs(self, *_events: Any) -> None:
-        tabs = [{"id": p.id, "title": p.title, "failed": p.frame.failed} for p in self.below()]
+        tabs = [{"id": p.id, "title": self._title(p), "failed": p.frame.failed} for p in self.below()]
         self.tabs.param.update(tabs=tabs, chosen=self.opened)
 
     # -- what the browser says -----------------------------------------------------------------------------------------------
@@ -209,10 +236,32 @@ class ViewArea(param.Parameterized):
             self._later(partial(self._on_system_theme, bool(data["dark"])))
         if "open" in data:
             self.opened = ""
+        if data.get("reveal") == self.opened and self.opened and not self.sheet.shown:
+            self._raise_sheet(self.opened)  # it was open, below the flow; whoever asks for it on a phone gets the sheet
 
     def _theme_changed(self, *_events: Any) -> None:
         for part in self.parts:
             part.frame.dark = self.dark
+
+
+def _shown(box: Any) -> Iterator[Any]:
+    """What is shown in a column, from top to bottom; of boxes in it what they hold. Another kind of box counts as a thing of its own."""
+    for one in box:
+        if one.visible:
+            yield from _shown(one) if isinstance(one, pn.Column) else [one]
+
+
+def _is_ours(one: Any) -> bool:
+    return isinstance(one, Component) and bool(one._key)
+
+
+def put(frame: ViewFrame, column: pn.Column) -> None:
+    """Puts a view on the page, or its card where Panel cannot draw what the view has built: else no later view could be put there."""
+    try:
+        column.append(frame.layout)
+    except BaseException as error:
+        frame.fail(error, drawn=True)
+        column.param.trigger("objects")
 
 
 def build_before_shown(frame: ViewFrame, bar: Any) -> None:

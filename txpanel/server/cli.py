@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 import txpanel
 from txpanel.errors import Cancelled, TxpanelError
 from txpanel.messages import _
+from txpanel.models.limits import GENEROUS, STRICT, option, words
+from txpanel.server import passed_on
 from txpanel.server.terminal import Bar, interruptible, table
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     given = parser().parse_args(arguments)
+    given.arguments = sys.argv[1:] if arguments is None else list(arguments)
     run: Callable[[argparse.Namespace], int] = given.run
     try:
         return run(given)
@@ -74,6 +77,13 @@ def _add_serve(commands: Commands) -> None:
     )
     _add_model_options(serve)
     serve.add_argument("--models", metavar="A,B,C", help=_("the models that visitors may choose among, and no others"))
+    serve.add_argument(
+        "--metrics",
+        type=_readers,
+        default="",
+        metavar="WHO",
+        help=_("who may read /metrics: local, all, none, or addresses and networks, joined by commas"),
+    )
     serve.add_argument("--port", type=_port, help=_("port; 0 takes a free one (default: 5006, or the next free one)"))
     serve.add_argument(
         "--address", default="localhost", help=_("address to listen on; 0.0.0.0 is every one (default: localhost)")
@@ -85,7 +95,34 @@ def _add_serve(commands: Commands) -> None:
         metavar="HOST[:PORT]",
         help=_("another name under which visitors reach the page, such as that of a proxy; may be repeated"),
     )
+    who = serve.add_mutually_exclusive_group()
+    who.add_argument(
+        "--public",
+        action="store_true",
+        help=_("visitors are strangers: they get only the models that the server offers"),
+    )
+    who.add_argument(
+        "--trusted", action="store_true", help=_("all who can reach the server may load any model and folder")
+    )
+    serve.add_argument(
+        "--embed-in",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help=_("a site that may show the page in a frame, such as https://school.example; may be repeated"),
+    )
+    passed_on.add_options(serve)
+    for name, what in words().items():
+        most = _("default: {generous} on this machine, {strict} for others; 0: no limit").format(
+            generous=getattr(GENEROUS, name), strict=getattr(STRICT, name)
+        )
+        serve.add_argument(option(name), type=_count, metavar="N", help=f"{what} ({most})")
     serve.add_argument("--open", action="store_true", help=_("open the page in the browser"))
+    serve.add_argument(
+        "--supervise",
+        action="store_true",
+        help=_("start the server anew when it has died, or has not answered /health for 10 seconds"),
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -108,7 +145,15 @@ def _add_doctor(commands: Commands) -> None:
     doctor = commands.add_parser(
         "doctor", help=_("look for problems"), description=_("Look at everything that txpanel needs.")
     )
+    doctor.add_argument(
+        "--model", metavar="NAME", help=_("the model whose need of memory is told, before it is loaded")
+    )
     doctor.add_argument("--json", action="store_true", help=_("for programs"))
+    doctor.add_argument(
+        "--deep",
+        action="store_true",
+        help=_("read all bytes of the models that were brought here, and delete damaged ones"),
+    )
     doctor.set_defaults(run=_doctor)
 
 
@@ -135,27 +180,66 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dtype", help=_("type of the weights, such as bfloat16 (default: float32)"))
 
 
+def _readers(text: str) -> str:
+    import ipaddress  # late: each command imports what it needs
+
+    for who in filter(None, map(str.strip, text.split(","))):
+        if who.lower() not in ("local", "all", "none"):
+            try:
+                ipaddress.ip_network(who, strict=False)
+            except ValueError:
+                said = _("{who} is not local, all, none, or an address or network such as 10.0.0.0/8")
+                raise argparse.ArgumentTypeError(said.format(who=who)) from None
+    return text
+
+
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) < 65536):
         raise argparse.ArgumentTypeError(_("{text} is no port; it must be a number from 0 to 65535").format(text=text))
     return int(text)
 
 
-def _serve(given: argparse.Namespace) -> int:
-    from txpanel.server.launch import serve  # late: each command imports what it needs
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise argparse.ArgumentTypeError(_("{text} is no number from 0 on").format(text=text))
+    return int(text)
 
+
+def _serve(given: argparse.Namespace) -> int:
+    from txpanel.models.environment import set_environment  # late: each command imports what it needs
+    from txpanel.server.launch import serve
+
+    if given.supervise:
+        return _supervise(given)
+    set_environment(metrics=given.metrics)
     models = [name.strip() for name in (given.models or "").split(",") if name.strip()]
+    limits = {name: getattr(given, name) for name in words() if getattr(given, name) is not None}
+    passed_on.check(given)
+    passed_on.prepare_secrets(given)
     return serve(
         model=given.model, models=models, device=given.device, dtype=given.dtype, address=given.address,
-        port=given.port, origins=given.allow_websocket_origin, open_browser=given.open,
+        port=given.port, origins=given.allow_websocket_origin, open_browser=given.open, embed=given.embed_in,
+        public=True if given.public else False if given.trusted else None,
+        prefix=given.prefix or "", https=bool(given.ssl_certfile), more=passed_on.taken(given), limits=limits,
     )  # fmt: skip
 
 
+def _supervise(given: argparse.Namespace) -> int:
+    from txpanel.server.launch import asked_at, find_port  # late: each command imports what it needs
+    from txpanel.server.supervise import supervise
+
+    port = find_port(given.address, given.port)
+    passed_on.check(given)
+    passed_on.prepare_secrets(given)  # of all servers that follow: people stay logged in when one is started anew
+    tls = bool(given.ssl_certfile)
+    return supervise(given.arguments, asked_at(given.address), port, prefix=given.prefix or "", tls=tls)
+
+
 def _models(given: argparse.Namespace) -> int:
-    from txpanel.models import report  # late: each command imports what it needs
+    from txpanel.models import doctor  # late: each command imports what it needs
     from txpanel.models.progress import size_text
 
-    rows = report.models()
+    rows = doctor.models()
     if given.json:
         _print_json([asdict(row) for row in rows])
         return OK
@@ -191,9 +275,9 @@ def _plugins(given: argparse.Namespace) -> int:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from txpanel.models import report  # late: each command imports what it needs
+    from txpanel.models import doctor  # late: each command imports what it needs
 
-    checks = [*report.doctor(), _check_views()]
+    checks = [*doctor.doctor(given.model, deep=given.deep), _check_views()]
     if given.json:
         _print_json([asdict(check) for check in checks])
     else:
@@ -205,7 +289,7 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _check_views() -> Any:
-    from txpanel.models.report import Check  # late: each command imports what it needs
+    from txpanel.models.doctor import Check  # late: each command imports what it needs
     from txpanel.views.discovery import discover
 
     records = discover()

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
 from txpanel.models.environment import environment, set_environment
-from txpanel.server import policy
-from txpanel.server.policy import LOCAL
+from txpanel.page.top_bar.words import default_text
+from txpanel.server import health, policy
+from txpanel.server.passed_on import plain_origins
 from txpanel.server.terminal import Bar
+from txpanel.server.visitors import is_loopback
+
+if TYPE_CHECKING:
+    from txpanel.models.language_model import LanguageModel
+
+log = logging.getLogger("txpanel.server")
 
 APP = Path(__file__).parents[1]
 FIRST_PORT, LAST_PORT = 5006, 5025
@@ -32,6 +41,12 @@ def serve(
     port: int | None = None,
     origins: Sequence[str] = (),
     open_browser: bool = False,
+    embed: Sequence[str] = (),
+    public: bool | None = None,
+    prefix: str = "",
+    https: bool = False,
+    more: Sequence[str] = (),
+    limits: Mapping[str, int] | None = None,
 ) -> int:
     """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with its options filled in.
 
@@ -44,14 +59,29 @@ def serve(
         port: 0 for a free one; None for 5006 or the next free one.
         origins: further names under which visitors reach the page.
         open_browser: whether to open the page.
+        embed: sites that may show it in a frame.
+        public: whether visitors are strangers; None: they are where the address or an origin lets strangers in.
+        prefix: path in front of the page's. https: whether there is a certificate.
+        more: further arguments for ``panel serve`` (:mod:`txpanel.server.passed_on`).
+        limits: those of `txpanel.models.limits.Limits` that are set, by name.
 
     Raises:
         TxpanelError: the port is taken or the address is not of this machine, in words.
     """
     chosen = find_port(address, port)
-    _set_environment(model, models, device, dtype, address not in LOCAL)
-    host = "localhost" if address in (*LOCAL, *EVERYWHERE) else address
-    page = f"http://{host}:{chosen}/{APP.name}"
+    origins = plain_origins(origins)
+    if (
+        public is None
+        and environment().public is None
+        and not all(map(is_loopback, [address or "localhost", *origins]))
+    ):
+        public = True
+    _set_environment(model, models, device, dtype)
+    set_environment(public=public, embed=embed)
+    host = "localhost" if not address or is_loopback(address) or address in EVERYWHERE else address
+    path = "/".join(filter(None, [prefix.strip("/"), APP.name]))
+    page = f"{'https' if https else 'http'}://{host}:{chosen}/{path}"
+    set_environment(limits=limits)
     print(_("txpanel is at {page} (Ctrl-C stops it)").format(page=page), flush=True)
     gc.disable()  # until txpanel.server.session_page has imported everything
     command = [
@@ -67,6 +97,7 @@ def serve(
     ]
     for origin in allowed_origins(address, chosen, origins):
         command += ["--allow-websocket-origin", origin]
+    command += more
     if open_browser:
         command += ["--show"]
     from panel.command import main as panel  # late: seconds; the command says first where the page is
@@ -119,6 +150,11 @@ def _bound(address: str) -> str:
     return "127.0.0.1" if address in ("localhost", "") else "0.0.0.0" if address == "*" else address.strip("[]")
 
 
+def asked_at(address: str) -> str:
+    """Where this machine itself asks a server that listens on an address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(_bound(address), _bound(address))
+
+
 def allowed_origins(address: str, port: int, more: Sequence[str] = ()) -> list[str]:
     """Under which names pages may connect: those of this machine, and what the operator adds.
 
@@ -127,9 +163,11 @@ def allowed_origins(address: str, port: int, more: Sequence[str] = ()) -> list[s
     names = ["localhost", "127.0.0.1"]
     if address in EVERYWHERE:
         names += [socket.gethostname(), socket.getfqdn(), *_own_addresses()]
-    elif address not in LOCAL:
+    elif address and not is_loopback(address):
         names += [address]
-    return list(dict.fromkeys([*(f"{name}:{port}" for name in names), *more]))
+    # a browser leaves out the port that is usual for http or https; Bokeh takes a name without one for port 80
+    ports = [port, 80] if port == 443 else [port]
+    return list(dict.fromkeys([*(f"{name}:{one}" for name in names for one in ports), *more]))
 
 
 def _own_addresses() -> list[str]:
@@ -139,26 +177,60 @@ def _own_addresses() -> list[str]:
         return []
 
 
-def _set_environment(model: str | None, models: Sequence[str], device: str, dtype: str | None, public: bool) -> None:
+def _set_environment(model: str | None, models: Sequence[str], device: str, dtype: str | None) -> None:
     """The options of the command line as environment variables, which every session reads."""
     first = model or (models[0] if models and not environment().model else None)
     offered = dict.fromkeys([*([first] if first else []), *models]) if models else ()
-    set_environment(model=first, models=tuple(offered), device=device, dtype=dtype, public=public)
+    set_environment(model=first, models=tuple(offered), device=device, dtype=dtype)
 
 
-def bring_model(device: str = "cpu", dtype: str | None = None) -> None:
-    """Load the first model at start, with progress in the terminal; sessions that begin meanwhile show the same progress."""
+@health.state.attempt()
+def bring_model(
+    device: str = "cpu",
+    dtype: str | None = None,
+    then: Callable[[LanguageModel, str], object] | None = None,
+) -> None:
+    """Load the first model at start, with progress in the terminal; sessions that begin meanwhile show the same progress.
+
+    Args:
+        then: is called with the model and the text that its newcomers see.
+    """
     from txpanel.models.choice import choose  # late: seconds; the command says first where the page is
     from txpanel.session.shared import shared_model
 
     bar = Bar()
+    _tell_names()
     try:
         chosen = choose()
         policy.offer(chosen.name)
         print(_("Model: {name}. {reason}").format(name=chosen.name, reason=chosen.reason), flush=True)
-        shared_model(chosen.name, device=device, dtype=dtype, progress=bar)
+        _tell_needs(chosen.name, dtype)
+        model = shared_model(chosen.name, device=device, dtype=dtype, progress=bar)
+        health.state.tell("ready")
+        if then is not None:
+            then(model, default_text(chosen.name))
     except TxpanelError as error:  # the page says so as well, and offers others
         bar.close()
         print(f"txpanel: {error}", file=sys.stderr)
     finally:
         bar.close()
+
+
+def _tell_names() -> None:
+    """Which of the offered models there cannot be: visitors would be the first to notice."""
+    from txpanel.models.loading import problem  # late: torch
+
+    for name in environment().models or ():
+        said = problem(name)
+        if said:
+            log.warning("TXPANEL_MODELS: %s", said)
+
+
+def _tell_needs(name: str, dtype: str | None) -> None:
+    """What the model will need, before it is loaded; nothing where that can't be told yet."""
+    from txpanel.models.doctor import memory_of  # late: seconds; the command says first where the page is
+
+    try:
+        print(_("Memory: {words}").format(words=memory_of(name, dtype)), flush=True)
+    except TxpanelError:  # said when it is loaded
+        return

@@ -2,7 +2,7 @@
 
 It depends on environment variables (:mod:`txpanel.models.environment`), which ``txpanel serve`` sets from its options; so it holds
 for ``panel serve txpanel`` as well. With ``TXPANEL_MODELS`` visitors choose among these and nothing else. Without it, whoever sits
-at this machine may load anything, and all others get the models that the server itself has chosen.
+at this machine may load anything, and strangers (:mod:`txpanel.server.visitors`) get the models that the server itself has chosen.
 """
 
 from __future__ import annotations
@@ -13,27 +13,18 @@ from txpanel.errors import ModelNotFound
 from txpanel.messages import _
 from txpanel.models import catalogue
 from txpanel.models.environment import environment
+from txpanel.server.visitors import is_public
+
+__all__ = ["allowed_models", "any_model", "is_public", "offer", "options", "permit"]
 
 _offered: list[str] = []  # of this process
-LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]", "")
-
-
-def is_public(host: str | None = None) -> bool:
-    """Whether strangers may be on the other side.
-
-    Args:
-        host: under which the visitor reached the page, where that is known.
-    """
-    if environment().public:
-        return True
-    return (host or "") not in LOCAL
 
 
 def allowed_models(host: str | None = None) -> tuple[str, ...]:
     """Names that are offered to a visitor, in order.
 
     Args:
-        host: as in `is_public`.
+        host: as in `txpanel.server.visitors.is_public`.
     """
     now = environment()
     if now.models:
@@ -53,7 +44,7 @@ def any_model(host: str | None = None) -> bool:
     """Whether a visitor may name any model: a hub id, a folder or file of this machine.
 
     Args:
-        host: as in `is_public`.
+        host: as in `txpanel.server.visitors.is_public`.
     """
     return environment().models is None and not is_public(host)
 
@@ -63,7 +54,7 @@ def permit(name: str, host: str | None = None) -> None:
 
     Args:
         name: what the visitor, or the address of the page, asks for.
-        host: as in `is_public`.
+        host: as in `txpanel.server.visitors.is_public`.
 
     Raises:
         ModelNotFound: it is not among the allowed ones; the text says which are.

@@ -2,96 +2,64 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
+from bokeh.document import Document
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
-from txpanel.compat import late_models, page_leak, process_wide
+from txpanel.compat import kept_connections, late_models, page_leak, process_wide
 from txpanel.compat.thread_handover import hand_over
+from txpanel.decoding.settings import USUAL
+from txpanel.errors import ModelNotFound
 from txpanel.messages import _
+from txpanel.models import figures
+from txpanel.models.limits import limits
 from txpanel.page import address, theme
 from txpanel.page.browser_storage import BrowserStorage
+from txpanel.page.connection.component import Connection
 from txpanel.page.dashboard import Dashboard
 from txpanel.page.top_bar.words import default_text
-from txpanel.server import policy
+from txpanel.server import policy, upkeep, visitors
+from txpanel.server.refusals import refuse
+from txpanel.server.start_up import WARM, warm_up
+from txpanel.server.work_budget import budget
 
 if TYPE_CHECKING:
-    from bokeh.document import Document
-
     from txpanel.models.progress import Progress
     from txpanel.session.state import ModelState
     from txpanel.session.tree_codec import TreeRecord
 
-__all__ = ["Session", "serve", "start", "warm_up"]
+__all__ = ["Session", "of", "serve", "warm_up"]
 
 log = logging.getLogger("txpanel.server.session_page")
 
 ADDRESS_EVERY = 2.0
 """Seconds between two updates of the address while tokens are generated: browsers block pages that write it too often."""
 
-_warm = threading.Event()
-_model_code = threading.Event()
-_warming = threading.Lock()
-LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
 
 def serve() -> None:
     """Puts the page of a new session into the current document; called by ``main.py``."""
     process_wide.apply("page")
+    figures.OPENED.add()
     Session()
 
 
-def start() -> None:
-    """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
-    process_wide.apply("start")
-    threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
-    threading.Thread(target=_bring_model, name="txpanel-first-model", daemon=True).start()
+_open: weakref.WeakKeyDictionary[Document, weakref.ref[Session]] = weakref.WeakKeyDictionary()
 
 
-def _warm_up_a_server() -> None:
-    gc.disable()  # imported modules stay: garbage collection over them takes a fifth of the start
-    try:
-        with _warming:  # no session imports before this
-            process_wide.apply("imports")
-        warm_up()
-    except Exception:
-        log.exception("txpanel could not be imported")  # each session tries again and shows the error
-    finally:
-        gc.freeze()
-        gc.enable()
-        _model_code.set()
-
-
-def _bring_model() -> None:
-    from txpanel.server.launch import bring_model  # late: torch; the page is painted before it is imported
-
-    _model_code.wait()
-    bring_model(**policy.options())
-
-
-def warm_up() -> None:
-    """Imports what is slow (torch, transformers), once per process; returns when it is there."""
-    with _warming:
-        if not _warm.is_set():
-            import txpanel.models.choice  # late: torch; the page is painted before it is imported
-            import txpanel.models.loading
-            import txpanel.session.state
-            import txpanel.views.discovery
-            import txpanel.views.why
-
-            txpanel.models.loading.warm_up()
-            _model_code.set()
-            txpanel.views.discovery.discover()  # imports the views, while the first model comes
-            _warm.set()
+def of(document: Document) -> Session | None:
+    """The session whose page a document is; None once it has ended."""
+    found = _open.get(document)
+    return found() if found is not None else None
 
 
 class Session:
@@ -101,7 +69,9 @@ class Session:
         self.given = address.read(pn.state.location.search or "") if pn.state.location else {}
         self.location = pn.state.location
         self.doc: Document = pn.state.curdoc
+        self.visitor = str(self.doc.session_context.id) if self.doc.session_context else ""
         late_models.knows_all(self.doc)
+        _open[self.doc] = weakref.ref(self)
         self.ended = threading.Event()
         self._gate = threading.Lock()
         self._waiting: list[Callable[[], Any]] | None = []
@@ -112,12 +82,17 @@ class Session:
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
         self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
         self.kept = BrowserStorage(self.bar, self.given.get("film", ""))
-        self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.told, data))
-        self.page = theme.page([self.bar, self.body], title="txpanel", dark=None if look["follows"] else look["dark"])
+        self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.answered, data))
+        self.connection = Connection(styles={"position": "absolute"}, margin=0) if kept_connections.mended() else None
+        parts = [self.bar, *([self.connection] if self.connection else []), self.body]
+        self.page = theme.page(
+            parts, title="txpanel", dark=None if look["follows"] else look["dark"], first=self.dashboard.first_picture
+        )
         self.page.servable(title="txpanel")
         pn.state.on_session_destroyed(self._end)
+        upkeep.begun()
         pn.state.onload(self._loaded)
-        if _warm.is_set():
+        if WARM.is_set():
             self._begin()
         else:
             self.dashboard.bar.say(_("Starting: loading PyTorch and the model code, once per server"))
@@ -128,7 +103,7 @@ class Session:
     def _wait_for_imports(self) -> None:
         try:
             warm_up()
-        except Exception as error:
+        except BaseException as error:  # in this thread nobody else would say it
             log.exception("txpanel could not be imported")
             said = _("The model code could not be loaded: {error}").format(error=error)
             self.dispatch(lambda: self.dashboard.bar.say(said))
@@ -139,9 +114,14 @@ class Session:
         from txpanel.session.state import ModelState  # late: torch; the page is painted before it is imported
 
         given = {name: self.given[name] for name in address.OF_THE_STATE if name in self.given}
+        given |= address.settings(self.given)
         host = self._host()
-        permit = partial(policy.permit, host=host)
-        self.state = ModelState(dispatch=self.dispatch, permit=permit, **policy.options(), **given)
+        permit, allowed = partial(self._permit, host), limits(public=policy.is_public(host))
+        refused = partial(refuse, address=self._address())
+        self.state = ModelState(
+            dispatch=self.dispatch, visitor=self.visitor or None, permit=permit, limits=allowed, refused=refused,
+            usual={} if address.holds_a_run(self.given) else USUAL, **policy.options(), **given,
+        )  # fmt: skip
         self.dashboard.bar.offer(policy.allowed_models(host), any_model=policy.any_model(host))
         self.dashboard.attach(self.state)
         self.kept.then(self._begin_run)
@@ -155,6 +135,7 @@ class Session:
         self._choose_model()
         if "why" in self.given:
             self._unasked = self.state.param.watch(self._ask_again, "trace")
+            self._ask_again()
         told = ["text", "tree", "chat", "busy", "model_name", "question", *address.OF_THE_STATE]
         self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark"])
@@ -180,22 +161,47 @@ class Session:
         elif "text" in self.given:
             state.text = text
 
-    def _ask_again(self, event: Any) -> None:
+    def _ask_again(self, *_events: Any) -> None:
         """The question of the address, as soon as there is a run to ask about."""
         state, question = self.state, self.given["why"]
-        if state is None or event.new is None:
+        if state is None or state.trace is None:
             return
         state.param.unwatch(self._unasked)
-        if question.fits(len(event.new.tokens.ids)):
+        trace = state.trace
+        read = 0 if trace.source is None else len(trace.source.tokens)
+        if question.fits(len(trace.tokens.ids), read):
             self.dispatch(lambda: state.ask(question.name, **question.index))
 
     def _host(self) -> str | None:
-        """Under which name the page was reached, or where the visitor sits if that is another machine."""
+        """Where the visitor comes from, as the connection says; None without a server, in a program's own process."""
+        context = self.doc.session_context
+        if context is None:
+            return None
+        payload = getattr(context, "token_payload", None) or {}
+        if "txpanel_peer" in payload:
+            return str(payload["txpanel_peer"])
+        return visitors.peer(context.request) if getattr(context, "request", None) is not None else None
+
+    def _address(self) -> str:
+        """Whose page it is, for the log."""
         payload = getattr(self.doc.session_context, "token_payload", None) or {}
-        peer = payload.get("txpanel_peer")
-        if peer is not None and peer not in LOOPBACK:
-            return peer or "proxy"
-        return self.location.hostname if self.location else None
+        return str(payload.get("txpanel_address", ""))
+
+    def _permit(self, host: str | None, name: str) -> None:
+        try:
+            policy.permit(name, host)
+        except ModelNotFound:
+            refuse("model", self._address())
+            raise
+
+    def say(self, sentence: str) -> None:
+        """A sentence for the person, from the server itself."""
+        self.dispatch(lambda: self.state.param.update(notice=sentence) if self.state is not None else None)
+
+    def left(self) -> None:
+        """The page was closed: nothing more is worked out for it. The session itself is dropped by the server a little later."""
+        if self.state is not None:
+            self.state.stop()
 
     def _choose_model(self) -> None:
         """The address names a model, or we choose one, which may take seconds when no hub answers."""
@@ -214,23 +220,52 @@ class Session:
             self._choose(instead=event.new)
 
     def _choose(self, instead: str = "") -> None:
+        from txpanel.models.choice import choose_at_once  # late: torch; the page is painted before it is imported
+
+        before = choose_at_once()
+        if before is not None:
+            policy.offer(before.name)
+            if not instead and self._shown_at_once(before.name, before.reason):
+                return
+        self.dashboard.bar.explain(instead)
         self.dashboard.bar.say(_("Looking for a model"))
 
         def choose() -> None:
             from txpanel.models.choice import choose  # late: torch; the page is painted before it is imported
 
-            chosen = choose()
+            try:
+                chosen = choose()
+            except BaseException as error:  # in this thread nobody else would say it
+                log.exception("no model could be chosen")
+                said = _("No model could be chosen: {error}").format(error=str(error) or type(error).__name__)
+                self.dispatch(lambda: self._say_problem(said))
+                return
             policy.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
             self.dispatch(lambda: self._load(chosen.name, f"{instead} {chosen.reason}".strip()))
 
         threading.Thread(target=choose, daemon=True).start()
 
+    def _say_problem(self, said: str) -> None:
+        if self.state is not None:
+            self.state.param.update(busy=False, progress=None, error=said)
+
     def _load(self, name: str, reason: str) -> None:
-        if self.state is None:
-            return
-        if "text" not in self.given and not self.state.text:
-            self.state.text = default_text(name)
-        self.state.load(name, reason)
+        if self.state is not None and not self._shown_at_once(name, reason):
+            self.state.text = self._text_for(name)
+            self.state.load(name, reason)
+
+    def _shown_at_once(self, name: str, reason: str) -> bool:
+        """Whether a model that is loaded is shown with its run already, and so in the document that the browser gets first."""
+        try:
+            policy.permit(name, self._host())
+        except ModelNotFound:  # `load` meets it again, and says so
+            return False
+        return self.state is not None and self.state.load_at_once(name, reason, self._text_for(name))
+
+    def _text_for(self, name: str) -> str:
+        """What a model is to run on: the text that somebody gave, else the model's own example."""
+        given = "" if self.state is None else self.state.text
+        return given if given or "text" in self.given else default_text(name)
 
     def dispatch(self, function: Callable[[], Any]) -> None:
         """Calls a function on this session's thread, with its document current; drops it once the session has ended.
@@ -262,7 +297,7 @@ class Session:
     def _call(self, function: Callable[[], Any]) -> None:
         if not self.ended.is_set():
             # unlocked: in Panel's own queue to the browser, where nothing overtakes the figures it belongs to
-            with set_curdoc(self.doc), unlocked():
+            with budget.work(self.visitor), set_curdoc(self.doc), unlocked():
                 function()
 
     # -- while it runs -------------------------------------------------------------------------------------------------------
@@ -276,8 +311,9 @@ class Session:
         if self.state is None or self.location is None or not self._address_due(self.state.progress):
             return
         values = {name: getattr(self.state, name) for name in address.OF_THE_STATE}
-        if self.state.trace is None or self.state.query == len(self.state.trace.tokens.ids) - 1:
-            values["query"] = None  # the last token is the default
+        trace = self.state.trace
+        if trace is None or (not trace.anatomy.fills and self.state.query == trace.answer):
+            values["query"] = None  # the last token is the default; of a model that fills gaps it says which gap
         if self.state.progress is not None:  # while tokens are generated, the seed is that of the newest one
             values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
@@ -311,9 +347,14 @@ class Session:
 
     def _end(self, _context: Any) -> None:
         """The tab was closed: release everything, so that its traces are freed."""
+        if not self.ended.is_set():
+            upkeep.ended()
+            budget.forget(self.visitor)
         self.ended.set()
         self._waiting = None
         self.dashboard.close()
+        if self.connection is not None:
+            self.connection.close()
         page_leak.release(self.page)
         self.state = None
         self.location = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,16 @@ import param
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
+from txpanel.models.allowance import Allowance, OnRefusal, working_under
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.limits import UNLIMITED, Limits
 from txpanel.models.progress import Progress
 from txpanel.session import jobs
 from txpanel.session.jobs import Result
+from txpanel.session.looks import Looks
 from txpanel.session.pacing import Pacing
 from txpanel.session.worker import Dispatch, Job, Worker
+from txpanel.tracing.names import split_name
 
 Work = Callable[[LanguageModel, threading.Event], Iterable[Result]]
 """Given the model and an event that asks it to stop, yields results."""
@@ -30,14 +34,49 @@ class BackgroundWork(param.Parameterized):
     error = param.String(None, allow_None=True, doc="A sentence: what went wrong with the newest request.")
     notice = param.String(None, allow_None=True, doc="A sentence that is no error, such as why generating ended.")
 
-    def __init__(self, *, dispatch: Dispatch | None = None, **params: Any) -> None:
-        self._worker, self._pacing = Worker(dispatch), Pacing()
+    limits: Limits
+    """What one request may use; every job meets them, whichever way it came."""
+
+    def __init__(
+        self,
+        *,
+        dispatch: Dispatch | None = None,
+        visitor: Hashable = None,
+        limits: Limits = UNLIMITED,
+        refused: OnRefusal | None = None,
+        **params: Any,
+    ) -> None:
+        self.limits, self._refused = limits, refused or (lambda _kind: None)
+        self._worker = Worker(dispatch, visitor=visitor, waits=self._waits, reads=self._reads)
+        self._looks, self._pacing = Looks(dispatch, visitor), Pacing()
+        self._before_wait: Progress | None = None
         self._prepares = dispatch is not None  # a script looks at what it wants; a block per step would fill the memory
         super().__init__(**params)
+
+    def allowed(self, cancel: threading.Event | None = None) -> Allowance:
+        """What a request may use that begins now, on the thread that calls."""
+        return Allowance(self.limits, self._refused, cancel)
+
+    def stop(self) -> None:
+        """Nobody looks any more: nothing further is begun."""
+        self._worker.cancel()
+        self._looks.close()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing runs (for tests and scripts). Returns whether that is so."""
         return self._worker.wait(timeout)
+
+    def ready_to_look(self, then: Callable[[], object]) -> bool:
+        """Whether the selected block, and the one that is asked about, can be looked into at once.
+
+        If not (the text is long), they are run again in a thread, and then ``then`` is called on the session's own.
+        """
+        trace, layers = self.trace, {self.layer}
+        asked = split_name(self.question.name)[0] if self.question is not None else None
+        if trace is not None:
+            last = trace.anatomy.n_layers - 1
+            layers = {min(layer, last) for layer in (self.layer, asked) if layer is not None}
+        return self._looks.ready(trace, layers, then)
 
     def follow_page(self) -> None:
         """From now on each generated step waits until `seen` says that the page has drawn it.
@@ -69,6 +108,27 @@ class BackgroundWork(param.Parameterized):
 
         self._submit(job)
 
+    def _waits(self, place: int | None) -> None:
+        """The worker waits for its turn with the model, or (None) has it now."""
+        if self.progress is None or self.progress.place is None:
+            self._before_wait = self.progress
+        if place is None:
+            self.progress = self._before_wait
+            return
+        text = _("Place {n} in the queue for the model").format(n=place)
+        if not place:
+            text = _("The model runs this very text for somebody else: it comes with theirs")
+        self.progress = Progress(self._stage("wait"), message=text, place=place)
+
+    def _reads(self, part: float) -> None:
+        """The model reads a text, and has come so far."""
+        text = _("The model reads the text: {percent} %").format(percent=int(100 * part))
+        self.progress = Progress(self._stage("read"), message=text)
+
+    def _stage(self, stage: str) -> str:
+        """Of a report in between: a generation stays one."""
+        return "generate" if self.progress is not None and self.progress.stage == "generate" else stage
+
     def _show_step(self, result: Result) -> None:
         try:
             self._show(result)
@@ -79,7 +139,7 @@ class BackgroundWork(param.Parameterized):
         """Give a job to the worker. What it raises becomes a sentence in `error`; what a watcher of the state raises does not."""
 
         def guarded(cancel: threading.Event, publish: Dispatch) -> None:
-            of_watchers: list[Exception] = []
+            of_watchers: list[BaseException] = []
 
             def show(result: Callable[[], object]) -> None:
                 try:
@@ -89,16 +149,23 @@ class BackgroundWork(param.Parameterized):
                     raise
 
             try:
-                job(cancel, show)
-            except Exception as error:
-                if (
-                    error in of_watchers
-                ):  # the work was done; whoever watches the state has failed, and should hear of it
+                with working_under(self.allowed(cancel)):
+                    job(cancel, show)
+            except BaseException as error:
+                # in the caller's own thread, Ctrl-C and sys.exit are the caller's; in the worker's they would end it
+                foreign = not self._prepares and not isinstance(error, Exception)
+                # the work was done; whoever watches the state has failed, and should hear of it
+                if foreign or error in of_watchers:
                     raise
                 publish(partial(self._fail, error))
 
         self.param.update(busy=True, progress=None, error=None, notice=None)
-        self._worker.submit(guarded)
+        try:
+            self._worker.submit(guarded)
+        except RuntimeError as error:
+            if not self._prepares:
+                raise
+            self._fail(error)
 
 
 def _needed(model: LanguageModel | None, saved: bool) -> LanguageModel:

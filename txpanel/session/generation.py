@@ -45,13 +45,23 @@ class Generation(param.Parameterized):
     def append(self, token: int | Sequence[int] | None = None) -> None:
         """Append a token, or several, and run the model on them; in the middle of a tree that is another branch.
 
+        Of a model that fills gaps: put the token into the gap where its answer stands.
+
         Args:
             token: its id, or ids; None for the one that `sampled` drew.
         """
         tree, settings = self.tree, self.settings
         tokens = None if token is None else list(token) if isinstance(token, Sequence) else [int(token)]
+        if self.model is not None and self.model.anatomy.fills:
+            self._fill(tokens)
+            return
         if tokens or (tokens is None and self.sampled is not None):
             self._start(lambda model, cancel: [jobs.append(model, tree, settings, tokens)])
+
+    def _fill(self, tokens: list[int] | None) -> None:
+        chosen = tokens[0] if tokens else self.sampled.token if self.sampled is not None else None
+        if chosen is not None and self.trace is not None and not self.stale:
+            self.text = jobs.filled(self.trace, int(chosen))
 
     def generate(self, n: int | None = 20, pace: float = 0.0) -> None:
         """Append drawn tokens, showing each when it is there. `cancel` stops between two of them.
@@ -67,10 +77,12 @@ class Generation(param.Parameterized):
         """Stop what runs or loads; what is on screen stays."""
         self._worker.cancel()
         generating = self.progress is not None and self.progress.stage == "generate"
+        waited = self.progress is not None and self.progress.place is not None
         tree = self.tree.marked(self.tree.at, "stopped") if generating and self.tree.at else self.tree
         if tree is not self.tree:
             self._remember(tree, self.settings, new=False)
-        self.param.update(busy=False, progress=None, tree=tree)
+        said = {"notice": _("You left the queue. Press Run to ask again.")} if waited and not generating else {}
+        self.param.update(busy=False, progress=None, tree=tree, **said)
         if generating and self.stale:  # the last steps were shown without their run
             self.run()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from txpanel.errors import EmptyText
 from txpanel.messages import _
 from txpanel.models import chat
+from txpanel.models.allowance import allowance
 from txpanel.models.language_model import LanguageModel
 
 
@@ -27,6 +28,7 @@ class Prompt:
         pending: bytes of a character that the last tokens have begun.
         seed: the draw that belongs to this text.
         chat: whether the text is a person's turn in a conversation.
+        apart: whether the text is read by an encoder: what is generated does not continue it.
     """
 
     text: str = ""
@@ -34,15 +36,17 @@ class Prompt:
     pending: bytes = b""
     seed: int = 0
     chat: bool = False
+    apart: bool = False
 
     def source(self, model: LanguageModel) -> str | list[int]:
         """What to run the model on: the text, or the exact ids.
 
         Raises:
-            EmptyText, Unsupported: in words, of a conversation.
+            EmptyText, Unsupported: in words, of a conversation. TooLong: it is too long to be tokenized.
         """
         if self.ids is not None:
             return list(self.ids)
+        allowance().check_characters(self.text)
         if not self.chat:
             return self.text
         if not self.text.strip():
@@ -50,14 +54,15 @@ class Prompt:
         return chat.encode(model, self.text)
 
     def encoded(self, model: LanguageModel) -> list[int]:
-        """The token ids for a model."""
+        """The token ids for a model; of an encoder-decoder those with which its decoder begins."""
         source = self.source(model)
-        return model.encode(source) if isinstance(source, str) else source
+        return model.begin(source)[1] if isinstance(source, str) else source
 
     def appended(self, model: LanguageModel, token: int) -> Prompt:
         """The prompt with one more token and the next seed."""
         data = self.pending + model.tokens([token]).pieces[0]
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")  # bytes that can never be a character have no text
         text = self.text + decoder.decode(data)
-        shown = self.text if self.chat else text
-        return Prompt(shown, (*self.encoded(model), token), decoder.getstate()[0], self.seed + 1, self.chat)
+        shown = self.text if self.chat or self.apart else text
+        ids = (*self.encoded(model), token)
+        return Prompt(shown, ids, decoder.getstate()[0], self.seed + 1, self.chat, self.apart)

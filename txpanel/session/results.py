@@ -8,6 +8,7 @@ from typing import Any
 import param
 
 from txpanel.errors import Cancelled, EmptyText
+from txpanel.models.encoder_decoder import Reading
 from txpanel.session import jobs
 from txpanel.session.jobs import Result
 from txpanel.session.prompt import Prompt
@@ -47,17 +48,28 @@ class Results(param.Parameterized):
         if tree is not self.tree or settings != self.settings:
             changes = {"tree": tree, "text": tree.prompt(tree.at).text, "chat": tree.root.chat, **values(settings)}
             self._remember(tree, settings, new=result.appended == 1)
-        if sample is None or sample.settings != settings:
-            sample, problem = jobs.drawn(trace, settings)
-        if self.question is not None and not self.question.fits(len(trace.tokens.ids)):
-            changes |= self._forget_questions()
         places = self._places_in(trace, before=self._own_trace if self.trace is not None else None)
+        there = jobs.answering(trace, places["query"])
+        if there is not trace or sample is None or sample.settings != settings:
+            trace = there
+            sample, problem = jobs.drawn(trace, settings)
+        read = 0 if trace.source is None else len(trace.source.tokens)
+        if self.question is not None and not self.question.fits(len(trace.tokens.ids), read):
+            changes |= self._forget_questions()
         self._own_trace = trace
         now = {"busy": result.progress is not None, "progress": result.progress, "notice": result.notice}
         state = {"trace": trace, "sampled": sample, "stale": False, "error": problem}
         return state | now | changes | self._undo_params() | places
 
-    def _fail(self, error: Exception) -> None:
+    def _answer_at(self, token: int) -> None:
+        """Of a model that fills gaps: its answer at the token that was chosen, if it may stand there."""
+        trace = jobs.answering(self.trace, token)
+        if trace is not self.trace:
+            self._own_trace = trace
+            sample, problem = jobs.drawn(trace, self.settings)
+            self.param.update(trace=trace, sampled=sample, error=problem)
+
+    def _fail(self, error: BaseException) -> None:
         """A request has failed: a sentence, unless somebody cancelled it. What is on screen stays."""
         changes: dict[str, Any] = {"busy": False, "progress": None}
         if not isinstance(error, Cancelled):
@@ -71,10 +83,11 @@ class Results(param.Parameterized):
 
     def _adopt(self, trace: Trace) -> None:
         """Look at a run that somebody else made: from a file, or from a script."""
-        self._own_model = trace.model
+        self._own_model = model = trace.model.first if isinstance(trace.model, Reading) else trace.model
         ids = tuple(int(token) for token in trace.tokens.ids)
-        tree = TokenTree(Prompt(trace.text, ids), ids)
+        text = trace.text if trace.source is None else trace.source.text
+        tree = TokenTree(Prompt(text, ids, apart=trace.source is not None), ids)
         self._remember(tree, self.settings)
         changes = self._changes_for(Result(tree, trace, self.settings, *jobs.drawn(trace, self.settings)))
         name = trace.provenance.get("model", "")
-        self.param.update(model=trace.model, model_name=name, model_reason="", **changes)
+        self.param.update(model=model, model_name=name, model_reason="", **changes)

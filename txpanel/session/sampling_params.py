@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import param
 
 from txpanel.decoding import FIELDS, Sample, Settings
+from txpanel.decoding.settings import USUAL
 from txpanel.decoding.stage_spec import StageSpec
 from txpanel.decoding.stages import SPECS
+from txpanel.models.language_model import LanguageModel
+from txpanel.session.usual import usual_settings
 
 __all__ = ["SamplingParams", "values"]
 
@@ -23,10 +28,31 @@ class SamplingParams(param.Parameterized):
     seed = param.Integer(0, bounds=(0, None), doc="Of the next draw; each appended token moves it on by one.")
     sampled = param.ClassSelector(class_=Sample, doc="Stages and draw for the last position with these settings.")
 
+    def __init__(self, *, usual: Mapping[str, float] | None = None, **params: Any) -> None:
+        self._usual = None if usual is None else dict(usual)
+        super().__init__(**params)
+
     @property
     def settings(self) -> Settings:
         """The sampling settings as one value."""
         return Settings(**{name: getattr(self, name) for name in FIELDS})
+
+    @property
+    def usual(self) -> dict[str, float]:
+        """A value for each stage: what a page begins with, for this model and this sort of text."""
+        return self._usual or dict(USUAL)
+
+    def _usual_for(self, model: LanguageModel | None, chat: bool) -> Settings | None:
+        """The settings to go on with, where another model or a conversation has usual ones of its own; None: they stay.
+
+        They stay where somebody has set something, and where the state was made without usual settings.
+        """
+        if self._usual is None:
+            return None
+        was, now = self._usual, usual_settings(model, chat)
+        self._usual = now
+        untouched = bool(was) and all(getattr(self, spec.key) == was[spec.key] for spec in SPECS)
+        return replace(Settings(**now), seed=self.seed) if untouched and now != was else None
 
 
 def _parameter(spec: StageSpec) -> Any:

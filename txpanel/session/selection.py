@@ -26,11 +26,16 @@ class Question:
 
     name: str
     index: Mapping[str, int] = field(default_factory=dict)
+    cause: bool = field(default=False, compare=False)
+    """Whether it was asked about an operand of the question before: then it goes on the same path."""
 
-    def fits(self, tokens: int) -> bool:
-        """Whether the cell exists in a run of so many tokens."""
+    def fits(self, tokens: int, read: int = 0) -> bool:
+        """Whether the cell exists in a run of so many tokens; `read`: tokens of the source, where an encoder has read one."""
+        from txpanel.tracing.names import of_source  # late: it brings torch, and the page is painted before
+
         named = [int(token) for token in TOKEN_NAMED.findall(self.name)]
-        return all(token < tokens for token in (*named, *(self.index.get(axis, 0) for axis in TOKEN_AXES)))
+        rooms = {axis: read if of_source(self.name, axis) else tokens for axis in TOKEN_AXES}
+        return all(token < tokens for token in named) and all(self.index.get(axis, 0) < n for axis, n in rooms.items())
 
 
 class Place(param.Integer[int]):
@@ -46,7 +51,7 @@ class Selection(param.Parameterized):
     trace = param.Parameter(None, allow_refs=False, doc="The run shown, a `Trace`: one event for each run.")
     layer = Place(0, bounds=(0, None), doc="Block in focus.")
     head = Place(0, bounds=(0, None), doc="Query head in focus.")
-    query = Place(0, bounds=(0, None), doc="Token that looks; the last one unless somebody chose another.")
+    query = Place(0, bounds=(0, None), doc="Token that looks; the last one, or a gap, unless somebody chose another.")
     key = Place(0, bounds=(0, None), doc="Token that is looked at.")
     neuron = Place(0, bounds=(0, None), doc="Neuron of the MLP in focus.")
     question = param.ClassSelector(class_=Question, doc="What the 'why this number' card shows.")
@@ -63,6 +68,13 @@ class Selection(param.Parameterized):
     def trail(self) -> tuple[Question, ...]:
         """The questions that `back` and `forward` walk through, oldest first; empty while nothing is asked."""
         return tuple(self._trail.entries)
+
+    @property
+    def path(self) -> tuple[Question, ...]:
+        """From the number that somebody clicked to the one in question: each is an operand of the one before."""
+        found = list(self.trail[: self.trail_place + 1])
+        begins = max((i for i, question in enumerate(found) if not question.cause), default=0)
+        return tuple(found[begins:])
 
     @property
     def trail_place(self) -> int:
@@ -91,8 +103,15 @@ class Selection(param.Parameterized):
         return int(min(max(0, value), max(0, size - 1)))
 
     def ask(self, name: str, **index: int) -> None:
-        """Ask why a number is what it is: a tensor's name and the cell, as `Trace.why` takes them."""
-        self._trail.add(Question(name, {axis: int(place) for axis, place in index.items()}))
+        """Ask why a number is what it is: a tensor's name and the cell, as `Trace.why` takes them. A new path begins."""
+        self._ask(name, index, cause=False)
+
+    def ask_cause(self, name: str, **index: int) -> None:
+        """Ask about an operand of the number in question: the path to it goes on."""
+        self._ask(name, index, cause=True)
+
+    def _ask(self, name: str, index: Mapping[str, int], *, cause: bool) -> None:
+        self._trail.add(Question(name, {axis: int(place) for axis, place in index.items()}, cause))
         self._show_question()
 
     def back(self, steps: int = 1) -> None:
@@ -126,12 +145,11 @@ class Selection(param.Parameterized):
         return {"question": None, "pinned": (), "can_go_back": False, "can_go_forward": False}
 
     def _places_in(self, trace: Trace, before: Trace | None) -> dict[str, int]:
-        """Where to look in a new trace: as before, but whoever looked from the last token still does."""
-        last = len(trace.tokens.ids) - 1
+        """Where to look in a new trace: as before, but whoever looked from where the answer stands (the last token, a gap) still does."""
         places = {name: getattr(self, name) for name in PLACES}
-        follows = not self._query_chosen if before is None else self.query == len(before.tokens.ids) - 1
+        follows = not self._query_chosen if before is None else self.query == before.answer
         self._query_chosen = False
-        return places | {"query": last} if follows else places
+        return places | {"query": trace.answer} if follows else places
 
     def _show_question(self) -> None:
         trail = self._trail

@@ -1,87 +1,35 @@
 """What all sessions of a server share: models, and the runs of models.
 
-A run is immutable, so two visitors with the same text look at the same one. Both stores are bounded by bytes: the least
-recently used is dropped (a session that still uses it keeps it alive).
+A run is immutable, so two visitors with the same text look at the same one. Both stores are bounded by bytes, runs together with all else that is
+kept (:mod:`txpanel.models.memory`), models by a limit of their own: the least recently used is dropped (a session that still uses it keeps it alive).
 """
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
-from txpanel.errors import Cancelled
+from txpanel.errors import Cancelled, TooLarge, TxpanelError
 from txpanel.messages import _
+from txpanel.models.allowance import allowance
 from txpanel.models.environment import environment
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.loading import load
+from txpanel.models.memory import MEMORY, Memory, Store
 from txpanel.models.progress import Progress, ProgressCallback
+from txpanel.models.turns import SAID_AFTER, asking
 from txpanel.tracing.record import record
 from txpanel.tracing.trace import Trace
 
-
-class Sized(Protocol):
-    """Anything that knows how many bytes it holds."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held now."""
-
-
-S = TypeVar("S", bound=Sized)
-
-
-class Store(Generic[S]):
-    """Values by key, the least recently used dropped when their bytes exceed a limit.
-
-    Args:
-        limit: bytes. One value is kept even if it is larger by itself.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._values: OrderedDict[Hashable, S] = OrderedDict()
-        self._guard = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by all values now; storages that runs share are counted once."""
-        shared: dict[int, int] = {}
-        own = 0
-        for value in list(self._values.values()):
-            if isinstance(value, Trace):
-                shared |= value.storages()
-            else:
-                own += value.nbytes
-        return own + sum(shared.values())
-
-    def get(self, key: Hashable) -> S | None:
-        """The value, now the most recently used; None if it is not here."""
-        with self._guard:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def put(self, key: Hashable, value: S) -> None:
-        """Keep a value; drop old ones where the limit asks for it."""
-        with self._guard:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > 1 and self.nbytes > self.limit:
-                self._values.popitem(last=False)
-
-    def clear(self) -> None:
-        """Drop everything."""
-        with self._guard:
-            self._values.clear()
-
-
-traces: Store[Trace] = Store(environment().trace_bytes)
-models: Store[LanguageModel] = Store(environment().model_bytes)
+traces: Store[Hashable, Trace] = Store("runs", Trace.storages)
+models: Store[Hashable, LanguageModel] = Store(
+    "models", lambda model: model.nbytes, memory=Memory(lambda: environment().model_bytes)
+)
 
 
 class _Loading:
@@ -100,25 +48,123 @@ _loading: dict[Hashable, _Loading] = {}
 _loading_guard = threading.Lock()
 
 
-def shared_trace(model: LanguageModel, text: str | Sequence[int], options: Hashable = ()) -> Trace:
+def shared_trace(
+    model: LanguageModel, text: str | Sequence[int], options: Hashable = (), *, keep: bool = True
+) -> Trace:
     """The run of a model on a text or on token ids, recorded once for all sessions.
 
+    Args:
+        keep: whether others will look at it, too; one of many branches that are only passed through is not kept.
+
     Raises:
-        EmptyText, TooLong: in words.
+        EmptyText, TooLong, OverLimit: in words. Cancelled: nobody wants it any more.
     """
+    model = model.now()
     source = text if isinstance(text, str) else tuple(text)
     key = (model.key, source, options)
-    found = traces.get(key)
+    found = _of_now(traces.get(key))
     if found is not None:
+        allowance().check_tokens(len(found.tokens.ids))
         return found
-    with model.lock:  # it may have been made while this call waited
-        found = traces.get(key)
+    _check_size(model, source)
+    allowance().check()
+    with _alone(key):  # it may have been made while this call waited
+        found = _of_now(traces.get(key))
         if found is None:
             found = record(model, source if isinstance(source, str) else list(source))
-            traces.put(key, found)
-            if isinstance(source, str):  # found under its token ids as well
-                traces.put((model.key, tuple(found.tokens.ids.tolist()), options), found)
+            found.on_growth = _recount
+            if keep:
+                traces.put(key, found, owner=found.uid)
+            if keep and isinstance(source, str):  # found under its token ids as well
+                runs = found.model or model  # an encoder-decoder that has read the text
+                traces.put((runs.key, tuple(found.tokens.ids.tolist()), options), found, owner=found.uid)
         return found
+
+
+def kept_trace(model: LanguageModel, text: str) -> Trace | None:
+    """The run of a model on a text, if there is one and the model is what it was; never waits, and reads little of the weights."""
+    try:
+        model = model.now()
+        found = traces.get((model.key, text, ()))
+        if found is None or found.recording.state is None:
+            return None
+        return found if model.state(briefly=True).key == found.recording.state.key else None
+    except TxpanelError:  # it has changed into something that can't be opened: whoever runs it hears so
+        return None
+
+
+def kept_model(name: str, *, device: str = "cpu", dtype: Any = None) -> LanguageModel | None:
+    """A model that is loaded; never waits."""
+    return models.get((name, device, str(dtype)))
+
+
+def _of_now(found: Trace | None) -> Trace | None:
+    """A run that is kept, unless its model has changed since."""
+    return found if found is not None and found.stale is None else None
+
+
+def _check_size(model: LanguageModel, source: str | Sequence[int]) -> None:
+    """Whether the request on which this thread works may run on so many tokens; before anything is done with them."""
+    allowed = allowance()
+    if not isinstance(source, str):
+        allowed.check_tokens(len(source))
+        return
+    allowed.check_characters(source)
+    if allowed.limits.max_tokens:
+        allowed.check_tokens(len(model.encode(source)))
+
+
+@dataclass(eq=False)
+class _Making:
+    """A run that is being made: one session makes it, the others wait and get the same one."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+
+
+_making: dict[Hashable, _Making] = {}
+_making_guard = threading.Lock()
+
+
+@contextmanager
+def _alone(key: Hashable) -> Iterator[None]:
+    """One thread at a time for each key; if that fails or is cancelled, the next one begins.
+
+    Raises:
+        Cancelled: whoever asked does not want it any more.
+    """
+    with _making_guard:
+        making = _making.setdefault(key, _Making())
+        making.users += 1
+    try:
+        _wait_for(making.lock)
+        try:
+            yield
+        finally:
+            making.lock.release()
+    finally:
+        with _making_guard:
+            making.users -= 1
+            if not making.users:
+                del _making[key]
+
+
+def _wait_for(lock: threading.Lock) -> None:
+    who, begin, said = asking(), time.monotonic(), False
+    try:
+        while not lock.acquire(timeout=0.05):
+            if who is not None and who.cancel.is_set():
+                raise Cancelled(_("It was stopped."))
+            if who is not None and not said and time.monotonic() - begin >= SAID_AFTER:
+                who.say(0)
+                said = True
+    finally:
+        if said and who is not None:
+            who.say(None)
+
+
+def _recount(trace: Trace) -> None:
+    traces.recount(trace.uid)
 
 
 def shared_model(
@@ -163,6 +209,19 @@ def _kept_or_loaded(
 ) -> LanguageModel:
     found = models.get(key)
     if found is None:
-        found = load(name, device=device, dtype=dtype, progress=loading.tell, cancel=cancel)
+        found = _loaded(name, device=device, dtype=dtype, progress=loading.tell, cancel=cancel)
         models.put(key, found)
     return found
+
+
+def _loaded(name: str, **options: Any) -> LanguageModel:
+    """A model; the others, which are kept so that one can come back to them, make room where it does not fit beside them."""
+    try:
+        return load(name, **options)
+    except TooLarge:
+        if not len(models):
+            raise
+    models.clear()
+    MEMORY.clear()
+    gc.collect()
+    return load(name, **options)

@@ -7,18 +7,22 @@ thread of its own and results arrive through ``dispatch`` on the session's threa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import param
 
 from txpanel.decoding import FIELDS
+from txpanel.models.allowance import OnRefusal
+from txpanel.models.limits import UNLIMITED, Limits
+from txpanel.models.memory import MEMORY
 from txpanel.session import jobs
 from txpanel.session.background_work import BackgroundWork
 from txpanel.session.generation import Generation
 from txpanel.session.model_and_text import ModelAndText
 from txpanel.session.results import Results
-from txpanel.session.sampling_params import SamplingParams
+from txpanel.session.sampling_params import SamplingParams, values
 from txpanel.session.selection import Question, Selection
 from txpanel.session.undo import Undo
 from txpanel.session.worker import Dispatch
@@ -39,9 +43,13 @@ class ModelState(
 
     Args:
         dispatch: calls a function on the session's thread. None: each change blocks until its result is there.
+        visitor: whose session it is: a model works for one visitor after the other, not for one session after the other.
         permit: is given a model's name before it is loaded and raises a `TxpanelError` to refuse it.
+        limits: what one request may use, such as tokens and seconds. refused: hears of each refusal.
         device: where loaded models run.
         dtype: type of their weights; None for the one they were saved with.
+        usual: settings that are nobody's choice, as a page begins with them: a conversation brings the model's own in their place, as long as
+            they are in use. Empty: only what comes later is compared. None: settings change only where somebody sets them.
         params: any parameter: ``model`` and ``text``, or a saved ``trace`` to look at instead, and for example
             ``layer=3``, which is clamped as soon as the trace is there.
 
@@ -55,13 +63,22 @@ class ModelState(
         self,
         *,
         dispatch: Dispatch | None = None,
+        visitor: Hashable = None,
         permit: Callable[[str], None] | None = None,
+        limits: Limits = UNLIMITED,
+        refused: OnRefusal | None = None,
         device: str = "cpu",
         dtype: Any = None,
+        usual: Mapping[str, float] | None = None,
         **params: Any,
     ) -> None:
         saved = params.pop("trace", None)
-        super().__init__(dispatch=dispatch, permit=permit, device=device, dtype=dtype, **params)
+        self._screen = object()
+        weakref.finalize(self, MEMORY.leave, self._screen).atexit = False
+        super().__init__(
+            dispatch=dispatch, visitor=visitor, permit=permit, limits=limits, refused=refused,
+            device=device, dtype=dtype, usual=usual, **params,
+        )  # fmt: skip
         if saved is not None:
             self.trace = saved
         elif self.model is not None or self.text:
@@ -73,15 +90,27 @@ class ModelState(
     def close(self) -> None:
         """The session is over: stop, and hold neither runs nor models any more."""
         self._worker.cancel()
+        self._looks.close()
         with param.parameterized.discard_events(self):
             self.param.update(trace=None, model=None, sampled=None, question=None, busy=False, progress=None)
         self._own_trace = self._own_model = None
+        MEMORY.leave(self._screen)
+
+    def _mark_trace(self) -> None:
+        """What is on a screen is the last to go when memory is short."""
+        if self.trace is None:
+            MEMORY.leave(self._screen)
+        else:
+            MEMORY.show(self._screen, self.trace, owner=self.trace.uid, sizes=self.trace.storages())
 
     # What follows from a change that came from outside ----------------------------------------------------------------
 
     @param.depends("text", "chat", watch=True)
     def _on_text(self) -> None:
         if self.text != self.tree.prompt(self.tree.at).text or self.chat != self.tree.root.chat:
+            usual = self._usual_for(self.model, self.chat) if self.chat != self.tree.root.chat else None
+            if usual is not None:
+                self.param.update(**values(usual))
             self._begin_tree()
 
     @param.depends("model", watch=True)
@@ -91,8 +120,14 @@ class ModelState(
 
     @param.depends("trace", watch=True)
     def _on_trace(self) -> None:
+        self._mark_trace()  # first: setting a trace from outside goes on below
         if self.trace is not None and self.trace is not self._own_trace:
             self._adopt(self.trace)
+
+    @param.depends("query", watch=True)
+    def _on_query(self) -> None:
+        if self.trace is not None and self.trace is self._own_trace and not self.stale:
+            self._answer_at(self.query)
 
     @param.depends(*FIELDS, watch=True)
     def _on_settings(self) -> None:

@@ -104,6 +104,17 @@ class TokenTree:
         parents = {token_node.parent for token_node in self.nodes}
         return [n for n in range(1, len(self.nodes) + 1) if n not in parents]
 
+    @property
+    def trunk(self) -> int:
+        """How many tokens all branches share."""
+        after: dict[int, list[int]] = {}
+        for n, token_node in enumerate(self.nodes, 1):
+            after.setdefault(token_node.parent, []).append(n)
+        depth, node = 0, 0
+        while len(later := after.get(node, [])) == 1:
+            depth, node = depth + 1, later[0]
+        return depth
+
     def fork(self, a: int, b: int) -> int:
         """The last node that two branches share; 0: only the prompt."""
         shared = set(self.path(a))
@@ -120,7 +131,7 @@ class TokenTree:
             return self.root
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         text = decoder.decode(self.root.pending + b"".join(self.node(n).piece for n in path))
-        shown = self.root.text if self.root.chat else self.root.text + text
+        shown = self.root.text if self.root.chat or self.root.apart else self.root.text + text
         ids = (*self.start, *(self.node(n).token for n in path))
         return replace(self.root, text=shown, ids=ids, pending=decoder.getstate()[0], seed=self.settings(node).seed)
 

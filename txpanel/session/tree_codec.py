@@ -61,6 +61,11 @@ class TreeRecord:
     leaf: int = 0
     note: str = ""
 
+    @property
+    def branches(self) -> int:
+        """How many branches it has."""
+        return len(self.entries) - len({entry.parent for entry in self.entries} - {0})
+
 
 def record(tree: TokenTree) -> TreeRecord:
     """What it takes to make a tree again."""
@@ -70,11 +75,12 @@ def record(tree: TokenTree) -> TreeRecord:
 
 def pack(given: TreeRecord) -> str:
     """Tokens and branches as a short text of letters, digits, ``-`` and ``_``; the prompt is not in it."""
-    kinds = list(dict.fromkeys(replace(entry.settings, seed=0) for entry in given.entries))
+    unseeded = [replace(entry.settings, seed=0) for entry in given.entries]
+    kinds = {each: which for which, each in enumerate(dict.fromkeys(unseeded))}
     rows: list[Any] = []
     before = Entry(-1, 0, Settings(), True)
     for n, entry in enumerate(given.entries, 1):
-        which = kinds.index(replace(entry.settings, seed=0))
+        which = kinds[unseeded[n - 1]]
         usual = n > 1 and replace(before.settings, seed=before.settings.seed + 1) == entry.settings
         if usual and entry.parent == n - 1 and entry.drawn and not entry.ended:
             rows.append(entry.token)
@@ -99,7 +105,7 @@ def unpack(packed: str, text: str = "", chat: bool = False) -> TreeRecord:
     except NewerVersion:
         raise
     except (KeyError, TypeError, ValueError, IndexError, RecursionError, OverflowError) as error:
-        raise ValueError(_("The film in this address or file is damaged, so it is left out.")) from error
+        raise ValueError(_("What was generated is damaged in this address or file, so it is left out.")) from error
 
 
 def by_name(settings: Settings) -> dict[str, float]:
@@ -146,15 +152,15 @@ def _facts(packed: str) -> dict[str, Any]:
 
 
 def _checked(facts: dict[str, Any], text: str, chat: bool) -> TreeRecord:
-    table = facts["s"] if facts["v"] > 1 else [dict(zip(VERSION_1, row, strict=True)) for row in facts["s"]]
-    kinds = [from_names(row) for row in table]
-    rows, entries = facts["n"], list[Entry]()
-    if len(rows) > MOST:
+    table, rows, entries = facts["s"], facts["n"], list[Entry]()
+    if len(rows) > MOST or len(table) > len(rows) + 1:  # before they are looked at: a short link may hold a million
         raise ValueError("tokens")
+    if facts["v"] == 1:
+        table = [dict(zip(VERSION_1, row, strict=True)) for row in table]
+    kinds, which = [from_names(row) for row in table], 0
     for n, row in enumerate(rows, 1):
-        if isinstance(row, int):
-            before = entries[-1]
-            row = [row, n - 1, kinds.index(replace(before.settings, seed=0)), before.settings.seed + 1, 1, 0]
+        if isinstance(row, int):  # drawn after the one before it, with the same settings and the next seed
+            row = [row, n - 1, which, entries[-1].settings.seed + 1, 1, 0]
         token, parent, which, drawn, ended = (_whole(value) for value in [*row[:3], *row[4:]])
         seed = _whole(row[3], FARTHEST_SEED)
         if parent >= n:

@@ -16,18 +16,18 @@ from txpanel.decoding.cumulative import bounds
 from txpanel.decoding.generation import End
 from txpanel.errors import NoTokenLeft, TooLong
 from txpanel.messages import _
+from txpanel.models.allowance import allowance
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.prompt import Prompt
 from txpanel.session.shared import shared_trace
 from txpanel.session.token_tree import TokenNode, TokenTree
 from txpanel.session.tree_codec import Entry, TreeRecord
+from txpanel.tracing.lens import slices_of
 from txpanel.tracing.trace import Trace
 
 NEAR = 1e-3
 """How far a saved draw's uniform number may lie outside the token's interval of cumulative probability and still count as drawn: sums
 differ by about 1e-5 between machines in float32, and by more in smaller types."""
-ROWS = 64
-"""Positions whose logits [ROWS, V] are computed at once."""
 
 
 def make_node(
@@ -78,10 +78,12 @@ def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int
     Raises:
         Unsupported: the trace has no model.
     """
+    if trace.anatomy.fills:  # it has read all of the text before it says anything
+        return [None] * (end - begin)
     rows = np.arange(max(begin, 1), end)
     found: list[tuple[float, int, float] | None] = [None] * (min(end, 1) - min(begin, 1))
-    for at in range(0, len(rows), ROWS):
-        chunk = rows[at : at + ROWS]
+    for piece in slices_of(len(rows), trace.anatomy.vocab):
+        chunk = rows[piece]
         logits = trace.unembed(trace.recording.streams[-1][torch.from_numpy(chunk - 1)])
         own = logits.gather(1, torch.from_numpy(trace.tokens.ids[chunk].astype(np.int64))[:, None])
         nats = (torch.logsumexp(logits.double(), -1, keepdim=True) - own.double())[:, 0]
@@ -93,18 +95,24 @@ def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int
 def remake(model: LanguageModel, record: TreeRecord, settings: Settings) -> TokenTree:
     """A tree from its record: one forward pass per branch gives all its distributions.
 
+    What follows the last token of a branch is not asked, so branches that differ in it only are one pass. A branch begins with the rows
+    of one before it, and none is kept. Between branches, and between slices of their tokens, it ends where nobody wants the tree.
+
     Raises:
-        EmptyText, TooLong: in words. ValueError: the tokens are not this model's.
+        EmptyText, TooLong, OverLimit: in words. ValueError: the tokens are not this model's. Cancelled: as said.
     """
-    root = Prompt(record.text, seed=settings.seed, chat=record.chat)
+    root = Prompt(record.text, seed=settings.seed, chat=record.chat, apart=model.pair is not None)
+    model = model.begin(record.text)[0]
     bare = _bare(model, root, record)
     nodes: dict[int, TokenNode] = {}
+    trace: Trace | None = None
     for leaf in bare.leaves:
         path = bare.path(leaf)
-        trace = shared_trace(model, bare.prompt(leaf).ids or ())
-        for n, logits in _distributions(trace, len(bare.start), path, skip=nodes):
-            ids = trace.tokens.ids[: len(bare.start) + path.index(n)]
-            nodes[n] = _again(model, logits, record.entries[n - 1], ids)
+        ids = [*bare.start, *(bare.node(n).token for n in path[:-1])]
+        if trace is None or trace.tokens.ids.tolist() != ids:
+            trace = shared_trace(model, ids, keep=False)
+        for n, row, logits in _distributions(trace, len(bare.start), path, skip=nodes):
+            nodes[n] = _again(model, logits, record.entries[n - 1], trace.tokens.ids[: row + 1])
     tree = TokenTree(root, bare.start, tuple(nodes[n] for n in range(1, len(bare) + 1)))
     return TokenTree(root, tree.start, tree.nodes, record.at, tree.end(record.at) if not record.leaf else record.leaf)
 
@@ -120,21 +128,22 @@ def _bare(model: LanguageModel, root: Prompt, record: TreeRecord) -> TokenTree:
     bare = TokenTree(root, start, tuple(nodes))
     longest = max((len(bare.path(leaf)) for leaf in bare.leaves), default=0)
     if len(start) + longest > model.max_tokens:
-        text = _("The film has {n} tokens, and {model} can read {room}.")
+        text = _("This run has {n} tokens, and {model} can read {room}.")
         raise TooLong(text.format(n=len(start) + longest, model=model.title, room=model.max_tokens))
     return bare
 
 
 def _distributions(
     trace: Trace, start: int, path: Sequence[int], skip: dict[int, TokenNode]
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """The nodes of a path that are not done yet, each with the logits [V] of the position before it."""
+) -> Iterator[tuple[int, int, npt.NDArray[np.float32]]]:
+    """The nodes of a path that are not done yet, each with the position before it and its logits [V]."""
     stream = trace.recording.streams[-1]
     todo = [(n, start + place - 1) for place, n in enumerate(path) if n not in skip]
-    for at in range(0, len(todo), ROWS):
-        chunk = todo[at : at + ROWS]
+    for piece in slices_of(len(todo), trace.anatomy.vocab):
+        allowance().check()
+        chunk = todo[piece]
         logits = trace.unembed(stream[torch.tensor([row for _n, row in chunk])])
-        yield from ((n, row.numpy()) for (n, _row), row in zip(chunk, logits, strict=True))
+        yield from ((n, at, row.numpy()) for (n, at), row in zip(chunk, logits, strict=True))
 
 
 def _again(

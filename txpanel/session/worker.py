@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from txpanel.errors import Cancelled
+from txpanel.models.turns import SAID_AFTER, Asking, Rank, asked_by
+
 logger = logging.getLogger(__name__)
 Dispatch = Callable[[Callable[[], object]], None]
+
+
+SAID_EVERY = 0.5
+"""Seconds between two reports of how far a text is read."""
 
 
 class Job(Protocol):
@@ -37,10 +45,24 @@ class Worker:
     Args:
         dispatch: gets a function and calls it where results may be used: on the session's thread. ``None`` runs jobs at
             once in the caller's thread, and ``submit`` returns when they are done.
+        visitor: for whom; all workers of one visitor share his turns with a model.
+        waits: hears, through ``dispatch``, which place in the queue for a model a job has, None when it has its turn.
+        reads: hears how far the model has read a text, from 0 to 1, where that takes long.
+        rank: of its looks at a model, see `Asking`.
     """
 
-    def __init__(self, dispatch: Dispatch | None = None) -> None:
+    def __init__(
+        self,
+        dispatch: Dispatch | None = None,
+        *,
+        visitor: Hashable = None,
+        waits: Callable[[int | None], object] | None = None,
+        reads: Callable[[float], object] | None = None,
+        rank: Rank = Rank.LOOK,
+    ) -> None:
         self._dispatch = dispatch
+        self._visitor = id(self) if visitor is None else visitor
+        self._waits, self._reads, self._rank = waits, reads, rank
         self._guard = threading.Lock()
         self._newest: Ticket | None = None  # waiting, running, or done with results not yet dispatched
         self._waiting: Ticket | None = None
@@ -53,17 +75,29 @@ class Worker:
             return self._thread is None
 
     def submit(self, job: Job) -> None:
-        """Run a job soon. The one before is asked to stop and its further results are dropped."""
+        """Run a job soon. The one before is asked to stop and its further results are dropped.
+
+        Raises:
+            RuntimeError: no thread could be started for it; the next job may have more luck.
+        """
         ticket = Ticket(job)
         with self._guard:
             self._supersede(ticket)
             if self._dispatch is not None:
                 self._waiting = ticket
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="txpanel-worker", daemon=True)
-                    self._thread.start()
+                    self._thread = self._started()
         if self._dispatch is None:
             job(ticket.cancel, self._publisher(ticket))
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work, name="txpanel-worker", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more threads
+            self._waiting = None
+            raise
+        return thread
 
     def cancel(self) -> None:
         """Ask the running job to stop and forget the waiting one; nothing of either is published any more."""
@@ -91,9 +125,34 @@ class Worker:
                     self._thread = None
                     return
             try:
-                ticket.job(ticket.cancel, self._publisher(ticket))
-            except Exception:  # jobs handle their own errors; one that does not must not stop the next
+                with asked_by(self._asking(ticket)):
+                    ticket.job(ticket.cancel, self._publisher(ticket))
+            except Cancelled:
+                pass
+            except (
+                BaseException
+            ):  # jobs handle their own errors; one that does not, or a SystemExit, must not stop the next
                 logger.exception("a job of the worker failed")
+
+    def _asking(self, ticket: Ticket) -> Asking:
+        """For whom the thread works meanwhile: what it hears of the model's queue goes the way of results."""
+        publish, waits, reads = self._publisher(ticket), self._waits, self._reads
+        begun = said = 0.0
+
+        def read(part: float) -> None:
+            nonlocal begun, said
+            now = time.monotonic()
+            if part == 0:
+                begun = said = now
+            elif reads is not None and now - begun >= SAID_AFTER and now - said >= SAID_EVERY:
+                said = now
+                publish(lambda: reads(part))
+
+        def told(place: int | None) -> None:
+            if waits is not None:
+                publish(lambda: waits(place))
+
+        return Asking(self._visitor, ticket.cancel, told, read, self._rank)
 
     def _publisher(self, ticket: Ticket) -> Dispatch:
         """`publish` of one job. Results of a cancelled job are dropped, even after they were dispatched."""

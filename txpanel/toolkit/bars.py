@@ -8,12 +8,13 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, Range1d, Text
+from bokeh.models import ColumnDataSource, HoverTool, Range1d, Text
 
+from txpanel.toolkit.figure_code import hover as hover_code
 from txpanel.toolkit.highlights import Cell, Highlights, names
 from txpanel.toolkit.labels import mark, shorten, single
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, tick
+from txpanel.toolkit.rendering import ink_axis, plain, rendered, tick
 
 __all__ = ["Bars"]
 
@@ -58,7 +59,7 @@ class Bars:
         words = {"x_offset": 6, "text_baseline": "middle", "text_font_size": "11.5px"}
         self.numbers = mark(self.figure, Text(x="end", y="y", text="text", **words), self.source)
         self.figure.xaxis[0].visible = self.figure.xgrid[0].visible = self.figure.ygrid[0].visible = False
-        formatter = CustomJSHover(code=EXACT + "return exact(value)")
+        formatter = hover_code("exact")
         tooltips = [(hover[0], "@name"), (hover[1], "@value{custom}"), (hover[2], "@tensor")]
         self.figure.add_tools(HoverTool(renderers=[self.renderer], tooltips=tooltips, formatters={"@value": formatter}))
         if tap is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 from panel.viewable import Viewable
 
+from txpanel.compat.wrapping_row import WrappingRow
 from txpanel.messages import _
 from txpanel.toolkit.formula import Formula
 from txpanel.toolkit.picture import Fold, Legend, Table, Tools
@@ -23,6 +24,7 @@ __all__ = [
     "aligned",
     "card",
     "engineers",
+    "flow",
     "picture",
     "provenance",
     "rich",
@@ -49,7 +51,12 @@ ALIGNED = {
     "min-width": "0",
     "margin-bottom": "20px",
 }
-TEXT_CSS = "@container (max-width:820px){:host{width:100%!important;max-width:none!important}}"
+TEXT_CSS = """
+@container (min-width:820.1px){:host{position:sticky;top:56px;max-height:calc(100vh - 72px);overflow:hidden auto;scrollbar-width:thin;overscroll-behavior:auto}}
+@container (max-width:820px){:host{width:100%!important;max-width:none!important}}
+@media print{:host{position:static!important;max-height:none!important;overflow:visible!important}}
+"""
+"""Words stay beside their pictures while these are scrolled through; on a narrow page they stand above them."""
 
 
 def engineers(*formulas: str, notes: Sequence[Paragraph] = (), more: Sequence[Any] = ()) -> Fold:
@@ -70,30 +77,35 @@ def engineers(*formulas: str, notes: Sequence[Paragraph] = (), more: Sequence[An
     return fold
 
 
-def card(heading: str, text: Sequence[Paragraph] | Rich, *pictures: Any, beside: Sequence[Any] = ()) -> pn.FlexBox:
+def card(heading: str, text: Sequence[Paragraph] | Rich, *pictures: Any, beside: Sequence[Any] = ()) -> WrappingRow:
     """A view's card: words on the left, pictures beside them, one below the other on a narrow page.
 
     Args:
         heading: title, such as ``_("Attention, head 3")``; empty: none (the page shows the view's title already).
         text: two or three sentences for a newcomer, from `rich`; or a `Rich` of your own that you update.
         pictures: Panel objects, such as what `picture` returns.
-        beside: what stands below the words: links, `engineers(...)`.
+        beside: what stands below the words: links; a `Fold` such as `engineers(...)` stands below all of it, where a formula has room.
     """
     words = text if isinstance(text, Rich) else Rich(heading=heading, paragraphs=list(text))
     words.sizing_mode = "stretch_width"
+    folds = [one for one in beside if isinstance(one, Fold)]
+    beside = [one for one in beside if not isinstance(one, Fold)]
     left = pn.Column(words, *beside, width=250, margin=0, stylesheets=[TEXT_CSS], css_classes=["tx-words"])
-    right = pn.FlexBox(
-        *pictures, gap="20px 26px", align_items="flex-start", margin=0, styles={"flex": "1 1 320px", "min-width": "0"}
-    )
-    return pn.FlexBox(
-        left,
-        right,
-        gap="20px 26px",
-        sizing_mode="stretch_width",
-        margin=0,
-        stylesheets=[CARD_CSS],
-        css_classes=["tx-card"],
-    )
+    right = flow(*pictures, styles={"flex": "1 1 320px", "min-width": "0"})
+    below = [pn.Column(*folds, margin=0, styles={"flex": "1 1 100%", "min-width": "0"})] if folds else []
+    return flow(left, right, *below, sizing_mode="stretch_width", stylesheets=[CARD_CSS], css_classes=["tx-card"])
+
+
+def flow(*objects: Any, gap: str = "20px 26px", stylesheets: Sequence[str] = (), **params: Any) -> WrappingRow:
+    """Panel objects side by side, in further lines where one has no room; what ``pn.FlexBox`` does by evaluating a template in the browser.
+
+    Args:
+        objects: in reading order; set ``objects`` to change them.
+        gap: between lines, and between neighbours.
+        stylesheets: more CSS. **params: for the Row.
+    """
+    css = f":host{{align-items:flex-start;gap:{gap}}}"
+    return WrappingRow(*objects, stylesheets=[css, *stylesheets], **{"margin": 0, **params})
 
 
 def row(*pictures: Any, least: int = 300, spread: bool = True, **params: Any) -> pn.Column:

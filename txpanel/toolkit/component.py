@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from panel.custom import JSComponent
 
 from txpanel.toolkit import bundle, palette
+from txpanel.toolkit.incoming import heard
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -27,9 +28,10 @@ __all__ = ["BASE_CSS", "Component", "Teller", "palette_source"]
 FOLDER = Path(__file__).parents[1]
 
 BASE_CSS = """
-:host{font-family:Roboto,"Helvetica Neue",Arial,sans-serif;font-size:13px;line-height:1.5;color:var(--tx-text);
+:host{font-family:Roboto,"Helvetica Neue",Arial,sans-serif;font-size:13px;line-height:1.5;color:var(--tx-text)!important;
 font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 *{box-sizing:border-box}
+.tx-needs{opacity:.45;cursor:not-allowed!important}
 :focus-visible{outline:2px solid var(--tx-focus);outline-offset:2px;border-radius:4px}
 .tx-blank{font-style:normal;font-weight:400;position:relative;top:-.16em;opacity:.65}
 @media (prefers-reduced-motion:reduce){*{transition:none!important;animation:none!important}}
@@ -103,7 +105,12 @@ class Component(JSComponent):
     _bundle_css: ClassVar[list[str]] = []
     """Panel would look for files by the names of classes and modules, at every component."""
 
+    _browser_sets: ClassVar[tuple[str, ...]] = ()
+    """Parameters that its module sets. What a browser says of others is not heard: it draws them."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "_handle_msg" in cls.__dict__:
+            cls._handle_msg = heard(cls.__dict__["_handle_msg"])
         if cls.__name__.endswith(RESERVED) or cls.__name__ == "Rect":
             raise TypeError(f"{cls.__name__}: choose a name with another ending, panel-material-ui would restyle it")
         if "_styles" in cls.__dict__:
@@ -114,6 +121,11 @@ class Component(JSComponent):
             cls._key = path.relative_to(FOLDER).with_suffix("").as_posix() if ours else ""
             cls._esm = bundle.awaited() if ours else path.read_text(encoding="utf-8")
         super().__init_subclass__(**kwargs)
+
+    @property
+    def _linked_properties(self) -> tuple[str, ...]:
+        linked = super()._linked_properties
+        return tuple(name for name in linked if name in self._browser_sets) if self._key else linked
 
     def _get_properties(self, doc: Document | None) -> dict[str, Any]:
         """On a server all components share one address. In a notebook and in a saved page there is nobody to fetch from: the bundle is in the page, once."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import TxpanelError
+from txpanel.models.memory import Store
 
 if TYPE_CHECKING:
     from txpanel.tracing import Explanation, Trace
@@ -16,8 +16,11 @@ __all__ = ["SHOWN", "explained", "lit"]
 SHOWN = 8
 """Operands listed one by one before somebody asks for more."""
 
-_KEPT: OrderedDict[tuple[Any, ...], Explanation] = OrderedDict()
-"""The last eight explanations."""
+TERM = 500
+"""Bytes of an operand with its label and its cell, about."""
+
+_KEPT: Store[tuple[Any, ...], Explanation] = Store("explanations", lambda found: TERM * (1 + len(found.terms)), most=64)
+"""The last explanations, of all sessions."""
 
 
 def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
@@ -27,11 +30,8 @@ def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
         TxpanelError: what `Trace.why` raises.
     """
     key = (trace.uid, name, *sorted(index.items()))
-    if key not in _KEPT:
-        _KEPT[key] = trace.why(name, **index)
-        while len(_KEPT) > 8:
-            _KEPT.popitem(last=False)
-    return _KEPT[key]
+    found = _KEPT.get(key)
+    return found if found is not None else _KEPT.put(key, trace.why(name, **index), owner=trace.uid)
 
 
 def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["count", "number", "percent", "size"]
+__all__ = ["brief", "count", "number", "percent", "size"]
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -33,6 +33,17 @@ def number(value: float, digits: int = 4) -> str:
         return sign + _scientific(size, digits)
     places = max(0, digits - 1 - math.floor(math.log10(size)))
     return f"{sign}{size:,.{places}f}"
+
+
+def brief(value: float) -> str:
+    """A number in at most four signs, for cells: "3.4", "−12", ".25", "−.04"; "≈0" where that would be a false 0."""
+    size, sign = abs(value), "−" if value < 0 else ""
+    if size < 0.005:
+        return "0" if value == 0 else "≈0"
+    if size < 0.995:
+        return sign + f"{size:.2f}"[1:]
+    digits = f"{size:.1f}" if size < 9.95 else f"{size:.0f}"
+    return sign + digits.removesuffix(".0")
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -9,22 +9,23 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, HoverTool, Range1d, Rect
+from bokeh.models import ColumnDataSource, HoverTool, Range1d, Rect
 
-from txpanel.toolkit.format import number
+from txpanel.toolkit import figure_code
+from txpanel.toolkit.format import brief, number
 from txpanel.toolkit.highlights import Cell, Highlights, Locate
 from txpanel.toolkit.labels import Words, mark, shorten, single
 from txpanel.toolkit.palette import Kind, Scale, colour
-from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, roomy, tick
+from txpanel.toolkit.rendering import ink_axis, plain, rendered, roomy, tick
 
 __all__ = ["Axis", "Heatmap"]
 
 GAPS_UP_TO = 40
 """Up to this many cells in a row, there are gaps between them."""
-NUMBERS_UP_TO = 12
-"""Up to this many cells in a row, each has its number written in it."""
-
-_AT = "const c = Math.round(special_vars.x), r = Math.round(special_vars.y);"
+NUMBERS_UP_TO = 25
+"""Up to this many cells in a row, each has its number written in it, where it has room."""
+FEW = 12
+"""Up to this many cells in a row, numbers have two digits in full; more of them are written as short as can be."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Heatmap:
         tap: called with (row, column) of a clicked cell.
         inks: meanings of colours for the row labels and the column labels.
         hover: the names of the tooltip's three lines: cell, value, tensor.
+        titles: what the rows and the columns are, beside them.
     """
 
     CUT = False
@@ -75,6 +77,7 @@ class Heatmap:
         inks: tuple[str, str] = ("muted", "muted"),
         hover: tuple[str, str, str] = ("", "", ""),
         gaps: bool = True,
+        titles: tuple[str, str] = ("", ""),
     ) -> None:
         self.kind, self.inks, self.gaps = kind, inks, gaps
         self.rows = self.columns = Axis([""])
@@ -94,6 +97,7 @@ class Heatmap:
         )
         plain(self.figure)
         self.renderer = single(self.figure.renderers[0])
+        self.figure.yaxis[0].axis_label, self.figure.xaxis[0].axis_label = (title or None for title in titles)
         self.source: ColumnDataSource = self.renderer.data_source
         self._set_visible(False)
         self._mapper = self.renderer.glyph.color_mapper
@@ -118,13 +122,9 @@ class Heatmap:
             part.visible = visible
 
     def _hover(self, lines: tuple[str, str, str]) -> None:
-        self.cell = CustomJSHover(
-            code=_AT + "return template.replace('{r}', rows[r - row0] ?? r).replace('{c}', columns[c - column0] ?? c)"
-        )
-        self.number = CustomJSHover(code=EXACT + "return exact(value)")
-        self.place = CustomJSHover(
-            code=_AT + "return name.replace('{r}', r * row_step).replace('{c}', c * column_step)"
-        )
+        self.cell = figure_code.hover("cell-words")
+        self.number = figure_code.hover("exact")
+        self.place = figure_code.hover("cell-name")
         tooltips = [(lines[0], "$x{custom}"), (lines[1], "@image{custom}"), (lines[2], "$y{custom}")]
         formatters = {"$x": self.cell, "@image": self.number, "$y": self.place}
         self.figure.add_tools(
@@ -213,12 +213,17 @@ class Heatmap:
         few = self.gaps and max(self.values.shape) <= NUMBERS_UP_TO
         at = [(r, c) for r, c in np.ndindex(*self.values.shape) if np.isfinite(self.values[r, c])] if few else []
         numbers = [float(self.values[cell]) for cell in at]
+        full = max(self.values.shape) <= FEW
+        self.cells.look(11 if full else 10, 6 if full else 2)
         self.cells.feed(
             [self.columns.start + c for _, c in at],
             [self.rows.start + r for r, _ in at],
-            ["<.001" if self.scale.kind == "probability" and 0 < v < 0.001 else number(v, 2) for v in numbers],
+            [self._written(v) if full else brief(v) for v in numbers],
             [self.scale.ink(v) for v in numbers],
         )
+
+    def _written(self, value: float) -> str:
+        return "<.001" if self.scale.kind == "probability" and 0 < value < 0.001 else number(value, 2)
 
     def outline(
         self,
@@ -239,21 +244,10 @@ class Heatmap:
 
     def link(self, cursor: ColumnDataSource, *, row: str | None = None, column: str | None = None) -> None:
         """Writes the hovered row and column into columns of `cursor`, in the browser, so that linked pictures follow at once."""
-        code = """
-        const next = {...cursor.data}, r = Math.round(cb_obj.y), c = Math.round(cb_obj.x)
-        const inside = y.start > r && r > y.end - 1 && x.start < c + 0.5 && c < x.end
-        const set = (column, v) => {
-          if (!column || Object.is(next[column][0], v)) return false
-          next[column] = [v]
-          return true
-        }
-        const a = set(row, inside ? r : NaN), b = set(column, inside ? c : NaN)
-        if (a || b) cursor.data = next
-        """
-        args = {"cursor": cursor, "row": row, "column": column, "x": self.figure.x_range, "y": self.figure.y_range}
-        self.figure.js_on_event(MouseMove, CustomJS(args=args, code=code))
-        leave = "const next = {...cursor.data}; for (const name of [row, column]) if (name) next[name] = [NaN]; cursor.data = next"
-        self.figure.js_on_event(MouseLeave, CustomJS(args=args, code=leave))
+        names = {"cursor": cursor, "row": row, "column": column}
+        follow = figure_code.callback("follow", **names, x=self.figure.x_range, y=self.figure.y_range)
+        self.figure.js_on_event(MouseMove, follow)
+        self.figure.js_on_event(MouseLeave, figure_code.callback("leave", **names))
 
     def dark(self, dark: bool) -> None:
         """Follows the theme of the page."""

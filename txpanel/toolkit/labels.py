@@ -5,31 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bokeh.models import ColumnDataSource, CustomJS, Glyph, GlyphRenderer, Text
+from bokeh.models import ColumnDataSource, Glyph, GlyphRenderer, Text
 
 from txpanel.models.tokens import alone
+from txpanel.toolkit.figure_code import callback
 
 __all__ = ["Words", "mark", "shorten", "single"]
-
-_FIT = """
-const pen = document.createElement("canvas").getContext("2d")
-pen.font = "11px Helvetica, Arial, sans-serif"
-if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
-const room = figure.inner_width / Math.abs(range.end - range.start) - 6
-const fits = (text) => pen.measureText(text).width <= room
-const shorter = (text) => {
-  if (fits(text)) return text
-  const signs = [...text]
-  while (signs.length && !fits(signs.join("") + "…")) signs.pop()
-  return signs.length ? signs.join("") + "…" : ""
-}
-if (cut) for (const source of sources) {
-  const text = [...source.data.whole].map(shorter)
-  if (text.some((one, i) => one !== source.data.text[i])) source.data = {...source.data, text}
-}
-const on = cut || sources.every((source) => [...source.data.text].every(fits))
-for (const renderer of renderers) if (renderer.visible !== on) renderer.visible = on
-"""
 
 
 def shorten(text: str, length: int = 12) -> str:
@@ -72,17 +53,19 @@ class Words:
             figure: its x range counts columns, one wide each.
             cut: texts that are too long end in "…"; else (numbers) none is shown where the longest one has no room.
         """
-        args = {
-            "figure": figure,
-            "range": figure.x_range,
-            "sources": self.sources,
-            "renderers": self.renderers,
-            "cut": cut,
-        }
-        look = CustomJS(args=args, code=_FIT)
+        look = callback(
+            "fit", figure=figure, range=figure.x_range, sources=self.sources, renderers=self.renderers, cut=cut
+        )
         figure.js_on_change("inner_width", look)
         for source in self.sources:
             source.js_on_change("data", look)
+
+    def look(self, size: int, margin: int) -> None:
+        """How large the texts are, and how much of a column has to stay free beside them, in pixels."""
+        for source, glyph in zip(self.sources, self.glyphs, strict=True):
+            if source.tags != [size, margin]:
+                source.tags = [size, margin]
+                glyph.text_font_size = f"{size}px"
 
     def feed(self, x: Sequence[float], y: Sequence[float], text: Sequence[str], ink: Sequence[str]) -> None:
         """Show texts at places.

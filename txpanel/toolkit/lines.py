@@ -8,15 +8,14 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import BasicTickFormatter, ColumnDataSource, CustomJSHover, HoverTool, Range1d, Scatter, Span
+from bokeh.models import BasicTickFormatter, ColumnDataSource, HoverTool, Range1d, Scatter, Span
 
 from txpanel.messages import _
+from txpanel.toolkit.figure_code import hover as hover_code
 from txpanel.toolkit.format import number
 from txpanel.toolkit.labels import mark
 from txpanel.toolkit.palette import colour
 from txpanel.toolkit.rendering import ink_axis, rendered, tick
-
-FULL = "return Number.isFinite(value) ? String(Number(Math.fround(value).toPrecision(7))).replace('-', '−') : '–'"
 
 
 class LayerPlot:
@@ -105,7 +104,7 @@ class Lines(LayerPlot):
         )
         self.curves, self.points, self.meanings = [self.figure.renderers[0]], [self.figure.renderers[1]], ["lane"]
         tips = [(_("block"), "@block"), ("", "@name"), (_("value"), "@value{custom}")]
-        self.hover = HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": CustomJSHover(code=FULL)})
+        self.hover = HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": hover_code("seven")})
         self.figure.add_tools(self.hover)
         self._plain(self.curves[0], self.points[0])
         self.zero = Span(location=0, dimension="width", line_width=1, visible=False)
@@ -211,7 +210,8 @@ class Writes(LayerPlot):
         super().__init__(view, rendered((up * down).opts(default_tools=[], responsive=True, show_grid=True)), tap)
         self.up, self.down = self.figure.renderers[:2]
         for renderer in (self.up, self.down):
-            renderer.glyph.update(line_color=None, border_radius=2)
+            renderer.glyph.update(line_color=None, border_radius=2, hatch_pattern={"field": "hatch"}, hatch_scale=7)
+            renderer.data_source.add([" "] * len(next(iter(renderer.data_source.data.values()), [])), "hatch")
             renderer.nonselection_glyph = renderer.selection_glyph = renderer.muted_glyph = None
         tips = [
             (_("block"), "@block"),
@@ -219,7 +219,7 @@ class Writes(LayerPlot):
             (_("norm"), "@size{custom}"),
             (_("cosine with the stream"), "@cosine{custom}"),
         ]
-        full = CustomJSHover(code=FULL)
+        full = hover_code("seven")
         self.figure.add_tools(
             HoverTool(renderers=[self.up, self.down], tooltips=tips, formatters={"@size": full, "@cosine": full})
         )
@@ -229,23 +229,38 @@ class Writes(LayerPlot):
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
     def feed(
-        self, attn: np.ndarray, mlp: np.ndarray, attn_cosine: np.ndarray, mlp_cosine: np.ndarray, focus: int
+        self,
+        attn: np.ndarray,
+        mlp: np.ndarray,
+        attn_cosine: np.ndarray,
+        mlp_cosine: np.ndarray,
+        focus: int,
+        *,
+        names: Sequence[str] = (),
+        closed: Sequence[tuple[bool, bool]] = (),
     ) -> None:
-        """Shows other numbers: norm and cosine of what each block's attention and MLP write, all ``[L]``."""
+        """Shows other numbers: norm and cosine of what each block's attention and MLP write, all ``[L]``, NaN where a block has no such part.
+
+        Args:
+            names: what writes in the place of attention, for each block, where it is not attention everywhere.
+            closed: for each block whether these parts are not opened: their bars are hatched.
+        """
         layer = np.arange(attn.size, dtype=np.float32)
-        for renderer, sizes, cosines, name, sign in (
-            (self.up, attn, attn_cosine, _("attention writes"), 1),
-            (self.down, mlp, mlp_cosine, _("MLP writes"), -1),
+        for which, renderer, sizes, cosines, name, sign in (
+            (0, self.up, attn, attn_cosine, _("attention writes"), 1),
+            (1, self.down, mlp, mlp_cosine, _("MLP writes"), -1),
         ):
             renderer.visible = True
             tall = (sign * np.sqrt(sizes)).astype(np.float32)
             renderer.data_source.data = {
                 "left": layer - 0.36, "right": layer + 0.36, "bottom": np.minimum(tall, 0), "top": np.maximum(tall, 0), "block": layer + 1,
-                "name": [name] * layer.size, "size": sizes.astype(np.float32), "cosine": cosines.astype(np.float32),
+                "name": list(names) if names and not which else [name] * layer.size,
+                "hatch": ["/" if part[which] else " " for part in closed] or [" "] * layer.size,
+                "size": sizes.astype(np.float32), "cosine": cosines.astype(np.float32),
             }  # fmt: skip
-        high, low = float(np.sqrt(attn.max(initial=0.0))), float(np.sqrt(mlp.max(initial=0.0)))
+        high, low = (float(np.sqrt(sizes[np.isfinite(sizes)].max(initial=0.0))) for sizes in (attn, mlp))
         self._axes(attn.size, -low, high)
-        at = [-low, -low / 2, 0.0, high / 2, high]
+        at = sorted({-low, -low / 2, 0.0, high / 2, high})
         tick(self.figure.yaxis[0], at)
         self.figure.yaxis[0].major_label_overrides = {v: number(v * v, 3) for v in at}
         self.here.location = focus
@@ -261,4 +276,6 @@ class Writes(LayerPlot):
         self.theme(dark)
         self.up.glyph.fill_color = colour("value", dark=dark)
         self.down.glyph.fill_color = colour("mlp", dark=dark)
+        for renderer in (self.up, self.down):
+            renderer.glyph.update(hatch_color=colour("surface", dark=dark), hatch_alpha=0.85)
         self.lane.line_color = colour("lane", dark=dark)

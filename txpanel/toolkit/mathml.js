@@ -8,6 +8,22 @@ const TAGS = new Set(
   ).split(" "),
 )
 
+const LEAST = 0.6 // of its size; a formula that is longer still can be scrolled sideways
+
+/** Makes what is too wide for its place smaller, so that no formula is cut. Returns what ends it. */
+export function fitted(place) {
+  const fit = () => {
+    for (const one of place.querySelectorAll("math")) {
+      one.style.fontSize = ""
+      const [wide, room] = [one.getBoundingClientRect().width, place.clientWidth]
+      if (room && wide > room) one.style.fontSize = `${Math.max(LEAST, room / wide) * 99}%`
+    }
+  }
+  const sizes = new ResizeObserver(fit)
+  sizes.observe(place)
+  return {fit, stop: () => sizes.disconnect()}
+}
+
 // A tree of `txpanel.toolkit.formula.mathml` as elements; text as text, an unknown element as a plain row.
 export function mathml([tag, attributes, ...children]) {
   const harmless = Object.entries(attributes).filter(([name]) => !/^(on|href|src|style)/i.test(name))

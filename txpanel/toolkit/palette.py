@@ -34,6 +34,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "focus-mid": ("#c4b5fd", "#6b4fc0"),
     "on-focus": ("#ffffff", "#150b2e"),
     "lane": ("#8494ac", "#66748f"),
+    "closed": ("#8b7e66", "#a3977d"),
     "background": ("#f6f8fb", "#0c1220"),
     "surface": ("#ffffff", "#141c2d"),
     "raised": ("#ffffff", "#1a2438"),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import param
@@ -17,12 +14,19 @@ from panel.viewable import Children
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
+from txpanel.toolkit import csv_text
 from txpanel.toolkit.component import Component
 from txpanel.toolkit.palette import Scale
+from txpanel.toolkit.saving import is_saving
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
 
 __all__ = ["Fold", "Legend", "Table", "Tools"]
 
 ROWS_ON_SCREEN = 200
+LARGEST_SAVED = 1_000_000
+"""Characters of one picture's CSV file in a saved page."""
 
 
 class ColourKey(Component):
@@ -54,6 +58,7 @@ class Fold(Component):
 
     _module = "fold.js"
     _styles = "fold.css"
+    _browser_sets = ("open",)
 
     def __init__(self, label: str, *objects: Any, **params: Any) -> None:
         super().__init__(label=label, objects=list(objects), **params)
@@ -89,20 +94,21 @@ class Table:
         return cls(list(columns), zip(*columns.values(), strict=True), caption)
 
     def csv(self, provenance: dict[str, str]) -> str:
-        """The whole table as CSV text, where the numbers come from in comment lines on top.
+        """The whole table as CSV text, where the numbers come from in comment lines on top; no spreadsheet runs any of it.
 
-        Several tables stand one below the other, an empty line and their captions (as comments) between them.
+        Several tables stand one below the other, an empty line and their captions (as comments) between them. How texts are
+        written is said in `txpanel.toolkit.csv_text`, and in the file where it matters.
         """
-        out = io.StringIO()
-        for key, value in provenance.items():
-            out.write(f"# {key}: {json.dumps(value, ensure_ascii=False)}\n")
-        writer = csv.writer(out, lineterminator="\n")
+        lines, quoted = list[str](), False
         for i, table in enumerate([self, *self.more]):
             if self.more:
-                out.write(f"{chr(10) if i else ''}# {json.dumps(table.caption, ensure_ascii=False)}\n")
-            writer.writerow(table.columns)
-            writer.writerows([_plain(value) for value in row] for row in table.rows)
-        return out.getvalue()
+                lines.append(("\n" if i else "") + csv_text.comment(table.caption))
+            for row in chain([table.columns], table.rows):
+                values = [_plain(value) for value in row]
+                quoted = quoted or any(map(csv_text.is_quoted, values))
+                lines.append(csv_text.line(values))
+        facts = provenance | ({"quoted": _("a cell that begins with a double quote is JSON")} if quoted else {})
+        return "".join([*(csv_text.comment(value, key) for key, value in facts.items()), *lines])
 
     def on_screen(self) -> dict[str, Any]:
         """What the browser shows: the first `ROWS_ON_SCREEN` rows, and how many there are beyond them."""
@@ -122,6 +128,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
+_COUNTING = "names such as blocks.0.pattern, positions and ids count from 0; where a block or head is written out, as in block 1, from 1"
+"""Said in each file: the page counts blocks and heads from 1, the tensors' names from 0."""
+
+
 class Tools(Component):
     """The row of buttons under a picture: its numbers as a table, CSV, PNG, SVG. Put it into the same Column as the picture.
 
@@ -138,6 +148,7 @@ class Tools(Component):
 
     version = param.Integer(default=0, doc="Counts the changes of the picture's numbers.")
     words = param.Dict(default={}, doc="The texts on the buttons.")
+    saved = param.Dict(default={}, doc="On a saved page: the answers, by what is asked for.")
 
     _module = "tools.js"
     _styles = "tools.css"
@@ -173,11 +184,30 @@ class Tools(Component):
         elif kind == "tap" and self._figure is not None and all(isinstance(data.get(k), int | float) for k in "xy"):
             self._figure._trigger_event(Tap(self._figure, x=float(data["x"]), y=float(data["y"])))
 
+    def _get_properties(self, doc: Document | None) -> dict[str, Any]:
+        properties = super()._get_properties(doc)
+        if is_saving():
+            properties["data"].saved = self._answers()
+        return properties
+
+    def _answers(self) -> dict[str, dict[str, Any]]:
+        """All of them, for a page without a server; of a file that would make it too large, none."""
+        found: dict[str, dict[str, Any]] = {}
+        for kind in ("table", "csv", "provenance"):
+            try:
+                found[kind] = getattr(self, f"_answer_{kind}")()
+            except Exception as error:
+                found[kind] = {"error": str(error)}
+        if len(found["csv"].get("text", "")) > LARGEST_SAVED:
+            said = _("These numbers would make a saved page too large. Open it with txpanel to save them.")
+            found["csv"] = {"error": said}
+        return found
+
     def _answer_table(self) -> dict[str, Any]:
         return self._data().on_screen()
 
     def _answer_csv(self) -> dict[str, Any]:
-        return {"name": self._file, "text": self._data().csv(self._provenance())}
+        return {"name": self._file, "text": self._data().csv(self._provenance() | {"counting": _COUNTING})}
 
     def _answer_provenance(self) -> dict[str, Any]:
         text = "\n".join(f"{key}: {value}" for key, value in self._provenance().items())
@@ -188,10 +218,13 @@ def _words() -> dict[str, str]:
     return {
         "walk": _("{title}: arrow keys walk from number to number, Enter asks why"),
         "table": _("Table"),
+        "tools": _("numbers and files"),
+        "tools_title": _("Table, CSV, PNG, SVG"),
         "table_title": _("Show the numbers of this picture as a table"),
         "csv_title": _("Save all its numbers as CSV, with model, text and versions"),
         "png_title": _("Save the picture as PNG"),
         "svg_title": _("Save the picture as SVG"),
         "nothing": _("There is no picture here to save yet."),
+        "not_saved": _("needs the model: this page was saved"),
         "no_answer": _("The server did not answer. Is the page still connected?"),
     }

@@ -9,19 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bokeh.models import CustomJS, FixedTicker
+from bokeh.models import FixedTicker
 from holoviews.plotting.bokeh import BokehRenderer
 
-__all__ = ["EXACT", "ink_axis", "plain", "rendered", "roomy", "sized", "tick"]
+from txpanel.toolkit.figure_code import callback
 
-EXACT = """
-const exact = (v) => {
-  if (!Number.isFinite(v)) return v > 0 ? "∞" : v < 0 ? "−∞" : "—"
-  for (let p = 1; p < 10; p++) { const s = v.toPrecision(p); if (Math.fround(Number(s)) === Math.fround(v)) return String(Number(s)).replace("-", "−") }
-  return String(v)
-}
-"""
-"""JavaScript for tooltips: a float32 with as many digits as it takes to get it back."""
+__all__ = ["ink_axis", "plain", "rendered", "roomy", "sized", "tick"]
 
 
 def rendered(element: Any) -> Any:
@@ -85,15 +78,6 @@ def roomy(figure: Any) -> None:
     axis = figure.xaxis[0]
     if not isinstance(axis.ticker, FixedTicker):
         tick(axis, [])
-    code = """
-    if (figure.properties.inner_width.is_unset) return // not laid out yet: it will be told then
-    const all = ticker.tags
-    const apart = all.length > 1 ? figure.inner_width / (range.end - range.start) * (all[1] - all[0]) : Infinity
-    const step = axis.major_label_orientation > 0 ? Math.max(1, Math.ceil(16 / apart)) : 1
-    const ticks = all.filter((_one, i) => i % step === 0)
-    if (ticks.length !== ticker.ticks.length) ticker.ticks = ticks
-    """
-    args = {"figure": figure, "range": figure.x_range, "axis": axis, "ticker": axis.ticker}
-    look = CustomJS(args=args, code=code)
+    look = callback("roomy", figure=figure, range=figure.x_range, axis=axis, ticker=axis.ticker)
     figure.js_on_change("inner_width", look)
     axis.ticker.js_on_change("ticks", look)

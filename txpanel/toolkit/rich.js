@@ -20,17 +20,20 @@ const KINDS = {
 // In a sentence a token stands without the blank before it, which would only look like a gap; a blank alone is made visible.
 const said = (kind, text) => (kind === "token" ? text.replace(/^ (?=\S)/, "").replace(/^ +$/, (all) => "␣".repeat(all.length)) : text)
 
+export const paragraphs = (list) =>
+  list.map((paragraph) =>
+    h(
+      "p",
+      null,
+      paragraph.map(([kind, text]) => (KINDS[kind] ? h(KINDS[kind], {class: kind}, said(kind, text)) : text)),
+    ),
+  )
+
 export function render({model, el}) {
   const root = h("div", {class: "rich"})
   el.append(root)
   const draw = () => {
-    const parts = model.paragraphs.map((paragraph) =>
-      h(
-        "p",
-        null,
-        paragraph.map(([kind, text]) => (KINDS[kind] ? h(KINDS[kind], {class: kind}, said(kind, text)) : text)),
-      ),
-    )
+    const parts = paragraphs(model.paragraphs)
     root.replaceChildren(...(model.heading ? [h(`h${model.level}`, null, model.heading)] : []), ...parts)
     root.className = `rich ${model.look}`
   }

@@ -1,23 +1,39 @@
 // What happens once on a page, before anything of ours is drawn; and what the bundle (scripts/bundle) has besides the components.
-import {askCssOnce} from "../compat/css_once.js"
 import {fetchLate} from "../compat/late_resources.js"
 import {layOutLocally} from "../compat/local_layout.js"
 import {forgetNew} from "../compat/new_models.js"
 import {paintInTurns, settled, waiting} from "../compat/paint_queue.js"
+import {drawFirst, takenOver} from "./first_picture.js"
+import {fence, isSaved, standAlone, unheard} from "./saved_page.js"
 import {dressDocument} from "./theme.js"
 import {tx} from "./tx.js"
 
 dressDocument()
-export const laysOutLocally = layOutLocally()
-paintInTurns()
-askCssOnce()
-fetchLate()
+standAlone()
+export let laysOutLocally = false
+let bokehIsReady = false
+// What is changed in Bokeh: now, or when it has come after a first picture.
+function prepareBokeh() {
+  if (bokehIsReady || !globalThis.Bokeh) return
+  bokehIsReady = true
+  laysOutLocally = layOutLocally()
+  paintInTurns()
+  fetchLate()
+}
+prepareBokeh()
 
 // A component for Panel, made of a module's render function.
-export const component = (render) => ({
+export const component = (key, draw) => ({
+  draw,
+  initialize: prepareBokeh,
   render: (given) => {
+    prepareBokeh()
     forgetNew(given.view)
-    return render(given)
+    if (takenOver(key, given)) return undefined
+    if (!isSaved()) return draw(given)
+    const made = draw({...given, model: unheard(given.model)})
+    fence(given.el.getRootNode())
+    return made
   },
 })
 
@@ -30,6 +46,14 @@ export const carried = {
   },
 }
 const components = {}
-export const declare = (all) => Object.assign(components, all, {carried})
+export const declare = (all) => {
+  Object.assign(components, all, {carried})
+  try {
+    drawFirst(all)
+  } finally {
+    globalThis.txDrawn?.() // the page's scripts may run now
+  }
+  return components
+}
 
 export {settled, tx, waiting}

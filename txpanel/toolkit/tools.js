@@ -1,6 +1,7 @@
 // Under a picture: its numbers as a table, CSV with provenance, the picture as PNG or SVG.
 import {download, h, SVG, s} from "./elements.js"
 import {number} from "./numbers.js"
+import {isSaved} from "./saved_page.js"
 import {paper, standalone} from "./svg_snapshot.js"
 import {colour} from "./theme.js"
 import {places, walk} from "./walk.js"
@@ -184,6 +185,10 @@ export function render({model, view, el}) {
   const waiting = {}
   const ask = (kind) =>
     new Promise((done, fail) => {
+      if (isSaved()) {
+        const {error, ...answer} = model.saved[kind] ?? {error: words.not_saved}
+        return error ? fail(new Error(error)) : done(answer)
+      }
       waiting[kind] = {done, fail}
       model.send_msg({kind})
       setTimeout(() => fail(new Error(words.no_answer)), 15000)
@@ -230,18 +235,29 @@ export function render({model, view, el}) {
     const {name, text} = await ask("csv")
     download(`${name}.csv`, new Blob([text], {type: "text/csv;charset=utf-8"}))
   })
+  // One small button per picture; what it offers stands beside it while it is open.
+  const offered = h("span", {class: "offered", role: "group", "aria-label": words.tools_title, hidden: true})
+  const opener = h(
+    "button",
+    {type: "button", class: "opener", "aria-expanded": "false", title: words.tools_title, onclick: () => offer(offered.hidden)},
+    words.tools,
+  )
+  const offer = (on) => {
+    offered.hidden = !on
+    opener.setAttribute("aria-expanded", String(on))
+  }
+  el.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || offered.hidden) return
+    event.stopPropagation()
+    offer(false)
+    opener.focus()
+  })
   const button = (label, title, action, more) => h("button", {type: "button", title, "aria-label": title, onclick: action, ...more}, label)
-  el.append(
-    h(
-      "div",
-      {class: "row"},
-      button(words.table, words.table_title, toggle, {"aria-expanded": "false"}),
-      button("CSV", words.csv_title, csv),
-      button("PNG", words.png_title, image(pngBlob, "png")),
-      button("SVG", words.svg_title, image(svgBlob, "svg")),
-      status,
-      loud,
-    ),
-    place,
+  el.append(h("div", {class: "row", "data-alone": ""}, opener, offered, status, loud), place)
+  offered.append(
+    button(words.table, words.table_title, toggle, {"aria-expanded": "false"}),
+    button("CSV", words.csv_title, csv),
+    button("PNG", words.png_title, image(pngBlob, "png")),
+    button("SVG", words.svg_title, image(svgBlob, "svg")),
   )
 }

@@ -1,5 +1,7 @@
-// A quiet line in the place of what is being built. It tells Python that it stands, and goes when something else stands beside it.
+// A quiet line in the place of what is being built. It tells Python when it comes into sight, and goes when something else stands beside it.
 import {h} from "./elements.js"
+
+const AHEAD = "0px 0px 160px 0px" // what is a few lines below the screen is about to be looked at
 
 export function render({model, view, el}) {
   const line = h("p", {role: "status"})
@@ -13,5 +15,14 @@ export function render({model, view, el}) {
   }
   model.on("text", look)
   look()
-  model.send_msg({stands: true})
+  const seen = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((one) => one.isIntersecting)) return
+      seen.disconnect()
+      model.send_msg({stands: true})
+    },
+    {rootMargin: AHEAD},
+  )
+  seen.observe(el)
+  model.on("remove", () => seen.disconnect())
 }

@@ -16,8 +16,9 @@ class Waiting(Component):
     """A line of text where something is being built.
 
     Args:
-        on_shown: called once, when the browser shows it, and so all that was put on the page before it. What is added to a
-            layout that the browser is still building would be lost.
+        on_shown: called once, when the browser shows it in sight, and so all that was put on the page before it: what is
+            below the screen is built when somebody looks there, and what is added to a layout that the browser is still
+            building would be lost.
     """
 
     text = param.String(default="", doc="What is being built, in words; empty: nothing is shown.")
@@ -27,6 +28,7 @@ class Waiting(Component):
 
     _module = "waiting.js"
     _styles = "waiting.css"
+    _browser_sets = ("text",)
 
     def __init__(self, on_shown: Callable[[], object] | None = None, **params: Any) -> None:
         self._on_shown = on_shown

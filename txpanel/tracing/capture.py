@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import unwrap
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,10 @@ class AttentionCall:
 
     Attributes:
         q: [H, Q, D]. k: [G, S, D]. v: [G, S, Dv]. mask: as handed over: ``None``, bool or float, [.., Q, S].
+        causal: whether keys after the query are hidden where no mask says so; ``None``: not seen. native: name of the model's own attention function.
         pattern: [H, Q, S] where the family computes it itself; else ``None``. calls: how often attention ran.
+        bias: [H, Q, S] added to the scores beside the mask; ``None``: nothing was handed over. module: whose call it is; ``None``: anyone's.
+        before: of the attention that is listened to besides.
     """
 
     q: Tensor | None = None
@@ -47,7 +50,11 @@ class AttentionCall:
     mask: Tensor | None = None
     pattern: Tensor | None = None
     native: str = ""
+    causal: bool | None = None
+    bias: Tensor | None = None
     calls: int = 0
+    module: nn.Module | None = None
+    before: AttentionCall | None = None
     seen: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
 
 
@@ -61,9 +68,30 @@ def _listen(
     call = _call.get()
     if call is None:
         raise RuntimeError(f"The attention function '{NAME}' only works inside a txpanel replay.")
+    native, call = call.native, _whose(call, module)
+    if call is None:
+        return _native(module, native)(module, query, key, value, attention_mask, **more)
     call.calls += 1
     call.q, call.k, call.v, call.mask = query[0].detach(), key[0].detach(), value[0].detach(), attention_mask
+    bias = more.get("position_bias")
+    call.bias = bias[0].detach() if isinstance(bias, Tensor) else None
+    call.causal = _hides_later(module, call.native, more.get("is_causal"))
     return _native(module, call.native)(module, query, key, value, attention_mask, **more)
+
+
+def _whose(call: AttentionCall, module: nn.Module) -> AttentionCall | None:
+    """Of several attentions of a block the one that a module is; of an unknown module the one that is not particular."""
+    at: AttentionCall | None = call
+    while at is not None and at.module is not None and at.module is not module:
+        at = at.before
+    return at
+
+
+def _hides_later(module: nn.Module, native: str, asked: bool | None) -> bool:
+    """Whether an attention function that is given no mask hides later keys by itself: written-out attention does not."""
+    if native == "eager":
+        return False
+    return bool(asked if asked is not None else getattr(module, "is_causal", True))
 
 
 def _native(module: nn.Module, name: str) -> Callable[..., Any]:
@@ -80,17 +108,22 @@ AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 def uses_registry(attn: nn.Module) -> bool:
     """Whether an attention module looks its function up in transformers' registry."""
     code = unwrap(type(attn).forward).__code__
-    return "ALL_ATTENTION_FUNCTIONS" in code.co_names
+    if "ALL_ATTENTION_FUNCTIONS" not in code.co_names:
+        return False
+    # GPT-2 looks at the name itself: with "eager" it may go a way of its own
+    return not (
+        "eager" in code.co_consts and getattr(getattr(attn, "config", None), "_attn_implementation", "") == "eager"
+    )
 
 
 @contextmanager
-def listening(attn: nn.Module, route: str | None = None) -> Iterator[AttentionCall]:
+def listening(attn: nn.Module, route: str | None = None, *, besides: bool = False) -> Iterator[AttentionCall]:
     """Keep the attention call that ``attn`` makes inside this context.
 
     Args:
-        attn: the attention module. route: ``registry`` or ``mode``, to force one (for tests).
+        attn: the attention module. route: ``registry`` or ``mode``, to force one (for tests). besides: another one of the block runs as well.
     """
-    call = AttentionCall()
+    call = AttentionCall(module=attn if besides else None, before=_call.get())
     token = _call.set(call)
     try:
         with (
@@ -105,6 +138,11 @@ def listening(attn: nn.Module, route: str | None = None) -> Iterator[AttentionCa
 
 @contextmanager
 def _by_registry(attn: nn.Module, call: AttentionCall) -> Iterator[None]:
+    before, config = call.before, cast(Any, attn.config)
+    if before is not None and config._attn_implementation == NAME:  # another attention of the same block
+        call.native = before.native
+        yield
+        return
     with attention_by(attn.config, NAME) as call.native:
         yield
 
@@ -154,6 +192,7 @@ class _Watch(TorchFunctionMode):
             query, key, value = args[:3]
             self.call.q, self.call.k, self.call.v = query[0].detach(), key[0].detach(), value[0].detach()
             self.call.mask = kwargs.get("attn_mask")
+            self.call.causal = bool(kwargs.get("is_causal", False))
 
 
 def _read_products(call: AttentionCall) -> None:
@@ -174,24 +213,38 @@ def _heads(x: Tensor) -> Tensor:
 
 
 def allowed(
-    mask: Tensor | None, queries: int, keys: int, true_means: str, buffer: Tensor | None
+    mask: Any, queries: int, keys: int, true_means: str, buffer: Tensor | None, hides_later: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """A mask in any of its forms as (bool [Q, S]: the query may attend to the key; finite float bias [H or 1, Q, S] or ``None``).
 
     Args:
         mask: as the attention call got it: ``None``, bool, or float with very negative numbers where attention is forbidden.
+            Or the blocks of ``flex_attention``, with the function that made them.
         queries: Q. keys: S. true_means: see :class:`~txpanel.models.quirks.Quirk`. buffer: the module's own causal mask, if any.
+        hides_later: whether later keys are hidden where there is no mask.
     """
-    causal = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
-    if buffer is not None:
-        causal = causal & buffer[0, 0, keys - queries : keys, :keys].cpu()
+    every = torch.ones(queries, keys, dtype=torch.bool)
+    if mask is None and buffer is None:
+        return (every.tril(keys - queries) if hides_later else every), None
+    own = every if buffer is None else buffer[0, 0, keys - queries : keys, :keys].cpu()
     if mask is None:
-        return causal, None
+        return own, None
+    if hasattr(mask, "mask_mod"):
+        return own & dense(mask, queries, keys), None
     mask = mask.detach().cpu()
     mask = mask.reshape(-1, *mask.shape[-2:])[..., :keys]
     if mask.dtype == torch.bool:
         look = mask[0] if true_means == "look" else ~mask[0]
-        return causal & look, None
+        return own & look, None
     seen = mask > torch.finfo(mask.dtype).min / 2
     bias = torch.where(seen, mask, torch.zeros_like(mask)).float()
-    return causal & seen[0], bias if bool(bias.any()) else None
+    return own & seen[0], bias if bool(bias.any()) else None
+
+
+def dense(blocks: Any, queries: int, keys: int) -> Tensor:
+    """A mask of ``flex_attention`` as bool [Q, S]: it keeps blocks that are not empty, and the function that says which cells in them are seen."""
+    from torch.nn.attention.flex_attention import create_mask  # late: few models run by it
+
+    device = blocks.kv_num_blocks.device
+    found: Tensor = create_mask(blocks.mask_mod, 1, 1, queries, keys, device=str(device))
+    return found[0, 0].cpu()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from txpanel.errors import NoSuchTensor
-from txpanel.tracing.operations.base import Operation, Term, short
+from txpanel.errors import NoSuchTensor, TxpanelError
+from txpanel.tracing import slices
+from txpanel.tracing.operations.base import Term, Terms, short, values_of
+from txpanel.tracing.operations.opaque import Opaque
+from txpanel.tracing.operations.placed import Placed
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}
 """Relative to the sum of the operands' absolute values. Half precision keeps about three digits: 0.02."""
@@ -39,18 +42,24 @@ class Explanation:
     Attributes:
         name, index: the cell. value: as recorded. terms: operands, largest first; they add up to the value (none for a leaf:
         a weight, a token id, an angle). formula: LaTeX with this model's sizes. inputs: names of the tensors it is made from.
-        operation: what sort of step. feeds: names of the tensors made from it. check: see :class:`Check`.
+        operation: what sort of step. feeds: names of the tensors made from it. check: see :class:`Check`. note: a sentence where the terms are
+            of the weights of now, and the model has changed since the run; else empty.
+        opaque: path of the module that made the cell, where this part of the model is not opened: there are no terms, and the check is
+            what the module gives when it is called again. ``None`` for all others.
+        note: of such a cell, why its module could not be called again, in words; then the check's difference is NaN.
     """
 
     name: str
     index: dict[str, int]
     value: float
-    terms: list[Term] = field(default_factory=list)
+    terms: Sequence[Term] = field(default_factory=list)
     formula: str = ""
     inputs: tuple[str, ...] = ()
     operation: str = ""
     feeds: tuple[str, ...] = ()
     check: Check = Check(True, 0.0, 0.0)
+    opaque: str | None = None
+    note: str = ""
 
     @property
     def text(self) -> str:
@@ -60,29 +69,17 @@ class Explanation:
     @property
     def total(self) -> float:
         """Sum of the terms, added in double precision."""
-        return (
-            math.fsum(term.value for term in self.terms)
-            if all(math.isfinite(t.value) for t in self.terms)
-            else sum(t.value for t in self.terms)
-        )
+        values = values_of(self.terms)
+        return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
 
 
-class Run(Protocol):
+class Run(slices.Run, Protocol):
     """What an explanation asks of a run; a :class:`~txpanel.tracing.Trace` is one."""
 
     provenance: dict[str, str]
 
-    def operation(self, name: str) -> Operation | None:
-        """The operation that makes ``name``; ``None`` for leaves."""
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        """Names of a tensor's dimensions."""
-
     def value(self, name: str) -> Tensor:
         """A tensor or a weight, float32."""
-
-    def tensor(self, name: str) -> Tensor:
-        """A tensor of the run."""
 
     def feeds(self, name: str, **index: int) -> list[str]:
         """Names of the tensors computed from ``name``."""
@@ -95,28 +92,48 @@ def explain(run: Run, name: str, index: Mapping[str, int]) -> Explanation:
     """See :meth:`txpanel.tracing.Trace.why`."""
     operation = run.operation(name)
     dims = run.dims(name)
-    value = run.value(name)
-    cell = place(name, dims, tuple(value.shape), index)
-    got = float(value[cell].item())
+    cell = place(name, dims, slices.shape(run, name) if operation is not None else tuple(run.value(name).shape), index)
+    around = slices.Around.cell(run, dict(zip(dims, cell, strict=True)))
+    got = float((around.value(name) if operation is not None else run.value(name))[cell].item())
     where = dict(zip(dims, cell, strict=True))
     feeds = tuple(run.feeds(name, **where))
     if operation is None:
         kind = LEAVES.get(name, "weight" if run.is_weight(name) else "given")
         return Explanation(name, where, got, operation=kind, feeds=feeds)
-    inputs = {source: run.tensor(source) for source in operation.inputs}
-    terms = sorted(operation.terms(inputs, cell), key=lambda term: -abs(term.value))
+    dtype = run.provenance.get("dtype", "float32")
+    module = operation.opaque_at(cell)
+    if module is not None:
+        inputs = operation.made_from or operation.inputs if isinstance(operation, Placed) else operation.inputs
+        found = Explanation(name, where, got, [], operation.formula, inputs, Opaque.kind, feeds, opaque=module)
+        try:
+            again = operation.again({source: run.tensor(source) for source in operation.inputs})
+        except TxpanelError as error:  # without the model, or a module that keeps a state of its own
+            return replace(found, check=Check(False, math.nan, math.nan), note=str(error))
+        row = again[cell[:-1]]
+        return replace(found, check=_again(got, float(again[cell]), float(row.abs().max()), dtype))
+    made = operation.terms(around.inputs(operation), cell)
+    terms = made.sorted() if isinstance(made, Terms) else sorted(made, key=lambda term: -abs(term.value))
     found = Explanation(name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds)
-    return replace(found, check=_check(found, run.provenance.get("dtype", "float32")))
+    return replace(found, check=_check(found, dtype, operation.slack_at(around.inputs(operation), cell)))
 
 
-def _check(found: Explanation, dtype: str) -> Check:
+def _again(value: float, again: float, size: float, dtype: str) -> Check:
+    """What a module gives when it is called again, compared with the recorded value: relative to the row's largest number."""
+    if not math.isfinite(value) or not math.isfinite(again):
+        return Check(value == again, 0.0 if value == again else math.inf, 0.0)
+    tolerance = 10 * TOLERANCE.get(getattr(torch, dtype, torch.float32), 0.02) * size + 1e-12
+    return Check(abs(value - again) <= tolerance, abs(value - again), tolerance)
+
+
+def _check(found: Explanation, dtype: str, slack: float) -> Check:
     if not math.isfinite(found.value) or not math.isfinite(found.total):
         same = found.total == found.value
         return Check(same, 0.0 if same else math.inf, 0.0)
     relative = TOLERANCE.get(getattr(torch, dtype, torch.float32), 0.02)
-    size = max(abs(found.value), math.fsum(abs(term.value) for term in found.terms))
+    size = max(abs(found.value), math.fsum(map(abs, values_of(found.terms))))
     difference = abs(found.total - found.value)
-    return Check(difference <= relative * size + 1e-12, difference, relative * size + 1e-12)
+    tolerance = relative * size + slack + 1e-12
+    return Check(difference <= tolerance, difference, tolerance)
 
 
 def place(name: str, dims: tuple[str, ...], shape: tuple[int, ...], index: Mapping[str, int]) -> tuple[int, ...]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["cell_name", "split_name"]
+__all__ = ["SOURCE_STATE", "SOURCE_TOKENS", "cell_name", "of_source", "split_name"]
+
+SOURCE_STATE = "encoder.state"
+"""The last state of an encoder: what keys and values of cross-attention are made from. [S, D]"""
+SOURCE_TOKENS = "encoder.tokens"
+"""Ids of the text that an encoder has read, the source. [S]"""
 
 
 def split_name(name: str) -> tuple[int | None, str]:
@@ -14,6 +19,14 @@ def split_name(name: str) -> tuple[int | None, str]:
         if layer.isdecimal() and own:
             return int(layer), own
     return None, name
+
+
+def of_source(name: str, dim: str) -> bool:
+    """Whether a dimension of a tensor counts tokens of the text that an encoder has read, not of the run."""
+    if name.startswith("encoder."):
+        return dim in ("token", "query", "key")
+    own = split_name(name)[1].split(".")[0]
+    return own.startswith("cross_") and dim == ("token" if own in ("cross_k", "cross_v") else "key")
 
 
 def cell_name(name: str, index: Mapping[str, int]) -> str:

@@ -3,23 +3,32 @@
 A text that grows continues the run before it. An edit in the middle, or another branch, starts from a copy of the run with which it
 shares most tokens, cut to those tokens; the original stays, so one can go back and forth between branches. Rows that a run uses are
 never overwritten (:mod:`txpanel.tracing.rows`), so such a copy is a view and costs nothing.
+
+All of this holds only as long as the model stays what it was. It is asked first (:mod:`txpanel.models.changed`); besides, the last token
+of the prefix is computed again in the pass that continues it, and its streams in all blocks, its keys and its values must be the kept ones
+(`differs`). Where the angles of positions follow the length of the text (LongRoPE, dynamic NTK), those of the pass must be the kept ones, too.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from txpanel.tracing.rows import Rows
+from txpanel.models import memory
+from txpanel.models.memory import storages
+from txpanel.tracing.rows import RoomyLayer, Rows
 
-LIMIT = 512 * 1024**2
-"""Bytes of keys, values and streams that are kept per model."""
-BRANCHES = 8
-"""Runs that are kept per model; the least recently used is dropped first."""
+BRANCHES = 64
+"""Runs that are kept per model, if the cap of :mod:`txpanel.models.memory` has room for them; the least recently used is dropped first."""
+
+LONG = 256
+"""New tokens from which on it is asked whether continuing is worth it."""
 
 
 @dataclass(eq=False)
@@ -29,17 +38,24 @@ class Prefix:
     Attributes:
         ids: its T tokens. cache: their keys and values.
         streams: its residual streams, n_layers + 1 tensors [T, D]. rows: the buffers that these are views of, if they are.
+        key: of the model's state when it was recorded. angles: of the rotary embeddings whose angles follow the length of the text.
     """
 
     ids: list[int]
     cache: DynamicCache
     streams: list[Tensor]
     rows: Rows | None
+    key: str = ""
+    angles: list[Tensor] = field(default_factory=list)
 
-    @cached_property
+    @property
     def nbytes(self) -> int:
-        """Bytes of keys, values and streams, without the spare rows of their buffers."""
-        return cache_bytes(self.cache) + sum(stream.numel() * stream.element_size() for stream in self.streams)
+        """Bytes of its storages, with the spare rows of their buffers."""
+        return sum(self.sizes().values())
+
+    def sizes(self) -> dict[Hashable, int]:
+        """Bytes of each storage: the run itself has the streams, too."""
+        return storages([*self.streams, *_tensors(self.cache)])
 
     def cut(self, length: int) -> Prefix:
         """Its first `length` tokens as a run of their own; this one is not changed."""
@@ -47,64 +63,135 @@ class Prefix:
         cache.layers = [copy.copy(layer) for layer in self.cache.layers]
         if length < len(self.ids):
             cache.crop(length - len(self.ids))  # negative: how many tokens to drop
-            return Prefix(self.ids[:length], cache, [stream[:length] for stream in self.streams], self.rows)
-        return Prefix(self.ids, cache, self.streams, self.rows)
+            return replace(
+                self, ids=self.ids[:length], cache=cache, streams=[stream[:length] for stream in self.streams]
+            )
+        return replace(self, cache=cache)
+
+    def computing_again(self) -> bool:
+        """Have the next pass compute the last token again; False where its cache can't do that."""
+        layers: list[Any] = self.cache.layers
+        if not layers or not all(isinstance(layer, RoomyLayer) for layer in layers):
+            return False
+        for layer in layers:
+            layer.again = 1
+        return True
+
+    def differs(self, streams: list[Tensor]) -> bool:
+        """Whether the last token, computed again, is another than before: the prefix is not of this model.
+
+        Args:
+            streams: as computed again, n_layers + 1 tensors [1, D].
+        """
+        again = [(row[0], kept[len(self.ids) - 1]) for row, kept in zip(streams, self.streams, strict=True)]
+        at = len(self.ids) - 1
+        layers: list[Any] = self.cache.layers
+        for layer in layers:
+            for new, kept in zip(layer.computed or (), (layer.keys, layer.values), strict=False):
+                again.append((new[0, :, 0].flatten(), kept[0, :, at].flatten()))
+            layer.computed = None
+        by_size: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        for new, kept in again:
+            by_size.setdefault(len(new), []).append((new, kept))
+        return any(_far(pairs) for pairs in by_size.values())
 
 
 class Prefixes:
-    """The runs of one model that can be continued; used under the model's lock."""
+    """The runs of one model that can be continued; used under the model's lock, while others may drop some of them to make room."""
 
-    def __init__(self) -> None:
-        self._kept: list[Prefix] = []  # most recently used last
+    def __init__(self, counted: memory.Memory | None = None) -> None:
+        self._store: memory.Store[int, Prefix] = memory.Store("prefixes", Prefix.sizes, most=BRANCHES, memory=counted)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._store)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held; what branches share is counted for each."""
-        return sum(prefix.nbytes for prefix in self._kept)
+        """Bytes held; what branches share is counted once."""
+        return self._store.nbytes
 
-    def longest(self, ids: list[int]) -> Prefix | None:
-        """A cut of the run that shares most leading tokens with `ids`, at least one token short of them; None: nothing shared."""
-        for prefix in self._kept[-1:]:  # nearly always: the last text and one more token
+    def longest(self, ids: list[int], key: str = "") -> Prefix | None:
+        """A cut of the run that shares most leading tokens with `ids`, at least one token short of them; None: nothing shared.
+
+        Args:
+            key: of the model's state; runs of other states are not of this model.
+        """
+        kept = [prefix for prefix in self._store.values() if prefix.key == key]
+        for prefix in kept[-1:]:  # nearly always: the last text and one more token
             if len(prefix.ids) == len(ids) - 1 and ids[:-1] == prefix.ids:
                 return prefix.cut(len(prefix.ids))
-        shared = {i: min(_common(prefix.ids, ids), len(ids) - 1) for i, prefix in enumerate(self._kept)}
+        shared = {i: min(_common(prefix.ids, ids), len(ids) - 1) for i, prefix in enumerate(kept)}
         best = max(shared, key=lambda i: (shared[i], i), default=None)
-        if best is None or shared[best] <= 0:
+        if best is None or not worth_it(shared[best], len(ids)):
             return None
-        found = self._kept.pop(best)
-        self._kept.append(found)
-        return found.cut(shared[best])
+        self._store.get(id(kept[best]))  # used now
+        return kept[best].cut(shared[best])
 
-    def holding(self, ids: list[int]) -> Prefix | None:
-        """A cut to exactly these tokens, if a run that begins with them is kept."""
-        found = next((prefix for prefix in reversed(self._kept) if prefix.ids[: len(ids)] == ids), None)
+    def holding(self, ids: list[int], key: str | None = None) -> Prefix | None:
+        """A cut to exactly these tokens, if a run that begins with them is kept (``key``: of a model in this state)."""
+        kept = [prefix for prefix in self._store.values() if key is None or prefix.key == key]
+        found = next((prefix for prefix in reversed(kept) if prefix.ids[: len(ids)] == ids), None)
         return found.cut(len(ids)) if found is not None else None
 
     def keep(self, prefix: Prefix) -> None:
         """Keep a run in place of those that it continues, unless a longer one holds it already."""
-        if any(other.ids[: len(prefix.ids)] == prefix.ids for other in self._kept):
+        kept = [other for other in self._store.values() if other.key == prefix.key]
+        if any(other.ids[: len(prefix.ids)] == prefix.ids for other in kept):
             return
-        self._kept = [other for other in self._kept if prefix.ids[: len(other.ids)] != other.ids]
-        self._kept.append(prefix)
-        while self._kept and (len(self._kept) > BRANCHES or self.nbytes > LIMIT):
-            self._kept.pop(0)
+        for other in kept:
+            if prefix.ids[: len(other.ids)] == other.ids:
+                self._store.pop(id(other))
+        self._store.put(id(prefix), prefix)
+
+    def forget(self, key: str) -> None:
+        """Let go of those of one state of the model."""
+        for prefix in self._store.values():
+            if prefix.key == key:
+                self._store.pop(id(prefix))
 
     def clear(self) -> None:
         """Let everything go."""
-        self._kept.clear()
+        self._store.clear()
+
+
+def worth_it(shared: int, tokens: int) -> bool:
+    """Whether a run that continues one of ``shared`` tokens is sooner done than a run of all.
+
+    Many tokens after few others need a mask of their own, where a whole text has its kernel's, and all keys and values are copied: such a
+    run costs up to 1.3 times the whole text's (2,048 tokens, 1 to 256 of them shared).
+    """
+    return shared > 0 and (tokens - shared < LONG or shared * 3 > tokens)
 
 
 def cache_bytes(cache: DynamicCache) -> int:
     """Bytes of keys and values of the tokens held."""
-    return sum(
-        t.numel() * t.element_size()
-        for layer in cache.layers
-        for t in (getattr(layer, "keys", None), getattr(layer, "values", None))
-        if t is not None
-    )
+    return sum(t.numel() * t.element_size() for t in _tensors(cache))
+
+
+def _tensors(cache: DynamicCache) -> list[Tensor]:
+    found = [getattr(layer, name, None) for layer in cache.layers for name in ("keys", "values")]
+    return [t for t in found if t is not None]
+
+
+def __getattr__(name: str) -> Any:
+    return memory.replaced_limit(__name__, name)
+
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
+"""How far a token computed again may be from the kept one, as a share of the vector's size: passes of other lengths add in another order.
+Half precision: 0.05."""
+
+
+def _far(pairs: list[tuple[Tensor, Tensor]]) -> bool:
+    new, kept = (torch.stack(rows) for rows in zip(*pairs, strict=True))  # each [n, size]
+    return beyond_rounding(new, kept)
+
+
+def beyond_rounding(new: Tensor, kept: Tensor) -> bool:
+    """Whether any row [size] is another than before by more than passes of other lengths explain."""
+    size = kept.float().pow(2).mean(-1).sqrt()
+    off = (new.float() - kept.float()).pow(2).mean(-1).sqrt()
+    return not bool((off <= TOLERANCE.get(kept.dtype, 0.05) * size + 1e-30).all())
 
 
 def _common(a: list[int], b: list[int]) -> int:

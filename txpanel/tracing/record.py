@@ -2,55 +2,121 @@
 
 A text that begins like one of the recent ones re-runs only from its first changed token: the prefix's keys, values and
 checkpoints are still there (:mod:`txpanel.tracing.prefix`). Rows computed in different passes agree to float rounding, not
-bit for bit (matrix products of other shapes add in another order).
+bit for bit (matrix products of other shapes add in another order). So do the pieces of a long text (:mod:`txpanel.tracing.pieces`).
 """
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import Cache
+from transformers.cache_utils import DynamicCache
 
-from txpanel.errors import EmptyText, TooLong, TxpanelError
+from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, TxpanelError
 from txpanel.messages import _, plural
+from txpanel.models import figures
+from txpanel.models.as_in_use import moving_rotary
+from txpanel.models.changed import State
 from txpanel.models.language_model import LanguageModel
-from txpanel.tracing.prefix import LIMIT, Prefix, Prefixes, cache_bytes
+from txpanel.models.memory import cap
+from txpanel.models.turns import Rank, asking
+from txpanel.tracing import answer as answers
+from txpanel.tracing import pieces
+from txpanel.tracing.growing import check_growth
+from txpanel.tracing.passes import last_logits_only, with_cache
+from txpanel.tracing.prefix import Prefix, Prefixes, cache_bytes
 from txpanel.tracing.recording import Recording
-from txpanel.tracing.replay import last_logits_only, with_cache
 from txpanel.tracing.rows import Rows, roomy_cache
+from txpanel.tracing.taps import Taps
 from txpanel.tracing.trace import Trace
-from txpanel.tracing.verify import is_verified, proven, verify
 
 _prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
+_seconds: WeakKeyDictionary[LanguageModel, float] = WeakKeyDictionary()
+"""How long a model's last pass over a single token took."""
+MANY = 8
+"""Of so many new tokens one more does not show."""
 
 
-def record(model: LanguageModel, text: str | list[int], *, reuse: bool = True) -> Trace:
+def record(model: LanguageModel, text: str | Sequence[int], *, reuse: bool = True) -> Trace:
     """Run ``model`` once on a text (or token ids) and return the :class:`Trace`.
 
     Args:
         text: the text, or its token ids. reuse: start from the first token that no recent run of this model shares.
 
     Raises:
-        EmptyText: no token to run on. TooLong: more tokens than the model has positions. Both say what to do.
+        EmptyText: no token to run on. TooLong: more tokens than the model has positions. BadText: an id that the model has no row for. All say what to do.
     """
-    ids = model.encode(text) if isinstance(text, str) else [int(token) for token in text]
+    model, ids = model.now().begin(text)
     _check_length(model, ids)
-    with model.lock, torch.inference_mode():
-        recording = _run(model, ids, prefixes(model).longest(ids) if reuse else None)
-    tokens = model.tokens(ids, text if isinstance(text, str) else None)
-    trace = Trace(
+    with model.lock.turn(Rank.RUN):
+        begin = time.perf_counter()
+        check_growth(model, ids)
+        recording = _of_now(model, ids, reuse)
+    figures.PASSES.add()
+    figures.PASS_SECONDS.seen(time.perf_counter() - begin)
+    if len(ids) - recording.reused == 1:
+        _seconds[model] = time.perf_counter() - begin
+    figures.TOKENS.add(len(ids) - recording.reused)
+    own = text if isinstance(text, str) and model.pair is None else None  # an encoder's text is another one
+    tokens = model.tokens(ids, own, begins=True)
+    return Trace(
         recording,
         anatomy=model.anatomy,
         tokens=tokens,
         text=b"".join(tokens.pieces).decode("utf-8", "replace"),
         model=model,
     )
-    if not (is_verified(model) or proven(model.anatomy.family)):
-        verify(trace)
-    return trace
+
+
+def _of_now(model: LanguageModel, ids: list[int], reuse: bool) -> Recording:
+    """The run of a text through the model as it is now; what was kept of it before is used where that still holds."""
+    state = model.state(briefly=_in_a_loop())
+    if not _in_a_loop():
+        model.read_anew()
+    with model.running(), model.letting_others_in():
+        given = model.inputs
+        reuse = reuse and not state.foreign and model.parts.continues and (model.anatomy.causal or given is not None)
+        prefix = prefixes(model).longest(ids, state.key) if reuse else None
+        if prefix is not None and given is not None and len(prefix.ids) < len(given):
+            prefix = None  # its tokens may see each other: they are read together
+        if prefix is not None and not model.watch.rows_same(ids):
+            state, prefix = model.state(thorough=True), None
+        recording = _recorded(model, ids, prefix, state)
+        recording.reads(model.has_read())
+    if (
+        prefix is not None and not recording.reused
+    ):  # its last token came out otherwise: something has changed that no look has seen
+        state = model.state(thorough=True)
+    if not recording.reused:
+        model.watch.settle()
+    recording.state = model.watch.state
+    return recording
+
+
+_continuing: ContextVar[bool] = ContextVar("txpanel_continuing", default=False)
+
+
+@contextmanager
+def continuing() -> Iterator[None]:
+    """Inside, a run continues the one before it, in a loop of ours that leaves the model alone."""
+    token = _continuing.set(True)
+    try:
+        yield
+    finally:
+        _continuing.reset(token)
+
+
+def _in_a_loop() -> bool:
+    """Whether this is one of many runs, each of which somebody waits for: a generated token, a visitor's keystroke."""
+    return _continuing.get() or asking() is not None
 
 
 def extend(trace: Trace, ids: list[int]) -> Trace:
@@ -63,11 +129,16 @@ def extend(trace: Trace, ids: list[int]) -> Trace:
         raise TxpanelError(
             "This trace was opened without its model, so it can't be continued. Load the model and record the text again."
         )
-    return record(trace.model, [*(int(token) for token in trace.tokens.ids), *ids])
+    return record(trace.model, [*trace.tokens.ids.tolist(), *ids])
 
 
 def _check_length(model: LanguageModel, ids: list[int]) -> None:
-    if not ids or (len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids and ids[0] in _added(model)):
+    alone = (
+        model.pair is None and len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids and ids[0] in _added(model)
+    )
+    if model.anatomy.fills and (not ids or ids == _added(model)):
+        raise EmptyText(_("There is no text yet: type one, with the model's mask token where a word is missing."))
+    if not ids or alone:
         raise EmptyText(
             _("There is no text yet: type at least one character, and the model has something to continue.")
         )
@@ -90,54 +161,147 @@ def _added(model: LanguageModel) -> list[int]:
 
 def prefixes(model: LanguageModel) -> Prefixes:
     """The recent runs of a model, which others can continue; they are kept as long as the model."""
-    return _prefixes.setdefault(model, Prefixes())
+    found = _prefixes.get(model)
+    return found if found is not None else _prefixes.setdefault(model, Prefixes())
 
 
-def _run(model: LanguageModel, ids: list[int], prefix: Prefix | None) -> Recording:
+def _recorded(model: LanguageModel, ids: list[int], prefix: Prefix | None, state: State) -> Recording:
+    """The run of a text, from its first token that `prefix` does not have; in pieces where others would have to wait for long."""
     done = len(prefix.ids) if prefix is not None else 0
-    cache = prefix.cache if prefix is not None else roomy_cache()
-    taps = Taps(model.parts.blocks, calls=prefix is None)
-    try:
-        fresh = torch.tensor([ids[done:]], device=model.device)
-        output = model.model(input_ids=fresh, **with_cache(model.model, cache), **last_logits_only(model.model))
-    finally:
-        taps.remove()
-    streams, rows = [stream[0] for stream in taps.streams], None
-    if prefix is not None:
-        rows, streams = Rows.grown(prefix.streams, prefix.rows, streams)
-    if cache_bytes(cache) <= LIMIT and cache.get_seq_length() == len(ids):
-        prefixes(model).keep(Prefix(list(ids), cache, streams, rows))
-    logits = output.logits[0, -1].detach().float().cpu()
-    if (
-        logits.untyped_storage().nbytes() > logits.nbytes
-    ):  # the model unembeds all positions: a view would keep all of them in memory
-        logits = logits.clone()
-    return Recording(streams, taps.calls, logits, reused=done, tuple_output=taps.tuple_output, rows=rows)
+    reading = Reading(model, ids, prefix, state.key)
+    ends = pieces.ends(model, ids, done)
+    for end in ends:
+        if not reading.on(end):  # a cache that does not continue, or a prefix of another model: one pass
+            prefixes(model).forget(state.key)
+            model.read_anew()
+            reading, ends = Reading(model, ids, None, state.key), [len(ids)]
+            reading.on(len(ids))
+            break
+    return reading.recording(tuple(ends) if len(ends) > 1 else ())
 
 
-class Taps:
-    """Forward hooks that keep every block's input [1, T, D], its call arguments (with ``calls``), and the last block's output."""
+class Reading:
+    """A text being read, piece after piece.
 
-    def __init__(self, blocks: list[Any], *, calls: bool = True) -> None:
-        self._wanted = calls
-        self.streams: list[Tensor] = []
-        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        self.tuple_output = False
-        self._hooks = [b.block.register_forward_pre_hook(self._before, with_kwargs=True) for b in blocks]
-        self._hooks.append(blocks[-1].block.register_forward_hook(self._after))
+    Args:
+        prefix: a run of its first tokens, which is continued. key: of the model's state.
+    """
 
-    def _before(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.streams.append((args[0] if args else kwargs["hidden_states"]).detach())
-        if not self._wanted:
-            return
-        rest, named = list(args[1:]), dict(kwargs)
-        if not args:
-            named.pop("hidden_states")
-        self.calls.append((tuple(_no_cache(x) for x in rest), {key: _no_cache(x) for key, x in named.items()}))
+    def __init__(self, model: LanguageModel, ids: list[int], prefix: Prefix | None, key: str = "") -> None:
+        self.model, self.ids, self.prefix, self._key = model, ids, prefix, key
+        self.start = self.done = len(prefix.ids) if prefix is not None else 0
+        self._again = int(prefix is not None and self._computes_again() and prefix.computing_again())
+        self._angles: list[Tensor] | None = prefix.angles if prefix is not None else None
+        self.cache = prefix.cache if prefix is not None else roomy_cache() if model.parts.continues else None
+        self._streams: list[list[Tensor]] = []  # of each piece: n_layers + 1 tensors [n, D]
+        self._taps: Taps
+        self._logits: Tensor
 
-    def _after(self, _: nn.Module, args: Any, output: Any) -> None:
-        self.tuple_output = isinstance(output, tuple)
-        self.streams.append((output[0] if self.tuple_output else output).detach())
+    def on(self, end: int) -> bool:
+        """Read on, up to token ``end``. False: what was read can't be continued.
+
+        Raises:
+            Cancelled: whoever asked does not want it any more. What was read before this piece is kept for the next text like it.
+        """
+        whole, before = self.done == 0 and end == len(self.ids), self._copied()
+        taps = Taps(self.model.parts.blocks, calls=whole, told=partial(self._tell, end))
+        angles = Angles(self.model.model)
+        model = self.model.model
+        try:
+            fresh = torch.tensor([self.ids[self.done - self._again : end]], device=self.model.device)
+            more = self.model.arguments(self.ids[:end], self.done - self._again)
+            output = self.model.forward(fresh, **with_cache(model, self.cache), **last_logits_only(model), **more)
+        except (Cancelled, OverLimit):
+            if before is not None:
+                self.cache = before
+                self._keep()
+            raise
+        finally:
+            taps.remove()
+            angles.remove()
+        streams, again = [stream[0] for stream in taps.streams], self._again
+        if self._angles is not None and not angles.equal(self._angles):
+            return False
+        if again and self.prefix is not None and self.prefix.differs([stream[:again] for stream in streams]):
+            return False
+        self._taps, self.done, self._again, self._angles = taps, end, 0, angles.found
+        self._streams.append([stream[again:] for stream in streams] if again else streams)
+        logits = output[0] if isinstance(output, tuple) else output.logits  # a config may ask for tuples
+        self._logits = logits[0, answers.answer(self.model, self.ids) if self.model.anatomy.fills else -1]
+        return end == len(self.ids) or (self.cache is not None and self.cache.get_seq_length() == end)
+
+    def recording(self, ends: tuple[int, ...]) -> Recording:
+        """What was read, kept for texts that begin like it."""
+        streams, rows = self._keep()
+        logits = self._logits.detach().float().cpu()
+        if (
+            logits.untyped_storage().nbytes() > logits.nbytes
+        ):  # the model unembeds all positions: a view would keep all of them in memory
+            logits = logits.clone()
+        taps = self._taps
+        return Recording(
+            streams,
+            taps.calls,
+            logits,
+            self.start,
+            taps.tuple_output,
+            rows=rows,
+            pieces=ends,
+            answer=answers.answer(self.model, self.ids),
+            gaps=answers.gaps(self.model, self.ids),
+        )
+
+    def _keep(self) -> tuple[list[Tensor], Rows | None]:
+        """Its streams as they are so far, kept with keys and values unless these are too large or do not continue."""
+        streams, rows = _joined(self._streams), None
+        if self.prefix is not None:
+            rows, streams = Rows.grown(self.prefix.streams, self.prefix.rows, streams)
+        if self.cache is not None and cache_bytes(self.cache) <= cap() and self.cache.get_seq_length() == self.done:
+            kept = Prefix(self.ids[: self.done], self.cache, streams, rows, self._key, self._angles or [])
+            prefixes(self.model).keep(kept)
+        return streams, rows
+
+    def _computes_again(self) -> bool:
+        """Whether the prefix's last token is computed again: always, but in a loop only where it costs little."""
+        more = len(self.ids) - self.start
+        if more >= MANY or self.model.watch.small or not _in_a_loop():
+            return True
+        return self.model.watch.may_compute(_seconds.get(self.model, 0.0))
+
+    def _copied(self) -> DynamicCache | None:
+        """The keys and values as they are before a further piece, which may end halfway; copies nothing."""
+        if not self._streams or self.cache is None:
+            return None
+        return Prefix(self.ids[: self.done], self.cache, [], None).cut(self.done).cache
+
+    def _tell(self, end: int, block: int) -> None:
+        """Before block ``block`` of a pass: how far the text is read."""
+        who = asking()
+        if who is not None and who.read is not None:
+            tokens = self.done - self.start + (end - self.done) * block / self.model.anatomy.n_layers
+            who.read(tokens / (len(self.ids) - self.start))
+
+
+class Angles:
+    """Forward hooks that keep the angles with which rotary embeddings turn this pass, where these follow the length of the text."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.found: list[Tensor] = []
+        self._thread = threading.get_ident()
+        self._hooks = [module.register_forward_hook(self._after) for module in moving_rotary(model)]
+
+    def _after(self, module: nn.Module, _args: Any, _output: Any) -> None:
+        if threading.get_ident() == self._thread:
+            numbers = [
+                b.flatten().float().cpu()
+                for name, b in sorted(module._buffers.items())
+                if b is not None and "inv_freq" in name
+            ]
+            self.found.append(torch.cat(numbers).clone())
+
+    def equal(self, others: list[Tensor]) -> bool:
+        """Whether they are those of another pass."""
+        return len(self.found) == len(others) and all(map(torch.equal, self.found, others))
 
     def remove(self) -> None:
         """Remove all hooks."""
@@ -145,6 +309,9 @@ class Taps:
             hook.remove()
 
 
-def _no_cache(value: Any) -> Any:
-    """Call arguments without the cache: a replay must neither read nor grow it."""
-    return None if isinstance(value, Cache) else value
+def _joined(streams: list[list[Tensor]]) -> list[Tensor]:
+    """Streams of pieces as those of the whole; takes the pieces away, so that never more than one layer is there twice."""
+    if len(streams) == 1:
+        return streams[0]
+    layers = len(streams[0])
+    return [torch.cat([piece.pop(0) for piece in streams]) for _layer in range(layers)]

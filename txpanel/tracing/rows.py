@@ -12,9 +12,10 @@ from typing import Any
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-SPARE = 64
-"""Spare rows of a first buffer. A later one has as many as it has rows in use (for keys and values: a quarter). Earlier runs keep the
-buffer from before; since each is at least a constant factor longer than the one before, all together stay linear in the text."""
+SPARE = 4
+"""A buffer has one spare row for so many rows in use: it is never more than a quarter larger than what it holds. Earlier runs keep the
+buffer from before; since each is a constant factor longer than the one before, all together, and all that was copied, stay linear in the
+text: at most five times its rows beside the newest buffer. Texts of less than four tokens have no spare row, which costs as little."""
 
 
 class Rows:
@@ -25,14 +26,12 @@ class Rows:
         self._used = used
 
     @classmethod
-    def grown(
-        cls, old: list[Tensor], rows: Rows | None, new: list[Tensor], dim: int = 0, share: int = 1
-    ) -> tuple[Rows, list[Tensor]]:
+    def grown(cls, old: list[Tensor], rows: Rows | None, new: list[Tensor], dim: int = 0) -> tuple[Rows, list[Tensor]]:
         """Append rows: in place if there are spare ones, else in new buffers.
 
         Args:
             old: tensors with `done` rows along `dim`, leading rows of an earlier run. rows: the buffers they stand in, if
-                they do. new: those that follow, n rows. share: a new buffer gets length / share spare rows.
+                they do. new: those that follow, n rows.
 
         Returns:
             The buffers, and the tensors with done + n rows as views of them.
@@ -41,8 +40,7 @@ class Rows:
         length = done + fresh
         with_room = rows is not None and rows._used == done and rows._buffers[0].shape[dim] >= length
         if rows is None or not with_room:  # a first step, a branch, or no spare rows left: new buffers
-            room = length + max(SPARE, length // share)
-            rows = cls([_roomy(tensor, room, dim) for tensor in old], done)
+            rows = cls([_roomy(tensor, length + length // SPARE, dim) for tensor in old], done)
         for buffer, tensor in zip(rows._buffers, new, strict=True):
             buffer.narrow(dim, done, fresh).copy_(tensor)
         rows._used = length
@@ -53,16 +51,26 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """A layer's keys and values [1, heads, T, d] in buffers with spare rows: transformers' own copies all of them for each new token."""
 
     rows: Rows | None = None
+    again: int = 0  # how many of the last tokens the next pass computes again, to be compared
+    computed: tuple[Tensor, Tensor] | None = None  # keys and values of these, as computed again
+
+    def get_seq_length(self) -> int:
+        """Tokens held before those that come next."""
+        return int(super().get_seq_length()) - self.again
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Append keys and values, and return all of them; as in `DynamicLayer`."""
+        if self.again:  # what is there already stays; only what follows is appended
+            self.computed = key_states[..., : self.again, :], value_states[..., : self.again, :]
+            key_states, value_states = key_states[..., self.again :, :], value_states[..., self.again :, :]
+            self.again = 0
         if not self.get_seq_length():
             found: tuple[Tensor, Tensor] = super().update(key_states, value_states, *args, **kwargs)
             return found
         assert self.keys is not None
         assert self.values is not None
         fresh = [key_states, value_states]
-        self.rows, (keys, values) = Rows.grown([self.keys, self.values], self.rows, fresh, -2, share=4)
+        self.rows, (keys, values) = Rows.grown([self.keys, self.values], self.rows, fresh, -2)
         self.keys, self.values = keys, values
         return keys, values
 
@@ -71,6 +79,11 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         return other
+
+
+def roomy_layer() -> RoomyLayer:
+    """An empty layer."""
+    return RoomyLayer()  # type: ignore[no-untyped-call]
 
 
 def roomy_cache() -> DynamicCache:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from torch import Tensor
 
 from txpanel.errors import BadFile
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.tokens import Tokens
+from txpanel.models.encoder_decoder import Source
+from txpanel.models.tokens import Place, Tokens
 from txpanel.tracing.graph.build import Graph
+from txpanel.tracing.names import SOURCE_STATE, of_source, split_name
 from txpanel.tracing.operations import (
     Add,
     Bias,
+    Difference,
     HeadOutput,
     Mask,
     Mean,
@@ -42,7 +46,22 @@ from txpanel.tracing.recording import Recording
 from txpanel.tracing.trace import Trace
 
 FORMAT = "txpanel-trace-1"
-FOLLOWS = (Scores, SoftCap, Bias, Mask, RowMax, RowSum, Softmax, Mean, Variance, Scale, WeightedSum, Times, Add)
+FOLLOWS = (
+    Scores,
+    SoftCap,
+    Bias,
+    Mask,
+    RowMax,
+    RowSum,
+    Softmax,
+    Mean,
+    Variance,
+    Scale,
+    WeightedSum,
+    Times,
+    Add,
+    Difference,
+)
 """Operations that need no weights: their outputs are derived again, not stored."""
 RESULT_LIMIT = 64 * 1024**2
 """Per-head outputs ([H, T, D] in every block) are stored if they are smaller than this altogether."""
@@ -54,7 +73,9 @@ def save(trace: Trace, path: Path) -> Path:
     Raises:
         BadFile: in words, if the file can't be written.
     """
-    tensors = {"logits": trace.tensor("logits"), "surprisal": torch.from_numpy(np.array(trace.surprisal()))}
+    tensors = {"logits": trace.tensor("logits")}
+    if not trace.anatomy.fills:
+        tensors["surprisal"] = torch.from_numpy(np.array(trace.surprisal()))
     tensors["streams"] = torch.stack([stream.float().cpu() for stream in trace.recording.streams])
     for name in trace.names():
         if _is_stored(trace, name):
@@ -62,22 +83,56 @@ def save(trace: Trace, path: Path) -> Path:
     for name in trace.graph.dims:
         if name.endswith((".mask", ".alibi", ".sinks", ".rotary_cos", ".rotary_sin")):
             tensors[name] = trace.tensor(name)
-    t = trace.tokens
-    tokens = {
-        "ids": t.ids.tolist(),
-        "strings": t.strings,
-        "pieces": [piece.hex() for piece in t.pieces],
-        "exact": t.exact,
+    facts: dict[str, Any] = {
+        "anatomy": trace.anatomy.as_dict(),
+        "provenance": trace.provenance,
+        "tokens": _tokens_as_facts(trace.tokens),
     }
-    facts = {"anatomy": trace.anatomy.as_dict(), "provenance": trace.provenance, "tokens": tokens}
+    facts["answer"] = {"at": trace.answer, "gaps": list(trace.gaps)}
+    if trace.source is not None:
+        tensors[SOURCE_STATE] = trace.source.state
+        facts["source"] = _tokens_as_facts(trace.source.tokens)
     metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in facts.items()}}
     _write({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata, path)
     return path
 
 
+def _tokens_as_facts(t: Tokens) -> dict[str, Any]:
+    pieces = [piece.hex() for piece in t.pieces]
+    return {
+        "ids": t.ids.tolist(),
+        "strings": t.strings,
+        "pieces": pieces,
+        "exact": t.exact,
+        "places": [asdict(p) for p in t.places],
+    }
+
+
+def _tokens_of(given: dict[str, Any]) -> Tokens:
+    """The inverse of `_tokens_as_facts`.
+
+    Raises:
+        ValueError: they contradict themselves.
+    """
+    tokens = Tokens(
+        np.asarray(given["ids"], np.int64),
+        [str(s) for s in given["strings"]],
+        [bytes.fromhex(p) for p in given["pieces"]],
+        bool(given["exact"]),
+        tuple(Place(**place) for place in given.get("places", ())),
+    )
+    if not len(tokens) == len(tokens.strings) == len(tokens.pieces) > 0 or not bool(
+        ((tokens.ids >= 0) & (tokens.ids < 2**31)).all()
+    ):
+        raise ValueError("the tokens")
+    return tokens
+
+
 def _is_stored(trace: Trace, name: str) -> bool:
     operation = trace.graph.operations[name]
-    if name in ("logits", "probs") or name.endswith((".resid_pre", ".resid_post")) or isinstance(operation, FOLLOWS):
+    if isinstance(operation, FOLLOWS) or name in ("logits", "probs"):
+        return False
+    if name.endswith((".resid_pre", ".resid_post")) and not name.startswith("encoder."):  # the streams have them
         return False
     if isinstance(operation, HeadOutput):
         heads = sum(block.n_heads for block in trace.anatomy.blocks)
@@ -136,23 +191,24 @@ def open_trace(path: str | Path) -> Trace:
 def _assemble(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Trace:
     anatomy = Anatomy.from_dict(_object(metadata["anatomy"]))
     given, provenance = _object(metadata["tokens"]), _object(metadata["provenance"])
-    tokens = Tokens(
-        np.asarray(given["ids"], np.int64),
-        [str(s) for s in given["strings"]],
-        [bytes.fromhex(p) for p in given["pieces"]],
-        bool(given["exact"]),
-    )
+    tokens = _tokens_of(given)
     streams, logits, length = tensors.pop("streams"), tensors.pop("logits"), len(tokens)
     if not 0 < anatomy.n_layers <= 10_000 or anatomy.n_layers != len(anatomy.blocks):
         raise ValueError("the number of blocks")
     if tuple(streams.shape) != (anatomy.n_layers + 1, length, anatomy.width) or tuple(logits.shape) != (anatomy.vocab,):
         raise ValueError("the shapes of the streams or logits")
-    if not length == len(tokens.strings) == len(tokens.pieces) > 0 or not bool(
-        ((tokens.ids >= 0) & (tokens.ids < 2**31)).all()
-    ):
-        raise ValueError("the tokens")
-    _check_shapes(anatomy, tensors, length)
-    recording = Recording(list(streams), [], logits, stored=tensors)
+    if not all(0 <= place.start < place.stop <= length for place in tokens.places):
+        raise ValueError("the places of images")
+    source = _source(metadata, tensors, anatomy)
+    _check_shapes(anatomy, tensors, length, 0 if source is None else len(source.tokens))
+    at = _object(
+        metadata.get("answer", "{}")
+    )  # files that were written before there was any have it after the last token
+    answer, gaps = int(at.get("at", length - 1)), tuple(int(place) for place in at.get("gaps", ()))
+    if not all(0 <= place < length for place in (answer, *gaps)):
+        raise ValueError("the place of its answer")
+    recording = Recording(list(streams), [], logits, stored=tensors, answer=answer, gaps=gaps)
+    recording.reads(source)
     text = b"".join(tokens.pieces).decode("utf-8", "replace")
     return Trace(
         recording,
@@ -164,16 +220,31 @@ def _assemble(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Trace:
     )
 
 
-def _check_shapes(anatomy: Anatomy, tensors: dict[str, Tensor], length: int) -> None:
-    """Every stored tensor has a known name, and the sizes that anatomy and text fix for it."""
+def _source(metadata: dict[str, str], tensors: dict[str, Tensor], anatomy: Anatomy) -> Source | None:
+    """What an encoder had read; its state is taken out of the tensors."""
+    if anatomy.encoder is None:
+        return None
+    tokens, state = _tokens_of(_object(metadata["source"])), tensors.pop(SOURCE_STATE)
+    if state.dim() != 2 or len(state) != len(tokens):
+        raise ValueError("the shape of the encoder's state")
+    blocks = len(anatomy.encoder.blocks)
+    streams = [tensors[f"encoder.blocks.{layer}.resid_post"] for layer in range(blocks)]
+    return Source(tokens, state, [tensors["encoder.blocks.0.resid_pre"], *streams] if blocks else [])
+
+
+def _check_shapes(anatomy: Anatomy, tensors: dict[str, Tensor], length: int, read: int) -> None:
+    """Every stored tensor has a known name, and the sizes that anatomy and text fix for it; `read`: tokens of the source."""
     dims = Graph(anatomy, None).dims
-    fixed: dict[str, int] = {"token": length, "query": length, "key": length}
+    here = {"token": length, "query": length, "key": length}
     for name, tensor in tensors.items():
         if name == "surprisal":
             expected: tuple[int | None, ...] = (length,)
         elif name in dims:
             block = anatomy.blocks[int(name.split(".")[1])] if name.startswith("blocks.") else None
-            heads = {"head": block.n_heads, "kv_head": block.n_kv_heads} if block else {}
+            cross = block.cross if block and split_name(name)[1].startswith("cross_") else None
+            owner = cross or block
+            heads = {"head": owner.n_heads, "kv_head": owner.n_kv_heads} if owner else {}
+            fixed = {dim: read if of_source(name, dim) else size for dim, size in here.items()}
             expected = tuple({**fixed, **heads}.get(dim) for dim in dims[name])
         else:
             raise ValueError(f"an unknown tensor '{name[:80]}'")

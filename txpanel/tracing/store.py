@@ -1,56 +1,47 @@
-"""Cache of replayed and derived tensors: one for all traces of the process, bounded by bytes."""
+"""Cache of replayed and derived tensors: one for all traces of the process, under the cap of :mod:`txpanel.models.memory`."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from typing import Any
 
 from torch import Tensor
 
-LIMIT = 768 * 1024**2
-"""Bytes of replayed tensors that the process keeps."""
+from txpanel.models import memory
+from txpanel.models.memory import storages
 
 
-class Store:
-    """Tensors by (uid of the trace, tensor name); the least recently used are dropped first. Thread-safe."""
+class Tensors:
+    """Tensors by (uid of the trace, tensor name); those that were not used for longest are dropped first. Thread-safe."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.limit, self.nbytes = limit, 0
-        self._items: OrderedDict[tuple[int, str], Tensor] = OrderedDict()
-        self._lock = threading.RLock()
+    def __init__(self, counted: memory.Memory | None = None) -> None:
+        self._kept: memory.Store[tuple[int, str], Tensor] = memory.Store(
+            "replayed", lambda tensor: storages([tensor]), memory=counted
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held; what tensors share is counted once."""
+        return self._kept.nbytes
 
     def get(self, trace: int, name: str) -> Tensor | None:
         """The tensor; ``None`` if it was never put or was dropped."""
-        with self._lock:
-            found = self._items.get((trace, name))
-            if found is not None:
-                self._items.move_to_end((trace, name))
-            return found
+        return self._kept.get((trace, name))
 
     def put(self, trace: int, name: str, tensor: Tensor) -> Tensor:
-        """Keep a tensor; the least recently used are dropped above the limit (never the one just put)."""
-        size = tensor.numel() * tensor.element_size()
-        with self._lock:
-            if (trace, name) not in self._items:
-                self.nbytes += size
-            self._items[trace, name] = tensor
-            self._items.move_to_end((trace, name))
-            while self.nbytes > self.limit and len(self._items) > 1:
-                _, gone = self._items.popitem(last=False)
-                self.nbytes -= gone.numel() * gone.element_size()
-        return tensor
+        """Keep a tensor; others are dropped above the cap (never the one just put)."""
+        return self._kept.put((trace, name), tensor, owner=trace)
 
     def forget(self, trace: int) -> None:
-        """Drop everything of one trace."""
-        with self._lock:
-            for key in [key for key in self._items if key[0] == trace]:
-                gone = self._items.pop(key)
-                self.nbytes -= gone.numel() * gone.element_size()
+        """Drop everything of one trace. Its other keepers, a screen or the shared runs, have let go of it."""
+        self._kept.memory.forget(trace)
 
     def held(self, trace: int) -> int:
         """Bytes kept for one trace."""
-        with self._lock:
-            return sum(t.numel() * t.element_size() for (owner, _), t in self._items.items() if owner == trace)
+        return self._kept.held(trace)
 
 
-STORE = Store()
+STORE = Tensors()
+
+
+def __getattr__(name: str) -> Any:
+    return memory.replaced_limit(__name__, name)

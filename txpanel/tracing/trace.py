@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,30 @@ from torch import Tensor
 from txpanel.errors import NoSuchTensor
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.memory import storages
 from txpanel.models.tokens import Tokens
-from txpanel.tracing import lens
+from txpanel.tracing import answer as answers
+from txpanel.tracing import lens, opaque_runs, pieces, slices
+from txpanel.tracing.answering import Answering
 from txpanel.tracing.explain import Explanation, explain
-from txpanel.tracing.graph.build import Graph
+from txpanel.tracing.graph.build import Graph, graph_of
+from txpanel.tracing.long_replay import replay_in_pieces
+from txpanel.tracing.module_calls import ModuleCall
 from txpanel.tracing.names import split_name
-from txpanel.tracing.operations.base import Operation, no_weights
+from txpanel.tracing.operations.base import Operation
+from txpanel.tracing.operations.opaque import Opaque
+from txpanel.tracing.operations.placed import GIVEN
+from txpanel.tracing.passes import collect_calls
 from txpanel.tracing.recording import BlockCheck, Recording, describe_run
-from txpanel.tracing.replay import BlockTrace, collect_calls, replay
+from txpanel.tracing.replay import BlockTrace, as_recorded, replay
+from txpanel.tracing.standing import Standing
 from txpanel.tracing.store import STORE
+from txpanel.tracing.two_texts import TwoTexts
 
 _counter = itertools.count(1)
 
 
-class Trace:
+class Trace(Answering, Standing, TwoTexts):
     """One run of a model on one text. Immutable; made by :func:`txpanel.tracing.record` or :func:`txpanel.open_trace`.
 
     ``trace["blocks.5.pattern"]`` is an :class:`xarray.DataArray` with named dimensions; :meth:`tensor` the bare torch tensor;
@@ -49,16 +61,18 @@ class Trace:
     ) -> None:
         self.recording, self.anatomy, self.tokens, self.text, self.model = recording, anatomy, tokens, text, model
         self.provenance = provenance if provenance is not None else describe_run(model, recording)
-        self.graph = graph_of(model) if model is not None else Graph(anatomy, None)
+        self.graph = graph_of(model) if model is not None else Graph(anatomy, None, tokens.places)
         self.uid = next(_counter)
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._checks: dict[int, BlockCheck] = {}
+        self._opaque: dict[tuple[int, str], ModuleCall] = {}  # how parts that are not opened were called
+        self.on_growth: Callable[[Trace], object] | None = None  # hears when the recording holds more than before
         weakref.finalize(self, STORE.forget, self.uid)
 
     def __repr__(self) -> str:
         return f"<Trace of {len(self.tokens)} tokens through {self.provenance.get('model', self.anatomy.family)}, {self.nbytes / 1e6:.1f} MB>"
 
-    # -- values ---------------------------------------------------------------------------------------------------
-
+    # -- values
     def __getitem__(self, name: str) -> xr.DataArray:
         """The tensor ``name`` with named dimensions and token coordinates (int positions; the token's text beside them)."""
         dims = self.dims(name)
@@ -69,7 +83,7 @@ class Trace:
 
     @property
     def logits(self) -> xr.DataArray:
-        """Logits for the next token, DataArray(vocab), float32: the model's own, soft-cap and scale included."""
+        """Logits at :attr:`answer`, DataArray(vocab), float32: for the next token, or for a gap. The model's own, soft-cap and scale included."""
         return self["logits"]
 
     def names(self, layer: int | None = None) -> list[str]:
@@ -87,7 +101,7 @@ class Trace:
             return operation.dims if operation is not None else self.graph.dims[name]
         weight = self._weight(name)
         if weight is None:
-            raise NoSuchTensor(self._unknown(name))
+            raise NoSuchTensor(opaque_runs.unknown(self, name))
         return ("expert", "row", "column")[3 - weight.dim() :] if weight.dim() > 1 else ("row",)
 
     def tensor(self, name: str) -> Tensor:
@@ -96,22 +110,55 @@ class Trace:
         Raises:
             NoSuchTensor: this model has no such tensor. Unsupported: weights are needed and the trace has no model.
         """
-        kept = self._given(name)
-        if kept is None:
-            kept = STORE.get(self.uid, name)
+        kept = self.kept(name)
         if kept is not None:
             return kept
-        with self._lock, torch.inference_mode():
+        with torch.inference_mode():
             layer, _ = split_name(name)
             if layer is not None and self.model is not None and 0 <= layer < self.anatomy.n_layers:
                 replayed = self._replayed(layer, name)
                 if replayed is not None:
                     return replayed
-            return STORE.put(self.uid, name, self._derive(name))
+            return self._derived(name)
+
+    def kept(self, name: str) -> Tensor | None:
+        """The tensor ``name`` if it is there without computing anything; else ``None``."""
+        given = self._given(name)
+        return given if given is not None else STORE.get(self.uid, name)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor; one of attention's is not computed for that.
+
+        Raises:
+            NoSuchTensor, Unsupported: as `tensor`.
+        """
+        with torch.inference_mode():
+            return slices.shape(self, name)
+
+    def rows(self, name: str, at: slice, head: int | None = None) -> Tensor:
+        """Some rows of a tensor of heads (dimensions head, query or token, ...): [H, n, ...], or with ``head`` [n, ...] of one.
+
+        Where attention's maps of a long text are large, other rows are not computed.
+
+        Raises:
+            NoSuchTensor, Unsupported: as `tensor`.
+        """
+        with torch.inference_mode():
+            if self.kept(name) is not None or not slices.large(self, name):
+                whole = self.tensor(name)
+                return whole[:, at] if head is None else whole[head, at]
+            if self._needs_model(self.operation(name)):
+                self._still()
+            heads, total = slices.sizes(self, name)
+            ends = at.indices(total)[:2]
+            found = [slices.one_head(self, name, one, ends) for one in (range(heads) if head is None else (head,))]
+            return torch.stack(found) if head is None else found[0]
 
     def value(self, name: str) -> Tensor:
         """Like :meth:`tensor`, for weights as well."""
         weight = self._weight(name) if name not in self.graph.dims else None
+        if weight is not None:
+            self._still()
         return weight.float() if weight is not None else self.tensor(name)
 
     def is_weight(self, name: str) -> bool:
@@ -124,6 +171,7 @@ class Trace:
         Raises:
             NoSuchTensor: no such layer, head or stage.
         """
+        opaque_runs.check_attention(self.anatomy, layer)
         if not 0 <= layer < self.anatomy.n_layers or not 0 <= head < self.anatomy.blocks[layer].n_heads:
             raise NoSuchTensor(
                 f"There is no head {head} in block {layer}: this model has {self.anatomy.n_layers} blocks."
@@ -131,42 +179,38 @@ class Trace:
         pre = f"blocks.{layer}."
         if pre + stage not in self.graph.operations or self.graph.dims[pre + stage] != ("head", "query", "key"):
             raise NoSuchTensor(f"'{stage}' is not a stage of this model's attention.")
-        full = STORE.get(self.uid, pre + stage)
+        full = self.kept(pre + stage)
         if full is not None:
             return np.asarray(full[head].numpy(), np.float32)
-        return np.asarray(self._one_head(layer, head, stage).numpy(), np.float32)
-
-    def _one_head(self, layer: int, head: int, stage: str) -> Tensor:
-        pre = f"blocks.{layer}."
-        q, k = self.tensor(pre + "q"), self.tensor(pre + "k")
-        block = self.anatomy.blocks[layer]
         with torch.inference_mode():
-            known = {pre + "q": q[head : head + 1], pre + "k": k[head // block.group][None]}
-            for leaf in ("mask", "alibi", "sinks"):
-                if pre + leaf in self.graph.dims:
-                    whole = self.tensor(pre + leaf)
-                    known[pre + leaf] = whole if leaf == "mask" or whole.shape[0] == 1 else whole[head : head + 1]
-            for own in ("scores", "scores_capped", "scores_biased", "masked", "pattern.max", "pattern.sum", "pattern"):
-                operation = self.graph.operations.get(pre + own)
-                if operation is not None:
-                    known[pre + own] = operation.recompute(known)
-                if own == stage:
-                    break
-        return known[pre + stage][0]
+            return np.asarray(slices.one_head(self, pre + stage, head).numpy(), np.float32)
+
+    def has_replayed(self, layer: int) -> bool:
+        """Whether a block was run again and its tensors are still kept, so that looking into it costs nothing."""
+        kept = self.anatomy.blocks[layer].replayed
+        return kept is None or STORE.get(self.uid, f"blocks.{layer}.{kept}") is not None
+
+    def takes_long(self, operations: float) -> bool:
+        """Whether running a block again takes more floating point operations than these."""
+        return self.model is not None and pieces.work(self.model, 0, len(self.tokens)) > operations
 
     # -- explanations ---------------------------------------------------------------------------------------------
 
     def operation(self, name: str) -> Operation | None:
         """The operation that makes ``name``; ``None`` for leaves (token ids, masks, angles, weights)."""
-        return self.graph.find(name, len(self.tokens))
+        found = self.graph.find(name, len(self.tokens), self.answer)
+        return None if found is None else self._bound(found)
 
     def operations(self, layer: int | None = None) -> list[Operation]:
         """Operations in order of computation; with ``layer`` those of one block."""
-        return [self.graph.operations[name] for name in self.names(layer)]
+        return [self._bound(self.graph.operations[name]) for name in self.names(layer)]
+
+    def _bound(self, operation: Operation) -> Operation:
+        return opaque_runs.bound(self, answers.at_answer(operation, self.answer))
 
     def feeds(self, name: str, **index: int) -> list[str]:
         """Names of the tensors computed from ``name``; with a cell's ``token`` those that this token's numbers go into."""
-        return self.graph.fed(name, index, len(self.tokens))
+        return self.graph.fed(name, index, len(self.tokens), self.answer)
 
     def why(self, name: str, **index: int) -> Explanation:
         """Explain one cell: ``trace.why("blocks.5.scores", head=2, query=4, key=1)``.
@@ -175,26 +219,9 @@ class Trace:
             NoSuchTensor: no such tensor or cell. Unsupported: weights are needed and the trace has no model.
         """
         with torch.inference_mode():
-            return explain(self, name, index)
-
-    def check(self, layer: int) -> BlockCheck:
-        """Compare block ``layer``'s replayed output with the recorded stream after it.
-
-        Raises:
-            Unsupported: the trace was opened without its model.
-        """
-        if self.model is None:
-            raise no_weights(f"blocks.{layer}.resid_post")
-        output = self._replay(layer).output
-        recorded = self.recording.streams[layer + 1]
-        difference = float((output.float() - recorded.float()).abs().max())
-        note = ""
-        if self.recording.reused:
-            note = (
-                f"The first {self.recording.reused} rows were computed in an earlier pass; passes of different length "
-                "add in another order, so the last digits may differ."
-            )
-        return BlockCheck(bool(torch.equal(output, recorded)), difference, note)
+            found = explain(self, name, index)
+        stale = self.stale if self._needs_model(self.operation(name)) else None
+        return found if stale is None else replace(found, note=stale)
 
     # -- logits ---------------------------------------------------------------------------------------------------
 
@@ -224,7 +251,7 @@ class Trace:
         Raises:
             NoSuchTensor: no such layer or token.
         """
-        return lens.name_of(self.anatomy.n_layers, len(self.tokens), layer, position, own)
+        return lens.name_of(self.anatomy.n_layers, len(self.tokens), layer, position, own, self.answer)
 
     def unembed(self, stream: Tensor) -> Tensor:
         """Streams [n, D] -> logits [n, vocab], float32, through the model's own modules.
@@ -232,22 +259,8 @@ class Trace:
         Raises:
             Unsupported: the trace has no model.
         """
+        self._still()
         return lens.unembed(self.model, stream)
-
-    def surprisal(self) -> npt.NDArray[np.float64]:
-        """-log2 of the probability that the model gave each token before reading it, float64 [T] in bits; nan for the first.
-
-        Raises:
-            Unsupported: the trace has no model and the file did not keep these numbers.
-        """
-        bits = STORE.get(self.uid, "surprisal")
-        if bits is None:
-            bits = self.recording.stored.get("surprisal")
-        if bits is None:
-            bits = STORE.put(
-                self.uid, "surprisal", lens.surprisal(self.unembed, self.recording.streams[-1], self.tokens.ids)
-            )
-        return np.asarray(bits.numpy(), np.float64)
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
 
@@ -256,15 +269,9 @@ class Trace:
         """Bytes that the recording holds, shared storages counted once; without replayed tensors (:attr:`replayed_nbytes`)."""
         return sum(self.storages().values())
 
-    def storages(self) -> dict[int, int]:
-        """Bytes of each storage that the recording holds, by address: the runs of a growing text share theirs."""
-        held: dict[int, int] = {}
-        for tensor in _tensors(
-            [self.recording.streams, self.recording.calls, self.recording.logits, self.recording.stored]
-        ):
-            storage = tensor.untyped_storage()
-            held[storage.data_ptr()] = storage.nbytes()
-        return held
+    def storages(self) -> dict[Hashable, int]:
+        """Bytes of each storage that the recording holds: the runs of a growing text share theirs."""
+        return storages(self.recording.tensors())
 
     @property
     def replayed_nbytes(self) -> int:
@@ -288,57 +295,85 @@ class Trace:
         if name == "tokens":
             return torch.from_numpy(np.asarray(self.tokens.ids))
         if name == "positions":
-            return torch.arange(len(self.tokens))
+            return answers.positions(self.anatomy, torch.from_numpy(np.asarray(self.tokens.ids)))
+        if name == "token_types":
+            return torch.zeros(len(self.tokens), dtype=torch.long)
+        if name.startswith(GIVEN) and self.model is not None and self.model.inputs is not None:
+            found = self.model.inputs.named.get(name.removeprefix(GIVEN))
+            return as_recorded({name: found})[name] if isinstance(found, Tensor) else None
         layer, own = split_name(name)
         if layer is not None and own in ("resid_pre", "resid_post") and 0 <= layer < self.anatomy.n_layers:
             return self.recording.streams[layer + (own == "resid_post")].float().cpu()
         return None
 
-    def _derive(self, name: str) -> Tensor:
+    def _derived(self, name: str) -> Tensor:
+        """A tensor by its operation. Whatever may wait for its turn with the model comes before the lock: a session's own thread may want that, too."""
         operation = self.operation(name)
         if operation is None:
-            raise NoSuchTensor(self._unknown(name))
+            raise NoSuchTensor(opaque_runs.unknown(self, name))
+        if self._needs_model(operation) or name.rpartition(".")[2] in ("ln_final", "logits"):
+            self._still()
         found = lens.by_modules(self.model, self.recording.streams, name)
         if found is not None:
-            return found
-        return operation.recompute({source: self.tensor(source) for source in operation.inputs})
+            return STORE.put(self.uid, name, found)
+        if slices.large(self, name):
+            return STORE.put(self.uid, name, slices.in_slices(self, name))
+        inputs = {source: self.tensor(source) for source in operation.inputs}
+        if isinstance(operation, Opaque):
+            return STORE.put(self.uid, name, operation.recompute(inputs))
+        with self._lock:  # of several threads that want the same, one computes it
+            kept = STORE.get(self.uid, name)
+            return kept if kept is not None else STORE.put(self.uid, name, operation.recompute(inputs))
 
     def _replayed(self, layer: int, name: str) -> Tensor | None:
         """A tensor from the replay of its block. The block runs again if its tensors, or this leaf, were dropped from the cache."""
+        own, leaf = split_name(name)[1], name in self.graph.dims and name not in self.graph.operations  # a leaf: a mask
         kept = STORE.get(self.uid, name)
-        leaf = name in self.graph.dims and name not in self.graph.operations  # such as a mask: no operation computes it
-        if kept is None and (leaf or STORE.get(self.uid, f"blocks.{layer}.q") is None):
-            return self._replay(layer).tensors.get(split_name(name)[1])
-        return kept
-
-    def _replay(self, layer: int) -> BlockTrace:
+        if kept is not None or not (leaf or not self.has_replayed(layer)):
+            return kept
         assert self.model is not None
-        with self._lock:
-            if not self.recording.calls:
-                self.recording.calls.extend(
-                    collect_calls(self.model, [int(i) for i in self.tokens.ids], self.recording.tuple_output)
-                )
-            block = replay(self.model, layer, self.recording.streams[layer], self.recording.calls[layer])
-            for own, tensor in block.tensors.items():
-                STORE.put(self.uid, f"blocks.{layer}.{own}", tensor)
-            return block
+        ids = [int(i) for i in self.tokens.ids]
+        ends = pieces.ends(self.model, ids, measured=True)
+        if len(ends) > 1:  # each piece has a turn of its own
+            return self._replay(layer, ids, ends).tensors.get(own)
+        with self.model.lock:
+            kept = STORE.get(self.uid, name)  # somebody else may have had it done while this waited
+            if kept is not None or not (leaf or not self.has_replayed(layer)):
+                return kept
+            return self._replay(layer, ids, ends).tensors.get(own)
+
+    def called(self, layer: int, part: str) -> ModuleCall:
+        """How the module of a part that is not opened was called in this run."""
+        if (layer, part) not in self._opaque:
+            self._replay(layer, self.tokens.ids.tolist(), [len(self.tokens)])
+        return self._opaque[layer, part]
+
+    def _replay(self, layer: int, ids: list[int], ends: list[int]) -> BlockTrace:
+        assert self.model is not None
+        recording = self.recording
+        self._still()
+        if len(ends) > 1 and not self.anatomy.blocks[layer].opaque:
+            block = replay_in_pieces(self.model, layer, recording.streams[layer], ids, ends, recording.tuple_output)
+        else:
+            with self.model.lock:
+                if not recording.calls:
+                    recording.calls.extend(collect_calls(self.model, ids, recording.tuple_output))
+                    if self.on_growth is not None:
+                        self.on_growth(self)
+                block = replay(self.model, layer, recording.streams[layer], recording.calls[layer])
+        output = opaque_runs.handed(self.model, layer, block.output, ids, recording.streams[layer])
+        self._checks[layer] = self._compared(layer, output)
+        self._opaque.update({(layer, part): call for part, call in block.opaque.items()})
+        for own, tensor in block.tensors.items():
+            STORE.put(self.uid, f"blocks.{layer}.{own}", tensor)
+        return block
 
     def _weight(self, name: str) -> Tensor | None:
-        if self.model is None:
-            return None
-        try:
-            return self.model.model.get_parameter(name).detach()
-        except AttributeError:
-            return None
-
-    def _unknown(self, name: str) -> str:
-        return f"This run has no tensor named '{name}'. trace.names() lists those that exist for {self.provenance.get('model', 'this model')}."
+        return None if self.model is None else self.model.weight(name)
 
     def _labelled(self, tensor: Tensor, dims: tuple[str, ...], name: str) -> xr.DataArray:
         coords: dict[str, Any] = {dim: np.arange(size) for dim, size in zip(dims, tensor.shape, strict=True)}
-        for dim in ("token", "query", "key"):
-            if dim in coords and len(coords[dim]) == len(self.tokens):
-                coords[f"{dim}_text"] = (dim, np.asarray(self.tokens.strings, dtype=object))
+        coords |= self._texts(name, coords)
         return xr.DataArray(
             tensor.numpy(),
             dims=dims,
@@ -346,20 +381,3 @@ class Trace:
             name=name,
             attrs={"tensor": name, "model": self.provenance.get("model", "")},
         )
-
-
-_graphs: weakref.WeakKeyDictionary[LanguageModel, Graph] = weakref.WeakKeyDictionary()
-
-
-def graph_of(model: LanguageModel) -> Graph:
-    """The model's operations, listed once and kept as long as the model."""
-    found = _graphs.get(model)
-    return found if found is not None else _graphs.setdefault(model, Graph(model.anatomy, model.parts))
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, (list, tuple)) else []

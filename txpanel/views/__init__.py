@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 _SHARED = {"View": "txpanel.views.base", "ViewFrame": "txpanel.views.frame", "WhyCard": "txpanel.views.why.view"}
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 @cache
 def _built_in() -> dict[str, EntryPoint]:
     """Class name -> entry point of each view that this package registers."""
-    found = entry_points(group="txpanel.views")
-    return {entry.attr: entry for entry in found if entry.dist is not None and entry.dist.name == "txpanel"}
+    from txpanel.views.discovery import built_in, installed  # late: not before somebody asks for a view
+
+    return {entry.attr: entry for entry in installed() if built_in(entry)}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,12 +11,17 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
 from txpanel.compat.thread_handover import hand_over
+from txpanel.models.turns import Rank
 from txpanel.session.worker import Worker
 from txpanel.toolkit.waiting import Waiting
 
 
-def background() -> Worker:
-    """A worker thread for one view, whose results arrive on the session's own thread; without a server (notebook, script, test) work is done at once."""
+def background(*, waited_for: bool = False) -> Worker:
+    """A worker thread for one view, whose results arrive on the session's own thread; without a server (notebook, script, test) work is done at once.
+
+    Args:
+        waited_for: somebody waits for each block that is looked into; else, as where all blocks are gone through, others' runs are let in.
+    """
     document = pn.state.curdoc
     if document is None or document.session_context is None:
         return Worker()
@@ -27,7 +32,8 @@ def background() -> Worker:
         waiting.append(result)
         _soon(document, lambda: waiting.popleft()())
 
-    return Worker(dispatch)
+    rank = Rank.LOOK if waited_for else Rank.RUN
+    return Worker(dispatch, visitor=getattr(document.session_context, "id", None), rank=rank)
 
 
 def plot(figure: Any, height: int) -> pn.pane.Bokeh:
@@ -41,7 +47,7 @@ def plot(figure: Any, height: int) -> pn.pane.Bokeh:
 def one_by_one(
     column: Any, rest: Sequence[Callable[[], Any]], said: str, guard: Callable[[Callable[[], object]], object]
 ) -> None:
-    """Builds further parts of a column, each once the browser shows the one before: many figures at once would block the page.
+    """Builds further parts of a column, each once the one before is in sight: many figures at once block page and server.
 
     Args:
         column: with its first part in it. rest: build one part each. said: a line below until all are there.
@@ -65,10 +71,18 @@ def one_by_one(
 
 
 def _soon(document: Any, step: Callable[[], object]) -> None:
-    """Calls a function on the session's thread, a moment from now and not before the page has loaded.
+    """Calls a function on the session's thread, a moment from now and not before the page has loaded."""
+    when_loaded(document, step, after=60)
+
+
+def when_loaded(document: Any, step: Callable[[], object], *, after: int = 0) -> None:
+    """Calls a function on the session's thread, not before the page has loaded.
 
     A change of a component while the browser still fetches the page would be lost: Panel postpones it, and it falls between
     the page and its connection.
+
+    Args:
+        after: milliseconds from now, at the earliest.
     """
 
     def call() -> None:
@@ -81,4 +95,4 @@ def _soon(document: Any, step: Callable[[], object]) -> None:
             with unlocked():
                 step()
 
-    hand_over(document, call, after=60)
+    hand_over(document, call, after=after)

@@ -12,8 +12,10 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
+from txpanel.compat.held_exits import is_held
 from txpanel.compat.one_look_through import one_look_through
 from txpanel.toolkit.palette import Kind, Scale
+from txpanel.views.running import at_work
 
 __all__ = ["API_VERSION", "View"]
 
@@ -86,7 +88,7 @@ class View(pn.viewable.Viewer):
         self._watchers: list[tuple[param.Parameterized, Any]] = []
         self._pending: dict[int, Callback] = {}
         self._scheduled = False
-        self._on_error: Callable[[Exception], None] | None = None
+        self._on_error: Callable[[BaseException], None] | None = None
         params.setdefault("dark", pn.config.theme == "dark")
         super().__init__(state=state, **params)
         self.param.watch(self._catch_up, "active")
@@ -95,6 +97,15 @@ class View(pn.viewable.Viewer):
         super().__init_subclass__(**kwargs)
         if "__panel__" in cls.__dict__:
             cls.__panel__ = _built_once(cls.__dict__["__panel__"])  # type: ignore[assignment,method-assign]
+
+    @classmethod
+    def named(cls, trace: Any) -> str:
+        """What the view's tab is called where this run is shown: its `title`, unless it says something of the model.
+
+        Args:
+            trace: the run; None while there is none.
+        """
+        return cls.title
 
     def __panel__(self) -> Viewable:
         """Builds the view: any Panel object. Must work while `state.trace` is None (nothing has run yet)."""
@@ -125,7 +136,7 @@ class View(pn.viewable.Viewer):
                 self._catch_up()
 
         self._watchers.append((self.state, self.state.param.watch(changed, list(names or ("trace",)))))
-        if self.active:
+        if self.active and self._ready_to_look():
             run()
         else:
             self._pending[id(callback)] = run
@@ -180,17 +191,22 @@ class View(pn.viewable.Viewer):
         with set_curdoc(document), unlocked():
             self._catch_up()
 
+    def _ready_to_look(self) -> bool:
+        """Whether the block that is looked into is there at once; if not, `_catch_up` is called when it is (a text may be long)."""
+        ready = getattr(self.state, "ready_to_look", None)
+        return ready is None or ready(self._catch_up)
+
     def _catch_up(self, _event: Any = None) -> None:
-        if self.active:
+        if self.active and self._pending and self._ready_to_look():
             pending, self._pending = list(self._pending.values()), {}
             for run in pending:
                 run()
 
     def _guarded(self, step: Callback) -> None:
         try:
-            with one_look_through():
+            with one_look_through(), at_work(type(self)):
                 step()
-        except Exception as error:
-            if self._on_error is None:
+        except BaseException as error:
+            if self._on_error is None or not is_held(error):
                 raise
             self._on_error(error)

@@ -77,9 +77,8 @@ class Distribution:
 
 
 def logits_at(trace: Any, position: int) -> npt.NDArray[np.float32]:
-    """What the model said after the token at `position`, float32 [V]."""
-    last = position == len(trace.tokens.ids) - 1
-    return np.asarray((trace.logits if last else trace.logits_at(position)).values, np.float32)
+    """What the model said after the token at `position` (or, filling gaps, in its place), float32 [V]."""
+    return np.asarray((trace.logits if position == trace.answer else trace.logits_at(position)).values, np.float32)
 
 
 def distribution(trace: Any, position: int) -> Distribution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -10,21 +11,27 @@ from typing import Any
 import panel as pn
 import param
 
-from txpanel.errors import TxpanelError
+from txpanel.compat.held_exits import is_held
+from txpanel.errors import NotUsed, TxpanelError
 from txpanel.messages import _
 from txpanel.toolkit.text import ErrorCard
 from txpanel.views.base import API_VERSION, View
+from txpanel.views.running import at_work
 
 __all__ = ["ViewFrame", "short_traceback"]
 
 log = logging.getLogger("txpanel.views")
 
+_FOLDERS = re.compile(r'(?m)^(\s*File ")[^"\n]*?([^"/\\\n]+[/\\][^"/\\\n]+)"')
+"""A file in a line of a traceback; the second group has its name and its folder's."""
+
 Load = Callable[[], type[View]]
 
 
 def short_traceback(error: BaseException, lines: int = 14) -> str:
-    """The last lines of an error's traceback, which are the ones its author needs."""
-    text = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    """The last lines of an error's traceback, which are the ones its author needs; of files not where they are on the server."""
+    whole = "".join(traceback.format_exception(error)).rstrip()
+    text = _FOLDERS.sub(r'\g<1>\g<2>"', whole).splitlines()
     return "\n".join(text if len(text) <= lines else ["…", *text[-lines:]])
 
 
@@ -59,7 +66,7 @@ class ViewFrame(pn.viewable.Viewer):
         self.label = name
         self.origin = origin
         self.view: View | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._layout = pn.Column(sizing_mode="stretch_width", margin=0)
         super().__init__(**params)
         self.param.watch(self._pass_on, ["active", "dark", "opened", "openable"])
@@ -88,19 +95,24 @@ class ViewFrame(pn.viewable.Viewer):
             self._check(view_class)
             phase = _("be built")
             passed = {"active": self.active, "dark": self.dark, "opened": self.opened, "openable": self.openable}
-            self.view = view = view_class(self.state, **passed)
-            view.param.watch(lambda event: setattr(self, "opened", event.new), "opened")
-            view._on_error = lambda error: self._show(error, _("be updated"))
-            content = pn.panel(view.__panel__())
-        except Exception as error:
-            self._show(error, phase)
-        else:
-            if self.error is None:  # else an update failed while it was built, and the card is shown already
-                self._layout[:] = [content]
+            with at_work(view_class):
+                self.view = view = view_class(self.state, **passed)
+                view.param.watch(lambda event: setattr(self, "opened", event.new), "opened")
+                view._on_error = lambda error: self._show(error, _("be updated"))
+                content = pn.panel(view.__panel__())
+                if self.error is None:  # else an update failed while it was built, and the card is shown already
+                    self._layout[:] = [content]
+        except BaseException as error:
+            self._hold(error, phase)
 
-    def fail(self, error: Exception) -> None:
-        """Shows the card without trying: the view was found to be broken before. `retry` tries again."""
-        self._show(error, _("be imported"))
+    def fail(self, error: BaseException, *, drawn: bool = False) -> None:
+        """Shows the card without trying. `retry` tries again.
+
+        Args:
+            error: why.
+            drawn: it was built, but Panel could not draw what it built; else it was found before that it can't be used.
+        """
+        self._hold(error, _("be drawn") if drawn else _("be used"))
 
     def retry(self) -> None:
         """Tries once more, from the import on."""
@@ -124,27 +136,43 @@ class ViewFrame(pn.viewable.Viewer):
         view, self.view, self.error, self.failed = self.view, None, None, False
         if view is not None:
             try:
-                view.close()
-            except Exception:
+                with at_work(type(view)):
+                    view.close()
+            except BaseException as error:
+                if not is_held(error):
+                    raise
                 log.exception("the view %s failed while it was closed", self.label)
 
     def _pass_on(self, *events: Any) -> None:
         if self.view is not None:
             try:
-                self.view.param.update(**{event.name: event.new for event in events})
-            except Exception as error:
-                self._show(error, _("be updated"))
+                with at_work(type(self.view)):
+                    self.view.param.update(**{event.name: event.new for event in events})
+            except BaseException as error:
+                self._hold(error, _("be updated"))
 
-    def _show(self, error: Exception, phase: str) -> None:
-        log.error("the view %s could not %s", self.label, phase, exc_info=error)
+    def _hold(self, error: BaseException, phase: str) -> None:
+        """Whatever a view raises ends here, ``sys.exit`` too; a Ctrl-C and a cancellation are not its own, and go on."""
+        if not is_held(error):
+            raise error
+        self._show(error, phase)
+
+    def _show(self, error: BaseException, phase: str) -> None:
+        known = isinstance(error, NotUsed)
+        if not known:  # else the log has it from who found it: not once more for each page
+            log.error("the view %s could not %s", self.label, phase, exc_info=error)
         self.error, self.failed = error, True
         origin = _(" ({origin})").format(origin=self.origin) if self.origin else ""
-        heading = _("The view “{name}”{origin} could not {phase}").format(name=self.label, origin=origin, phase=phase)
+        text = _("The view “{name}”{origin} could not {phase}")
+        if isinstance(error, NotUsed):
+            text, phase = (_("The view “{name}”{origin} is switched off") if error.off else text), _("be used")
+        heading = text.format(name=self.label, origin=origin, phase=phase)
         words = {
             "heading": heading,
             "reason": _sentence(error),
             "advice": _("Everything else on this page goes on. If it happens again, tell the author of the view."),
-            "details": short_traceback(error),
+            "details": "" if known else short_traceback(error),
+            "retry_label": "" if getattr(error, "off", False) else _("Try again"),
         }
         standing = self._layout[0] if len(self._layout) else None
         if isinstance(standing, ErrorCard):  # changed, not replaced: somebody may be about to click on it

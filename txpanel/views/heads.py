@@ -23,7 +23,8 @@ def allowed(trace: Any, layer: int, head: int) -> npt.NDArray[np.bool_]:
     """[T, T]: whether the query may look at the key, as the recorded mask has it (causality, a sliding window)."""
     if f"blocks.{layer}.masked" not in trace:
         total = len(trace.tokens.ids)
-        return np.tril(np.ones((total, total), bool))
+        every = np.ones((total, total), bool)
+        return np.tril(every) if trace.anatomy.blocks[layer].causal else every
     return np.asarray(trace.head_map(layer, head, "masked")) > MASKED_BELOW
 
 
@@ -70,7 +71,8 @@ def scores(pattern: np.ndarray, ids: np.ndarray) -> dict[str, float]:
         "induction": _induction(pattern, ids),
     }
     logs = np.log(np.where(pattern > 0, pattern, 1.0))
-    entropy = -(pattern * logs).sum(1)[rows] / np.log(rows + 1)
+    seen = rows + 1 if not np.triu(pattern, 1).any() else total  # how many tokens a query can look at
+    entropy = -(pattern * logs).sum(1)[rows] / np.log(seen)
     return found | {"broad": float(entropy.mean())}
 
 

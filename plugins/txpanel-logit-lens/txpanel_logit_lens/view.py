@@ -13,7 +13,7 @@ from bokeh.plotting import figure
 
 from txpanel import View
 from txpanel.models.tokens import alone
-from txpanel.toolkit.card import Rich, rich
+from txpanel.toolkit.card import Rich, flow, rich
 from txpanel.toolkit.palette import Scale, colour
 from txpanel_logit_lens.lens import Lens, lens
 
@@ -54,7 +54,7 @@ class LogitLensView(View):
         return pn.Column(
             Rich(paragraphs=rich(SAY), sizing_mode="stretch_width"),
             self._heading,
-            pn.FlexBox(  # on a phone the rise stands below the table
+            flow(  # on a phone the rise stands below the table
                 pn.Column(
                     pn.pane.Bokeh(self._table, sizing_mode="stretch_width"),
                     styles={"flex": "5 1 290px", "min-width": "0"},

@@ -55,7 +55,7 @@ def test_the_temperature_does_not_change_which_tokens_are_left() -> None:
 
 def test_it_comes_after_the_temperature_and_before_what_cuts() -> None:
     names = sampling.STAGES
-    assert names[names.index("temperature") + 1] == "top_n_sigma" == names[names.index("top_k") - 1]
+    assert names[names.index("temperature") + 1] == "top_n_sigma" == names[names.index("top_h") - 1]
     row = np.random.default_rng(2).normal(size=500).astype(np.float32)
     both = sampling.pipeline(row, top_n_sigma=1.0, top_k=5)
     assert kept(both) == published(row, 1.0)  # of all logits, not of those five
@@ -85,7 +85,7 @@ def test_a_generation_is_cut_by_it_and_comes_back_from_link_and_file(nano: Langu
     state.generate(5)
     tree = state.tree
     assert [node.token for node in tree.nodes] == [step.token for step in steps]
-    assert read(write({"top_n_sigma": 0.75})) == {"top_n_sigma": 0.75}
+    assert read(write({"top_n_sigma": 0.75}))["top_n_sigma"] == 0.75
     assert unpack(pack(record(tree)), tree.root.text) == record(tree)
     path = tmp_path / "run.safetensors"
     path.write_bytes(run_file.to_bytes(tree, state.model, "nano", state.settings))

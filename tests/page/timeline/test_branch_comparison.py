@@ -61,7 +61,8 @@ def test_every_number_is_the_model_s(state: ModelState) -> None:
         assert side["token"] == whole[len(tree.start) + 1]
         assert side["n"] == len(each) - 1
         assert shown["why"][place].startswith("AB"[place] + ": ")
-    assert "somebody chose" in shown["why"][1]
+    assert "was chosen by hand" in shown["why"][1]
+    assert shown["same"].startswith("Where they part, the token of B was chosen by hand, the other one was drawn.")
     assert ["temperature", "3", "3 → 2"] in shown["settings"]
     assert ["top_k", "0", "0 → 5"] in shown["settings"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import queue
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -35,12 +36,14 @@ def strip(state: ModelState) -> Iterator[TimelineController]:
     made.close()
 
 
-def test_nothing_generated_takes_no_space(strip: TimelineController, state: ModelState) -> None:
-    assert not strip.component.visible
+def test_its_line_is_kept_free_while_nothing_is_generated(strip: TimelineController, state: ModelState) -> None:
+    """So nothing moves when the first token comes: the browser hides a line without tokens and leaves its place."""
+    shown = strip.component
+    assert (shown.visible, shown.line, shown.prompt) == (True, [], {})
     state.append()
-    assert strip.component.visible
+    assert (len(shown.line), shown.prompt["strings"]) == (1, list("CBABBC="))
     state.undo()
-    assert not strip.component.visible
+    assert (shown.visible, shown.line, shown.prompt) == (True, [], {})
 
 
 def test_a_step_sends_itself_only(strip: TimelineController, state: ModelState) -> None:
@@ -61,13 +64,13 @@ def test_the_prompt_s_own_tokens_have_a_probability(strip: TimelineController, s
     model, ids = state.model.model, state.trace.tokens.ids[:7].astype("int64")
     with torch.no_grad():
         p = model(torch.from_numpy(ids)[None]).logits[0].double().softmax(-1)
-    shown = strip.component.heard
+    shown = strip.component.scored
     assert shown[0] is None
     assert [each[0] for each in shown[1:]] == pytest.approx([float(p[i - 1, ids[i]]) for i in range(1, 7)], rel=1e-5)
     assert [each[1] for each in shown[1:]] == [int((p[i - 1] > p[i - 1, ids[i]]).sum()) for i in range(1, 7)]
     assert [each[2] for each in shown[1:]] == pytest.approx(state.trace.surprisal()[1:7].tolist(), abs=1e-6)
     sent: list[Any] = []
-    strip.component.param.watch(lambda event: sent.append(event.new), "heard")
+    strip.component.param.watch(lambda event: sent.append(event.new), "scored")
     state.generate(4)
     assert sent == []  # once for a prompt
     state.text = "A="
@@ -183,6 +186,27 @@ def test_a_file_that_is_too_large_is_refused(state: ModelState, monkeypatch: pyt
     monkeypatch.setattr("txpanel.page.exports.LARGEST", 10)
     Files(lambda data: None).receive(state, {"at": 0, "data": base64.b64encode(b"x" * 20).decode(), "last": True})
     assert "larger" in (state.error or "")
+
+
+def test_files_on_their_way_are_bounded_for_all_pages_and_those_that_stopped_make_way(
+    state: ModelState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page could leave a file of 16 MB half sent in the system's folder, for as long as it was open."""
+    monkeypatch.setattr("txpanel.page.exports._all", weakref.WeakSet())
+    monkeypatch.setattr("txpanel.page.exports.LARGEST", 100)
+    piece = {"at": 0, "data": base64.b64encode(b"x" * 90).decode()}
+    pages = [Files(lambda data: None) for _each in range(12)]
+    for page in pages:
+        page.receive(state, piece)
+    assert "Others are sending files now" in (state.error or "")
+    assert sum(page._coming is not None for page in pages) == 9
+    state.error = None
+    for page in pages:
+        page._last -= 61
+    pages[-1].receive(state, piece)
+    assert state.error is None
+    assert sum(page._coming is not None for page in pages) == 1
+    pages[-1].close()
 
 
 def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:

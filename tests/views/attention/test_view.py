@@ -16,6 +16,8 @@ from bokeh.models import GlyphRenderer
 from tests import families
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.state import ModelState
+from txpanel.session.worker import Worker
+from txpanel.views.attention import all_heads, mosaic
 from txpanel.views.attention.data import WINDOW, stage, stages
 from txpanel.views.attention.view import AttentionView
 
@@ -144,6 +146,30 @@ def test_options_say_that_the_picture_is_not_what_the_model_used(build: Callable
     np.testing.assert_array_equal(image(view.maps.heats["pattern"]), plain)
 
 
+@pytest.mark.parametrize("tokens", [12, 14, 25])
+def test_scores_mask_and_pattern_have_their_numbers_to_25_tokens(
+    build: Callable[..., AttentionView], tokens: int
+) -> None:
+    view = build("llama", "abcdefgh" * 9)
+    text = view.state.model.tokenizer.decode(view.state.trace.tokens.ids[:tokens].tolist())
+    view.state.text = text
+    n = len(view.state.trace.tokens.ids)
+    for part in ("scores", "pattern"):
+        heat = view.maps.heats[part]
+        written = {
+            (int(y), int(x)): said
+            for source in heat.cells.sources
+            for y, x, said in zip(source.data["y"], source.data["x"], source.data["whole"], strict=True)
+        }
+        assert len(written) == np.isfinite(image(heat)).sum() == n * (n + 1) // 2 or part == "scores"
+        assert heat.figure.height >= 25 * n
+        assert [axis.axis_label for axis in (heat.figure.yaxis[0], heat.figure.xaxis[0])] == [
+            "who looks (query) ←",
+            "at whom (key) →",
+        ]
+    assert n <= 12 or all(len(said) <= 4 for said in written.values())
+
+
 def test_a_long_text_is_shown_through_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(families.FAMILIES, "llama", {**families.FAMILIES["llama"], "max_position_embeddings": 1200})
     model = families.tiny("llama")
@@ -158,6 +184,9 @@ def test_a_long_text_is_shown_through_a_window(monkeypatch: pytest.MonkeyPatch) 
     rows, columns = view.maps.window
     pattern = stage(state.trace, state.layer, state.head, "pattern")
     np.testing.assert_array_equal(image(heat), pattern[rows.slice, columns.slice])
+    assert rows == columns  # it opens at the diagonal, and some of what the mask forbids is in sight
+    assert np.isfinite(np.diagonal(image(heat))).all()
+    assert np.isnan(image(heat)[0, -1])
     assert (
         heat.scale.high == view.maps.legend["pattern"].scale["ticks"][-1] == np.nanmax(image(heat))
     )  # not 1: all are small
@@ -178,6 +207,7 @@ def test_a_long_text_is_shown_through_a_window(monkeypatch: pytest.MonkeyPatch) 
     assert state.query < 300
     view.maps._tap("overview", WINDOW - 1, 0)
     assert state.query > 300
+    assert view.maps.window[1].start <= state.key < view.maps.window[1].stop  # somebody has chosen it
     view.maps._tap("overview", 0, 9)  # ahead: nothing is there
     assert state.query > 300
     view.close()
@@ -223,3 +253,33 @@ def test_a_closed_view_is_freed(tiny: Callable[[str], LanguageModel]) -> None:
     del view
     gc.collect()
     assert ref() is None
+
+
+def test_the_heads_of_a_long_text_are_worked_out_beside_the_page(
+    tiny: Callable[[str], LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mosaic of another block is never shown meanwhile, and a look that is over is not shown at all."""
+    waiting: list[Callable[[], object]] = []
+    monkeypatch.setattr(all_heads, "MANY", 0)
+    monkeypatch.setattr(all_heads, "background", lambda **_more: Worker(waiting.append))
+    state = ModelState(model=tiny("gpt2"), text="A, B, C, A, B, C")
+    view = AttentionView(state)
+    view.__panel__()
+    shown = view.all_heads
+    assert shown is not None
+    assert shown.heads is None
+    assert not shown.picture.visible
+    state.layer = 1
+    shown._worker.wait(10)
+    for result in waiting:
+        result()
+    assert shown.picture.visible
+    assert shown.heads is not None
+    np.testing.assert_array_equal(shown.heads.maps, mosaic.heads(state.trace, 1).maps)
+    state.layer = 2
+    assert (shown.heads, shown.picture.visible) == (None, False)
+    view.close()
+    shown._worker.wait(10)
+    for result in waiting[1:]:
+        result()
+    assert shown.heads is None

@@ -12,7 +12,7 @@ import torch
 from tests.families import tiny
 from txpanel.session.state import ModelState
 from txpanel.toolkit.vector_strips import VectorStrip, VectorStrips, pack, scale_of, strip_table
-from txpanel.views.embedding.data import neighbours, pairs, pieces, rotation, slopes, table_row
+from txpanel.views.embedding.data import neighbours, pairs, pieces, rotation, slopes, table_row, together, visible
 from txpanel.views.embedding.strips import lanes, strips
 from txpanel.views.embedding.view import EmbeddingView
 
@@ -50,7 +50,7 @@ def test_the_table_row_is_the_models_own_embedding(trace: Any) -> None:
     token = int(trace.tokens.ids[3])
     name, row = table_row(trace.model, token)
     weight = trace.model.model.get_input_embeddings().weight
-    assert np.array_equal(row, weight[token].numpy())
+    assert np.array_equal(row, weight[token].detach().numpy())
     assert name in dict(trace.model.model.named_parameters(remove_duplicate=False))
 
 
@@ -123,7 +123,7 @@ def test_neighbours_are_the_rows_with_the_largest_cosine(trace: Any) -> None:
     token = int(trace.tokens.ids[0])
     found = neighbours(trace.model, token, k=5)
     assert found is not None
-    table = trace.model.model.get_input_embeddings().weight.double()
+    table = trace.model.model.get_input_embeddings().weight.detach().double()
     cosines = torch.nn.functional.cosine_similarity(table, table[token][None])
     cosines[token] = -2
     best = cosines.topk(5)
@@ -144,6 +144,23 @@ def test_pieces_show_bytes_and_never_half_a_character(trace: Any) -> None:
     assert b"".join(bytes.fromhex(p["bytes"]) for p in made) == TEXT.encode()
     assert [p["id"] for p in made] == trace.tokens.ids.tolist()
     assert not any("\ufffd" in p["text"] for p in made)
+
+
+def test_pieces_of_a_character_hang_together() -> None:
+    sign = "👩\u200d🔬".encode()
+    parts = [b"a", sign[:2], sign[2:3], sign[3:5], sign[5:7], sign[7:9], sign[9:], b"!", "é".encode()]
+    assert together(parts) == [(1, 5), (5, 7)]  # the third piece ends one character and begins the next
+    assert together([b"\xf0\x9f", b"\x91\xa9", b"\xe2\x80", b"\x8d"]) == [(0, 2), (2, 4)]
+    assert together([b"\xf0", b"\x9f"]) == []  # never whole: no character is claimed
+    assert visible("👩\u200d🔬\ufe0f") == "👩⟨ZWJ⟩🔬⟨VS16⟩"
+    model = tiny("gpt2")
+    made = pieces(model.trace("x👩\u200d🔬"))
+    of = [one["of"] for one in made if "of" in one]
+    assert of
+    assert "⟨ZWJ⟩" in "".join(whole for whole, part, _n in of if part == 1) + "".join(one["text"] for one in made)
+    for whole, part, n in of:
+        assert 1 <= part <= n
+        assert "\ufffd" not in whole
 
 
 def test_the_strips_table_has_every_number(trace: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from txpanel.views.flow import data
+from txpanel.views.flow.next_tokens import next_payload, odds_payload
 from txpanel.views.flow.window import LANES, WINDOW, Window
 
 TEXT = "the cat sat on the mat, the cat"
@@ -138,14 +139,14 @@ def test_next_tokens_are_the_softmax_of_all_logits(trace: Any) -> None:
     logits = trace.logits.values.astype(np.float64)
     probability = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     order = np.argsort(-logits)
-    found = data.next_payload(trace, last, sampled=int(order[2]))
+    found = next_payload(trace, last, sampled=int(order[2]))
     np.testing.assert_allclose(found["probability"], probability[found["ids"]], rtol=1e-5)
     assert np.all(np.diff(found["probability"]) <= 0)
     assert found["probability"][0] == pytest.approx(probability.max())
     assert found["probability"].sum() + found["rest"] == pytest.approx(1.0, abs=1e-5)
     assert found["others"] + len(found["ids"]) == found["vocab"] == trace.anatomy.vocab
     assert found["sampled"] == 2
-    rare = data.next_payload(trace, last, sampled=int(order[-1]))
+    rare = next_payload(trace, last, sampled=int(order[-1]))
     assert rare["ids"].tolist() == [*found["ids"][:-1].tolist(), order[-1]]
     assert rare["sampled"] == len(rare["ids"]) - 1
     assert rare["probability"].sum() + rare["rest"] == pytest.approx(1.0, abs=1e-5)
@@ -186,7 +187,8 @@ def test_nothing_is_sent_as_a_list_of_numbers(trace: Any) -> None:
         data.token_payload(trace, window),
         data.block_payload(trace, 0, window),
         data.head_payload(trace, 0, 0, window),
-        data.next_payload(trace, 1),
+        next_payload(trace, 1),
+        odds_payload(trace, 1),
         data.layer_payload(trace, 0, 8),
     ]
 

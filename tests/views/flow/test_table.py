@@ -50,8 +50,8 @@ def test_numbers_are_those_of_the_trace(tiny: Callable[[str], Any], family: str)
     logits = trace.logits_at(4).values.astype(np.float64)
     p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     ids = column(found["next"], "id")[:-1]
-    np.testing.assert_allclose(column(found["next"], "probability")[:-1], p[ids], rtol=1e-6)
-    assert sum(column(found["next"], "probability")) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(column(found["next"], "probability: the model")[:-1], p[ids], rtol=1e-6)
+    assert sum(column(found["next"], "probability: the model")) == pytest.approx(1, abs=1e-6)
     written = trace.tensor("blocks.2.mlp_out")[4].double().norm()
     assert column(found["writes"], "MLP writes")[2] == pytest.approx(float(written), rel=1e-6)
 

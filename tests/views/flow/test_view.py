@@ -65,8 +65,7 @@ def test_messages_move_the_focus_and_ask(view: FlowView) -> None:
     assert (view.state.query, view.opened, view.picture.opened) == (3, "neurons", "neurons")
     assert view.state.question.name == "blocks.0.mlp_post"
     view._on_message({"type": "open", "tensor": "mlp_post"})
-    assert view.picture.opened == ""
-    view._on_message({"type": "open", "tensor": "mlp_post"})
+    assert view.picture.opened == "neurons"  # what is open stays open when it is asked for again
     view._on_message({"type": "open", "tensor": "pattern"})  # no view shows it
     view._on_message({"type": "act", "open": "pattern", "focus": {"query": 1}})
     assert (view.state.query, view.opened) == (1, "neurons")

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.memory import Store
 from txpanel.session import shared
 from txpanel.session.state import ModelState
 from txpanel.testing import check_view
+from txpanel.tracing import Trace
 from txpanel.tracing.record import prefixes
 from txpanel.views.kv_cache.data import Kept, kept
 from txpanel.views.kv_cache.view import KVCacheView
@@ -86,7 +88,9 @@ def whole(text: str) -> float:
 
 
 def test_a_step_adds_one_column(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "traces", shared.Store(10**9))  # another test may have made the same run at one go
+    monkeypatch.setattr(
+        shared, "traces", Store("runs", Trace.storages)
+    )  # another test may have made the same run at one go
     state = ModelState(model=tiny("llama"), text="seven words")
     view = KVCacheView(state)
     view.__panel__()

@@ -115,7 +115,7 @@ def test_inner_strips_are_rows_of_the_trace(trace: Any) -> None:
 def test_promoted_tokens_are_a_product_with_the_models_unembedding() -> None:
     model = tiny("llama")
     writes = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
-    gain, matrix = model.model.model.norm.weight, model.model.lm_head.weight
+    gain, matrix = model.model.model.norm.weight.detach(), model.model.lm_head.weight.detach()
     logits = (torch.from_numpy(writes) * gain) @ matrix.T
     for row, (up, down) in enumerate(promoted(model, 1, writes, k=4)):
         high, low = logits[row].topk(4), (-logits[row]).topk(4)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from txpanel.decoding.beams import beam_search
 from txpanel.models.language_model import LanguageModel
@@ -37,6 +38,17 @@ def agrees(view: SamplingView) -> None:
     assert bench.answer["kept"] == [stage.kept for stage in found.stages]
     assert bench.settings["uniform"] == found.draw.uniform == uniform(view.state.seed)
     assert bench.settings["seed"] == view.state.seed
+
+
+def test_the_models_own_preset_names_what_it_leaves_out(view: SamplingView, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = GenerationConfig(do_sample=True, temperature=0.6, suppress_tokens=[5, 7], eos_token_id=2)
+    monkeypatch.setattr(view.state.model.model, "generation_config", config)
+    view.state.text = "the cat sat on"
+    own = view.bench.presets[-1]
+    assert (own["key"], own["values"]["temperature"]) == ("own", 0.6)
+    assert own["left_out"] == ["suppress_tokens = [5, 7]: tokens that are never chosen"]
+    assert "without what is named below" in own["title"]
+    assert all(not preset["left_out"] for preset in view.bench.presets[:-1])
 
 
 def test_all_logits_travel_and_the_likeliest_are_named(view: SamplingView) -> None:

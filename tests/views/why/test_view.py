@@ -126,7 +126,7 @@ def test_what_a_number_feeds_can_be_asked_for_and_exists(trace: Any) -> None:
 def test_a_card_says_of_which_token_and_layer_a_number_is(trace: Any) -> None:
     made, _vectors, found = card(trace, "lens.3.2.logits", {"vocab": 70})
     assert found is not None
-    assert made["index"] == [["vocab", "70", trace.model.tokens([70]).strings[0]]]
+    assert made["index"] == [["vocab", "token", "id 70", trace.model.tokens([70]).strings[0]]]
     assert made["text"].startswith("The model’s own answer after “e”.")
     made, _vectors, found = card(trace, "lens.1.2.probs", {"vocab": 70})
     assert made["text"].startswith("Logit lens: as if the model stopped before block 2, after “e”.")
@@ -205,6 +205,32 @@ def test_the_card_follows_the_question_and_its_operands(asked: tuple[ModelState,
     assert not view.cards.cards[0]["back"]
 
 
+def test_a_click_elsewhere_begins_a_new_path(asked: tuple[ModelState, WhyCard]) -> None:
+    state, view = asked
+    state.ask("blocks.0.mlp_out", token=3, feature=7)
+    view.cards._handle_msg({"do": "ask", "card": 0, "term": 0, "source": 0})
+    assert [crumb["label"] for crumb in view.cards.cards[0]["crumbs"]] == ["mlp_out", "mlp_post"]
+    state.ask("blocks.1.pattern", head=1, query=3, key=2)  # as a picture does
+    assert [crumb["label"] for crumb in view.cards.cards[0]["crumbs"]] == ["pattern"]
+    view.cards._handle_msg({"do": "feed", "card": 0, "at": 0})  # where a number goes is no cause of it
+    assert len(view.cards.cards[0]["crumbs"]) == 1
+    view.cards._handle_msg({"do": "back"})
+    view.cards._handle_msg({"do": "back"})
+    assert [crumb["label"] for crumb in view.cards.cards[0]["crumbs"]] == ["mlp_out", "mlp_post"]
+
+
+def test_a_cell_is_said_in_words_that_count_from_one(asked: tuple[ModelState, WhyCard]) -> None:
+    state, view = asked
+    state.ask("blocks.1.pattern", head=1, query=3, key=2)
+    shown, strings = view.cards.cards[0], state.trace.tokens.strings
+    assert (shown["name"], shown["block"]) == ("blocks.1.pattern", "block 2")
+    assert shown["index"] == [
+        ["head", "head", "2", ""],
+        ["query", "query", "pos 3", strings[3]],
+        ["key", "key", "pos 2", strings[2]],
+    ]
+
+
 def test_a_step_of_a_product_can_be_asked_for(asked: tuple[ModelState, WhyCard]) -> None:
     state, view = asked
     state.ask("blocks.0.mlp_pre", token=3, neuron=7)
@@ -226,10 +252,10 @@ def test_two_cards_can_be_pinned_and_let_go(asked: tuple[ModelState, WhyCard]) -
         view.cards._handle_msg({"do": "pin"})
     assert len(state.pinned) == 2
     assert len(view.cards.cards) == 3
-    assert [card["index"][1][1] for card in view.cards.cards] == ["3", "0", "1"]
+    assert [card["index"][1][2] for card in view.cards.cards] == ["3", "0", "1"]
     assert not view.cards.cards[0]["can_pin"]
     view.cards._handle_msg({"do": "unpin", "at": 0})
-    assert [card["index"][1][1] for card in view.cards.cards] == ["3", "1"]
+    assert [card["index"][1][2] for card in view.cards.cards] == ["3", "1"]
 
 
 def test_more_operands_are_listed_when_somebody_asks(asked: tuple[ModelState, WhyCard]) -> None:

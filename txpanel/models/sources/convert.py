@@ -12,15 +12,20 @@ import json
 import struct
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from txpanel.errors import BadFile, DownloadFailed, TxpanelError, Unsupported
 from txpanel.messages import _
 from txpanel.models.cache import check_space
+from txpanel.models.sources.gguf_content import Content, check_types, parts
+from txpanel.models.sources.gguf_rules import settings
+from txpanel.models.sources.gguf_tensors import weights
+from txpanel.models.sources.gguf_tokenizer import tokenizer
 from txpanel.models.sources.process import emit, main, os_error_text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from torch import Tensor
+    from transformers import PreTrainedModel
 
 MAGIC = b"GGUF"
 
@@ -39,84 +44,101 @@ def check_gguf(path: Path) -> None:
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write `source` (a GGUF file) as config, safetensors (float32) and tokenizer files into the folder `target`."""
-    check_gguf(source)
-    reader = _read_once(source)
-    needed = sum(int(tensor.n_elements) for tensor in reader.tensors) * 4
+    """Write `source` (a GGUF file, or one of several parts) as config, safetensors (float32) and tokenizer files into the folder `target`.
+
+    Every setting and every tensor of the file is understood, or the file is refused; every weight comes from the file.
+    """
+    content = read(source)
+    needed = sum(int(tensor.n_elements) for tensor in content.tensors.values()) * 4
     check_space(target, needed * 21 // 20)
     emit(stage="convert", done=0, total=needed, message=_("Reading the vocabulary"))
-    tokenizer = _tokenizer(source, reader)
-    emit(stage="convert", done=0, total=needed, message=_("Unpacking the weights to float32"))
-    model = _model(source)
+    rules, made = settings(content)
+    made_of = tokenizer(content)
+    model = _empty(content, made)
+    found = weights(
+        content,
+        rules,
+        model,
+        lambda done: emit(stage="convert", done=done * 3, total=needed, message=_("Unpacking the weights to float32")),
+    )
     emit(stage="convert", done=needed * 3 // 4, total=needed, message=_("Writing the weights as safetensors"))
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
+    _write(target, model, found)
+    made_of.save_pretrained(target)
     emit(stage="convert", done=needed, total=needed, message=_("Converted"))
 
 
-def _read_once(source: Path) -> Any:
-    """The file's reader, which transformers uses too.
+def read(source: Path) -> Content:
+    """The settings and tensors of a GGUF file with all its parts.
+
+    Raises:
+        BadFile: a part is missing, damaged or cut short. Unsupported: a type of tensors that was not tried.
+    """
+    check_gguf(source)
+    first = _reader(source)
+    found = parts(source, split_count(first))
+    readers = []
+    for number, part in enumerate(found):
+        if part != source:
+            check_gguf(part)
+        reader = first if part == source else _reader(part)
+        if len(found) > 1 and (split_count(reader) != len(found) or _number(reader, "split.no") != number):
+            raise BadFile(_("{path} is not the part of the model that its name says.").format(path=part))
+        readers.append(reader)
+    content = Content(readers, found[0])
+    check_types(content.tensors.values())
+    return content
+
+
+def split_count(reader: Any) -> int:
+    """Of how many parts the model is."""
+    return _number(reader, "split.count") or 1
+
+
+def _number(reader: Any, key: str) -> int:
+    field = reader.fields.get(key)
+    return int(field.contents()) if field is not None else 0
+
+
+def _reader(source: Path) -> Any:
+    """The file's reader.
 
     Raises:
         BadFile: it is damaged.
     """
-    from txpanel.compat.gguf_reader import open_once  # late: only the process that converts needs it
+    from txpanel.compat.gguf_reader import opened  # late: only the process that converts needs it
 
     try:
-        return open_once(source)
+        return opened(source)
     except Exception as error:  # anything may come of a damaged file
         raise BadFile(
             _("{path} is damaged or cut short: {reason}. Download it again.").format(path=source, reason=error)
         ) from error
 
 
-def _tokenizer(source: Path, reader: Any) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer  # late: only the process that converts needs it
-
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
-    split = _text(reader, "tokenizer.ggml.pre")
-    if split in ("smollm", "starcoder", "refact", "command-r", "codeshell"):
-        # transformers rebuilds these with GPT-2's splitting; they were trained with each digit on its own
-        from tokenizers import pre_tokenizers  # late: only the process that converts needs it
-
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-    return tokenizer
-
-
-def _text(reader: Any, key: str) -> str:
-    field = reader.fields.get(key)
-    return str(field.contents()) if field is not None else ""
-
-
-def _model(source: Path) -> PreTrainedModel:
+def _empty(content: Content, made: dict[str, Any]) -> PreTrainedModel:
+    """The model without weights, which says what they are called and how large they are."""
     import torch  # late: only the process that converts needs it
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    opener: Any = AutoModelForCausalLM
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-        )
-    except (ValueError, NotImplementedError) as error:
-        raise Unsupported(
-            _("{path} cannot be opened: {reason}").format(path=source, reason=str(error).split("\n")[0])
-        ) from error
-    if hasattr(model, "hf_quantizer"):
-        del model.hf_quantizer  # the weights are dense now: an ordinary model that may be saved
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    _shorten_floats(model.config)
-    return model
+        config = AutoConfig.for_model(**made)
+        with torch.device("meta"):
+            model = opener.from_config(config, trust_remote_code=False)
+    except Exception as error:  # a configuration that makes no sense may raise anything
+        reason = str(error).split("\n")[0][:300]
+        raise Unsupported(_("{path} cannot be opened: {reason}").format(path=content.path, reason=reason)) from error
+    config.architectures, config.dtype = [type(model).__name__], torch.float32
+    return cast("PreTrainedModel", model)
 
 
-def _shorten_floats(config: Any) -> None:
-    """Give float32 settings back the decimals they were written with: 1e-05, not 9.999999747378752e-06."""
-    import numpy as np  # late: only the process that converts needs it
+def _write(target: Path, model: PreTrainedModel, found: dict[str, Tensor]) -> None:
+    from safetensors.torch import save_file  # late: only the process that converts needs it
 
-    for key, value in vars(config).items():
-        if isinstance(value, float) and float(np.float32(value)) == value:
-            setattr(config, key, float(str(np.float32(value))))
+    model.config.save_pretrained(target)
+    if model.generation_config is not None:
+        model.generation_config.save_pretrained(target)
+    save_file(found, target / "model.safetensors", {"format": "pt"})
 
 
 def _run(arguments: list[str]) -> None:

@@ -63,15 +63,14 @@ def check_config(content: dict[str, Any], folder: Path) -> None:
     kind = content.get("model_type")
     if not isinstance(kind, str):
         raise BadFile(_("{folder}/config.json names no model type.").format(folder=folder))
-    if content.get("is_encoder_decoder"):
-        raise Unsupported(
-            _(
-                "{kind} models read one text and write another (encoder-decoder). txpanel opens models that "
-                "continue a text, such as GPT-2, Llama or Gemma."
-            ).format(kind=kind)
-        )
     from transformers import CONFIG_MAPPING  # late: transformers takes seconds
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 
+    if content.get("is_encoder_decoder") and kind not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        words = _(
+            "{kind} models are encoder-decoders that do not go from a text to a text, and txpanel opens those that do."
+        )
+        raise Unsupported(words.format(kind=kind))
     if kind in CONFIG_MAPPING:
         return
     if content.get("auto_map"):
@@ -125,6 +124,15 @@ def check_safetensors(path: Path) -> None:
     Raises:
         BadFile: foreign, damaged or cut short.
     """
+    table(path)
+
+
+def table(path: Path) -> dict[str, dict[str, Any]]:
+    """A safetensors file's header, compared with its length: type (``dtype``), ``shape`` and place of each tensor, by name.
+
+    Raises:
+        BadFile: foreign, damaged or cut short.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -145,3 +153,4 @@ def check_safetensors(path: Path) -> None:
                 path=path, right=8 + length + end, size=size
             )
         )
+    return tensors

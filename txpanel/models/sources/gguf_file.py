@@ -13,6 +13,7 @@ from txpanel.models.progress import Reporter
 from txpanel.models.provenance import Provenance
 from txpanel.models.sources import process
 from txpanel.models.sources.convert import check_gguf
+from txpanel.models.sources.gguf_content import PART
 from txpanel.models.sources.process import os_error_text
 
 CHUNK = 1 << 22
@@ -29,7 +30,7 @@ def prepare(path: Path, reporter: Reporter) -> cache.Entry:
         raise ModelNotFound(_("There is no file {path}.").format(path=path))
     try:
         check_gguf(path)
-        digest = _hash(path, reporter)
+        digest = _digest(path, reporter)
         name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', path.stem)[:60]}-{digest[:12]}"
         return cache.find(name) or _convert(path, name, digest, reporter)
     except OSError as error:
@@ -45,6 +46,23 @@ def _convert(path: Path, name: str, digest: str, reporter: Reporter) -> cache.En
         process.run("txpanel.models.sources.convert", [str(path.resolve()), str(ready)], reporter)
         note = _("Weights of a GGUF file, unpacked to float32")
         return cache.finish(name, ready, Provenance("gguf", str(path), digest, note))
+
+
+def _digest(path: Path, reporter: Reporter) -> str:
+    """SHA-256 of the file; of several parts, that of their SHA-256s."""
+    match = PART.fullmatch(path.name)
+    beside = (
+        (
+            path.with_name(f"{match['stem']}-{no:05d}-of-{match['count']}.gguf")
+            for no in range(1, int(match["count"]) + 1)
+        )
+        if match
+        else ()
+    )
+    found = [part for part in beside if part.is_file()]
+    if len(found) < 2:
+        return _hash(path, reporter)
+    return hashlib.sha256("".join(_hash(part, reporter) for part in found).encode()).hexdigest()
 
 
 def _hash(path: Path, reporter: Reporter) -> str:

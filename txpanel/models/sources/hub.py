@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from txpanel.errors import DownloadFailed, TxpanelError
 from txpanel.messages import _
-from txpanel.models import cache
+from txpanel.models import cache, checksums
 from txpanel.models.progress import Reporter
 from txpanel.models.provenance import Provenance
 from txpanel.models.sources import folder as local
@@ -21,6 +24,7 @@ from txpanel.models.sources import process
 from txpanel.models.sources.process import os_error_text
 
 PATIENCE = 60.0  # seconds without a single byte
+SHA256 = re.compile("[0-9a-f]{64}")
 WORKER = "txpanel.models.sources.hub_worker"
 
 
@@ -63,10 +67,77 @@ def cached(repo: str) -> Path | None:
     for snapshot in _snapshots(shared_cache() / f"models--{repo.replace('/', '--')}"):
         try:
             local.check(snapshot, kind=False)
+            aside = _is_aside(repo, snapshot)
         except (TxpanelError, OSError):
             continue
-        return snapshot
+        if not aside:
+            return snapshot
     return None
+
+
+# The tools of Hugging Face name the content of large files by its SHA-256; what was seen of them is kept in our own cache.
+
+
+def _seen(repo: str) -> tuple[Path, dict[str, Any]]:
+    path = cache.root() / "checksums" / f"{key(repo)}.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = {}
+    return path, found if isinstance(found, dict) else {}
+
+
+def _keep(path: Path, seen: dict[str, Any]) -> None:
+    with suppress(OSError):  # it is looked at wholly next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(seen, indent=1), encoding="utf-8")
+
+
+def _contents(snapshot: Path) -> Iterator[tuple[Path, Path]]:
+    """The weights that are named by their content, and where that is."""
+    for file in local.weights(snapshot):
+        content = file.resolve()
+        if SHA256.fullmatch(content.name):
+            yield file, content
+
+
+def damaged(repo: str, snapshot: Path, *, deep: bool = False) -> str | None:
+    """Looks whether weights in the cache of Hugging Face's own tools are what their names say: wholly once, then cheaply.
+
+    Args:
+        repo: whose they are. snapshot: their folder. deep: read all of every file in any case.
+
+    Returns:
+        The path of a file that is not; None: all is well, or nothing is known of it.
+    """
+    path, seen = _seen(repo)
+    before = dict(seen)
+    for file, content in _contents(snapshot):
+        kept = checksums.read(seen.get(content.name))
+        if kept is not None and checksums.same(content, kept, deep=deep):
+            continue
+        made = checksums.take(content)
+        if made.sha256 != content.name:
+            return str(file)
+        seen[content.name] = made.as_dict()
+    if seen != before:
+        _keep(path, seen)
+    return None
+
+
+def put_aside(repo: str, snapshot: Path) -> bool:
+    """The weights there are damaged: they are not used until they have changed. Nothing is written to that cache."""
+    path, seen = _seen(repo)
+    seen["aside"] = {content.name: content.stat().st_mtime_ns for _file, content in _contents(snapshot)}
+    _keep(path, seen)
+    return bool(seen["aside"])
+
+
+def _is_aside(repo: str, snapshot: Path) -> bool:
+    aside = _seen(repo)[1].get("aside")
+    if not isinstance(aside, dict):
+        return False
+    return any(aside.get(content.name) == content.stat().st_mtime_ns for _file, content in _contents(snapshot))
 
 
 def _snapshots(repo: Path) -> Iterator[Path]:

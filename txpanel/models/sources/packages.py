@@ -170,7 +170,7 @@ def _check(path: Path, sha256: str, reporter: Reporter) -> None:
 
 def pip() -> list[str]:
     """The command that runs pip of this environment, or the one Python itself carries."""
-    return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    return [sys.executable, "-m", "txpanel.models.sources.bound_pip", "--disable-pip-version-check"]
 
 
 def pip_env() -> dict[str, str]:
@@ -195,9 +195,9 @@ def reachable(project: str, timeout: float = 8.0) -> bool:
     """Whether the user's package index answers and has `project`, found out within `timeout` seconds."""
     command = [*pip(), "index", "versions", project, "--no-input", "--timeout", "5", "--retries", "0"]
     try:
-        done = subprocess.run(
-            command, env={**os.environ, **pip_env()}, capture_output=True, timeout=timeout, check=False
-        )
+        with process.started(command, pip_env()) as child:
+            for stream in (child.stdout, child.stderr):  # else it waits for somebody to read
+                threading.Thread(target=process.read_lines, args=(stream, lambda _line: None), daemon=True).start()
+            return child.wait(timeout) == 0
     except (subprocess.TimeoutExpired, OSError, DownloadFailed):
         return False
-    return done.returncode == 0

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from txpanel import errors
@@ -25,6 +25,7 @@ from txpanel.errors import DownloadFailed, TxpanelError
 from txpanel.messages import _
 from txpanel.models.progress import Reporter
 
+STDIN = 0
 POLL = 0.1  # seconds between looks at the cancel button
 
 
@@ -167,7 +168,7 @@ def emit(**event: Any) -> None:
 
 def main(work: Callable[[list[str]], Any], arguments: list[str]) -> None:
     """In the child: do `work`, and report its result or error to the parent."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         emit(result=work(arguments))
     except TxpanelError as error:
@@ -178,9 +179,22 @@ def main(work: Callable[[list[str]], Any], arguments: list[str]) -> None:
         emit(error="DownloadFailed", message=_("There is not enough memory for this model."))
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """In the child: from now on it ends when its standard input closes, which the system does when the parent has gone, however that came.
+
+    Args:
+        end: how it ends.
+    """
+
+    def listen() -> None:
+        with suppress(OSError):
+            while os.read(
+                STDIN, 1024
+            ):  # not through `sys.stdin`: its lock, held here, may abort the end of the interpreter
+                pass
+        end()
+
+    threading.Thread(target=listen, name="txpanel-parent", daemon=True).start()
 
 
 def os_error_text(error: OSError) -> str:

@@ -47,6 +47,7 @@ def compared(model: LanguageModel, tree: TokenTree, a: int, b: int) -> dict[str,
         "before": _before(model, tree, shared),
         "sides": [_side(tree, fork, leaf, nodes) for leaf, nodes in zip((a, b), own, strict=True)],
         "settings": _differing(*own),
+        "same": _same(picks),
         "why": [_why(name, pick) for name, pick in zip(SIDES, picks, strict=True)],
         **_parting(model, [*tree.start, *(tree.node(n).token for n in shared)], picks),
     }
@@ -84,10 +85,23 @@ def _differing(a: list[TokenNode], b: list[TokenNode]) -> list[list[str]]:
     return found
 
 
+def _same(picks: list[TokenNode]) -> str:
+    """What is said where no setting differs: two draws with the same seed give the same token, so somebody chose one of them."""
+    chosen = [name for name, pick in zip(SIDES, picks, strict=True) if pick.draw is None]
+    if len(chosen) == len(SIDES):
+        return _("Where they part, both tokens were chosen by hand. The settings are the same.")
+    if chosen:
+        said = _(
+            "Where they part, the token of {side} was chosen by hand, the other one was drawn. The settings are the same."
+        )
+        return said.format(side=chosen[0])
+    return _("Both were drawn with the same settings.")
+
+
 def _why(side: str, pick: TokenNode) -> str:
     facts = {"side": side, "token": pick.string, "p": percent(pick.p), "model_p": percent(pick.model_p)}
     if pick.draw is None:
-        return _("{side}: somebody chose “{token}”; the model gave it {model_p}.").format(**facts)
+        return _("{side}: “{token}” was chosen by hand; the model gave it {model_p}.").format(**facts)
     text = _("{side}: seed {seed} gave u = {u}, and that falls into the interval of “{token}” ({p}).")
     return text.format(seed=pick.draw.seed, u=number(pick.draw.uniform, 4), **facts)
 

@@ -1,25 +1,25 @@
 // The tokens of the timeline as chips in the colours of what the model thought of them, and the tip that says it of one.
 import {h} from "../../toolkit/elements.js"
 import {keyed, patch, v} from "../../toolkit/patch.js"
-import {FILM, filmColour, filmFacts, filmGiven, filmHeard, filmInk} from "./parts.js"
+import {COLUMN, inkOn, probabilityFacts, promptToken, tokenColour, tokenFacts} from "./parts.js"
 
 const SHOWN = 90 // chips at most; the track holds all tokens, however many
 
-const ground = (colour) => `--ground:${colour};--ink:${filmInk(colour)}`
+const ground = (colour) => `--ground:${colour};--ink:${inkOn(colour)}`
 
 // The prompt's tokens in the colours of the others, and where they end
-function promptChips({strings = [], special = []}, heard, {mode, dark}, w) {
+function promptChips({strings = [], special = []}, scored, {mode, dark}, w) {
   const marks = new Set(special)
   const tokens = strings.map((text, k) => {
-    const colour = heard[k] && filmColour(filmGiven(text, marks.has(k), heard[k]), mode, dark)
-    const look = `token given${marks.has(k) ? " mark" : ""}${colour ? " heard" : ""}`
+    const colour = scored[k] && tokenColour(promptToken(text, marks.has(k), scored[k]), mode, dark)
+    const look = `token given${marks.has(k) ? " mark" : ""}${colour ? " scored" : ""}`
     return v("span", {class: look, "data-k": k, style: colour ? ground(colour) : null}, text)
   })
   return [...tokens, v("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
 }
 
 // now() is where we are: {line, i, mode, dark}; go(i) goes to token i. The tip stands beside what it tells of, in one parent.
-export function filmChips(model, w, {now, go}) {
+export function tokenChips(model, w, {now, go}) {
   let begin = 0
   const chips = h("div", {class: "chips"})
   const tip = h("div", {class: "tip", hidden: true})
@@ -41,17 +41,17 @@ export function filmChips(model, w, {now, go}) {
       tip.hidden = true
       return
     }
-    say(line[i - 1][FILM.TEXT], filmFacts(line[i - 1], w), x, y)
+    say(line[i - 1][COLUMN.TEXT], tokenFacts(line[i - 1], w), x, y)
   }
   const tellPrompt = (k, x, y) => {
-    const [text, heard] = [model.prompt.strings[k], model.heard[k]]
+    const [text, scored] = [model.prompt.strings[k], model.scored[k]]
     const first = k === 0 && !model.prompt.more
-    if (!heard && !first) {
+    if (!scored && !first) {
       tip.hidden = true
       return
     }
     const special = model.prompt.special.includes(k)
-    say(text, [...(special ? [w.special] : []), ...(heard ? filmHeard(filmGiven(text, special, heard), w) : [w.unheard])], x, y)
+    say(text, [...(special ? [w.special] : []), ...(scored ? probabilityFacts(promptToken(text, special, scored), w) : [w.unscored])], x, y)
   }
 
   chips.addEventListener("click", (event) => {
@@ -83,14 +83,14 @@ export function filmChips(model, w, {now, go}) {
       "button",
       {
         type: "button",
-        class: `token chip${token[FILM.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`,
+        class: `token chip${token[COLUMN.SPECIAL] ? " mark" : ""}${n > i ? " ahead" : ""}`,
         "data-i": n,
         "aria-current": String(n === i),
         tabindex: n === i ? 0 : -1,
-        "aria-label": `${token[FILM.TEXT]}: ${filmFacts(token, w).join(", ")}`,
-        style: ground(filmColour(token, mode, dark)),
+        "aria-label": `${token[COLUMN.TEXT]}: ${tokenFacts(token, w).join(", ")}`,
+        style: ground(tokenColour(token, mode, dark)),
       },
-      token[FILM.TEXT],
+      token[COLUMN.TEXT],
     )
   // stays: what is shown was chosen by hand, and is not moved to where we are
   function draw(stays = false) {
@@ -101,7 +101,7 @@ export function filmChips(model, w, {now, go}) {
     const {more = 0} = model.prompt
     const shown = line.slice(begin, begin + SHOWN)
     const after = line.length - begin - shown.length
-    const before = begin ? [] : promptChips(model.prompt, line.length ? model.heard : [], here, w)
+    const before = begin ? [] : promptChips(model.prompt, line.length ? model.scored : [], here, w)
     const earlier = begin
       ? {key: "earlier", ...v("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin))}
       : {key: "cut", ...v("span", {class: "more"}, w.earlier.replace("{n}", more))}
@@ -110,7 +110,7 @@ export function filmChips(model, w, {now, go}) {
     keyed(chips, [
       ...(begin || more ? [earlier] : []),
       {key: "prompt", ...v("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": String(i === 0)}, before)},
-      ...shown.map((token, k) => ({key: `${begin + k + 1} ${token[FILM.TEXT]}`, ...tokenChip(token, begin + k + 1, here)})),
+      ...shown.map((token, k) => ({key: `${begin + k + 1} ${token[COLUMN.TEXT]}`, ...tokenChip(token, begin + k + 1, here)})),
       ...(after > 0 ? [later] : []),
     ])
     const current = chips.querySelector("[aria-current=true]")
@@ -119,6 +119,10 @@ export function filmChips(model, w, {now, go}) {
       const [top, bottom] = [current.offsetTop - chips.offsetTop, current.offsetTop - chips.offsetTop + current.offsetHeight]
       if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight)
         chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)
+      const [left, right] = [current.offsetLeft - chips.offsetLeft, current.offsetLeft - chips.offsetLeft + current.offsetWidth]
+      const sight = chips.clientWidth
+      if (i > 0 && (left < chips.scrollLeft || right > chips.scrollLeft + sight - 24))
+        chips.scrollLeft = right - sight + Math.min(sight / 2, 90)
     }
   }
   return {chips, tip, tell, draw}

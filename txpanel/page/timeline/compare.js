@@ -2,18 +2,18 @@
 
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
-import {filmColour, filmInk} from "./parts.js"
+import {inkOn, tokenColour} from "./parts.js"
 
-const FILM_SIDES = ["A", "B"]
+const SIDES = ["A", "B"]
 
-function filmSide(side, k, {w, mode, dark, current}) {
+function comparedSide(side, k, {w, mode, dark, current}) {
   const worth = ([, , p, bits]) => (mode === "probability" ? percent(p) : bits === null ? "∞" : number(bits, 2))
   const tokens = side.tokens.map(([text, special, p, bits], i) => {
-    const colour = filmColour([0, text, special, p, null, 0, bits], mode, dark)
+    const colour = tokenColour([0, text, special, p, null, 0, bits], mode, dark)
     return h(
       "span",
       {class: `worth${i ? "" : " pick"}`},
-      h("span", {class: `token${special ? " mark" : ""}`, style: {"--ground": colour, "--ink": filmInk(colour)}}, text),
+      h("span", {class: `token${special ? " mark" : ""}`, style: {"--ground": colour, "--ink": inkOn(colour)}}, text),
       h("small", null, worth(side.tokens[i])),
     )
   })
@@ -24,7 +24,7 @@ function filmSide(side, k, {w, mode, dark, current}) {
     h(
       "h4",
       null,
-      h("b", {class: `badge ${FILM_SIDES[k]}`}, FILM_SIDES[k]),
+      h("b", {class: `badge ${SIDES[k]}`}, SIDES[k]),
       current ? w.here : w.other,
       h(
         "span",
@@ -38,11 +38,11 @@ function filmSide(side, k, {w, mode, dark, current}) {
 }
 
 // Rows are tokens, columns are distributions; what A and B took is marked
-function filmParting({choices, columns, rest, sides}, w) {
+function parting({choices, columns, rest, sides}, w) {
   const most = Math.max(...columns.flatMap((column) => column.p), 1e-9)
   const cell = (p) =>
     h("td", null, h("i", {style: {width: `${(p / most) * 100}%`}, "aria-hidden": "true"}), h("span", null, p > 0 ? percent(p) : w.cut))
-  const badges = (token) => sides.map((side, k) => (side.token === token ? h("b", {class: `badge ${FILM_SIDES[k]}`}, FILM_SIDES[k]) : ""))
+  const badges = (token) => sides.map((side, k) => (side.token === token ? h("b", {class: `badge ${SIDES[k]}`}, SIDES[k]) : ""))
   return h(
     "table",
     {class: "parting"},
@@ -78,13 +78,14 @@ function filmParting({choices, columns, rest, sides}, w) {
   )
 }
 
-export function filmCompare(data, look, close) {
+export function branchComparison(data, look, close) {
   const {w} = look
   const title = h(
     "h3",
     null,
     w.compared,
     h("small", null, w.parting_after.replace("{tokens}", data.shared_counted), " ", h("q", null, data.before.join(""))),
+    h("small", null, w.worths),
   )
   const settings = data.settings.length
     ? h(
@@ -97,7 +98,7 @@ export function filmCompare(data, look, close) {
             "tr",
             null,
             h("th", {scope: "col"}, w.settings),
-            FILM_SIDES.map((name) => h("th", {scope: "col"}, h("b", {class: `badge ${name}`}, name))),
+            SIDES.map((name) => h("th", {scope: "col"}, h("b", {class: `badge ${name}`}, name))),
           ),
         ),
         h(
@@ -106,7 +107,7 @@ export function filmCompare(data, look, close) {
           data.settings.map(([name, a, b]) => h("tr", null, h("th", {scope: "row"}, name), h("td", null, a), h("td", null, b))),
         ),
       )
-    : h("p", null, w.settings_same)
+    : h("p", null, data.same)
   return [
     h(
       "div",
@@ -117,12 +118,12 @@ export function filmCompare(data, look, close) {
     h(
       "div",
       {class: "pair"},
-      data.sides.map((side, k) => filmSide(side, k, {...look, current: k === 0})),
+      data.sides.map((side, k) => comparedSide(side, k, {...look, current: k === 0})),
     ),
     h(
       "div",
       {class: "pair"},
-      filmParting(data, w),
+      parting(data, w),
       h(
         "div",
         {class: "reasons"},

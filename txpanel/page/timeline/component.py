@@ -19,7 +19,7 @@ class Timeline(Messenger):
     prompt = param.Dict(
         default={}, doc="strings, special (indices), more: how many tokens stand before those that are shown."
     )
-    heard = param.List(
+    scored = param.List(
         default=[], doc="Of each token of the prompt that is shown: p, rank, bits; None for the very first."
     )
     line = param.List(default=[], doc="The tokens of the current line.")

@@ -12,6 +12,7 @@ from txpanel.models.tokens import alone
 from txpanel.page.timeline.component import Timeline
 from txpanel.page.top_bar.words import timeline_words, tokens_counted
 from txpanel.toolkit.format import number, percent
+from txpanel.toolkit.incoming import heard
 from txpanel.views.background import background
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ TAIL = 40
 
 
 class TimelineController:
-    """Fills a `FilmStrip` from a `ModelState` and passes the browser's wishes on to it."""
+    """Fills a `Timeline` from a `ModelState` and passes the browser's wishes on to it."""
 
     def __init__(self) -> None:
         self.pace = 0.0
@@ -40,7 +41,7 @@ class TimelineController:
         self._watchers: list[Any] = []
         self._sent: list[int] = []
         self._shots: tuple[TokenNode, ...] = ()
-        self._heard_of: tuple[int, ...] = ()
+        self._scored_ids: tuple[int, ...] = ()
         self._worker: Worker | None = None
         self._comparer: Worker | None = None
         self._met = False  # whether a browser has drawn it; that may come before there is a state
@@ -56,7 +57,7 @@ class TimelineController:
         if self._met:
             state.follow_page()
         for draw, names in (
-            (self._draw_film, ["tree", "busy", "stale", "chat"]),
+            (self._draw_tree, ["tree", "busy", "stale", "chat", "trace"]),
             (self._draw_prompt, ["trace", "tree", "chat", "busy"]),
             (self._draw_next, ["sampled", "tree", "trace", "stale"]),
         ):
@@ -77,6 +78,7 @@ class TimelineController:
 
     # -- what the browser asks for ---------------------------------------------------------------------------------------
 
+    @heard
     def _on_message(self, data: dict[str, Any]) -> None:
         self._met |= data.get("kind") == "hello"
         kind, value = data.get("kind"), data.get("value")
@@ -112,7 +114,7 @@ class TimelineController:
 
     # -- what it shows ---------------------------------------------------------------------------------------------------
 
-    def _draw_film(self, *_events: Any) -> None:
+    def _draw_tree(self, *_events: Any) -> None:
         state = self._state
         if state is None:
             return
@@ -123,7 +125,7 @@ class TimelineController:
         with_ends = tree.line and tree.at == tree.leaf
         last = tree.node(tree.leaf) if with_ends else None
         self.component.param.update(
-            visible=bool(tree.nodes) or (state.chat and state.trace is not None),
+            visible=state.trace is not None,
             place={"at": tree.at, "leaf": tree.leaf, "busy": state.busy, "stale": state.stale},
             ended=(why_ended(last.ended, last.string) or "") if last is not None and not state.busy else "",
         )
@@ -168,7 +170,10 @@ class TimelineController:
 
     def _draw_prompt(self, *_events: Any) -> None:
         state = self._state
-        if state is None or state.trace is None or state.stale or not (state.tree.nodes or state.chat):
+        if state is None or state.trace is None or state.stale:
+            return
+        if not (state.tree.nodes or state.chat):
+            self.component.prompt = {}  # the prompt itself says it
             return
         tokens, model = state.trace.tokens, state.trace.model
         size = len(state.tree.start) or len(tokens.ids)
@@ -182,8 +187,8 @@ class TimelineController:
         if shown != self.component.prompt:
             self.component.prompt = shown
         ids = tuple(tokens.ids[:size].tolist())
-        if not state.busy and ids != self._heard_of:
-            self._heard_of = ids
+        if not state.busy and ids != self._scored_ids:
+            self._scored_ids = ids
             self._hear(state.trace, begin, size)
 
     def _hear(self, trace: Trace, begin: int, size: int) -> None:
@@ -194,10 +199,10 @@ class TimelineController:
             from txpanel.session.tree_nodes import prompt_logprobs
 
             found = [list(each) if each else None for each in prompt_logprobs(trace, begin, size)]
-            publish(lambda: self.component.param.update(heard=found))
+            publish(lambda: self.component.param.update(scored=found))
 
         if trace.model is not None and self._worker is not None:
-            self.component.heard = []
+            self.component.scored = []
             self._worker.submit(job)
 
     def _draw_next(self, *_events: Any) -> None:
@@ -332,20 +337,20 @@ def _branches(tree: TokenTree) -> list[dict[str, Any]]:
     leaves = tree.leaves
     if len(leaves) < 2:
         return []
-    depth = {n: len(tree.path(n)) for n in leaves}
-    shared = min(len(tree.path(tree.fork(a, b))) for a in leaves for b in leaves if a != b)
+    shared, current = tree.trunk, tree.line
     found = []
     for leaf in leaves:
-        fork = len(tree.path(tree.fork(leaf, tree.leaf))) if leaf != tree.leaf else shared
-        tail = [tree.node(n).string for n in tree.path(leaf)[shared:]]
+        path = tree.path(leaf)
+        fork = _common(path, current) if leaf != tree.leaf else shared
+        tail = [tree.node(n).string for n in path[shared:]]
         found.append(
             {
                 "leaf": leaf,
                 "fork": fork,
                 "shared": shared,
                 "shared_counted": tokens_counted(shared),
-                "counted": tokens_counted(depth[leaf]),
-                "n": depth[leaf],
+                "counted": tokens_counted(len(path)),
+                "n": len(path),
                 "logp": tree.log_probability(leaf),
                 "tail": tail[:TAIL],
                 "more": max(0, len(tail) - TAIL),
@@ -353,3 +358,8 @@ def _branches(tree: TokenTree) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _common(a: list[int], b: list[int]) -> int:
+    """How many nodes two paths share, from the prompt on."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

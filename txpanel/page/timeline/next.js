@@ -1,10 +1,10 @@
 // What could come next at this place: the bar of the draw, and the candidates to choose from.
 import {alone, h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
-import {filmBar} from "./parts.js"
+import {nextBar} from "./parts.js"
 
 // take: somebody chose a token, by id. draw(): with what `model.next` says now.
-export function filmNext(model, take) {
+export function nextTokens(model, take) {
   const w = model.words
   const root = h("section", {class: "next"})
   let replay = () => {}
@@ -13,7 +13,7 @@ export function filmNext(model, take) {
     root.hidden = !choices
     if (!choices) return
     const focused = root.getRootNode().activeElement?.dataset?.token
-    const bar = filmBar(model.next, w)
+    const bar = nextBar(model.next, w)
     replay = bar.replay
     root.setAttribute("aria-label", w.next)
     root.replaceChildren(

@@ -4,16 +4,16 @@ import {alone, h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {colour, reducedMotion} from "../../toolkit/theme.js"
 
-export const FILM = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
-export const FILM_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
+export const COLUMN = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
+export const MOST_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
 
-export const filmColour = (token, mode, dark) =>
+export const tokenColour = (token, mode, dark) =>
   mode === "probability"
-    ? rampColour("probability", token[FILM.MODEL_P], 0, 1, dark)
-    : rampColour("magnitude", token[FILM.BITS] ?? FILM_BITS, 0, FILM_BITS, dark)
+    ? rampColour("probability", token[COLUMN.MODEL_P], 0, 1, dark)
+    : rampColour("magnitude", token[COLUMN.BITS] ?? MOST_BITS, 0, MOST_BITS, dark)
 
 // Black or white, whichever can be read on rgb(r,g,b): at least 4.5 to 1 on any colour
-export function filmInk(rgb) {
+export function inkOn(rgb) {
   const [r, g, b] = rgb.match(/\d+/g).map((c) => {
     c /= 255
     return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
@@ -22,25 +22,25 @@ export function filmInk(rgb) {
 }
 
 // What the model thought of a token, as lines of text
-export const filmHeard = (token, w) => [
-  `${w.model_p.replace("{p}", percent(token[FILM.MODEL_P]))} · ${w.rank.replace("{n}", grouped(String(token[FILM.RANK] + 1)))}`,
-  `${w.surprisal} ${number(token[FILM.BITS] ?? Infinity, 3)} ${w.bits}`,
+export const probabilityFacts = (token, w) => [
+  `${w.model_p.replace("{p}", percent(token[COLUMN.MODEL_P]))} · ${w.rank.replace("{n}", grouped(String(token[COLUMN.RANK] + 1)))}`,
+  `${w.surprisal} ${number(token[COLUMN.BITS] ?? Infinity, 3)} ${w.bits}`,
 ]
 
 // A token of the prompt as one of the line; null where nothing is known of it
-export const filmGiven = (text, special, heard) => (heard ? [0, text, special, heard[0], null, heard[1], heard[2]] : null)
+export const promptToken = (text, special, scored) => (scored ? [0, text, special, scored[0], null, scored[1], scored[2]] : null)
 
 // What is known of a token that was generated, as lines of text
-export function filmFacts(token, w) {
-  const lines = filmHeard(token, w)
+export function tokenFacts(token, w) {
+  const lines = probabilityFacts(token, w)
   lines.push(
-    token[FILM.DRAWN] ? `${w.drawn_p.replace("{p}", percent(token[FILM.P]))}, ${w.seed.replace("{n}", token[FILM.SEED])}` : w.chosen,
+    token[COLUMN.DRAWN] ? `${w.drawn_p.replace("{p}", percent(token[COLUMN.P]))}, ${w.seed.replace("{n}", token[COLUMN.SEED])}` : w.chosen,
   )
-  return token[FILM.SPECIAL] ? [w.special, ...lines] : lines
+  return token[COLUMN.SPECIAL] ? [w.special, ...lines] : lines
 }
 
 // A canvas with one bar per token, as high as its surprisal; a slider to the keyboard and to screen readers.
-export function filmTrack(w, {go, hover}) {
+export function scrubber(w, {go, hover}) {
   const canvas = h("canvas", {role: "slider", tabindex: 0, "aria-label": w.track, "aria-valuemin": 0})
   const EDGE = 14 // room for the prompt
   let size = 0,
@@ -69,7 +69,10 @@ export function filmTrack(w, {go, hover}) {
     size = tokens.length
     canvas.setAttribute("aria-valuemax", size)
     canvas.setAttribute("aria-valuenow", at)
-    canvas.setAttribute("aria-valuetext", at ? `${w.step.replace("{i}", at).replace("{n}", size)}: ${tokens[at - 1][FILM.TEXT]}` : w.start)
+    canvas.setAttribute(
+      "aria-valuetext",
+      at ? `${w.step.replace("{i}", at).replace("{n}", size)}: ${tokens[at - 1][COLUMN.TEXT]}` : w.start,
+    )
     const [width, height] = [canvas.clientWidth, canvas.clientHeight]
     if (!width) return
     const ratio = window.devicePixelRatio || 1
@@ -84,7 +87,7 @@ export function filmTrack(w, {go, hover}) {
     pen.beginPath()
     pen.arc(EDGE / 2 - 1, height - 8, 3.5, 0, 7)
     pen.fill()
-    bars = tokens.map((token) => Math.max(3, Math.min(1, (token[FILM.BITS] ?? FILM_BITS) / FILM_BITS) * (height - 12)))
+    bars = tokens.map((token) => Math.max(3, Math.min(1, (token[COLUMN.BITS] ?? MOST_BITS) / MOST_BITS) * (height - 12)))
     tokens.forEach((_token, i) => {
       pen.globalAlpha = i < at ? 1 : 0.38
       pen.fillStyle = i < at ? focus : lane
@@ -104,7 +107,7 @@ export function filmTrack(w, {go, hover}) {
 }
 
 // The bar from 0 to 1 with its pieces, and the number that falls on one of them
-export function filmBar(next, w) {
+export function nextBar(next, w) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
   const pieces = left.map(([token, text, p, low, high]) =>
@@ -141,7 +144,7 @@ export function filmBar(next, w) {
 }
 
 // Every branch as a row: where it parts from the others, how it goes on, how likely the model held all of it
-export function filmBranches(branches, beside, w, choose, compare) {
+export function branchList(branches, beside, w, choose, compare) {
   const [shared, longest] = [branches[0].shared, Math.max(...branches.map((b) => b.n))]
   const span = Math.max(1, longest - shared)
   const rows = branches.map((b) => {

@@ -2,10 +2,10 @@
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
-import {filmChips} from "./chips.js"
-import {filmCompare} from "./compare.js"
-import {filmNext} from "./next.js"
-import {FILM, FILM_BITS, filmBranches, filmTrack} from "./parts.js"
+import {tokenChips} from "./chips.js"
+import {branchComparison} from "./compare.js"
+import {nextTokens} from "./next.js"
+import {branchList, COLUMN, MOST_BITS, scrubber} from "./parts.js"
 
 export function render({model, el}) {
   const w = model.words
@@ -21,9 +21,9 @@ export function render({model, el}) {
     dark = isDark(el)
 
   // --- where we are --------------------------------------------------------------------------------------------------
-  const place = () => Math.max(0, line.findIndex((token) => token[FILM.NODE] === model.place.at) + 1)
+  const place = () => Math.max(0, line.findIndex((token) => token[COLUMN.NODE] === model.place.at) + 1)
   const at = () => Math.min(local ?? place(), line.length)
-  const node = (i) => (i ? line[i - 1][FILM.NODE] : 0)
+  const node = (i) => (i ? line[i - 1][COLUMN.NODE] : 0)
   const pump = () => {
     if (asked !== null || wanted === null) return
     if (wanted === model.place.at) {
@@ -103,14 +103,14 @@ export function render({model, el}) {
     tip,
     tell,
     draw: drawChips,
-  } = filmChips(model, w, {
+  } = tokenChips(model, w, {
     now: () => ({line, i: at(), mode, dark}),
     go: (i) => {
       stop()
       go(i)
     },
   })
-  const track = filmTrack(w, {
+  const track = scrubber(w, {
     go: (i) => {
       stop()
       go(i)
@@ -133,7 +133,7 @@ export function render({model, el}) {
   chips.addEventListener("keydown", press)
 
   // --- what can come next, and the branches --------------------------------------------------------------------------------
-  const next = filmNext(model, (token) => {
+  const next = nextTokens(model, (token) => {
     stop()
     send("take", token)
   })
@@ -145,7 +145,7 @@ export function render({model, el}) {
     branches.replaceChildren(
       ...(branches.hidden
         ? []
-        : filmBranches(
+        : branchList(
             model.branches,
             model.compare.sides?.[1].leaf,
             w,
@@ -160,34 +160,60 @@ export function render({model, el}) {
   }
   const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
   const drawCompare = () => {
+    const before = compare.hidden
     compare.hidden = !model.compare.sides
-    compare.replaceChildren(...(compare.hidden ? [] : filmCompare(model.compare, {w, mode, dark}, () => send("compare", 0))))
+    root.classList.toggle("comparing", !compare.hidden)
+    compare.replaceChildren(...(compare.hidden ? [] : branchComparison(model.compare, {w, mode, dark}, () => send("compare", 0))))
+    if (before && !compare.hidden) compare.querySelector("button").focus({preventScroll: true})
   }
 
-  // --- together --------------------------------------------------------------------------------------------------------------
-  const root = h(
-    "section",
-    {class: "film", "aria-label": w.film},
+  // --- together: one line beside the prompt, and what it unfolds --------------------------------------------------------------
+  let open = false
+  const more = h("button", {
+    type: "button",
+    class: "unfold",
+    "data-alone": true,
+    "aria-expanded": "false",
+    onclick: () => {
+      open = !open
+      draw()
+    },
+  })
+  const details = h(
+    "div",
+    {class: "details", hidden: true},
     h(
       "div",
       {class: "controls"},
-      h("span", {class: "buttons"}, first, toggle, last),
-      step,
-      pace,
-      why,
+      h("label", {class: "speed"}, w.pace, " ", pace),
       h("span", {class: "colours"}, h("span", {class: "modes", role: "group", "aria-label": w.colour}, modes), legend),
     ),
-    track.canvas,
-    chips,
     next.root,
     branches,
+  )
+  const root = h(
+    "section",
+    {class: "timeline", "aria-label": w.timeline},
+    h("div", {class: "line"}, h("span", {class: "buttons"}, first, toggle, last), step, chips, track.canvas, why, more),
+    details,
     compare,
     tip,
   )
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || compare.hidden) return
+    event.stopPropagation()
+    send("compare", 0)
+  })
   el.append(root)
   const draw = () => {
     const [i, n] = [at(), line.length]
     root.classList.toggle("bare", !n)
+    root.classList.toggle("empty", !n && !model.prompt.strings?.length)
+    root.classList.toggle("open", open)
+    details.hidden = !open || !n
+    more.setAttribute("aria-expanded", String(open))
+    const told = model.branches.length > 1 ? w.many_branches.replace("{n}", model.branches.length) : w.details
+    more.textContent = `${told} ${open ? "▴" : "▾"}`
     step.textContent = i ? w.step.replace("{i}", i).replace("{n}", n) : w.start
     toggle.replaceChildren(icon(playing ? PAUSE : PLAY))
     toggle.title = playing ? w.pause : w.play
@@ -197,8 +223,8 @@ export function render({model, el}) {
     modes.forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.mode === mode)))
     ramp.className = `ramp ${mode}`
     ends[0].textContent = "0"
-    ends[1].textContent = mode === "probability" ? "1" : `${FILM_BITS} ${w.bits}`
-    why.textContent = model.ended
+    ends[1].textContent = mode === "probability" ? "1" : `${MOST_BITS} ${w.bits}`
+    why.textContent = why.title = model.ended
     next.root.classList.toggle("stale", Boolean(model.place.stale))
     track.paint(line, i, el)
     drawChips()
@@ -252,7 +278,7 @@ export function render({model, el}) {
     pump()
     hold(model.place.busy)
     if (model.place.busy && line.length) {
-      // the next step comes when this one is on the screen, and clicks are heard between the two
+      // the next step comes when this one is on the screen, and clicks are taken between the two
       const told = () => send("seen", model.place.at)
       const painted = (left) => (left && !settled() ? setTimeout(painted, 30, left - 1) : told())
       // with a picture: when those on the screen are painted, which come in a message of their own
@@ -261,10 +287,13 @@ export function render({model, el}) {
     }
   })
   model.on("prompt", draw)
-  model.on("heard", draw)
+  model.on("scored", draw)
   model.on("ended", draw)
   model.on("next", next.draw)
-  model.on("branches", drawBranches)
+  model.on("branches", () => {
+    drawBranches()
+    draw()
+  })
   model.on("compare", () => {
     drawBranches()
     drawCompare()

@@ -10,22 +10,34 @@ __all__ = ["TopBar"]
 
 
 class TopBar(Messenger):
-    """Model, prompt, examples, sampling, generate; what runs and why; progress and errors; block, head and token."""
+    """What this is and where to begin, model, prompt, examples, the button that writes; progress and errors; block, head and token."""
 
     text = param.String(
         default="", doc="The text that the server has; what is typed and not run yet lives in the browser."
     )
     heard = param.String(default="", doc="Which request the server has last heard of those that carry a text.")
     info = param.Dict(
-        default={}, doc="name, title, facts, reason, models (name, title, facts, note), examples, fixed, chat, link."
+        default={},
+        doc="name, title, facts, reason (what has to be known before anything is typed), models (name, title, facts, note), "
+        "examples (what of, text), fixed, chat, link, limits (new_tokens, "
+        "characters, upload; 0: none), about (see `txpanel.page.top_bar.about.about`, with adapters; empty: no model yet).",
     )
     stages = param.List(
         default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."
     )
     settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
+    ready = param.Dict(default={}, doc="Ready-made settings, a value for each stage: usual, surprise.")
+    hand = param.String(default="", doc="Whose settings these are: the state's name (``decoding/hand.js``).")
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
-    place = param.Dict(default={}, doc="layer, head, query, and for each in choices the names of what can be chosen.")
+    place = param.Dict(
+        default={},
+        doc="layer, head, query; for each in choices the names of what can be chosen, and in why the reason where there is nothing to choose.",
+    )
+    pictured = param.Boolean(
+        default=True,
+        doc="Whether there is a picture in which block, head and token are chosen; else the bar has them always.",
+    )
     words = param.Dict(default={}, doc="All texts of the bar.")
     kept = param.Dict(default={}, doc="name, data: a run too long for the address, for the browser to keep.")
     wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")

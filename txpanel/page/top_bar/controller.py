@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES, within
-from txpanel.decoding.settings import OFF
+from txpanel.decoding.settings import SURPRISE, USUAL
 from txpanel.decoding.stages import for_browser
-from txpanel.messages import _, plural
+from txpanel.errors import TxpanelError
+from txpanel.messages import _
 from txpanel.models.chat import has_template
+from txpanel.models.number_tokens import EXAMPLE, reads_numbers
+from txpanel.models.tokens import alone
 from txpanel.page.exports import Files
+from txpanel.page.top_bar.about import about
+from txpanel.page.top_bar.adapters import adapters_of, adapters_said, adapters_shown
 from txpanel.page.top_bar.component import TopBar
-from txpanel.page.top_bar.words import bar_words, examples
-from txpanel.toolkit.format import count
+from txpanel.page.top_bar.facts import block_name, entry_facts, gaps, headless, of, size_of_model
+from txpanel.page.top_bar.words import bar_words, examples, numbers_hint
+from txpanel.toolkit.incoming import heard
 
 if TYPE_CHECKING:
-    from txpanel.models.catalogue import Entry
+    from txpanel.models.anatomy import Anatomy
+    from txpanel.models.limits import Limits
     from txpanel.session.state import ModelState
 
 __all__ = ["Bar"]
@@ -33,6 +41,7 @@ KINDS = (
     "redo",
     "cancel",
     "load",
+    "adapters",
     "dismiss",
     "set",
     "focus",
@@ -66,6 +75,7 @@ class Bar:
         self._offered: tuple[str, ...] | None = None
         self._any_model = True
         self._link: bool | None = None
+        self._instead = ""
         self.component = TopBar(
             self._on_message,
             words=bar_words(),
@@ -73,7 +83,8 @@ class Bar:
             status=self._status(),
             next={"text": "", "p": 0.0},
             stages=for_browser(),
-            settings={name: OFF[name] for name in RANGES},
+            settings={name: USUAL[name] for name in RANGES},
+            ready=_ready(None),
             sizing_mode="stretch_width",
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},
@@ -94,9 +105,15 @@ class Bar:
             self._link = fits
             self._draw_info()
 
+    def explain(self, instead: str) -> None:
+        """Says why another model runs than the one that was asked for."""
+        self._instead = instead
+        self._draw_info()
+
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state = state
+        self.component.hand = state.name
         self._runs = int(state.trace is not None)
         self._watchers.append(state.param.watch(self._count, "trace"))
         for draw, names in (
@@ -133,6 +150,7 @@ class Bar:
 
     # -- what the browser asks for ---------------------------------------------------------------------------------------
 
+    @heard
     def _on_message(self, data: dict[str, Any]) -> None:
         kind = data.get("kind")
         if kind == "theme":
@@ -147,22 +165,38 @@ class Bar:
             try:
                 if act is not None:
                     act(self._state, data)
+            except TxpanelError as error:
+                self._state.param.update(error=str(error))
             finally:
                 self.component.heard = str(data.get("asked", self.component.heard))
 
     def _on_run(self, state: ModelState, data: dict[str, Any]) -> None:
         text = _clean(data.get("text"))
+        if not self._takes(state, text):
+            return
         if text == state.text:
             state.run()
         else:
             state.text = text
 
     def _on_generate(self, state: ModelState, data: dict[str, Any]) -> None:
-        if isinstance(data.get("text"), str):
-            state.text = _clean(data["text"])
-        self._generating = True
         n = min(max(int(data.get("n", 1)), 0), 1000)
+        if isinstance(data.get("text"), str):
+            text = _clean(data["text"])
+            if not self._takes(state, text):
+                return
+            state.text = text
+        self._generating = True
         state.generate(n or None, pace=self._pace())
+
+    def _takes(self, state: ModelState, text: str) -> bool:
+        """Whether a text may be looked at; the page itself sends no longer one, and keeps what was typed."""
+        try:
+            state.allowed().check_characters(text)
+        except TxpanelError as error:
+            state.param.update(error=str(error))
+            return False
+        return True
 
     def _on_append(self, state: ModelState, data: dict[str, Any]) -> None:
         state.append()
@@ -189,6 +223,12 @@ class Bar:
         if not self._fixed:
             state.load(str(data.get("name", "")).strip())
 
+    def _on_adapters(self, state: ModelState, data: dict[str, Any]) -> None:
+        known, wanted = adapters_of(state), data.get("on")
+        if known is not None and isinstance(wanted, list):
+            on = [name for name in (*known.on, *known.names) if name in wanted]
+            state.use_adapters(*dict.fromkeys(on))
+
     def _on_dismiss(self, state: ModelState, data: dict[str, Any]) -> None:
         state.param.update(error=None, notice=None)
 
@@ -212,7 +252,7 @@ class Bar:
         self.component.text = self._state.text if self._state else ""
 
     def _draw_info(self, *_events: Any) -> None:
-        self.component.info = self._info()
+        self.component.param.update(info=self._info(), ready=_ready(self._state))
 
     def _draw_settings(self, *_events: Any) -> None:
         self.component.settings = {name: getattr(self._state, name) for name in RANGES}
@@ -242,12 +282,11 @@ class Bar:
             "layer": state.layer,
             "head": state.head,
             "query": state.query,
+            "why": {"head": headless(anatomy, state.layer)} if not anatomy.blocks[state.layer].has_attention else {},
             "choices": {
-                "layer": [_("{i} of {n}").format(i=i + 1, n=anatomy.n_layers) for i in range(anatomy.n_layers)],
-                "head": _of(anatomy.blocks[state.layer].n_heads),
-                "query": [f"{i}: {text[:24] if text.strip() else '␣'}" for i, text in enumerate(strings)]
-                if len(strings) <= 2000
-                else [],
+                "layer": [block_name(anatomy, i) for i in range(anatomy.n_layers)],
+                "head": of(anatomy.blocks[state.layer].n_heads),
+                "query": [_token(i, text) for i, text in enumerate(strings)] if len(strings) <= 2000 else [],
             },
         }
 
@@ -262,37 +301,52 @@ class Bar:
             "models": [],
             "examples": [],
             "fixed": self._fixed,
+            "reads": numbers_hint() if state is not None and reads_numbers(state.model) else "",
             "chat": state.chat if state is not None and has_template(state.model) else None,
             "link": self._link,
+            "fills": {},
+            "limits": {},
+            "about": {},
         }
         if state is None:
             return shown
-        shown["examples"] = examples(name)
+        shown["fills"] = gaps(state.model)
+        texts = [EXAMPLE] if shown["reads"] else shown["fills"].get("examples")
+        shown["examples"] = [(text, text) for text in texts] if texts else examples(name)
+        shown["limits"] = _limits(state.limits)
         shown["models"] = [] if self._fixed else self._choices()
         shown["fixed"] = self._fixed or not self._any_model
         model = state.model
         anatomy = model.anatomy if model is not None else state.trace.anatomy if state.trace is not None else None
         if anatomy is not None:
             shown["title"] = model.title if model is not None else state.trace.provenance.get("model", "")
-            shown["facts"] = _facts(anatomy)
+            shown["facts"] = size_of_model(anatomy)
             shown["reason"] = self._reason(state)
+            shown["about"] = self._about(state, anatomy)
         return shown
+
+    def _about(self, state: ModelState, anatomy: Anatomy) -> dict[str, Any]:
+        from txpanel.models.openness import Seen, report  # late: only when there is a model
+
+        model = state.model
+        parts = model.report() if model is not None else report(anatomy, Seen())
+        source = model.source if model is not None else None
+        more = [(_("runs because"), state.model_reason), (_("from"), source.note if source is not None else "")]
+        found = about(anatomy, parts, [(label, text) for label, text in more if text])
+        return found | {"adapters": adapters_shown(adapters_of(state))}
 
     def _choices(self) -> list[dict[str, str]]:
         from txpanel.models.catalogue import CATALOGUE, find  # late: only when it is shown
 
         names = self._offered if self._offered is not None else [entry.name for entry in CATALOGUE]
         entries = {name: find(name) for name in names}
-        return [_entry(e) if e else {"name": n, "title": n, "facts": "", "note": ""} for n, e in entries.items()]
+        return [entry_facts(e) if e else {"name": n, "title": n, "facts": "", "note": ""} for n, e in entries.items()]
 
     def _reason(self, state: ModelState) -> str:
-        parts = [state.model_reason]
-        if state.model is not None and state.model.source.note:
-            parts.append(state.model.source.note)
-        if state.trace is not None:
-            n = len(state.trace.tokens.ids)
-            parts.append(plural("{n} token", "{n} tokens", n).format(n=count(n)))
-        return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part)
+        """What has to be known of this model before anything is typed; all else is in “About this model”."""
+        hint = numbers_hint() if reads_numbers(state.model) else ""
+        said = [self._instead, adapters_said(adapters_of(state)), hint, gaps(state.model).get("reason", "")]
+        return " ".join(filter(None, said))
 
     def _status(self) -> dict[str, Any]:
         state = self._state
@@ -314,6 +368,27 @@ class Bar:
         }
 
 
+def _ready(state: ModelState | None) -> dict[str, dict[str, float]]:
+    usual = state.usual if state is not None else USUAL
+    return {
+        name: {k: each[k] for k in RANGES if k != "seed"} for name, each in (("usual", usual), ("surprise", SURPRISE))
+    }
+
+
+def _token(i: int, text: str) -> str:
+    """A token and its place, by which two of the same text are told apart."""
+    return _("{token} · pos {pos}").format(token=alone(text)[:24], pos=i)
+
+
+def _limits(limits: Limits) -> dict[str, int]:
+    most = limits.characters
+    return {
+        "new_tokens": limits.max_new_tokens,
+        "characters": int(most) if math.isfinite(most) else 0,
+        "upload": limits.max_upload_mb * 1_000_000,
+    }
+
+
 def _on_the_timeline(state: ModelState) -> bool:
     """Whether the timeline says why generating ended here: once is enough."""
     tree = state.tree
@@ -323,31 +398,3 @@ def _on_the_timeline(state: ModelState) -> bool:
 def _clean(text: Any) -> str:
     """Text that can be encoded: a lone half of a surrogate pair, which no text file can hold, becomes a question mark."""
     return str(text or "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _of(n: int) -> list[str]:
-    return [_("{i} of {n}").format(i=i + 1, n=n) for i in range(n)]
-
-
-def _facts(anatomy: Any) -> str:
-    block = anatomy.blocks[0]
-    n = anatomy.n_layers
-    blocks = plural("{n} block", "{n} blocks", n).format(n=n)
-    if block.n_kv_heads != block.n_heads:
-        heads = _("{heads} heads on {kv} k,v").format(heads=block.n_heads, kv=block.n_kv_heads)
-    else:
-        heads = plural("{n} head", "{n} heads", block.n_heads).format(n=block.n_heads)
-    return f"{blocks} · {heads}"
-
-
-def _entry(entry: Entry) -> dict[str, str]:
-    from txpanel.models.progress import size_text  # late: only when it is shown
-
-    facts = [_("{n} M parameters").format(n=count(round(entry.parameters / 1e6)))] if entry.parameters > 1e6 else []
-    facts += [size_text(entry.packages.nbytes if entry.packages else entry.nbytes)] if entry.nbytes else []
-    return {
-        "name": entry.name,
-        "title": entry.title,
-        "facts": " · ".join([*facts, entry.licence]),
-        "note": " ".join(part for part in (entry.note, entry.terms) if part),
-    }

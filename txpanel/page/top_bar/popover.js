@@ -8,7 +8,7 @@ export const popover = (label, title, more = {}) => {
     {type: "button", class: more.class, title, "aria-label": title, "aria-haspopup": "dialog", "aria-expanded": "false"},
     label,
   )
-  const root = h("div", {class: "popover"}, opener, sheet)
+  const root = h("div", {class: "popover", "data-alone": more.alone}, opener, sheet)
   const show = (on) => {
     sheet.hidden = !on
     opener.setAttribute("aria-expanded", on)

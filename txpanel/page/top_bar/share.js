@@ -14,7 +14,8 @@ export function sharing(model, send) {
     onchange: async () => {
       const [chosen, size] = [file.files[0], 400000]
       file.value = ""
-      for (let at = 0; chosen && (at === 0 || at < chosen.size); at += size) {
+      const most = (model.info.limits?.upload || Infinity) + size // with the piece that is too much the server refuses it
+      for (let at = 0; chosen && (at === 0 || at < Math.min(chosen.size, most)); at += size) {
         const bytes = new Uint8Array(await chosen.slice(at, at + size).arrayBuffer())
         let text = ""
         for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))

@@ -12,14 +12,25 @@ export function stepper(model, send, name, label) {
     root,
     draw: () => {
       const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
-      root.hidden = names.length < 1
+      const why = model.place.why?.[name] ?? "" // nothing to choose here: greyed, and the reason can be read
+      root.hidden = names.length < 1 && !why
+      root.classList.toggle("none", Boolean(why))
+      for (const [attribute, value] of [
+        ["title", why],
+        ["role", why && "note"],
+        ["tabindex", why && "0"],
+        ["aria-label", why],
+      ])
+        if (value) root.setAttribute(attribute, value)
+        else root.removeAttribute(attribute)
+      choose.disabled = Boolean(why)
       const key = names.join("\u0000")
       if (key !== size) {
         size = key
-        choose.replaceChildren(...names.map((text, i) => h("option", {value: i}, text)))
+        choose.replaceChildren(...(names.length ? names : ["–"]).map((text, i) => h("option", {value: i}, text)))
       }
-      choose.value = String(at)
-      before.disabled = at <= 0
+      choose.value = String(names.length ? at : 0)
+      before.disabled = at <= 0 || !names.length
       after.disabled = at >= names.length - 1
     },
   }

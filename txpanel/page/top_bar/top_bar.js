@@ -1,17 +1,28 @@
-// The bar on top: model, prompt, examples, sampling, generate; below it what runs and why, progress, errors, where we look.
+// The bar on top: what this is and where to begin, model, theme; the prompt, its examples and the button that writes; progress and errors.
+// Block, head and token are chosen in the picture; a slim bar repeats them while that has scrolled away.
 
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
+import {hear, say} from "../../toolkit/said.js"
+import {isSaved, otherTheme} from "../../toolkit/saved_page.js"
+import {above, away, handedOver, onConnection, onLeave, setWaiting} from "../connection/state.js"
+import {aboutModel} from "./about.js"
+import {putInto} from "./elsewhere.js"
 import {modelChooser} from "./models.js"
-import {popover} from "./popover.js"
+import {samplingControls} from "./sampling_controls.js"
 import {sharing} from "./share.js"
 import {stepper} from "./stepper.js"
 
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
+const ROOM = 88 // pixels of the prompt: three lines, and what is longer scrolls inside
 
 export function render({model, view, el}) {
   const w = model.words
-  const send = (kind, more = {}) => model.send_msg({kind, ...more})
+  const unsaid = {} // settings and places chosen while the server is away, as words of the address
+  const send = (kind, more = {}) => {
+    if (away() && ["set", "focus"].includes(kind)) Object.assign(unsaid, more)
+    model.send_msg({kind, ...more})
+  }
   const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
 
   // --- prompt ------------------------------------------------------------------------------------------------------
@@ -24,29 +35,48 @@ export function render({model, view, el}) {
     placeholder: w.placeholder,
     "aria-describedby": "hint",
   })
-  const mirror = h("div", {class: "mirror"})
+  const hidden = h("span", {"aria-hidden": "true"})
   const ghost = h("button", {type: "button", class: "ghost", onclick: () => send("append")})
+  const mirror = h("div", {class: "mirror"}, hidden, h("b", {class: "slot"}, ghost))
   const field = h("div", {class: "field"}, mirror, box)
   let known = model.text // what the server has; what differs from it is not run yet
   const dirty = () => box.value !== known
-  const grow = () => {
-    mirror.replaceChildren(box.value.length <= GHOST_UP_TO ? h("span", {"aria-hidden": "true"}, box.value) : "", ghost)
-    ghost.hidden = dirty() || model.info.chat || !model.next.text || !box.value || model.status.busy
+  const fills = () => Boolean(model.info.fills?.reason) // a model that fills gaps, and does not write on
+  let reserved = 0 // height that was taken when writing began: while tokens come nothing below moves
+  let begun = "" // the text that it was taken for, and for what grows out of it
+  // How high a text stands with room for a suggestion behind it, whichever that is: another one moves nothing.
+  const heightOf = (text) => {
+    hidden.textContent = text.length <= GHOST_UP_TO ? text : ""
     box.style.height = "0"
-    const room = focused() ? 168 : 92 // while nobody types: what was generated stands in the timeline
-    const needed = Math.max(box.scrollHeight, ghost.hidden ? 0 : mirror.scrollHeight)
-    if (needed > room) ghost.hidden = true
-    box.style.height = `${Math.min(needed, room)}px`
+    return Math.max(box.scrollHeight, mirror.scrollHeight)
+  }
+  const reserve = (tokens) => {
+    const more = " token".repeat(Math.min(tokens, 400)) + (tokens > 1 ? "\n" : "") // one of them may begin a line
+    begun = box.value
+    reserved = tokens ? Math.min(heightOf(begun + more), ROOM) : ROOM
+    grow()
+  }
+  const grow = () => {
+    ghost.hidden =
+      answering || dirty() || asked !== null || model.info.chat || fills() || !model.next.text || !box.value || model.status.busy
+    if (!box.value.startsWith(begun) && !begun.startsWith(box.value)) reserved = 0
+    const needed = heightOf(box.value)
+    const behind = needed > box.scrollHeight // the suggestion would stand on a line of its own
+    const tall = reserved || Math.min(needed, ROOM) // what was taken holds until somebody types: more lines than that scroll inside
+    if (box.value.length > GHOST_UP_TO || (needed > tall && behind)) ghost.hidden = true
+    box.style.height = `${tall}px`
     if (!focused()) box.scrollTop = box.scrollHeight
-    field.classList.toggle("over", !focused() && needed > room)
+    field.classList.toggle("over", !focused() && box.scrollHeight > tall)
     mirror.scrollTop = box.scrollTop
     run.hidden = !dirty()
     field.classList.toggle("dirty", dirty())
   }
+  let answering = false
   const focused = () => box.getRootNode().activeElement === box
   const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
   let asked = null // the request whose text is on its way to the server: until it is heard, a text that comes is an older one
   const ask = (kind, text, more = {}) => {
+    setWaiting(model, true)
     known = text
     globalThis.txAsked = (globalThis.txAsked ?? 0) + 1 // one count per page, which may show several bars
     asked = `${performance.timeOrigin}/${globalThis.txAsked}`
@@ -58,23 +88,27 @@ export function render({model, view, el}) {
     known = model.text
     grow()
   }
+  // A text that the server would refuse for its length alone is not sent, and stays where it is.
+  let tooLong = ""
+  const fits = (text) => {
+    const most = model.info.limits?.characters || Infinity
+    const length = [...text].length
+    tooLong = length > most ? w.too_long.replace("{n}", length).replace("{most}", most) : ""
+    drawStatus()
+    return !tooLong
+  }
   const submit = () => {
     const text = clean(box.value)
     if (box.value !== text) box.value = text
+    if (!fits(text)) return
     ask("run", text)
     grow()
   }
-  // A long prompt that is left becomes smaller, and all below it moves up: not before the click that left it has arrived.
-  const left = () => {
-    if (document.querySelector(":active")) addEventListener("pointerup", () => setTimeout(grow), {once: true})
-    else grow()
-  }
-  for (const [name, act] of [
-    ["input", grow],
-    ["focus", grow],
-    ["blur", left],
-  ])
-    box.addEventListener(name, act)
+  box.addEventListener("input", () => {
+    reserved = 0
+    grow()
+  })
+  for (const name of ["focus", "blur"]) box.addEventListener(name, grow)
   box.addEventListener("scroll", () => {
     mirror.scrollTop = box.scrollTop
   })
@@ -93,106 +127,27 @@ export function render({model, view, el}) {
 
   // --- models and examples ---------------------------------------------------------------------------------------------
   const models = modelChooser(model, send)
-  const examples = popover("☰", w.examples, {
-    class: "icon",
-    sheet: "examples",
-    fill: () => {
-      examples.sheet.replaceChildren(
-        h("p", null, w.examples),
-        ...model.info.examples.map((text) =>
-          h(
-            "button",
-            {
-              type: "button",
-              class: "item",
-              onclick: () => {
-                box.value = text
-                submit()
-                examples.show(false)
-                box.focus()
-              },
-            },
-            text,
-          ),
-        ),
+  const examples = h("div", {class: "examples", role: "group", "aria-label": w.examples})
+  const drawExamples = () => {
+    const example = ([label, text]) =>
+      h(
+        "button",
+        {type: "button", class: "example", title: text, "aria-label": `${w.example}: ${text}`, onclick: () => tryOut(text)},
+        label,
       )
-    },
-  })
+    examples.replaceChildren(h("span", {"aria-hidden": "true"}, w.example), ...model.info.examples.map(example))
+    examples.hidden = !model.info.examples.length
+  }
+  const tryOut = (text) => {
+    box.value = text
+    submit()
+  }
 
-  // --- sampling ----------------------------------------------------------------------------------------------------
-  const settings = {}
-  const slider = ({key: name, words: {label}, slider: {least, most, step}}) => {
-    const input = h("input", {type: "range", min: least, max: most, step, "aria-label": label})
-    const shown = h("output")
-    let dragging = false,
-      sent = null,
-      patience = 0 // what the server has not answered yet: older answers must not move the slider back
-    const draw = () => {
-      const value = model.settings[name]
-      if (sent !== null && Math.abs(sent - value) < 1e-9) sent = null
-      const free = sent === null && !dragging
-      if (free) input.value = value
-      paint(free ? value : input.value) // other views go farther than this slider
-    }
-    const paint = (value) => {
-      shown.textContent = String(Math.round(value * 100) / 100)
-      input.style.setProperty("--part", `${((input.value - least) / (most - least)) * 100}%`)
-    }
-    input.addEventListener("pointerdown", () => {
-      dragging = true
-    })
-    input.addEventListener("pointerup", () => {
-      dragging = false
-      draw()
-    })
-    input.addEventListener("input", () => {
-      sent = Number(input.value)
-      clearTimeout(patience)
-      patience = setTimeout(() => {
-        sent = null
-        draw()
-      }, 10000) // it will not come any more, such as after a refusal
-      paint(sent)
-      send("set", {[name]: sent})
-    })
-    settings[name] = draw
-    return h("label", {class: "slider"}, h("span", null, label), input, shown)
-  }
-  const numeric = (name, label, least, most, step, hint) => {
-    const input = h("input", {type: "number", min: least, max: most, step, "aria-label": label})
-    let typing = false // what somebody is typing is never overwritten
-    input.addEventListener("input", () => {
-      typing = true
-    })
-    input.addEventListener("change", () => {
-      typing = false
-      if (input.value === "") return settings[name]()
-      input.value = Math.max(least, Math.min(most, Number(input.value))) // what holds, not what lies beyond the end
-      send("set", {[name]: Number(input.value)})
-    })
-    input.addEventListener("blur", () => {
-      typing = false
-      settings[name]()
-    })
-    settings[name] = () => {
-      if (!typing) input.value = Math.round(model.settings[name] * 1e6) / 1e6
-      count()
-    }
-    return h("label", {class: "numeric"}, h("span", null, label), input, h("small", null, hint))
-  }
-  const boxed = model.stages.filter((stage) => !stage.in_bar)
-  const count = () => {
-    // what is on there should not be hidden
-    const n = boxed.filter(({key, off}) => Math.abs(model.settings[key] - off) > 1e-9).length
-    const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
-    more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
-    more.opener.title = title
-    more.opener.setAttribute("aria-label", title)
-  }
-  const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
-  const inline = h("div", {class: "sliders"}, model.stages.filter((stage) => stage.in_bar).map(slider))
-  const box_of = ({key, least, most, slider: {step}, words: {label, hint}}) => numeric(key, label, least > 0 ? step : 0, most, step, hint)
-  more.sheet.append(...boxed.map(box_of), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
+  let falls = null // the draw as a hand on a setting has moved it, until the server says the same
+  const sampling = samplingControls(model, send, (token) => {
+    falls = token
+    drawNext()
+  })
 
   // --- generate ----------------------------------------------------------------------------------------------------
   const amount = h(
@@ -200,6 +155,12 @@ export function render({model, view, el}) {
     {"aria-label": w.amount, title: w.amount},
     [1, 5, 10, 20, 30, 50, 100, 0].map((n) => h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)),
   )
+  const limitAmount = () => {
+    const most = model.info.limits?.new_tokens || Infinity
+    for (const option of amount.options) option.hidden = option.disabled = Number(option.value) > most
+    if (Number(amount.value) > most) amount.value = [...amount.options].findLast((option) => !option.disabled && option.value > 0).value
+    amount.title = Number.isFinite(most) ? `${w.amount}: ${w.amount_most.replace("{n}", most)}` : w.amount
+  }
   let stopping = false // heard, and on its way to where the model runs
   const generate = h("button", {
     type: "button",
@@ -210,18 +171,32 @@ export function render({model, view, el}) {
         drawStatus()
         return send("cancel")
       } // it says Stop only then
-      if (dirty()) ask("generate", clean(box.value), {n: Number(amount.value)})
-      else send("generate", {n: Number(amount.value)})
-      grow()
+      if (dirty()) {
+        if (!fits(clean(box.value))) return
+        ask("generate", clean(box.value), {n: Number(amount.value)})
+      } else send("generate", {n: Number(amount.value)})
+      reserve(Number(amount.value))
     },
   })
-  const append = button("+1", w.append_title, () => send("append"), {class: "icon", "aria-label": `+1: ${w.append_title}`})
+  const append = button(w.fill, w.fill_title, () => send("append"), {class: "primary fill", hidden: true}) // into the gap
   const undo = button("↶", w.undo, () => send("undo"), {class: "icon"})
   const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
+  const gap = button(
+    "",
+    "",
+    () => {
+      box.setRangeText(model.info.fills.mask, box.selectionStart, box.selectionEnd, "end")
+      box.focus()
+      box.dispatchEvent(new Event("input"))
+    },
+    {class: "quiet gap", hidden: true},
+  )
   const talk = button(w.chat, w.chat_title, () => send("chat", {on: !model.info.chat}), {class: "quiet talk", hidden: true})
 
+  const about = aboutModel(model, send)
   const share = sharing(model, send)
-  const theme = button("◐", w.theme, () => send("theme"), {class: "icon"})
+  const theme = button("◐", w.theme, () => (isSaved() ? otherTheme() : send("theme")), {class: "icon", "data-alone": ""})
+  const start = button(`▶ ${w.start}`, w.start_title, () => say(el, "start"), {class: "start", "aria-label": w.start, "data-alone": ""})
 
   const steppers = [
     ["layer", w.block],
@@ -245,19 +220,10 @@ export function render({model, view, el}) {
     "div",
     {class: "banner", role: "alert", hidden: true},
     h("span"),
-    button("×", w.dismiss, () => send("dismiss"), {class: "icon"}),
+    button("×", w.dismiss, () => (tooLong ? fits("") : send("dismiss")), {class: "icon"}),
   )
-  const status = h(
-    "div",
-    {class: "status"},
-    said,
-    working,
-    h(
-      "div",
-      {class: "look"},
-      steppers.map((s) => s.root),
-    ),
-  )
+  const status = h("div", {class: "status"}, examples, working, said, about.root)
+  const look = h("div", {class: "look", role: "group", "aria-label": w.look}, ...steppers.map((s) => s.root))
 
   el.append(
     h(
@@ -267,15 +233,24 @@ export function render({model, view, el}) {
         "div",
         {class: "top"},
         h("h1", {class: "logo"}, "txpanel"),
+        h("p", {class: "lead"}, w.lead),
+        start,
+        h("span", {class: "room"}),
         models.root,
-        h("div", {class: "prompt"}, field, h("span", {id: "hint", class: "unseen"}, w.hint)),
-        h("div", {class: "tools"}, talk, examples.root, undo, redo, share),
-        h("div", {class: "sampling"}, inline, more.root),
-        h("div", {class: "go"}, append, h("span", {class: "split"}, generate, amount)),
+        talk,
+        share,
         theme,
+      ),
+      h(
+        "div",
+        {class: "write"},
+        h("div", {class: "prompt"}, field, h("span", {id: "hint", class: "unseen"}, w.hint)),
+        h("div", {class: "sampling"}, sampling.inline, sampling.more),
+        h("div", {class: "go"}, gap, append, h("span", {class: "split"}, generate, amount), undo, redo),
       ),
       status,
       banner,
+      look,
     ),
   )
 
@@ -290,9 +265,19 @@ export function render({model, view, el}) {
     models.opener.setAttribute("aria-label", `${models.opener.textContent.replace("▾", "")}: ${w.choose_model}`)
     said.textContent = reason
     said.title = reason
+    drawExamples()
+    box.placeholder = model.info.reads || w.placeholder
+    about.draw()
     talk.hidden = model.info.chat == null
     talk.setAttribute("aria-pressed", String(Boolean(model.info.chat)))
-    grow()
+    gap.hidden = !fills() || !model.info.fills.mask
+    gap.textContent = `+ ${model.info.fills?.mask ?? ""}`
+    gap.title = w.gap_title.replace("{mask}", model.info.fills?.mask ?? "")
+    gap.setAttribute("aria-label", gap.title)
+    append.hidden = !fills()
+    generate.parentElement.hidden = fills() // one button that writes: into the gap, or on
+    limitAmount()
+    drawStatus()
   }
   const drawStatus = () => {
     const {busy, progress, error, notice, ready, generating} = model.status
@@ -305,22 +290,22 @@ export function render({model, view, el}) {
       meter.firstChild.style.width = `${(progress.fraction ?? 0) * 100}%`
     }
     stop.hidden = !progress?.can_cancel
-    said.hidden = !working.hidden
-    banner.hidden = !(error || notice)
-    banner.classList.toggle("notice", !error)
-    banner.firstChild.textContent = error || notice || ""
+    said.hidden = !working.hidden || !said.textContent
+    banner.hidden = !(tooLong || error || notice)
+    banner.classList.toggle("notice", !(tooLong || error))
+    banner.firstChild.textContent = tooLong || error || notice || ""
     field.classList.toggle("busy", busy && !progress)
     stopping &&= Boolean(busy && generating)
     generate.textContent = stopping ? w.stopping : busy && generating ? w.stop : w.generate
-    generate.title = busy && generating ? w.stop : w.generate_title
-    generate.disabled = !ready
+    generate.title = fills() ? model.info.fills.reason : busy && generating ? w.stop : w.generate_title
+    generate.disabled = amount.disabled = !ready || fills()
     append.disabled = !ready || busy || !model.next.text
     undo.disabled = !model.status.can_undo
     redo.disabled = !model.status.can_redo
     grow()
   }
   const drawNext = () => {
-    const {text, p} = model.next
+    const {text, p} = model.next.text ? (falls ?? model.next) : model.next
     ghost.textContent = text
     ghost.title = text ? w.ghost.replace("{p}", percent(p)) : ""
     ghost.setAttribute("aria-label", text ? `${text}: ${ghost.title}` : "")
@@ -330,27 +315,61 @@ export function render({model, view, el}) {
   model.on("heard", () => {
     if (model.heard === asked) {
       asked = null
+      setWaiting(model, false)
       take()
     }
   })
+  // The page may be opened anew when the server is back: what it has not heard goes over into the next one.
+  const stops = [
+    onLeave(() => ({words: unsaid, text: asked === null ? null : known, typed: dirty() ? box.value : null})),
+    onConnection((state) => {
+      if (state === "open") for (const name of Object.keys(unsaid)) delete unsaid[name]
+    }),
+  ]
+  model.on("remove", () => {
+    setWaiting(model, false)
+    for (const stop of [...stops, sight, played, placed]) stop()
+  })
   model.on("info", drawInfo)
   model.on("status", drawStatus)
-  model.on("next", drawNext)
-  model.on("settings", () => Object.values(settings).forEach((draw) => draw()))
+  model.on("next", () => {
+    falls = null
+    drawNext()
+  })
+  model.on("settings", sampling.draw)
   model.on("place", () => steppers.forEach((s) => s.draw()))
-  box.value = model.text
+  const {text, typed} = handedOver()
+  if (typeof text === "string" && text !== model.text) {
+    box.value = text
+    submit()
+  } else box.value = model.text
+  if (typeof typed === "string") box.value = typed
   drawInfo()
   drawNext()
-  Object.values(settings).forEach((draw) => draw())
+  sampling.draw()
   steppers.forEach((s) => s.draw())
-  // On a phone only the last row (block, head, token) stays when the page is scrolled; all of it while somebody is in it, or something went wrong.
-  const look = status.querySelector(".look")
+  // The bar goes when the page is scrolled, and stays as a whole while somebody is in it with the keyboard, or something went wrong.
+  above.bottom = () => (look.hidden ? el : look).getBoundingClientRect().bottom
   let inside = false
   const stick = () => {
-    const whole = inside || !banner.hidden || el.clientWidth > 640 || look.offsetHeight > 80
-    const above = look.getBoundingClientRect().top - el.getBoundingClientRect().top
-    view.el.style.top = whole ? "0" : `${-Math.max(0, Math.round(above) - 6)}px`
+    view.el.style.top = inside || !banner.hidden ? "0" : `${-el.offsetHeight}px`
   }
+  // Where there is a picture to choose in, the slim bar is there only while it is not: it hangs under the bar, and nothing moves when it comes.
+  const pictured = () => {
+    look.hidden = model.pictured
+  }
+  const seen = (on) => {
+    look.hidden = on
+  }
+  const sight = hear("sight", view, seen)
+  // Where there is a picture with the bars that they move, the settings stand under those.
+  const placed = hear("settings", view, (place) => putInto(place, el, "under", sampling.inline, sampling.more))
+  const played = hear("play", view, (on) => {
+    answering = on // the picture shows how the answer comes: it is not given away up here
+    grow()
+  })
+  model.on("pictured", pictured)
+  pictured()
   for (const [kind, now] of [
     ["focusin", true],
     ["focusout", false],

@@ -6,8 +6,8 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
-from txpanel.models.anatomy import Anatomy, BlockAnatomy
-from txpanel.models.parts import BlockParts
+from txpanel.models.anatomy import Adapter, Anatomy, BlockAnatomy
+from txpanel.models.parts import BlockParts, LinearMap
 from txpanel.tracing import operations as ops
 from txpanel.tracing.operations.base import Operation
 
@@ -17,6 +17,8 @@ KV_HEADS = ("kv_head", "token", "dim")
 MAP = ("head", "query", "key")
 ROW = ("head", "query")
 NEURONS = ("token", "neuron")
+OPAQUE = r"y = \mathrm{module}(x)"
+"""Formula of a part that is not opened."""
 
 
 class OperationList:
@@ -77,6 +79,44 @@ class GraphBuilder:
         self.operations.keep(operation, self.layer)
         return operation.output
 
+    def linear(
+        self,
+        name: str,
+        source: str,
+        dims: tuple[str, ...],
+        formula: str,
+        map: LinearMap | None,
+        adapters: tuple[Adapter, ...] = (),
+        kind: type[Operation] = ops.Linear,
+        **more: Any,
+    ) -> str:
+        """A product with a matrix of the model. What an adapter makes of the input first is a tensor of its own; so are DoRA's factors."""
+        latents, gains = [], []
+        updates = [adapter for adapter in adapters if adapter.rank]
+        for k, adapter in enumerate(updates):
+            latents.append(self._latent(adapter, source, map.updates[k].down if map else None, kind, more.get("row")))
+            gains.append(self._gain(adapter, map, k) if adapter.gain else "")
+        inputs = (source, *latents, *(gain for gain in gains if gain))
+        formula = with_adapters(formula, adapters)
+        return self.add(kind, name, inputs, dims, formula, map=map, latents=tuple(latents), gains=tuple(gains), **more)
+
+    def _latent(
+        self, adapter: Adapter, source: str, down: LinearMap | None, kind: type[Operation], row: int | None
+    ) -> str:
+        """``A x``: [T, rank]; of the output projection for each head by itself, [H, T, rank]; of one token [rank]."""
+        if self.prefix + adapter.latent in self.operations.operations:  # q, k and v in one weight share theirs
+            return self.prefix + adapter.latent
+        formula = rf"y_r = \sum_{{i=1}}^{{{adapter.size}}} x_i\, A_{{r,i}}, \quad r \le {adapter.rank}"
+        if kind is ops.HeadOutput:
+            dims: tuple[str, ...] = ("head", "token", "rank")
+            return self.add(kind, adapter.latent, (source,), dims, formula, map=down, symbol="A")
+        dims = ("token", "rank") if row is None else ("rank",)
+        return self.add(ops.Linear, adapter.latent, (source,), dims, formula, map=down, symbol="A", row=row)
+
+    def _gain(self, adapter: Adapter, map: LinearMap | None, k: int) -> str:
+        formula = rf"g_o = \frac{{m_o}}{{\left\| W_o + {adapter.scale:.4g}\,(B A)_o \right\|}}"
+        return self.add(ops.DoraGain, adapter.gain, (), ("row",), formula, map=map, update=k)
+
     def norm(
         self,
         name: str,
@@ -136,12 +176,34 @@ def product(n: int, m: int, matrix: str, x: str = "x", y: str = "y", bias: bool 
     return rf"{y}_o = \sum_{{i=1}}^{{{n}}} {x}_i\, {{{matrix}}}_{{i,o}}{' + b_o' if bias else ''}, \quad o \le {m}"
 
 
+def with_adapters(formula: str, adapters: tuple[Adapter, ...]) -> str:
+    """The LaTeX of a matrix product with what adapters make of it."""
+    if not adapters:
+        return formula
+    product, comma, sizes = formula.partition(r", \quad")
+    left, equals, right = product.partition(" = ")
+    bias = " + b_o" if right.endswith(" + b_o") else ""
+    right = right.removesuffix(bias)
+    for adapter in adapters:
+        if bias and adapter.method == "IA3":  # the only one that has the bias in its reach
+            right, bias = right + bias, ""
+        if adapter.rank:
+            right += rf" + {adapter.scale:.4g} \sum_{{r=1}}^{{{adapter.rank}}} (A x)_r\, B_{{o,r}}"
+        if adapter.gain:
+            right = rf"g_o \left( {right} \right)"
+        elif adapter.method == "IA3":
+            right = rf"\ell_o \left( {right} \right)"
+        elif adapter.method == "IA3 inputs":
+            right = rf"\left[ {right} \right]_{{x_i \to \ell_i x_i}}"
+    return left + equals + right + bias + comma + sizes
+
+
 def added(
     w: GraphBuilder,
     a: Anatomy,
     b: BlockAnatomy,
     p: BlockParts | None,
-    part: str,
+    sublayer: str,
     kind: type[Operation],
     inputs: tuple[str, ...],
     formula: str,
@@ -150,24 +212,47 @@ def added(
     """The last step of a sublayer, then the norm or factor (if any) before its output is added to the residual stream."""
     normed = b.norm_place in ("sandwich", "branch")
     direct = not normed and b.residual_multiplier == 1.0
-    name = w.add(kind, f"{part}_out" if direct else f"{part}_proj", inputs, STREAM, formula, **more)
+    name = f"{sublayer}_out" if direct else f"{sublayer}_proj"
+    if kind is ops.Linear:
+        name = w.linear(name, inputs[0], STREAM, formula, **more)
+    else:
+        name = w.add(kind, name, inputs, STREAM, formula, **more)
     if normed:
-        return w.norm(
-            f"{part}_out",
-            name,
-            STREAM,
-            a.width,
-            b.norm_kind,
-            p.norms.get(f"{part}_norm") if p else None,
-            stats=f"{part}_norm",
+        norm = "attn_norm" if sublayer == "mixer" else f"{sublayer}_norm"
+        name = block_norm(
+            w, a, b, p, norm, name, f"{sublayer}_out" if b.residual_multiplier == 1.0 else f"{sublayer}_normed"
         )
     if b.residual_multiplier != 1.0:
         return w.add(
             ops.Times,
-            f"{part}_out",
+            f"{sublayer}_out",
             (name,),
             STREAM,
             rf"y_i = {b.residual_multiplier:g}\, x_i",
             factor=b.residual_multiplier,
         )
     return name
+
+
+def block_norm(
+    w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, norm: str, source: str, name: str = ""
+) -> str:
+    """One of a block's norms over the stream, opened or not."""
+    if norm in b.opaque:
+        return opaque(w, b, norm, source, name or norm)
+    return w.norm(name or norm, source, STREAM, a.width, b.norm_kind, p.norms.get(norm) if p else None, stats=norm)
+
+
+def has_norm(b: BlockAnatomy, norm: str) -> bool:
+    """Whether a block has one of its norms, opened or not: the first block of ModernBERT reads its stream as it is."""
+    return norm in b.norm_eps or norm in b.opaque
+
+
+def opaque(w: GraphBuilder, b: BlockAnatomy, part: str, source: str, name: str) -> str:
+    """A part of a block that is not opened: its module is called."""
+    return w.add(ops.Opaque, name, (source,), STREAM, OPAQUE, **opaque_facts(b, part))
+
+
+def opaque_facts(b: BlockAnatomy, part: str) -> dict[str, Any]:
+    """What the operation of a part that is not opened knows of it."""
+    return {"module": b.modules.get(part, ""), "part": part, "layer": b.index}

@@ -37,7 +37,26 @@ KEPT = 64
 BITS = r"H = -\sum_i p_i\, \log_2 p_i"
 VECTORS = (("feature",), ("dim",), ("neuron",))
 STREAMS = frozenset(
-    {"resid_pre", "resid_mid", "resid_post", "attn_proj", "attn_out", "mlp_proj", "mlp_out", "result", "ln_final"}
+    {
+        "resid_pre",
+        "resid_mid",
+        "resid_post",
+        "attn_proj",
+        "attn_out",
+        "mlp_proj",
+        "mlp_out",
+        "result",
+        "ln_final",
+        "embed_sum",
+        "mlm_pre",
+        "mlm_post",
+        "mixer_in",
+        "mixer_proj",
+        "mixer_out",
+        "mlp_in",
+        "block_in",
+        "block_out",
+    }
 )
 
 WRITES: tuple[tuple[type[Operation], str, tuple[str, ...], str], ...] = (
@@ -68,14 +87,18 @@ class Derived:
     """
 
     def __init__(self, anatomy: Anatomy, parts: ModelParts | None, known: Known, read: str) -> None:
-        self.layers, self.read, self.known = anatomy.n_layers, read, known
+        self.layers, self.read, self.known, self.fills = anatomy.n_layers, read, known, anatomy.fills
         self._lens = lru_cache(maxsize=KEPT)(partial(_lens, anatomy, parts, known, read))
         self._measures = lru_cache(maxsize=KEPT)(partial(_measures, anatomy, parts, known))
         self._near = partial(_near, anatomy, parts)
         self._others = partial(_others, anatomy)
 
-    def find(self, name: str, tokens: int) -> Operation | None:
-        """The operation that makes ``name`` in a run of so many tokens; None if there is none."""
+    def find(self, name: str, tokens: int, answer: int) -> Operation | None:
+        """The operation that makes ``name`` in a run of so many tokens; None if there is none.
+
+        Args:
+            answer: the token at which the run's logits stand.
+        """
         if lens := LENS.fullmatch(name):
             at, token = int(lens[1]), int(lens[2]) if lens[2] else None
             if not (at <= self.layers and (token or 0) < tokens):
@@ -83,6 +106,8 @@ class Derived:
             return self._lens(at, token).operations.get(name) or self._others(name)
         if came := SURPRISAL.fullmatch(name):
             follows = int(came[1])
+            if self.fills:  # its text has no probability token by token
+                return None
             return self._lens(self.layers, follows - 1).operations.get(name) if 0 < follows < tokens else None
         if near := NEAR.fullmatch(name):
             return self._near(name, int(near[1]), int(near[2]))
@@ -91,10 +116,10 @@ class Derived:
             return None
         return self._measures(layer).operations.get(name) or self._others(name)
 
-    def feeds(self, name: str, index: Mapping[str, int], tokens: int) -> Iterator[str]:
+    def feeds(self, name: str, index: Mapping[str, int], tokens: int, answer: int) -> Iterator[str]:
         """Names computed from ``name`` by operations declared here; with a cell's token also those that belong to that token alone."""
-        for operations in self._readers(name, index.get("token"), tokens - 1):
-            yield from (made for made in operations.feeds.get(name, ()) if self.find(made, tokens) is not None)
+        for operations in self._readers(name, index.get("token"), answer):
+            yield from (made for made in operations.feeds.get(name, ()) if self.find(made, tokens, answer) is not None)
 
     def _readers(self, name: str, token: int | None, last: int) -> Iterator[OperationList]:
         """Lists with operations that may read ``name``."""
@@ -165,7 +190,14 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
         return operations
     pre = f"blocks.{layer}."
     middle = pre + ("resid_mid" if pre + "resid_mid" in known else "resid_pre")
-    for write, onto in (("attn_out", pre + "resid_pre"), ("mlp_out", middle)):
+    for write, onto in (
+        ("attn_out", pre + "resid_pre"),
+        ("mixer_out", pre + "resid_pre"),
+        ("mlp_out", middle),
+        ("block_out", pre + "resid_pre"),
+    ):
+        if pre + write not in known:
+            continue
         n = rf"\sum_{{i=1}}^{{{a.width}}}"
         formula = rf"\cos(a, b) = {n} \frac{{a_i\, b_i}}{{{norm('a')}\, {norm('b')}}}"
         w.add(ops.Cosine, f"{pre}{write}.cosine", (pre + write, onto), ("token",), formula)
@@ -182,7 +214,7 @@ def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | N
 
 def _near(a: Anatomy, parts: ModelParts | None, name: str, one: int, other: int) -> Operation | None:
     """The cosine of two rows of the token table; ``None`` unless the name is written in the one usual way (no leading zeros)."""
-    if not max(one, other) < a.vocab or name != f"embed.{one}.{other}.cosine":
+    if "embed" in a.opaque or not max(one, other) < a.vocab or name != f"embed.{one}.{other}.cosine":
         return None
     table_name, table = parts.tables["embed"] if parts else ("", None)
     formula = rf"\cos(a, b) = \sum_{{i=1}}^{{{a.embed_width}}} \frac{{a_i\, b_i}}{{{norm('a')}\, {norm('b')}}}"

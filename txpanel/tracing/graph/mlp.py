@@ -19,7 +19,19 @@ def mlp(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read
         return _experts(w, a, b, p, read)
     post = _neurons(w, a, b, p, read, "mlp", "", b.n_neurons)
     formula = product(b.n_neurons, a.width, r"W_{\mathrm{down}}", bias=b.mlp_bias)
-    return added(w, a, b, p, "mlp", ops.Linear, (post,), formula, map=p.maps["down"] if p else None, symbol="W_down")
+    return added(
+        w,
+        a,
+        b,
+        p,
+        "mlp",
+        ops.Linear,
+        (post,),
+        formula,
+        map=p.maps["down"] if p else None,
+        adapters=b.adapters.get("down", ()),
+        symbol="W_down",
+    )
 
 
 def _neurons(
@@ -27,13 +39,13 @@ def _neurons(
 ) -> str:
     """The two (gated) or one projections up, and the activation: [T, F]."""
     maps, function = (p.maps if p else {}), _activation(b, p)
-    up = w.add(
-        ops.Linear,
+    up = w.linear(
         f"{name}_pre",
-        (read,),
+        read,
         NEURONS,
         product(a.width, size, r"W_{\mathrm{up}}", bias=b.mlp_bias),
         map=maps.get(prefix + "up"),
+        adapters=b.adapters.get(prefix + "up", ()),
         symbol="W_up",
     )
     act = rf"\mathrm{{{_latex_name(b.activation)}}}"
@@ -48,8 +60,14 @@ def _neurons(
             function_name=b.activation,
         )
     gate_formula = product(a.width, size, r"W_{\mathrm{gate}}", bias=b.mlp_bias)
-    gate = w.add(
-        ops.Linear, f"{name}_gate", (read,), NEURONS, gate_formula, map=maps.get(prefix + "gate"), symbol="W_gate"
+    gate = w.linear(
+        f"{name}_gate",
+        read,
+        NEURONS,
+        gate_formula,
+        map=maps.get(prefix + "gate"),
+        adapters=b.adapters.get(prefix + "gate", ()),
+        symbol="W_gate",
     )
     return w.add(
         ops.Gate,
@@ -66,7 +84,8 @@ def _activation(b: BlockAnatomy, p: BlockParts | None) -> Callable[[Tensor], Ten
     """The block's activation function; looked up by its name where there is no model (an opened trace)."""
     if p is not None:
         return p.activation
-    return ACT2FN.get(b.activation, None)
+    known: bool = b.activation in ACT2FN  # its `get` gives the class, not a function
+    return ACT2FN[b.activation] if known else None
 
 
 def _latex_name(name: str) -> str:
@@ -77,13 +96,13 @@ def _experts(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None,
     e, maps = b.experts, p.maps if p else {}
     assert e is not None
     slots, bias = ("token", "slot", "neuron"), p.router_bias if p else None
-    router = w.add(
-        ops.Linear,
+    router = w.linear(
         "router",
-        (read,),
+        read,
         ("token", "expert"),
         product(a.width, e.n, "W_R"),
         map=maps.get("router"),
+        adapters=b.adapters.get("router", ()),
         symbol="W_R",
     )
     index = w.add(
@@ -95,9 +114,12 @@ def _experts(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None,
         experts=e,
         bias=bias,
     )
+    divided = r" / \Sigma" if e.normalised else ""
     rule = {
         "topk-softmax": r"\mathrm{softmax\ over\ the\ chosen}",
         "sigmoid-groups": rf"\sigma(r_e) / \Sigma \cdot {e.factor:g}",
+        "sigmoid": rf"\sigma(r_e){divided} \cdot {e.factor:g}",
+        "softmax": rf"\mathrm{{softmax}}(r)_e{divided} \cdot {e.factor:g}",
     }.get(e.router, r"\mathrm{softmax}(r)_e")
     weight = w.add(
         ops.ExpertWeight, "expert_weight", (router, index), ("token", "slot"), f"w_e = {rule}", experts=e, bias=bias
@@ -145,9 +167,29 @@ def _experts(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None,
         hidden = _neurons(w, a, b, p, read, "shared", "shared_", e.shared)
         down = product(e.shared, a.width, r"W_{\mathrm{down}}")
         shared = (
-            w.add(ops.Linear, "shared_out", (hidden,), STREAM, down, map=maps.get("shared_down"), symbol="W_down"),
+            w.linear(
+                "shared_out",
+                hidden,
+                STREAM,
+                down,
+                map=maps.get("shared_down"),
+                adapters=b.adapters.get("shared_down", ()),
+                symbol="W_down",
+            ),
         )
+    if e.switch:
+        gate = w.linear(
+            "shared_switch",
+            read,
+            ("token", "gate"),
+            product(a.width, 1, "W_s"),
+            map=maps.get("shared_switch"),
+            symbol="W_s",
+        )
+        formula = r"y_i = \sigma(s)\, \mathrm{shared}_i"
+        shared = (w.add(ops.Switched, "shared_switched", (gate, *shared), STREAM, formula),)
     plus = r" + \mathrm{shared}_i" if shared else ""
+    by = "" if e.outer == 1.0 else rf"{e.outer:g}\, "
     return added(
         w,
         a,
@@ -156,5 +198,6 @@ def _experts(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None,
         "mlp",
         ops.Mix,
         (weight, out, *shared),
-        rf"y_i = \sum_{{s=1}}^{{{e.k}}} w_s\, \mathrm{{expert}}_{{s,i}}{plus}",
+        rf"y_i = {by}\sum_{{s=1}}^{{{e.k}}} w_s\, \mathrm{{expert}}_{{s,i}}{plus}",
+        factor=e.outer,
     )

@@ -9,11 +9,12 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from txpanel.models.anatomy import Rotary
-from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, number, short
+from txpanel.models.anatomy import Relative, Rotary
+from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Terms, Values, no_weights, number, short
 
 
 def repeat_heads(x: Tensor, heads: int) -> Tensor:
@@ -131,9 +132,10 @@ class Scores(Operation):
 
 @dataclass(frozen=True)
 class Bias(Operation):
-    """ALiBi (arXiv:2108.12409): a slope per head times the key's position is added. Inputs: scores [H, Q, S], alibi [H, 1 or Q, S]."""
+    """A bias is added. ALiBi (arXiv:2108.12409): a slope per head times the key's position. Inputs: scores [H, Q, S], bias [H, 1 or Q, S]."""
 
     kind: ClassVar[str] = "bias"
+    label: str = "ALiBi bias"
 
     def recompute(self, x: Values) -> Tensor:
         return x[self.inputs[0]] + x[self.inputs[1]]
@@ -144,7 +146,49 @@ class Bias(Operation):
         score, bias = number(x[self.inputs[0]][cell]), number(alibi[where])
         return [
             Term(score, short(self.inputs[0]), (self.at(self.inputs[0], *cell),), (score,)),
-            Term(bias, "ALiBi bias", (self.at(self.inputs[1], *where),), (bias,)),
+            Term(bias, self.label, (self.at(self.inputs[1], *where),), (bias,)),
+        ]
+
+
+@dataclass(frozen=True)
+class Distances(Operation):
+    """A learned number per head and distance (T5, arXiv:1910.10683). Input: positions [T]; output [H, T, T].
+
+    The first half of the table's rows are for single distances, the others for ranges that grow with the logarithm of the distance.
+    """
+
+    kind: ClassVar[str] = "distances"
+    relative: Relative = field(default_factory=lambda: Relative(2, 2))
+    heads: int = 0
+    table_name: str = ""
+    table: Tensor | None = None
+
+    def buckets(self, positions: Tensor) -> Tensor:
+        """The table's row for each query and key: int64 [T, T]."""
+        ages = positions[:, None] - positions  # how far the key lies back
+        rows, start = self.relative.buckets, torch.zeros_like(ages)
+        if self.relative.both_ways:
+            rows //= 2
+            start, ages = (ages < 0).long() * rows, ages.abs()
+        ages, single = ages.clamp(min=0), rows // 2
+        far = torch.log(ages.float() / single) / math.log(self.relative.max_distance / single) * (rows - single)
+        far = (single + far.clamp(min=0).long()).clamp(max=rows - 1)
+        return start + torch.where(ages < single, ages, far)
+
+    def recompute(self, x: Values) -> Tensor:
+        if self.table is None:
+            raise no_weights(self.output)
+        rows = self.buckets(x[self.inputs[0]])
+        return self.table.float().cpu()[rows].permute(2, 0, 1).contiguous()
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        if self.table is None:
+            raise no_weights(self.output)
+        head, query, key = cell
+        row = int(self.buckets(x[self.inputs[0]])[query, key])
+        value = number(self.table[row, head])
+        return [
+            Term(value, f"row {row}, head {head}", (Source(self.table_name, {"row": row, "column": head}),), (value,))
         ]
 
 
@@ -178,9 +222,10 @@ class RowMax(Operation):
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         row = x[self.inputs[0]][cell]
-        value, key = number(self.recompute(x)[cell]), int(row.argmax())
-        if len(self.inputs) > 1 and number(row[key]) < value:
-            return [Term(value, "the sink", (Source(self.inputs[1], {"head": cell[0]}),), (value,))]
+        key = int(row.argmax())
+        value = number(row[key])
+        if len(self.inputs) > 1 and value < (sink := number(x[self.inputs[1]][cell[0]])):
+            return [Term(sink, "the sink", (Source(self.inputs[1], {"head": cell[0]}),), (sink,))]
         return [
             Term(
                 value,
@@ -202,21 +247,17 @@ class RowSum(Operation):
         total = torch.exp(row - top[..., None]).sum(-1)
         return total + torch.exp(_sinks(self, x, top) - top) if len(self.inputs) > 2 else total
 
-    def terms(self, x: Values, cell: Cell) -> list[Term]:
-        top = number(x[self.inputs[1]][cell])
-        row = x[self.inputs[0]][cell].tolist()
-        terms = [
-            Term(
-                math.exp(v - top), f"e^({short(self.inputs[0])}[{s}] - max)", (self.at(self.inputs[0], *cell, s),), (v,)
-            )
-            for s, v in enumerate(row)
-        ]
-        if len(self.inputs) > 2:
-            sink = number(x[self.inputs[2]][cell[0]])
-            terms.append(
-                Term(math.exp(sink - top), "e^(sink - max)", (Source(self.inputs[2], {"head": cell[0]}),), (sink,))
-            )
-        return terms
+    def terms(self, x: Values, cell: Cell) -> Terms:
+        top, name = number(x[self.inputs[1]][cell]), short(self.inputs[0])
+        row = x[self.inputs[0]][cell].numpy().astype(np.float64)
+
+        def say(s: int) -> tuple[str, tuple[Source, ...]]:
+            if s == len(row):
+                return "e^(sink - max)", (Source(self.inputs[2], {"head": cell[0]}),)
+            return f"e^({name}[{s}] - max)", (self.at(self.inputs[0], *cell, s),)
+
+        added = np.append(row, number(x[self.inputs[2]][cell[0]])) if len(self.inputs) > 2 else row
+        return Terms(np.exp(added - top), (added,), say)
 
 
 @dataclass(frozen=True)
@@ -254,21 +295,17 @@ class WeightedSum(Operation):
         pattern, v = (x[name] for name in self.inputs)
         return torch.matmul(pattern, repeat_heads(v, pattern.shape[0]))
 
-    def terms(self, x: Values, cell: Cell) -> list[Term]:
+    def terms(self, x: Values, cell: Cell) -> Terms:
         head, query, dim = cell
         pattern, v = (x[name] for name in self.inputs)
         group = head * v.shape[0] // pattern.shape[0]
-        weights, values = pattern[head, query], v[group, :, dim]
-        products = (weights.double() * values.double()).tolist()
-        return [
-            Term(
-                p,
-                f"pattern[{s}] · v[{s}]",
-                (self.at(self.inputs[0], head, query, s), self.at(self.inputs[1], group, s, dim)),
-                (w, n),
-            )
-            for s, (p, w, n) in enumerate(zip(products, weights.tolist(), values.tolist(), strict=True))
-        ]
+        weights, values = (row.numpy().astype(np.float64) for row in (pattern[head, query], v[group, :, dim]))
+
+        def say(s: int) -> tuple[str, tuple[Source, ...]]:
+            at = self.at(self.inputs[0], head, query, s), self.at(self.inputs[1], group, s, dim)
+            return f"pattern[{s}] · v[{s}]", at
+
+        return Terms(weights * values, (weights, values), say)
 
 
 def _sinks(op: Operation, x: Values, like: Tensor) -> Tensor:

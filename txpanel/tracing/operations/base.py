@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, overload
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from txpanel.errors import Unsupported
@@ -16,6 +18,7 @@ PLACED = re.compile(r"^(?:blocks\.[^.]*|lens\.\d+(?:\.\d+)?)\.(?=.)")
 
 Values = Mapping[str, Tensor]
 Cell = tuple[int, ...]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,58 @@ class Term:
         return self.sources[0] if self.sources else None
 
 
+class Terms(Sequence[Term]):
+    """Operands that are made when they are looked at: a row of attention has as many as the text has tokens, and few are shown.
+
+    Args:
+        values: float64 [n], what each contributes. factors: per factor float64 [n]. say: label and sources of the operand at a place.
+        order: int64 [n], which operand stands where; ``None``: in their own order.
+    """
+
+    def __init__(
+        self,
+        values: Floats,
+        factors: tuple[Floats, ...],
+        say: Callable[[int], tuple[str, tuple[Source, ...]]],
+        order: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        self.values, self.factors, self.say = values, factors, say
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, at: int) -> Term: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Term]: ...
+    def __getitem__(self, at: int | slice) -> Term | list[Term]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        place = range(len(self))[at]
+        return self.own(place if self._order is None else int(self._order[place]))
+
+    @property
+    def listed(self) -> list[float]:
+        """What each contributes, in the order of this list."""
+        return list((self.values if self._order is None else self.values[self._order]).tolist())
+
+    def own(self, place: int) -> Term:
+        """The operand at a place of their own order, whatever the order of this list."""
+        label, sources = self.say(place)
+        return Term(float(self.values[place]), label, sources, tuple(float(some[place]) for some in self.factors))
+
+    def sorted(self) -> Terms:
+        """The same, largest first."""
+        order = np.argsort(-np.abs(self.values), kind="stable").astype(np.int64)
+        return Terms(self.values, self.factors, self.say, order)
+
+
+def values_of(terms: Sequence[Term]) -> list[float]:
+    """What each operand contributes, in the order of the list."""
+    return terms.listed if isinstance(terms, Terms) else [term.value for term in terms]
+
+
 @dataclass(frozen=True)
 class Operation(ABC):
     """One declared step of the model.
@@ -74,9 +129,29 @@ class Operation(ABC):
             Unsupported: if weights are needed and this trace was opened without the model.
         """
 
+    def slack(self, x: Values) -> Tensor | None:
+        """How far the model's own kernel may be off by what it rounds (quantised weights): the output's shape; ``None``: nothing of the kind."""
+        return None
+
+    def slack_at(self, x: Values, cell: Cell) -> float:
+        """The same for one cell."""
+        return 0.0
+
     @abstractmethod
-    def terms(self, x: Values, cell: Cell) -> list[Term]:
-        """The operands of one output cell; they add up to it."""
+    def terms(self, x: Values, cell: Cell) -> Sequence[Term]:
+        """The operands of one output cell; they add up to it. Of attention's steps ``x`` may hold the cell's row alone, at its places."""
+
+    def opaque_at(self, cell: Cell) -> str | None:
+        """Path of the module that made a cell where it is not opened; ``None``: its terms add up to it."""
+        return None
+
+    def again(self, x: Values) -> Tensor:
+        """The output, its modules that are not opened called again.
+
+        Raises:
+            Unsupported: as `recompute`, or such a module keeps a state of its own.
+        """
+        return self.recompute(x)
 
     def at(self, name: str, *place: int) -> Source:
         """Source of a cell of input ``name``."""

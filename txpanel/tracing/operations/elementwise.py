@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from txpanel.tracing.operations.base import Cell, Operation, Term, Values, no_weights, number, short
+from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, no_weights, number, short
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class SoftCap(Operation):
         value = number(x[self.inputs[0]][cell])
         return [
             Term(
-                number(self.recompute(x)[cell]),
+                _at(lambda row: torch.tanh(row / self.cap) * self.cap, x[self.inputs[0]], cell),
                 f"{self.cap:g} · tanh({value:.6g} / {self.cap:g})",
                 (self.at(self.inputs[0], *cell),),
                 (value,),
@@ -75,9 +76,32 @@ class SoftCap(Operation):
         ]
 
 
+@dataclass(frozen=True)
+class Clip(Operation):
+    """``y = min(max(x, -limit), limit)`` (MPT, OLMo, DBRX)."""
+
+    kind: ClassVar[str] = "clip"
+    limit: float = 0.0
+
+    def recompute(self, x: Values) -> Tensor:
+        return x[self.inputs[0]].clamp(-self.limit, self.limit)
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        value, name = number(x[self.inputs[0]][cell]), short(self.inputs[0])
+        if abs(value) <= self.limit:
+            return [Term(value, f"{name}, within ±{self.limit:g}", (self.at(self.inputs[0], *cell),), (value,))]
+        kept = self.limit if value > 0 else -self.limit
+        return [Term(kept, f"{kept:g}: {name} = {value:.6g} is beyond", (self.at(self.inputs[0], *cell),), (value,))]
+
+
 def _at(function: Callable[[Tensor], Tensor], x: Tensor, cell: Cell) -> float:
     """One cell of ``function(x)``, computed with its whole row: vectorised and scalar kernels differ in the last digits."""
     return number(function(x[cell[:-1]])[cell[-1]])
+
+
+def _rounding(x: float) -> float:
+    """How far two kernels of an activation may be apart, such as in a vector and at its end: GELU rounds a number as large as x, whatever is left of it."""
+    return 4 * torch.finfo(torch.float32).eps * abs(x)
 
 
 @dataclass(frozen=True)
@@ -92,6 +116,9 @@ class Activation(Operation):
         if self.function is None:
             raise no_weights(self.output)
         return self.function(x[self.inputs[0]])
+
+    def slack_at(self, x: Values, cell: Cell) -> float:
+        return _rounding(number(x[self.inputs[0]][cell]))
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         if self.function is None:
@@ -113,6 +140,10 @@ class Gate(Operation):
         if self.function is None:
             raise no_weights(self.output)
         return self.function(x[self.inputs[0]]) * x[self.inputs[1]]
+
+    def slack_at(self, x: Values, cell: Cell) -> float:
+        gate, up = (number(x[name][cell]) for name in self.inputs)
+        return _rounding(gate * up)
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         if self.function is None:
@@ -146,3 +177,33 @@ class ClampedGate(Operation):
             Term(glu * clamped, "swish(gate) · up", sources, (glu, clamped)),
             Term(glu, "swish(gate) · 1", sources[:1], (glu,)),
         ]
+
+
+@dataclass(frozen=True)
+class MaskDropped(Operation):
+    """ESM's rows of tokens: ``y[t] = x[t] * 0.88 / (1 - masks / T)``, and 0 at a mask. Inputs: x [T, D], token ids [T].
+
+    The model was trained with 80 % of 15 % of the tokens masked, and keeps the rows together as large as then.
+    """
+
+    kind: ClassVar[str] = "mask dropped"
+    mask: int = 0
+    KEPT: ClassVar[float] = 1 - 0.15 * 0.8
+
+    def _factor(self, ids: Tensor) -> float:
+        share = torch.tensor(int((ids == self.mask).sum())).float() / len(ids)
+        return float(self.KEPT / (1 - share)) if float(share) < 1 else math.nan
+
+    def recompute(self, x: Values) -> Tensor:
+        value, ids = (x[name] for name in self.inputs)
+        share = (ids == self.mask).sum().float() / len(ids)
+        return value.masked_fill((ids == self.mask)[:, None], 0.0) * self.KEPT / (1 - share)
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        name, token = self.inputs
+        value, ids = (x[source] for source in self.inputs)
+        source = (self.at(name, *cell), Source(token, {"token": cell[0]}))
+        if int(ids[cell[0]]) == self.mask:
+            return [Term(0.0, "0: a mask has no row", source, (number(value[cell]), 0.0))]
+        factor, row = self._factor(ids), number(value[cell])
+        return [Term(row * factor, f"{short(name)}[{cell[1]}] · {factor:.6g}", source, (row, factor))]

@@ -5,6 +5,7 @@ Shazeer et al., arXiv:1701.06538; Mixtral, arXiv:2401.04088; DeepSeek-V3, arXiv:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,31 +14,8 @@ from torch import Tensor
 
 from txpanel.models.anatomy import Experts
 from txpanel.models.parts import LinearMap
+from txpanel.models.routing import route
 from txpanel.tracing.operations.base import Cell, Operation, Source, Term, Values, no_weights, number, short
-
-
-def route(logits: Tensor, experts: Experts, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Experts chosen and their weights, from the router's logits [T, n]: (int64 [T, k], float32 [T, k])."""
-    logits = logits.float()
-    if experts.router == "topk-softmax":
-        top, index = logits.topk(experts.k, -1)
-        return index, torch.softmax(top, -1)
-    if experts.router == "sigmoid-groups":
-        return _grouped(logits.sigmoid(), experts, bias)
-    weights, index = torch.softmax(logits, -1).topk(experts.k, -1)
-    return index, weights / weights.sum(-1, keepdim=True) if experts.router == "softmax-topk-norm" else weights
-
-
-def _grouped(scores: Tensor, experts: Experts, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    choice = scores if bias is None else scores + bias
-    grouped = choice.unflatten(-1, (experts.groups, -1))
-    best = grouped.topk(2, -1)[0].sum(-1).topk(experts.kept_groups, -1, sorted=False)[1]
-    kept = torch.zeros(grouped.shape[:-1], dtype=torch.bool).scatter_(-1, best, True)
-    choice = choice.masked_fill(~kept[..., None].expand_as(grouped).flatten(-2), -torch.inf)
-    index = choice.topk(experts.k, -1, sorted=False)[1]
-    weights = scores.gather(-1, index)
-    weights = weights / (weights.sum(-1, keepdim=True) + 1e-20) if experts.normalised else weights
-    return index, weights * experts.factor
 
 
 @dataclass(frozen=True)
@@ -131,21 +109,23 @@ class ExpertLinear(Operation):
 
 @dataclass(frozen=True)
 class Mix(Operation):
-    """``y[t] = sum_s weight[t, s] out[t, s]``, plus the shared expert's output. Inputs: weights, outputs (, shared)."""
+    """``y[t] = factor sum_s weight[t, s] out[t, s]``, plus the shared expert's output. Inputs: weights, outputs (, shared)."""
 
     kind: ClassVar[str] = "mix"
+    factor: float = 1.0
 
     def recompute(self, x: Values) -> Tensor:
-        total = (x[self.inputs[0]][..., None] * x[self.inputs[1]]).sum(1)
+        total = (x[self.inputs[0]][..., None] * x[self.inputs[1]]).sum(1) * self.factor
         return total + x[self.inputs[2]] if len(self.inputs) > 2 else total
 
     def terms(self, x: Values, cell: Cell) -> list[Term]:
         token, out = cell
         weights, outputs = x[self.inputs[0]][token].tolist(), x[self.inputs[1]][token, :, out].tolist()
+        by = "" if self.factor == 1.0 else f" · {self.factor:g}"
         terms = [
             Term(
-                w * y,
-                f"weight[{s}] · expert_out[{s}]",
+                w * y * self.factor,
+                f"weight[{s}] · expert_out[{s}]{by}",
                 (self.at(self.inputs[1], token, s, out), self.at(self.inputs[0], token, s)),
                 (y, w),
             )
@@ -155,3 +135,28 @@ class Mix(Operation):
             shared = number(x[self.inputs[2]][cell])
             terms.append(Term(shared, "shared expert", (self.at(self.inputs[2], *cell),), (shared,)))
         return terms
+
+
+@dataclass(frozen=True)
+class Switched(Operation):
+    """``y[t, i] = f(s[t]) x[t, i]``: one gate for a whole vector. Inputs: gates [T, 1] or [H, T, 1], vectors."""
+
+    kind: ClassVar[str] = "switch"
+    function: Callable[[Tensor], Tensor] = torch.sigmoid
+    function_name: str = "sigmoid"
+
+    def recompute(self, x: Values) -> Tensor:
+        return self.function(x[self.inputs[0]]) * x[self.inputs[1]]
+
+    def terms(self, x: Values, cell: Cell) -> list[Term]:
+        at = (*cell[:-1], 0)
+        gate, value = number(self.function(x[self.inputs[0]][at])), number(x[self.inputs[1]][cell])
+        sources = (self.at(self.inputs[1], *cell), self.at(self.inputs[0], *at))
+        return [
+            Term(
+                gate * value,
+                f"{self.function_name}({short(self.inputs[0])}) · {short(self.inputs[1])}",
+                sources,
+                (value, gate),
+            )
+        ]

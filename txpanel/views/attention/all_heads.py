@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,7 +12,9 @@ import panel as pn
 from bokeh.models import ColumnDataSource, Rect
 
 from txpanel.messages import _
+from txpanel.session.worker import Dispatch
 from txpanel.toolkit.card import Legend, Rich, Table, card, picture, provenance
+from txpanel.toolkit.figure_code import CODES
 from txpanel.toolkit.format import percent
 from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.labels import Words, mark
@@ -20,20 +23,13 @@ from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import Look
 from txpanel.views.attention.mosaic import Heads, Mosaic, heads, mosaic
 from txpanel.views.attention.words import heads_words, short_label
+from txpanel.views.background import background
 from txpanel.views.heads import cell_of, strongest
 
 __all__ = ["AllHeads"]
 
-_CELL = """
-const r = Math.round(special_vars.y), c = Math.round(special_vars.x)
-const h = tops.findIndex((top, i) => r >= top && r < top + side && c >= lefts[i] && c < lefts[i] + side)
-"""
-_WHO = _CELL + "return h < 0 ? '' : heads[h]"
-_WHERE = (
-    _CELL + "if (h < 0) return ''; const part = (i) => step > 1 ? `${Math.floor(i * total / side)}…` : "
-    "i; return name.replace('{h}', h).replace('{r}', part(r - tops[h])).replace('{c}', part(c - "
-    "lefts[h]))"
-)
+MANY = 2_000_000
+"""Attention weights of all heads together that are pooled at once; more of them take longer than a page should stand still."""
 
 
 class AllHeads:
@@ -45,12 +41,14 @@ class AllHeads:
 
     def __init__(self, view: Any) -> None:
         self.view = view
+        self._worker = background(waited_for=True)
         self.heads: Heads | None = None
         self.mosaic: Mosaic | None = None
         self.heat = Heatmap(
             view, "probability", "row", "column", tap=self._tap, gaps=False, hover=(_("head"), _("weight"), _("tensor"))
         )
-        self.heat.cell.code, self.heat.place.code = _WHO, _WHERE
+        self.heat.cell.code = CODES["mosaic-words"].text
+        self.heat.place.code = CODES["mosaic-name"].text
         self.boxes = ColumnDataSource({"x": [], "y": [], "w": [], "h": [], "line": [], "width": []})
         frames = {"line_color": "line", "line_width": "width", "fill_alpha": 0, "border_radius": 4}
         mark(self.heat.figure, Rect(x="x", y="y", width="w", height="h", **frames), self.boxes)
@@ -60,7 +58,7 @@ class AllHeads:
         self.legend = Legend(caption=_("attention weight"))
         self.picture = picture(
             _("Who looks at whom, in every head"),
-            "",
+            _("in each: who looks (query) ↓, at whom (key) →"),
             pn.pane.Bokeh(self.heat.figure, sizing_mode="stretch_width", margin=0),
             legend=self.legend,
             table=self.table,
@@ -71,9 +69,32 @@ class AllHeads:
         view.watch(view, lambda _event: self.mark(), "dark")
 
     def feed(self, look: Look) -> None:
-        """Another run or block."""
+        """Another run or block. The heads of a long text are worked out beside the page, which would stand still for all visitors."""
+        self._worker.cancel()
+        if look.trace.anatomy.blocks[look.layer].n_heads * look.total**2 <= MANY:
+            self._show(look, heads(look.trace, look.layer))
+            return
+        self.heads = self.mosaic = None  # those of another block
+        self.picture.visible = False
+        self.words.paragraphs = [[("", _("The text is long: its heads are being worked out …"))]]
+
+        def job(cancel: threading.Event, publish: Dispatch) -> None:
+            def found(made: Heads) -> None:
+                if self.view.state is not None:
+                    self.view._guarded(lambda: self._show(look, made))
+
+            made = heads(look.trace, look.layer, cancel=cancel)
+            publish(lambda: found(made))
+
+        self._worker.submit(job)
+
+    def close(self) -> None:
+        """Ends what is being worked out."""
+        self._worker.cancel()
+
+    def _show(self, look: Look, made: Heads) -> None:
         block = look.trace.anatomy.blocks[look.layer]
-        self.heads = heads(look.trace, look.layer)
+        self.heads, self.picture.visible = made, True
         self.mosaic = mosaic(self.heads.maps, block.group)
         rows, columns = self.mosaic.values.shape
         self.heat.feed(

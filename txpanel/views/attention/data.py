@@ -81,7 +81,19 @@ def without_sink(pattern: Floats) -> Floats:
     return np.where(total > 0, rest / np.where(total > 0, total, 1), np.nan).astype(np.float32)
 
 
-VECTORS = ("q_proj", "q_pre_rotary", "q", "k_proj", "k_pre_rotary", "k", "v", "z")
+VECTORS = (
+    "q_proj",
+    "q_unclipped",
+    "q_pre_rotary",
+    "q",
+    "k_proj",
+    "k_unclipped",
+    "k_pre_rotary",
+    "k",
+    "v_unclipped",
+    "v",
+    "z",
+)
 """Parts of a block that are one vector per token and head, in the order of computation; a model has some of them."""
 
 
@@ -96,7 +108,7 @@ def vectors(trace: Any, layer: int, head: int) -> dict[str, tuple[int, Floats]]:
         name = f"blocks.{layer}.{part}"
         if name in trace:
             at = head if part[0] in "qz" else kv_head(trace, layer, head)
-            found[part] = (at, np.asarray(trace.tensor(name)[at].float().numpy()))
+            found[part] = (at, np.asarray(trace.rows(name, slice(None), at).float().numpy()))
     return found
 
 

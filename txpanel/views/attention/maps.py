@@ -7,17 +7,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import panel as pn
 from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _
-from txpanel.toolkit.card import Legend, Table, aligned, picture, provenance, row
+from txpanel.toolkit.card import Legend, Table, row
 from txpanel.toolkit.format import number
-from txpanel.toolkit.heatmap import Axis, Heatmap
+from txpanel.toolkit.heatmap import FEW, NUMBERS_UP_TO, Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import WINDOW, Cut, Look, cut, overview, stage, stages
+from txpanel.views.attention.head_picture import head_picture
 from txpanel.views.attention.words import option_words, stage_words
 from txpanel.views.heads import cell_of, strongest
 
@@ -25,6 +25,15 @@ __all__ = ["Maps"]
 
 HOVER = ("", _("value"), _("tensor"))
 INKS = ("query-ink", "key-ink")
+CELL = 25
+"""Pixels of a cell in which a short number has room."""
+BESIDE = 112
+"""Pixels that the names of the rows and their title take."""
+
+
+def titles() -> tuple[str, str]:
+    """What rows and columns are. The rows' title is turned, so its arrow to the left points down."""
+    return _("who looks (query) ←"), _("at whom (key) →")
 
 
 def _pooled(
@@ -50,12 +59,19 @@ class Maps:
         self.legend: dict[str, Legend] = {}
         self.values: dict[str, np.ndarray] = {}
         self.window = (Cut(0, 0, 0), Cut(0, 0, 0))
+        self._run: Any = None
+        self._free = 0  # the key while nobody has chosen one in this run
         self.panel = row(*after)
 
     def feed(self, look: Look, *, hide_sink: bool = False, weigh: bool = False) -> None:
         """Another head, block, run or option."""
         state = self.view.state
-        self.window = (cut(look.total, state.query), cut(look.total, state.key))
+        if look.trace is not self._run:
+            self._free = 0 if self._run is None else state.key
+            self._run = look.trace
+        rows = cut(look.total, state.query)
+        self.window = (rows, self._columns(rows, state.key))
+        self._widen(self.window[1])
         parts = stages(look.trace, look.layer)
         for part in parts:
             values = (
@@ -85,6 +101,19 @@ class Maps:
             self.panel.objects = wanted
         self.choose()
 
+    def _widen(self, columns: Cut) -> None:
+        """As many pictures in a row as keep room for the numbers in their cells, if the cells are few enough for numbers."""
+        shown = columns.stop - columns.start
+        least = CELL * shown + BESIDE if FEW < shown <= NUMBERS_UP_TO else 300
+        if self.panel.styles.get("--tx-least") != f"{least}px":
+            self.panel.styles = {**self.panel.styles, "--tx-least": f"{least}px"}
+
+    def _columns(self, rows: Cut, key: int) -> Cut:
+        """Those of the rows, so that the diagonal and what is masked are in sight, until somebody chooses a key outside of them."""
+        if key != self._free:
+            self._free = -1
+        return rows if rows.start <= key < rows.stop or key == self._free else cut(rows.total, key)
+
     def _shares(self, values: np.ndarray) -> Scale:
         """Weights from 0 to 1; of a long text, where each is small, to the largest one on screen."""
         rows, columns = self.window
@@ -97,7 +126,9 @@ class Maps:
         """Frames the chosen cell; False if it lies outside the window, which must then be fed again."""
         state = self.view.state
         self.chosen.data = {"query": [state.query], "key": [state.key]}
-        return all(part.start <= at < part.stop for part, at in zip(self.window, (state.query, state.key), strict=True))
+        rows, columns = self.window
+        free = state.key == self._free
+        return rows.start <= state.query < rows.stop and (free or columns.start <= state.key < columns.stop)
 
     def _show(self, part: str, look: Look, values: np.ndarray, scale: Scale, instead: str) -> None:
         heat, column = self._picture(part)
@@ -121,8 +152,9 @@ class Maps:
         column.heading.param.update(
             heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])]
         )
-        side = max(180, min(380, 46 * (columns.stop - columns.start)))
-        sized(column, heat.figure, side + 92, side + 56)
+        shown = columns.stop - columns.start
+        side = max(180, min(380, 46 * shown), CELL * shown if shown <= NUMBERS_UP_TO else 0)
+        sized(column, heat.figure, side + BESIDE, side + 76)
         self.legend[part].show(heat.scale)
         column.tools.changed()
         self._frame(heat, rows, columns)
@@ -137,23 +169,12 @@ class Maps:
                 tap=lambda q, k: self._tap(part, q, k),
                 inks=INKS,
                 hover=HOVER,
+                titles=titles(),
             )
             heat.link(self.cursor, row="query", column="key")
             self.legend[part] = Legend()
-            plot = pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0)
-            column = aligned(
-                picture(
-                    " ",
-                    "",
-                    plot,
-                    legend=self.legend[part],
-                    table=lambda: self.table(part),
-                    name=part,
-                    source=lambda: provenance(
-                        self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.view.state.head}]"
-                    ),
-                )
-            )
+            state, table = self.view.state, lambda: self.table(part)
+            column = head_picture(state, part, heat, self.legend[part], table, lambda: state.head)
             self.heats[part], self.pictures[part] = heat, column
             heat.outline(self.chosen, "focus", x="key", y="query")
         return self.heats[part], self.pictures[part]

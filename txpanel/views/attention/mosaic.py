@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from txpanel.errors import Cancelled
 from txpanel.views.heads import allowed, label_head, pool
 
 __all__ = ["Heads", "Mosaic", "heads", "mosaic"]
@@ -34,12 +36,18 @@ class Heads:
     shares: tuple[float, ...]
 
 
-def heads(trace: Any, layer: int, side: int = THUMBNAIL) -> Heads:
-    """Thumbnails and labels of all heads of a block; one head's map at a time is held in full."""
+def heads(trace: Any, layer: int, side: int = THUMBNAIL, cancel: threading.Event | None = None) -> Heads:
+    """Thumbnails and labels of all heads of a block; one head's map at a time is held in full.
+
+    Raises:
+        Cancelled: ``cancel`` was set between two heads.
+    """
     total = len(trace.tokens.ids)
     size = min(side, total)
     maps, labels = [], []
     for head in range(trace.anatomy.blocks[layer].n_heads):
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
         pattern = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)
         labels.append(label_head(pattern, trace.tokens.ids))
         may = pool(allowed(trace, layer, head).astype(np.float32), size) > 0

@@ -58,7 +58,8 @@ class Sides:
         self.row, self.column = ranking(look.pattern[query]), ranking(look.pattern[:, key])
         strings = look.trace.tokens.strings
         top, total = (
-            float(look.trace.tensor(f"blocks.{look.layer}.pattern.{part}")[look.head, query]) for part in ("max", "sum")
+            float(look.trace.rows(f"blocks.{look.layer}.pattern.{part}", slice(query, query + 1), look.head)[0])
+            for part in ("max", "sum")
         )
         self._bars(
             self.look_at,

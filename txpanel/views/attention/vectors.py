@@ -11,13 +11,14 @@ from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _, plural
 from txpanel.toolkit.bars import Bars
-from txpanel.toolkit.card import Legend, Rich, Table, aligned, picture, provenance, row
+from txpanel.toolkit.card import Legend, Rich, Table, picture, provenance, row
 from txpanel.toolkit.format import number, percent
 from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import Cut, Look, cut, vectors
+from txpanel.views.attention.head_picture import head_picture
 from txpanel.views.attention.words import quoted, share_words, vector_words
 from txpanel.views.attention.written import HeadShares, head_shares
 
@@ -99,7 +100,7 @@ class Vectors:
             first = at * block.group + 1
             subtitle += " · " + _("shared by heads {a} to {b}").format(a=first, b=first + block.group - 1)
         if not rows.whole:
-            subtitle += " · " + _("tokens {a}–{b} of {n}").format(a=rows.start, b=rows.stop - 1, n=rows.total)
+            subtitle += " · " + _("tokens {a}–{b} of {n}").format(a=rows.start + 1, b=rows.stop, n=rows.total)
         column.heading.param.update(
             heading=_("{title} · {dims} numbers per token").format(title=title, dims=dims),
             paragraphs=[[("", subtitle)]],
@@ -130,18 +131,13 @@ class Vectors:
             heat.outline(self.cursor, FRAME[letter], x=0, y=FRAME[letter], line=1.5)
             heat.outline(self.chosen, "focus", x=0, y=FRAME[letter], line=1.5)
             self.legends[part] = Legend()
-            column = aligned(
-                picture(
-                    " ",
-                    "",
-                    pn.pane.Bokeh(heat.figure, sizing_mode="stretch_width", margin=0),
-                    legend=self.legends[part],
-                    table=lambda: self.table(part),
-                    name=part,
-                    source=lambda: provenance(
-                        self.view.state, f"blocks.{self.view.state.layer}.{part}[{self.values[part][0]}]"
-                    ),
-                )
+            column = head_picture(
+                self.view.state,
+                part,
+                heat,
+                self.legends[part],
+                lambda: self.table(part),
+                lambda: self.values[part][0],
             )
             if part == "v":  # where two stand in a row, after both pairs
                 column.styles = {**column.styles, "order": "var(--tx-last,0)"}

@@ -17,10 +17,12 @@ from txpanel.views.attention.all_heads import AllHeads
 from txpanel.views.attention.data import Look
 from txpanel.views.attention.maps import Maps
 from txpanel.views.attention.sides import Sides
+from txpanel.views.attention.source import SourceCard
 from txpanel.views.attention.vectors import Shares, Vectors
-from txpanel.views.attention.words import choice_words, head_words, sink_words
+from txpanel.views.attention.words import choice_words, head_words, lead_words, sink_words
 from txpanel.views.background import one_by_one
 from txpanel.views.base import View
+from txpanel.views.instead_card import InsteadCard
 
 __all__ = ["AttentionView"]
 
@@ -55,6 +57,7 @@ class AttentionView(View):
     requires: ClassVar[frozenset[str]] = frozenset({"pattern"})
     shows: ClassVar[frozenset[str]] = frozenset(
         {"q", "k", "v", "scores", "scores_capped", "scores_biased", "masked", "pattern", "z", "result", "attn_out"}
+        | {"cross_scores", "cross_pattern"}
     )
 
     hide_sink = param.Boolean(
@@ -82,7 +85,7 @@ class AttentionView(View):
                 options={self.param[name].label: name for name in OPTIONS},
                 value=[name for name in OPTIONS if getattr(self, name)],
                 margin=(2, 0),
-                stylesheets=["label,span,:host{font-size:13px}"],
+                stylesheets=["label,span,:host{font-size:13px;color:var(--tx-text)}"],
             )
         )
         first = card("", self.words, self.maps.panel, beside=[self.about, self.options, self.formulas])
@@ -90,15 +93,21 @@ class AttentionView(View):
         self.empty = Rich(
             paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
         )
+        self.instead = InsteadCard(self, "mixer")
+        self.source = SourceCard(self)
         self.follow(self._head, "trace", "layer", "head", empty=self._none)
+        self.follow(self.source.feed, "trace", "layer", "head", "query")
         self.follow(self._cell, "query", "key")
+        self.follow(self.instead.light, "question")
         self.watch(self, lambda _event: self._option(), *OPTIONS)
         self.watch(
             self.options, lambda event: self.param.update({name: name in event.new for name in OPTIONS}), "value"
         )
         rest = [partial(part, cursor) for part in (self._heads_card, self._vectors_card, self._output_card)]
         one_by_one(self.cards, rest, _("More pictures are being built …"), self._guarded)
-        return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            self.empty, self.instead.panel, self.cards, self.source.panel, sizing_mode="stretch_width", margin=0
+        )
 
     look: Any = None
     all_heads: AllHeads | None = None
@@ -106,6 +115,12 @@ class AttentionView(View):
     z: Vectors | None = None
     shares: Shares | None = None
     """What is built after the first card; None before."""
+
+    def close(self) -> None:
+        """See `View.close`."""
+        if self.all_heads is not None:
+            self.all_heads.close()
+        super().close()
 
     def _heads_card(self, _cursor: ColumnDataSource) -> Viewable:
         self.all_heads = AllHeads(self)
@@ -140,11 +155,22 @@ class AttentionView(View):
         return card(_("What the head writes"), output, self.z.panel)
 
     def _none(self) -> None:
+        self.instead.hide()
+        self.source.panel.visible = False
         self.cards.visible, self.empty.visible = False, True
+
+    def _nothing_here(self) -> None:
+        """A block without an attention that is opened: what it has instead, and which blocks have one."""
+        self.look = None
+        self.instead.show()
+        self.cards.visible, self.empty.visible = False, False
 
     def _head(self) -> None:
         """Another run, block or head."""
         state = self.state
+        if not state.trace.anatomy.blocks[state.layer].has_attention:
+            self._nothing_here()
+            return
         before = self.look
         if before is not None and before.same(state.trace, state.layer, state.head):
             return
@@ -159,6 +185,7 @@ class AttentionView(View):
             if vectors is not None:
                 vectors.feed(self.look)
         self._sides()
+        self.instead.hide()
         self.cards.visible, self.empty.visible = True, False
 
     def _maps(self) -> None:
@@ -166,6 +193,8 @@ class AttentionView(View):
 
     def _cell(self) -> None:
         """Another chosen cell: frames move; pictures are fed again only where it lies outside their window."""
+        if self.instead.panel.visible:
+            self.instead.show()
         if self.look is None or not self.look.same(self.state.trace, self.state.layer, self.state.head):
             return  # a new run is handled by `_head`
         if not self.maps.choose():
@@ -183,12 +212,7 @@ class AttentionView(View):
         self.words.heading = _("Attention, block {block}, head {head}").format(
             block=state.layer + 1, head=state.head + 1
         )
-        first = rich(
-            _(
-                "Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). "
-                "The better the match, the more of that token's <v>value</v> it takes."
-            )
-        )
+        first = rich(lead_words(self.look))
         self.words.paragraphs = [*first, *head_words(self.look), *choice_words(self.look, state.query, state.key)]
         self.about.paragraphs = sink_words(self.look) if self.look.behaviour[0] == "first" else []
 

@@ -14,6 +14,7 @@ __all__ = [
     "choice_words",
     "head_words",
     "heads_words",
+    "lead_words",
     "quoted",
     "share_words",
     "short_label",
@@ -37,6 +38,19 @@ def short_label(label: str) -> str:
         "broad": _("broad"),
         "mixed": "",
     }[label]
+
+
+def lead_words(look: Look) -> str:
+    """What attention is, in two sentences."""
+    if not look.trace.anatomy.blocks[look.layer].causal:
+        return _(
+            "Each token asks a question (its <q>query</q>) of every token, before it and after it (their <k>keys</k>). "
+            "The better the match, the more of that token's <v>value</v> it takes."
+        )
+    return _(
+        "Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). "
+        "The better the match, the more of that token's <v>value</v> it takes."
+    )
 
 
 def head_words(look: Look) -> list[Paragraph]:
@@ -66,10 +80,12 @@ def choice_words(look: Look, query: int, key: int) -> list[Paragraph]:
     strings = look.trace.tokens.strings
     value = float(look.pattern[query, key])
     if np.isnan(value):
-        later = key > query
+        block = look.trace.anatomy.blocks[look.layer]
         text = (
-            _("<q>{query}</q> may not look at <k>{key}</k>: it comes later.")
-            if later
+            _("<q>{query}</q> may not look at <k>{key}</k>: it is too far away for this block's window.")
+            if not block.causal
+            else _("<q>{query}</q> may not look at <k>{key}</k>: it comes later.")
+            if key > query
             else _("<q>{query}</q> may not look at <k>{key}</k>: it is too far back for this block's window.")
         )
         return rich(text, query=quoted(strings[query]), key=quoted(strings[key]))
@@ -108,16 +124,20 @@ def stage_words(look: Look, part: str) -> tuple[str, str]:
         factor = f"/ √{block.head_dim}" if root else f"× {number(block.scaling, 3)}" if block.scaling != 1 else ""
         return _("Scores  q · k {factor}").format(factor=factor), _("how well each query matches each key")
     window = block.window
+    shut = _("no looking ahead, nor back beyond {n} tokens").format(n=window) if window else _("no token looks ahead")
+    if not block.causal:
+        shut = _("every token sees both sides: nothing is shut")
+        if window:
+            shut = _("to both sides, no further than {n} tokens").format(n=window - 1)
+        elif bool(np.isnan(look.pattern).any()):
+            shut = _("some tokens are shut, as the model's own mask has it")
     return {
         "scores_capped": (
             _("Soft cap"),
             _("scores bent so that none passes ±{cap}").format(cap=number(block.softcap or 0)),
         ),
         "scores_biased": (_("Position bias"), _("ALiBi: the farther back, the lower")),
-        "masked": (
-            _("Mask"),
-            _("no looking ahead, nor back beyond {n} tokens").format(n=window) if window else _("no token looks ahead"),
-        ),
+        "masked": (_("Mask"), shut),
         "pattern": (
             _("Pattern  softmax"),
             _("each row adds up to 1") if not block.sinks else _("each row and its learned sink add up to 1"),

@@ -61,8 +61,12 @@ def head_shares(trace: Any, layer: int, token: int) -> HeadShares | None:
     if pair is None:
         return None
     result, total = pair
-    z = trace.tensor(result.inputs[0])[:, token : token + 1]  # [H, 1, D]
-    shares = result.recompute({result.inputs[0]: z})  # [H, 1, width]
+    one = slice(token, token + 1)
+    read = {name: trace.rows(name, one) if name == result.inputs[0] else trace.tensor(name) for name in result.inputs}
+    here = {
+        name: x[:, one] if name != result.inputs[0] and "token" in trace.dims(name) else x for name, x in read.items()
+    }
+    shares = result.recompute(here)  # [H, 1, width]
     again = total.recompute({total.inputs[0]: shares})[0].double()  # [width]
     recorded = trace.tensor(total.output)[token].double()
     shares, offset = shares[:, 0].double(), again - shares[:, 0].double().sum(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +26,61 @@ def vector(trace: Trace, name: str, *at: int) -> np.ndarray:
     return array(trace.tensor(name)[at])
 
 
+SIGNS = {"\u200d": "ZWJ", "\ufe0e": "VS15", "\ufe0f": "VS16", "\u200b": "ZWSP", "\u200c": "ZWNJ", "\u00ad": "SHY"}
+"""Characters that join or change others and cannot be seen, by the short names that Unicode gives them."""
+
+
+def visible(text: str) -> str:
+    """A text whose unseen characters can be read: ``⟨ZWJ⟩`` for the joiner inside an emoji."""
+    return "".join(f"⟨{SIGNS[one]}⟩" if one in SIGNS else one for one in text)
+
+
 def pieces(trace: Trace) -> list[dict[str, Any]]:
-    """The tokens of the text: what to show, the bytes (hexadecimal), the id."""
-    tokens = trace.tokens
-    rows = zip(tokens.ids, tokens.strings, tokens.pieces, strict=True)
-    return [{"at": i, "id": int(t), "text": s, "bytes": p.hex(" ").upper()} for i, (t, s, p) in enumerate(rows)]
+    """The tokens of the text: what to show, the bytes (hexadecimal), the id.
+
+    Of tokens that are only some of the bytes of a character also ``of``: the characters that they make together, which of
+    the tokens it is (from 1), and how many there are.
+    """
+    tokens, strings = trace.tokens, list(trace.tokens.strings)
+    for place in tokens.places:  # no text, so their blanks are none that need a sign
+        strings[place.start : place.stop] = [text.replace(" ", "\u00a0") for text in strings[place.start : place.stop]]
+    rows = zip(tokens.ids, strings, tokens.pieces, strict=True)
+    found: list[dict[str, Any]] = [
+        {"at": i, "id": int(t), "text": visible(s), "bytes": p.hex(" ").upper()} for i, (t, s, p) in enumerate(rows)
+    ]
+    for start, stop in together(tokens.pieces):
+        whole = visible(b"".join(tokens.pieces[start:stop]).decode("utf-8", "replace"))
+        for i in range(start, stop):
+            found[i]["of"] = [whole, i - start + 1, stop - start]
+    return found
 
 
-def table_row(model: LanguageModel, token: int) -> tuple[str, np.ndarray]:
-    """Name of the token table and its row of a token, float32 ``[embed_width]``."""
-    name, table = model.parts.tables["embed"]
-    return name, array(table[token])
+def together(parts: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Runs ``(start, stop)`` of pieces that share the bytes of a character: only all of them together are text."""
+    runs, start = [], 0
+    decoder = getincrementaldecoder("utf-8")("replace")
+    for i, part in enumerate(parts):
+        decoder.decode(part)
+        if decoder.getstate()[0]:
+            continue  # the last character goes on in the next piece
+        if i > start:
+            runs.append((start, i + 1))
+        start = i + 1
+    return runs
+
+
+def table_row(model: LanguageModel, token: int) -> tuple[str, np.ndarray] | None:
+    """Name of the token table and its row of a token, float32 ``[embed_width]``; None where the model has no table that can be read."""
+    name, table = model.parts.tables.get("embed", ("", None))
+    return (name, array(table[token])) if table is not None and 0 <= token < len(table) else None
+
+
+def made_elsewhere(trace: Trace, position: int) -> str | None:
+    """Path of the module that has made the vector of a token, where an image or a sound stands; None: it is the row of a token."""
+    operation = trace.operation("embed")
+    if operation is None or "embed" in trace.anatomy.opaque:
+        return None
+    return operation.opaque_at((position, 0))
 
 
 @dataclass(frozen=True)
@@ -67,7 +113,7 @@ def pairs(dims: int, layout: str, offset: int) -> tuple[np.ndarray, np.ndarray]:
 def rotation(trace: Trace, layer: int, head: int, position: int, part: str = "q") -> Rotation | None:
     """The rotary embedding at work in one block; None where positions enter in another way."""
     block, name = trace.anatomy.blocks[layer], f"blocks.{layer}.{part}"
-    if block.rotary is None or f"{name}_pre_rotary" not in trace:
+    if not block.has_attention or block.rotary is None or f"{name}_pre_rotary" not in trace:
         return None
     row = head if part == "q" else head // block.group
     first, last = pairs(block.rotary.dims, block.rotary.layout, block.rotary.offset)
@@ -81,7 +127,8 @@ def rotation(trace: Trace, layer: int, head: int, position: int, part: str = "q"
 
 def slopes(trace: Trace, layer: int) -> np.ndarray | None:
     """ALiBi: what one more step of distance takes off the scores of each head, float32 ``[H]``; None for other models."""
-    if not trace.anatomy.blocks[layer].alibi or len(trace.tokens.ids) < 2:
+    block = trace.anatomy.blocks[layer]
+    if not block.alibi or not block.has_attention or len(trace.tokens.ids) < 2:
         return None
     bias = trace.tensor(f"blocks.{layer}.alibi")[:, -1]  # [H, T], the last query's biases
     return array(bias[:, -2] - bias[:, -1])
@@ -99,6 +146,11 @@ class Neighbours:
     ids: np.ndarray
     cosines: np.ndarray
     strings: list[str]
+
+
+def has_table(model: LanguageModel | None) -> bool:
+    """Whether there is a token table whose rows can be compared."""
+    return model is not None and "embed" in model.parts.tables
 
 
 def neighbours(model: LanguageModel, token: int, k: int = 12, stop: threading.Event | None = None) -> Neighbours | None:

@@ -10,13 +10,19 @@ export function render({model}) {
 
   const choose = (i) => model.send_msg({at: i})
 
+  const ofWhat = ([text, i, n]) =>
+    model.words.of
+      .replace("{i}", i)
+      .replace("{n}", n)
+      .replace("{text}", () => text)
+
   function piece(p) {
     const on = p.at === model.chosen
     const unseen = (text) => h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
     return h(
       "div",
       {
-        class: on ? "piece on" : "piece",
+        class: `${on ? "piece on" : "piece"}${p.of ? " byte" : ""}${p.of?.[1] > 1 ? " more" : ""}`,
         role: "option",
         "aria-selected": String(on),
         tabindex: on ? 0 : -1,
@@ -30,6 +36,7 @@ export function render({model}) {
       h("span", {class: "id"}, grouped(String(p.id))),
       unseen(`, ${model.words.bytes} `),
       h("span", {class: "bytes"}, p.bytes || "–"),
+      p.of && [unseen(", "), h("span", {class: "of"}, ofWhat(p.of))],
     )
   }
 

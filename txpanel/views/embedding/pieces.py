@@ -17,7 +17,10 @@ ROOM = 120
 class Pieces(Component):
     """Text, id and bytes of each token; ``on_pick(position)`` is called for a click."""
 
-    pieces = param.List(default=[], doc="Dicts of at (position), id, text, bytes (hexadecimal).")
+    pieces = param.List(
+        default=[],
+        doc="Dicts of at (position), id, text, bytes (hexadecimal), and of (characters, which part of them, of how many).",
+    )
     chosen = param.Integer(default=0, doc="Position of the chosen token.")
     window = param.String(default="", doc="Says which part of a long text is shown.")
     words = param.Dict(default={}, doc="Translated texts of the component.")
@@ -27,7 +30,13 @@ class Pieces(Component):
     _styles = "pieces.css"
 
     def __init__(self, on_pick: Callable[[int], None] | None = None, **params: Any) -> None:
-        words = {"label": _("Tokens of the text"), "token": _("token"), "id": _("id"), "bytes": _("bytes")}
+        words = {
+            "label": _("Tokens of the text"),
+            "token": _("token"),
+            "id": _("id"),
+            "bytes": _("bytes"),
+            "of": _("part {i} of {n} of “{text}”"),
+        }
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick = on_pick
 
@@ -36,7 +45,7 @@ class Pieces(Component):
         start = max(0, min(chosen - ROOM // 2, len(pieces) - ROOM))
         part = pieces[start : start + ROOM]
         text = _("tokens {first} to {last} of {total}").format(
-            first=start, last=start + len(part) - 1, total=len(pieces)
+            first=start + 1, last=start + len(part), total=len(pieces)
         )
         self.param.update(
             pieces=part, chosen=chosen, window=text if len(part) < len(pieces) else "", version=self.version + 1

@@ -10,7 +10,7 @@ import numpy as np
 from txpanel.messages import _
 from txpanel.toolkit.format import number
 from txpanel.toolkit.vector_strips import VectorStrip
-from txpanel.views.embedding.data import table_row, vector
+from txpanel.views.embedding.data import made_elsewhere, table_row, vector
 from txpanel.views.vectors import norm_text
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def strips(trace: Trace, position: int) -> list[VectorStrip]:
     facts, token, at = trace.anatomy, int(trace.tokens.ids[position]), {"token": position}
     out: list[VectorStrip] = []
     embed = vector(trace, "embed", position)
-    row = table_row(trace.model, token) if trace.model is not None else None
+    maker = made_elsewhere(trace, position)
+    row = table_row(trace.model, token) if trace.model is not None and maker is None else None
+    closed = "embed" in facts.opaque or maker is not None
     changed = row is None or not np.array_equal(row[1], embed)
     if row is not None:
         label = _("row {id} of the token table").format(id=f"{token:,}")
@@ -46,28 +48,50 @@ def strips(trace: Trace, position: int) -> list[VectorStrip]:
         factor = (
             _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
         )
+        factor = _("made by the model’s own code, not opened") if closed else factor
+        factor = _("made by {module}, not opened").format(module=maker) if maker else factor
         out.append(
             VectorStrip(
-                _("token vector"),
+                _("first vector of the lane") if closed else _("token vector"),
                 embed,
                 "embed",
                 at,
-                sign="=" if out else "",
+                sign="" if not out else "→" if closed else "=",
                 note=factor,
                 group="sum",
                 tail=norm_text(embed),
             )
         )
-    steps = (
-        ("embed_proj", "→", _("projected to the model's width"), "proj"), ("embed_norm", "→", _("normalised"), "norm"),
-        ("pos_embed", "+", _("row of position {n}").format(n=position), "sum"),
-        ("blocks.0.resid_pre", "=", _("their sum") if "pos_embed" in trace else _("start of the lane"), "norm" if "embed_norm" in trace else "sum"),
-    )  # fmt: skip
-    for name, sign, label, group in steps:
+    for name, sign, label, group in _steps(trace, position):
         if name in trace:
             values = vector(trace, name, position)
             out.append(VectorStrip(label, values, name, at, sign=sign, group=group, tail=norm_text(values)))
     return [*out[:-1], replace(out[-1], strong=True, note=_("enters the first block"))]
+
+
+def _steps(trace: Trace, position: int) -> list[tuple[str, str, str, str]]:
+    """What happens to a token's row: tensor, sign, words, and the group that shares its scale."""
+    place = int(trace.tensor("positions")[position])
+    row = ("pos_embed", "+", _("row of position {n}").format(n=place), "sum")
+    norm = ("embed_norm", "→", _("normalised"), "norm")
+    wide = ("embed_proj", "→", _("projected to the model's width"), "proj")
+    if trace.anatomy.embed_after:
+        return [
+            ("embed_scaled", "→", _("scaled; a mask counts as zero"), "sum"),
+            ("token_type_embed", "+", _("row of the first text"), "sum"),
+            row,
+            ("embed_sum", "=", _("their sum"), "sum"),
+            norm,
+            wide,
+            (
+                "blocks.0.resid_pre",
+                "=",
+                _("start of the lane"),
+                "proj" if "embed_proj" in trace else "norm" if "embed_norm" in trace else "sum",
+            ),
+        ]
+    end = _("their sum") if "pos_embed" in trace else _("start of the lane")
+    return [wide, norm, row, ("blocks.0.resid_pre", "=", end, "norm" if "embed_norm" in trace else "sum")]
 
 
 def lanes(trace: Trace, position: int) -> list[VectorStrip]:

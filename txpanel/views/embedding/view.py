@@ -16,7 +16,16 @@ from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
 from txpanel.views.embedding import tables
-from txpanel.views.embedding.data import Neighbours, Rotation, neighbours, pieces, rotation, slopes
+from txpanel.views.embedding.data import (
+    Neighbours,
+    Rotation,
+    has_table,
+    made_elsewhere,
+    neighbours,
+    pieces,
+    rotation,
+    slopes,
+)
 from txpanel.views.embedding.pieces import Pieces
 from txpanel.views.embedding.rotary_dials import Dials
 from txpanel.views.embedding.strips import lanes, strips
@@ -117,7 +126,7 @@ class EmbeddingView(View):
         said = _("the beginning of each token's residual stream, all in one colour scale")
         if (total := len(trace.tokens.ids)) > len(self._lanes.strips):
             said += " · " + _("tokens {a}–{b} of {n}").format(
-                a=self._lanes.strips[0].index["token"], b=self._lanes.strips[-1].index["token"], n=total
+                a=self._lanes.strips[0].index["token"] + 1, b=self._lanes.strips[-1].index["token"] + 1, n=total
             )
         self._subtitle("lanes", said)
         self._refresh("tokens", "vector", "lanes")
@@ -166,9 +175,11 @@ class EmbeddingView(View):
         )
 
     def _find_near(self, token: int) -> None:
-        model = self.state.trace.model
-        self._shown["neighbours"].visible = model is not None
-        if model is None or (self._nearest is not None and self._nearest[0] == (model.key, token)):
+        trace = self.state.trace
+        model = trace.model
+        there = has_table(model) and made_elsewhere(trace, self.state.query) is None
+        self._shown["neighbours"].visible = there
+        if not there or (self._nearest is not None and self._nearest[0] == (model.key, token)):
             return
 
         def job(cancel: Any, publish: Any) -> None:

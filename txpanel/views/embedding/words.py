@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import count, number
+from txpanel.toolkit.part_words import blocks_named, ended
 from txpanel.toolkit.text import Paragraph, rich
+from txpanel.views.embedding.data import made_elsewhere
 
 if TYPE_CHECKING:
+    from txpanel.models.anatomy import Anatomy
     from txpanel.tracing import Trace
 
 __all__ = ["lead", "notes", "position_words"]
@@ -17,6 +20,16 @@ __all__ = ["lead", "notes", "position_words"]
 def lead(trace: Trace, position: int) -> list[Paragraph]:
     """What a tokenizer and a token table do, and where one token's vector comes from."""
     facts = trace.anatomy
+    maker = made_elsewhere(trace, position)
+    if maker is not None:
+        said = _(
+            "Here stands <token>{token}</token>: no piece of text, but a part of an image or a sound. Another part of the model, {module}, has "
+            "read it and put {width} numbers where a token’s row would be. That part is <b>not opened</b>; the numbers are real.\n\n{position}"
+        )
+        token = trace.tokens.strings[position]
+        return rich(
+            said, token=token, module=maker, width=count(facts.embed_width), position=position_words(facts.positions)
+        )
     text = _(
         "The model does not read letters. A tokenizer cuts your text into {n} pieces, each a row of a table with {vocab} rows.\n\n"
         "Token <token>{token}</token> is row {id}: {width} numbers, learned in training. Similar words have similar rows.\n\n{position}"
@@ -28,18 +41,42 @@ def lead(trace: Trace, position: int) -> list[Paragraph]:
         token=trace.tokens.strings[position],
         id=count(int(trace.tokens.ids[position])),
         width=count(facts.embed_width),
-        position=position_words(facts.positions),
+        position=position_words(facts.positions) + elsewhere_words(facts),
+    ) + closed_words(facts)
+
+
+def elsewhere_words(facts: Anatomy) -> str:
+    """Where the model has blocks without attention: how place and order come in there; empty for others."""
+    others = [block.index for block in facts.blocks if block.kind not in ("attention", "mlp", "unknown", "hybrid")]
+    if not others or facts.positions == "learned":
+        return ""
+    return " " + _(
+        "In {blocks} there is no attention: tokens are read in order, so place needs no mark of its own."
+    ).format(blocks=blocks_named(others))
+
+
+def closed_words(facts: Anatomy) -> list[Paragraph]:
+    """That the way from an id to the lane is not opened, and why; empty where it is."""
+    reason = facts.opaque.get("embed")
+    if not reason:
+        return []
+    said = _(
+        "How this model makes the first vector of a lane from the row is <b>not opened</b>; the vector itself is real.\n\n<muted>Why: {reason}</muted>"
     )
+    return rich(said, reason=ended(reason))
 
 
 def position_words(positions: str) -> str:
-    """How the model knows where a token stands: ``"learned"``, ``"rotary"``, ``"alibi"`` or ``"none"``."""
+    """How the model knows where a token stands: ``"learned"``, ``"rotary"``, ``"alibi"``, ``"relative"`` or ``"none"``."""
     return {
         "learned": _("Where it stands is a second row, from a table of positions; both are added."),
         "rotary": _(
             "Where it stands is not added here: inside each block, position turns pairs of numbers of every query and key."
         ),
         "alibi": _("Where it stands is not added here: inside each block, keys further back get a penalty."),
+        "relative": _(
+            "Where it stands is not added here: inside each block, a learned number for each distance is added to the scores."
+        ),
         "none": _("This model adds nothing for the position."),
     }[positions]
 

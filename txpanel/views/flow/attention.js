@@ -1,9 +1,9 @@
-// Attention on the lanes: q, k, v; keys that run to their diagonal and down; shares of v that pour into z; all heads through W_O.
+// Attention on the lanes: q, k, v; keys that run to their diagonal and down (and up, where tokens see both sides); shares of v that pour into z; all heads through W_O.
 import {clamp, lerp} from "./core.js"
 import {chosen} from "./lanes.js"
 import {colX, laneY} from "./layout.js"
 import {attending, passed} from "./motion.js"
-import {lastQuery, paintCells, patternAt} from "./pattern.js"
+import {firstQuery, lastKey, lastQuery, paintCells, patternAt} from "./pattern.js"
 import {drawStrip, stripWidth} from "./strips.js"
 
 const LETTERS = [
@@ -17,8 +17,9 @@ export function qkvBox(app, i) {
   const {L, head} = app
   const c = L.at.qkv
   const h = L.qkvH
-  const letters = h >= 34
-  const line = (h - 8) / 3
+  const letters = L.badges
+  const edge = h >= 34 ? 4 : 1
+  const line = (h - 2 * edge) / 3
   const x = c.x + (letters ? 21 : 3)
   const w = stripWidth(app, head.q, c.r - x - 5)
   return {
@@ -29,8 +30,29 @@ export function qkvBox(app, i) {
     letters,
     line,
     strips: {x, w},
-    row: (r) => laneY(L, i) - h / 2 + (h >= 34 ? 4 : 1) + r * (h >= 34 ? line : (h - 2) / 3),
+    row: (r) => laneY(L, i) - h / 2 + edge + r * line,
   }
+}
+
+function badge(app, letter, meaning, x, y, w, h) {
+  const {ctx, theme} = app
+  ctx.fillStyle = theme.of(meaning)
+  ctx.beginPath()
+  ctx.roundRect(x, y, w, h, 3)
+  ctx.fill()
+  ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
+  ctx.font = `650 ${clamp(h, 9.5, 10)}px ${app.font}`
+  ctx.textAlign = "center"
+  ctx.textBaseline = "middle"
+  ctx.fillText(letter, x + w / 2, y + h / 2 + (h < 10 ? -0.5 : 0))
+}
+
+// Where lanes are too close for letters: once over the strips, from top to bottom in their order.
+function paintLetters(app) {
+  const {L} = app
+  if (L.badges) return
+  const y = laneY(L, 0) - L.qkvH / 2 - 17
+  LETTERS.forEach(([letter, meaning], r) => badge(app, letter, meaning, L.at.qkv.x + 3 + r * 16, y, 13, 12))
 }
 
 function paintQKV(app, i) {
@@ -46,21 +68,12 @@ function paintQKV(app, i) {
   ctx.strokeStyle = on ? theme.of("focus-mid") : theme.of("border")
   ctx.lineWidth = on ? 1.6 : 1
   ctx.stroke()
-  const h = b.letters ? b.line - 4 : Math.max(2, (b.h - 2) / 3 - 1)
+  const roomy = b.line >= 11
+  const h = roomy ? b.line - 4 : Math.max(2, b.line - (b.letters ? 2 : 1))
   LETTERS.forEach(([letter, meaning], r) => {
     const y = b.row(r)
-    if (b.letters) {
-      ctx.fillStyle = theme.of(meaning)
-      ctx.beginPath()
-      ctx.roundRect(b.x + 4, y, 13, b.line - 1.5, 3)
-      ctx.fill()
-      ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
-      ctx.font = `650 ${Math.min(10, b.line - 2)}px ${app.font}`
-      ctx.textAlign = "center"
-      ctx.textBaseline = "middle"
-      ctx.fillText(letter, b.x + 10.5, y + (b.line - 1.5) / 2)
-    }
-    drawStrip(app, head[letter], was.head?.[letter], meaning, i, b.strips.x, y + (b.letters ? 1 : 0), b.strips.w, h, part)
+    if (b.letters) badge(app, letter, meaning, b.x + 4, y, 13, b.line - (roomy ? 1.5 : 0.7))
+    drawStrip(app, head[letter], was.head?.[letter], meaning, i, b.strips.x, y + (roomy ? 1 : 0.5), b.strips.w, h, part)
   })
 }
 
@@ -82,6 +95,11 @@ function keyPath(app, j, progress) {
   if (run >= 1) {
     ctx.quadraticCurveTo(x, y, x, Math.min(last, y + 9))
     ctx.lineTo(x, lerp(y, last, clamp(progress * 2 - 1, 0, 1)))
+    const top = firstQuery(app, j)
+    if (top < j) {
+      ctx.moveTo(x, y)
+      ctx.lineTo(x, lerp(y, laneY(L, top), clamp(progress * 2 - 1, 0, 1)))
+    }
   }
   ctx.stroke()
 }
@@ -96,7 +114,7 @@ function queryPath(app, i, progress) {
   ctx.beginPath()
   ctx.moveTo(from, y0)
   ctx.bezierCurveTo(from + bend * 0.6, y0, from + bend * 0.4, y, from + bend, y)
-  ctx.lineTo(lerp(from + bend, colX(L, i), progress), y)
+  ctx.lineTo(lerp(from + bend, colX(L, lastKey(app, i)), progress), y)
   ctx.stroke()
 }
 
@@ -135,7 +153,7 @@ function paintShares(app, i) {
   const rest = L.windowed ? [head.first[i], head.earlier[i]] : []
   let at = 0
   const q = chosen(app)
-  const pieces = [...rest, ...Array.from({length: i + 1}, (_, j) => patternAt(app, i, j))]
+  const pieces = [...rest, ...Array.from({length: lastKey(app, i) + 1}, (_, j) => patternAt(app, i, j))]
   pieces.forEach((weight, k) => {
     const p = weight || 0 // masked tokens have no share
     const s = p * h
@@ -215,7 +233,9 @@ function paintOutput(app, i) {
 }
 
 export function paintAttention(app) {
+  if (app.block.anatomy.mixer !== "open") return
   paintLines(app)
+  paintLetters(app)
   for (let i = 0; i < app.L.n; i++) {
     paintQKV(app, i)
     paintShares(app, i)

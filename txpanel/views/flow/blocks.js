@@ -1,5 +1,6 @@
 // What stands around the lanes: the block's frame, thumbnails of its heads, what every block writes, and the fan into the next tokens.
-import {lerp} from "./core.js"
+import {ellipsis, lerp} from "./core.js"
+import {hatch} from "./hatch.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
 import {passed} from "./motion.js"
@@ -20,7 +21,7 @@ export function thumbImage(app, thumbs, may, h) {
     const data = new ImageData(side, side)
     const table = app.theme.probability
     for (let r = 0; r < side; r++) {
-      for (let c = 0; c <= r; c++) {
+      for (let c = 0; c < side; c++) {
         if (!may[r * side + c]) continue
         const i = Math.round(Math.sqrt(thumbs[(h * side + r) * side + c] / 255) * 255) * 3
         const o = (r * side + c) * 4
@@ -86,8 +87,9 @@ export function paintFrame(app) {
   const {ctx, L, theme} = app
   card(app, L.box.x, L.top, L.box.r - L.box.x, L.boxBottom - L.top, 16)
   const m = L.at.mat
+  if (!m.w) return
   ctx.beginPath()
-  ctx.roundRect(m.x, L.top + 24, m.w, L.bottom - L.top + L.gap / 2 - 4, 12)
+  ctx.roundRect(m.x, L.top + 24, m.w, L.frame, 12)
   ctx.fillStyle = theme.blend("surface", "background", 0.45)
   ctx.fill()
   ctx.strokeStyle = theme.of("border")
@@ -128,13 +130,15 @@ export function paintBlocks(app) {
   const step = (c.w - 20) / app.layers
   const wide = Math.min(16, Math.max(1, step - (step > 3 ? 1.2 : 0.4)))
   const most = Math.max(1e-9, ...writes.attn.filter(Number.isFinite), ...writes.mlp.filter(Number.isFinite))
+  const {wrote, closed} = app.anatomy
   for (let l = 0; l < app.layers; l++) {
     const x = c.x + 10 + l * step + (step - wide) / 2
     const on = l === block.layer
-    for (const [rows, colour, dir] of [
-      [writes.attn, "value", -1],
-      [writes.mlp, "mlp", 1],
+    for (const [rows, colour, dir, k] of [
+      [writes.attn, wrote[l][0] === "block_out" ? "lane" : "value", -1, 0],
+      [writes.mlp, "mlp", 1, 1],
     ]) {
+      if (!wrote[l][k]) continue // the block has no such part
       ctx.fillStyle = theme.of(colour, on ? 1 : 0.5)
       if (!Number.isFinite(rows[l])) {
         ctx.fillStyle = theme.of("border")
@@ -143,9 +147,16 @@ export function paintBlocks(app) {
       }
       const part = i < 0 || L.phone ? 1 : passed(app, Math.min(i, L.n - 1), c.x, c.r)
       const h = Math.max(1, half * Math.sqrt(Math.max(0, rows[l]) / most)) * part
+      const y = dir < 0 ? mid - 2 - h : mid + 2
       ctx.beginPath()
-      ctx.roundRect(x, dir < 0 ? mid - 2 - h : mid + 2, wide, h, Math.min(1.5, wide / 3))
+      ctx.roundRect(x, y, wide, h, Math.min(1.5, wide / 3))
+      if (closed[l][k]) ctx.fillStyle = theme.blend("surface", colour, on ? 0.45 : 0.25)
       ctx.fill()
+      if (!closed[l][k]) continue
+      ctx.strokeStyle = theme.of(colour, on ? 1 : 0.6)
+      ctx.lineWidth = 1
+      ctx.stroke()
+      hatch(app, x, y, wide, h, Math.min(1.5, wide / 3), on ? 1 : 0.6, Math.min(5, Math.max(3, wide / 2)), colour)
     }
     if (on) {
       ctx.strokeStyle = theme.of("focus")
@@ -159,9 +170,9 @@ export function paintBlocks(app) {
   ctx.textBaseline = "alphabetic"
   ctx.textAlign = "left"
   ctx.fillStyle = theme.of("value-ink")
-  ctx.fillText(app.T.attention_writes, c.x + 10, y0 + 18)
+  ctx.fillText(ellipsis(ctx, app.anatomy.first, c.w - 20), c.x + 10, y0 + 18)
   ctx.fillStyle = theme.of("mlp-ink")
-  ctx.fillText(app.T.mlp_writes, c.x + 10, y1 - 9)
+  if (wrote.some(([, mlp]) => mlp)) ctx.fillText(app.T.mlp_writes, c.x + 10, y1 - 9)
 }
 
 // From the chosen lane, after the final norm, to each listed token: width is its probability.
@@ -193,8 +204,8 @@ export function paintFan(app) {
   let from = y - all / 2
   for (let k = 0; k <= next.ids.length; k++) {
     const listed = k < next.ids.length
-    const p = listed ? next.probability[k] : next.rest
-    const old = was.next && listed ? (was.next.probability[k] ?? p) : p
+    const p = listed ? next.share[k] : next.rest_share
+    const old = was.next && listed ? (was.next.share[k] ?? p) : p
     const ty = app.listRowY(k)
     const w = all * lerp(old, p, app.motion.mix)
     const [m, h] = [lerp(x0, x1, 0.5), Math.max(w, 0.8)]

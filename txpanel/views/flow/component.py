@@ -17,11 +17,22 @@ class FlowPicture(Component):
     texts = param.Dict(
         default={}, doc="All words on screen, already translated; {name} places are filled in the browser."
     )
-    anatomy = param.Dict(default={}, doc="layers, heads (at most in a block), width, vocab.")
+    anatomy = param.Dict(
+        default={},
+        doc="layers, heads (at most in a block), all_heads, width, vocab; of each block of_block (heads), names (of its mixer), wrote (names of "
+        "what it adds) and closed (whether its mixer and MLP are not opened); first: what the first write is called.",
+    )
     tokens = param.Dict(default={}, doc="`data.token_payload` of the window.")
     block = param.Dict(default={}, doc="`data.block_payload` of the chosen block.")
     head = param.Dict(default={}, doc="`data.head_payload` of the chosen head.")
-    next = param.Dict(default={}, doc="`data.next_payload` of the chosen position.")
+    next = param.Dict(default={}, doc="`next_tokens.next_payload` of the chosen position.")
+    odds = param.Dict(
+        default={}, doc="`next_tokens.odds_payload` of the same, a moment later: with it the browser follows a hand."
+    )
+    stages = param.List(
+        default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."
+    )
+    hand = param.String(default="", doc="Whose settings move the next tokens: the state's name (``decoding/hand.js``).")
     small = param.Dict(default={}, doc="`data.layer_payload` of the chosen block: thumbnails and labels.")
     writes = param.Dict(default={}, doc="Norms of what each block wrote to the chosen token: attn, mlp float32 [L].")
     grid_part = param.Dict(default={}, doc="`data.layer_payload` of one block for the overview of all heads.")

@@ -20,6 +20,9 @@ export function weight(p) {
   return p.toFixed(2).slice(1)
 }
 
+// The same where a cell is too narrow for that: never a false 0 or 1.
+export const narrow = (p) => ({"<.01": "≈0", ">.99": "≈1"})[weight(p)] ?? weight(p)
+
 // Row i of a flat [n, width] array.
 export const row = (a, i, width) => a.subarray(i * width, (i + 1) * width)
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from txpanel.messages import _
+from txpanel.models.memory import Store
+from txpanel.toolkit.part_words import closed_parts, kind_name, module_of, part_name, state_of, why_closed, writes
 from txpanel.views.activation import activation_name
-from txpanel.views.distribution import others_name
 from txpanel.views.flow.strip import BARS, HEAD_BARS, strip
 from txpanel.views.flow.window import Window
 from txpanel.views.heads import allowed, label_head, pool
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "block_payload",
+    "closed_payload",
     "head_payload",
     "head_weights",
+    "kept_norms",
     "layer_payload",
-    "next_payload",
     "norms",
     "token_payload",
     "write_norms",
@@ -39,8 +42,6 @@ MINI = 16
 """Side of a map in the overview of all heads, at most."""
 MAP = 96
 """Side of the pooled map of the whole text, at most."""
-LISTED = 13
-"""Next tokens listed one by one."""
 
 
 def _array(trace: Trace, name: str) -> np.ndarray:
@@ -115,12 +116,41 @@ def _anatomy(trace: Trace, layer: int) -> dict[str, Any]:
         "n_kv_heads",
         "head_dim",
         "n_neurons",
+        "causal",
     )
     out = {key: getattr(block, key) for key in keys}
     out["act"] = activation_name(block.activation)
     out["act_brief"] = activation_name(block.activation, brief=True)
     out["rotary"] = block.rotary is not None
     out["experts"] = None if block.experts is None else {"n": block.experts.n, "k": block.experts.k}
+    return out | {"mixer": state_of(block, "mixer"), "mlp": state_of(block, "mlp"), "whole": "block" in block.opaque}
+
+
+def closed_payload(trace: Trace, layer: int) -> dict[str, dict[str, Any]]:
+    """The parts of a block that are not opened, by part (``mixer``, ``mlp``, ``block``; a norm by its name).
+
+    Returns:
+        For each ``title`` (its kind in words), ``module`` (path, class and size as far as they are known), ``reason`` (a sentence),
+        ``reads`` and ``writes`` (names of the tensors, without prefix).
+    """
+    block = trace.anatomy.blocks[layer]
+    out = {}
+    for part in block.opaque:
+        reads, wrote = {
+            "mixer": ("mixer_in", "mixer_out"),
+            "mlp": ("mlp_in", "mlp_out"),
+            "block": ("block_in", "block_out"),
+        }.get(part, ("", part))
+        kind = {"mlp": _("MLP"), "block": part_name(block, "block")}.get(part, kind_name(block.kind))
+        title = kind if reads else block.norm_kind
+        module = module_of(trace.anatomy, layer, part).words
+        out[part] = {
+            "title": title,
+            "module": module,
+            "reason": why_closed(block, part),
+            "reads": reads,
+            "writes": wrote,
+        }
     return out
 
 
@@ -128,23 +158,29 @@ def block_payload(trace: Trace, layer: int, window: Window) -> dict[str, Any]:
     """What depends on the block and not on the head.
 
     Returns:
-        ``layer``, ``anatomy`` (flags and sizes), ``norms``: float32 [n] each of resid_pre, attn_out, mlp_out, resid_post;
-        ``z_norm`` float32 [n, H]; strips ``attn_out``, ``mlp_pre``, ``mlp_post``, ``mlp_out`` and ``mlp_gate`` where they exist;
+        ``layer``, ``anatomy`` (flags and sizes; ``mixer`` and ``mlp``: "open", "opaque" or "" where there is none; ``whole``: the block is run as
+        a whole), ``wrote``: the names of what is added to the stream, by ``mixer`` and ``mlp``; ``norms``: float32 [n] each of these, resid_pre and
+        resid_post; ``z_norm`` float32 [n, H]; strips of what is added, of what closed parts read (``mixer_in``, ``mlp_in``, ``block_in``), and of
+        ``mlp_pre``, ``mlp_post`` and ``mlp_gate`` where they exist; ``closed``: see `closed_payload`;
         ``experts``: ``expert`` int32 [n, k], ``weight`` float32 [n, k] in a mixture, there with a strip ``mlp_post.{slot}`` for each of the k
         slots, and ``shared_post`` of the expert that all tokens share.
     """
-    p = f"blocks.{layer}."
-    streams = {
-        name: _array(trace, p + name)[window.rows] for name in ("resid_pre", "attn_out", "mlp_out", "resid_post")
-    }
+    p, block = f"blocks.{layer}.", trace.anatomy.blocks[layer]
+    wrote = writes(block)
+    streams = {name: _array(trace, p + name)[window.rows] for name in ("resid_pre", *wrote.values(), "resid_post")}
     out: dict[str, Any] = {
         "layer": layer,
         "anatomy": _anatomy(trace, layer),
+        "wrote": wrote,
+        "closed": closed_payload(trace, layer),
         "norms": {name: _norm(values) for name, values in streams.items()},
-        "z_norm": np.ascontiguousarray(_norm(_array(trace, p + "z")[:, window.rows]).T),
-        "attn_out": strip(streams["attn_out"], p + "attn_out", "feature"),
-        "mlp_out": strip(streams["mlp_out"], p + "mlp_out", "feature"),
+        **{name: strip(streams[name], p + name, "feature") for name in wrote.values()},
     }
+    if block.has_attention:
+        out["z_norm"] = np.ascontiguousarray(_norm(array(trace.rows(p + "z", window.rows))).T)
+    for part in closed_parts(block):
+        name = out["closed"][part]["reads"]
+        out[name] = _strip(trace, p + name, "feature", window)
     for name in ("mlp_gate", "mlp_pre", "mlp_post"):
         if p + name in trace and trace.dims(p + name) == ("token", "neuron"):
             out[name] = _strip(trace, p + name, "neuron", window)
@@ -154,11 +190,11 @@ def block_payload(trace: Trace, layer: int, window: Window) -> dict[str, Any]:
 
 
 def _head_strip(trace: Trace, name: str, head: int, window: Window, axis: str = "head") -> dict[str, Any]:
-    return strip(_array(trace, name)[head, window.rows], name, "dim", HEAD_BARS, **{axis: head})
+    return strip(array(trace.rows(name, window.rows, head)), name, "dim", HEAD_BARS, **{axis: head})
 
 
 def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[str, Any]:
-    """One head of one block.
+    """One head of one block; of a block without an attention that is opened ``layer`` and ``head`` alone.
 
     Returns:
         ``layer``, ``head``, ``kv``; strips ``q`` ``k`` ``v`` ``z``; ``pattern`` float32 [n, n] (query lane, key lane), its rows'
@@ -168,6 +204,8 @@ def head_payload(trace: Trace, layer: int, head: int, window: Window) -> dict[st
         all of a cell, both only for a windowed text (else empty); ``pooled`` cells of the text per map cell.
     """
     p, block = f"blocks.{layer}.", trace.anatomy.blocks[layer]
+    if not block.has_attention:
+        return {"layer": layer, "head": head}
     kv = head * block.n_kv_heads // block.n_heads
     windowed = window.count < window.total
     side = min(window.total, MAP)
@@ -198,6 +236,8 @@ def head_weights(trace: Trace, layer: int, head: int, window: Window) -> dict[st
     """The attention weights on screen: ``pattern``, ``first`` and ``earlier`` of `head_payload`."""
     weights, may = _pattern(trace, layer, head)[window.rows], allowed(trace, layer, head)[window.rows]
     rows, begin = np.where(may, weights, np.float32(np.nan)), window.start
+    if not trace.anatomy.blocks[layer].causal:
+        return _both_sides(weights, rows, may, window)
     between = slice(1, max(begin, 1))
     earlier = np.where(may[:, between].any(1), weights[:, between].astype(np.float64).sum(1), np.nan)
     nothing = np.zeros(window.count, np.float32)
@@ -205,6 +245,19 @@ def head_weights(trace: Trace, layer: int, head: int, window: Window) -> dict[st
         "pattern": np.ascontiguousarray(rows[:, window.rows]),
         "first": np.ascontiguousarray(rows[:, 0]) if begin > 0 else nothing,
         "earlier": earlier.astype(np.float32) if begin > 0 else nothing,
+    }
+
+
+def _both_sides(weights: np.ndarray, rows: np.ndarray, may: np.ndarray, window: Window) -> dict[str, np.ndarray]:
+    """`head_weights` where tokens see those after them, too: ``earlier`` has all that lies outside of the window, but for token 0."""
+    apart = np.ones(window.total, bool)
+    apart[window.rows] = False
+    apart[0] = False
+    beside = np.where(may[:, apart].any(1), weights[:, apart].astype(np.float64).sum(1), np.nan)
+    return {
+        "pattern": np.ascontiguousarray(rows[:, window.rows]),
+        "first": np.ascontiguousarray(rows[:, 0]) if window.start > 0 else np.full(window.count, np.nan, np.float32),
+        "earlier": beside.astype(np.float32),
     }
 
 
@@ -219,10 +272,13 @@ def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
     Returns:
         ``layer``; ``thumbs`` uint8 [H, P, P] (patterns, max-pooled to P = min(T, side), 255 = 1); ``may`` uint8 [P, P] (0: the mask
         forbids all of the cell); ``label`` (a code of
-        `txpanel.views.heads.LABELS` per head, list of H) and ``score`` float32 [H]; ``pooled`` cells of the text per cell.
+        `txpanel.views.heads.LABELS` per head, list of H) and ``score`` float32 [H]; ``pooled`` cells of the text per cell. No maps
+        and no labels of a block without an attention that is opened.
     """
     heads, total = trace.anatomy.blocks[layer].n_heads, len(trace.tokens.ids)
     small, found = min(total, side), []
+    if not trace.anatomy.blocks[layer].has_attention:
+        return {"layer": layer, "label": [], "pooled": -(-total // small)}
     thumbs = np.empty((heads, small, small), np.uint8)
     for head in range(heads):
         pattern = np.asarray(trace.head_map(layer, head, "pattern"), np.float32)
@@ -238,56 +294,36 @@ def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
     }
 
 
+_WRITTEN: Store[tuple[int, int], dict[str, np.ndarray]] = Store(
+    "streams", lambda found: sum(values.nbytes for values in found.values())
+)
+"""What blocks write, by run and block: all sessions that look at a run have the same."""
+
+
 def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
-    """Norms of what one block writes to every lane: ``attn`` (of attn_out) and ``mlp`` (of mlp_out), float32 [T]."""
-    return {part: norms(trace, f"blocks.{layer}.{part}_out") for part in ("attn", "mlp")}
+    """Norms of what one block writes to every lane: ``attn`` (of attn_out, or of what stands in its place) and ``mlp``, float32 [T]; as far as it has them."""
+    found = _WRITTEN.get((trace.uid, layer))
+    if found is not None:
+        return found
+    wrote = writes(trace.anatomy.blocks[layer])
+    found = {
+        name: norms(trace, f"blocks.{layer}.{wrote[part]}")
+        for name, part in (("attn", "mixer"), ("mlp", "mlp"))
+        if part in wrote
+    }
+    return _WRITTEN.put((trace.uid, layer), found, owner=trace.uid)
+
+
+def kept_norms(trace: Trace) -> dict[int, dict[str, np.ndarray]]:
+    """Those of a run that are there already, by block."""
+    found = {layer: _WRITTEN.get((trace.uid, layer)) for layer in range(trace.anatomy.n_layers)}
+    return {layer: values for layer, values in found.items() if values is not None}
 
 
 def writes_payload(found: dict[int, dict[str, np.ndarray]], layers: int, query: int) -> dict[str, Any]:
-    """What each block wrote to one token: ``attn`` ``mlp`` float32 [L] (NaN: not computed yet), ``query``."""
+    """What each block wrote to one token: ``attn`` ``mlp`` float32 [L] (NaN: not computed yet, or no such part), ``query``."""
     out: dict[str, Any] = {part: np.full(layers, np.nan, np.float32) for part in ("attn", "mlp")}
     for layer, written in found.items():
         for part, values in written.items():
             out[part][layer] = values[query]
     return out | {"query": query}
-
-
-def next_payload(trace: Trace, position: int, sampled: int | None = None, listed: int = LISTED) -> dict[str, Any]:
-    """The distribution over the token after `position`: softmax over the full vocabulary.
-
-    The likeliest K tokens are listed; the drawn one takes the last place if it is none of them.
-
-    Returns:
-        ``position``, ``tensors`` (names of its logits and probabilities), ``left`` (name of what the others hold), ``ids`` int32 [K], ``strings``,
-        ``probability`` float32 [K], ``others`` (how many tokens are not listed), ``rest`` (their probability together), ``vocab``,
-        ``sampled`` (the drawn token's place in the list, -1: nothing drawn).
-    """
-    logits = np.asarray(trace.logits_at(position).values, np.float64)
-    weights = np.exp(logits - logits.max())
-    probability = weights / weights.sum()
-    order = np.argsort(-logits, kind="stable")
-    ids = order[:listed].copy()
-    if sampled is not None and sampled not in ids:
-        ids[-1] = sampled  # the token that was drawn is shown even if it is an unlikely one
-    at = np.flatnonzero(ids == sampled) if sampled is not None else np.zeros(0, int)
-    own = ("logits", "probs", f"probs.{others_name(order, ids.tolist())}")
-    logit, share, left = (trace.lens_name(trace.anatomy.n_layers, position, name) for name in own)
-    return {
-        "position": position,
-        "tensors": [logit, share],
-        "left": left,
-        "ids": ids.astype(np.int32),
-        "strings": token_strings(trace, ids),
-        "probability": probability[ids].astype(np.float32),
-        "others": int(len(probability) - len(ids)),
-        "rest": float(np.delete(probability, ids).sum()),
-        "vocab": len(probability),
-        "sampled": int(at[0]) if at.size else -1,
-    }
-
-
-def token_strings(trace: Trace, ids: np.ndarray) -> list[str]:
-    """What to show for token ids; a trace opened without its model knows only their numbers."""
-    if trace.model is None:
-        return [f"#{i}" for i in ids.tolist()]
-    return list(trace.model.tokens([int(i) for i in ids]).strings)

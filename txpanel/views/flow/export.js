@@ -88,6 +88,7 @@ const SIGNS = {
       fill: plain(app.theme.of("focus-mid")),
     }),
   ],
+  shut: (app, b) => [rect(b, plain(app.theme.blend("surface", "closed", 0.25)), {stroke: plain(app.theme.of("closed")), rx: 3})],
   bars: (app, box) => [
     rect({...box, width: box.width * 0.4}, plain(app.theme.of("value"))),
     rect({...box, x: box.x + box.width * 0.6, width: box.width * 0.4}, plain(app.theme.of("mlp"))),

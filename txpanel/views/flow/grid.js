@@ -5,6 +5,7 @@ import {percent} from "../../toolkit/numbers.js"
 import {keyed, patch, set} from "../../toolkit/patch.js"
 import {thumbImage} from "./blocks.js"
 import {clamp, fill} from "./core.js"
+import {hatch} from "./hatch.js"
 
 const KINDS = ["previous", "first", "self", "induction", "broad", "mixed"]
 const LETTER = {previous: "P", first: "1", self: "S", induction: "I", broad: "B", mixed: ""}
@@ -61,6 +62,8 @@ export class Grid {
 
   words(c) {
     const {T} = this.app
+    const {anatomy} = this.app
+    if (!anatomy.of_block[c.l]) return [fill(T.no_heads_in, {b: c.l + 1, name: anatomy.names[c.l]}), anatomy.names[c.l], ""]
     const part = this.parts.get(c.l)
     const kind = part?.label[c.h]
     return [
@@ -109,11 +112,12 @@ export class Grid {
   header() {
     const {app} = this
     const first = this.parts.values().next().value
-    patch(this.title, fill(app.T.all_heads, {n: app.layers * app.heads}))
+    patch(this.title, fill(app.T.all_heads, {n: app.anatomy.all_heads}))
     const sides = this.turned ? app.T.sides_turned : app.T.sides
     patch(this.note, fill(first && first.pooled > 1 ? app.T.pooled : app.T.not_pooled, {sides, p: first?.pooled}))
-    this.progress.hidden = this.parts.size >= app.layers
-    this.progress.value = this.parts.size / app.layers
+    const wanted = app.anatomy.of_block.filter(Boolean).length
+    this.progress.hidden = this.parts.size >= wanted
+    this.progress.value = this.parts.size / Math.max(1, wanted)
     set(this.progress, "aria-label", app.T.computing)
     set(this.close, "aria-label", app.T.close)
     set(this.canvas, "aria-label", app.T.grid_label)
@@ -182,6 +186,14 @@ export class Grid {
     const part = this.parts.get(l)
     ctx.fillStyle = theme.of("sunken")
     ctx.fillRect(x + 1, y + 1, s - 2, s - 2)
+    if (!app.anatomy.of_block[l]) {
+      hatch({ctx, theme}, x + 1, y + 1, s - 2, s - 2, 0, 0.35, 6)
+      if (this.at && this.at.l === l && this.at.h === i) {
+        ctx.strokeStyle = theme.of("focus")
+        ctx.strokeRect(x + 0.5, y + 0.5, s - 1, s - 1)
+      }
+      return
+    }
     if (!part || i >= part.label.length) return
     ctx.globalAlpha = this.only && part.label[i] !== this.only ? 0.15 : 1
     ctx.imageSmoothingEnabled = false

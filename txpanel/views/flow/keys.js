@@ -2,7 +2,8 @@
 
 import {clamp, fill, shown} from "./core.js"
 import {words} from "./hover.js"
-import {firstKey} from "./pattern.js"
+import {showSigns} from "./legend.js"
+import {firstKey, lastKey} from "./pattern.js"
 
 const STEP = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}
 
@@ -33,7 +34,7 @@ function gridKeys(app) {
   }
   const here = () => {
     const i = clamp(app.sel.query - app.tokens.start, 0, app.L.n - 1)
-    return {part: "cell", query: i, lane: i, key: clamp(app.sel.key - app.tokens.start, firstKey(app, i), i)}
+    return {part: "cell", query: i, lane: i, key: clamp(app.sel.key - app.tokens.start, firstKey(app, i), lastKey(app, i))}
   }
   grid.addEventListener("focus", () => {
     app.setHover(here(), null)
@@ -52,7 +53,7 @@ function gridKeys(app) {
     if (e.key === "ArrowUp" || e.key === "ArrowDown") c.query = clamp(c.query + STEP[e.key], 0, app.L.n - 1)
     else c.key += STEP[e.key]
     c.lane = c.query
-    c.key = clamp(c.key, firstKey(app, c.query), c.query)
+    c.key = clamp(c.key, firstKey(app, c.query), lastKey(app, c.query))
     app.setHover(c, null)
     speak()
   })
@@ -87,7 +88,9 @@ export function bindKeys(app) {
   chartKeys(app)
   root.addEventListener("keydown", (e) => {
     if (e.key !== "Escape") return
-    if (app.motion.moving) app.motion.skip()
+    if (app.guide.open) app.guide.show(false)
+    else if (!app.dom.signs.hidden) showSigns(app, false)
+    else if (app.motion.moving || app.motion.asked) app.motion.skip()
     else if (app.gridOpen) app.toggleGrid(false)
     else if (app.opened) app.send({type: "close"})
     else return

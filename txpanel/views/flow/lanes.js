@@ -1,5 +1,6 @@
 // Lanes (residual streams), embeddings, norms and the pluses where something is written to a lane.
 import {clamp, easeOut, lerp} from "./core.js"
+import {hatch} from "./hatch.js"
 import {laneY} from "./layout.js"
 import {passed} from "./motion.js"
 import {drawStrip, stripWidth} from "./strips.js"
@@ -54,10 +55,11 @@ function disc(app, x, y, r, fill, stroke, width = 1.4) {
   }
 }
 
-export function normSign(app, x, y, part, r) {
+export function normSign(app, x, y, part, r, closed = false) {
   if (part <= 0) return
   const {ctx, theme} = app
-  disc(app, x, y, r * easeOut(part), theme.of("surface"), theme.of("lane"), 1.2)
+  disc(app, x, y, r * easeOut(part), theme.of("surface"), theme.of(closed ? "closed" : "lane"), 1.2)
+  if (closed && part >= 1) hatch(app, x - r, y - r, 2 * r, 2 * r, r, 0.7, 4)
   if (r < 5.5 || part < 1) return
   ctx.fillStyle = theme.of("muted")
   ctx.font = `500 ${r > 7 ? 9.5 : 8}px ${app.font}`
@@ -68,13 +70,15 @@ export function normSign(app, x, y, part, r) {
 
 // Radius of a plus: the norm of what is written, on a log scale from 0 to the largest on screen.
 export function plusRadius(app, value) {
-  const most = Math.max(...app.block.norms.attn_out, ...app.block.norms.mlp_out, 1e-6)
+  const {norms, wrote} = app.block
+  const most = Object.values(wrote).reduce((found, name) => Math.max(found, ...norms[name]), 1e-6)
   const room = Math.min(13, app.L.gap / 2 - 2)
   return Math.max(2.5, room * (0.35 + 0.65 * (Math.log1p(value) / Math.log1p(most))))
 }
 
 function plusSign(app, name, x, i, colour, part) {
   const {ctx, L, theme, block, was} = app
+  if (!name) return
   const y = laneY(L, i)
   const norms = block.norms[name]
   const old = was.block?.norms[name]?.[i] ?? norms[i]
@@ -84,7 +88,7 @@ function plusSign(app, name, x, i, colour, part) {
   disc(app, x, y, r, theme.blend("surface", colour, on ? 0.3 : 0.18), theme.of(colour), on ? 2 : 1.4)
   const arm = r * 0.45
   if (arm < 1.6) return
-  ctx.strokeStyle = theme.of(`${colour}-ink`)
+  ctx.strokeStyle = theme.of(colour === "lane" ? "muted" : `${colour}-ink`)
   ctx.lineWidth = 1.5
   ctx.beginPath()
   ctx.moveTo(x - arm, y)
@@ -94,20 +98,26 @@ function plusSign(app, name, x, i, colour, part) {
   ctx.stroke()
 }
 
+const NORMS = [
+  ["n1", "ln1"],
+  ["n1b", "attn_norm"],
+  ["n2", "ln2"],
+  ["n2b", "mlp_norm"],
+]
+
 // Norms where this family has them, and both pluses.
 export function paintNodes(app) {
   const {L} = app
+  const {wrote, closed, anatomy} = app.block
+  const {whole} = anatomy
   const a = L.at
   const r = clamp(L.gap / 4, 3.5, 8)
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     const at = (c) => passed(app, i, c.x, c.r + 10)
-    if (a.n1.w > 1) normSign(app, a.n1.m, y, at(a.n1), r)
-    if (a.n1b) normSign(app, a.n1b.m, y, at(a.n1b), r)
-    if (a.n2.w > 1) normSign(app, a.n2.m, y, at(a.n2), r)
-    if (a.n2b) normSign(app, a.n2b.m, y, at(a.n2b), r)
-    plusSign(app, "attn_out", a.plus1.m, i, "value", at(a.plus1))
-    plusSign(app, "mlp_out", a.plus2.m, i, "mlp", at(a.plus2))
+    for (const [column, name] of NORMS) if (a[column]?.w > 1) normSign(app, a[column].m, y, at(a[column]), r, Boolean(closed[name]))
+    plusSign(app, wrote.mixer, a.plus1.m, i, whole ? "lane" : "value", at(a.plus1))
+    plusSign(app, wrote.mlp, a.plus2.m, i, "mlp", at(a.plus2))
   }
   const i = chosen(app)
   if (i >= 0 && i < L.n && app.anatomy.final_norm) normSign(app, a.nf.m, laneY(L, i), passed(app, i, a.nf.x, a.nf.r), Math.max(r, 6))

@@ -4,42 +4,59 @@ import {clamp, lerp} from "./core.js"
 export const PHONE = 1200
 
 // How narrow a part may get where the page is: what is not named keeps its width.
-const LEAST = {label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40}
+const LEAST = {label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40, shut1: 120, shut2: 56, min: 30, lin: 26, aout: 30}
+const NONE = (...names) => names.map((name) => [name, 0, 0, 0]) // what a block does not have keeps a place without width
+
+const EMPTY = NONE("n1", "qkv", "mat", "share", "z", "wo", "n2", "mlp", "mout", "plus2")
+
+// From this many tokens on lanes are close, and what can be made smaller is, so that the pattern keeps room for its numbers.
+const DENSE = 10
+const NUMBERED = 25 // up to so many the pattern asks for as much room as its numbers take
+const SMALLER = {embed: 36, z: 38, mlp: 84, blocks: 102, wo: 14}
 
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
 function parts(block, o) {
-  const {norm_place: place, parallel} = block.anatomy
+  const {norm_place: place, parallel, whole, mixer: mixing, mlp: neurons} = block.anatomy
+  if (whole) return [["min", 48, 0.04, 10], ["shut1", 240, 0.5, 12], ["aout", 56, 0.06, 14], ["plus1", 24, 0, 12], ...EMPTY]
   const before = place === "pre" || place === "sandwich" // a norm reads the lane
   const after = place === "sandwich" || place === "branch" // a norm on what is about to be added
   const behind = place === "post" // a norm on the lane itself, after the add
   const norm = (name, on, gap) => [name, on ? 16 : 0, 0, on ? gap : 0]
-  const list = [
-    norm("n1", before, 12),
-    ["qkv", o.dense ? 74 : 92, 0.06, 10],
-    ["mat", o.mat, 0.34, 16],
-    ["share", 12, 0, 12],
-    ["z", o.dense ? 48 : 56, 0.05, 20],
-    ["wo", 18, 0, 10],
-  ]
-  if (o.wide) list.push(["aout", 50, 0.06, 12])
-  if (after) list.push(norm("n1b", true, 8))
-  const plus1 = ["plus1", 24, 0, o.wide ? 14 : 10]
+  const list = [norm("n1", before && mixing, 12)]
+  if (mixing === "open") {
+    list.push(
+      ["qkv", o.dense ? 66 : 92, 0.06, 10],
+      ["mat", o.mat, 0.34, o.dense ? 12 : 16],
+      ["share", 12, 0, o.dense ? 8 : 12],
+      ["z", 56, 0.05, o.dense ? 14 : 20],
+      ["wo", 18, 0, 10],
+    )
+    if (o.wide) list.push(["aout", 50, 0.06, 12])
+  } else {
+    list.push(...NONE("qkv", "mat", "share", "z", "wo"))
+    if (mixing) list.push(["min", 48, 0.05, 10], ["shut1", neurons ? 200 : 300, 0.5, 12], ["aout", 52, 0.06, 14])
+  }
+  if (after && mixing) list.push(norm("n1b", true, 8))
+  const plus1 = mixing ? ["plus1", 24, 0, o.wide || mixing !== "open" ? 14 : 10] : NONE("plus1")[0]
   if (!parallel) list.push(plus1)
-  if (behind) list.push(norm("n1", true, 6))
-  list.push(norm("n2", before && !parallel, 6), ["mlp", 106, 0.12, 16], ["mout", 48, 0.05, 16])
-  if (after) list.push(norm("n2b", true, 8))
+  if (behind && mixing) list.push(norm("n1", true, 6))
+  list.push(norm("n2", before && !parallel && neurons, 6))
+  if (neurons === "opaque") list.push(["lin", 40, 0.04, 14], ["shut2", 112, 0.2, 10], ["mlp", 0, 0, 0], ["mout", 48, 0.05, 12])
+  else if (neurons) list.push(["mlp", mixing ? 106 : 220, mixing ? 0.12 : 0.4, 16], ["mout", 48, 0.05, 16])
+  else list.push(...NONE("mlp", "mout"))
+  if (after && neurons) list.push(norm("n2b", true, 8))
   if (parallel) list.push(plus1)
-  list.push(["plus2", 24, 0, parallel ? 0 : 10])
-  if (behind) list.push(norm("n2", true, 6))
-  return behind ? list.filter(([name, w]) => w > 0 || (name !== "n1" && name !== "n2")) : list
+  list.push(neurons ? ["plus2", 24, 0, parallel ? 0 : 10] : NONE("plus2")[0])
+  if (behind && neurons) list.push(norm("n2", true, 6))
+  return behind ? list.filter(([name, w], i) => w > 0 || !list.slice(i + 1).some(([later]) => later === name)) : list
 }
 
 function columns(width, block, o) {
   const tail = [
-    ["blocks", 112, 0.14, 44],
+    ["blocks", 112, 0.14, o.dense ? 30 : 44],
     ["nf", 16, 0, 12],
     ["fan", 30, 0.02, 2],
-    ["next", 184, 0.1, 0],
+    ["next", o.dense ? 190 : 214, 0.1, 0],
   ]
   const list = [
     ["label", o.small ? 84 : 96, 0.03, 0],
@@ -47,11 +64,14 @@ function columns(width, block, o) {
     ["skip", 14, 0, 10],
     ...parts(block, o),
     ...tail,
-  ]
+  ].map(([name, w, share, gap]) => [name, o.dense && w ? Math.min(w, SMALLER[name] ?? w) : w, share, gap])
+  const least = (name, w) => Math.min(w, LEAST[name] ?? w)
+  const others = list.reduce((sum, [name, w, , gap]) => sum + gap + (name === "mat" ? 0 : least(name, w)), 0)
+  const matrix = clamp(width - 4 - others, Math.min(o.least, o.mat), o.mat) // what is left to it where all else is as narrow as it gets
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0)
   const spare = Math.max(0, width - used - 4)
   const shares = list.reduce((sum, [, , share]) => sum + share, 0)
-  const slack = (name, w) => Math.max(0, w - (name === "mat" ? o.least : (LEAST[name] ?? w)))
+  const slack = (name, w) => Math.max(0, w - (name === "mat" ? matrix : least(name, w)))
   const most = list.reduce((sum, [name, w]) => sum + slack(name, w), 0)
   const tight = clamp((used + 4 - width) / Math.max(1, most), 0, 1)
   const at = {}
@@ -68,37 +88,39 @@ function columns(width, block, o) {
 export function desktop(app) {
   const {tokens, block, W} = app
   const n = tokens.ids.length
-  const dense = n > 10
+  const dense = n > DENSE
   const tall = clamp(app.W / 1440, 0.92, 1.4)
   const gap = dense ? Math.max(18, Math.min(42, (430 * tall) / n)) : clamp((430 * tall) / n, 42 * tall, 72 * tall)
   const windowed = tokens.total > n
   const small = n > 6
-  const mat = dense ? lerp(250, 300, clamp((n - 10) / 20, 0, 1)) : lerp(176, 250, clamp((n - 5) / 4, 0, 1))
+  const left = windowed ? 2 : 0 // columns for the first token and for all between it and the window
+  const cell = n <= 14 ? 23 : n <= NUMBERED ? 16.8 : 13 // a number fits, from 15 on small, from 11 on turned
+  const mat = dense ? 28 + (n + left * 1.7) * cell : lerp(176, 250, clamp((n - 5) / 4, 0, 1))
   const at = columns(W, block, {dense, small, mat, least: dense ? 190 : Math.min(mat, 28 + Math.max(5, n) * 23), wide: W >= 1560})
   const top = 64 // the block's frame
   const span = (n - 1) * gap
   const least = 250 * tall
   const y0 = top + 64 + Math.max(0, (least - span) / 2)
-  const left = windowed ? 2 : 0 // columns for the first token and for all between it and the window
   const inner = at.mat.w - 28
-  const pitch = Math.min(gap, 44 * tall, inner / (n + left * 1.7))
+  const pitch = at.mat.w ? Math.min(gap, 44 * tall, inner / (n + left * 1.7)) : gap // without attention there are no cells
   const used = pitch * (n + left * 1.7)
   const c0 = at.mat.x + 14 + (inner - used) / 2 + pitch / 2 + pitch * left * 1.7
   const bottom = Math.max(y0 + span, top + 64 + least)
-  const box = {x: at.skip.r + 2, r: Math.max(at.plus2.r, at.n2.r) + 14}
+  const box = {x: at.skip.r + 2, r: Math.max(at.plus1.r, at.plus2.r, at.n1.r, at.n2.r) + 14}
   const heads = block.anatomy.n_heads
   const perRow = Math.max(4, Math.floor((box.r - box.x - 170) / 24))
   const rows = Math.ceil(heads / perRow)
-  const groups = Math.min(heads, perRow)
+  const groups = Math.max(1, Math.min(heads, perRow))
   const extra = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? (block.anatomy.n_kv_heads - 1) * 8 : 0
   const thumb = clamp((box.r - box.x - 170 - extra) / groups - 6, 16, rows > 1 ? 26 : 40 * tall)
   const rowH = clamp((bottom - top + 20) / 14.6, 20, 32 * tall)
-  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 54 : 52)
-  const boxBottom = headsY + rows * (thumb + 20) + 12
+  const headsY = bottom + Math.max(18, gap / 2) + (dense ? 74 : 52)
+  const boxBottom = headsY + (heads ? rows * (thumb + 20) + 12 : 30) // a block without heads says so in one line
+  const listY = top + Math.max(4, (bottom - top - rowH * 14) / 2)
   return {
     phone: false,
     W,
-    H: boxBottom + 6,
+    H: Math.max(boxBottom + 6, listY + rowH * 14 + 14 + (app.handlesH || 0)),
     n,
     gap,
     top,
@@ -114,7 +136,9 @@ export function desktop(app) {
     radius: Math.min(16 * tall, pitch / 2 - 1.5, gap / 2 - 3),
     circles: !dense && pitch >= 18,
     strip: clamp(gap * 0.27, 6, 19),
-    qkvH: Math.min(gap - (dense ? 4 : 10), 54 * tall),
+    qkvH: Math.min(gap - (dense ? 2 : 10), 54 * tall),
+    badges: gap - (dense ? 2 : 10) >= 26, // q, k, v beside their strips; else once over them
+    frame: bottom - top + gap / 2 + (dense ? 18 : -4), // of the pattern: its names stand under it where cells are close
     mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
     headsY,
     thumb,
@@ -122,7 +146,7 @@ export function desktop(app) {
     boxBottom,
     tall,
     rowH,
-    listY: top + Math.max(4, (bottom - top - rowH * 14) / 2),
+    listY,
   }
 }
 

@@ -1,14 +1,17 @@
 // What the open "why this number" card is about: its cell and the cells of its operands are marked where the flow draws them.
 import {set} from "../../toolkit/patch.js"
 import {qkvBox} from "./attention.js"
+import {closedParts} from "./closed.js"
 import {colX, laneY} from "./layout.js"
 import {mlpBox, mlpRows} from "./mlp.js"
+import {lastKey} from "./pattern.js"
 import {phoneStrips} from "./phone_layout.js"
 import {stripWidth} from "./strips.js"
 
 // All strips on screen with the place of each lane's: [strip, (lane) => {x, y, w, h} or null].
 function strips(app) {
   const {L, tokens, head, block} = app
+  const {mixer, mlp} = block.anatomy
   if (L.phone) return phoneStrips(app)
   const a = L.at
   const thin = L.strip * 0.75
@@ -38,15 +41,13 @@ function strips(app) {
   ]
   const list = [
     table(tokens.embed, two ? -high - 1 : -high / 2),
-    inner("q", 0),
-    inner("k", 1),
-    inner("v", 2),
-    left(head.z, a.z),
-    left(block.mlp_out, a.mout),
+    ...(mixer === "open" ? [inner("q", 0), inner("k", 1), inner("v", 2), left(head.z, a.z)] : []),
+    ...(mlp === "open" ? [left(block.mlp_out, a.mout)] : []),
   ]
   if (two) list.push(table(two, 1))
-  if (a.aout) list.push(left(block.attn_out, a.aout))
-  mlpRows(block).forEach((name, r) => list.push(neurons(name, r)))
+  if (a.aout && block.attn_out) list.push(left(block.attn_out, a.aout))
+  for (const each of closedParts(app)) list.push(left(block[each.reads], each.before), left(block[each.writes], each.behind))
+  if (mlp === "open") mlpRows(block).forEach((name, r) => list.push(neurons(name, r)))
   return list
 }
 
@@ -76,8 +77,8 @@ function onLane(app, part, lane) {
   if (stage === "ln1" && a.n1.w > 1) return ring(a.n1.m)
   if (stage === "ln2" && a.n2.w > 1) return ring(a.n2.m)
   if (part === "resid_pre") return ring(app.L.box.x, 5)
-  if (part === "attn_out") return ring(a.plus1.m)
-  if (part === "resid_mid") return ring((a.plus1.r + (a.n2.w > 1 ? a.n2.x : a.mlp.x)) / 2, 4)
+  if (part === app.block.wrote.mixer) return ring(a.plus1.m)
+  if (part === "resid_mid") return ring((a.plus1.r + (a.n2.w > 1 ? a.n2.x : (a.lin ?? a.mlp).x)) / 2, 4)
   if (part === "mlp_out") return ring(a.plus2.m)
   if (part === "resid_post") return ring(app.L.box.r, 5)
   return null
@@ -85,8 +86,9 @@ function onLane(app, part, lane) {
 
 function cellPlace(app, at) {
   const {L, tokens} = app
+  if (!app.head.pattern) return null
   const [i, j] = [at.query - tokens.start, at.key - tokens.start]
-  if (at.head !== app.head.head || i < 0 || i >= L.n || j < 0 || j > i) return null
+  if (at.head !== app.head.head || i < 0 || i >= L.n || j < 0 || j > lastKey(app, i)) return null
   if (L.phone) return L.cellPlace(i, j)
   const [w, h] = L.circles ? [2 * L.radius, 2 * L.radius] : [L.pitch - 1, Math.min(L.gap - 2, L.pitch * 1.9)]
   return {x: colX(L, j) - w / 2, y: laneY(L, i) - h / 2, w, h, round: L.circles}

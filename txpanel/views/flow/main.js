@@ -1,17 +1,24 @@
 // The flow: holds what was sent, decides what moves, draws. Everything drawn comes from the arrays that Python sent.
 import {h} from "../../toolkit/elements.js"
+import {keepClear} from "../../toolkit/keep_clear.js"
 import {patch, set} from "../../toolkit/patch.js"
+import {hear, say} from "../../toolkit/said.js"
+import {isSaved} from "../../toolkit/saved_page.js"
 import {onTheme, reducedMotion} from "../../toolkit/theme.js"
+import {actions} from "./actions.js"
 import {paintAttention} from "./attention.js"
 import {paintBlocks, paintCuts, paintFan, paintFrame, paintHeads} from "./blocks.js"
+import {paintClosed, paintClosedStrips} from "./closed.js"
 import {clamp, ellipsis, fill, percent, shown} from "./core.js"
-import {build, legend} from "./dom.js"
+import {build} from "./dom.js"
 import {asSvg} from "./export.js"
 import {Grid} from "./grid.js"
-import {action, partAt, words} from "./hover.js"
+import {Guide} from "./guide.js"
+import {partAt, words} from "./hover.js"
 import {bindKeys} from "./keys.js"
 import {paintEmbedding, paintLanes, paintNodes} from "./lanes.js"
 import {between, colX, desktop, laneY, PHONE} from "./layout.js"
+import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
@@ -20,11 +27,13 @@ import {paintAttentionWords} from "./pattern.js"
 import {paintPhone} from "./phone.js"
 import {phone, phoneAt} from "./phone_layout.js"
 import {Theme} from "./theme.js"
+import {UnderHand} from "./under_hand.js"
 import {paintMap} from "./window.js"
 
 class Flow {
-  constructor(model, root) {
+  constructor(model, view, root) {
     this.model = model
+    this.view = view
     this.root = root
     this.T = model.texts
     this.dom = build(this.T)
@@ -35,7 +44,9 @@ class Flow {
     this.theme = new Theme(root)
     this.motion = new Motion(() => this.draw())
     this.grid = new Grid(this)
-    root.append(this.grid.panel, this.dom.legend)
+    this.guide = new Guide(this)
+    this.dom.stage.append(this.guide.root)
+    root.append(this.grid.panel, this.dom.legend, this.dom.signs)
     this.was = {}
     this.want = {}
     this.hit = {}
@@ -51,8 +62,8 @@ class Flow {
   }
 
   bind() {
-    const {model, dom, canvas} = this
-    for (const name of ["tokens", "block", "head", "next", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"])
+    const {model, dom, canvas, root} = this
+    for (const name of ["tokens", "block", "head", "next", "odds", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"])
       model.on(name, () => this.later())
     model.on("grid_part", () => {
       if (model.grid_part.thumbs) this.grid.add(model.grid_part)
@@ -67,8 +78,16 @@ class Flow {
     dom.pager.children[0].onclick = () => this.focus({layer: (this.want.layer ?? this.block.layer) - 1})
     dom.pager.children[2].onclick = () => this.focus({layer: (this.want.layer ?? this.block.layer) + 1})
     dom.range.oninput = () => this.send({type: "window", start: Number(dom.range.value)})
-    dom.allHeads.onclick = () => this.toggleGrid(!this.gridOpen)
-    dom.play.onclick = () => (this.motion.moving ? this.motion.skip() : this.motion.play(0))
+    dom.allHeads.onclick = () => this.showGrid()
+    const [play, step, end] = dom.play.children
+    play.onclick = () => {
+      const {motion} = this
+      if (!motion.asked) motion.show()
+      else if (motion.held) motion.go()
+      else motion.hold()
+    }
+    step.onclick = () => this.motion.step()
+    end.onclick = () => this.motion.skip()
     bindKeys(this)
     this.resizer = new ResizeObserver(() => this.relayout())
     this.resizer.observe(this.root)
@@ -78,11 +97,32 @@ class Flow {
       this.grid.draw()
     })
     this.theme.read()
+    this.hand = new UnderHand(this)
+    this.fonts = () => this.relayout() // words have another width in the page's own letters
+    document.fonts?.addEventListener("loadingdone", this.fonts)
     this.point = (event) => {
       this.pointed = event.detail
       this.motion.request()
     } // an operand of the card is under the pointer
     window.addEventListener("tx-point", this.point)
+    if (isSaved())
+      addEventListener("tx-opened", (event) => {
+        this.opened = event.detail
+        syncOverlay(this)
+      })
+    // Whether the picture is on screen: while it is not, block, head and token are offered elsewhere.
+    this.sight = new IntersectionObserver(([one]) => say(root, "sight", one.isIntersecting), {rootMargin: "-72px 0px 0px 0px"})
+    this.sight.observe(root)
+    // Whoever has the settings of sampling puts them under the bars that they move.
+    this.handles = new ResizeObserver(() => {
+      const tall = dom.handles.offsetHeight
+      if (tall === this.handlesH) return
+      this.handlesH = tall
+      this.relayout()
+    })
+    this.handles.observe(dom.handles)
+    this.asked = hear("start", this.view, () => this.guide.show(true))
+    this.covered = keepClear(() => [[...dom.next.children, dom.handles], [dom.legend]])
   }
 
   // Several parts of one change arrive one after the other: look once, when all are there.
@@ -101,7 +141,7 @@ class Flow {
     const whole =
       tokens?.ids &&
       block?.norms &&
-      head?.pattern &&
+      (head?.pattern || (head && block.anatomy.mixer !== "open")) &&
       tokens.stamp === block.stamp &&
       tokens.stamp === head.stamp &&
       block.layer === head.layer
@@ -117,7 +157,7 @@ class Flow {
     if (!whole) return
     this.was = {tokens: this.tokens, block: this.block, head: this.head, next: this.next}
     Object.assign(this, {tokens, block, head})
-    if (m.next?.ids) this.next = m.next
+    if (m.next?.ids) this.next = this.hand.heard()
     this.small =
       m.small?.stamp === tokens.trace_stamp && m.small.layer === block.layer
         ? m.small
@@ -125,6 +165,7 @@ class Flow {
           ? this.small
           : null
     this.anatomy = m.anatomy
+    if (!block.anatomy.n_heads && this.hover?.part === "cell") this.setHover(null)
     this.layers = m.anatomy.layers
     this.heads = m.anatomy.heads
     const none = () => new Float32Array(this.layers).fill(NaN)
@@ -162,7 +203,8 @@ class Flow {
       this.grid.reset()
       if (this.gridOpen) this.send({type: "grid"})
       legend(this)
-      this.motion.play(grew ? tokens.ids.length - 1 : 0)
+      if (this.model.isFirst) this.motion.skip()
+      else this.motion.play(grew ? tokens.ids.length - 1 : 0)
       if (grew) this.fly()
     } else if (changed && old) {
       this.motion.ease()
@@ -196,9 +238,12 @@ class Flow {
     this.k = clamp(this.W / 1500, 1, 1.25)
     this.root.style.setProperty("--k", this.k.toFixed(3))
     this.dom.stage.style.height = `${this.L.H}px`
+    if (!this.dom.handles.firstChild) say(this.root, "settings", this.dom.handles)
     syncOverlay(this)
+    this.guide.draw()
     this.dom.stage.hidden = this.dom.legend.hidden = false // not before everything has its place
-    patch(this.dom.allHeads, fill(this.T.all_heads_button, {n: this.layers * this.heads}))
+    patch(this.dom.allHeads, fill(this.T.all_heads_button, {n: this.anatomy.all_heads}))
+    this.dom.allHeads.hidden = !this.anatomy.all_heads
     const wide = Math.round(this.W * this.dpr)
     const high = Math.round(this.L.H * this.dpr)
     if (this.canvas.width !== wide || this.canvas.height !== high) {
@@ -225,6 +270,7 @@ class Flow {
       this.front = frontX(this.L, this.motion.run)
       for (const paint of [
         paintFrame,
+        paintClosed,
         paintLanes,
         paintCuts,
         paintEmbedding,
@@ -232,6 +278,7 @@ class Flow {
         paintAttention,
         paintAttentionWords,
         paintMLP,
+        paintClosedStrips,
         paintNodes,
         paintMap,
         paintHeads,
@@ -246,7 +293,24 @@ class Flow {
     set(this.root, "data-moving", moving)
     set(this.root, "data-running", this.motion.run < 0.9 && this.motion.from === 0)
     set(this.root, "data-shows", `${this.block.layer}/${this.head.head}/${this.sel.query}`)
-    patch(this.dom.play, moving && this.motion.run < 1 ? this.T.skip : this.T.play)
+    this.playing()
+  }
+
+  // While somebody plays it the answer is hidden, here and behind the prompt, until the picture has come to it.
+  playing() {
+    const {motion, T, root, dom} = this
+    const runs = motion.asked || (motion.runStart !== null && motion.run < 1)
+    const [play, step, end] = dom.play.children
+    patch(play, motion.asked ? (motion.held ? T.play_on : T.play_hold) : T.play)
+    play.hidden = runs && !motion.asked
+    step.hidden = !motion.asked
+    end.hidden = !runs
+    set(root, "data-playing", motion.asked)
+    const hidden = motion.asked && motion.run < 1
+    if (hidden !== (root.dataset.answer === "hidden")) {
+      set(root, "data-answer", hidden ? "hidden" : "")
+      say(root, "play", hidden)
+    }
   }
 
   // --- what parts ask of the flow -----------------------------------------------------------------------------------
@@ -271,7 +335,7 @@ class Flow {
 
   sinkNote() {
     const h = this.head.head
-    if (this.small?.label[h] !== "first") return ""
+    if (this.small?.label?.[h] !== "first") return ""
     return fill(this.T.sink, {p: percent(this.small.score[h])})
   }
 
@@ -300,8 +364,8 @@ class Flow {
     tip.hidden = !w || !at
     if (tip.hidden) return
     patch(tip.children[0], w.value)
-    patch(tip.children[1], w.name)
-    patch(tip.children[2], w.more ?? "")
+    patch(tip.children[1], w.more ?? "")
+    patch(tip.children[2], w.name)
     const box = this.root.getBoundingClientRect()
     const x = clamp(at.x - box.left + 14, 4, Math.max(4, box.width - tip.offsetWidth - 6))
     const y = at.y - box.top + 18
@@ -309,68 +373,26 @@ class Flow {
     tip.style.transform = `translate(${x}px,${above ? y - tip.offsetHeight - 34 : y}px)`
   }
 
-  send(message) {
-    this.model.send_msg(message)
-  }
-
-  focus(what) {
-    if ("layer" in what) what.layer = clamp(what.layer, 0, this.layers - 1)
-    Object.assign(this.want, what)
-    for (const k of ["query", "key"]) if (k in what) this.sel[k] = what[k]
-    this.send({type: "focus", focus: what})
-    syncOverlay(this)
-    if (this.L.phone && "query" in what) this.relayout()
-    this.motion.request()
-  }
-
-  // Opens the view that shows a tensor, or closes it again; nothing where no view shows it.
-  open(tensor) {
-    if (this.openable[tensor]) this.send({type: "open", tensor})
-  }
-
-  openNext(key) {
-    this.send({type: "next", position: this.next.position, id: key === "rest" ? null : Number(this.next.ids[key])})
-  }
-
-  act(hit) {
-    const what = action(this, hit)
-    if ("window" in what) {
-      this.send({type: "window", start: what.window})
-      return
-    }
-    if (what.focus) {
-      Object.assign(this.want, what.focus)
-      for (const k of ["query", "key"]) if (k in what.focus) this.sel[k] = what.focus[k]
-    }
-    this.send({type: "act", ...what})
-    syncOverlay(this)
-    this.motion.request()
-  }
-
-  toggleGrid(open) {
-    if (open === this.gridOpen) return
-    this.gridOpen = open
-    this.grid.panel.hidden = !open
-    set(this.dom.allHeads, "aria-expanded", open)
-    if (open) {
-      if (this.grid.parts.size < this.layers) this.send({type: "grid"})
-      this.grid.draw()
-      this.grid.panel.scrollIntoView({block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
-    } else this.dom.allHeads.focus({preventScroll: true})
-  }
-
   close() {
     window.removeEventListener("tx-point", this.point)
+    document.fonts?.removeEventListener("loadingdone", this.fonts)
+    this.covered()
+    this.sight.disconnect()
+    this.asked()
+    this.handles.disconnect()
     this.motion.stop()
+    this.hand.stop()
     this.resizer.disconnect()
     this.unwatch()
   }
 }
 
-export function render({model, el}) {
+Object.assign(Flow.prototype, actions)
+
+export function render({model, view, el}) {
   const root = h("div", {class: "flow"})
   el.append(root)
-  const flow = new Flow(model, root)
+  const flow = new Flow(model, view, root)
   root.flow = flow // for tests and the curious
   root.asSvg = () => asSvg(flow) // for the tools below: PNG and SVG
   model.on("remove", () => flow.close())

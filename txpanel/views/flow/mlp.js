@@ -100,6 +100,7 @@ function paintExperts(app, b, i, part) {
 
 export function paintMLP(app) {
   const {ctx, L, theme, block, was} = app
+  if (block.anatomy.mlp !== "open") return
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     const b = mlpBox(app, i)
@@ -146,13 +147,14 @@ export function paintMLP(app) {
 // share, or through one of its own.
 export function paintParallel(app) {
   const {ctx, L, theme, block} = app
-  if (!block.anatomy.parallel) return
+  if (!block.anatomy.parallel || !block.anatomy.mixer || !block.anatomy.mlp) return
   const own = !block.anatomy.shared_norm
+  const shut = L.at.shut2 && L.at.lin
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     const up = y - L.gap / 2 + (L.dense ? 2 : 5)
     const x0 = own ? L.at.n1.x - 4 : L.at.n1.m
-    const x1 = L.at.mlp.x - 10
+    const x1 = (shut ?? L.at.mlp).x - 10
     const part = passed(app, i, x0, x1)
     ctx.strokeStyle = theme.of("mlp", 0.6)
     ctx.lineWidth = 1.4
@@ -162,6 +164,6 @@ export function paintParallel(app) {
     ctx.lineTo(lerp(x0 + 10, x1 - 8, part), up)
     if (part >= 1) ctx.quadraticCurveTo(x1, up, x1 + 4, y - 2)
     ctx.stroke()
-    if (own && part > 0.1) normSign(app, L.at.qkv.r + 10, up, 1, Math.min(7, L.gap / 4))
+    if (own && part > 0.1) normSign(app, (L.at.min ?? L.at.qkv).r + 10, up, 1, Math.min(7, L.gap / 4))
   }
 }

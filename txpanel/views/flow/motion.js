@@ -3,6 +3,7 @@ import {reducedMotion} from "../../toolkit/theme.js"
 import {clamp, easeInOut, lerp} from "./core.js"
 
 const RUN_MS = 2500
+const PLAY_MS = 7000 // when somebody asked for it, to look
 const MIX_MS = 280
 const LATE_MS = 1500 // an appended token: its own lane only
 
@@ -14,14 +15,54 @@ export class Motion {
     this.from = 0
     this.frame = 0
     this.runStart = this.mixStart = null
+    this.asked = false // somebody plays it, with the answer hidden
+    this.until = 1
   }
 
   play(from = 0) {
+    this.asked = false
+    this.until = 1
     this.from = from
     this.length = from > 0 ? LATE_MS : RUN_MS
     this.runStart = reducedMotion() ? null : performance.now()
     this.run = this.runStart === null ? 1 : 0
     this.request()
+  }
+
+  // From the start, because somebody asked for it: it can be held and taken step by step, also where nothing is to move.
+  show() {
+    this.from = 0
+    this.length = PLAY_MS
+    this.asked = true
+    this.run = 0
+    this.runStart = null
+    if (reducedMotion()) this.step()
+    else this.go()
+  }
+
+  get held() {
+    return this.asked && this.run < 1 && this.runStart === null
+  }
+
+  go(until = 1) {
+    this.until = until
+    this.runStart = performance.now() - this.run * this.length
+    this.request()
+  }
+
+  hold() {
+    this.runStart = null
+    this.request()
+  }
+
+  // On to where the next part of the model is done.
+  step() {
+    const to = STEPS.find((at) => at > this.run + 1e-6) ?? 1
+    if (reducedMotion()) {
+      this.run = to
+      this.runStart = null
+      this.request()
+    } else this.go(to)
   }
 
   ease() {
@@ -32,6 +73,7 @@ export class Motion {
 
   skip() {
     this.run = this.mix = 1
+    this.asked = false
     this.runStart = this.mixStart = null
     this.request()
   }
@@ -41,21 +83,21 @@ export class Motion {
   }
 
   request() {
-    if (!this.frame) this.frame = requestAnimationFrame((now) => this.step(now))
+    if (!this.frame) this.frame = requestAnimationFrame((now) => this.tick(now))
   }
 
   // In a frame already: what was asked for is drawn in it, not in the next one.
   flush(now) {
     if (!this.frame) return
     cancelAnimationFrame(this.frame)
-    this.step(now)
+    this.tick(now)
   }
 
-  step(now) {
+  tick(now) {
     this.frame = 0
     if (this.runStart !== null) {
-      this.run = clamp((now - this.runStart) / this.length, 0, 1)
-      if (this.run >= 1) this.runStart = null
+      this.run = clamp((now - this.runStart) / this.length, 0, this.until)
+      if (this.run >= this.until) this.runStart = null
     }
     if (this.mixStart !== null) {
       this.mix = easeInOut(clamp((now - this.mixStart) / MIX_MS, 0, 1))
@@ -64,6 +106,7 @@ export class Motion {
         this.mixStart = null
       }
     }
+    if (this.run >= 1) this.asked = false
     this.draw()
     if (this.moving) this.request()
   }
@@ -74,19 +117,28 @@ export class Motion {
   }
 }
 
+// Where each part is done: embedding; query, key, value; who looks at whom; what is fetched; MLP; the answer.
+const STEPS = [0.1, 0.26, 0.52, 0.72, 0.88, 1]
+
+const attention = (a) => [
+  [0.17, a.qkv.x],
+  [0.26, a.qkv.r],
+  [0.52, a.mat.r],
+  [0.63, a.z.r],
+  [0.72, (a.shut2 ?? a.mlp).x],
+  [0.82, (a.shut2 ?? a.mlp).r],
+]
+// Without an attention that is opened: at one pace through what there is.
+const closed = (a) => [[0.17, (a.min ?? a.mlp).x]]
+
 // Moments (share of the run) at which the front passes the columns. Attention gets the most time: there tokens meet.
 export function fronts(L) {
   const a = L.at
   return [
     [0, a.embed.x],
     [0.1, a.embed.r],
-    [0.17, a.qkv.x],
-    [0.26, a.qkv.r],
-    [0.52, a.mat.r],
-    [0.63, a.z.r],
-    [0.72, a.mlp.x],
-    [0.82, a.mlp.r],
-    [0.88, a.plus2.r],
+    ...(a.mat.w ? attention(a) : closed(a)),
+    [0.88, Math.max(a.plus1.r, a.plus2.r)],
     [0.95, a.nf.x],
     [1, a.next.x],
   ]
@@ -114,6 +166,6 @@ export function attending(app) {
 // Cell (i, j): key j must have reached its diagonal and come down to lane i.
 export function cellIn(app, i, j, n) {
   if (app.motion.run >= 1 || i < app.motion.from) return 1
-  const start = app.motion.from > 0 ? 0.55 * (j / n) : 0.5 * (j / n) + 0.34 * ((i - j) / n)
+  const start = app.motion.from > 0 ? 0.55 * (j / n) : 0.5 * (j / n) + 0.34 * (Math.abs(i - j) / n)
   return clamp((attending(app) - start) / 0.16, 0, 1)
 }

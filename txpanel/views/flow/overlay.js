@@ -1,10 +1,12 @@
 // The words and buttons over the canvas: real elements, so that they can be read aloud, reached by key and selected.
 import {h} from "../../toolkit/elements.js"
 import {keyed, patch, set} from "../../toolkit/patch.js"
+import {boxOf, closedParts} from "./closed.js"
 import {fill, integer, percent, shown} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
-import {phoneOverlay} from "./phone_layout.js"
+import {bothSides} from "./pattern.js"
+import {phoneClosed, phoneOverlay} from "./phone_layout.js"
 
 const put = (n, x, y, w, tall) => {
   n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`
@@ -20,6 +22,8 @@ function offer(app, n, tensor) {
   if (view) set(n, "aria-expanded", app.opened === view)
   else n.removeAttribute("aria-expanded")
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1)
 
 function headings(app) {
   const {L, T, block, anatomy} = app
@@ -37,17 +41,19 @@ function headings(app) {
     ? {}
     : {
         embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), a.embed.r + 12),
-        attention: span(a.qkv.x, a.wo.r),
-        mlp: span(a.n2.x - 12, a.plus2.r + 12),
+        attention: a.shut1 ? span(a.min.x - 10, a.aout.r + 10) : span(a.qkv.x, a.wo.r),
+        mlp: span(Math.min(a.n2.x, (a.lin ?? a.mlp).x) - 12, a.plus2.r + 12),
         blocks: span(a.blocks.x - 22, a.blocks.r + 22),
         next: span(a.fan.x - 5, a.next.r),
       }
   const list = [
     ["embedding", "embed", T.embedding, fill(app.tokens.pos_embed ? T.embedding_pos : T.embedding_sub, {d: integer(anatomy.width)})],
-    ["attention", "pattern", T.attention, T.attention_sub],
-    ["mlp", "mlp_post", T.mlp, mlp],
+    ...(block.closed.block ? [["attention", "resid_post", T.whole, T.whole_sub]] : []),
+    ...(block.anatomy.mixer === "open" ? [["attention", "pattern", T.attention, bothSides(app) ? T.attention_both : T.attention_sub]] : []),
+    ...(block.anatomy.mixer === "opaque" ? [["attention", "pattern", sentence(block.closed.mixer.title), T.closed_sub]] : []),
+    ...(block.anatomy.mlp ? [["mlp", "mlp_post", T.mlp, block.anatomy.mlp === "open" ? mlp : T.closed_sub]] : []),
     ["blocks", "resid_post", fill(app.layers === 1 ? T.one_block : T.all_blocks, {n: app.layers}), fill(T.blocks_sub, {token: to})],
-    ["next", "logits", T.next, fill(T.next_sub, {v: integer(app.next?.vocab ?? anatomy.vocab)})],
+    ["next", "logits", app.next?.heading ?? T.next, fill(T.next_sub, {v: integer(app.next?.vocab ?? anatomy.vocab)})],
   ]
   keyed(
     app.dom.heads,
@@ -115,10 +121,10 @@ function headButtons(app) {
       update(n) {
         const t = thumbAt(L, block, i)
         put(n, t.x - 2, t.y - 2, t.s + 4, t.s + 18)
-        const kind = small ? T.kinds[small.label[i]] : ""
-        set(n, "aria-label", fill(T.head_label, {i: i + 1, kind}))
+        const kind = small?.label[i] ? T.kinds[small.label[i]] : ""
+        set(n, "aria-label", fill(T.head_label, {i: i + 1, kind: kind ?? ""}))
         set(n, "aria-pressed", i === on)
-        n.title = small ? fill(T[`why_${small.label[i]}`], {p: percent(small.score[i])}) : ""
+        n.title = kind ? fill(T[`why_${small.label[i]}`], {p: percent(small.score[i])}) : ""
         n.classList.toggle("on", i === on)
         n.tabIndex = i === on ? 0 : -1
         patch(n.firstChild, String(i + 1))
@@ -127,6 +133,7 @@ function headButtons(app) {
     ({key}) => h("button", {class: "head", type: "button", "data-head": key, onclick: () => app.focus({head: key})}, h("span")),
   )
   const shared = block.anatomy.n_kv_heads
+  app.dom.headTitle.hidden = !heads
   const x = L.phone ? 20 : L.box.x + 20
   put(app.dom.headTitle, x, L.headsY - 24, (L.phone ? L.W : L.box.r) - x - 20)
   patch(
@@ -134,35 +141,52 @@ function headButtons(app) {
     shared === heads ? T.heads_own : shared === 1 ? T.heads_one : fill(T.heads_shared, {n: heads / shared}),
   )
   patch(app.dom.headTitle.children[2], app.sinkNote())
-  const last = thumbAt(L, block, Math.min(heads, L.perRow) - 1)
-  if (L.phone) put(app.dom.allHeads, 20, L.y.frameEnd - 38)
+  const last = thumbAt(L, block, Math.max(0, Math.min(heads, L.perRow) - 1))
+  if (!heads && !L.phone) put(app.dom.allHeads, L.box.r - 128, L.headsY - 24)
+  else if (L.phone) put(app.dom.allHeads, 20, L.y.frameEnd - 38)
   else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14)
 }
 
-// The list of next tokens: bars are elements, so their change is eased by CSS.
-function nextList(app) {
-  const {L, T, next} = app
+// The list of next tokens: bars with the settings in use, the model's own behind them as ghosts. They are elements, so their change is eased by CSS.
+export function nextList(app) {
+  const {L, T, next, dom} = app
   const a = L.at
+  dom.nextKey.hidden = !next
   if (!next) return
+  const {settled} = app.hand
+  put(dom.handles, a.next.x + (L.phone ? 0 : 8), app.listRowY(next.strings.length + 0.5) + 10, a.next.r - a.next.x - (L.phone ? 0 : 8))
   const x = a.next.x + 4
   const w = a.next.r - x
-  const most = Math.max(next.probability[0], 1e-9)
-  const rows = next.strings.map((text, k) => ({key: k, text, p: next.probability[k], id: next.ids[k]}))
-  rows.push({key: "rest", text: fill(T.others, {n: integer(next.others)}), p: next.rest})
+  const rows = next.strings.map((text, k) => ({key: k, text, p: next.probability[k], share: next.share[k], id: next.ids[k]}))
+  const most = Math.max(1e-9, ...rows.map((r) => Math.max(r.p, r.share)))
+  const others = settled ? next.rest_left : next.others
+  const rest = others ? fill(T.others, {n: integer(others)}) : T.others_all
+  rows.push({key: "rest", text: rest, p: next.rest, share: next.rest_share})
+  const wide = (p) => `${p > 0 ? Math.max(1.5, 100 * Math.min(1, p / most)) : 0}%`
+  const say = (r) => {
+    const both = settled ? `${T.with_settings}: ${r.share > 0 ? percent(r.share) : T.cut_off}` : ""
+    const drawn = r.id !== undefined && next.sampled === r.key ? T.drawn : ""
+    const name =
+      r.id === undefined ? fill(T.others, {n: integer(next.others)}) : `${JSON.stringify(r.text)} · ${fill(T.id, {id: integer(r.id)})}`
+    return [name, `${T.the_model}: ${percent(r.p)}`, both, drawn].filter(Boolean).join(" · ")
+  }
   keyed(
-    app.dom.next,
+    dom.next,
     rows.map((r, k) => ({
       key: r.key,
       update(n) {
         put(n, x, app.listRowY(k) - L.rowH / 2, w, L.rowH)
         patch(n.children[0], r.key === "rest" ? r.text : shown(r.text))
-        n.children[1].firstChild.style.width = `${Math.max(1.5, 100 * Math.min(1, r.p / most))}%`
-        patch(n.children[2], percent(r.p))
+        const [ghost, bar] = n.children[1].children
+        ghost.style.width = wide(r.p)
+        ghost.hidden = !settled
+        bar.style.width = wide(r.share)
+        patch(n.children[2], r.share > 0 ? percent(r.share) : T.cut)
         n.classList.toggle("sampled", next.sampled === k)
-        n.title =
-          r.id === undefined
-            ? ""
-            : `${JSON.stringify(r.text)} · ${fill(T.id, {id: integer(r.id)})}${next.sampled === k ? ` · ${T.drawn}` : ""}`
+        n.classList.toggle("gone", !(r.share > 0))
+        n.title = say(r)
+        n.dataset.model = r.p
+        n.dataset.share = r.share
         n.tabIndex = k === 0 ? 0 : -1
       },
     })),
@@ -171,10 +195,15 @@ function nextList(app) {
         "button",
         {class: key === "rest" ? "next rest" : "next", type: "button", "data-row": key, onclick: () => app.openNext(key)},
         h("b"),
-        h("i", null, h("u")),
+        h("i", null, h("s"), h("u")),
         h("em"),
       ),
   )
+  const from = L.phone ? 0 : a.fan.x - 8
+  put(dom.nextKey, L.phone ? 12 : from, L.phone ? L.y.next - 19 : 3 + 38.5 * app.k, (L.phone ? L.W - 24 : a.next.r) - from)
+  patch(dom.nextKey.children[0].children[1], settled ? T.with_settings : T.the_model)
+  dom.nextKey.children[1].hidden = !settled
+  patch(dom.nextKey.children[1].children[1], T.the_model)
 }
 
 // The small names under the lanes are the parts' buttons: what the canvas shows, the keyboard opens.
@@ -186,14 +215,23 @@ function captions(app) {
   const times = block.anatomy.residual_multiplier
   const add = times === 1 ? T.add : fill(T.add_times, {m: times})
   const list = []
+  const shut = Object.fromEntries(closedParts(app).map((each) => [each.part, each]))
+  const around = (each) => [
+    [`in-${each.part}`, T.reads, each.before.m, each.reads],
+    [`out-${each.part}`, T.writes, each.behind.m, each.writes],
+  ]
   if (a.n1.w > 1) list.push(["ln1", norm, a.n1.m, "ln1"])
-  list.push(["qkv", T.qkv, a.qkv.m, "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "z"], ["wo", T.w_o, a.wo.m, "attn_out"])
+  if (block.anatomy.mixer === "open")
+    list.push(["qkv", T.qkv, a.qkv.m, "q"], ["z", T.shares_z, (a.share.x + a.z.r) / 2, "z"], ["wo", T.w_o, a.wo.m, "attn_out"])
+  for (const part of ["block", "mixer"]) if (shut[part]) list.push(...around(shut[part]))
   if (post) list.push(["ln1b", norm, a.n1b.m, "attn_norm"])
-  list.push(["add1", add, a.plus1.m, "resid_mid"])
+  if (shut.block) list.push(["add1", T.adds, a.plus1.m, "block_out"])
+  else if (a.plus1.w) list.push(["add1", add, a.plus1.m, a.plus2.w ? "resid_mid" : "resid_post"])
   if (a.n2.w > 1) list.push(["ln2", norm, a.n2.m, "ln2"])
-  list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp_post"], ["down", T.down, a.mout.m, "mlp_out"])
+  if (shut.mlp) list.push(...around(shut.mlp))
+  else if (a.mlp.w) list.push(["mlp", app.mlpWords(), a.mlp.m, "mlp_post"], ["down", T.down, a.mout.m, "mlp_out"])
   if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "mlp_norm"])
-  if (!block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"])
+  if (a.plus2.w && !block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"])
   const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2)
   app.ctx.font = `${10.5 * app.k}px ${app.font}`
   let right = -1e9
@@ -202,7 +240,8 @@ function captions(app) {
     app.dom.captions,
     list.map(([key, text, x, tensor], k) => {
       if (key === "mlp") right = Math.min(right, x - 20) // stands above the lanes
-      const half = key === "mlp" ? 0 : app.ctx.measureText(text).width / 2 + 1
+      const wide = app.ctx.measureText(text).width + 4 // the words themselves, no more: what stands beside them can be clicked too
+      const half = key === "mlp" ? 0 : wide / 2
       low = x - half < right + 4 && !low ? 1 : 0 // neighbours that would touch take turns on two lines
       if (!low) right = x + half
       else right = Math.max(right, x + half)
@@ -210,8 +249,8 @@ function captions(app) {
       return {
         key,
         update(n) {
-          if (key === "mlp") put(n, x - 90, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), 180)
-          else put(n, x - 45, y + drop * 13, 90)
+          if (key === "mlp") put(n, x - wide / 2, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), wide)
+          else put(n, x - wide / 2, y + drop * 13, wide)
           patch(n, text)
           n.dataset.opens = tensor
           set(n, "aria-disabled", !app.openable[tensor])
@@ -225,16 +264,63 @@ function captions(app) {
   )
 }
 
+// The names of closed parts, on their boxes: by pointer and by key they say why, and how large the part is.
+function closed(app) {
+  const {L, T, dom} = app
+  const over = L.phone ? phoneClosed(app) : closedParts(app).map((each) => ({...each, place: boxOf(app, each.box)}))
+  keyed(
+    dom.closed,
+    over.map(({part, title, reason, module, place}) => ({
+      key: part,
+      update(n) {
+        put(n, place.x, place.y, place.w, L.phone ? place.h : Math.min(place.h, 56))
+        patch(n.children[0], sentence(title))
+        patch(n.children[1], T.closed_sub)
+        set(n, "aria-label", [`${sentence(title)}. ${T.closed_sub}.`, reason, module].filter(Boolean).join(" "))
+      },
+    })),
+    ({key}) =>
+      h(
+        "button",
+        {
+          class: "opaque",
+          type: "button",
+          "data-part": key,
+          onclick: () => app.act({part: "closed", which: key, lane: chosen(app)}),
+          onfocus: (e) => app.setHover({part: "closed", which: key, lane: 0}, corner(e.currentTarget)),
+          onblur: () => app.setHover(null),
+          onmouseenter: (e) => app.setHover({part: "closed", which: key, lane: 0}, e),
+          onmouseleave: () => app.setHover(null),
+        },
+        h("b"),
+        h("span"),
+      ),
+  )
+  const {instead, goes = []} = app.block
+  dom.instead.hidden = !instead
+  if (!instead) return
+  put(dom.instead, L.phone ? 20 : L.box.x + 20, L.headsY - 26, (L.phone ? L.W : L.box.r) - (L.phone ? 40 : L.box.x + 170))
+  patch(dom.instead.children[0], instead)
+  dom.instead.children[1].hidden = !goes.length
+  patch(dom.instead.children[1], goes.length ? `${goes[0]} →` : "")
+  dom.instead.children[1].onclick = () => app.focus({layer: goes[1]})
+}
+
+const corner = (n) => {
+  const box = n.getBoundingClientRect()
+  return {clientX: box.left + 8, clientY: box.bottom}
+}
+
 // Which tokens of a long text have lanes, and the slider that moves them.
 function windowBar(app) {
   const {L, dom, tokens: t} = app
   dom.windowBar.hidden = !L.windowed
   if (!L.windowed) return
   if (L.phone) put(dom.windowBar, 10, 46, L.W - 20)
-  else put(dom.windowBar, L.box.r - 420, L.top - 15, 312)
+  else put(dom.windowBar, L.box.r - 440, L.top - 15, 312)
   dom.range.max = t.total - L.n
   if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start
-  patch(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, {a: t.start, b: t.start + L.n - 1, n: t.total}))
+  patch(dom.windowText, fill(L.phone ? app.T.window_most : app.T.window, {a: t.start + 1, b: t.start + L.n, n: t.total}))
 }
 
 export function syncOverlay(app) {
@@ -243,6 +329,7 @@ export function syncOverlay(app) {
   tokens(app)
   headButtons(app)
   nextList(app)
+  closed(app)
   const {L, dom} = app
   windowBar(app)
   if (L.phone) {
@@ -250,7 +337,8 @@ export function syncOverlay(app) {
     return
   }
   captions(app)
-  put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.bottom - L.top + L.gap / 2 - 4)
-  put(dom.play, L.box.r - 96, L.top - 14, 78)
+  dom.grid.hidden = !L.at.mat.w
+  put(dom.grid, L.at.mat.x, L.top + 24, L.at.mat.w, L.frame)
+  put(dom.play, L.box.r - 20, L.top - 14)
   put(dom.chart, L.at.blocks.x, L.top + 24, L.at.blocks.w, L.bottom + L.gap / 2 - L.top - 4)
 }

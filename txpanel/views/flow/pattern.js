@@ -1,8 +1,11 @@
 // The pattern of the head on screen, on the lanes: which cells the mask leaves, each cell's weight and colour, the words over them.
-import {easeOut, lerp, weight} from "./core.js"
+import {easeOut, lerp, narrow, weight} from "./core.js"
 import {chosen} from "./lanes.js"
 import {colX, earlierX, firstX, laneY} from "./layout.js"
 import {cellIn} from "./motion.js"
+
+// Whether tokens see those after them as well: the models that fill gaps.
+export const bothSides = (app) => app.block?.anatomy.causal === false
 
 // Whom a query may look at, and who may look at a key: the first lane and the last one that the mask leaves.
 export function firstKey(app, i) {
@@ -18,20 +21,78 @@ export function lastQuery(app, j) {
   return i
 }
 
+export function lastKey(app, i) {
+  const {head, L} = app
+  if (!bothSides(app)) return i
+  let j = L.n - 1
+  while (j > i && Number.isNaN(head.pattern[i * L.n + j])) j -= 1
+  return j
+}
+export function firstQuery(app, j) {
+  const {head, L} = app
+  if (!bothSides(app)) return j
+  let i = 0
+  while (i < j && Number.isNaN(head.pattern[i * L.n + j])) i += 1
+  return i
+}
+
+// Whether what lies outside of the window has columns of its own: tokens before it, and of models that see both sides those after it, too.
+export const outside = (app) => app.L.windowed && (app.tokens.start > 0 || bothSides(app))
+
 // The weight of a cell; NaN where the mask forbids it: a sliding window leaves out early keys.
 export function patternAt(app, i, j) {
   const {head, was, L, motion} = app
   const now = head.pattern[i * L.n + j]
   const old = was.head
-  if (motion.mix >= 1 || !old || old === head) return now
+  if (motion.mix >= 1 || !old?.pattern || old === head) return now
   const n0 = old.pattern.shape[0]
   const before = i < n0 && j < n0 ? old.pattern[i * n0 + j] : NaN
   return Number.isNaN(before) ? now : lerp(before, now, motion.mix)
 }
 
+const widths = new Map() // of texts in a font: asked for once, not for each cell of each frame
+function widthOf(ctx, text) {
+  if (document.fonts.status !== "loaded") return ctx.measureText(text).width
+  const key = `${ctx.font}|${text}`
+  if (!widths.has(key)) widths.set(key, ctx.measureText(text).width)
+  return widths.get(key)
+}
+
+const SIZES = [11, 10, 9.5]
+const NAME = Math.PI / 3 // how far a key's name under its column is turned
+
+// A weight in a cell of w x h: as large as fits; in the chosen row turned if need be, elsewhere left out. Where it is written is told to tests.
+function number(app, x, y, p, w, h, always) {
+  const {ctx, theme, font} = app
+  ctx.textAlign = "center"
+  ctx.textBaseline = "middle"
+  const way = (text, across, along) =>
+    SIZES.find((size) => {
+      ctx.font = `600 ${size}px ${font}`
+      return widthOf(ctx, text) <= across - (size > 9.5 ? 1.5 : 0.5) && size <= along + 1
+    })
+  const texts = [weight(p), narrow(p)]
+  const text = texts.find((each) => way(each, w, h))
+  const turned = text === undefined && always ? (texts.find((each) => way(each, h, w)) ?? null) : null
+  if (text === undefined && turned === null) return
+  ctx.fillStyle = theme.weightInk(p)
+  app.written?.push([x, y, text ?? turned])
+  if (text !== undefined) {
+    way(text, w, h)
+    ctx.fillText(text, x, y + 0.5)
+    return
+  }
+  way(turned, h, w)
+  ctx.save()
+  ctx.translate(x, y)
+  ctx.rotate(-Math.PI / 2)
+  ctx.fillText(turned, 0, 0.5)
+  ctx.restore()
+}
+
 function cell(app, x, y, p, grow, marked) {
   const {ctx, L, theme} = app
-  if (Number.isNaN(p)) return // masked: empty, as above the diagonal
+  if (Number.isNaN(p)) return // masked: empty
   ctx.fillStyle = theme.weightColour(p)
   if (L.circles) {
     ctx.beginPath()
@@ -40,22 +101,17 @@ function cell(app, x, y, p, grow, marked) {
     ctx.strokeStyle = marked ? theme.of("focus") : theme.of("surface")
     ctx.lineWidth = marked ? 1.8 : 2
     ctx.stroke()
-    if (L.radius < 9.5 || grow < 1) return
-    ctx.fillStyle = theme.weightInk(p)
-    ctx.font = `600 ${L.radius >= 18 ? 12 : L.radius >= 12 ? 10 : 9.5}px ${app.font}`
-    ctx.textAlign = "center"
-    ctx.textBaseline = "middle"
-    const text = weight(p)
-    if (ctx.measureText(text).width < L.radius * 2 - 1) ctx.fillText(text, x, y + 0.5)
+    if (grow >= 1) number(app, x, y, p, L.radius * 2, L.radius * 2, marked)
     return
   }
-  const w = Math.max(1.5, L.pitch - (L.pitch > 7 ? 1.5 : 0.5))
+  const w = Math.max(1.5, L.pitch - (L.pitch > 18 ? 1.5 : L.pitch > 7 ? 1 : 0.5))
   const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9))
   ctx.globalAlpha = grow
   ctx.beginPath()
   ctx.roundRect(x - w / 2, y - h / 2, w, h, Math.min(3, w / 4))
   ctx.fill()
   ctx.globalAlpha = 1
+  if (grow >= 1) number(app, x, y, p, w, h, marked)
 }
 
 function outline(app, x, y, colour) {
@@ -74,13 +130,14 @@ function rowGround(app, i, on) {
   const {ctx, L, theme} = app
   const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9)) + 2
   const {first, earlier} = app.head
-  const before = L.windowed && app.tokens.start > 0
+  const before = outside(app)
+  const to = colX(L, lastKey(app, i))
   const from = before && !Number.isNaN(first[i]) ? firstX(L) : before && !Number.isNaN(earlier[i]) ? earlierX(L) : colX(L, firstKey(app, i))
   const x = from - L.pitch / 2 - 1
   const grow = cellIn(app, i, i, L.n)
   if (grow <= 0) return
   ctx.beginPath()
-  ctx.roundRect(x, laneY(L, i) - h / 2, colX(L, i) + L.pitch / 2 + 1 - x, h, 4)
+  ctx.roundRect(x, laneY(L, i) - h / 2, to + L.pitch / 2 + 1 - x, h, 4)
   ctx.fillStyle = theme.blend("surface", "background", 0.45, grow)
   ctx.fill()
   if (!on) return
@@ -92,20 +149,22 @@ function rowGround(app, i, on) {
 export function paintCells(app) {
   const {L, head, tokens} = app
   const q = chosen(app)
+  app.written = []
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     if (!L.circles) rowGround(app, i, i === q)
-    if (L.windowed && tokens.start > 0) {
+    if (outside(app)) {
       cell(app, firstX(L), y, head.first[i], cellIn(app, i, 0, L.n), i === q)
       cell(app, earlierX(L), y, head.earlier[i], cellIn(app, i, 0, L.n), i === q)
     }
-    for (let j = 0; j <= i; j++) {
+    for (let j = 0; j <= lastKey(app, i); j++) {
       const grow = cellIn(app, i, j, L.n)
       if (grow > 0) cell(app, colX(L, j), y, patternAt(app, i, j), grow, i === q)
     }
   }
   const key = app.sel.key - tokens.start
-  if (q >= 0 && q < L.n && key >= firstKey(app, q) && key <= q && !app.motion.moving) outline(app, colX(L, key), laneY(L, q), "focus")
+  if (q >= 0 && q < L.n && key >= firstKey(app, q) && key <= lastKey(app, q) && !app.motion.moving)
+    outline(app, colX(L, key), laneY(L, q), "focus")
   if (app.hover?.part === "cell" && app.hover.key >= 0) outline(app, colX(L, app.hover.key), laneY(L, app.hover.query), "focus-ink")
 }
 
@@ -119,14 +178,17 @@ function haloed(app, text, x, y) {
   ctx.fillText(text, x, y)
 }
 
-// Names over the matrix: each key's token above its diagonal cell, and what rows and columns are.
+// Each key's token: above its diagonal cell, or where cells are close, under its column; and what rows and columns are.
 export function paintAttentionWords(app) {
+  if (!app.head.pattern) return
   const {ctx, L, theme} = app
   const t = app.T
   ctx.textBaseline = "alphabetic"
   ctx.textAlign = "center"
   ctx.font = `500 ${10 * app.k}px ${app.font}`
   ctx.fillStyle = theme.of("key-ink")
+  const before = outside(app)
+  const q = chosen(app)
   if (L.circles) {
     for (let j = 0; j < L.n; j++) {
       const room = Math.max(20, Math.min(58, L.pitch * 1.6))
@@ -134,25 +196,51 @@ export function paintAttentionWords(app) {
       ctx.fillText(app.short(j, room), colX(L, j), laneY(L, j) - L.radius - 7)
     }
     ctx.globalAlpha = 1
-  } else if (app.hover?.part === "cell" && app.hover.key >= 0) {
-    ctx.fillText(app.short(app.hover.key, 90), colX(L, app.hover.key), laneY(L, app.hover.key) - 12)
+  } else {
+    for (let j = 0; j < L.n; j++) under(app, app.short(j, 44), colX(L, j), j, cellIn(app, j, j, L.n))
+    if (before) {
+      if (app.tokens.start > 0) under(app, t.first_token, firstX(L), -1, 1)
+      under(app, bothSides(app) ? t.elsewhere_short : t.earlier_short, earlierX(L), -1, 1)
+    }
   }
-  if (L.windowed && app.tokens.start > 0) {
-    ctx.fillText(t.first_token, firstX(L), laneY(L, 0) - 14)
-    ctx.fillText("Σ", earlierX(L), laneY(L, 0) - 14)
+  // right above the diagonal nothing stands where the mask forbids it
+  ctx.font = `500 ${10 * app.k}px ${app.font}`
+  ctx.textAlign = "right"
+  ctx.textBaseline = "alphabetic"
+  const [x, y] = [L.at.mat.r - 10, L.top + 38]
+  ctx.fillStyle = theme.of("query-ink")
+  if (!bothSides(app)) {
+    haloed(app, t.who_looks, x, y)
+    ctx.fillStyle = theme.of("key-ink")
+    haloed(app, t.at_whom, x, y + 13 * app.k)
   }
   ctx.font = `650 ${10 * app.k}px ${app.font}`
-  const edge = L.circles ? L.radius + 6 : L.pitch / 2 + 5
-  const left = L.windowed && app.tokens.start > 0 ? firstX(L) : colX(L, 0)
-  if (L.at.mat.x + 4 < left - edge - 16 || L.circles) {
-    ctx.textAlign = "right"
-    ctx.fillStyle = theme.of("key-ink")
-    const q = chosen(app)
-    if (L.circles && q >= 0 && q < L.n && left - edge - 28 > L.at.qkv.r + 8) {
-      ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n))
-      haloed(app, t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8))
-      ctx.fillStyle = theme.of("key-ink")
-    }
-    if (!L.windowed) haloed(app, t.key, left - edge + 2, laneY(L, 0) - (L.circles ? L.radius + 7 : 9))
+  const left = colX(L, 0)
+  if (!L.circles) return
+  ctx.textAlign = "right"
+  const edge = L.radius + 6
+  if (q >= 0 && q < L.n && left - edge - 28 > L.at.qkv.r + 8) {
+    ctx.fillStyle = theme.of("query-ink", cellIn(app, q, 0, L.n))
+    haloed(app, t.query, left - edge + 2, laneY(L, q) - Math.max(10, L.radius * 0.8))
   }
+  ctx.fillStyle = theme.of("key-ink")
+  haloed(app, t.key, left - edge + 2, laneY(L, 0) - L.radius - 7)
+}
+
+// A column's name under the last row, turned so that each has room; that of the chosen key stands out.
+function under(app, text, x, j, shown) {
+  const {ctx, L, theme} = app
+  const q = chosen(app)
+  const near =
+    app.hover?.part === "cell" ? app.hover.key === j : j >= 0 && j === app.sel.key - app.tokens.start && (bothSides(app) || q >= j)
+  ctx.save()
+  ctx.globalAlpha = shown
+  ctx.translate(x + 3, laneY(L, L.n - 1) + Math.min(L.gap / 2, L.pitch) + 5)
+  ctx.rotate(L.pitch >= 13 ? -NAME : -Math.PI / 2)
+  ctx.textAlign = "right"
+  ctx.textBaseline = "middle"
+  ctx.font = `${near ? 700 : 500} ${10 * app.k}px ${app.font}`
+  ctx.fillStyle = theme.of(near ? "focus-ink" : "key-ink")
+  haloed(app, text, 0, 0)
+  ctx.restore()
 }

@@ -1,9 +1,10 @@
 // Painting the flow on narrow pages: the same parts in the same order, on lanes that run downwards.
+import {paintBox} from "./closed.js"
 import {clamp, easeOut, fill, percent, weight} from "./core.js"
 import {plusRadius} from "./lanes.js"
 import {mlpRows, rowKind} from "./mlp.js"
-import {firstKey} from "./pattern.js"
-import {laneX, stripBox} from "./phone_layout.js"
+import {bothSides, firstKey, lastKey} from "./pattern.js"
+import {laneX, phoneClosed, stripBox} from "./phone_layout.js"
 import {drawStrip} from "./strips.js"
 
 function grown(app, a, b) {
@@ -53,8 +54,14 @@ function sign(app, x, y, r, text, fillColour, stroke, ink) {
   ctx.fillText(text, x, y + 0.5)
 }
 
+// Closed parts over all lanes; the stream goes on past a mixer or an MLP, and into a block that is run as a whole.
+function boxes(app, whole) {
+  for (const {part, place} of phoneClosed(app)) if ((part === "block") === whole) paintBox(app, part, place)
+}
+
 function vectors(app) {
   const {L, head, block, tokens, was, theme, ctx} = app
+  const closed = phoneClosed(app)
   L.lanes.forEach((i, s) => {
     const put = (strip, old, kind, y, h, part) => {
       const b = stripBox(app, strip, s)
@@ -62,25 +69,32 @@ function vectors(app) {
     }
     put(tokens.embed, was.tokens?.embed, "signed", L.y.embed - 9, 18, grown(app, 0, 0.1))
     if (tokens.pos_embed) put(tokens.pos_embed, was.tokens?.pos_embed, "signed", L.y.embed + 13, 10, grown(app, 0, 0.1))
-    ;[
+    for (const each of closed) {
+      const [on, off] = [each.part === "mlp" ? 0.72 : 0.2, each.part === "mlp" ? 0.82 : 0.6]
+      put(block[each.reads], was.block?.[each.reads], "signed", each.before, 12, grown(app, on, on + 0.08))
+      put(block[each.writes], was.block?.[each.writes], each.kind, each.behind, 12, grown(app, off, off + 0.06))
+    }
+    const letters = [
       ["q", "query"],
       ["k", "key"],
       ["v", "value"],
-    ].forEach(([letter, kind], r) => {
+    ]
+    ;(head.pattern ? letters : []).forEach(([letter, kind], r) => {
       const y = L.y.qkv + r * 22
       put(head[letter], was.head?.[letter], kind, y, 15, grown(app, 0.2, 0.3))
       if (s === 0) {
         ctx.fillStyle = theme.of(kind)
         ctx.beginPath()
-        ctx.roundRect(0, y, 13, 15, 3)
+        ctx.roundRect(11, y, 13, 15, 3)
         ctx.fill()
         ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
         ctx.font = `650 10px ${app.font}`
         ctx.textAlign = "center"
         ctx.textBaseline = "middle"
-        ctx.fillText(letter, 6.5, y + 8)
+        ctx.fillText(letter, 17.5, y + 8)
       }
     })
+    if (block.anatomy.mlp !== "open") return
     mlpRows(block).forEach((name, r) => put(block[name], was.block?.[name], rowKind(name), L.y.mlp + r * 13, 10, grown(app, 0.72, 0.82)))
     put(block.mlp_out, was.block?.mlp_out, "mlp", L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, grown(app, 0.82, 0.88))
   })
@@ -89,6 +103,7 @@ function vectors(app) {
 // The chosen token's row: its query runs along the cells, shares of v pour from them into its z.
 function attention(app) {
   const {ctx, L, theme, head, tokens, sel} = app
+  if (!head.pattern) return
   const n = tokens.ids.length
   const q = clamp(sel.query - tokens.start, 0, n - 1)
   const qs = L.lanes.indexOf(q)
@@ -100,6 +115,8 @@ function attention(app) {
   ctx.beginPath()
   ctx.moveTo(zx, y)
   ctx.lineTo(zx + (laneX(L, 0) - zx) * part, y)
+  ctx.moveTo(zx, y)
+  ctx.lineTo(zx + (laneX(L, L.lanes.length - 1) - zx) * part, y) // of the chosen token itself, unless it sees those after it
   ctx.stroke()
   L.lanes.forEach((j, s) => {
     const p = head.pattern[q * n + j]
@@ -136,48 +153,45 @@ function attention(app) {
 
 function nodes(app) {
   const {L, theme, block} = app
-  const {norm_place: place, parallel} = block.anatomy
+  const {norm_place: place, parallel, mixer, mlp, whole} = block.anatomy
+  const {wrote, norms} = block
   const before = place === "pre" || place === "sandwich"
   L.lanes.forEach((i, s) => {
     const x = laneX(L, s)
-    if (before) sign(app, x, L.y.norm, 9, "N", theme.of("surface"), theme.of("lane"))
-    if (before && !parallel) sign(app, x, L.y.norm2, 9, "N", theme.of("surface"), theme.of("lane"))
+    if (before && mixer) sign(app, x, L.y.norm, 9, "N", theme.of("surface"), theme.of("lane"))
+    if (before && !parallel && mlp) sign(app, x, L.y.norm2, 9, "N", theme.of("surface"), theme.of("lane"))
     if (place === "sandwich" || place === "branch") {
-      sign(app, x, L.y.plus1 - 26, 8, "N", theme.of("surface"), theme.of("lane"))
-      sign(app, x, L.y.plus2 - 26, 8, "N", theme.of("surface"), theme.of("lane"))
+      if (mixer) sign(app, x, L.y.plus1 - 26, 8, "N", theme.of("surface"), theme.of("lane"))
+      if (mlp) sign(app, x, L.y.plus2 - 26, 8, "N", theme.of("surface"), theme.of("lane"))
     }
-    const y1 = parallel ? L.y.plus2 - 26 : L.y.plus1
-    sign(
-      app,
-      x,
-      y1,
-      plusRadius(app, block.norms.attn_out[i]),
-      "+",
-      theme.blend("surface", "value", 0.2),
-      theme.of("value"),
-      theme.of("value-ink"),
-    )
-    sign(
-      app,
-      x,
-      L.y.plus2,
-      plusRadius(app, block.norms.mlp_out[i]),
-      "+",
-      theme.blend("surface", "mlp", 0.2),
-      theme.of("mlp"),
-      theme.of("mlp-ink"),
-    )
+    const y1 = parallel && mlp ? L.y.plus2 - 26 : L.y.plus1
+    const plus = (y, name, colour) =>
+      name &&
+      sign(
+        app,
+        x,
+        y,
+        plusRadius(app, norms[name][i]),
+        "+",
+        theme.blend("surface", colour, 0.2),
+        theme.of(colour),
+        theme.of(colour === "lane" ? "muted" : `${colour}-ink`),
+      )
+    plus(y1, wrote.mixer, whole ? "lane" : "value")
+    plus(L.y.plus2, wrote.mlp, "mlp")
   })
 }
 
 // Words at the left margin of each part, and how much attention the lanes that are not shown get.
 function captionsOf(app) {
+  if (!app.head.pattern) return
   const {ctx, L, theme, T, head, tokens, sel} = app
   const n = tokens.ids.length
   const q = clamp(sel.query - tokens.start, 0, n - 1)
   const seen = L.lanes.reduce((sum, j) => sum + head.pattern[q * n + j], 0)
-  const before = head.earlier.length && !Number.isNaN(head.earlier[q]) ? tokens.start : 0 // a sliding window may leave them out
-  const hidden = q + 1 - firstKey(app, q) + before - L.lanes.length
+  const beside = bothSides(app) ? tokens.total - n : tokens.start
+  const before = head.earlier.length && !Number.isNaN(head.earlier[q]) ? beside : 0 // a sliding window may leave them out
+  const hidden = lastKey(app, q) + 1 - firstKey(app, q) + before - L.lanes.length
   ctx.font = `500 11px ${app.font}`
   ctx.textAlign = "right"
   ctx.textBaseline = "middle"
@@ -226,7 +240,9 @@ function headsGround(app) {
 
 export function paintPhone(app, paintHeads, paintBlocks) {
   frame(app)
+  boxes(app, false)
   rails(app)
+  boxes(app, true)
   vectors(app)
   attention(app)
   nodes(app)

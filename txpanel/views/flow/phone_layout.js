@@ -1,15 +1,19 @@
 // Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; where each part stands, and what is at a point.
 import {clamp} from "./core.js"
 import {mlpRows} from "./mlp.js"
+import {bothSides} from "./pattern.js"
 import {barAt, stripWidth} from "./strips.js"
+
+export const LEFT = 28 // what stands before the lanes: the letters q, k, v, inside the frame
 
 // The lanes shown: the chosen token and the most attended ones of the head on screen, in the order of the text.
 function phoneLanes(app, room) {
   const {head, tokens} = app
   const n = tokens.ids.length
   const q = clamp(app.sel.query - tokens.start, 0, n - 1)
-  const others = Array.from({length: q}, (_, j) => j)
-    .filter((j) => !Number.isNaN(head.pattern[q * n + j]))
+  if (!head.pattern) return Array.from({length: q + 1}, (_, j) => j).slice(-room) // those just before it, where no attention is opened
+  const others = Array.from({length: bothSides(app) ? n : q + 1}, (_, j) => j)
+    .filter((j) => j !== q && !Number.isNaN(head.pattern[q * n + j]))
     .sort((a, b) => head.pattern[q * n + b] - head.pattern[q * n + a])
     .slice(0, room - 1)
   return [...others, q].sort((a, b) => a - b)
@@ -17,45 +21,45 @@ function phoneLanes(app, room) {
 
 export function phone(app) {
   const {W, block} = app
-  const lanes = phoneLanes(app, W < 560 ? 4 : 6)
-  const each = (W - 20) / lanes.length
+  const lanes = phoneLanes(app, W < 560 ? 5 : 6)
+  const each = (W - LEFT - 10) / lanes.length
   const q = clamp(app.sel.query - app.tokens.start, 0, app.tokens.ids.length - 1)
   const rows = mlpRows(block).length || 2
+  const {mixer, mlp, whole} = block.anatomy
   const windowed = app.tokens.total > app.tokens.ids.length
   const top = windowed ? 44 : 0 // room for the slider that moves the window
-  const y = {
-    names: 50,
-    embed: 92,
-    frame: 146,
-    attention: 168,
-    norm: 208,
-    qkv: 230,
-    cells: 336,
-    z: 408,
-    plus1: 446,
-    mlpHead: 470,
-    norm2: 506,
-    mlp: 526,
-  }
+  const y = {names: 50, embed: 92, frame: 146, attention: 168, norm: 208, qkv: 230, cells: 336, z: 408, plus1: 446}
   for (const part of Object.keys(y)) y[part] += top
-  y.plus2 = y.mlp + rows * 13 + 46
+  if (mixer !== "open") {
+    // a box in the place of attention; or nothing
+    y.read = whole ? y.norm : y.qkv
+    y.box = y.read + 22
+    y.write = y.box + 104
+    y.plus1 = mixer || whole ? y.write + 48 : y.attention - 24
+  }
+  y.mlpHead = y.plus1 + 24
+  y.norm2 = y.mlpHead + 36
+  y.mlp = y.norm2 + 20
+  y.box2 = y.mlp + 22
+  y.write2 = y.box2 + 74
+  y.plus2 = mlp === "opaque" ? y.write2 + 44 : mlp ? y.mlp + rows * 13 + 46 : y.plus1
   y.thumbs = y.plus2 + 52
   const heads = block.anatomy.n_heads
   const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1
   const room = W - 36 - 8 * Math.min(groups - 1, 4)
   const lines = Math.ceil(heads / Math.floor(room / 35))
-  const perRow = Math.ceil(heads / lines) // lines of about one length
+  const perRow = Math.max(1, Math.ceil(heads / Math.max(1, lines))) // lines of about one length
   const thumb = Math.min(40, room / perRow - 6)
-  y.frameEnd = y.thumbs + lines * (thumb + 20) + 44
+  y.frameEnd = heads ? y.thumbs + lines * (thumb + 20) + 44 : y.thumbs + 118
   y.blocks = y.frameEnd + 64
-  y.next = y.blocks + 190
+  y.next = y.blocks + 198
   const at = {blocks: {x: 10, w: W - 20, r: W - 10, m: W / 2}, next: {x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12}}
   return {
     phone: true,
     cellPlace: (i, j) =>
-      i === q && lanes.includes(j) ? {x: 10 + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true} : null,
+      i === q && lanes.includes(j) ? {x: LEFT + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true} : null,
     W,
-    H: y.next + 15 * 28 + 8,
+    H: y.next + 14 * 28 + 16 + (app.handlesH || 0),
     lanes,
     each,
     y,
@@ -77,17 +81,31 @@ export function phone(app) {
   }
 }
 
-export const laneX = (L, s) => 10 + (s + 0.5) * L.each
+export const laneX = (L, s) => LEFT + (s + 0.5) * L.each
 export const stripBox = (app, strip, s) => {
   const w = stripWidth(app, strip, app.L.each - 12)
   return {x: laneX(app.L, s) - w / 2, w}
+}
+
+// Closed parts: where their boxes stand, and what they read above and write below them.
+export function phoneClosed({L, block}) {
+  const {whole, mixer, mlp} = block.anatomy
+  const list = []
+  const first = {place: {x: 10, y: L.y.box, w: L.W - 20, h: 90}, before: L.y.read, behind: L.y.write}
+  if (whole) list.push({...first, part: "block", kind: "signed"})
+  else if (mixer === "opaque") list.push({...first, part: "mixer", kind: "value"})
+  if (mlp === "opaque")
+    list.push({place: {x: 10, y: L.y.box2, w: L.W - 20, h: 62}, before: L.y.mlp, behind: L.y.write2, part: "mlp", kind: "mlp"})
+  return list.map((each) => ({...each, ...block.closed[each.part]}))
 }
 
 // Strips that all lanes have: top, height, strip.
 function stripRows({L, tokens, head, block}) {
   const rows = [[L.y.embed - 9, 18, tokens.embed]]
   if (tokens.pos_embed) rows.push([L.y.embed + 13, 10, tokens.pos_embed])
-  ;["q", "k", "v"].forEach((letter, r) => rows.push([L.y.qkv + r * 22, 15, head[letter]]))
+  if (head.pattern) for (const [r, letter] of ["q", "k", "v"].entries()) rows.push([L.y.qkv + r * 22, 15, head[letter]])
+  for (const each of phoneClosed({L, block})) rows.push([each.before, 12, block[each.reads]], [each.behind, 12, block[each.writes]])
+  if (block.anatomy.mlp !== "open") return rows
   mlpRows(block).forEach((name, r) => rows.push([L.y.mlp + r * 13, 10, block[name]]))
   rows.push([L.y.mlp + (mlpRows(block).length || 2) * 13 + 6, 10, block.mlp_out])
   return rows
@@ -104,7 +122,7 @@ export function phoneStrips(app) {
     },
   ])
   const q = clamp(app.sel.query - app.tokens.start, 0, L.n - 1)
-  list.push([app.head.z, (i) => (i === q ? {...stripBox(app, app.head.z, L.lanes.indexOf(q)), y: L.y.z - 6, h: 12} : null)])
+  if (app.head.z) list.push([app.head.z, (i) => (i === q ? {...stripBox(app, app.head.z, L.lanes.indexOf(q)), y: L.y.z - 6, h: 12} : null)])
   return list
 }
 
@@ -113,35 +131,38 @@ export function phoneAt(app, x, y) {
   const b = app.hit.blocks
   if (b && y >= b.y0 && y <= b.y1 && x >= b.x && x <= b.x + b.w)
     return {part: "block", layer: clamp(Math.floor(((x - b.x) / b.w) * app.layers), 0, app.layers - 1), up: y < b.mid}
-  const s = clamp(Math.floor((x - 10) / L.each), 0, L.lanes.length - 1)
+  const s = clamp(Math.floor((x - LEFT) / L.each), 0, L.lanes.length - 1)
   const lane = L.lanes[s]
   const q = clamp(app.sel.query - tokens.start, 0, L.n - 1)
-  if (Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22) return {part: "cell", lane: q, query: q, key: lane}
+  if (app.head.pattern && Math.abs(y - L.y.cells) < 18 && Math.abs(x - laneX(L, s)) < 22)
+    return {part: "cell", lane: q, query: q, key: lane}
   for (const [top, h, strip] of stripRows(app)) {
     if (y < top || y > top + h) continue
     const box = stripBox(app, strip, s)
     return {part: "strip", strip, lane, bar: barAt(strip, lane, x, box.x, box.w)}
   }
-  if (Math.abs(y - L.y.plus1) < 14) return {part: "plus1", lane}
-  if (Math.abs(y - L.y.plus2) < 14) return {part: "plus2", lane}
+  for (const {part, place} of phoneClosed(app)) if (y >= place.y && y <= place.y + place.h) return {part: "closed", which: part, lane}
+  const {wrote} = app.block
+  if (wrote.mixer && Math.abs(y - L.y.plus1) < 14) return {part: "plus1", lane}
+  if (wrote.mlp && Math.abs(y - L.y.plus2) < 14) return {part: "plus2", lane}
   return null
 }
 
 // Headings stand above their parts; tokens above their lanes.
 export function phoneOverlay(app, put) {
   const {L, tokens, dom} = app
-  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 52}
+  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 60}
   for (const n of dom.heads.children) {
     const y = heads[n.dataset.part]
     put(n, 0, y, L.W)
   }
-  put(dom.play, L.W - 92, L.top - 14, 78)
+  put(dom.play, L.W - 14, L.top - 14)
   put(dom.chart, 10, L.y.blocks, L.W - 20, 130)
   for (const n of dom.tokens.children) {
     const i = Number(n.dataset.token) - tokens.start
     const s = L.lanes.indexOf(i)
     n.hidden = s < 0
     if (s < 0) continue
-    put(n, 10 + s * L.each, L.y.names, L.each)
+    put(n, LEFT + s * L.each, L.y.names, L.each)
   }
 }

@@ -8,19 +8,21 @@ import numpy as np
 
 from txpanel.messages import _
 from txpanel.toolkit.card import provenance
+from txpanel.toolkit.part_words import closed_parts, first_writes, kind_name, part_name, writes
 from txpanel.toolkit.picture import Table
 from txpanel.views.flow import data
+from txpanel.views.flow.next_tokens import drawn, next_payload, sample_at
 from txpanel.views.heads import allowed
 
 if TYPE_CHECKING:
+    from txpanel.models.anatomy import BlockAnatomy
     from txpanel.session.state import ModelState
     from txpanel.tracing import Trace
     from txpanel.views.flow.window import Window
 
-__all__ = ["drawn", "facts", "tables"]
+__all__ = ["facts", "tables"]
 
 Norms = dict[int, dict[str, np.ndarray]]
-STREAMS = ("resid_pre", "attn_out", "mlp_out", "resid_post")
 
 
 def tables(state: ModelState, window: Window, written: Norms) -> Table:
@@ -40,17 +42,11 @@ def tables(state: ModelState, window: Window, written: Norms) -> Table:
     return Table(
         *_tokens(trace, state.layer, state.head, state.query),
         more=(
-            _pattern(trace, state.layer, state.head, window),
-            _next(trace, state.query, drawn(state)),
+            *_pattern(trace, state.layer, state.head, window),
+            _next(state),
             _writes(trace, state.query, written),
         ),
     )
-
-
-def drawn(state: ModelState) -> int | None:
-    """The token drawn with the sampling settings; None where the chosen token is not the last one, or nothing is drawn."""
-    last = state.query == len(state.trace.tokens.ids) - 1
-    return state.sampled.token if state.sampled is not None and last else None
 
 
 def facts(state: ModelState) -> dict[str, str]:
@@ -72,11 +68,12 @@ def _tokens(trace: Trace, layer: int, head: int, query: int) -> tuple[list[str],
         _("token"): list(trace.tokens.strings),
         _("id"): trace.tokens.ids.tolist(),
     }
-    for name in STREAMS:
+    for name in ("resid_pre", *writes(trace.anatomy.blocks[layer]).values(), "resid_post"):
         columns[f"‖{p}{name}‖"] = data.norms(trace, p + name).tolist()
-    weights, may = np.asarray(trace.head_map(layer, head, "pattern"), np.float32), allowed(trace, layer, head)
-    row = np.where(may[query], weights[query], np.nan).tolist()
-    columns[_("attention from token {query}, head {head}").format(query=query, head=head + 1)] = row
+    if trace.anatomy.blocks[layer].has_attention:
+        weights, may = np.asarray(trace.head_map(layer, head, "pattern"), np.float32), allowed(trace, layer, head)
+        row = np.where(may[query], weights[query], np.nan).tolist()
+        columns[_("attention from token {query}, head {head}").format(query=query, head=head + 1)] = row
     if p + "expert_index" in trace:
         chosen, share = trace.tensor(p + "expert_index"), trace.tensor(p + "expert_weight")
         for slot in range(chosen.shape[1]):
@@ -86,28 +83,34 @@ def _tokens(trace: Trace, layer: int, head: int, query: int) -> tuple[list[str],
     return list(columns), rows, _("Tokens in block {block}").format(block=layer + 1)
 
 
-def _pattern(trace: Trace, layer: int, head: int, window: Window) -> Table:
-    """Attention of the lanes on screen; what lies before them as in the picture, so that each row adds up to 1."""
+def _pattern(trace: Trace, layer: int, head: int, window: Window) -> list[Table]:
+    """Attention of the lanes on screen; what lies before them as in the picture, so that each row adds up to 1. None where no attention is opened."""
+    if not trace.anatomy.blocks[layer].has_attention:
+        return []
     found = data.head_weights(trace, layer, head, window)
     on_screen = names(trace)[window.rows]
     columns, before = on_screen, np.zeros((window.count, 0), np.float32)
-    if window.start > 0:
+    if not trace.anatomy.blocks[layer].causal and window.count < window.total:
+        columns = [names(trace)[0], _("other tokens, summed"), *on_screen]
+        before = np.stack([found["first"], found["earlier"]], axis=1)
+    elif window.start > 0:
         columns = [names(trace)[0], _("1 to {last}, summed").format(last=window.start - 1), *on_screen]
         before = np.stack([found["first"], found["earlier"]], axis=1)
     caption = _("Attention pattern of block {block}, head {head}").format(block=layer + 1, head=head + 1)
     values = np.concatenate([before, found["pattern"]], axis=1)
-    return Table.matrix(values, on_screen, columns, corner=_("who looks / at whom"), caption=caption)
+    return [Table.matrix(values, on_screen, columns, corner=_("who looks / at whom"), caption=caption)]
 
 
-def _next(trace: Trace, query: int, sampled: int | None) -> Table:
-    found = data.next_payload(trace, query, sampled)
+def _next(state: ModelState) -> Table:
+    found = next_payload(state.trace, state.query, drawn(state), sample_at(state))
+    columns = ("strings", "ids", "probability", "share")
     rows: list[list[Any]] = [
-        [text, token, p]
-        for text, token, p in zip(found["strings"], found["ids"].tolist(), found["probability"].tolist(), strict=True)
+        list(row) for row in zip(*(np.asarray(found[name]).tolist() for name in columns), strict=True)
     ]
-    rows.append([_("{n} others").format(n=found["others"]), "", found["rest"]])
-    caption = _("Next token after {token}").format(token=names(trace)[query])
-    return Table([_("token"), _("id"), _("probability")], rows, caption)
+    rows.append([_("{n} others").format(n=found["others"]), "", found["rest"], found["rest_share"]])
+    words = _("Token in the place of {token}") if state.trace.anatomy.fills else _("Next token after {token}")
+    caption = words.format(token=names(state.trace)[state.query])
+    return Table([_("token"), _("id"), _("probability: the model"), _("with your settings")], rows, caption)
 
 
 def _writes(trace: Trace, query: int, written: Norms) -> Table:
@@ -115,8 +118,23 @@ def _writes(trace: Trace, query: int, written: Norms) -> Table:
 
     def row(layer: int) -> list[Any]:
         found = written.get(layer) or data.write_norms(trace, layer)
-        return [layer + 1, float(found["attn"][query]), float(found["mlp"][query])]
+        wrote = [float(found[part][query]) if part in found else "" for part in ("attn", "mlp")]
+        return [layer + 1, *wrote, *([state_words(trace.anatomy.blocks[layer])] if partly else [])]
 
+    partly = any(closed_parts(block) or not block.has_mixer for block in trace.anatomy.blocks)
     rows = (row(layer) for layer in range(trace.anatomy.n_layers))
     caption = _("What each block writes to {token}").format(token=names(trace)[query])
-    return Table([_("block"), _("attention writes"), _("MLP writes")], rows, caption)
+    heads = [_("block"), first_writes(trace.anatomy), _("MLP writes"), *([_("what is in it")] if partly else [])]
+    return Table(heads, rows, caption)
+
+
+def state_words(block: BlockAnatomy) -> str:
+    """What a block consists of, and what of it is not opened."""
+    if "block" in block.opaque:
+        return _("{name}: run as a whole, not opened").format(name=part_name(block, "block"))
+    closed = closed_parts(block)
+    said = []
+    for part, there, name in (("mixer", block.has_mixer, kind_name(block.kind)), ("mlp", block.mlp_there, _("MLP"))):
+        if there:
+            said.append(_("{name} (not opened)").format(name=name) if part in closed else name)
+    return " · ".join(said)

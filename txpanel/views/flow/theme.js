@@ -17,6 +17,7 @@ const MEANINGS = [
   "focus-mid",
   "on-focus",
   "lane",
+  "closed",
   "background",
   "surface",
   "raised",

@@ -11,21 +11,30 @@ import numpy as np
 import panel as pn
 from panel.viewable import Viewable
 
-from txpanel.compat.thread_handover import hand_over
+from txpanel.decoding.stages import for_browser
 from txpanel.messages import _
 from txpanel.session.selection import PLACES
 from txpanel.session.worker import Dispatch, Worker, immediately
+from txpanel.toolkit.card import flow
 from txpanel.toolkit.explained import lit
+from txpanel.toolkit.incoming import heard
+from txpanel.toolkit.instead import Instead
+from txpanel.toolkit.part_words import first_writes, mixer_name, writes
 from txpanel.toolkit.picture import Table, Tools
+from txpanel.views.background import when_loaded
 from txpanel.views.base import View
 from txpanel.views.flow import data
 from txpanel.views.flow.component import FlowPicture
-from txpanel.views.flow.table import drawn, facts, tables
+from txpanel.views.flow.next_tokens import drawn, next_payload, odds_payload, sample_at
+from txpanel.views.flow.table import facts, tables
 from txpanel.views.flow.window import Window
-from txpanel.views.flow.words import texts
+from txpanel.views.flow.words import no_heads, not_drawn, place_words, texts
+from txpanel.views.instead_card import CARD
 
 __all__ = ["FlowView"]
 
+ODDS_AFTER = 250
+"""Milliseconds after a run at which the logits of the whole vocabulary follow the picture."""
 AT_ONCE = 200
 """Texts of up to this many tokens are drawn at once; for longer ones a block is computed in a thread."""
 Part = tuple[str, Any, Callable[[], dict[str, Any]]]
@@ -37,7 +46,7 @@ def session_dispatch() -> Dispatch | None:
     if doc is None or doc.session_context is None:
         return None
 
-    return partial(hand_over, doc)
+    return partial(when_loaded, doc)
 
 
 class FlowView(View):
@@ -50,11 +59,15 @@ class FlowView(View):
     on_top: ClassVar[bool] = True
 
     def __panel__(self) -> Viewable:
-        self.picture = FlowPicture(texts=texts(), sizing_mode="stretch_width", margin=0)
+        self.picture = FlowPicture(
+            texts=texts(), stages=for_browser(), hand=self.state.name, sizing_mode="stretch_width", margin=0
+        )
         self.picture.on_message = self._on_message
         self.tools = Tools(
             self._table, "flow", partial(facts, self.state), sizing_mode="stretch_width", margin=(6, 0, 0, 0)
         )
+        self.instead = Instead(lambda layer: self.state.focus(layer=layer))
+        self.not_drawn = flow(self.instead, sizing_mode="stretch_width", visible=False, stylesheets=[CARD])
         dispatch = session_dispatch()
         self._threaded = dispatch is not None
         self._builder, self._writer, self._gridder = Worker(dispatch), Worker(dispatch), Worker(dispatch)
@@ -64,10 +77,11 @@ class FlowView(View):
         self._start: int | None = None
         self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
         self.follow(self._light, "question", "trace")
+        self.follow(self._odds_soon, "trace", "query", "busy")
         self.picture.param.update(opened=self.opened, openable=self.openable)
         for name in ("opened", "openable"):
             self.watch(self, lambda event: self.picture.param.update(**{event.name: event.new}), name)
-        return pn.Column(self.picture, self.tools, sizing_mode="stretch_width", margin=0)
+        return pn.Column(self.picture, self.tools, self.not_drawn, sizing_mode="stretch_width", margin=0)
 
     def close(self) -> None:
         """Stops what is being computed for the picture."""
@@ -82,9 +96,16 @@ class FlowView(View):
     def _update(self) -> None:
         """Sends what has changed, and only that, in one event."""
         state, trace = self.state, self.state.trace
+        if trace.anatomy.cross_there:
+            self._blank()
+            heading = _("The flow of an encoder-decoder is not drawn yet")
+            self.instead.param.update(heading=heading, paragraphs=not_drawn(trace))
+            self.not_drawn.visible, self.picture.visible = True, False
+            return
+        self.not_drawn.visible, self.picture.visible = False, True
         new = trace.uid != self._uid
         if new:
-            self._uid, self._norms, self._start = trace.uid, {}, None
+            self._uid, self._norms, self._start = trace.uid, data.kept_norms(trace), None
             self._gridder.cancel()
         window = self._window()
         todo = [part for part in self._parts(window) if self._keys.get(part[0]) != part[1]]
@@ -95,7 +116,7 @@ class FlowView(View):
             self._builder.submit(job)
         else:
             job(Event(), immediately)
-        if new:
+        if new and len(self._norms) < trace.anatomy.n_layers:
             self._writer.submit(partial(self._collect_norms, trace))
 
     def _build(self, todo: list[Part], query: int, key: int, cancel: Event, publish: Dispatch) -> None:
@@ -123,9 +144,10 @@ class FlowView(View):
     def _blank(self) -> None:
         """There is no run any more: the picture is emptied, so that it shows no numbers of a text that is gone."""
         self._keys, self._uid = {}, 0
+        self.not_drawn.visible, self.picture.visible = False, True
         for worker in (self._builder, self._writer, self._gridder):
             worker.cancel()
-        self.picture.param.update(tokens={}, block={}, head={}, next={}, small={}, writes={}, busy="")
+        self.picture.param.update(tokens={}, block={}, head={}, next={}, odds={}, small={}, writes={}, busy="")
         self.tools.visible = False
 
     def _table(self) -> Table:
@@ -140,13 +162,23 @@ class FlowView(View):
         return [
             ("anatomy", uid, lambda: _shape(trace)),
             ("tokens", stamp, lambda: data.token_payload(trace, window) | {"stamp": stamp, "trace_stamp": uid}),
-            ("block", (stamp, layer), lambda: data.block_payload(trace, layer, window) | {"stamp": stamp}),
+            (
+                "block",
+                (stamp, layer),
+                lambda: data.block_payload(trace, layer, window) | no_heads(trace, layer) | {"stamp": stamp},
+            ),
             (
                 "head",
                 (stamp, layer, head),
                 lambda: data.head_payload(trace, layer, head, window) | {"stamp": stamp},
             ),
-            ("next", (uid, query, token), lambda: data.next_payload(trace, query, token)),
+            (
+                "next",
+                (uid, query, token, state.settings),
+                lambda: (
+                    next_payload(trace, query, token, sample_at(state)) | place_words(trace, query) | {"stamp": uid}
+                ),
+            ),
             ("small", (uid, layer), lambda: data.layer_payload(trace, layer, data.THUMB) | {"stamp": uid}),
         ]
 
@@ -159,19 +191,40 @@ class FlowView(View):
         self._start = window.start if window.count < total else None
         return window
 
+    # --- what the browser needs to move the next tokens by itself ---------------------------------------------------------
+
+    def _odds_soon(self) -> None:
+        """Sends the logits behind the picture, once tokens no longer come: V numbers that nobody needs before a hand is on a slider."""
+        doc = pn.state.curdoc
+        if not self._threaded or doc is None:
+            self._send_odds()
+        elif not self.state.busy:
+            when_loaded(doc, self._send_odds, after=ODDS_AFTER)
+
+    def _send_odds(self) -> None:
+        if self.state is None or self.state.trace is None or self.state.busy:
+            return
+        key = (self.state.trace.uid, self.state.query)
+        if self._keys.get("odds") != key:
+            self._keys["odds"] = key
+            self.picture.odds = odds_payload(self.state.trace, self.state.query) | {"stamp": key[0]}
+
     # --- what takes longer: something of every block --------------------------------------------------------------------
 
     def _collect_norms(self, trace: Any, cancel: Event, publish: Dispatch) -> None:
+        found: dict[
+            int, dict[str, np.ndarray]
+        ] = {}  # all so far, each time: results that come fast may arrive out of order
         for layer in range(trace.anatomy.n_layers):
             if cancel.is_set():
                 return
-            norms = data.write_norms(trace, layer)
+            found[layer] = data.write_norms(trace, layer)
             last = layer == trace.anatomy.n_layers - 1
-            publish(partial(self._norms_arrived, trace.uid, layer, norms, last or layer % 4 == 3))
+            publish(partial(self._norms_arrived, trace.uid, dict(found), last or layer % 4 == 3))
 
-    def _norms_arrived(self, uid: int, layer: int, norms: dict[str, np.ndarray], show: bool) -> None:
+    def _norms_arrived(self, uid: int, found: dict[int, dict[str, np.ndarray]], show: bool) -> None:
         if uid == self._uid and self.state is not None:
-            self._norms[layer] = norms
+            self._norms |= found
             if show:
                 self._send_writes(self.state.query)
 
@@ -186,6 +239,8 @@ class FlowView(View):
         for layer in range(trace.anatomy.n_layers):
             if cancel.is_set():
                 return
+            if not trace.anatomy.blocks[layer].has_attention:
+                continue
             part = data.layer_payload(trace, layer, data.MINI) | {"stamp": trace.uid}
             publish(partial(self._grid_arrived, part))
 
@@ -195,6 +250,7 @@ class FlowView(View):
 
     # --- what the browser asks for ------------------------------------------------------------------------------------
 
+    @heard
     def _on_message(self, message: Any) -> None:
         handlers = {
             "focus": self._focus,
@@ -207,7 +263,7 @@ class FlowView(View):
         }
         kind = message.get("type") if isinstance(message, dict) else None
         if kind in handlers and self.state is not None and self.state.trace is not None:
-            self._guarded(partial(handlers[kind], message))
+            handlers[kind](message)
 
     def _focus(self, message: dict[str, Any]) -> None:
         wanted = message.get("focus")
@@ -222,9 +278,8 @@ class FlowView(View):
         self.open_for(str(message.get("open") or ""))
 
     def _open(self, message: dict[str, Any]) -> None:
-        """Opens the view of a tensor, or closes it if it is open."""
-        tensor = str(message.get("tensor") or "")
-        self.opened = "" if self.openable.get(tensor) == self.opened else self.openable.get(tensor, self.opened)
+        """Opens the view of a tensor; one that is open stays open."""
+        self.open_for(str(message.get("tensor") or ""))
 
     def _close_opened(self, _message: dict[str, Any]) -> None:
         self.opened = ""
@@ -248,9 +303,17 @@ class FlowView(View):
 
 def _shape(trace: Any) -> dict[str, Any]:
     anatomy = trace.anatomy
+    blocks = anatomy.blocks
+    wrote = [writes(block) for block in blocks]
     return {
         "layers": anatomy.n_layers,
-        "heads": max(block.n_heads for block in anatomy.blocks),
+        "heads": max(block.n_heads for block in blocks),
+        "all_heads": sum(block.n_heads for block in blocks),
+        "of_block": [block.n_heads for block in blocks],
+        "names": [mixer_name(block) for block in blocks],
+        "wrote": [[names.get("mixer", ""), names.get("mlp", "")] for names in wrote],
+        "closed": [[bool({"mixer", "block"} & block.opaque.keys()), "mlp" in block.opaque] for block in blocks],
+        "first": first_writes(anatomy),
         "width": anatomy.width,
         "vocab": anatomy.vocab,
         "final_norm": anatomy.final_norm,

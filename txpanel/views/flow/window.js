@@ -1,5 +1,6 @@
 // Long texts: the whole text's pattern, pooled, in the corner that causality leaves empty; the square on it is what the lanes show.
 import {thumbImage} from "./blocks.js"
+import {bothSides} from "./pattern.js"
 
 const wrapped = new WeakMap()
 
@@ -11,10 +12,10 @@ function asList(map) {
 
 export function paintMap(app) {
   const {ctx, L, theme, head, tokens} = app
-  if (!L.windowed || !head.map.length) return
+  if (!L.windowed || !head.map.length || bothSides(app)) return // where tokens see both sides there is no such corner
   const s = Math.min(L.at.mat.w * 0.36, (L.bottom - L.top) * 0.36)
   const x = L.at.mat.r - s - 12
-  const y = L.top + 48
+  const y = L.top + 78
   app.hit.map = {x, y, s}
   ctx.fillStyle = theme.of("surface")
   ctx.fillRect(x - 3, y - 3, s + 6, s + 6)

@@ -14,15 +14,13 @@ export function render({model, el}) {
   const ends = h("div", {class: "ends"})
   const swatch = (kind, text) => h("span", null, h("i", {class: kind}), text)
   const gone = swatch("gone", w.gone)
-  el.append(
-    h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone),
+  const none = swatch("none", w.none)
+  const held = [
+    h("div", {class: "legend"}, swatch("kept", w.kept), swatch("fresh", w.fresh), gone, none),
     h("div", {class: "grid"}, h("i"), columns, names, map),
-    bytes,
-    h("h4", null, w.costs),
-    h("p", null, w.unit),
-    h("div", {class: "plot"}, plot, ends),
-    tip,
-  )
+  ]
+  const costs = h("div", null, h("h4", null, w.costs), h("p", null, w.unit), h("div", {class: "plot"}, plot, ends))
+  el.append(...held, bytes, costs, tip)
 
   const ROW = () => Math.max(8, Math.min(20, 330 / Math.max(1, model.blocks.length)))
   const STEP = () => Math.min(76, map.clientWidth / Math.max(1, model.tokens.n))
@@ -54,8 +52,24 @@ export function render({model, el}) {
       ),
     )
   }
+  // A block of which no keys and values are kept: hatched, as everything that is not opened.
+  const hatch = (ink, y, width, height) => {
+    ink.save()
+    ink.beginPath()
+    ink.rect(0, y, width, height)
+    ink.clip()
+    ink.strokeStyle = colour(el, "closed")
+    ink.beginPath()
+    for (let x = -height; x < width; x += 7) {
+      ink.moveTo(x, y + height)
+      ink.lineTo(x + height, y)
+    }
+    ink.stroke()
+    ink.restore()
+  }
   const drawMap = () => {
     const {n = 0, fresh = 0} = model.tokens
+    for (const part of held) part.hidden = !model.blocks.length
     const [row, width] = [ROW(), map.clientWidth]
     if (!n || !width) return
     const ink = pen(map, width, row * model.blocks.length)
@@ -63,6 +77,7 @@ export function render({model, el}) {
     const step = STEP()
     const gap = step > 5 ? 1 : 0
     model.blocks.forEach(({kept, read}, i) => {
+      if (!kept) hatch(ink, i * row, n * step, row - 1)
       for (let t = n - kept; t < n; t++) {
         ink.fillStyle = t >= n - fresh ? colours.fresh : t < n - read ? colours.gone : colours.kept
         ink.fillRect(t * step, i * row, Math.max(0.6, step - gap), row - 1)
@@ -71,6 +86,7 @@ export function render({model, el}) {
     const every = [1, 2, 5, 10, 20].find((k) => k * row >= 13) ?? 50
     names.replaceChildren(...model.blocks.map((_block, i) => h("span", {style: {height: `${row}px`}}, i % every === 0 ? i + 1 : "")))
     heads(n, step)
+    none.hidden = model.blocks.every(({kept}) => kept)
     gone.hidden = model.blocks.every(({kept, read}) => read >= kept)
     map.setAttribute("aria-label", w.map.replace("{blocks}", model.blocks.length).replace("{n}", n).replace("{fresh}", fresh))
   }
@@ -82,6 +98,7 @@ export function render({model, el}) {
   }
   const drawCurve = () => {
     const {at = [], cached = [], whole = [], cached_text = "", whole_text = ""} = model.costs
+    costs.hidden = !at.length
     const width = plot.clientWidth
     if (!at.length || !width) return
     const [left, right, bottom, height] = [44, width - 10, 136, 170]

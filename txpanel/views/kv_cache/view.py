@@ -8,15 +8,26 @@ import numpy as np
 import panel as pn
 
 from txpanel.messages import _
+from txpanel.models.anatomy import Anatomy
 from txpanel.models.progress import size_text
-from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
+from txpanel.toolkit.card import Rich, Table, card, engineers, flow, picture, provenance, rich
 from txpanel.toolkit.format import count, number
+from txpanel.toolkit.instead import Instead
 from txpanel.tracing import costs
 from txpanel.tracing.trace import Trace
 from txpanel.views.base import View
+from txpanel.views.instead_card import CARD
 from txpanel.views.kv_cache.cache_map import CacheMap
-from txpanel.views.kv_cache.data import Kept, kept
-from txpanel.views.kv_cache.words import counted, shape_words, special_words, words
+from txpanel.views.kv_cache.data import Kept, kept, step_is_counted
+from txpanel.views.kv_cache.words import (
+    attention_words,
+    counted,
+    nothing_kept,
+    shape_words,
+    special_words,
+    uncounted,
+    words,
+)
 
 __all__ = ["KVCacheView"]
 
@@ -56,11 +67,13 @@ class KVCacheView(View):
             source=lambda: provenance(self.state, "k, v"),
             styles={"flex": "1 1 320px", "min-width": "0"},
         )
-        self._held: list[Kept] = []
+        self._held: list[Kept | None] = []
+        self.layout = card("", self.words, self.picture, beside=[self.formulas])
+        self.instead = Instead(lambda layer: self.state.focus(layer=layer))
+        self.nothing = flow(self.instead, sizing_mode="stretch_width", visible=False, stylesheets=[CARD])
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._count, "layer")
-        layout = card("", self.words, self.picture, beside=[self.formulas])
-        return pn.Column(layout, sizing_mode="stretch_width", margin=0)
+        return pn.Column(self.nothing, self.layout, sizing_mode="stretch_width", margin=0)
 
     def _clicked(self, data: dict[str, Any]) -> None:
         if self.state is not None and self.state.trace is not None:
@@ -68,6 +81,7 @@ class KVCacheView(View):
 
     def _none(self) -> None:
         self._held = []
+        self.layout.visible, self.nothing.visible = True, False
         self.map.param.update(blocks=[], tokens={}, costs={}, bytes=[])
         self.words.paragraphs = rich(
             _("Keys and values of earlier tokens are kept, so that a new token is one row of work.")
@@ -77,47 +91,68 @@ class KVCacheView(View):
         trace, held = self.state.trace, kept(self.state.trace)
         n, anatomy = len(trace.tokens.ids), trace.anatomy
         fresh = n - trace.recording.reused
-        at = np.unique(np.linspace(1, n, min(n, POINTS)).astype(int))
-        cached, whole = ([int(step(anatomy, int(t))) for t in at] for step in (costs.cached_step, costs.whole_step))
+        costs_of, times = self._costs(anatomy, n) if step_is_counted(trace) else ({}, None)
         self.map.param.update(
             blocks=[
-                {"kept": each.tokens, "read": min(each.tokens, block.window or each.tokens), "label": shape_words(each)}
+                {
+                    "kept": each.tokens,
+                    "read": min(each.tokens, block.window or each.tokens),
+                    "label": shape_words(each, block),
+                }
+                if each is not None
+                else {"kept": 0, "read": 0, "label": shape_words(each, block)}
                 for each, block in zip(held, anatomy.blocks, strict=True)
             ]
             if held
             else [],
             tokens={"n": n, "fresh": fresh, "strings": trace.tokens.strings},
-            costs={
-                "at": at.tolist(), "cached": cached, "whole": whole,
-                "cached_text": _("{n} million multiply-adds").format(n=number(cached[-1] / 1e6, 3)),
-                "whole_text": _("{n} million multiply-adds, {times} times as many").format(
-                    n=number(whole[-1] / 1e6, 3), times=number(whole[-1] / cached[-1], 3)
-                ),
-            },
-        )  # fmt: skip
+            costs=costs_of,
+        )
         self._held = held
         self._count()
-        self._say(trace, held, fresh, whole[-1] / cached[-1])
+        self.formulas.visible = bool(costs_of)
+        drawn = bool(held or costs_of)
+        self.layout.visible, self.nothing.visible = drawn, not drawn
+        if not drawn:
+            self.instead.param.update(
+                heading=_("No keys and values are kept"),
+                paragraphs=[*nothing_kept(trace), *([] if anatomy.fills else rich(uncounted(trace)))],
+            )
+        self._say(trace, held, fresh, times)
         self.picture.tools.changed()
+
+    @staticmethod
+    def _costs(anatomy: Anatomy, n: int) -> tuple[dict[str, Any], float]:
+        """What a step costs at each length of the text, and how many times as much without a cache at the last one."""
+        at = np.unique(np.linspace(1, n, min(n, POINTS)).astype(int))
+        cached, whole = ([int(step(anatomy, int(t))) for t in at] for step in (costs.cached_step, costs.whole_step))
+        times = whole[-1] / cached[-1]
+        return {
+            "at": at.tolist(), "cached": cached, "whole": whole,
+            "cached_text": _("{n} million multiply-adds").format(n=number(cached[-1] / 1e6, 3)),
+            "whole_text": _("{n} million multiply-adds, {times} times as many").format(
+                n=number(whole[-1] / 1e6, 3), times=number(times, 3)
+            ),
+        }, times  # fmt: skip
 
     def _count(self) -> None:
         """The bytes worked out: of the block in focus, of all blocks, of each token."""
         self.map.bytes = counted(self._held, self.state.layer)
 
-    def _say(self, trace: Trace, held: list[Kept], fresh: int, times: float) -> None:
-        n = len(trace.tokens.ids)
+    def _say(self, trace: Trace, found: list[Kept | None], fresh: int, times: float | None) -> None:
+        n, held = len(trace.tokens.ids), [each for each in found if each is not None]
         if not held:
-            self.words.paragraphs = rich(
-                _(
-                    "The keys and values of this run are not held any more (or it came from a file): what is shown is what a step costs."
-                )
-            )
+            self.words.paragraphs = nothing_kept(trace) + (rich(uncounted(trace)) if times is None else [])
             return
         total = sum(each.nbytes for each in held)
         said = _(
             "The <k>keys</k> and <v>values</v> of a token never change when others follow it: it only looks back. So they are <b>kept</b>, "
-            "{total} now, {each} for each token ({block} a block).\n\n{computed} Without the cache the last token would cost {times} "
-            "times as much."
+            "{total} now, {each} for each token ({block} a block).\n\n{computed}"
+        )
+        said += (
+            _(" Without the cache the last token would cost {times} times as much.")
+            if times is not None
+            else f" {uncounted(trace)}"
         )
         computed = (
             _("This run computed <f>{fresh} of {n}</f> tokens; the others were there.")
@@ -127,15 +162,20 @@ class KVCacheView(View):
         least, most = (size_text(pick(each.nbytes for each in held)) for pick in (min, max))
         block = least if least == most else _("{least} to {most}").format(least=least, most=most)
         self.words.paragraphs = rich(
-            said.replace("{computed}", computed), total=size_text(total), each=size_text(total // n), block=block, times=number(times, 3),
-        ) + special_words(trace)  # fmt: skip
+            said.replace("{computed}", computed), total=size_text(total), each=size_text(total // n), block=block, times=number(times or 1.0, 3),
+        ) + special_words(trace) + (attention_words(trace) if len(held) < len(found) else [])  # fmt: skip
 
     def _rows(self) -> Table:
         """One row per block."""
         trace = self.state.trace
-        held, blocks = kept(trace), trace.anatomy.blocks
+        if trace is None:
+            return Table([_("block")], [])
+        pairs = [
+            (each, block) for each, block in zip(kept(trace), trace.anatomy.blocks, strict=False) if each is not None
+        ]
+        held, blocks = [each for each, _block in pairs], [block for _each, block in pairs]
         columns: dict[str, Any] = {
-            _("block"): [i + 1 for i in range(len(held))],
+            _("block"): [block.index + 1 for block in blocks],
             _("k,v heads"): [each.heads for each in held],
             _("tokens"): [each.tokens for each in held],
             _("numbers per key"): [each.key_dim for each in held],

@@ -8,9 +8,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import CustomJSHover, HoverTool, Range1d, Span
+from bokeh.models import HoverTool, Range1d, Span
 
 from txpanel.messages import _
+from txpanel.toolkit.figure_code import hover as hover_code
 from txpanel.toolkit.palette import colour
 from txpanel.toolkit.rendering import ink_axis, rendered
 
@@ -50,8 +51,8 @@ class ActivationPlot:
         view.watch(view, lambda event: self.dark(event.new), "dark")
 
     def _hover(self) -> None:
-        whole = CustomJSHover(code="return String(Math.round(value))")
-        full = CustomJSHover(code="return String(Number(Math.fround(value).toPrecision(7))).replace('-', '−')")
+        whole = hover_code("whole")
+        full = hover_code("seven")
         tips = [
             (_("neuron"), "@neuron{custom}"),
             (_("into the activation"), "@into{custom}"),

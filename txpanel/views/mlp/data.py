@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from txpanel.models.memory import Store
 from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
@@ -105,18 +105,17 @@ class NeuronWrite:
     resists: tuple[Pointed, ...] = ()
 
 
-_SIZES: OrderedDict[tuple[str, int, int | None], np.ndarray] = OrderedDict()
-"""Norms of the columns of down projections, float32 [F], newest last; a few kB each."""
+_SIZES: Store[tuple[str, int, int | None], np.ndarray] = Store("neurons", lambda found: int(found.nbytes), most=256)
+"""Norms of the columns of down projections, float32 [F]; a few kB each."""
 
 
 def column_sizes(model: LanguageModel, layer: int, expert: int | None = None) -> np.ndarray:
     """Norm of each neuron's output direction, float32 ``[F]``."""
     key = (model.key, layer, expert)
-    if key not in _SIZES:
-        _SIZES[key] = array(model.parts.blocks[layer].maps["down"].matrix(expert).norm(dim=0))
-        while len(_SIZES) > 256:
-            _SIZES.popitem(last=False)
-    return _SIZES[key]
+    found = _SIZES.get(key)
+    if found is None:
+        found = _SIZES.put(key, array(model.parts.blocks[layer].maps["down"].matrix(expert).norm(dim=0)))
+    return found
 
 
 def strongest(trace: Trace, layer: int, found: Neurons, k: int = TOP) -> list[NeuronWrite]:
@@ -171,8 +170,8 @@ def unembed(model: LanguageModel, layer: int, writes: Tensor, chunk: int = 8192)
             writes = writes * (norm.weight.detach().float() + norm.plus_one)
     if "output_projection" in model.parts.maps:
         writes = writes @ model.parts.maps["output_projection"].matrix().T
-    stored = model.parts.maps["unembed"].stored  # [V, D]
-    return torch.cat([writes @ stored[start : start + chunk].float().T for start in range(0, len(stored), chunk)], 1)
+    unembedding = model.parts.maps["unembed"]  # [V, D]
+    return torch.cat([writes @ rows.T for rows in unembedding.slices(chunk)], 1)
 
 
 def output_name(trace: Trace, layer: int) -> str:

@@ -94,7 +94,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[NeuronW
             )
         left = torch.from_numpy(found.post.copy())
         left[[writer.neuron for writer in writers]] = 0
-        rest = array(down.matrix(found.expert) @ left.to(down.stored.device))
+        rest = array(down.matrix(found.expert) @ left.to(down.device))
         label = plural("{n} other neuron", "{n} other neurons", found.post.size - len(writers)).format(
             n=count(found.post.size - len(writers))
         )

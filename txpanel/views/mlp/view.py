@@ -17,6 +17,7 @@ from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.activation import activation_name
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
+from txpanel.views.instead_card import InsteadCard
 from txpanel.views.mlp import tables
 from txpanel.views.mlp.curve import ActivationPlot
 from txpanel.views.mlp.data import Neurons, NeuronWrite, Routing, activate, curve, neurons, promoted, routing, strongest
@@ -61,11 +62,12 @@ class MLPView(View):
         self._inner, self._written, self._mixed = (VectorStrips(on_pick=self.state.ask) for _i in range(3))
         self._list = NeuronList(on_pick=self._picked, on_token=self._ask_token)
         self._router = Bars(self, "mlp", tap=self._expert_picked, hover=(_("expert"), _("router"), _("tensor")))
-        layout = card("", self._words, *self._pictures(), beside=[self._fold])
+        self._instead = InsteadCard(self, "mlp")
+        self._card = card("", self._words, *self._pictures(), beside=[self._fold])
         self.follow(self._changed, "trace", "layer", "query")
         self.follow(self._neuron_changed, "neuron")
         self.follow(self._light, "question", "trace")
-        return layout
+        return pn.Column(self._instead.panel, self._card, sizing_mode="stretch_width", margin=0)
 
     def _pictures(self) -> list[Any]:
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
@@ -104,6 +106,12 @@ class MLPView(View):
 
     def _changed(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
+        here = trace.anatomy.blocks[layer].has_mlp
+        self._card.visible = here
+        if not here:
+            self._nothing_here()
+            return
+        self._instead.hide()
         route = routing(trace, layer, at)
         self._route = route
         self._slot = min(self._slot, len(route.chosen) - 1) if route is not None else 0
@@ -127,6 +135,12 @@ class MLPView(View):
         for shown in self._shown.values():
             shown.tools.changed()
         self._point_to_tokens()
+
+    def _nothing_here(self) -> None:
+        """A block without an MLP that is opened: what it has instead, and which blocks have one."""
+        self._worker.cancel()
+        self._found, self._writers, self._route = None, [], None
+        self._instead.show()
 
     def _token(self) -> str:
         return self.state.trace.tokens.strings[self.state.query].strip() or "␣"
@@ -221,6 +235,7 @@ class MLPView(View):
         for strips in (self._inner, self._written, self._mixed):
             strips.light(cells)
         self._list.lights = self._lit_neurons(cells)
+        self._instead.light()
 
     def _lit_neurons(self, cells: list[Any]) -> list[list[Any]]:
         """Neuron and column of the list's numbers that the open card is about."""
@@ -242,8 +257,8 @@ class MLPView(View):
             self.state.focus(neuron=neuron)
             return
         found = self._found
-        assert found is not None
-        self.state.ask(self._tensors(found)[part], **found.index, neuron=neuron)
+        if found is not None:
+            self.state.ask(self._tensors(found)[part], **found.index, neuron=neuron)
 
     def _ask_token(self, token: int) -> None:
         """The logit of a token that a neuron points to, after the token in focus."""

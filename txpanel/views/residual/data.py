@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from txpanel.toolkit.part_words import writes
 from txpanel.views.distribution import Distribution, token_names
 from txpanel.views.vectors import array
 
@@ -40,7 +41,8 @@ class Stream:
 
     Attributes:
         size: norm of the stream, float64 ``[L + 1, T]``: into each block, and out of the last.
-        attn, mlp: norm of what attention and MLP add, ``[L, T]``. attn_cosine, mlp_cosine: cosine of that with the stream it is added to.
+        attn, mlp: norm of what attention (or what stands in its place, or a block that is run as a whole) and the MLP add, ``[L, T]``; NaN where a
+            block has no such part. attn_cosine, mlp_cosine: cosine of that with the stream it is added to.
         stats: for each norm of the blocks (``ln1``, ``ln2``, ...) and its statistic (``mean``, ``var``, ``scale``): ``[L, T]``, NaN where a block has none.
         final: the same statistics of the last norm, ``[T]``.
     """
@@ -52,6 +54,13 @@ class Stream:
     mlp_cosine: np.ndarray
     stats: dict[str, dict[str, np.ndarray]]
     final: dict[str, np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its numbers."""
+        of_norms = [array for kind in (*self.stats.values(), self.final) for array in kind.values()]
+        whole = [self.size, self.attn, self.mlp, self.attn_cosine, self.mlp_cosine]
+        return sum(array.nbytes for array in [*whole, *of_norms])
 
 
 STATISTICS = ("mean", "var", "scale")
@@ -78,16 +87,20 @@ def stream(trace: Trace, stop: threading.Event | None = None, tell: Tell | None 
     """
     layers, tokens = trace.anatomy.n_layers, len(trace.tokens.ids)
     size = np.zeros((layers + 1, tokens))
-    attn, mlp, attn_cosine, mlp_cosine = (np.zeros((layers, tokens)) for _i in range(4))
+    attn, mlp, attn_cosine, mlp_cosine = (np.full((layers, tokens), np.nan) for _i in range(4))
     stats = {norm: {kind: np.full((layers, tokens), np.nan) for kind in STATISTICS} for norm in norms(trace)}
     for layer in range(layers):
         if stop is not None and stop.is_set():
             return None
         p = f"blocks.{layer}."
-        before, a, m = (array(trace.tensor(p + name)) for name in ("resid_pre", "attn_out", "mlp_out"))
-        middle = array(trace.tensor(p + "resid_mid")) if p + "resid_mid" in trace else before
-        size[layer], attn[layer], mlp[layer] = _length(before), _length(a), _length(m)
-        attn_cosine[layer], mlp_cosine[layer] = _cosine(a, before), _cosine(m, middle)
+        wrote, before = writes(trace.anatomy.blocks[layer]), array(trace.tensor(p + "resid_pre"))
+        at = next((name for name in ("resid_mid_cross", "resid_mid") if p + name in trace), "")
+        middle = array(trace.tensor(p + at)) if at else before
+        size[layer] = _length(before)
+        for part, onto, lengths, cosines in (("mixer", before, attn, attn_cosine), ("mlp", middle, mlp, mlp_cosine)):
+            if part in wrote:
+                added = array(trace.tensor(p + wrote[part]))
+                lengths[layer], cosines[layer] = _length(added), _cosine(added, onto)
         for norm, kinds in stats.items():
             for kind in kinds:
                 if f"{p}{norm}.{kind}" in trace:

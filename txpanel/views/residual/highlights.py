@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from txpanel.tracing import Trace
 
 Places = dict[str, list[tuple[int, str]]]
-WRITES = ("attn_out", "mlp_out")
+WRITES = ("attn_out", "mixer_out", "block_out", "mlp_out")
+
+
+FIRST = {"mixer_out": "attn_out", "block_out": "attn_out"}
+"""What stands in the place of attention is drawn where attention is."""
 
 
 def on_curves(trace: Trace, at: int, cells: Sequence[Cell]) -> Places:
@@ -24,6 +28,7 @@ def on_curves(trace: Trace, at: int, cells: Sequence[Cell]) -> Places:
     for name, index in cells:
         layer, own = split_name(name)
         part, _dot, kind = own.rpartition(".")
+        part = FIRST.get(part, part)
         place = (trace.anatomy.n_layers if layer is None else layer, part)
         if index.get("token") != at or (layer is None and part != "ln_final"):
             continue

@@ -8,17 +8,13 @@ from functools import partial
 import numpy as np
 
 from txpanel.messages import _
+from txpanel.toolkit.figure_code import CODES
 from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.palette import Scale
 from txpanel.tracing.names import split_name
 
 WIDE = 40
 """Tokens side by side, at most: those around the chosen one."""
-
-_NAME = """
-const r = Math.round(special_vars.y), c = Math.round(special_vars.x)
-return r < blocks ? `‖blocks.${r}.resid_pre[${c}]‖` : `‖blocks.${blocks - 1}.resid_post[${c}]‖`
-"""
 
 
 def stream_name(layers: int, layer: int) -> str:
@@ -54,5 +50,5 @@ class Sizes(Heatmap):
             room=(16, 24),
             at=partial(place_of, layers),
         )
-        self.place.code, self.place.args = _NAME, {"blocks": layers}
+        self.place.code, self.place.args = CODES["stream-name"].text, {"blocks": layers}
         return scale, float(shown.max())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def lens_place(trace: Trace, name: str) -> tuple[int, int] | None:
     """Layer and token of a tensor of probabilities or logits; None for all others."""
-    layer, token = trace.anatomy.n_layers, len(trace.tokens) - 1
+    layer, token = trace.anatomy.n_layers, trace.answer
     if found := LENS.fullmatch(name):
         layer, token = int(found[1]), int(found[2] or -1)
     if not 0 <= token < len(trace.tokens) or layer > trace.anatomy.n_layers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from txpanel.messages import _
+from txpanel.toolkit.part_words import writer_name
 from txpanel.toolkit.vector_strips import VectorStrip
 from txpanel.views.vectors import array, norm_text
 
@@ -16,12 +17,26 @@ __all__ = ["strips"]
 
 def strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]:
     """The stream of one token through one block: before, what is added, after."""
-    p, at = f"blocks.{layer}.", {"token": position}
+    p, at, block = f"blocks.{layer}.", {"token": position}, trace.anatomy.blocks[layer]
     words = {
-        "resid_pre": ("", _("into the block")), "attn_out": ("+", _("attention writes")), "resid_mid": ("=", _("in the middle")),
+        "resid_pre": ("", _("into the block")), "attn_out": ("+", _("attention writes")), "mixer_out": ("+", writer_name(block, "mixer")),
+        "block_out": ("+", writer_name(block, "block")), "resid_mid": ("=", _("in the middle")),
+        "cross_out": ("+", _("cross-attention writes")), "resid_mid_cross": ("=", _("after cross-attention")),
         "mlp_out": ("+", _("MLP writes")), "resid_post": ("=", _("out of the block")),
     }  # fmt: skip
-    hues = {"attn_out": "var(--tx-value)", "mlp_out": "var(--tx-mlp)"}
+    if block.norm_place == "post" and block.has_mixer and block.mlp_there and "block" not in block.opaque:
+        words = {  # norms stand on the lane itself
+            **{name: words[name] for name in ("resid_pre", "attn_out", "mixer_out", "resid_mid")},
+            "ln1": ("→", _("normalised")), "mlp_out": words["mlp_out"], "resid_sum": ("=", _("their sum")),
+            "resid_post": ("→", _("normalised: out of the block")),
+        }  # fmt: skip
+    hues = {
+        "attn_out": "var(--tx-value)",
+        "mixer_out": "var(--tx-value)",
+        "cross_out": "var(--tx-key)",
+        "mlp_out": "var(--tx-mlp)",
+        "block_out": "var(--tx-closed)",
+    }
     out = []
     for name, (sign, label) in words.items():
         if p + name in trace:

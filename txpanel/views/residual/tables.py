@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from txpanel.views.residual.data import Lens, Stream
 
 
-def writes(found: Stream | None, at: int) -> Table:
-    """What each block writes for the token at `at`, and in which direction."""
+def writes(found: Stream | None, at: int, first: str = "") -> Table:
+    """What each block writes for the token at `at`, and in which direction; `first`: what the first write is called, if not attention's."""
     heads = [
         _("block"),
         _("norm before"),
-        _("attention writes"),
+        first or _("attention writes"),
         _("its cosine"),
         _("MLP writes"),
         _("its cosine (MLP)"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import partial
 from typing import Any, ClassVar
 
 import panel as pn
 
 from txpanel.messages import _
-from txpanel.toolkit.card import Legend, Rich, card, engineers, picture, provenance, rich
+from txpanel.models.memory import Store
+from txpanel.toolkit.card import Legend, Rich, card, engineers, flow, picture, provenance, rich
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import number
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
+from txpanel.toolkit.part_words import first_writes, writer_name, writes
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, plot
 from txpanel.views.base import View
@@ -24,10 +25,10 @@ from txpanel.views.residual.lengths import Sizes, stream_name
 from txpanel.views.residual.logit_lens import LensGrid
 from txpanel.views.residual.norm_lines import feed_statistic
 from txpanel.views.residual.strips import strips
-from txpanel.views.residual.words import formulas, lead, notes, share_words
+from txpanel.views.residual.words import cosine_words, formulas, lead, notes, share_words, writes_words
 
-_STREAMS: OrderedDict[int, Stream] = OrderedDict()
-"""Streams of the last few runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
+_STREAMS: Store[int, Stream] = Store("streams", lambda found: found.nbytes, most=64)
+"""Streams of the last runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
 
 
 class ResidualView(View):
@@ -38,9 +39,9 @@ class ResidualView(View):
     """
 
     id: ClassVar[str] = "residual"
-    title: ClassVar[str] = _("Residual stream and norms")
+    title: ClassVar[str] = _("All blocks")
     order: ClassVar[int] = 40
-    requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "attn_out", "mlp_out"})
+    requires: ClassVar[frozenset[str]] = frozenset({"resid_pre", "resid_post"})
     shows: ClassVar[frozenset[str]] = frozenset(
         [
             "resid_pre",
@@ -53,8 +54,17 @@ class ResidualView(View):
             "ln_final",
             "attn_out",
             "mlp_out",
+            *("mixer_in", "mixer_out", "mlp_in", "block_in", "block_out"),
         ]
     )
+
+    @classmethod
+    def named(cls, trace: Any) -> str:
+        """As the flow calls what opens it."""
+        if trace is None:
+            return cls.title
+        n = trace.anatomy.n_layers
+        return _("The one block") if n == 1 else _("All {n} blocks").format(n=n)
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._blocks, self._lenses = background(), background()
@@ -99,12 +109,12 @@ class ResidualView(View):
         self._lens_legend = Legend(caption=_("probability of the token in the cell"), sizing_mode="stretch_width")
         self._lens_legend.show(Scale.of("probability"))
         titles = {"mean": _("Mean"), "var": _("Variance"), "scale": _("Scale")}
-        writes = lambda: tables.writes(self._stream, self.state.query)  # noqa: E731
+        wrote = lambda: tables.writes(self._stream, self.state.query, self._first)  # noqa: E731
         stats = lambda: tables.statistics(self._stream, self.state.query)  # noqa: E731
         made = [
             ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
-            ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), writes, None, half),
-            ("cosines", _("In which direction"), "", plot(self._cosines.figure, 260), writes, None, half),
+            ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), wrote, None, half),
+            ("cosines", _("In which direction"), "", plot(self._cosines.figure, 260), wrote, None, half),
             ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420),
              lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
             ("share", _("When it decides"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
@@ -126,13 +136,7 @@ class ResidualView(View):
             for name, title, subtitle, shown, table, legend, params in made
         }
         below = [self._shown.pop(f"norm-{kind}") for kind in STATISTICS]
-        row = pn.FlexBox(
-            *below,
-            gap="20px 26px",
-            margin=0,
-            sizing_mode="stretch_width",
-            styles={"min-width": "0", "flex": "1 1 100%"},
-        )
+        row = flow(*below, sizing_mode="stretch_width", styles={"min-width": "0", "flex": "1 1 100%"})
         pictures = [*self._shown.values(), row]
         self._shown |= {f"norm-{kind}": shown for kind, shown in zip(STATISTICS, below, strict=True)}
         return pictures
@@ -164,9 +168,7 @@ class ResidualView(View):
         self._blocks.submit(job)
 
     def _stream_there(self, trace: Any, found: Stream) -> None:
-        _STREAMS[trace.uid] = found
-        while len(_STREAMS) > 8:
-            _STREAMS.popitem(last=False)
+        _STREAMS.put(trace.uid, found, owner=trace.uid)
         if self.state is not None and self.state.trace is trace:
             self._stream = found
             self._place_changed()
@@ -224,19 +226,18 @@ class ResidualView(View):
 
     def _show_stream(self, found: Stream) -> None:
         at, layer = self.state.query, self.state.layer
-        self._writes.feed(found.attn[:, at], found.mlp[:, at], found.attn_cosine[:, at], found.mlp_cosine[:, at], layer)
-        self._subtitle(
-            "writes",
-            _("for “{token}”: <v>attention</v> up, <m>MLP</m> down; height = √norm, the axis says the norm"),
-            token=self._token(),
-        )
-        cosines = {_("attention writes"): found.attn_cosine[:, at], _("MLP writes"): found.mlp_cosine[:, at]}
+        blocks = self.state.trace.anatomy.blocks
+        self._writes.feed(
+            found.attn[:, at], found.mlp[:, at], found.attn_cosine[:, at], found.mlp_cosine[:, at], layer,
+            names=[writer_name(block, "block" if "block" in block.opaque else "mixer") for block in blocks],
+            closed=[(bool({"mixer", "block"} & block.opaque.keys()), "mlp" in block.opaque) for block in blocks],
+        )  # fmt: skip
+        self._subtitle("writes", writes_words(self.state.trace), token=self._token())
+        cosines = {self._first: found.attn_cosine[:, at], _("MLP writes"): found.mlp_cosine[:, at]}
         self._cosines.feed(cosines, layer, ("value", "mlp"), low=-1, high=1)
         self._subtitle(
             "cosines",
-            _(
-                "cosine of what <v>attention</v> and <m>MLP</m> write with the stream they add it to: 1 strengthens, −1 takes away, 0 is new"
-            ),
+            cosine_words(self.state.trace),
         )
         scale, most = self._sizes.show(found.size, self.state.trace.tokens.strings, at)
         self._legend.show(scale)
@@ -255,8 +256,12 @@ class ResidualView(View):
         layers = trace.anatomy.n_layers
         self._grid.show(trace, found)
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
-        words = _(
-            "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
+        words = (
+            _("likeliest token in its place if the model stopped before each block, for the {n} tokens up to “{token}”")
+            if trace.anatomy.fills
+            else _(
+                "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
+            )
         )
         self._subtitle("lens", words, n=len(found.positions), token=self._token())
         self._share.feed(
@@ -277,7 +282,7 @@ class ResidualView(View):
         self._strips.light(cells)
         places = on_curves(trace, at, cells)
         self._writes.light(places["writes"])
-        names = {"attn_out": _("attention writes"), "mlp_out": _("MLP writes")}
+        names = {"attn_out": self._first, "mlp_out": _("MLP writes")}
         self._cosines.light([(layer, names[part]) for layer, part in places["cosines"]])
         for kind, lines in self._stats.items():
             lines.light(places[kind])
@@ -296,12 +301,20 @@ class ResidualView(View):
             self.state.ask(name, **index)
 
     def _write_tapped(self, layer: int, height: float) -> None:
-        """A bar above the lane is what attention wrote, below it what the MLP did."""
-        self._ask_at(layer, f"blocks.{layer}.{'attn' if height > 0 else 'mlp'}_out.norm", token=self.state.query)
+        """A bar above the lane is what attention wrote, or what stands in its place, below it what the MLP did."""
+        self._ask_write(layer, "mixer" if height > 0 else "mlp", "norm")
 
     def _cosine_tapped(self, layer: int, height: float) -> None:
-        part = "attn" if self._cosines.nearest(layer, height) == _("attention writes") else "mlp"
-        self._ask_at(layer, f"blocks.{layer}.{part}_out.cosine", token=self.state.query)
+        self._ask_write(layer, "mixer" if self._cosines.nearest(layer, height) == self._first else "mlp", "cosine")
+
+    def _ask_write(self, layer: int, part: str, kind: str) -> None:
+        tensor = writes(self.state.trace.anatomy.blocks[layer]).get(part)
+        self._ask_at(layer, f"blocks.{layer}.{tensor}.{kind}" if tensor else None, token=self.state.query)
+
+    @property
+    def _first(self) -> str:
+        """What the first series of writes is called: not all models have attention everywhere."""
+        return first_writes(self.state.trace.anatomy if self.state.trace is not None else None)
 
     def _stat_tapped(self, kind: str, layer: int, height: float) -> None:
         norm = self._stats[kind].nearest(layer, height)

@@ -23,6 +23,20 @@ export function render({model, el}) {
   const beams = select(w.beams, [2, 3, 4, 5, 6], 3)
   const tokens = select(w.tokens, [3, 4, 6, 8, 10, 12, 16], 6)
   const penalty = h("input", {type: "number", step: 0.5, min: -5, max: 5, value: 1, "aria-label": w.penalty})
+  const titles = [
+    [beams, w.beams_title, "beams"],
+    [tokens, "", "tokens"],
+  ]
+  const limit = () => {
+    for (const [control, title, key] of titles) {
+      const most = model.most[key] || Infinity
+      const values = [...control.options]
+      for (const option of values) option.hidden = option.disabled = Number(option.value) > most
+      if (Number(control.value) > most) control.value = values.findLast((option) => !option.disabled)?.value ?? values[0].value
+      const less = values.some((option) => option.disabled)
+      control.title = [title, less ? w.most.replace("{n}", most) : ""].filter(Boolean).join("; ")
+    }
+  }
   const go = h("button", {
     type: "button",
     class: "go",
@@ -205,6 +219,8 @@ export function render({model, el}) {
     choose(model.tree.hypotheses?.[0]?.node ?? -1)
     list()
   }
+  model.on("most", limit)
+  limit()
   model.on("tree", load)
   model.on("status", status)
   load()

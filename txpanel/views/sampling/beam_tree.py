@@ -21,6 +21,7 @@ class BeamTree(Teller):
         doc="beams, looked_at, penalty; nodes: [parent, step, name, log-probability, score, state, lived_until] each; "
         "hypotheses: {name, score, node}, best first. Empty: nothing was searched yet.",
     )
+    most = param.Dict(default={}, doc="beams, tokens: the most that this server gives to a search; 0: any number.")
     status = param.Dict(default={}, doc="busy, text (how far, or what went wrong).")
     words = param.Dict(default={}, doc="The texts.")
 

@@ -9,9 +9,11 @@ from txpanel.decoding.beams import BeamSearch, beam_search
 from txpanel.decoding.stages import SPECS
 from txpanel.errors import Cancelled
 from txpanel.messages import _
+from txpanel.models.allowance import working_under
 from txpanel.models.progress import Progress
 from txpanel.session.jobs import sentence
 from txpanel.toolkit.card import Table, picture, provenance
+from txpanel.toolkit.incoming import heard
 from txpanel.views.background import background
 from txpanel.views.base import View
 from txpanel.views.sampling.beam_tree import BeamTree
@@ -46,8 +48,9 @@ class Beams:
         """Another text: what was found belongs to the one before. Who comes back to that finds it again."""
         self._worker.cancel()
         self.found = None
-        trace = self.view.state.trace
-        self.picture.visible = trace.model is not None
+        trace, limits = self.view.state.trace, self.view.state.limits
+        self.picture.visible = trace.model is not None and not trace.anatomy.fills
+        self.tree.most = {"beams": limits.max_beams, "tokens": limits.max_new_tokens}
         if self._last is not None and self._last[0] is trace.model and self._last[1].ids == tuple(trace.tokens.ids):
             self._show(self._last[1])
             return
@@ -59,6 +62,7 @@ class Beams:
         self._worker.cancel()
         self.tree.status = {"text": _("Stopped.")} if self.tree.status.get("busy") else self.tree.status
 
+    @heard
     def _on_message(self, kind: str, data: dict[str, Any]) -> None:
         """What a person did. Nonsense from the browser changes nothing."""
         state = self.view.state
@@ -88,9 +92,10 @@ class Beams:
                 publish(lambda: self._say(str(progress), busy=True))
 
             try:
-                found = beam_search(
-                    model, ids, beams, tokens, length_penalty=penalty, cancel=cancel, progress=tell, **looks_back
-                )
+                with working_under(state.allowed(cancel)):
+                    found = beam_search(
+                        model, ids, beams, tokens, length_penalty=penalty, cancel=cancel, progress=tell, **looks_back
+                    )
             except Cancelled:
                 return
             except Exception as error:
@@ -161,6 +166,7 @@ def _words() -> dict[str, str]:
     return {
         "beams": _("beams"),
         "beams_title": _("how many texts go on from each step"),
+        "most": _("this server: at most {n}"),
         "tokens": _("tokens"),
         "penalty": _("length penalty"),
         "penalty_title": _("a finished text's sum is divided by its length to this power: above 0 favours long texts"),

@@ -1,9 +1,10 @@
 // The draw: the range from 0 to 1, divided by cumulative probabilities, the number that falls into it, and the same number in the intervals of before.
+
+import {chance, plain, removedBy} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
 import {reducedMotion} from "../../toolkit/theme.js"
-import {chance, plain, removedBy} from "./pipeline.js"
 
 export function cumulative(ctx) {
   const {w} = ctx
@@ -14,14 +15,14 @@ export function cumulative(ctx) {
     "div",
     {class: "changed", hidden: true},
     news,
-    h("button", {type: "button", class: "plain", onclick: () => ctx.set({...ctx.before.settings}, null, true)}, w.back),
+    h("button", {type: "button", class: "plain", "data-alone": true, onclick: () => ctx.set({...ctx.before.settings}, null, true)}, w.back),
   )
-  const seed = h("input", {type: "number", class: "exact seed", min: 0, step: 1, id: "seed"})
+  const seed = h("input", {type: "number", class: "exact seed", "data-alone": true, min: 0, step: 1, id: "seed"})
   seed.addEventListener("change", () => {
     seed.value = seed.value === "" ? ctx.settings.seed : ctx.seed(Number(seed.value))
   })
-  const roll = h("button", {type: "button", class: "plain", onclick: () => ctx.seed(ctx.settings.seed + 1)}, w.roll)
-  const again = h("button", {type: "button", class: "plain", title: w.replay_title, onclick: replay}, w.replay)
+  const roll = h("button", {type: "button", class: "plain", "data-alone": true, onclick: () => ctx.seed(ctx.settings.seed + 1)}, w.roll)
+  const again = h("button", {type: "button", class: "plain", "data-alone": true, title: w.replay_title, onclick: replay}, w.replay)
   const append = h("button", {type: "button", class: "append", onclick: () => ctx.model.send_msg({kind: "append", token: ctx.drawn().id})})
   let wide = 1000
   let playing = null

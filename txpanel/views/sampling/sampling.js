@@ -1,9 +1,11 @@
 // The sampling bench: sliders, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
 // is told and confirms. Each part (sliders, stages, cumulative, token_path, what_if) is a function of `ctx` and returns {root, show}.
+
+import {hand} from "../../decoding/hand.js"
+import {pipeline, reorderingStages} from "../../decoding/pipeline.js"
 import {alone, h} from "../../toolkit/elements.js"
 import {grouped} from "../../toolkit/numbers.js"
 import {cumulative} from "./cumulative.js"
-import {pipeline, reorderingStages} from "./pipeline.js"
 import {sliders} from "./sliders.js"
 import {stages} from "./stages.js"
 import {tokenPath} from "./token_path.js"
@@ -68,6 +70,7 @@ export function render({model, el}) {
       moved = key
       ctx.settings = {...ctx.settings, ...change, uniform: ctx.settings.uniform, seed: ctx.settings.seed}
       wanted = {...ctx.settings, at: Date.now()}
+      held.move(change)
       draw()
       ctx.tell(now)
     },
@@ -80,6 +83,19 @@ export function render({model, el}) {
       )
     },
   }
+  // Moved in another place of the page, which tells the server
+  const held = hand(model.hand, {
+    moved: (change, own) => {
+      if (own || !ctx.shown) return
+      const [key] = Object.keys(change)
+      if (key !== moved) remember()
+      moved = key
+      ctx.settings = {...ctx.settings, ...change}
+      wanted = {...ctx.settings, at: Date.now()}
+      draw()
+    },
+  })
+  model.on("remove", () => held.stop())
   const remember = () => {
     if (ctx.shown) ctx.before = {...ctx.shown, settings: {...ctx.settings}}
   }

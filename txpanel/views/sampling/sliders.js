@@ -1,7 +1,8 @@
 // A slider for each declared stage, in their order, and ready-made settings. `ctx` is what sampling.js hands to each part.
+
+import {plain} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
-import {plain} from "./pipeline.js"
 
 function slider(ctx, stage) {
   const {
@@ -46,7 +47,8 @@ function slider(ctx, stage) {
 export function sliders(ctx) {
   const {w, declared} = ctx
   const made = declared.map((stage) => slider(ctx, stage))
-  const presets = h("div", {class: "presets", role: "group", "aria-label": w.presets})
+  const presets = h("div", {class: "presets", "data-alone": true, role: "group", "aria-label": w.presets})
+  const leftOut = h("p", {class: "left-out"})
   let chips = []
   const offer = () => {
     chips = ctx.model.presets.map(({key, values, title}) => ({
@@ -58,6 +60,9 @@ export function sliders(ctx) {
       ),
     }))
     presets.replaceChildren(h("span", {class: "name"}, w.presets), ...chips.map((chip) => chip.button))
+    const missing = ctx.model.presets.flatMap((preset) => preset.left_out ?? [])
+    leftOut.textContent = missing.length ? `${w.left_out} ${missing.join("; ")}.` : ""
+    leftOut.hidden = !missing.length
     press()
   }
   const press = () => {
@@ -73,9 +78,10 @@ export function sliders(ctx) {
   return {
     root: [
       presets,
+      leftOut,
       h(
         "div",
-        {class: "sliders", style: {"--stages": made.length}},
+        {class: "sliders", "data-alone": true, style: {"--stages": made.length}},
         made.map((one) => one.root),
       ),
     ],

@@ -1,8 +1,9 @@
 // What each stage leaves of the likeliest tokens: one row a token, one column a stage, and one row for all the others.
+
+import {chance, chanceOf, plain, removedBy} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
-import {chance, chanceOf, plain, removedBy} from "./pipeline.js"
 
 const DECADES = 6 // of the logarithmic scale: from a millionth to 1
 
@@ -125,7 +126,7 @@ export function stages(ctx) {
       v(
         "th",
         {scope: "row", class: "token", title},
-        v("button", {type: "button", "aria-pressed": String(id === ctx.chosen), title: w.path_title}, name),
+        v("button", {type: "button", "data-alone": "", "aria-pressed": String(id === ctx.chosen), title: w.path_title}, name),
       ),
       columns.map((one) => make[one.shape](one)),
     )

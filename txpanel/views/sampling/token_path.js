@@ -1,9 +1,10 @@
 // The path of one token through the stages: each stage's rule with this token's own numbers.
+
+import {chance, plain, removedBy} from "../../decoding/pipeline.js"
 import {rules} from "../../decoding/stage_rules.js"
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
-import {chance, plain, removedBy} from "./pipeline.js"
 
 const FORMAT = {number: (value, digits = 5) => number(value, digits), percent, plain, grouped}
 
@@ -94,5 +95,5 @@ export function tokenPath(ctx) {
     patch(pick, jump(drawn, w.pick_drawn), jump(best, w.pick_best))
     patch(list, lines)
   }
-  return {root: h("section", {class: "path"}, title, pick, list, h("p", {class: "note"}, w.path_note)), show}
+  return {root: h("section", {class: "path", "data-alone": true}, title, pick, list, h("p", {class: "note"}, w.path_note)), show}
 }

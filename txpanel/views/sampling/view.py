@@ -12,12 +12,14 @@ import panel as pn
 from txpanel.decoding import FIELDS, Sample, own_settings, uniform
 from txpanel.decoding import sample as sample_logits
 from txpanel.decoding.ranges import within
+from txpanel.decoding.ranking import starts
 from txpanel.decoding.stages import SPECS, for_browser, stage_label
 from txpanel.errors import NoTokenLeft
 from txpanel.messages import _, plural
 from txpanel.toolkit.card import Rich, Table, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.highlights import Highlights
+from txpanel.toolkit.incoming import heard
 from txpanel.views.base import View
 from txpanel.views.distribution import others_name, token_names
 from txpanel.views.sampling.beams import Beams
@@ -57,6 +59,7 @@ class SamplingView(View):
             on_message=self._on_message,
             words=bench_words(),
             stages=for_browser(),
+            hand=self.state.name,
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -105,9 +108,13 @@ class SamplingView(View):
             "ids": [int(token) for token in trace.tokens.ids],
             "names": [str(name) for name in trace.tokens.strings],
         }
+        fills = trace.anatomy.fills
+        self.words.heading = _("Choosing the word for the gap") if fills else _("Choosing the next token")
+        self.bench.words = bench_words(fills=fills)
         self._tell()
         model = self.state.model
-        own = own_settings(model.model.generation_config) if model is not None else None
+        config = getattr(model.model, "generation_config", None) if model is not None else None
+        own = own_settings(config) if config is not None and not fills else None
         self.bench.param.update(
             logits=logits,
             names=list(zip(best.tolist(), token_names(trace, best), strict=True)),
@@ -146,7 +153,7 @@ class SamplingView(View):
             self.words.paragraphs = rich("{error}", error=error)
             return
         name = token_names(trace, [sample.token])[0]
-        answer = {"kept": [stage.kept for stage in sample.stages], "starts": _starts(sample), "token": sample.token}
+        answer = {"kept": [stage.kept for stage in sample.stages], "starts": starts(sample), "token": sample.token}
         self.bench.param.update(settings=here, answer={**settings, **answer, "name": name})
         self._say(sample, name)
 
@@ -167,6 +174,7 @@ class SamplingView(View):
             token=name,
         )
 
+    @heard
     def _on_message(self, kind: str, data: dict[str, Any]) -> None:
         """What a person did on the bench. Nonsense from the browser changes nothing."""
         state = self.state
@@ -228,17 +236,6 @@ class SamplingView(View):
 def _uniforms() -> npt.NDArray[np.float64]:
     """The numbers of the seeds 0 to 999, float64 [1000]."""
     return np.array([uniform(seed) for seed in range(SEEDS)])
-
-
-def _starts(sample: Sample) -> list[int]:
-    """For each stage: how many tokens stand before the first one that is left, by the logits after all that look back."""
-    looks_back = [spec.looks_back for spec in SPECS]
-    last = 1 + max((place + 1 for place, looks in enumerate(looks_back) if looks), default=0)
-    order, found = sample.stages[last - 1].logits, [0] * last
-    for stage in sample.stages[last:-1]:
-        first = order[stage.logits > -np.inf].max() if stage.active else None
-        found.append(int((order > first).sum()) if first is not None else found[-1])
-    return [*found, found[-1]]
 
 
 def _what_stages_do() -> str:

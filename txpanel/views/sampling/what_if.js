@@ -1,8 +1,9 @@
 // What else could have been: the same logits at other temperatures, and the same intervals with other seeds.
+
+import {chance, plain} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
 import {grouped, number} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
-import {chance, plain} from "./pipeline.js"
 import {summed, sweep, tally, untempered} from "./what_if_numbers.js"
 
 const HEIGHT = 190
@@ -79,7 +80,10 @@ export function temperatures(ctx) {
     )
   }
   const short = (text) => (text.length > 10 ? `${text.slice(0, 9)}…` : text)
-  return {root: h("section", {class: "sweep"}, h("h4", null, w.sweep), h("p", {class: "note"}, w.sweep_note), frame), show}
+  return {
+    root: h("section", {class: "sweep", "data-alone": true}, h("h4", null, w.sweep), h("p", {class: "note"}, w.sweep_note), frame),
+    show,
+  }
 }
 
 export function seeds(ctx) {
@@ -153,7 +157,7 @@ export function seeds(ctx) {
   return {
     root: h(
       "section",
-      {class: "seeds"},
+      {class: "seeds", "data-alone": true},
       h("h4", null, w.seeds),
       h("p", {class: "note"}, w.seeds_note),
       h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": w.seeds}, table),

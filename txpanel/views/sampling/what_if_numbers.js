@@ -1,5 +1,5 @@
 // What else could have been, as numbers: other seeds, other temperatures.
-import {intervalAt} from "./draw.js"
+import {intervalAt} from "../../decoding/draw.js"
 
 // How often each interval is hit by many numbers: Map of rank -> {count, seed: the first seed that hits it}
 export function tally(shown, uniforms) {

@@ -20,16 +20,34 @@ def presets(own: Settings | None) -> list[dict[str, Any]]:
         "creative": _("flatter, without what is far less likely than the likeliest"),
         "own": _("what transformers' generate does with this model's generation_config if nothing else is said"),
     }
+    if own is not None and own.left_out:
+        titles["own"] = _("transformers' generate with this model's generation_config, without what is named below")
     offered = {**PRESETS, **({"own": own} if own is not None else {})}
     return [
-        {"key": key, "title": titles[key], "values": {spec.key: getattr(settings, spec.key) for spec in SPECS}}
+        {
+            "key": key,
+            "title": titles[key],
+            "values": {spec.key: getattr(settings, spec.key) for spec in SPECS},
+            "left_out": list(settings.left_out),
+        }
         for key, settings in offered.items()
     ]
 
 
-def bench_words() -> dict[str, str]:
-    """Every text of the bench, by the name that its modules use."""
-    return {**_settings(), **_columns(), **_draw(), **_path(), **_what_if()}
+def bench_words(*, fills: bool = False) -> dict[str, str]:
+    """Every text of the bench, by the name that its modules use.
+
+    Args:
+        fills: of a model that fills gaps: what is drawn is put into one.
+    """
+    return {
+        **_settings(),
+        **_columns(),
+        **_draw(),
+        **_path(),
+        **_what_if(),
+        **({"append": _("Put in")} if fills else {}),
+    }
 
 
 def _settings() -> dict[str, str]:
@@ -40,6 +58,7 @@ def _settings() -> dict[str, str]:
         "preset_balanced": _("Balanced"),
         "preset_creative": _("Creative"),
         "preset_own": _("Model's own"),
+        "left_out": _("Also in this model's generation_config, and left out here:"),
         "off": _("off"),
     }
 

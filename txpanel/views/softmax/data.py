@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from txpanel.models.memory import Store
 from txpanel.tracing.operations.shares import BINS, bin_of, edges
 from txpanel.views.distribution import Distribution, Doubles
 
@@ -42,14 +43,13 @@ def ranked(found: Distribution, points: int = 400) -> npt.NDArray[np.int64]:
     return np.unique(np.round(np.geomspace(1, found.size, points)).astype(np.int64)) - 1
 
 
-_NAMES: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
+_NAMES: Store[str, list[str]] = Store("vocabularies", lambda names: sum(map(sys.getsizeof, names)))
 
 
 def vocabulary(model: Any) -> list[str]:
-    """What to show for every token of a model's vocabulary; made once per model."""
-    if model not in _NAMES:
-        _NAMES[model] = model.tokens(list(range(model.anatomy.vocab))).strings
-    return _NAMES[model]
+    """What to show for every token of a model's vocabulary; made once per model, while there is room for it."""
+    found = _NAMES.get(model.key)
+    return found if found is not None else _NAMES.put(model.key, model.tokens(list(range(model.anatomy.vocab))).strings)
 
 
 def search(trace: Any, wanted: str, most: int = 5) -> list[int]:

@@ -8,14 +8,15 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJSHover, CustomJSTickFormatter, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from txpanel.messages import _
+from txpanel.toolkit import figure_code
 from txpanel.toolkit.bars import CLEAR
 from txpanel.toolkit.format import number, percent
 from txpanel.toolkit.labels import shorten
 from txpanel.toolkit.palette import colour
-from txpanel.toolkit.rendering import EXACT, ink_axis, plain, rendered, roomy, tick
+from txpanel.toolkit.rendering import ink_axis, plain, rendered, roomy, tick
 from txpanel.views.distribution import Distribution
 from txpanel.views.softmax.data import Histogram, ranked
 
@@ -52,9 +53,7 @@ class Mirror(_Figure):
         self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
         self.figure.x_range, self.figure.y_range = Range1d(0, 1), Range1d(-1, 1)
         self.figure.xgrid[0].visible = False
-        self.figure.yaxis[0].formatter = CustomJSTickFormatter(
-            code="return Math.abs(Math.round(tick * 1000) / 10) + ' %'"
-        )
+        self.figure.yaxis[0].formatter = figure_code.ticks("percent")
         self.figure.add_tools(
             HoverTool(
                 renderers=[self.renderer],
@@ -142,7 +141,7 @@ class Ranked(_Figure):
             text_font_size="12px",
             text_baseline="bottom",
         )
-        exact = CustomJSHover(code=EXACT + "return exact(value)")
+        exact = figure_code.hover("exact")
         tooltips = [
             (_("token"), "@name"),
             (_("rank"), "@rank{0,0}"),
@@ -161,7 +160,7 @@ class Ranked(_Figure):
         self.found: Distribution | None = None
         self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
         self.figure.x_range, self.figure.y_range = Range1d(1, 10), Range1d(0, 1)
-        self.figure.xaxis[0].formatter = CustomJSTickFormatter(code="return tick.toLocaleString('en')")
+        self.figure.xaxis[0].formatter = figure_code.ticks("thousands")
         self.dark(view.dark)
 
     def _tapped(self, event: Any, tap: Callable[[int], Any]) -> None:

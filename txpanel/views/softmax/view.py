@@ -20,7 +20,7 @@ from txpanel.views.softmax import tables
 from txpanel.views.softmax.data import histogram, search
 from txpanel.views.softmax.plots import Mirror, Ranked, Surprisal
 from txpanel.views.softmax.probabilities import ALL, OTHERS, Facts, Probabilities
-from txpanel.views.softmax.words import facts, formulas, lead, search_words, table_words
+from txpanel.views.softmax.words import asked, facts, formulas, lead, search_words, table_words
 
 __all__ = ["SoftmaxView"]
 
@@ -38,7 +38,7 @@ class SoftmaxView(View):
     """Logits of the whole vocabulary, their maximum, exponentials and sum, the probabilities, and the surprisal of the text."""
 
     id: ClassVar[str] = "softmax"
-    title: ClassVar[str] = _("Softmax")
+    title: ClassVar[str] = _("Next token")
     order: ClassVar[int] = 50
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
     shows: ClassVar[frozenset[str]] = frozenset({"logits", "probs"})
@@ -130,6 +130,7 @@ class SoftmaxView(View):
                 "thousandth. Click a bar to see what the model expected there."
             )
         )
+        self.of_text = card(_("Surprisal"), text, self.pictures["surprisal"])
         cards = [
             card(
                 "",
@@ -139,7 +140,7 @@ class SoftmaxView(View):
                 right,
                 beside=[self.field, self.answer, self.formulas],
             ),
-            card(_("Surprisal"), text, self.pictures["surprisal"]),
+            self.of_text,
         ]
         self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
@@ -220,7 +221,7 @@ class SoftmaxView(View):
         trace, found = self.state.trace, self.found
         assert found is not None
         here = trace.tokens.strings[self.at]
-        self.words.heading = _("What comes after {token}?").format(token=f"“{here.strip() or here}”")
+        self.words.heading = asked(trace, self.at).format(token=f"“{here.strip() or here}”")
         self.words.paragraphs = lead(trace, found)
         self.facts.facts = facts(found, token_names(trace, [found.largest])[0])
         self.answer.paragraphs = search_words(trace, found, marked) if self.wanted else []
@@ -264,6 +265,9 @@ class SoftmaxView(View):
 
     def _show_surprisal(self) -> None:
         trace, column = self.state.trace, self.pictures["surprisal"]
+        self.of_text.visible = not trace.anatomy.fills  # it has read the whole text before it says anything
+        if trace.anatomy.fills:
+            return
         try:
             bits = trace.surprisal()
         except TxpanelError as error:

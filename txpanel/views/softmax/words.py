@@ -12,7 +12,14 @@ from txpanel.views.distribution import Distribution, token_names
 if TYPE_CHECKING:
     from txpanel.tracing import Trace
 
-__all__ = ["facts", "formulas", "lead", "search_words", "table_words"]
+__all__ = ["asked", "facts", "formulas", "lead", "search_words", "table_words"]
+
+
+def asked(trace: Trace, position: int) -> str:
+    """The question that the probabilities at a token answer; with ``{token}`` in it."""
+    if not trace.anatomy.fills:
+        return _("What comes after {token}?")
+    return _("Which word fits the gap?") if position in trace.gaps else _("Which word fits in the place of {token}?")
 
 
 def lead(trace: Trace, found: Distribution) -> list[Paragraph]:
@@ -51,7 +58,12 @@ def formulas(trace: Trace, size: int) -> list[str]:
     return [
         *own,
         rf"p_i = \frac{{e^{{x_i - m}}}}{{Z}},\quad m = \max_j x_j,\quad Z = \sum_{{j=1}}^{{{size}}} e^{{x_j - m}}",
-        r"H = -\sum_i p_i \log_2 p_i,\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})",
+        r"H = -\sum_i p_i \log_2 p_i"
+        + (
+            ""
+            if trace.anatomy.fills
+            else r",\qquad \text{surprisal}_t = -\log_2 p(\text{token}_t \mid \text{tokens before})"
+        ),
     ]
 
 

@@ -16,8 +16,9 @@ from txpanel.toolkit.format import count, number
 from txpanel.toolkit.formula import mathml
 from txpanel.toolkit.vector_strips import scale_of
 from txpanel.tracing.names import cell_name
+from txpanel.tracing.operations.base import Terms, values_of
 from txpanel.tracing.operations.shares import bin_of
-from txpanel.views.why.words import block, logits_of, sentence, short, whose
+from txpanel.views.why.words import block, closed_words, logits_of, sentence, short, whose
 
 if TYPE_CHECKING:
     from txpanel.tracing import Explanation, Source, Term, Trace
@@ -31,7 +32,9 @@ MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "ex
 _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
 """A hyphen that is meant as a minus sign, as against the one in a name."""
 
-TOKENS = frozenset({"token", "query", "key"})
+TOKENS = {"token": lambda: _("token"), "query": lambda: _("query"), "key": lambda: _("key")}
+HEADS = {"head": lambda: _("head"), "kv_head": lambda: _("head of k, v")}
+"""Dimensions and what they are called, for those that are not called by their name."""
 
 
 def exact(value: float) -> str:
@@ -44,15 +47,19 @@ def exact(value: float) -> str:
 
 
 def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
-    """The cell's coordinates: dimension, number, and the token where it is one."""
+    """The cell in words: dimension, what it is called, its number, and the token where it is one. Heads count from 1, as everywhere on the page."""
     strings = trace.tokens.strings
 
-    def text(dim: str, i: int) -> str:
+    def chip(dim: str, i: int) -> list[str]:
+        if dim in HEADS:
+            return [dim, HEADS[dim](), str(i + 1), ""]
         if dim == "vocab" and trace.model is not None and 0 <= i < trace.anatomy.vocab:
-            return str(trace.model.tokens([i]).strings[0])
-        return strings[i] if dim in TOKENS and 0 <= i < len(strings) else ""
+            return [dim, _("token"), _("id {id}").format(id=count(i)), str(trace.model.tokens([i]).strings[0])]
+        if dim in TOKENS and 0 <= i < len(strings):
+            return [dim, TOKENS[dim](), _("pos {pos}").format(pos=i), strings[i]]
+        return [dim, dim, str(i), ""]
 
-    return [[dim, str(i), text(dim, i)] for dim, i in index.items()]
+    return [chip(dim, i) for dim, i in index.items()]
 
 
 def _source(source: Source, factor: float | None) -> dict[str, Any]:
@@ -76,18 +83,20 @@ def term_rows(explanation: Explanation, shown: int) -> tuple[list[dict[str, Any]
                 "sources": sources,
             }
         )
-    left = terms[shown:]
-    if not left:
+    left = len(terms) - shown
+    if left <= 0:
         return rows, None
-    value = math.fsum(term.value for term in left)
-    label = plural("{n} other", "{n} others", len(left)).format(n=count(len(left)))
-    more = _("show {n} more").format(n=min(MORE, len(left)))
+    value = math.fsum(values_of(terms)[shown:])
+    label = plural("{n} other", "{n} others", left).format(n=count(left))
+    more = _("show {n} more").format(n=min(MORE, left))
     return rows, {"label": label, "value": _finite(value), "say": number(value), "more": more}
 
 
 def _label(term: Term, of: str) -> str:
     """What an operand is; with its block where that is another one than its result's."""
     name = term.sources[0].name if term.sources else ""
+    if term.sources and term.label == f"head {term.sources[0].index.get('head')}":
+        return _("head {n}").format(n=term.sources[0].index["head"] + 1)  # as the page counts
     if term.label == short(name) and (there := block(name)) and there != block(of):
         return _("{tensor} of {block}").format(tensor=term.label, block=there)
     return _MINUS.sub("−", term.label)
@@ -106,6 +115,8 @@ def product(explanation: Explanation) -> dict[str, Any] | None:
         ``cells``: per step the two `Source` objects; ``value == bias + factor * sum(row * column)`` up to rounding.
     """
     terms = explanation.terms
+    if isinstance(terms, Terms):
+        return _product_of_arrays(terms)
     pairs = [t for t in terms if len(t.sources) == 2 and len(t.factors) == 2]
     rest = [t for t in terms if len(t.sources) != 2]
     names = {tuple(s.name for s in t.sources) for t in pairs}
@@ -125,6 +136,32 @@ def product(explanation: Explanation) -> dict[str, Any] | None:
         return None
     return {"row": row.astype(np.float32), "column": column.astype(np.float32), "factor": factor, "bias": rest[0].value if rest else None,
             "cells": [t.sources for t in ordered], "axis": axis, "names": next(iter(names))}  # fmt: skip
+
+
+def _product_of_arrays(terms: Terms) -> dict[str, Any] | None:
+    """`product` of operands that are made when they are looked at."""
+    n = len(terms)
+    if n < 2 or len(terms.factors) != 2:
+        return None
+    ends = [terms.own(0), terms.own(n - 1)]
+    row, column = terms.factors
+    if len(ends[0].sources) != 2 or (axis := _running(ends)) is None or not np.allclose(terms.values, row * column):
+        return None
+    return {"row": row.astype(np.float32), "column": column.astype(np.float32), "factor": 1.0, "bias": None,
+            "cells": _Cells(terms), "axis": axis, "names": tuple(s.name for s in ends[0].sources)}  # fmt: skip
+
+
+class _Cells:
+    """The two sources of each product, made when one is clicked."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+
+    def __getitem__(self, at: int) -> tuple[Source, ...]:
+        return self._terms.own(at).sources
+
+    def __len__(self) -> int:
+        return len(self._terms)
 
 
 def _running(pairs: Sequence[Term]) -> str | None:
@@ -152,11 +189,8 @@ def _product_card(explanation: Explanation, start: int) -> tuple[dict[str, Any] 
 def totals(explanation: Explanation) -> list[list[str]]:
     """The sum of the operands, and what the model's run recorded."""
     n = len(explanation.terms)
-    added = (
-        math.fsum(t.value for t in explanation.terms)
-        if all(math.isfinite(t.value) for t in explanation.terms)
-        else explanation.terms[0].value
-    )
+    values = values_of(explanation.terms)
+    added = math.fsum(values) if all(map(math.isfinite, values)) else explanation.terms[0].value
     label = plural("its one operand", "sum of all {n} operands", n).format(n=count(n))
     digits = 4 if number(added) == number(explanation.value) else 7
     measured = explanation.operation in MEASURES or explanation.name.startswith("lens.")
@@ -166,28 +200,75 @@ def totals(explanation: Explanation) -> list[list[str]]:
 
 def check(explanation: Explanation) -> dict[str, Any] | None:
     """The mark beside the value: recomputed and equal, or not."""
+    if explanation.opaque is not None:
+        return _again(explanation)
     if not explanation.terms:
         return None
     found = explanation.check
     detail = _("recomputed from its operands; differs by {difference}, allowed {tolerance}")
     title = detail.format(difference=number(found.difference), tolerance=number(found.tolerance))
+    title = f"{title} {explanation.note}".rstrip()
     return {"ok": bool(found.ok), "label": _("recomputed") if found.ok else _("does not agree"), "title": title}
+
+
+def _again(explanation: Explanation) -> dict[str, Any] | None:
+    """The same of a number that a part that is not opened has made: its module was called again with the same input."""
+    found = explanation.check
+    if not math.isfinite(found.difference):
+        return None
+    detail = _(
+        "its module, called again with the same input, gives this number; it differs by {difference}, allowed {tolerance}"
+    )
+    title = detail.format(difference=number(found.difference), tolerance=number(found.tolerance))
+    return {
+        "ok": bool(found.ok),
+        "label": _("called again: the same") if found.ok else _("called again: another number"),
+        "title": title,
+    }
+
+
+def closed(trace: Trace, explanation: Explanation, focus: Mapping[str, int] | None = None) -> dict[str, Any] | None:
+    """Of a number that a part that is not opened has made: sentences about it, and its inputs; None for all others.
+
+    Returns:
+        ``said`` (sentences), ``again`` (what calling it again gave), ``inputs``: ``label``, ``title``, ``name`` and ``at`` of each.
+    """
+    if explanation.opaque is None:
+        return None
+    found = explanation.check
+    if math.isfinite(found.difference):
+        again = _(
+            "It can be recomputed by calling that code again with the same input. That was done for this card: difference {difference}, allowed {tolerance}."
+        )
+        again = again.format(tolerance=number(found.tolerance), difference=number(found.difference))
+    else:
+        again = explanation.note
+    inputs = []
+    operation = trace.operation(explanation.name)
+    known = dict(explanation.index)
+    if (row := getattr(operation, "row", None)) is not None:
+        known["token"] = row % len(trace.tokens.ids)
+    for name in explanation.inputs:
+        if name in trace:
+            at = fed_index(trace, name, known, focus or {})
+            cell = cell_name(name, {dim: i for dim, i in at.items() if dim in TOKENS})
+            inputs.append({"label": short(name), "title": cell, "name": name, "at": at})
+    return {"said": closed_words(trace, explanation), "again": again, "inputs": inputs}
 
 
 def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:
     """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else the likeliest token, or 0."""
-    array = trace[name]
     also = dict(known)
     for one, other in (("token", "query"), ("query", "token"), ("key", "token"), ("token", "key")):
         if one in known:
             also.setdefault(other, known[one])
     index = {}
-    for dim, length in zip(array.dims, array.shape, strict=True):
-        likeliest = int(array.values.argmax()) if dim == "vocab" else 0
+    for dim, length in zip(trace.dims(name), trace.shape(name), strict=True):
+        likeliest = int(trace.tensor(name).argmax()) if dim == "vocab" else 0
         if dim == "bin" and "vocab" in known:  # the bin that this token's logit falls in
             likeliest = int(bin_of(trace.tensor(logits_of(trace, name)).numpy())[known["vocab"]])
-        wanted = also.get(str(dim), focus.get(str(dim), likeliest))
-        index[str(dim)] = int(min(max(wanted, 0), length - 1))
+        wanted = also.get(dim, focus.get(dim, likeliest))
+        index[dim] = int(min(max(wanted, 0), length - 1))
     if {"query", "key"} <= index.keys() and index["key"] > index["query"]:
         index["query"] = index["key"]
     return index
@@ -208,7 +289,7 @@ def card(
     """
     out: dict[str, Any] = {
         "name": name, "block": block(name), "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [],
-        "rest": None, "totals": [], "product": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
+        "rest": None, "totals": [], "product": None, "closed": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
     }  # fmt: skip
     try:
         found = explained(trace, name, index)
@@ -220,7 +301,7 @@ def card(
         "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
         "formula": mathml(found.formula) if found.formula else None,
         "text": f"{whose(trace, name, found.index)} {sentence(found.operation, len(found.terms))}".strip(), "terms": rows, "rest": rest,
-        "totals": totals(found) if found.terms else [], "product": matrix,
+        "totals": totals(found) if found.terms else [], "product": matrix, "closed": closed(trace, found),
         "feeds": [{"label": short(fed), "title": fed} for fed in found.feeds],
     }  # fmt: skip
     return out, vectors, found

@@ -55,8 +55,14 @@ export function head(card) {
       {class: "where"},
       h("code", null, card.name),
       card.block ? h("span", {class: "chip of-block"}, card.block) : null,
-      card.index.map(([dim, at, text]) =>
-        h("span", {class: `chip ${dim}`}, h("span", null, dim), h("b", null, at), text ? h("span", {class: "token"}, text) : null),
+      card.index.map(([dim, label, at, text]) =>
+        h(
+          "span",
+          {class: `chip ${dim}`},
+          h("span", null, label),
+          text ? h("b", {class: "token"}, text) : null,
+          h(text ? "small" : "b", null, at),
+        ),
       ),
     ),
     h(
@@ -122,6 +128,20 @@ export function operands(ctx, card, c) {
       card.totals.map(([label, value]) => h("div", {class: "total"}, h("span", null, label), h("b", {class: "num"}, value))),
     ),
   ]
+}
+
+/** A number that a part that is not opened has made: by which module, from which inputs, and whether calling it again gives the same. */
+export function closed({model, send}, card, c) {
+  const {said, again, inputs} = card.closed
+  const source = (one, i) =>
+    button("link chip", one.label, `${model.words.why} ${one.title}`, () => send({do: "input", card: c, at: i}), pointing(one))
+  return h(
+    "div",
+    {class: "closed"},
+    said.map((text) => h("p", null, text)),
+    inputs.length ? h("div", {class: "from"}, h("span", null, model.words.made_from), inputs.map(source)) : null,
+    again ? h("p", {class: "again"}, again) : null,
+  )
 }
 
 /** The numbers that this one is an operand of; slot remembers whether they are shown. */

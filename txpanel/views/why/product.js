@@ -81,7 +81,7 @@ export function product({model, send}, card, c, slot) {
   const play = button("tool text", w.play, null, () => (timer ? stop() : start()))
   const controls = h(
     "div",
-    {class: "controls"},
+    {class: "controls", "data-alone": true},
     button("tool", "↺", w.replay, replay),
     button(
       "tool",

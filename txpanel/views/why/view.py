@@ -9,9 +9,10 @@ import panel as pn
 import param
 
 from txpanel.toolkit.explained import SHOWN
+from txpanel.toolkit.incoming import heard
 from txpanel.views.base import View
 from txpanel.views.why.component import PINNED, WhyCards
-from txpanel.views.why.data import MORE, card, fed_index, product
+from txpanel.views.why.data import MORE, card, closed, fed_index, product
 from txpanel.views.why.words import short
 
 Crumbs = list[dict[str, str]]
@@ -37,7 +38,7 @@ class WhyCard(View):
         self._more = {0: self.shown}
 
     def __panel__(self) -> pn.viewable.Viewable:
-        self.cards = WhyCards(on_message=lambda data: self._guarded(lambda: self._on_message(data)))
+        self.cards = WhyCards(on_message=self._on_message)
         self.follow(self._asked, "question", empty=self._clear)
         self.follow(self._draw, "trace", "pinned", empty=self._clear)
         return self.cards
@@ -73,14 +74,21 @@ class WhyCard(View):
         return None
 
     def _crumbs(self) -> Crumbs:
-        path = self.state.trail[: self.state.trail_place + 1][-TRAIL:]
+        path = self.state.path[-TRAIL:]
         return [{"label": short(q.name), "title": f"{q.name}[{', '.join(map(str, q.index.values()))}]"} for q in path]
 
     # -- what a person did -----------------------------------------------------------------------------------------
 
+    @heard
     def _on_message(self, data: dict[str, Any]) -> None:
         do, i = data.get("do"), _whole(data.get("card", 0))
-        act = {"ask": self._operand, "cell": self._cell, "feed": self._feed, "more": self._show_more}.get(str(do))
+        act = {
+            "ask": self._operand,
+            "cell": self._cell,
+            "feed": self._feed,
+            "more": self._show_more,
+            "input": self._input,
+        }.get(str(do))
         if act is not None and 0 <= i < len(self._explained) and self._explained[i] is not None:
             act(i, data)
         elif do == "back":
@@ -102,14 +110,21 @@ class WhyCard(View):
         at, j = _whole(data.get("term")), _whole(data.get("source"))
         if 0 <= at < len(terms) and 0 <= j < len(terms[at].sources):
             source = terms[at].sources[j]
-            self.state.ask(source.name, **source.index)
+            self.state.ask_cause(source.name, **source.index)
+
+    def _input(self, i: int, data: dict[str, Any]) -> None:
+        """An input of a part that is not opened."""
+        found, at = closed(self.state.trace, self._explained[i]), _whole(data.get("at"))
+        if found is not None and 0 <= at < len(found["inputs"]):
+            one = found["inputs"][at]
+            self.state.ask_cause(one["name"], **one["at"])
 
     def _cell(self, i: int, data: dict[str, Any]) -> None:
         found = product(self._explained[i])
         at, which = _whole(data.get("index")), int(data.get("part") == "column")
         if found is not None and 0 <= at < len(found["cells"]):
             source = found["cells"][at][which]
-            self.state.ask(source.name, **source.index)
+            self.state.ask_cause(source.name, **source.index)
 
     def _feed(self, i: int, data: dict[str, Any]) -> None:
         found, at = self._explained[i], _whole(data.get("at"))

@@ -1,9 +1,9 @@
 // The "why this number" card: value, formula, operands, running sum of a product; up to two pinned cards beside it.
 import {h, released} from "../../toolkit/elements.js"
-import {mathml} from "../../toolkit/mathml.js"
+import {fitted, mathml} from "../../toolkit/mathml.js"
 import {onLook} from "../../toolkit/vector_strips_paint.js"
 import {toClipboard} from "./clipboard.js"
-import {crumbs, feeds, head, operands, tools} from "./parts.js"
+import {closed, crumbs, feeds, head, operands, tools} from "./parts.js"
 import {product} from "./product.js"
 
 export function render({model}) {
@@ -25,7 +25,12 @@ export function render({model}) {
   const ctx = {model, send, copy}
 
   // Long formulas scroll sideways, by key, too.
-  const formula = (card) => h("div", {class: "math", tabindex: 0, role: "group", "aria-label": model.words.formula}, mathml(card.formula))
+  const formula = (card, slot) => {
+    const place = h("div", {class: "math", tabindex: 0, role: "group", "aria-label": model.words.formula}, mathml(card.formula))
+    slot.fits?.stop()
+    slot.fits = fitted(place)
+    return place
+  }
 
   function fill(slot, card, c) {
     if (slot.stop) slot.stop()
@@ -36,8 +41,9 @@ export function render({model}) {
       tools(ctx, card, c),
       ...(card.crumbs.length > 1 ? [crumbs(ctx, card, c)] : []),
       head(card),
-      ...(card.formula ? [formula(card)] : []),
+      ...(card.formula ? [formula(card, slot)] : []),
       ...(card.text ? [h("p", {class: "text"}, card.text)] : []),
+      ...(card.closed ? [closed(ctx, card, c)] : []),
       ...operands(ctx, card, c),
       ...(card.product ? [product(ctx, card, c, slot)] : []),
       ...feeds(ctx, card, c, slot),
@@ -85,7 +91,10 @@ export function render({model}) {
   const off = onLook(root, () => slots.forEach((slot) => slot.paint?.()))
   model.on("remove", () => {
     off()
-    slots.forEach((slot) => slot.stop?.())
+    slots.forEach((slot) => {
+      slot.stop?.()
+      slot.fits?.stop()
+    })
   })
   return root
 }

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from txpanel.messages import _, plural
 from txpanel.toolkit.format import count, number
+from txpanel.toolkit.part_words import Module, ended, module_of
 from txpanel.tracing.graph.derived import LENS, NEAR, OTHERS, SURPRISAL
 from txpanel.tracing.names import split_name
 from txpanel.tracing.operations.base import short as unplaced
+from txpanel.tracing.operations.opaque import Opaque
+from txpanel.tracing.operations.placed import Placed
 from txpanel.tracing.operations.shares import edges
 
 if TYPE_CHECKING:
-    from txpanel.tracing import Trace
+    from txpanel.tracing import Explanation, Trace
 
-__all__ = ["block", "logits_of", "sentence", "short", "whose", "words"]
+__all__ = ["block", "closed_words", "logits_of", "sentence", "short", "whose", "words"]
 
 
 def short(name: str) -> str:
@@ -36,10 +39,18 @@ def sentence(operation: str, operands: int = 2) -> str:
     return {
         "lookup": _("Read from a table that was learned in training: one row for each token (or position)."),
         "linear": _("A weighted sum: every number of a row times its weight, all added up."),
+        "magnitude": _("A factor that DoRA learned for this output, divided by the length of the output's weights."),
         "head output": _("What one head adds: its values times its own part of the output weights."),
         "sum over heads": _("Each head has its part in it; the parts are added up."),
         "add": _("A plus: the vectors are added number by number. Nothing is forgotten on the way."),
+        "difference": _(
+            "What a step that is run as a whole has added: the stream after it, minus the stream before it."
+        ),
+        "opaque": _(
+            "This part of the model is not opened: the number was made by the model's own code, and has no list of operands."
+        ),
         "times": _("A fixed factor that belongs to this model."),
+        "clip": _("Numbers beyond a limit are set to it, the others stay as they are."),
         "soft-cap": _("Large scores are bent towards a limit, small ones stay as they are."),
         "activation": _(
             "One number in, one number out, along a fixed curve. This is where the model stops being a plain sum."
@@ -57,7 +68,10 @@ def sentence(operation: str, operands: int = 2) -> str:
         "join": _("Two parts laid side by side."),
         "scores": _("How well a query fits a key: multiplied number by number, added up, scaled."),
         "bias": _("The further back a key stands, the more is taken off."),
-        "mask": _("A token may look at itself and at what stands before it; all else is shut."),
+        "mask": _("The mask says at which tokens one may look: these scores stay as they are, all others are shut."),
+        "mask dropped": _(
+            "The rows of the text's tokens, made larger by as much as the masks leave out; a mask's own row counts as zero."
+        ),
         "max": _("The largest of the row. It is taken off first so that the exponentials stay small enough."),
         "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
         "softmax": _("A share: this exponential divided by the sum of all in its row."),
@@ -96,14 +110,24 @@ def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> st
 
 
 def _after(trace: Trace, name: str) -> str:
-    """After which token, and before which block, a number of the model's end stands."""
+    """After (or in the place of) which token, and before which block, a number of the model's end stands."""
     found = LENS.fullmatch(name)
     if found is None:
         return ""
     layer, text = int(found[1]), trace.tokens.strings[int(found[2])] if found[2] else ""
+    fills = trace.anatomy.fills
     if layer == trace.anatomy.n_layers:
-        return _("The model’s own answer after “{token}”.").format(token=text)
-    lens = _("Logit lens: as if the model stopped before block {n}, after “{token}”.")
+        words = (
+            _("The model’s own answer in the place of “{token}”.")
+            if fills
+            else _("The model’s own answer after “{token}”.")
+        )
+        return words.format(token=text)
+    lens = (
+        _("Logit lens: as if the model stopped before block {n}, in the place of “{token}”.")
+        if fills
+        else _("Logit lens: as if the model stopped before block {n}, after “{token}”.")
+    )
     return (lens if text else _("Logit lens: as if the model stopped before block {n}.")).format(
         n=layer + 1, token=text
     )
@@ -123,6 +147,30 @@ def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
     quoted = [_("“{token}”").format(token=token) for token in names]
     likeliest = plural("the likeliest token", "the {n} likeliest tokens", best).format(n=count(best))
     return _("All but {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
+
+
+def closed_words(trace: Trace, found: Explanation) -> list[str]:
+    """Of a number that a part that is not opened has made: which module, why it is closed, and what it gives when it is called again."""
+    anatomy, operation = trace.anatomy, trace.operation(found.name)
+    if isinstance(operation, Placed):  # where an image or a sound stands
+        return [
+            _("Made by {module} from the whole of its input.").format(module=found.opaque or _("the model’s own code")),
+            _(
+                "What reads an image or a sound is a part of the model that is not opened here; what it gives to the text is real."
+            ),
+        ]
+    assert isinstance(operation, Opaque)
+    layer, part = operation.layer, operation.part
+    module = module_of(anatomy, layer, part) if layer is not None else Module("")
+    if module.path:
+        said = [_("Made by {module} from the whole of its input.").format(module=module.words)]
+    else:
+        said = [_("Made by the model's own code from its input.")]
+    closed = anatomy.opaque if layer is None else anatomy.blocks[layer].opaque
+    reason = closed.get(part)
+    if reason:
+        said.append(_("Why it is not opened: {reason}").format(reason=ended(reason)))
+    return said
 
 
 def logits_of(trace: Trace, name: str) -> str:
@@ -167,4 +215,5 @@ def words() -> dict[str, str]:
         "from_zero": _("The sum starts at 0."),
         "from_bias": _("The sum starts at the bias:"),
         "feeds": _("What does this feed?"),
+        "made_from": _("made from"),
     }

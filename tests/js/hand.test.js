@@ -1,0 +1,47 @@
+import assert from "node:assert/strict"
+import {test} from "node:test"
+import {hand} from "../../txpanel/decoding/hand.js"
+
+const place = (key) => {
+  const heard = []
+  const held = hand(key, {moved: (change, own) => heard.push([change, own]), drawn: (token) => heard.push(token)})
+  return {held, heard}
+}
+
+test("what is moved in one place shows in all places of the same state, and in no other", () => {
+  const [bar, flow, other] = [place("a"), place("a"), place("b")]
+  bar.held.move({temperature: 0.4})
+  assert.deepEqual(bar.heard, [[{temperature: 0.4}, true]])
+  assert.deepEqual(flow.heard, [[{temperature: 0.4}, false]])
+  assert.deepEqual(other.heard, [])
+  assert.deepEqual(flow.held.over({temperature: 1, top_p: 0.9}), {temperature: 0.4, top_p: 0.9})
+  flow.held.say({text: " a", p: 0.5})
+  assert.deepEqual(bar.heard[1], {text: " a", p: 0.5})
+  assert.equal(flow.heard.length, 1)
+})
+
+test("an older answer moves nothing back; the answer to it ends the waiting, and then the server's word counts", () => {
+  const {held} = place("c")
+  held.move({temperature: 0.4})
+  held.heard({temperature: 0.7})
+  assert.equal(held.over({temperature: 0.7}).temperature, 0.4)
+  held.heard({temperature: 0.4})
+  assert.equal(held.over({temperature: 1.5}).temperature, 1.5)
+})
+
+test("what the server never confirms does not stay for ever", () => {
+  const {now} = Date
+  const {held} = place("d")
+  held.move({top_k: 5})
+  Date.now = () => now() + 4000
+  held.heard({top_k: 0})
+  Date.now = now
+  assert.equal(held.over({top_k: 0}).top_k, 0)
+})
+
+test("a place that is gone hears nothing", () => {
+  const [one, gone] = [place("e"), place("e")]
+  gone.held.stop()
+  one.held.move({seed: 3})
+  assert.deepEqual(gone.heard, [])
+})

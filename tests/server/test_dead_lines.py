@@ -1,0 +1,282 @@
+"""Who holds a connection and says nothing, reads nothing or does not answer is gone, and so is what was kept for him; who is there is not."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import json
+import logging
+import socket
+import struct
+import time
+import weakref
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from tests.server.served import Running, served
+from txpanel.compat import kept_connections
+from txpanel.models import figures
+from txpanel.server import dead_lines, entry_limits, visitors
+from txpanel.server.dead_lines import Life, Lives
+
+NOW = 1000.0
+
+
+def a_life(**known: Any) -> Life:
+    life = Life(NOW)
+    life.spoken = True
+    for name, value in known.items():
+        setattr(life, name, value)
+    return life
+
+
+@pytest.mark.parametrize(
+    ("life", "after", "waiting", "gone", "why"),
+    [
+        (a_life(), 1, 0, 0, ""),
+        (a_life(spoken=False), dead_lines.FIRST - 1, 0, 0, ""),
+        (a_life(spoken=False), dead_lines.FIRST + 1, 0, 0, "it has not spoken"),
+        (a_life(), dead_lines.SILENT - 1, 0, 0, ""),
+        (a_life(), dead_lines.SILENT + 1, 0, 0, "it does not answer"),
+        (a_life(heard=NOW + 90), dead_lines.SILENT + 80, 0, 0, ""),
+        (a_life(), 1, dead_lines.UNREAD + 1, 5, "what it is sent is not read"),
+        (a_life(gone=5), dead_lines.STUCK + 1, 10, 5, "what it is sent is not read"),
+        (a_life(gone=5), dead_lines.STUCK + 1, 10, 6, ""),  # slow, but something goes
+        (a_life(begun=NOW, heard=NOW + 200), dead_lines.UNFINISHED + 1, 0, 0, "its message does not end"),
+    ],
+)
+def test_when_a_connection_is_over(life: Life, after: float, waiting: int, gone: int, why: str) -> None:
+    assert life.over(NOW + after, waiting, gone) == why
+
+
+def test_time_in_which_the_server_itself_was_busy_counts_for_nobody() -> None:
+    now = [NOW]
+    lives = Lives(lambda: now[0])
+    handler = SimpleNamespace(
+        ws_connection=SimpleNamespace(stream=SimpleNamespace(closed=lambda: False), _abort=lambda: pytest.fail("it is there")),
+        request=SimpleNamespace(remote_ip="127.0.0.1"), ping=lambda _data: None,
+    )  # fmt: skip
+    Holder = type("Holder", (), vars(handler))
+    kept = Holder()
+    lives._all[kept] = a_life()
+    lives.look()
+    now[0] += 300  # a view that froze the server, or a closed lid
+    lives.look()
+    assert kept in lives._all
+
+
+def test_who_is_silent_is_asked_now_and_then() -> None:
+    life = a_life()
+    asked = [life.asks(NOW + second) for second in range(61)]
+    assert [second for second, one in enumerate(asked) if one] == [20, 40, 60]
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    monkeypatch.setattr(dead_lines, "EVERY", 0.05)
+    with served() as found:
+        yield found
+
+
+def handshake(running: Running, page: Any, room: int = 0) -> socket.socket:
+    """A websocket by hand, of which the system answers nothing by itself.
+
+    Args:
+        room: bytes that the system takes of what is not read.
+    """
+    line = socket.create_connection(("127.0.0.1", int(running.root.rpartition(":")[2])), 10)
+    if room:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    host = running.root.removeprefix("http://")
+    line.sendall(
+        f"GET /txpanel/ws HTTP/1.1\r\nHost: {host}\r\nOrigin: {running.root}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: bokeh, {page.token}\r\n\r\n".encode()
+    )
+    heard = b""
+    while b'"ACK"' not in heard:
+        heard += line.recv(1)
+    assert heard.startswith(b"HTTP/1.1 101")
+    return line
+
+
+def say(line: socket.socket, *frames: Any) -> None:
+    for frame in frames:
+        data = (frame if isinstance(frame, str) else json.dumps(frame)).encode()
+        size = (
+            struct.pack("!BB", 0x81, 0x80 | len(data))
+            if len(data) < 126
+            else struct.pack("!BBH", 0x81, 0x80 | 126, len(data))
+        )
+        line.sendall(size + bytes(4) + data)
+
+
+def ended(running: Running, line: socket.socket, seconds: float = 5) -> None:
+    """The server ends a connection."""
+    line.settimeout(seconds)
+    try:
+        while line.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    line.close()
+
+
+def silent() -> int:
+    return int(figures.REFUSALS.values().get("silent", 0))
+
+
+def test_a_page_that_never_speaks_is_ended(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_lines, "FIRST", 0.3)
+    before = silent()
+    ended(running, handshake(running, running.get()))
+    assert silent() == before + 1
+
+
+def test_a_page_that_does_not_answer_pings_is_ended_and_one_that_does_is_not(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_lines, "PING", 0.1)
+    monkeypatch.setattr(dead_lines, "SILENT", 0.6)
+    before = silent()
+    pages = [running.get() for _each in range(2)]
+    line = handshake(running, pages[0])
+    say(line, {"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {}, {})
+
+    async def stay() -> int | None:
+        asked = HTTPRequest(running.root.replace("http", "ws", 1) + "/txpanel/ws", headers={"Origin": running.root})
+        there = await websocket_connect(asked, subprotocols=["bokeh", pages[1].token])  # answers pings by itself
+        assert '"ACK"' in str(await there.read_message())
+        for piece in ({"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {}, {}):
+            await there.write_message(json.dumps(piece))
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            try:
+                if await asyncio.wait_for(there.read_message(), 0.2) is None:
+                    break
+            except TimeoutError:
+                continue
+        code = there.close_code
+        there.close()
+        await asyncio.sleep(0.1)
+        return code
+
+    assert asyncio.run(stay()) is None
+    ended(running, line)
+    assert silent() == before + 1
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_page_that_reads_nothing_is_ended(
+    running: Running, kept: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bokeh waits until a page has read an answer before it writes the next one; what is kept for a page that may come back is written at once."""
+    monkeypatch.setattr(dead_lines, "UNREAD" if kept else "STUCK", 1_000_000 if kept else 0.5)
+    monkeypatch.setattr(entry_limits, "WHOLE", (1e6, 1e6))
+    kept_connections.mend()
+    before, page = silent(), running.get()
+    line = handshake(running, page, room=4096)
+    if kept:
+        say(line, 'txpanel {"kind":"begin"}')
+    deadline = time.monotonic() + 15
+    try:
+        while silent() == before and time.monotonic() < deadline:
+            say(line, *20 * [{"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {}, {}])
+            time.sleep(0.02)
+    except ConnectionError:  # ended while we spoke
+        pass
+    line.close()
+    while silent() == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.here(gc.collect)
+    assert [
+        one.message for one in caplog.records if one.levelno >= logging.ERROR
+    ] == []  # each frame that had not gone was one
+
+
+def test_lines_that_only_stand_open_are_counted_by_address_and_closed_when_there_are_too_many(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "1")
+    monkeypatch.setattr(visitors, "is_loopback", lambda _host: False)
+    before = int(figures.REFUSALS.values().get("connections", 0))
+    port = int(running.root.rpartition(":")[2])
+    lines = [socket.create_connection(("127.0.0.1", port), 5) for _each in range(dead_lines.EACH)]
+    with socket.create_connection(("127.0.0.1", port), 5) as more:
+        closed = more.recv(10)
+    for line in lines:
+        line.close()
+    assert closed == b""
+    assert int(figures.REFUSALS.values()["connections"]) == before + 1
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            assert running.get("/static/none.js").status == 404
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [((1024, 524_288), (16_384, 524_288)), ((1024, 4096), (4096, 4096)), ((65_536, 524_288), None), ((1024, -1), (16_384, -1)), ((-1, -1), None)],
+)  # fmt: skip
+def test_a_server_may_open_more_files_than_is_usual(
+    now: tuple[int, int], then: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = importlib.import_module("resource")
+    made: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: now)
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, both: made.append(both))
+    dead_lines.more_files()
+    assert made == ([then] if then is not None else [])
+
+
+def test_an_open_websocket_is_no_such_line(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "3")
+    monkeypatch.setattr(dead_lines, "EACH", 1)
+    monkeypatch.setattr(visitors, "is_loopback", lambda _host: False)
+    held = []
+    try:
+        for _each in range(3):
+            held.append(handshake(running, running.get()))
+        assert running.get("/static/none.js").status == 404
+    finally:
+        for line in held:
+            line.close()
+
+
+def test_what_is_kept_for_browsers_that_are_away_is_bounded_for_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one() -> Any:
+        session = SimpleNamespace(destroyed=False)
+        handler = SimpleNamespace(
+            application=None,
+            connection=SimpleNamespace(session=session, _session=session),
+            receiver=None,
+            write_lock=None,
+            handler=object(),
+        )
+        kept = kept_connections.KeptConnection(handler)
+        kept._handler = None  # it is away
+        return kept
+
+    monkeypatch.setattr(kept_connections, "_all", weakref.WeakSet())
+    before = kept_connections.held()
+    monkeypatch.setattr(kept_connections, "_bound", lambda: before + 1_000_000)
+    small, large = one(), one()
+    small.put("a" * 100_000)
+    for _again in range(20):
+        large.put("b" * 100_000)
+    assert kept_connections.held() - before < 1_000_000
+    assert (small._size, large._size) == (100_000 + kept_connections.FRAME, 0)
+    assert large.sent == 20
+    assert not large.resume(SimpleNamespace(), 5)
+    small._acknowledged(1)
+    assert kept_connections.held() == before

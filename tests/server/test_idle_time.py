@@ -1,0 +1,67 @@
+"""Idle time: work is done while nobody waits, one piece at a time; and each view of ours is built once and let go."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from txpanel.server import idle_time
+from txpanel.server.idle_time import IdleTime, builds
+from txpanel.session import shared
+from txpanel.views.base import View
+
+
+def test_pieces_are_done_one_at_a_time_while_nobody_waits() -> None:
+    waiting: list[Callable[[], None]] = []
+    idle = [False]
+    done: list[str] = []
+
+    def fails() -> None:
+        raise ValueError("once")
+
+    work = IdleTime(lambda _seconds, look: waiting.append(look), lambda: idle[0])
+    work.begin(iter([lambda: done.append("a"), fails, lambda: done.append("b")]))
+    for _look in range(3):
+        waiting.pop()()
+    assert done == []
+    idle[0] = True
+    waiting.pop()()
+    assert done == ["a"]
+    waiting.pop()()  # what fails keeps nothing from being done
+    waiting.pop()()
+    assert done == ["a", "b"]
+    waiting.pop()()
+    assert not waiting  # nothing is left to do
+
+
+def test_a_server_that_is_never_idle_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[Callable[[], None]] = []
+    monkeypatch.setattr(idle_time, "GIVE_UP", -1.0)
+    work = IdleTime(lambda _seconds, look: waiting.append(look), lambda: False)
+    work.begin(iter([lambda: None]))
+    waiting.pop()()
+    assert not waiting
+
+
+def test_each_view_of_ours_is_built_once_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[View]] = []
+    own = View.__init__
+
+    def begun(self: View, *args: object, **named: object) -> None:
+        made.append(weakref.ref(self))
+        own(self, *args, **named)
+
+    monkeypatch.setattr(View, "__init__", begun)
+    steps = list(builds(shared.shared_model("nano"), "CBABBC="))
+    assert made == []
+    for step in steps:
+        step()
+    kinds = {type(view()).__module__.split(".")[2] for view in made if view() is not None}
+    assert len(made) >= 8
+    assert kinds <= {"flow", "attention", "embedding", "kv_cache", "mlp", "residual", "sampling", "softmax"}
+    del step, steps
+    gc.collect()
+    assert [view() for view in made] == [None] * len(made)

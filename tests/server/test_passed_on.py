@@ -1,0 +1,127 @@
+"""What `txpanel serve` passes on to Panel, and what it refuses in words before anything is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from panel.command.serve import Serve
+
+from txpanel.errors import TxpanelError
+from txpanel.server import cli, passed_on
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("PANEL_", "BOKEH_", "TXPANEL_"))}
+    monkeypatch.setattr(os, "environ", known)
+
+
+def given(*arguments: str) -> object:
+    return cli.parser().parse_args(["serve", *arguments])
+
+
+def test_every_option_is_one_of_panels() -> None:
+    known = {name for name, _argument in Serve.args}
+    assert {option.name for option in passed_on.options()} <= known
+    assert "--basic-auth" in known
+
+
+def test_what_was_given_is_passed_on() -> None:
+    options = given("--prefix", "/class", "--use-xheaders", "--basic-auth=-x y", "--unused-session-lifetime", "60000")
+    more = ["--oauth-guest-endpoints", "/a", "/b"]
+    assert passed_on.taken(options) == [  # type: ignore[arg-type]
+        "--prefix=/class",
+        "--use-xheaders",
+        "--basic-auth=-x y",
+        "--unused-session-lifetime=60000",
+    ]
+    assert passed_on.taken(given(*more)) == more  # type: ignore[arg-type]
+    assert passed_on.taken(given()) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--ssl-certfile", "no.pem"], "there is no file no.pem"),
+        (["--ssl-keyfile", "here.json"], "needs --ssl-certfile"),
+        (["--ssl-certfile", "here.json"], "cannot be used together"),
+        (["--basic-auth", "people.json"], "there is no file people.json"),
+        (["--basic-auth", "/etc/txpanel/people"], "there is no file"),
+        (["--basic-auth", "here.json"], "must hold names with their passwords"),
+        (["--basic-auth", "broken.json"], "is no JSON"),
+        (["--basic-auth", "x", "--oauth-provider", "github"], "Choose one"),
+        (["--oauth-provider", "github"], "--oauth-key"),
+        (["--oauth-provider", "github", "--oauth-key", "k"], "PANEL_OAUTH_SECRET"),
+        (["--unused-session-lifetime", "soon"], "no number above 0"),
+        (["--embed-in", "https://school.example/page"], "is no site"),
+        (["--embed-in", "x; script-src *"], "is no site"),
+        (["--embed-in", "https://school.example\n"], "is no site"),
+        (["--prefix", "a b"], "'a b' is no path"),
+        (["--prefix", "a\r\nX: 1"], "is no path"),
+        (["--prefix", "//evil.example"], "is no path"),
+        (["--prefix", "(.*)"], "is no path"),
+        (["--login-endpoint", "/in?x"], "is no path"),
+        (["--oauth-guest-endpoints", "/a", "/b c"], "is no path"),
+        (["--keep-alive", "0"], "no number above 0"),
+        (["--basic-login-template", "no.html"], "there is no file no.html"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_a_sentence(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.json").write_text(json.dumps({"ada": 1}))
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(TxpanelError, match=said):
+        passed_on.check(given(*arguments))  # type: ignore[arg-type]
+
+
+def test_a_password_file_named_by_the_variable_has_to_be_there(tmp_path: Path) -> None:
+    """For Panel a file that is missing is a password: its name would let everybody in."""
+    os.environ["PANEL_BASIC_AUTH"] = str(tmp_path / "People.json")
+    with pytest.raises(TxpanelError, match=r"PANEL_BASIC_AUTH: there is no file .*People\.json"):
+        passed_on.check(given())  # type: ignore[arg-type]
+    (tmp_path / "People.json").write_text(json.dumps({"ada": "secret"}))
+    passed_on.check(given())  # type: ignore[arg-type]
+    os.environ["PANEL_BASIC_AUTH"] = "Secret"
+    passed_on.check(given())  # type: ignore[arg-type]
+
+
+def test_what_can_work_is_let_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.json").write_text(json.dumps({"ada": "secret"}))
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    for arguments in (
+        ["--basic-auth", "people.json"],
+        ["--basic-auth", "a password"],
+        ["--ssl-certfile", "cert.pem", "--ssl-keyfile", "key.pem"],
+        ["--oauth-provider", "github", "--oauth-key", "k", "--oauth-secret", "s"],
+    ):
+        passed_on.check(given(*arguments))  # type: ignore[arg-type]
+
+
+def test_secrets_are_made_where_nobody_has_named_them() -> None:
+    passed_on.prepare_secrets(given())  # type: ignore[arg-type]
+    assert len(os.environ["BOKEH_SECRET_KEY"]) > 30
+    assert os.environ["BOKEH_SIGN_SESSIONS"] == "yes"
+    assert "PANEL_COOKIE_SECRET" not in os.environ
+    passed_on.prepare_secrets(given("--basic-auth", "x", "--cookie-secret", "own"))  # type: ignore[arg-type]
+    assert "PANEL_COOKIE_SECRET" not in os.environ
+    key = os.environ["BOKEH_SECRET_KEY"]
+    passed_on.prepare_secrets(given("--basic-auth", "x"))  # type: ignore[arg-type]
+    assert len(os.environ["PANEL_COOKIE_SECRET"]) > 30
+    assert os.environ["BOKEH_SECRET_KEY"] == key
+
+
+def test_origins_may_be_written_as_addresses() -> None:
+    assert passed_on.plain_origins(["https://class.example.org/x", "a.example:8443", "b.example/"]) == [
+        "class.example.org",
+        "a.example:8443",
+        "b.example",
+    ]

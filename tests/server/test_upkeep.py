@@ -1,0 +1,87 @@
+"""Upkeep: free memory is given back when it is worth it, and all runs go when everybody has gone, but not before."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from txpanel.models import figures, needs
+from txpanel.models.memory import Memory, Store
+from txpanel.server import upkeep
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Memory:
+    found = Memory(cap=lambda: 10**9)
+    monkeypatch.setattr(upkeep, "MEMORY", found)
+    return found
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    times: list[int] = []
+    monkeypatch.setattr(upkeep, "give_back", lambda: times.append(1))
+    return times
+
+
+def test_runs_go_when_everybody_has_gone_for_a_while(counted: Memory, given: list[int]) -> None:
+    kept: Store[int, int] = Store("runs", lambda size: size, memory=counted)
+    kept.put(1, 1000)
+    look = upkeep.Upkeep().look
+    look(0, 1000, 100)  # nobody has been here yet: the first model has just been brought
+    look(1, 0, 200)
+    look(0, upkeep.ALONE - 1, 300)  # somebody reloads the page
+    assert kept.get(1) == 1000
+    assert not given
+    look(0, upkeep.ALONE, 301)
+    assert kept.get(1) is None
+    assert len(given) == 1
+    for now in range(400, 500, 10):
+        look(0, 1000, now)
+    assert len(given) == upkeep.AGAIN  # and then no more
+
+
+def test_much_that_was_let_go_is_given_back_while_sessions_are_open(counted: Memory, given: list[int]) -> None:
+    kept: Store[int, int] = Store("runs", lambda size: size, memory=counted)
+    look = upkeep.Upkeep().look
+    kept.put(1, upkeep.MUCH // 2)
+    kept.pop(1)
+    look(3, 0, 100)
+    assert not given
+    for now, times in ((101, 1), (102, 1), (101 + upkeep.RARELY, 2)):
+        kept.put(1, upkeep.MUCH)
+        kept.pop(1)
+        look(3, 0, now)
+        assert len(given) == times  # not again at once: all threads stand still meanwhile
+
+
+def test_sessions_are_counted() -> None:
+    before = upkeep.open_sessions()
+    upkeep.begun()
+    assert upkeep.open_sessions() == before + 1
+    upkeep.ended()
+    assert upkeep.open_sessions() == before
+
+
+def test_the_start_says_which_variables_are_replaced(
+    counted: Memory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TXPANEL_TRACE_MB", "70")
+    monkeypatch.setattr(figures.HELD, "_all", None)
+    monkeypatch.setattr(upkeep, "_started", type(upkeep._started)())
+    monkeypatch.setattr(upkeep.threading, "Thread", lambda **_more: type("T", (), {"start": lambda self: None})())
+    with caplog.at_level(logging.WARNING):
+        upkeep.start()
+        upkeep.start()
+    assert [record.message.split()[0] for record in caplog.records] == ["TXPANEL_TRACE_MB"]
+    kept: Store[int, int] = Store("runs", lambda size: size, memory=counted)
+    kept.put(1, 1000)
+    assert figures.HELD.values()["runs"] == 1000  # for /metrics
+    upkeep.begun()
+    try:
+        monkeypatch.setattr(upkeep.kept_connections, "held", lambda: 5)
+        assert counted.reserved() == upkeep.open_sessions() * needs.FRESH + 5 > 5  # a session's page counts, too
+        assert figures.HELD.values()["connections"] == 5
+    finally:
+        upkeep.ended()

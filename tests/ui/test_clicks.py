@@ -1,0 +1,232 @@
+"""One contract for clicks: what is asked for opens and comes into sight, a second time too; ✕ and Esc close it; nothing lies over its neighbour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.conftest import Server, Tab
+
+TEXT = "CBABBC="
+SIZES = [(1440, 900), (390, 844)]
+
+
+def opened(page: Page) -> str:
+    """Id of the tab whose view is unfolded."""
+    return page.locator("[role=tab][aria-selected=true]").get_attribute("data-id") or ""
+
+
+def in_sight(page: Page) -> bool:
+    """Whether the view that is open can be seen: on a phone as the sheet, else enough of it below what was clicked."""
+    if page.get_by_role("dialog").count():
+        return True
+    box = page.locator(".tx-unfolded .leaf:not(.folded)").bounding_box()
+    return box is not None and -60 <= box["y"] < 0.72 * (page.viewport_size or {"height": 0})["height"]
+
+
+def close_sheet(page: Page) -> None:
+    sheet = page.get_by_role("dialog")
+    if sheet.count():
+        sheet.get_by_role("button", name="Close", exact=True).click()
+        expect(sheet).to_have_count(0)
+
+
+def asks_twice(tab: Tab, what: Locator, before: Callable[[], None]) -> None:
+    """A first click opens, a second one leaves it open; after both it is in sight."""
+    before()
+    what.click()
+    tab.until(lambda: in_sight(tab.page), f"{what} is opened and in sight")
+    tab.page.wait_for_timeout(150)
+    now = opened(tab.page)
+    assert now
+    close_sheet(tab.page)
+    before()
+    what.click()
+    tab.until(lambda: in_sight(tab.page), f"{what} is in sight again")
+    tab.page.wait_for_timeout(150)
+    assert opened(tab.page) == now, "a second click closes nothing"
+    close_sheet(tab.page)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_heading_and_tab_opens_and_stays_open(
+    server: Server, new_tab: Callable[..., Tab], width: int, height: int
+) -> None:
+    tab = new_tab(width, height, reduced_motion="reduce").open(server.address(text=TEXT))
+    page = tab.page
+    headings = page.locator(".heading:not([aria-disabled=true])")
+    assert headings.count() == 5
+    for i in range(headings.count()):
+        asks_twice(tab, headings.nth(i).locator("b"), tab.top)
+    tabs = page.get_by_role("tab")
+    for i in range(tabs.count()):
+        tabs.nth(i).click()
+        expect(tabs.nth(i)).to_have_attribute("aria-selected", "true")
+        close_sheet(page)
+        tabs.nth(i).click()
+        page.wait_for_timeout(150)
+        expect(tabs.nth(i)).to_have_attribute("aria-selected", "true")
+        tab.until(lambda: in_sight(page), "the view of the tab is in sight")
+        close_sheet(page)
+
+
+def test_headings_and_tabs_have_the_same_names(server: Server, tab: Tab) -> None:
+    page = tab.open(server.address(text=TEXT)).page
+    for part in ("embedding", "attention", "mlp", "blocks", "next"):
+        heading = page.locator(f".heading[data-part={part}]")
+        name = heading.locator("b").inner_text().removesuffix(" ▾")
+        heading.locator("b").click()
+        expect(page.get_by_role("tab", selected=True)).to_have_text(name)
+
+
+@pytest.mark.parametrize("width", [1300, 1440, 1920])
+def test_every_caption_can_be_clicked_where_it_stands(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
+    tab = new_tab(width, 900, reduced_motion="reduce").open(server.address(text=TEXT))
+    page = tab.page
+    captions = page.locator(".captions button")
+    assert captions.count() >= 8
+    boxes = [captions.nth(i).bounding_box() for i in range(captions.count())]
+    for i, one in enumerate(boxes):
+        for other in boxes[i + 1 :]:
+            assert one is not None
+            assert other is not None
+            apart = (
+                one["x"] + one["width"] <= other["x"] + 0.5
+                or other["x"] + other["width"] <= one["x"] + 0.5
+                or one["y"] + one["height"] <= other["y"] + 0.5
+                or other["y"] + other["height"] <= one["y"] + 0.5
+            )
+            assert apart, "hit areas lie over each other"
+    for i in range(captions.count()):
+        asks_twice(tab, captions.nth(i), tab.top)
+
+
+def test_badges_and_strips_open_too_and_escape_closes(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT, view="mlp"))
+    page = tab.page
+    badge = """(flow) => { const {L} = flow.flow; return [L.at.qkv.x + 10, L.y0] }"""
+    x, y = page.locator(".flow").evaluate(badge)
+    canvas = page.locator("canvas.picture")
+    canvas.hover(position={"x": x, "y": y})
+    expect(page.locator(".flow .tip b")).to_have_text("Key of “C”")
+    expect(page.locator(".flow .tip code")).to_contain_text("blocks.0.k [kv_head 0, token 0]")
+    canvas.click(position={"x": x, "y": y})
+    tab.until(lambda: opened(page) == "attention")
+    tab.until(lambda: in_sight(page))
+    tab.top()
+    x, y = page.locator(".flow").evaluate("(flow) => { const {L} = flow.flow; return [L.at.mlp.m, L.y0] }")
+    canvas.click(position={"x": x, "y": y})
+    tab.until(lambda: opened(page) == "mlp")
+    tab.until(lambda: in_sight(page))
+    why = page.get_by_role("region", name="why this number")
+    expect(why).to_be_visible()
+    why.get_by_role("button", name="Close this card").click()
+    page.get_by_role("tab", selected=True).press("Escape")
+    expect(page.get_by_role("tab", selected=True)).to_have_count(0)
+
+
+def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
+    page = tab.open(server.address(text=TEXT, layer=1, head=2)).page
+    x, y = page.locator(".flow").evaluate(
+        "(flow) => { const {L} = flow.flow; return [L.c0 + 2 * L.pitch, L.y0 + 4 * L.gap] }"
+    )
+    page.locator("canvas.picture").hover(position={"x": x, "y": y})
+    tip = page.locator(".flow .tip")
+    expect(tip.locator("span")).to_have_text("“B” gives “A” this share of its attention. Block 2, head 3.")
+    expect(tip.locator("code")).to_have_text("blocks.1.pattern [head 2, query 4, key 2]")
+    words, code = tip.locator("span").bounding_box(), tip.locator("code").bounding_box()
+    assert words is not None
+    assert code is not None
+    assert words["y"] < code["y"]
+
+
+@pytest.mark.parametrize("place", [(6, 5), (0, 0), (3, 2)])
+def test_the_card_covers_neither_what_was_clicked_nor_the_answer(
+    server: Server, new_tab: Callable[..., Tab], place: tuple[int, int]
+) -> None:
+    tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT))
+    page = tab.page
+    query, key = place
+    cell = f"(flow) => {{ const {{L}} = flow.flow; return [L.c0 + {key} * L.pitch, L.y0 + {query} * L.gap] }}"
+    x, y = page.locator(".flow").evaluate(cell)
+    canvas = page.locator("canvas.picture")
+    canvas.click(position={"x": x, "y": y})
+    why = page.get_by_role("region", name="why this number")
+    expect(why).to_be_visible()
+    page.wait_for_timeout(600)
+    card, at = why.bounding_box(), canvas.bounding_box()
+    assert card is not None
+    assert at is not None
+    clicked = {"x": at["x"] + x - 12, "y": at["y"] + y - 12, "width": 24, "height": 24}
+    for name, box in (
+        ("what was clicked", clicked),
+        ("the likeliest token", page.locator(".nextlist .next").first.bounding_box()),
+        ("the last one", page.locator(".nextlist .next").last.bounding_box()),
+        ("the legend", page.locator(".flow .legend").bounding_box()),
+    ):
+        assert box is not None
+        apart = (
+            card["x"] + card["width"] <= box["x"]
+            or box["x"] + box["width"] <= card["x"]
+            or card["y"] + card["height"] <= box["y"]
+            or box["y"] + box["height"] <= card["y"]
+        )
+        assert apart, f"the card lies over {name}: {card} {box}"
+
+
+def test_start_here_says_what_is_on_the_page_and_escape_closes_it(server: Server, new_tab: Callable[..., Tab]) -> None:
+    for width in (1440, 390):
+        tab = new_tab(width, 900, reduced_motion="reduce").open(server.address(text=TEXT))
+        page = tab.page
+        expect(page.get_by_text("See every number a real language model uses")).to_be_visible()
+        start = page.get_by_role("button", name="Start here")
+        start.click()
+        guide = page.get_by_role("dialog", name="What you see, in one look")
+        expect(guide.locator("li")).to_have_count(5)
+        best = page.locator(".nextlist .next b").first.inner_text()
+        expect(guide).to_contain_text(re.compile(rf"most likely one here is “{re.escape(best)}”"))
+        expect(guide).to_contain_text("7 tokens")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.keyboard.press("Escape")
+        expect(guide).to_be_hidden()
+        expect(start).to_be_focused()
+        expect(page.get_by_role("tab", selected=True)).to_have_count(1)  # nothing else was closed
+
+
+def test_all_signs_unfold_each_with_its_words(server: Server, tab: Tab) -> None:
+    page = tab.open(server.address(text=TEXT)).page
+    assert page.locator(".flow .legend > span").count() == 5
+    page.get_by_role("button", name="all signs").click()
+    signs = page.get_by_role("region", name="all signs")
+    expect(signs).to_be_visible()
+    assert signs.locator("dd").count() >= 9
+    for text in signs.locator("dd").all_inner_texts():
+        assert len(text) > 30
+    page.get_by_role("button", name="all signs").click()
+    expect(signs).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(signs).to_be_hidden()
+
+
+def test_print_gives_the_whole_page(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT, view="mlp"))
+    page = tab.page
+    heights = """() => {
+      const found = (name) => { const look = (root) => { for (const at of root.querySelectorAll("*")) {
+        if (at.matches(name)) return at
+        const inner = at.shadowRoot && look(at.shadowRoot)
+        if (inner) return inner
+      } }; return look(document) }
+      return [document.documentElement.scrollHeight, found(".main-content").scrollHeight, found(".main-content").clientHeight]
+    }"""
+    _whole, content, window = page.evaluate(heights)
+    assert content > 1.3 * window, "on the screen the page scrolls"
+    page.emulate_media(media="print")
+    whole, content, shown = page.evaluate(heights)
+    assert shown == content
+    assert whole >= content - 1
+    pages = page.pdf(format="A3", landscape=True, print_background=True).count(b"/Type /Page\n")
+    assert pages >= 2

@@ -1,0 +1,97 @@
+"""A model that fills gaps, in a real browser: where its answer stands, what the page calls it, and what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import panel as pn
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.families import masked_tokenizer
+from tests.sweep.configs import MASKED, model_of
+from tests.ui.conftest import PATIENCE, Tab, served
+from txpanel.models.language_model import LanguageModel
+from txpanel.page import theme
+from txpanel.page.dashboard import Dashboard
+from txpanel.session.state import ModelState
+
+TEXT = "the c<mask>t s<mask>t"
+
+
+@cache
+def model() -> LanguageModel:
+    return LanguageModel.wrap(model_of("bert" + MASKED), masked_tokenizer(), name="tiny-bert", title="Tiny BERT")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    def app() -> Any:
+        given = {name: values[0].decode() for name, values in pn.state.session_args.items()}
+        state = ModelState(model=model(), text=given.get("text", TEXT))
+        dashboard = Dashboard(state, fixed=True, dark="dark" in given, opened=given.get("view", ""))
+        return theme.page([dashboard.bar.component, dashboard.body], title="txpanel", dark="dark" in given)
+
+    model()
+    with served(app) as found:
+        yield found
+
+
+@pytest.fixture
+def show(address: str, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
+    def open_page(width: int = 1440, height: int = 900, **more: str) -> Page:
+        page = new_tab(width, height, reduced_motion="reduce").page
+        page.goto(f"{address}?{'&'.join(f'{key}={value}' for key, value in more.items())}", timeout=PATIENCE)
+        page.locator(".flow[data-shows]").wait_for(timeout=PATIENCE)
+        return page
+
+    return open_page
+
+
+def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable[..., Page]) -> None:
+    page = show()
+    flow, at = page.locator(".flow"), model().trace(TEXT).gaps
+    expect(flow).to_have_attribute("data-shows", f"0/0/{at[0]}")
+    expect(flow).to_contain_text("Word in the gap")
+    expect(flow).to_contain_text("every token looks at those before and after it")
+    expect(flow).not_to_contain_text("Next token")
+    flow.locator(f"[data-token='{at[1]}']").first.click()
+    expect(flow).to_have_attribute("data-shows", f"0/0/{at[1]}")
+    best = model().trace(TEXT).predicting(at[1]).tensor("logits").argmax()
+    name = model().tokens([int(best)]).strings[0]
+    expect(flow.locator("button.next").first).to_contain_text(name.strip() or name)
+    flow.locator("[data-token='2']").first.click()
+    expect(flow).to_contain_text("Word in its place")
+
+
+def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
+    page = show()
+    expect(page.locator("header .fill")).to_be_visible()
+    expect(page.get_by_role("button", name="Write", exact=True)).to_have_count(0)  # what fills gaps stands in its place
+    expect(page.locator("header.bar")).to_contain_text("This model fills gaps; it does not write on.")
+
+
+def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: Callable[..., Page]) -> None:
+    page = show(text="abcd")
+    box = page.get_by_role("textbox", name="Prompt")
+    box.focus()
+    box.evaluate("(node) => node.setSelectionRange(1, 2)")
+    page.get_by_role("button", name="Put the model's mask token, <mask>, where the cursor stands").click()
+    expect(box).to_have_value("a<mask>cd")
+    box.press("Enter")
+    flow = page.locator(".flow")
+    expect(flow).to_contain_text("Word in the gap")
+    expect(flow).to_have_attribute("data-shows", "0/0/2")
+    page.get_by_role("button", name="Put the drawn token into the gap").click()
+    expect(flow).to_contain_text("Word in its place")
+    expect(box).not_to_have_value("a<mask>cd")
+
+
+def test_nothing_is_kept_of_it(show: Callable[..., Page]) -> None:
+    page = show(view="kv-cache")
+    expect(
+        page.get_by_text("This model reads the whole text at once, in both directions").locator("visible=true").first
+    ).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Without the cache")).to_have_count(0)

@@ -1,0 +1,124 @@
+"""What one request may use: its limits, and how long the model has worked on it. Known to the thread that works on it.
+
+Only the thread's own processor time counts, so nobody's time runs out while others have the model or while the page is drawn.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from txpanel.errors import Cancelled, OverLimit, TooLong
+from txpanel.messages import _, plural
+from txpanel.models.limits import Limits
+
+__all__ = ["Allowance", "OnRefusal", "allowance", "working_under"]
+
+OnRefusal = Callable[[str], object]
+"""Hears the kind of what was refused, as `txpanel.server.refusals` has them."""
+
+
+@dataclass
+class Allowance:
+    """Of one request.
+
+    Attributes:
+        limits: that hold for it. refused: hears of each refusal. cancel: when set, nothing more is begun.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    refused: OnRefusal = lambda _kind: None
+    cancel: threading.Event | None = None
+    _begin: float = field(default_factory=lambda: time.thread_time())
+
+    def begin_again(self) -> None:
+        """What was done up to now does not count, such as loading the model."""
+        self._begin = time.thread_time()
+
+    def check(self) -> None:
+        """To be called before each step that takes long.
+
+        Raises:
+            Cancelled: nobody wants it any more. OverLimit: it has taken too long, in words.
+        """
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled(_("It was stopped."))
+        most = self.limits.max_seconds
+        if most and time.thread_time() - self._begin > most:
+            self.refused("time")
+            text = _(
+                "This was ended: the model has worked on it for {n} s, and this server gives no more to one request."
+            )
+            raise OverLimit(text.format(n=most))
+
+    def check_characters(self, text: str) -> None:
+        """Whether a text may be tokenized.
+
+        Raises:
+            TooLong: in words.
+        """
+        if len(text) > self.limits.characters:
+            self.refused("text")
+            words = _("This text has {n:,} characters, and this server takes at most {most:,}. Shorten it.")
+            raise TooLong(words.format(n=len(text), most=int(self.limits.characters)))
+
+    def check_tokens(self, n: int) -> None:
+        """Whether the model may run on so many tokens.
+
+        Raises:
+            TooLong: in words.
+        """
+        most = self.limits.max_tokens
+        if most and n > most:
+            self.refused("text")
+            words = plural(
+                "This text has {n:,} tokens, and this server takes at most {most:,}. Shorten it by about {more:,} token.",
+                "This text has {n:,} tokens, and this server takes at most {most:,}. Shorten it by about {more:,} tokens.",
+                n - most,
+            )
+            raise TooLong(words.format(n=n, most=most, more=n - most))
+
+    def check_tree(self, tokens: int, branches: int) -> None:
+        """Whether what was generated may have so many tokens and branches.
+
+        Raises:
+            OverLimit: in words.
+        """
+        most = self.limits
+        if most.max_tree_tokens and tokens > most.max_tree_tokens:
+            self.refused("tree")
+            words = _(
+                "All branches together would have {n:,} tokens, and at most {most:,} are kept. Begin with a new text."
+            )
+            raise OverLimit(words.format(n=tokens, most=most.max_tree_tokens))
+        if most.max_branches and branches > most.max_branches:
+            self.refused("branches")
+            words = _("There would be {n:,} branches, and at most {most:,} are kept. Begin with a new text.")
+            raise OverLimit(words.format(n=branches, most=most.max_branches))
+
+
+class _Here(threading.local):
+    """Of each thread."""
+
+    allowance = Allowance()
+
+
+_here = _Here()
+
+
+def allowance() -> Allowance:
+    """Of the request on which this thread works; without limits where there is none."""
+    return _here.allowance
+
+
+@contextmanager
+def working_under(given: Allowance) -> Iterator[Allowance]:
+    """Inside, this thread works on one request."""
+    before, _here.allowance = _here.allowance, given
+    try:
+        yield given
+    finally:
+        _here.allowance = before

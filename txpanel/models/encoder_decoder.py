@@ -1,0 +1,151 @@
+"""Encoder-decoders: an encoder reads one text, the source; a decoder writes another, looking at what the encoder made of the source.
+
+A run is one of the decoder, on a source that was read before: :class:`Reading` is a model that has read one. Its token ids are the
+decoder's, beginning with :attr:`Reading.start`; all else is the model's that reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from txpanel.errors import EmptyText, TooLong
+from txpanel.messages import _, plural
+from txpanel.models.changed import State
+from txpanel.models.language_model import LanguageModel
+from txpanel.models.pair import Pair, Read
+from txpanel.models.tokens import Tokens
+
+__all__ = ["Reading", "Source", "Sources", "check_source"]
+
+SOURCES = 64
+"""Sources of one model that are remembered, so that the same text is the same reading for all who ask."""
+_counter = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text as an encoder has read it.
+
+    Attributes:
+        tokens: of the text. state: what the encoder made of it, its last state, float32 [S, D] on the CPU.
+        streams: before each block of the encoder and after the last, float32 [S, D]; empty where they are not known. calls: see
+            :class:`~txpanel.models.pair.Read`; empty in a trace that was opened from a file.
+    """
+
+    tokens: Tokens
+    state: Tensor
+    streams: list[Tensor] = field(default_factory=list)
+    calls: list[Any] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text that its tokens stand for."""
+        return b"".join(self.tokens.pieces).decode("utf-8", "replace")
+
+
+class Sources:
+    """The sources that a model has read of late."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[tuple[int, ...], tuple[int, ...]], Reading] = OrderedDict()
+
+    def of(self, model: LanguageModel, ids: list[int], text: str | None, start: list[int]) -> Reading:
+        """The reading of a source, the same for the same ids."""
+        key = (tuple(ids), tuple(start))
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = Reading(model, ids, text, start)
+            if len(self._kept) > SOURCES:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return found
+
+
+class Reading(LanguageModel):
+    """A model that has read a source: what it writes are the decoder's tokens.
+
+    Attributes:
+        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source.
+    """
+
+    def __init__(self, first: LanguageModel, ids: list[int], text: str | None, start: list[int]) -> None:
+        self.first, self.source_ids, self.start = first, ids, start
+        self.key = f"{first.key}<{next(_counter)}"
+        self._text = text
+        self._read: tuple[str, Read] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["first"], name)  # what is not its own is the model's, as it is now
+
+    def now(self) -> LanguageModel:
+        """The same source, read by the model as its adapters are set at this moment."""
+        first = self.first.now()
+        return self if first is self.first else first.having_read(self.source_ids, start=self.start)
+
+    def with_adapters(self, *names: str) -> LanguageModel:
+        """The same source, read with these adapters on."""
+        return self.first.with_adapters(*names).having_read(self.source_ids, start=self.start)
+
+    def state(self, *, thorough: bool = False, briefly: bool = False) -> State:
+        """Of the model that reads."""
+        return self.first.state(thorough=thorough, briefly=briefly)
+
+    def begin(self, text: str | Sequence[int]) -> tuple[LanguageModel, list[int]]:
+        """A text is another source; ids are those of the decoder."""
+        return self.first.begin(text) if isinstance(text, str) else (self, self.ids(text))
+
+    def having_read(self, text: str | Iterable[int], *, start: Iterable[int] | None = None) -> Reading:
+        """The same model after another source."""
+        return self.first.having_read(text, start=start)
+
+    def read_anew(self) -> None:
+        """See :meth:`LanguageModel.read_anew`."""
+        self._read = None
+
+    @property
+    def _both(self) -> Pair:
+        pair = self.first.pair
+        assert pair is not None
+        return pair
+
+    def read(self) -> Read:
+        """What the encoder makes of the source, by the model as it is now; to be asked for with the model's turn."""
+        key = self.first.watch.state.key
+        if self._read is None or self._read[0] != key:
+            self._read = key, self._both.read(torch.tensor([self.source_ids], device=self.device))
+        return self._read[1]
+
+    def forward(self, ids: Tensor, **more: Any) -> Any:
+        """One pass of the decoder over ids [1, T]."""
+        return self._both.forward(self.read(), ids, **more)
+
+    def has_read(self) -> Source:
+        """The source, and what the encoder made of it."""
+        tokens = self.first.tokens(self.source_ids, self._text, begins=True)
+        read = self.read()
+        return Source(tokens, read.state, [stream.float().cpu() for stream in read.streams], read.calls)
+
+
+def check_source(model: LanguageModel, pair: Pair, ids: list[int]) -> None:
+    """Refuse a source that can't be read.
+
+    Raises:
+        EmptyText, TooLong: in words.
+    """
+    if not ids or ids == model.encode(""):
+        raise EmptyText(_("There is no text yet: type at least one character, and the model has something to read."))
+    room = pair.room
+    if room is not None and len(ids) > room:
+        words = plural(
+            "This text has {n:,} token, and the encoder of {model} can read {room:,}. Shorten it.",
+            "This text has {n:,} tokens, and the encoder of {model} can read {room:,}. Shorten it.",
+            len(ids),
+        )
+        raise TooLong(words.format(n=len(ids), model=model.title, room=room))

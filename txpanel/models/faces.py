@@ -1,0 +1,123 @@
+"""Other faces of a model: the same module, with certain adapters on, or with an image or a sound in its runs. They share module, tokenizer and turns."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import OrderedDict
+from copy import copy
+from typing import Any
+
+from txpanel.errors import ModelNotFound
+from txpanel.messages import _
+from txpanel.models.adapter_switch import AdapterState, Switch, SwitchedTurns, state_of, state_with
+from txpanel.models.changed import Watch
+from txpanel.models.given_inputs import Inputs, read_inputs
+from txpanel.models.openness import Seen
+
+LanguageModel = Any  # which makes use of this module
+FACES = 8
+"""Sets of adapters of one model that are remembered."""
+READINGS = 4
+"""Images or sounds that are remembered, with what comparing the model with its run of them has shown."""
+_counter = itertools.count(1)
+
+
+def next_key(name: str) -> str:
+    """A key for an object in caches; no two objects have the same."""
+    return f"{name}#{next(_counter)}"
+
+
+class Switched:
+    """A model's other faces: one for each set of adapters that was on in one of its runs. They share module, tokenizer and turns.
+
+    Args:
+        switch: sets its adapters.
+    """
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._first: LanguageModel | None = (
+            None  # as it was wrapped, once it has other faces, which outlive a name for it
+        )
+        self._faces: OrderedDict[AdapterState, LanguageModel] = OrderedDict()
+        self._guard = threading.Lock()  # of these two; never held while somebody waits for a turn with the model
+
+    def as_set_now(self, model: LanguageModel) -> LanguageModel:
+        """See :meth:`LanguageModel.now`."""
+        if isinstance(model.lock, SwitchedTurns):
+            return model
+        state = state_of(model.given)
+        return self._face(model, state) if state.layers else model
+
+    def with_these(self, model: LanguageModel, names: tuple[str, ...]) -> LanguageModel:
+        """See :meth:`LanguageModel.with_adapters`."""
+        now = state_of(model.given)
+        unknown = [name for name in names if name not in now.names]
+        if unknown:
+            words = _("This model has no adapter “{name}”. It has: {names}.")
+            raise ModelNotFound(words.format(name=unknown[0], names=", ".join(now.names) or _("none")))
+        return self._face(model, state_with(now, names)) if now.layers else model
+
+    def _face(self, model: LanguageModel, state: AdapterState) -> LanguageModel:
+        with self._guard:
+            first = self._first = self._first or model
+        found = self._known(state)
+        if found is not None:
+            return found
+        turns = SwitchedTurns(first.lock, self._switch, state)
+        with turns:  # of several threads that want the same face, one makes it
+            return self._known(state) or self._keep(state, self._made(first, turns, state))
+
+    def _known(self, state: AdapterState) -> LanguageModel | None:
+        with self._guard:
+            if state in self._faces:
+                self._faces.move_to_end(state)
+            return self._faces.get(state)
+
+    def _keep(self, state: AdapterState, face: LanguageModel) -> LanguageModel:
+        with self._guard:
+            self._faces[state] = face
+            if len(self._faces) > FACES:
+                self._faces.popitem(last=False)
+        return face
+
+    def _made(self, first: LanguageModel, turns: SwitchedTurns, state: AdapterState) -> LanguageModel:
+        """A new face; with the turn."""
+        face = copy(first)
+        face.adapters, face.lock, face._sources = state, turns, None
+        face.key = next_key(first.name)
+        face.watch, face._changes = Watch(face.model), 0
+        if state != first.adapters:
+            face._inspect()
+            face._verify()
+        return face
+
+
+class Readings:
+    """A model's faces with an image or a sound, known by its content."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[str, str], LanguageModel] = OrderedDict()
+
+    def of(self, model: LanguageModel, inputs: Any) -> LanguageModel:
+        """See :meth:`LanguageModel.with_inputs`."""
+        given = inputs if isinstance(inputs, Inputs) else read_inputs(model.model, inputs, model.device)
+        if not given.named:
+            return model
+        model.state()
+        with model.lock:
+            key = (model.key, given.key)
+            found = self._found.get(key)
+            if found is None:
+                found = copy(model)
+                found.base, found.key = model, next_key(model.name)
+                found.inputs = Inputs(given.ids, given.named, given.key, given.kinds)
+                found.parts = model.parts.copied()
+                found.seen = Seen(dict(model.seen.differences), dict(model.seen.closed))
+                found.verify_inputs()
+                self._found[key] = found
+                if len(self._found) > READINGS:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(key)
+            return found

@@ -1,0 +1,59 @@
+"""Which models fill gaps in a text instead of writing on (BERT and its kin)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from txpanel.errors import Unsupported
+from txpanel.messages import _
+
+__all__ = ["fills_gaps", "fills_only", "mask_id", "refuse_writing"]
+
+
+@cache
+def _classes() -> tuple[frozenset[str], frozenset[str]]:
+    """Names of transformers' causal and masked language models."""
+    from transformers.models.auto import modeling_auto as auto  # late: torch; models are listed without it
+
+    causal, masked = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return frozenset(causal.values()), frozenset(masked.values())
+
+
+def fills_gaps(model: Any) -> bool:
+    """Whether a model is one of transformers' masked language models, run as such.
+
+    A class that serves for both (XLM) fills gaps unless its config says that it reads from left to right.
+    """
+    config, names = getattr(model, "config", None), {kind.__name__ for kind in type(model).__mro__}
+    causal, masked = _classes()
+    if not names & masked or getattr(config, "is_encoder_decoder", False):
+        return False
+    if names & causal:
+        return not getattr(config, "causal", False)
+    return not getattr(config, "is_decoder", False)
+
+
+def mask_id(tokenizer: Any, config: Any = None) -> int | None:
+    """The id of the token that stands for a gap: the tokenizer's, or that of a config; ``None``: there is none."""
+    found = getattr(tokenizer, "mask_token_id", None)
+    if found is None:
+        found = getattr(config, "mask_token_id", None)
+    return int(found) if isinstance(found, int) else None
+
+
+def fills_only() -> str:
+    """What is said where a model that fills gaps is asked to write on."""
+    return _(
+        "This model fills gaps; it does not write on. Put its mask token where a word is missing, and it says which one fits."
+    )
+
+
+def refuse_writing(model: Any) -> None:
+    """Raise a sentence where a model that fills gaps is asked to write on.
+
+    Raises:
+        Unsupported: it fills gaps.
+    """
+    if model.anatomy.fills:
+        raise Unsupported(fills_only())

@@ -1,0 +1,153 @@
+"""What a model's processor makes of text with images or sound: read, held to what is understood, and known by its content.
+
+Everything but the token ids is handed to the model as it is; nothing here knows what a picture is. What only the whole text is given
+(pixels, grids, kinds of tokens) grows with the text as in the model's own ``generate``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from txpanel.errors import BadText, Unsupported
+from txpanel.messages import _
+from txpanel.models.tokens import Place, token_ids
+
+PLACE_ID = re.compile(r"(image|video|audio|sound|speech)_token_(?:id|index)")
+"""Names that a config gives to the ids that stand where an image or a sound is."""
+OURS = frozenset(
+    {
+        "labels", "inputs_embeds", "position_ids", "past_key_values", "cache", "use_cache", "cache_position", "output_attentions",
+        "output_hidden_states", "return_dict", "logits_to_keep", "kwargs", "self", "input_ids",
+    }
+)  # fmt: skip
+"""Arguments of a model's pass that are no part of what it reads."""
+
+
+@dataclass(eq=False)
+class Inputs:
+    """What a model reads beside its tokens.
+
+    Attributes:
+        ids: the token ids that it was made with. named: all else, by the names of the model's arguments. key: tells it from other contents.
+        kinds: what token ids stand for (``image``, ``audio``, ...). places: where the model puts something else than the token's row.
+        rows: what it puts there, float32 [n, D]. deltas: how far positions have moved after it (M-RoPE), by module, as the model has worked them out.
+        grows: whether a longer text was compared with the model's own ``generate``; ``None``: not yet; a sentence: it can't be continued.
+    """
+
+    ids: tuple[int, ...]
+    named: dict[str, Any]
+    key: str
+    kinds: dict[int, str] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
+    rows: Tensor | None = None
+    deltas: dict[int, Any] = field(default_factory=dict)
+    grows: bool | str | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def begin(self, ids: Any) -> bool:
+        """Whether a text begins with these tokens, so that what belongs to them belongs to it."""
+        return len(ids) >= len(self.ids) and tuple(int(token) for token in ids[: len(self.ids)]) == self.ids
+
+    def extended(self, model: Any, length: int) -> dict[str, Any]:
+        """The arguments for a text that has grown to ``length`` tokens, as the model's own ``generate`` has them."""
+        named, empty = dict(self.named), {"logits": None}
+        for _more in range(length - len(self.ids)):
+            named = model._update_model_kwargs_for_generation(empty, named, is_encoder_decoder=False)
+        return {name: value for name, value in named.items() if name in self.named}
+
+
+def read_inputs(model: Any, inputs: Any, device: torch.device) -> Inputs:
+    """A processor's result as a model takes it.
+
+    Args:
+        model: of transformers. inputs: a mapping such as ``processor(text=..., images=..., return_tensors="pt")``, of one text.
+
+    Raises:
+        BadText: it is no such mapping, or of several texts. Unsupported: it has something that the model does not take. In words.
+    """
+    if not isinstance(inputs, Mapping) or "input_ids" not in inputs:
+        raise BadText(
+            _(
+                "inputs has to be what the model's processor makes: a mapping with input_ids, "
+                'such as processor(text=..., images=..., return_tensors="pt").'
+            )
+        )
+    given = {name: _plain(name, value, device) for name, value in inputs.items() if value is not None}
+    ids = given.pop("input_ids")
+    if not isinstance(ids, Tensor) or ids.dim() not in (1, 2) or (ids.dim() == 2 and len(ids) != 1):
+        raise BadText(_("inputs has to be of one text: input_ids of the shape [1, tokens]."))
+    numbers = token_ids(ids)
+    mask = given.get("attention_mask")
+    if isinstance(mask, Tensor) and (mask.shape != (1, len(numbers)) or not bool(mask.bool().all())):
+        raise BadText(_("inputs has padding: leave it away, a single text needs none."))
+    if set(given) == {"attention_mask"}:  # a text, and nothing else
+        given = {}
+    ours = sorted(given.keys() & OURS)
+    if ours:
+        words = _("“{name}” is no part of what a processor makes of a text; the run itself sees to it. Leave it away.")
+        raise Unsupported(words.format(name=ours[0]))
+    unknown = sorted(given.keys() - _taken(model))
+    if unknown:
+        words = _("The model takes no “{name}”. It takes: {names}.")
+        names = ", ".join(sorted(_taken(model)))
+        raise Unsupported(words.format(name=unknown[0], names=names))
+    return Inputs(tuple(numbers), given, _digest(numbers, given), kinds_of(model))
+
+
+def kinds_of(model: Any) -> dict[int, str]:
+    """The ids that stand where an image or a sound is, and which of them."""
+    found: dict[int, str] = {}
+    config = getattr(model, "config", None)
+    for name, value in sorted(vars(config).items()) if config is not None else ():
+        kind = PLACE_ID.fullmatch(name)
+        if kind is not None and isinstance(value, int):
+            found.setdefault(value, kind[1])
+    return found
+
+
+def _plain(name: str, value: Any, device: torch.device) -> Any:
+    """A copy on the model's device: what is changed later must not change a recorded run."""
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(value)
+    if isinstance(value, Tensor):
+        return value.detach().to(device, copy=True)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, Tensor) for one in value):
+        return type(value)(one.detach().to(device, copy=True) for one in value)
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    words = _('“{name}” in inputs is no tensor: have the processor make tensors, with return_tensors="pt".')
+    raise BadText(words.format(name=name))
+
+
+def _taken(model: Any) -> set[str]:
+    """Names of the arguments that are part of what a model reads; what its pass hands on without a name is its inner model's."""
+    found = set[str]()
+    for owner in (model, getattr(model, "model", None)):
+        if owner is not None:
+            found |= inspect.signature(type(owner).forward).parameters.keys()
+    return found - OURS
+
+
+def _digest(ids: list[int], given: dict[str, Any]) -> str:
+    """Of the content: equal digest, equal inputs."""
+    made = hashlib.sha256(repr(ids).encode())
+    for name, value in sorted(given.items()):
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(one, Tensor):
+                plain = one.cpu().contiguous()
+                made.update(f"{name} {plain.dtype} {tuple(plain.shape)} ".encode())
+                made.update(plain.view(torch.uint8).numpy().tobytes() if plain.dim() else repr(plain.item()).encode())
+            else:
+                made.update(f"{name} {one!r} ".encode())
+    return made.hexdigest()

@@ -1,0 +1,153 @@
+"""The two stacks of an encoder-decoder: one reads a text, the other writes another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+from txpanel.errors import Unsupported
+from txpanel.messages import _
+from txpanel.models.find_blocks import find_blocks
+
+__all__ = ["Pair", "Read", "pair_of"]
+
+PROBE = 19
+"""Tokens of the source with which a model is verified: another number than of the text, so that one can't stand for the other."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What an encoder made of a text.
+
+    Attributes:
+        outputs: as the encoder gave it, with ``last_hidden_state`` [1, S, D]. streams: [S, D] before each of its blocks and after the last; empty
+            where they do not go through one after another. calls: of each block: module, arguments by place and by name.
+    """
+
+    outputs: Any
+    streams: list[Tensor]
+    calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]
+
+    @property
+    def state(self) -> Tensor:
+        """The last state, float32 [S, D] on the CPU."""
+        found: Tensor = self.outputs.last_hidden_state[0].detach().float().cpu()
+        return found
+
+
+class Pair:
+    """The two stacks of an encoder-decoder.
+
+    Attributes:
+        encoder, decoder: the modules. blocks: of the encoder. start: ids with which the decoder begins: its start token, and one that must come first.
+    """
+
+    def __init__(self, model: Any, encoder: nn.Module, decoder: nn.Module) -> None:
+        self.model, self.encoder, self.decoder = model, encoder, decoder
+        try:
+            self.blocks = find_blocks(encoder, model.config, "")
+        except Unsupported:
+            self.blocks = []
+
+    @property
+    def start(self) -> list[int]:
+        """As ``generate`` of transformers begins.
+
+        Raises:
+            Unsupported: the model does not say.
+        """
+        first = next((i for i in map(self._stated, ("decoder_start_token_id", "bos_token_id")) if i is not None), None)
+        if first is None:
+            raise Unsupported(_("The model does not say with which token its decoder begins (decoder_start_token_id)."))
+        generating = getattr(self.model, "generation_config", self.model.config)
+        forced = getattr(generating, "forced_bos_token_id", None)
+        return [first] if forced is None else [first, forced]
+
+    def _stated(self, name: str) -> int | None:
+        """An id, as generating reads it: from its own configuration, else from the model's."""
+        for config in (getattr(self.model, "generation_config", None), self.model.config):
+            found = getattr(config, name, None)
+            if isinstance(found, (list, tuple)) and found:
+                found = found[0]
+            if isinstance(found, int):
+                return found
+        return None
+
+    @property
+    def room(self) -> int | None:
+        """Most tokens of a source, where its positions are numbered."""
+        table = getattr(self.encoder, "embed_positions", None)
+        rows = getattr(getattr(table, "weight", None), "shape", (None,))[0]
+        return None if rows is None else int(rows) - int(getattr(table, "offset", 0))
+
+    def read(self, ids: Tensor) -> Read:
+        """What the encoder makes of ids [1, S]."""
+        streams: list[Tensor] = []
+        calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
+
+        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            calls.append((module, args, kwargs))
+            streams.append(args[0] if args else kwargs["hidden_states"])
+
+        def after(_module: nn.Module, _args: Any, output: Any) -> None:
+            streams.append(output[0] if isinstance(output, (tuple, list)) else output)
+
+        hooks: list[Any] = [block.register_forward_pre_hook(before, with_kwargs=True) for block in self.blocks]
+        hooks += [block.register_forward_hook(after) for block in self.blocks[-1:]]
+        try:
+            outputs = self.encoder(input_ids=ids, attention_mask=torch.ones_like(ids), return_dict=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        size = outputs.last_hidden_state.shape[:2]
+        if len(streams) != len(self.blocks) + 1 or any(stream.shape[:2] != size for stream in streams):
+            return Read(outputs, [], [])
+        return Read(outputs, [stream[0].detach() for stream in streams], calls)
+
+    def forward(self, read: Read, ids: Tensor, **more: Any) -> Any:
+        """One pass of the decoder over ids [1, T], after what the encoder made of the source."""
+        for name in ("past_key_values", "cache"):
+            if isinstance(more.get(name), DynamicCache):  # keys and values of the source are made anew: a few products
+                more[name] = EncoderDecoderCache(more[name], DynamicCache())
+        outputs = read.outputs
+        seen = torch.ones(outputs.last_hidden_state.shape[:2], dtype=torch.long, device=ids.device)
+        return self.model(decoder_input_ids=ids, encoder_outputs=outputs, attention_mask=seen, **more)
+
+    def probe(self, vocab: int, device: torch.device) -> Tensor:
+        """The source with which a model is verified: int64 [1, S]."""
+        room = min(self.room or PROBE, PROBE)
+        return torch.tensor([[3 + (i * 104729 + 7) % max(vocab - 3, 1) for i in range(room)]], device=device)
+
+
+def pair_of(model: Any) -> Pair | None:
+    """The stacks of an encoder-decoder that reads text; ``None``: the model is another one.
+
+    Raises:
+        Unsupported: it is one, and has no stacks that are found, or does not read text.
+    """
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return None
+    family = str(getattr(model.config, "model_type", type(model).__name__))
+    try:
+        encoder, decoder = model.get_encoder(), model.get_decoder()
+        head = model.get_output_embeddings()
+    except (AttributeError, NotImplementedError):
+        encoder = decoder = head = None
+    if not isinstance(encoder, nn.Module) or not isinstance(decoder, nn.Module) or model in (encoder, decoder):
+        words = _("'{family}' is an encoder-decoder whose two stacks were not found, so it can't be opened.")
+        raise Unsupported(words.format(family=family))
+    if head is None:
+        words = _(
+            "'{family}' was loaded without the head that writes text. Load it with AutoModelForSeq2SeqLM and wrap that."
+        )
+        raise Unsupported(words.format(family=family))
+    if getattr(model, "main_input_name", "input_ids") != "input_ids":
+        words = _(
+            "The encoder of '{family}' reads no text ({name}), and txpanel opens encoder-decoders that read text."
+        )
+        raise Unsupported(words.format(family=family, name=model.main_input_name))
+    return Pair(model, encoder, decoder)

@@ -1,0 +1,147 @@
+"""Rotary positions of a GGUF file, as transformers' configuration says them.
+
+Long-context models turn slower than their base says. GGUF has four ways to say so: a factor (linear), YaRN (Peng et al. 2023, arXiv:2309.00071),
+a tensor with a factor for each frequency (Llama 3), and two such tensors for short and long texts (LongRoPE, Ding et al. 2024, arXiv:2402.13753).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from txpanel.errors import Unsupported
+from txpanel.messages import _
+from txpanel.models.sources.gguf_content import Content
+
+FREQS, LONG, SHORT = "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"
+
+
+def rope(content: Content, theta: float, context: int) -> dict[str, Any]:
+    """`rope_parameters` of a configuration; takes the settings and the tensors that say it.
+
+    Args:
+        theta: the base where the file states none. context: tokens that the model was built for.
+
+    Raises:
+        Unsupported: it is scaled in a way that is not known here.
+    """
+    base = float(content.take("rope.freq_base", theta))
+    old = content.take("rope.scale_linear")
+    stated = content.take("rope.scaling.type")
+    factor = float(content.take("rope.scaling.factor", old if old is not None else 1.0) or 1.0)
+    original = content.take("rope.scaling.original_context_length")
+    attention = content.take("rope.scaling.attn_factor")
+    kind = str(stated or "linear")
+    found = {name: _factors(content, name) for name in (FREQS, LONG, SHORT) if name in content.tensors}
+    parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": base}
+    if LONG in found or SHORT in found or kind == "longrope":
+        return parameters | _longrope(content, found, original, attention, context, stated)
+    if kind == "yarn":
+        parameters |= _yarn(content, factor, original, attention, context)
+    elif kind == "linear" and factor != 1.0:
+        parameters |= {"rope_type": "linear", "factor": factor}
+    elif kind not in ("none", "linear"):
+        raise Unsupported(
+            _("{path}: positions scaled by “{kind}” are not known here.").format(path=content.path, kind=kind)
+        )
+    if kind != "yarn" and attention not in (None, 1.0):
+        raise _together(content)
+    if FREQS in found and not bool((found[FREQS] == 1).all()):
+        if parameters["rope_type"] != "default":
+            raise _together(content)
+        parameters |= _by_frequency(found[FREQS], base, context)
+    return parameters
+
+
+def _together(content: Content) -> Unsupported:
+    return Unsupported(
+        _("{path}: its positions are scaled in two ways at once, which is not known here.").format(path=content.path)
+    )
+
+
+def _factors(content: Content, name: str) -> npt.NDArray[np.float32]:
+    tensor = content.tensors[name]
+    if tensor.tensor_type.name != "F32":
+        raise Unsupported(_("{path}: {name} is not stored as F32.").format(path=content.path, name=name))
+    return np.array(tensor.data, np.float32).reshape(-1)
+
+
+def _written(factors: npt.NDArray[np.float32]) -> list[float]:
+    return [float(str(factor)) for factor in factors]
+
+
+def _yarn(content: Content, factor: float, original: Any, attention: Any, context: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"rope_type": "yarn", "factor": factor}
+    found["original_max_position_embeddings"] = int(original or round(context / factor))
+    for key, name in (("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")):
+        value = content.take(f"rope.scaling.{key}")
+        if value is not None:
+            found[name] = float(value)
+    # llama.cpp multiplies by these beside YaRN's own 0.1 ln(factor) + 1, which transformers has as well
+    others = [attention, content.take("rope.scaling.yarn_attn_factor"), content.take("rope.scaling.yarn_ext_factor")]
+    if any(other not in (None, 1.0) for other in others):
+        raise _together(content)
+    return found
+
+
+def _longrope(
+    content: Content,
+    found: dict[str, npt.NDArray[np.float32]],
+    original: Any,
+    attention: Any,
+    context: int,
+    stated: Any,
+) -> dict[str, Any]:
+    if (
+        LONG not in found
+        or SHORT not in found
+        or FREQS in found
+        or stated not in (None, "longrope", "none", "linear")
+        or not original
+    ):
+        text = _(
+            "{path}: positions for long texts need the tensors {long} and {short} and the length that they were trained for."
+        )
+        raise Unsupported(text.format(path=content.path, long=LONG, short=SHORT))
+    return {
+        "rope_type": "longrope", "long_factor": _written(found[LONG]), "short_factor": _written(found[SHORT]),
+        "original_max_position_embeddings": int(original), "factor": context / int(original),
+        "attention_factor": float(attention if attention is not None else 1.0),
+    }  # fmt: skip
+
+
+def _by_frequency(factors: npt.NDArray[np.float32], base: float, context: int) -> dict[str, Any]:
+    """A factor for each frequency: Llama 3's rule where one gives these factors, else the factors themselves, for texts of every length."""
+    found = _llama3(factors.astype(np.float64), base)
+    if found is not None:
+        return found
+    written = _written(factors)
+    return {
+        "rope_type": "longrope", "long_factor": written, "short_factor": written, "factor": 1.0,
+        "original_max_position_embeddings": context, "attention_factor": 1.0,
+    }  # fmt: skip
+
+
+def _llama3(factors: npt.NDArray[np.float64], base: float) -> dict[str, Any] | None:
+    """Llama 3's rule: slow frequencies divided by a factor, fast ones left, those between on a straight line; only ratios of its limits matter."""
+    most = float(factors.max())
+    waves = 2 * np.pi * base ** (np.arange(len(factors)) / len(factors))  # length of each wave in tokens
+    between = (factors > 1 + 1e-6) & (factors < most * (1 - 1e-6))
+    if most <= 1 or int(between.sum()) < 2:
+        return None
+    share = (1 / factors[between] - 1 / most) / (1 - 1 / most)  # = (original / wave - low) / (high - low)
+    slope, start = np.polyfit(1 / waves[between], share, 1)
+    if start >= 0:
+        return None
+    high, original = 1 - 1 / start, -slope / start
+    exact = next((low for low in (1, 2, 4) if abs(original * low - round(original * low)) < 1e-3 * low), 1)
+    high, original, low = round(high * exact, 4), round(original * exact), float(exact)
+    again = np.clip((original / waves - low) / (high - low), 0, 1)
+    if np.abs(1 / (again + (1 - again) / most) / factors - 1).max() > 2e-6:
+        return None
+    return {
+        "rope_type": "llama3", "factor": round(most, 6), "low_freq_factor": low, "high_freq_factor": high,
+        "original_max_position_embeddings": original,
+    }  # fmt: skip

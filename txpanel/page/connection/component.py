@@ -1,0 +1,49 @@
+"""The quiet bar that says whether the server is there, and what keeps the page alive while it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import param
+
+from txpanel.messages import _
+from txpanel.page.messenger import Messenger
+
+__all__ = ["Connection"]
+
+CSS = (Path(__file__).parent / "connection.css").read_text(encoding="utf-8")
+
+
+class Connection(Messenger):
+    """Draws a bar beside the page, outside of what Bokeh draws, and takes the page over when the connection breaks (`kept_connections`)."""
+
+    words = param.Dict(
+        default={}, doc="What the bar says: lost, silent, gone, open, behind (older pictures), and retry on its button."
+    )
+    css = param.String(default=CSS, doc="How the bar looks: it stands outside of this component.")
+
+    _module = "connection.js"
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(_nothing, words=_words(), **params)
+
+
+def _nothing(_data: dict[str, Any]) -> None:
+    """The browser says one thing only: it lets its side know the connection by it."""
+
+
+def _words() -> dict[str, str]:
+    return {
+        "lost": _(
+            "The connection to the server is lost. It is tried again and again; what you do meanwhile is kept and sent when "
+            "it is back."
+        ),
+        "silent": _(
+            "The server does not answer at the moment: it is busy, or the connection is cut. What you do is kept."
+        ),
+        "gone": _("The server is back, but no longer has this page: it is opened again, with what you have typed."),
+        "open": _("Connected again."),
+        "behind": _("The pictures still belong to the text before."),
+        "retry": _("Try now"),
+    }

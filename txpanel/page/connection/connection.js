@@ -1,0 +1,147 @@
+// A quiet bar at the top of the page while its server is away. It stands outside of what Bokeh draws, and needs no server.
+
+import {keepConnection, spread} from "../../compat/kept_connection.js"
+import {h} from "../../toolkit/elements.js"
+import {patch} from "../../toolkit/patch.js"
+import {above, away, behind, connectionState, handedOver, leave, onConnection, setConnection} from "./state.js"
+
+const PATIENCE = 300 // milliseconds that a connection may be away before anything is said
+const FOLLOW = 200 // milliseconds between two looks at where it stands
+const BACK = 2500 // so long the page says that it is connected again
+const OFTEN = 10000 // milliseconds at least between two times that a page opens itself anew
+const LONGEST_TEXT = 1000 // characters that go into the address here; a longer one is sent when the page is there
+const REOPENED = "txpanel-reopened"
+
+let kept // of this page: it stays when what says so is drawn anew
+
+export function render({model, view, el}) {
+  const bar = notice(model, el)
+  let waits = 0 // timer: something is about to be said
+  let fades = 0 // timer: it is about to go
+  let shown = null // what the bar says
+  const draw = () => {
+    document.documentElement.style.setProperty("--tx-behind", behind() ? ".45" : "1")
+    clearTimeout(waits)
+    const say = () => {
+      clearTimeout(fades)
+      shown = connectionState()
+      bar.say(shown, behind())
+    }
+    if (away()) {
+      if (shown) say()
+      else waits = setTimeout(say, PATIENCE)
+    } else if (shown) {
+      const lost = shown === "lost"
+      shown = null
+      if (lost) bar.say("open", false)
+      fades = setTimeout(bar.hide, lost ? BACK : 0)
+    }
+  }
+  const deaf = onConnection(draw)
+  const told = (state) => {
+    setConnection(state)
+    if (state === "gone") reopen(el)
+  }
+  kept ??= keepConnection(view.model.document, () => model.send_msg({kind: "connection"}), told)
+  bar.onretry = () => kept?.hurry()
+  model.on("remove", () => {
+    deaf()
+    bar.remove()
+  })
+  scrollBack(el)
+}
+
+function notice(model, el) {
+  const host = h("div", {class: "tx-connection"})
+  const text = h("span")
+  const retry = h("button", {type: "button", onclick: () => made.onretry?.()}, model.words.retry)
+  const bar = h("div", {class: "notice", role: "status", "aria-live": "polite"}, h("i", {"aria-hidden": "true"}), text, retry)
+  const root = host.attachShadow({mode: "open"})
+  root.append(h("style", null, model.css), bar)
+  document.body.append(host)
+  const place = () => {
+    bar.style.top = `${Math.max(0, Math.min(above.bottom(), innerHeight / 2)) + 8}px`
+  }
+  let places = 0 // timer: what is above moves when the page is scrolled, or the prompt grows
+  const made = {
+    onretry: null,
+    say: (state, older) => {
+      place()
+      clearInterval(places)
+      places = setInterval(place, FOLLOW)
+      host.style.colorScheme = getComputedStyle(el).colorScheme
+      bar.dataset.state = state
+      retry.hidden = state !== "lost"
+      patch(text, [[model.words[state], older && model.words.behind].filter(Boolean).join(" ")])
+    },
+    hide: () => {
+      clearInterval(places)
+      delete bar.dataset.state
+      patch(text, [])
+    },
+    remove: () => {
+      clearInterval(places)
+      host.remove()
+    },
+  }
+  return made
+}
+
+// The server was started anew or has let go of this session: the same page again, with what was typed.
+function reopen(el) {
+  const last = Number(read(REOPENED)) || 0
+  const wait = Math.max(0, last + OFTEN - Date.now()) + 400 * spread()
+  setTimeout(() => {
+    const scroller = scrolls(el)
+    const {words, text} = leave({scroll: scroller?.scrollTop ?? 0})
+    const address = new URL(location.href)
+    const said = address.searchParams
+    for (const [name, value] of Object.entries(words ?? {})) said.set(name, value)
+    if (typeof text === "string" && text && text.length <= LONGEST_TEXT) {
+      said.set("text", text) // else the page would begin with the text before
+      for (const name of ["film", "why", "query", "key"]) said.delete(name)
+    }
+    try {
+      sessionStorage.setItem(REOPENED, String(Date.now()))
+    } catch {
+      // not allowed here
+    }
+    history.replaceState(history.state, "", address)
+    location.reload()
+  }, wait)
+}
+
+function read(name) {
+  try {
+    return sessionStorage.getItem(name)
+  } catch {
+    return null
+  }
+}
+
+// Whatever around an element can be scrolled.
+function scrolls(el) {
+  for (let node = el; node; node = node.assignedSlot ?? node.parentNode ?? node.host) {
+    if (node.nodeType === 1 && node.scrollHeight > node.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(node).overflowY))
+      return node
+  }
+  return document.scrollingElement
+}
+
+function scrollBack(el) {
+  const {scroll} = handedOver()
+  if (!scroll) return
+  const end = performance.now() + 20000
+  let over = false
+  const stop = () => {
+    over = true
+  }
+  for (const kind of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(kind, stop, {once: true, passive: true})
+  const look = () => {
+    if (over || performance.now() > end) return
+    const node = scrolls(el)
+    if (node && node.scrollHeight - node.clientHeight >= scroll) node.scrollTop = scroll
+    else setTimeout(look, 200)
+  }
+  setTimeout(look, 200)
+}

@@ -1,0 +1,65 @@
+// Whether the server is there, for whoever on this page needs it; and what a page hands to the one that is opened in its place.
+
+const KEPT = "txpanel-kept"
+// Where what always stands on top of the page ends, in pixels: what is said about the connection stands below it, not on what somebody types.
+export const above = {bottom: () => 0}
+
+const listeners = new Set()
+const leavers = new Set()
+const waiting = new Set()
+let state = "open"
+
+// "open", "silent" (no answer), "lost", "gone" (the server does not have the session any more).
+export const connectionState = () => state
+export const away = () => state !== "open"
+
+export function onConnection(hear) {
+  listeners.add(hear)
+  return () => listeners.delete(hear)
+}
+
+export function setConnection(now) {
+  state = now
+  tellAll()
+}
+const tellAll = () => {
+  for (const hear of listeners) hear(state)
+}
+
+// A text has been asked for that the server has not heard of: what stands on the page is older.
+export function setWaiting(who, on) {
+  if (waiting.has(who) === on) return
+  if (on) waiting.add(who)
+  else waiting.delete(who)
+  tellAll()
+}
+export const behind = () => away() && waiting.size > 0
+
+// When the page is opened anew, `give` says what should be there again: {typed, text, words}; words are those of the address.
+export const onLeave = (give) => {
+  leavers.add(give)
+  return () => leavers.delete(give)
+}
+
+export function leave(more) {
+  const all = Object.assign({}, ...[...leavers].map((give) => give() ?? {}))
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify({...all, ...more, words: undefined}))
+  } catch {
+    // not allowed here: the address alone has to do
+  }
+  return all
+}
+
+let found = null
+// What the page before this one has left; once.
+export function handedOver() {
+  if (found) return found
+  try {
+    found = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") ?? {}
+    sessionStorage.removeItem(KEPT)
+  } catch {
+    found = {}
+  }
+  return found
+}

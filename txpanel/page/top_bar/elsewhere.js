@@ -1,0 +1,14 @@
+// Controls of the bar that stand where their effect is seen, inside another part of the page: they stay the bar's own, with the bar's look.
+import {h} from "../../toolkit/elements.js"
+
+/** Puts elements into `place`, in a shadow root that has all the styles of the root of `from`. Returns the box around them. */
+export function putInto(place, from, cls, ...elements) {
+  const host = h("div", {class: "of-bar"})
+  const root = host.attachShadow({mode: "open"})
+  const own = from.getRootNode()
+  root.adoptedStyleSheets = [...(own.adoptedStyleSheets ?? [])]
+  const box = h("div", {class: cls}, ...elements)
+  root.append(...[...(own.querySelectorAll?.("style, link[rel=stylesheet]") ?? [])].map((one) => one.cloneNode(true)), box)
+  place.replaceChildren(host)
+  return box
+}

@@ -1,0 +1,112 @@
+// The sampling settings in the bar: sliders for those that have a place there, boxes for all others behind a button that counts what is on.
+
+import {hand} from "../../decoding/hand.js"
+import {h} from "../../toolkit/elements.js"
+import {popover} from "./popover.js"
+
+// inline and more stand in the bar; draw() brings them up to date with the settings that the server has. drawn(token): a hand has moved the draw.
+export function samplingControls(model, send, drawn) {
+  const w = model.words
+  const settings = {}
+  let held = null // what is moved in other places of the page, and here: all show it at once
+  const grasp = () => {
+    held?.stop()
+    held = hand(model.hand, {moved: (_change, own) => own || draw(), drawn})
+  }
+  const now = (name) => held.over(model.settings)[name]
+  const set = (name, value) => {
+    held.move({[name]: value})
+    send("set", {[name]: value})
+    draw()
+  }
+  const slider = ({key: name, words: {label}, slider: {least, most, step}}) => {
+    const input = h("input", {type: "range", min: least, max: most, step, "aria-label": label})
+    const shown = h("output")
+    let dragging = false
+    const draw = () => {
+      const value = now(name)
+      if (!dragging) input.value = value
+      paint(dragging ? input.value : value) // other views go farther than this slider
+    }
+    const paint = (value) => {
+      shown.textContent = String(Math.round(value * 100) / 100)
+      input.style.setProperty("--part", `${((input.value - least) / (most - least)) * 100}%`)
+    }
+    input.addEventListener("pointerdown", () => {
+      dragging = true
+    })
+    input.addEventListener("pointerup", () => {
+      dragging = false
+      draw()
+    })
+    input.addEventListener("input", () => {
+      paint(input.value)
+      set(name, Number(input.value))
+    })
+    settings[name] = draw
+    return h("label", {class: "slider"}, h("span", null, label), input, shown)
+  }
+  const numeric = (name, label, least, most, step, hint) => {
+    const input = h("input", {type: "number", min: least, max: most, step, "aria-label": label})
+    let typing = false // what somebody is typing is never overwritten
+    input.addEventListener("input", () => {
+      typing = true
+    })
+    input.addEventListener("change", () => {
+      typing = false
+      if (input.value === "") return settings[name]()
+      input.value = Math.max(least, Math.min(most, Number(input.value))) // what holds, not what lies beyond the end
+      set(name, Number(input.value))
+    })
+    input.addEventListener("blur", () => {
+      typing = false
+      settings[name]()
+    })
+    settings[name] = () => {
+      if (!typing) input.value = Math.round(now(name) * 1e6) / 1e6
+      count()
+    }
+    return h("label", {class: "numeric"}, h("span", null, label), input, h("small", null, hint))
+  }
+  const boxed = model.stages.filter((stage) => !stage.in_bar)
+  const count = () => {
+    // what is on there should not be hidden
+    const n = boxed.filter(({key, off}) => Math.abs(now(key) - off) > 1e-9).length
+    const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
+    more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
+    more.opener.title = title
+    more.opener.setAttribute("aria-label", title)
+  }
+  const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
+  // One click to surprises, and the next one back to what is usual
+  const equal = (values) => Object.entries(values).every(([name, value]) => Math.abs(now(name) - value) < 1e-9)
+  const surprise = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet surprise",
+      title: w.surprise_title,
+      onclick: () => {
+        const {surprise: wild, usual} = model.ready
+        const values = equal(wild) ? usual : wild
+        held.move(values)
+        send("set", values)
+        draw()
+      },
+    },
+    w.surprise,
+  )
+  const inline = h("div", {class: "sliders", "data-alone": true}, model.stages.filter((stage) => stage.in_bar).map(slider), surprise)
+  const box_of = ({key, least, most, slider: {step}, words: {label, hint}}) => numeric(key, label, least > 0 ? step : 0, most, step, hint)
+  more.sheet.append(...boxed.map(box_of), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
+  const draw = () => {
+    held.heard(model.settings)
+    for (const each of Object.values(settings)) each()
+    surprise.hidden = !model.ready.surprise
+    if (model.ready.surprise) surprise.setAttribute("aria-pressed", String(equal(model.ready.surprise)))
+  }
+  grasp()
+  model.on("hand", grasp)
+  model.on("remove", () => held.stop())
+  return {inline, more: more.root, draw}
+}

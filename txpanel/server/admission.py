@@ -1,0 +1,101 @@
+"""Who is in, who waits, and how much each address asks for: what the limits of one server go by (:mod:`txpanel.server.entry_limits`)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from txpanel.models.limits import Limits, limits
+from txpanel.server import visitors
+from txpanel.server.rates import Buckets
+from txpanel.server.waiting_line import Room, WaitingLine
+
+__all__ = ["Admission", "limits_of"]
+
+FRAGMENTS = 4
+"""A message comes as so many pieces: header, metadata, content, and often one more."""
+PATIENCE = 2.0
+"""Seconds that a page which sends too much waits between two pieces, at most."""
+LINGERING = 2
+"""Sessions may be kept up to so many times the places, in all and of an address: those whose connection was lost may come back."""
+CONNECTIONS = 4
+"""Connections may be opened so many times as often as pages: they break, and are taken up again."""
+
+
+class Admission:
+    """What one server knows about who is in, who waits, and how much they ask for."""
+
+    def __init__(self) -> None:
+        self.line = WaitingLine()
+        self.pages, self.messages = Buckets(), Buckets()
+        self._addresses: dict[str, str] = {}  # of each session
+        self._connected: set[str] = set()  # sessions whose page has arrived
+        self._coming = Counter[str]()  # pages that are being made, by address
+
+    def room(self, handler: Any) -> Room:
+        """How many places there are for whoever sends a request."""
+        now, sessions = limits_of(handler.request), list(_sessions(handler.application))
+        taken = self.taken(sessions)
+        if now.max_sessions and len(sessions) >= LINGERING * now.max_sessions:
+            taken[""] += now.max_sessions  # too many are kept whose connection was lost
+        return Room(taken, now.max_sessions, now.max_sessions_per_address, self._closed(sessions, now))
+
+    def _closed(self, sessions: Iterable[Any], now: Limits) -> frozenset[str]:
+        """Addresses of which too many sessions are kept: else one that opens pages and breaks them off fills the server for all."""
+        kept = Counter(self._addresses.get(session.id, "") for session in sessions)
+        most = LINGERING * now.max_sessions_per_address
+        return frozenset(address for address, n in kept.items() if most and address and n >= most)
+
+    def taken(self, sessions: Iterable[Any]) -> Counter[str]:
+        """Open pages of each address: those that are connected, and those whose page has not arrived yet."""
+        here = list(sessions)
+        names = {session.id for session in here}
+        self._addresses = {name: where for name, where in self._addresses.items() if name in names}
+        self._connected &= names
+        taken = Counter(
+            self._addresses.get(session.id, "")
+            for session in here
+            if session.connection_count or session.id not in self._connected
+        )
+        return taken + self._coming
+
+    async def bring(self, address: str, make: Awaitable[Any]) -> Any:
+        """Makes a session, which has its place from now on."""
+        self._coming[address] += 1
+        try:
+            session = await make
+        finally:
+            self._coming[address] -= 1
+            self._coming = +self._coming  # without those of whom none is left
+        if session is not None:
+            self._addresses.setdefault(session.id, address)
+        return session
+
+    def arrived(self, session: Any, address: str) -> None:
+        """A session's page is there."""
+        self._addresses.setdefault(session.id, address)
+        self._connected.add(session.id)
+
+    def too_often(self, address: str, now: Limits, *, connects: bool = False) -> int:
+        """Seconds after which an address may ask for a page again, or for a connection; 0: it may now."""
+        most = now.max_pages_per_minute * (CONNECTIONS if connects else 1)
+        name = f"connection {address}" if connects else f"page {address}"
+        return math.ceil(self.pages.ask(name, most, most / 60)) if most else 0
+
+    def pause(self, session: str, address: str, now: Limits) -> float:
+        """Seconds for which a page's next piece of a message waits."""
+        own, shared = now.max_messages_per_second * FRAGMENTS, now.max_messages_per_second_per_address * FRAGMENTS
+        waits = [self.messages.owe(f"page {session}", 2 * own, own)] if own else []
+        waits += [self.messages.owe(f"address {address}", 2 * shared, shared)] if shared else []
+        return min(max(waits, default=0.0), PATIENCE)
+
+
+def limits_of(request: Any) -> Limits:
+    """Which limits hold for a request."""
+    return limits(public=visitors.is_public(visitors.peer(request)))
+
+
+def _sessions(application: Any) -> Iterable[Any]:
+    return (session for url in application.app_paths for session in application.get_sessions(url))

@@ -1,0 +1,83 @@
+"""What stands between the server and whoever asks it for something, in one place: what each request passes, and what is told when the server is made.
+
+`install` is called by ``app_hooks``, so all of it holds under a bare ``panel serve txpanel``. To add one: a replacement in a library is a
+file in ``compat`` with ``mend()``; what may answer a request for a page before there is a session is a `Gate` (``GATES``); what belongs to the made
+server, such as an address of its own (``tornado_app.add_handlers``), is a listener (``ON_SERVER``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from bokeh.settings import settings
+
+from txpanel.compat import (
+    component_files,
+    long_requests,
+    page_requests,
+    password_variable,
+    root_requests,
+    server_made,
+)
+from txpanel.compat import login_pages as compat_login
+from txpanel.messages import _
+from txpanel.models.environment import environment
+from txpanel.server import cross_site, entry_limits, headers, login_pages, odd_requests, visitors
+
+__all__ = ["GATES", "ON_SERVER", "install"]
+
+log = logging.getLogger("txpanel.server")
+
+
+def _who_may_come(tornado_app: Any, http_server: Any) -> None:
+    """Tells who is local from where the server listens and who may connect, and says it once in the log."""
+    origins = {*tornado_app.websocket_origins, *(settings.allowed_ws_origin() or ())}
+    visitors.expose(server_made.addresses(http_server), origins)
+    if visitors.exposed() and environment().public is None:
+        text = _(
+            "Strangers can reach this server ({ways}), so visitors get only the models it offers. TXPANEL_PUBLIC=0 says that all of them are trusted."
+        )
+        log.warning(text.format(ways=", ".join(visitors.exposed())))
+
+
+GATES: tuple[page_requests.Gate, ...] = (cross_site.gate, entry_limits.gate)
+"""Asked in this order before a page is made."""
+
+ON_SERVER: tuple[Callable[[Any, Any], None], ...] = (
+    _who_may_come,
+    headers.install,
+    entry_limits.bound,
+    odd_requests.install,
+)
+"""Called with the Tornado application and the HTTP server when it is made."""
+
+_once = threading.Lock()
+_installed = False
+
+
+def install() -> None:
+    """Puts up all of it; once per process, may be called again.
+
+    Raises:
+        RuntimeError: a library is not what one of them was written for. The server does not start then: it would stand open.
+    """
+    global _installed
+    with _once:
+        if _installed:
+            return
+        for workaround in (component_files, page_requests, password_variable, root_requests, server_made):
+            workaround.mend()
+        long_requests.mend(odd_requests.too_large)
+        entry_limits.install()
+        compat_login.mend(
+            login_pages.template,
+            lambda: bool(headers.embedders()),
+            login_pages.wrong_password,
+            login_pages.turned_away,
+        )
+        page_requests.gates.extend(GATES)
+        server_made.listeners.extend(ON_SERVER)
+        _installed = True

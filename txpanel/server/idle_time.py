@@ -1,0 +1,88 @@
+"""What the first opening of each part costs once per process is paid while nobody waits: imports, HoloViews' first rendering, the default run's numbers.
+
+Each view is built once, without a page, on the default text of the model that the server begins with, and let go: on the event loop's own thread,
+since HoloViews is made for one; one view at a time, and only while no page is being opened and no session is at work.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from txpanel.server import upkeep
+
+if TYPE_CHECKING:
+    from txpanel.models.language_model import LanguageModel
+
+__all__ = ["IdleTime", "builds"]
+
+log = logging.getLogger(__name__)
+
+QUIET = 2.5
+"""Seconds since a page was asked for, or left, from which on it is idle time."""
+PAUSE = 0.25
+"""Seconds between two looks, and after each piece of work."""
+GIVE_UP = 600.0
+"""Seconds after which a busy server is left to itself."""
+
+
+class IdleTime:
+    """Does pieces of work, one after the other, while the server is idle.
+
+    Args:
+        later: calls a function on the event loop's thread, so many seconds from now.
+        idle: whether nobody waits for anything.
+    """
+
+    def __init__(
+        self, later: Callable[[float, Callable[[], None]], object], idle: Callable[[], bool] | None = None
+    ) -> None:
+        self._later, self._idle = later, idle or _nobody_waits
+        self._steps: Iterator[Callable[[], object]] = iter(())
+        self._until = 0.0
+
+    def begin(self, steps: Iterator[Callable[[], object]]) -> None:
+        """Does these from now on; may be called from any thread."""
+        self._steps, self._until = steps, time.monotonic() + GIVE_UP
+        self._later(PAUSE, self._look)
+
+    def _look(self) -> None:
+        if time.monotonic() > self._until:
+            return
+        if self._idle():
+            step = next(self._steps, None)
+            if step is None:
+                return
+            try:
+                step()
+            except Exception:
+                log.exception("something that was done in idle time failed")
+        self._later(PAUSE, self._look)
+
+
+def _nobody_waits() -> bool:
+    return upkeep.calm_for() >= QUIET
+
+
+def builds(model: LanguageModel, text: str) -> Iterator[Callable[[], object]]:
+    """Builds each view that is installed once, on a model's run on a text, and lets it go."""
+    # late: torch; the page is painted before it is imported
+    from txpanel.page.frames import parts
+    from txpanel.session.shared import shared_trace
+    from txpanel.session.state import ModelState
+
+    state = ModelState(trace=shared_trace(model, text))
+
+    def build(part: Any) -> None:
+        if not part.frame.failed:
+            part.frame.build()
+        part.frame.close()
+
+    for part in parts(state):
+        if part.frame.origin:  # somebody else's: its costs are its own, and so is when it is built
+            part.frame.close()
+            continue
+        yield lambda part=part: build(part)  # type: ignore[misc]
+    yield state.close

@@ -1,0 +1,33 @@
+"""What somebody is told whose request no page could be meant by: its address or headers are too large, or are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from txpanel.compat import odd_paths
+from txpanel.messages import _
+from txpanel.server.rates import network
+from txpanel.server.refusals import refuse
+
+__all__ = ["install", "too_large"]
+
+
+def too_large(status: int, context: Any) -> str:
+    """See `txpanel.compat.long_requests.mend`; it is a refusal."""
+    refuse("request-size", network(str(getattr(context, "remote_ip", ""))))
+    if status == 414:
+        return _(
+            "This address is too long for the server. Save the run on the page it comes from (⇪), and open the file here."
+        )
+    return _("The headers of this request are too large for the server. Clear this site's cookies and try again.")
+
+
+def install(tornado_app: Any, _http_server: Any) -> None:
+    """Refuses odd addresses from now on."""
+    words = {
+        "bytes": _("This address is not written in UTF-8."),
+        "characters": _("This address has characters that no address has."),
+        "name": _("This request is for a name that is none."),
+        "from": _("This request says that it comes from an address that is none."),
+    }
+    odd_paths.install(tornado_app, words.__getitem__)

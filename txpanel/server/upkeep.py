@@ -1,0 +1,131 @@
+"""What a server does about its memory while nobody looks: it gives back to the system what is free, and lets go of all runs when everybody has gone."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from txpanel.compat import kept_connections
+from txpanel.compat.given_back import give_back
+from txpanel.models import figures, needs
+from txpanel.models.environment import replaced, wrong
+from txpanel.models.memory import MEMORY, cap
+
+__all__ = ["begun", "ended", "open_sessions", "start"]
+
+log = logging.getLogger(__name__)
+
+EVERY = 5.0
+"""Seconds between two looks."""
+ALONE = 10.0
+"""Seconds without a session after which all runs are let go: somebody who reloads the page finds his text again."""
+MUCH, RARELY = 64_000_000, 5.0
+"""Bytes that were let go since the last time, from which on it is worth giving back, and seconds between: it stops all threads for 0.7 ms a MB.
+
+Half a minute between left 600 MB of holes beside 1,000 MB kept. Pages of their own for all large blocks (``M_MMAP_THRESHOLD``) left 50, but every
+pass of the model took a fifth to a third longer.
+"""
+
+CONNECTIONS = 8
+"""Such a part of the cap may be kept of what browsers have not acknowledged, whose connection may be broken."""
+
+AGAIN = 3
+"""Looks at which all is let go: the last pages are taken apart meanwhile."""
+
+_guard = threading.Lock()
+_open = 0
+_changed = time.monotonic()
+_started = threading.Event()
+
+
+def begun() -> None:
+    """A session has begun."""
+    _count(1)
+
+
+def ended() -> None:
+    """A session has ended."""
+    _count(-1)
+
+
+def open_sessions() -> int:
+    """Sessions that have not ended."""
+    return _open
+
+
+def calm_for() -> float:
+    """Seconds since a session has begun or ended last."""
+    return time.monotonic() - _changed
+
+
+def _count(more: int) -> None:
+    global _open, _changed
+    with _guard:
+        _open, _changed = _open + more, time.monotonic()
+
+
+def start() -> None:
+    """For the process of a server: says which variables are replaced or make no sense, and looks after its memory from now on."""
+    if not _started.is_set():
+        _started.set()
+        MEMORY.reserved = lambda: needs.FRESH * open_sessions() + kept_connections.held()
+        kept_connections.bound(lambda: cap() // CONNECTIONS)
+        figures.HELD.each(lambda: {**MEMORY.held(), "connections": kept_connections.held()})
+        for text in [*replaced(), *wrong()]:
+            log.warning(text)
+        threading.Thread(target=_keep_up, name="txpanel-upkeep", daemon=True).start()
+
+
+def _keep_up() -> None:
+    upkeep = Upkeep(_renew)
+    while True:
+        time.sleep(EVERY)
+        try:
+            now = time.monotonic()
+            upkeep.look(open_sessions(), now - _changed, now)
+        except Exception:
+            log.exception("memory could not be given back")
+
+
+def _renew() -> None:
+    """What the next visitor begins with is there again."""
+    from txpanel.session.opening import renew  # late: torch; this runs from the server's start on
+
+    renew()
+
+
+class Upkeep:
+    """Decides, from one look to the next, what there is to do.
+
+    Args:
+        renew: is called when all has been let go.
+    """
+
+    def __init__(self, renew: Callable[[], object] = lambda: None) -> None:
+        self._renew = renew
+        self._dropped, self._given = MEMORY.dropped, 0.0
+        self._left = 0  # how often all is still to be let go; 0: nobody has been here since
+
+    def look(self, sessions: int, since: float, now: float) -> None:
+        """One look.
+
+        Args:
+            sessions: that are open. since: seconds since one began or ended. now: by a clock that only goes forward.
+        """
+        if sessions > 0:
+            self._left = AGAIN
+        if sessions == 0 and self._left and since >= ALONE:
+            self._left -= 1
+            MEMORY.clear()
+            gc.collect()
+            self._give_back(now)
+            self._renew()
+        elif MEMORY.dropped - self._dropped > MUCH and now - self._given >= RARELY:
+            self._give_back(now)
+
+    def _give_back(self, now: float) -> None:
+        self._dropped, self._given = MEMORY.dropped, now
+        give_back()

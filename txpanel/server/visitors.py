@@ -1,0 +1,162 @@
+"""Who is on the other side: somebody at this machine, or a stranger.
+
+Everybody counts as a stranger where strangers can come in at all: the server listens on an address that is not loopback, or pages of another
+name than localhost may connect (`expose`, told by :mod:`txpanel.server.doors`). Behind a proxy on this machine all
+connections look local, and a plain one says nothing of whom it speaks for; the name that it lets in is what tells. ``TXPANEL_PUBLIC`` has
+the last word: ``1`` makes everybody a stranger, ``0`` says that everybody who can reach the server is trusted, but not under a name that nobody has
+told: a page of another site may give its own name this machine's address (DNS rebinding), and speaks through the browser of somebody who is trusted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from txpanel.messages import _
+from txpanel.models.environment import environment
+from txpanel.server.rates import network
+
+__all__ = ["FORWARDED", "address", "expose", "exposed", "is_known", "is_loopback", "is_public", "peer"]
+
+log = logging.getLogger("txpanel.server")
+
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Scheme", "Forwarded", "X-Real-Ip", "Via")
+"""Headers of which each says that a proxy passed the request on."""
+
+PROXY = "proxy"
+
+ROOM = 20
+"""Names that nobody has told of which the log says something."""
+
+_exposed: list[str] = []  # of this process
+_noted: set[str] = set()
+_BRACKETED = re.compile(r"\[([0-9a-f:.%]+)\](?::\d*)?")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address, with or without a port, is this machine's own and reached from nowhere else."""
+    name = _bare(host)
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _bare(host: str) -> str:
+    """A name without port and brackets."""
+    text = host.strip().lower()
+    if found := _BRACKETED.fullmatch(text):
+        return found[1]
+    name, colon, port = text.rpartition(":")
+    return name if colon and name.count(":") == 0 and (port.isdecimal() or not port) else text
+
+
+def is_known(host: str) -> bool:
+    """Whether a page of another site cannot be meant by a name: it is a number or this machine's own, or the operator has let it in.
+
+    Args:
+        host: with or without a port.
+    """
+    name = _bare(host)
+    if name == PROXY or is_loopback(name):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return any(_fits(name, _bare(known)) for known in _exposed)
+    return True  # a browser that has asked for a number has its page from there
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """As Bokeh compares names: ``*`` stands for one part, alone for all names."""
+    if pattern == "*":
+        return True
+    theirs, ours = name.split("."), pattern.split(".")
+    return len(theirs) == len(ours) and all(part in ("*", one) for one, part in zip(theirs, ours, strict=True))
+
+
+def expose(addresses: Iterable[str], origins: Iterable[str]) -> None:
+    """Tells where the server listens and which pages may connect.
+
+    Args:
+        addresses: as bound; anything else than an address, such as the path of a socket, counts as a way in for strangers.
+        origins: names, with or without port; ``*`` for all.
+    """
+    found = [*addresses, *origins]
+    _exposed[:] = dict.fromkeys([*_exposed, *(name for name in found if not is_loopback(name))])
+
+
+def exposed() -> tuple[str, ...]:
+    """The addresses and names by which strangers can come in; empty: there is none that we know."""
+    return tuple(_exposed)
+
+
+def is_public(host: str | None = None) -> bool:
+    """Whether strangers may be on the other side.
+
+    Args:
+        host: under which the visitor reached the page, or sits, where that is known (`peer`).
+    """
+    said = environment().public
+    if said is False and host and not is_known(host):
+        _note(host)
+        return True
+    if said is not None:
+        return said
+    return bool(_exposed) or not (host is None or host == "" or is_loopback(host))
+
+
+def _note(host: str) -> None:
+    name = _bare(host)[:100]
+    if name not in _noted and len(_noted) < ROOM:
+        _noted.add(name)
+        text = _(
+            "Somebody came under the name {name}, which nobody has told this server, and is a stranger. "
+            "If it is yours: --allow-websocket-origin with that name."
+        )
+        log.warning(text.format(name=ascii(name)))
+
+
+def peer(request: Any) -> str:
+    """A name that nobody has told, else the first thing about a request that is not of this machine, else the address that it came from.
+
+    The page's own words about its address could be made up; so these are the connection's, and the headers that a proxy adds.
+    Host and Origin could be made up as well, but only to a visitor's disadvantage.
+
+    Args:
+        request: Tornado's.
+    """
+    headers = request.headers
+    names = [str(request.remote_ip or PROXY), str(request.host or PROXY)]
+    if headers.get("Origin"):
+        names.append(_of_origin(headers["Origin"]))
+    for name in names[1:]:
+        if not is_known(name):
+            return name
+    if any(name in headers for name in FORWARDED):
+        return PROXY
+    return next((name for name in names if not is_loopback(name)), names[0])
+
+
+def _of_origin(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc or PROXY
+    except ValueError:  # no address at all
+        return PROXY
+
+
+def address(request: Any) -> str:
+    """By what a request's visitor is counted: where it came from, or what a proxy says of it where the operator believes that (``--use-xheaders``).
+
+    Args:
+        request: Tornado's.
+    """
+    return network(str(request.remote_ip or ""))

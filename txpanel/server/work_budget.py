@@ -1,0 +1,126 @@
+"""How much of the server's one thread a page may use while others are here.
+
+A message may be small and its work large: a whole page again, or a thousand heads one after the other. The seconds that a page's messages and the
+results for it take on the thread are measured. Who has used up what he had at once (`ROOM`) gets, with all others of whom that is
+true, half of the thread together: nothing more is read from him until he has waited for it. Nobody waits while he is alone, and what others
+send is read as ever.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Budget", "budget", "measured"]
+
+ROOM = 2.0
+"""Seconds of work at once: opening a page and going through its views quickly takes less."""
+SHARE = 0.5
+"""Of the thread, for all together who have used that up."""
+LONGEST = 60.0
+"""Seconds that one message waits, at most."""
+DEEPEST = 5.0
+"""Seconds of debt at most: who was alone and did a lot is not slowed for ever once somebody comes."""
+WINDOW = 10.0
+"""Seconds since the last work of somebody in which he counts as here."""
+HERE = 0.001
+"""Seconds of a piece of work that counts: a ping takes a tenth of it."""
+
+
+@dataclass(slots=True)
+class _Account:
+    level: float
+    then: float
+    worked: float = -math.inf
+
+
+class Budget:
+    """The accounts of all sessions of a server. Used on its thread only.
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._accounts: dict[str, _Account] = {}
+
+    def spent(self, session: str, seconds: float) -> None:
+        """A session's work has taken so long on the thread."""
+        account = self._now(session)
+        account.level = max(-DEEPEST, account.level - seconds)
+        if seconds > HERE:
+            account.worked = account.then
+
+    def pause(self, session: str) -> float:
+        """Seconds for which the next message of a session waits."""
+        account = self._now(session)
+        if account.level >= 0 or not self._others(session):
+            return 0.0
+        return min(-account.level / self._rate(), LONGEST)
+
+    def forget(self, session: str) -> None:
+        """A session has ended."""
+        self._accounts.pop(session, None)
+
+    @contextmanager
+    def work(self, session: str) -> Generator[None]:
+        """What is done inside is work for a session."""
+        begin = time.thread_time()
+        try:
+            yield
+        finally:
+            self.spent(session, time.thread_time() - begin)
+
+    def _now(self, session: str) -> _Account:
+        now = self._clock()
+        account = self._accounts.setdefault(session, _Account(ROOM, now))
+        passed, account.then = now - account.then, now
+        account.level = min(ROOM, account.level + passed * self._rate())
+        return account
+
+    def _rate(self) -> float:
+        """Seconds of work that a session gains in a second."""
+        return SHARE / max(1, sum(account.level < 0 for account in self._accounts.values()))
+
+    def _others(self, session: str) -> bool:
+        now = self._clock()
+        return any(now - account.worked < WINDOW for name, account in self._accounts.items() if name != session)
+
+
+budget = Budget()
+"""Of this process."""
+
+
+class measured(Awaitable[Any]):  # noqa: N801 - reads as a function
+    """Awaits something and tells how long it kept this thread at work; what other tasks do while it waits is not counted.
+
+    Args:
+        work: a coroutine. told: is given seconds, however it ends.
+    """
+
+    def __init__(self, work: Any, told: Callable[[float], None]) -> None:
+        self.work, self.told = work, told
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        inner = self.work.__await__()
+        spent, value, error = 0.0, None, None
+        try:
+            while True:
+                begin = time.thread_time()
+                try:
+                    asked = inner.send(value) if error is None else inner.throw(error)
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    spent += time.thread_time() - begin
+                try:
+                    value, error = (yield asked), None
+                except BaseException as thrown:
+                    value, error = None, thrown
+        finally:
+            self.told(spent)

@@ -1,0 +1,22 @@
+// What one part of the page says to the others, inside one dashboard: who speaks does not know who hears.
+//   reveal: somebody asked for a view, by its id: the page scrolls to it, whether it was open before or not
+//   sight:  whether the picture on top is on screen, or has scrolled away
+//   start:  somebody asked where to begin
+//   settings: here is a place for the settings of sampling, under the bars that they move
+//   play:   the picture is played with its answer hidden, until it is there
+const kind = (name) => `tx-${name}`
+
+/** Says something at `el`. Returns whether somebody has taken it (`event.preventDefault`). */
+export const say = (el, name, detail) =>
+  !el.dispatchEvent(new CustomEvent(kind(name), {detail, bubbles: true, composed: true, cancelable: true}))
+
+const top = (view) => (view.parent ? top(view.parent) : view)
+
+/** Calls `act` with what is said in the dashboard that `view` is in (one that has no place yet hears all). Returns what ends it. */
+export function hear(name, view, act) {
+  const heard = (event) => {
+    if (!view.parent || event.composedPath().includes(top(view).el)) act(event.detail, event)
+  }
+  addEventListener(kind(name), heard)
+  return () => removeEventListener(kind(name), heard)
+}

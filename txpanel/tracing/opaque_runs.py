@@ -1,0 +1,245 @@
+"""Parts of a model that are not opened, run by their own code: a module with another stream, or the way into and out of the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from txpanel.errors import NoSuchTensor, Unsupported
+from txpanel.messages import _
+from txpanel.models.anatomy import Anatomy
+from txpanel.models.encoder_decoder import Source
+from txpanel.models.language_model import LanguageModel
+from txpanel.models.tokens import Place
+from txpanel.tracing.module_calls import ModuleCall, call_of, handed_on, taken
+from txpanel.tracing.names import split_name
+from txpanel.tracing.operations.base import Operation
+from txpanel.tracing.operations.opaque import Opaque
+from txpanel.tracing.operations.placed import Placed
+from txpanel.tracing.passes import Replacement, skipping, with_cache
+from txpanel.tracing.recording import not_repeatable
+
+
+class _Arrived(Exception):
+    """Ends a pass at a block."""
+
+
+def called(model: LanguageModel, call: ModuleCall) -> Callable[[Tensor], Tensor]:
+    """A module as a function of its stream: float32 [T, D] on the CPU -> the same."""
+
+    def run(stream: Tensor) -> Tensor:
+        with model.lock, model.running():
+            return call(stream.to(model.device)).float().cpu()
+
+    return run
+
+
+def first_stream(model: LanguageModel, ids: Tensor) -> Tensor:
+    """What the model makes of token ids before its first block: int64 [T] -> float32 [T, D]."""
+    found = _arriving(model, ids, 0, {})
+    if found is None:
+        raise Unsupported(_("The way from the tokens to the first block can't be run alone."))
+    return found.float().cpu()
+
+
+def through(model: LanguageModel, layer: int, ids: Tensor, stream: Tensor) -> Tensor:
+    """What the block after ``layer`` is given where only block ``layer`` works: streams [T, D] -> [T, D], as computed.
+
+    Args:
+        ids: int64 [T], for the pass. stream: the block's input.
+    """
+
+    def work(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            given, (rest, named) = taken(args, kwargs)
+            return forward(stream[None].to(given), *rest, **named)
+
+        return run
+
+    found = _arriving(model, ids, layer + 1, {layer: work})
+    if found is None:
+        raise Unsupported(_("What follows block {layer} can't be run alone.").format(layer=layer))
+    return found
+
+
+def _arriving(model: LanguageModel, ids: Tensor, layer: int, working: Mapping[int, Replacement]) -> Tensor | None:
+    """What a block is given in a pass in which no other block works than those: [T, D], as computed; ``None``: the pass never comes to it."""
+
+    def arrive(_forward: Callable[..., Any]) -> Callable[..., Any]:
+        def kept(*args: Any, **kwargs: Any) -> Any:
+            found.append(taken(args, kwargs)[0][0].detach())
+            raise _Arrived
+
+        return kept
+
+    found: list[Tensor] = []
+    with model.lock, model.running(), skipping(model, model.parts.tuple_output, {**working, layer: arrive}):
+        try:
+            model.forward(ids[None].to(model.device), **with_cache(model.model, None), **model.arguments(ids))
+        except _Arrived:
+            return found[0]
+    return None
+
+
+def handed(model: LanguageModel, layer: int, output: Tensor, ids: list[int], stream: Tensor) -> Tensor:
+    """What the next block was given of a block's output: the output itself, but for models that do something in between."""
+    return through(model, layer, torch.tensor(ids), stream) if model.parts.blocks[layer].between else output
+
+
+def logits_of(model: LanguageModel, stream: Tensor) -> Tensor:
+    """Logits of any streams, by the model's own code after its last block: [n, D] -> float32 [n, V].
+
+    A pass in which the last block gives these streams, and the others nothing new.
+    """
+    last = len(model.parts.blocks) - 1
+
+    def give(_forward: Callable[..., Any]) -> Callable[..., Any]:
+        def given(*args: Any, **kwargs: Any) -> Any:
+            before = taken(args, kwargs)[0]
+            return handed_on(stream[None].to(before), model.parts.tuple_output)
+
+        return given
+
+    ids = torch.zeros(1, len(stream), dtype=torch.long, device=model.device)
+    with model.lock, model.running(), skipping(model, model.parts.tuple_output, {last: give}):
+        output = model.forward(ids, **with_cache(model.model, None))
+    return output.logits[0].float().cpu()
+
+
+def put_in(model: LanguageModel) -> Tensor:
+    """What a model puts where an image or a sound is, made again: float32 [n, D]."""
+    assert model.inputs is not None
+    return as_given(model, torch.tensor(model.inputs.ids))[0][places_of(model.inputs.places)]
+
+
+def places_of(places: tuple[Place, ...]) -> list[int]:
+    """The tokens that stand where an image or a sound is."""
+    return [at for place in places for at in range(place.start, place.stop)]
+
+
+def as_given(model: LanguageModel, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """What the language model inside a model is given for token ids, and what its first block is given: float32 [T, D] each.
+
+    They are the same, but where positions are added or a norm stands in between.
+    """
+    given: list[Tensor] = []
+
+    def before(_module: nn.Module, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        found = kwargs.get("inputs_embeds")
+        if found is not None:
+            given.append(found.detach()[0].float().cpu())
+
+    first = model.parts.blocks[0].block
+    around = [module for module in model.watch.modules if first in module.modules() and module is not first]
+    hooks = [module.register_forward_pre_hook(before, with_kwargs=True) for module in around]
+    try:
+        stream = first_stream(model, ids)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    plain = not (model.anatomy.embed_projection or model.anatomy.embed_norm or model.anatomy.positions == "learned")
+    return stream if plain or not given else given[-1], stream
+
+
+class Run(Protocol):
+    """What a part that is not opened asks of a run; a :class:`~txpanel.tracing.Trace` is one."""
+
+    model: LanguageModel | None
+    anatomy: Anatomy
+    provenance: dict[str, str]
+
+    @property
+    def source(self) -> Source | None:
+        """What an encoder has read."""
+
+    def called(self, layer: int, part: str) -> ModuleCall:
+        """How the part's module was called."""
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor of the run."""
+
+    def unembed(self, stream: Tensor) -> Tensor:
+        """Streams [n, D] -> logits [n, V]."""
+
+
+def bound(run: Run, operation: Operation) -> Operation:
+    """An operation as it was in a run: of a part that is not opened, with what calls its module."""
+    model = run.model
+    if model is not None and isinstance(operation, Placed):
+        return replace(operation, call=partial(put_in, model))
+    if model is None or not isinstance(operation, Opaque):
+        return operation
+    if operation.part == "embed":
+        return replace(operation, call=partial(first_stream, model))
+    if operation.part == "output":
+        row = operation.row
+        return replace(operation, call=lambda x: run.unembed(x if row is None else x[row][None])[0])
+    layer = operation.layer
+    if operation.part.startswith("encoder"):
+        return replace(operation, call=partial(_of_encoder, run, operation.part, layer))
+    assert layer is not None
+
+    def call(stream: Tensor) -> Tensor:
+        if operation.part == "block" and model.parts.blocks[layer].between:
+            return through(model, layer, run.tensor("tokens"), stream).float().cpu()
+        if operation.part in model.parts.blocks[layer].alone_differs:
+            raise not_repeatable(operation.output)
+        return called(model, run.called(layer, operation.part))(stream)
+
+    return replace(operation, call=call)
+
+
+def _of_encoder(run: Run, part: str, layer: int | None, x: Tensor) -> Tensor:
+    """The encoder as a whole or what it makes before its first block, from ids [S]; or one of its blocks, from a stream [S, D]."""
+    model, source = run.model, run.source
+    assert model is not None
+    assert model.pair is not None
+    if part == "encoder_block":
+        if source is None or layer is None or not source.calls:
+            raise not_repeatable(f"encoder.blocks.{layer}.resid_post")
+        module, args, kwargs = source.calls[layer]
+        return called(model, call_of(module, args, kwargs)[1])(x)
+    with model.lock, model.running():
+        read = model.pair.read(x[None].to(model.device))
+        return read.state if part == "encoder" else read.streams[0].float().cpu()
+
+
+def check_attention(anatomy: Anatomy, layer: int) -> None:
+    """Refuse in words to look for heads in a block that has none to show.
+
+    Raises:
+        NoSuchTensor: why it has none.
+    """
+    if 0 <= layer < anatomy.n_layers and not anatomy.blocks[layer].has_attention:
+        raise NoSuchTensor(no_attention(anatomy, layer))
+
+
+def no_attention(anatomy: Anatomy, layer: int) -> str:
+    """Why a block has no heads to show."""
+    block = anatomy.blocks[layer]
+    reason = block.opaque.get("mixer") or block.opaque.get("block")
+    if reason is None:
+        return _("Block {layer} of this model has an MLP only, so it has no attention.").format(layer=layer)
+    return (
+        _("The attention of block {layer} is not opened: {reason}.").format(layer=layer, reason=reason.rstrip("."))
+        if (block.kind == "attention")
+        else _("Block {layer} has no attention to show: {reason}.").format(layer=layer, reason=reason.rstrip("."))
+    )
+
+
+def unknown(run: Run, name: str) -> str:
+    """Why a run has no tensor of a name, where that is known."""
+    anatomy, model = run.anatomy, run.provenance.get("model", "this model")
+    layer, _own = split_name(name)
+    opaque = anatomy.blocks[layer].opaque if layer is not None and layer < anatomy.n_layers else {}
+    if opaque:
+        words = _("This run has no tensor named '{name}': block {layer} is not opened throughout. {reasons}")
+        reasons = " ".join(f"{part}: {reason.rstrip('.')}." for part, reason in opaque.items())
+        return words.format(name=name, layer=layer, reasons=reasons)
+    words = _("This run has no tensor named '{name}'. trace.names() lists those that exist for {model}.")
+    return words.format(name=name, model=model)

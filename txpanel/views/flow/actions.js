@@ -1,0 +1,80 @@
+// What a hand asks for: another place, a view, the numbers of all heads. Nothing is decided here that the server decides.
+import {set} from "../../toolkit/patch.js"
+import {say} from "../../toolkit/said.js"
+import {isSaved, openHere} from "../../toolkit/saved_page.js"
+import {reducedMotion} from "../../toolkit/theme.js"
+import {clamp} from "./core.js"
+import {action} from "./hover.js"
+import {syncOverlay} from "./overlay.js"
+
+// What is one number: its card answers a click, and the page stays where it is. All else that opens something is gone to.
+const NUMBERS = new Set(["cell", "first", "earlier", "lane", "plus1", "plus2", "wo", "block"])
+
+export const actions = {
+  send(message) {
+    this.model.send_msg(message)
+  },
+
+  // What moves here moves the numbers too, which the model has: on a saved page nothing moves.
+  focus(what) {
+    if (isSaved()) return this.send({type: "focus", focus: what})
+    if ("layer" in what) what.layer = clamp(what.layer, 0, this.layers - 1)
+    Object.assign(this.want, what)
+    for (const k of ["query", "key"]) if (k in what) this.sel[k] = what[k]
+    this.send({type: "focus", focus: what})
+    syncOverlay(this)
+    if (this.L.phone && "query" in what) this.relayout()
+    this.motion.request()
+  },
+
+  // Opens the view that shows a tensor and goes to it, also where it is open; nothing where no view shows it.
+  open(tensor) {
+    const id = this.openable[tensor]
+    if (!id) return
+    if (isSaved()) openHere(id)
+    else this.send({type: "open", tensor})
+    this.reveal(tensor)
+  },
+
+  reveal(tensor) {
+    const id = this.openable[tensor.replace(/^blocks\.\d+\./, "")]
+    if (id) say(this.root, "reveal", id)
+  },
+
+  openNext(key) {
+    this.send({type: "next", position: this.next.position, id: key === "rest" ? null : Number(this.next.ids[key])})
+  },
+
+  act(hit) {
+    const what = action(this, hit)
+    if (isSaved()) return this.send({type: "act", ...what})
+    if ("window" in what) {
+      this.send({type: "window", start: what.window})
+      return
+    }
+    if (what.focus) {
+      Object.assign(this.want, what.focus)
+      for (const k of ["query", "key"]) if (k in what.focus) this.sel[k] = what.focus[k]
+    }
+    this.send({type: "act", ...what})
+    if (what.open && !NUMBERS.has(hit.part)) this.reveal(what.open)
+    syncOverlay(this)
+    this.motion.request()
+  },
+
+  showGrid() {
+    this.toggleGrid(true)
+    this.grid.panel.scrollIntoView({block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
+  },
+
+  toggleGrid(open) {
+    if (open === this.gridOpen) return
+    this.gridOpen = open
+    this.grid.panel.hidden = !open
+    set(this.dom.allHeads, "aria-expanded", open)
+    if (open) {
+      if (this.grid.parts.size < this.anatomy.of_block.filter(Boolean).length) this.send({type: "grid"})
+      this.grid.draw()
+    } else this.dom.allHeads.focus({preventScroll: true})
+  },
+}
