@@ -27,7 +27,7 @@ async def main():
     await asyncio.sleep(0.05)
     print("goes on", flush=True)
     loop.call_soon(lambda: os.kill(os.getpid(), signal.SIGINT))
-    await asyncio.sleep(5)
+    await asyncio.sleep(0.5)
     print("never", flush=True)
 
 loop = asyncio.new_event_loop()
@@ -84,9 +84,20 @@ def test_a_task_that_exits_ends_nothing_but_itself(own: None, caplog: pytest.Log
     assert "by a plugin" in caplog.text
 
 
-def test_a_real_interrupt_ends_the_loop_and_one_that_is_raised_does_not() -> None:
-    done = subprocess.run([sys.executable, "-c", CTRL_C], capture_output=True, text=True, timeout=60)
-    assert done.stdout.split("\n")[:2] == ["goes on", "interrupted"]
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("default_int_handler", ["goes on", "interrupted"]),
+        (
+            "SIG_IGN",
+            ["goes on", "never"],
+        ),  # as under `nohup`, and as a suite that was started in the background inherits it
+    ],
+)
+def test_a_real_interrupt_ends_the_loop_and_one_that_is_raised_does_not(before: str, said: list[str]) -> None:
+    program = f"import signal; signal.signal(signal.SIGINT, signal.{before})\n{CTRL_C}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == said, done.stderr
     assert "KeyboardInterrupt" in done.stderr  # the one that was held is in the log
 
 

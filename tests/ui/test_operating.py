@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import socket
 import sys
 import time
@@ -18,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests import nginx
-from tests.ui.conftest import FLAGS, PATIENCE, Server, Tab, start_command, stop_server
+from tests.ui.conftest import FLAGS, PATIENCE, Server, Tab, chromium, start_command, stop_server
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "docs" / "operating" / "txpanel@.service"
@@ -71,9 +70,8 @@ def wait_until_ready(address: str, server: Server) -> None:
 @pytest.fixture
 def tab(site: Site, browser: Browser) -> Iterator[Tab]:
     """A visitor somewhere else: a Chromium for which class.example.org is that nginx."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     there = f"--host-resolver-rules=MAP {nginx.NAME}:443 127.0.0.1:{site.nginx.secure}"
-    opened = browser.browser_type.launch(executable_path=found, args=[*FLAGS, there])
+    opened = browser.browser_type.launch(executable_path=chromium(), args=[*FLAGS, there])
     tab = Tab(opened.new_context(ignore_https_errors=True, viewport={"width": 1440, "height": 900}).new_page())
     tab.page.set_default_timeout(PATIENCE)
     tab.page.on("console", tab._console)

@@ -59,11 +59,17 @@ def _held(own: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _note_interrupts() -> None:
-    """Python's own handler of Ctrl-C, which also says that there was one. Any other is left alone, and nothing is held then."""
+    """Python's own handler of Ctrl-C, which also says that there was one; where it is ignored (`nohup`, a script's `&`) none can come.
+
+    Any other handler is left alone, and nothing is held then.
+    """
     global _watched
     if _watched or threading.current_thread() is not threading.main_thread():
         return
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    heard = signal.getsignal(signal.SIGINT)
+    if heard is signal.SIG_IGN:
+        _watched = True
+    elif heard is signal.default_int_handler:
 
         def interrupt(number: int, frame: Any) -> None:
             _interrupted.set()

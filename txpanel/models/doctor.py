@@ -23,7 +23,7 @@ from txpanel.models.sources import hub, packages
 
 Status = Literal["ok", "warning", "error"]
 PACKAGES = ("txpanel", *tried.TRIED)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass(frozen=True, slots=True)
