@@ -38,6 +38,7 @@ ALL = "**txpanel**"
 LEFT_OUT = "from txpanel.compat import process_wide as p; p.AT = {{when: tuple(n for n in names if n != {name!r}) for when, names in p.AT.items()}}"
 PYTHON = {
     "style_lookup": LEFT_OUT.format(name="style_lookup"),
+    "known_models": LEFT_OUT.format(name="known_models"),
     "one_look_through": "from txpanel.compat import one_look_through as o; o._as_known = lambda: False",
     "page_leak": "from txpanel.compat import page_leak as l; l.release = lambda page: None",
 }

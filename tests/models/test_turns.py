@@ -158,6 +158,7 @@ def test_the_place_in_the_queue_is_told_and_then_that_the_wait_is_over(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SAID_AFTER", 0.0)
+    monkeypatch.setattr(module, "SAID_EVERY", 0.0)
     monkeypatch.setattr(module, "LOOK_UP", 0.001)
     told: list[int | None] = []
     with stand.turns:
@@ -171,6 +172,26 @@ def test_the_place_in_the_queue_is_told_and_then_that_the_wait_is_over(
         until(lambda: told == [2, 3, 1])
     assert stand.end() == ["a0 left", "a1", "b"]
     assert told[-1] is None
+
+
+def test_a_place_that_changes_at_every_turn_is_not_told_each_time(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty who wait would have fifty messages to their pages for every turn of anybody."""
+    monkeypatch.setattr(module, "SAID_AFTER", 0.0)
+    monkeypatch.setattr(module, "SAID_EVERY", 1000.0)
+    monkeypatch.setattr(module, "LOOK_UP", 0.001)
+    told: list[int | None] = []
+    with stand.turns:
+        others = [stand.want(name, Rank.RUN, name) for name in "bcdef"]
+        stand.want("a", Rank.RUN, "a").told = told.append
+        until(lambda: told == [6])
+        for other in others:
+            other.cancel.set()
+        until(lambda: stand.turns.waiting == 1)
+        time.sleep(20 * module.LOOK_UP)
+    assert stand.end()[-1] == "a"
+    assert told == [6, None]
 
 
 def test_a_place_that_cannot_be_told_costs_nobody_his_turn(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

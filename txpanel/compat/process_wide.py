@@ -25,6 +25,7 @@ AT: dict[str, tuple[str, ...]] = {
     "page": (
         "write_queue",
         "style_lookup",
+        "known_models",
     ),
 }  # fmt: skip
 """When a server starts; before it imports torch and transformers; before it makes a page."""

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SAID_AFTER = 1.0
 """Seconds after which somebody who waits is told his place."""
+SAID_EVERY = 1.0
+"""Seconds between two places that somebody is told: in a full class they change at every turn, and each is a message to a page."""
 SLICE = 0.25
 """Seconds that a run has the model before it lets in another visitor's run between two blocks."""
 LOOK_UP = 0.05
@@ -52,7 +54,8 @@ class Asking:
 
     Attributes:
         visitor: equal for all that one visitor asks for. cancel: when set, a wait ends, and so does a run between two blocks.
-        told: hears the place in the queue from `SAID_AFTER` on, 1 for the next one, and None when the wait is over.
+        told: hears the place in the queue from `SAID_AFTER` on and every `SAID_EVERY` if it has changed, 1 for the next one, and None when the
+            wait is over.
         rank: of its looks; ``RUN`` where somebody goes through all blocks and nobody waits for a single one.
         read: hears how far a text is read, from 0 to 1, before each block of each pass.
     """
@@ -275,7 +278,7 @@ class Turns:
         Args:
             stays: somebody who is not wanted any more does not leave, but is let through to clear up: inside a run.
         """
-        begin, said = time.monotonic(), None
+        begin, said, next_said = time.monotonic(), None, SAID_AFTER
         look_up = LOOK_UP if who is not None else timeout
         try:
             while not waiter.go.wait(look_up):
@@ -286,8 +289,8 @@ class Turns:
                     waiter.rank = Rank.GONE  # nothing is handed on to it before somebody gives his turn back
                 if timeout is not None and past >= timeout:
                     break
-                if who is not None and who.told is not None and past >= SAID_AFTER and not who.cancel.is_set():
-                    said = self._tell(waiter, who, said)
+                if who is not None and who.told is not None and past >= next_said and not who.cancel.is_set():
+                    said, next_said = self._tell(waiter, who, said), past + SAID_EVERY
         except BaseException:
             if stays:
                 waiter.rank = Rank.GONE

@@ -111,6 +111,11 @@ def contrast(first: str, second: str) -> float:
     return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 
 
+@lru_cache(maxsize=4096)  # of each colour of each ramp once: a map has hundreds of cells
+def _ink(ground: str) -> str:
+    return max(("#05030c", "#ffffff"), key=lambda c: contrast(c, ground))
+
+
 @lru_cache
 def ramp(kind: Kind, dark: bool = False) -> tuple[str, ...]:
     """The 256 colours of a colour map, lowest first, even steps in OKLab."""
@@ -199,8 +204,7 @@ class Scale:
 
     def ink(self, value: float) -> str:
         """Black or white: what can be read on the colour of `value`."""
-        ground = self.hex(value)
-        return max(("#05030c", "#ffffff"), key=lambda c: contrast(c, ground))
+        return _ink(self.hex(value))
 
     def mapper(self) -> LinearColorMapper:
         """A Bokeh colour mapper (masked cells, NaN, are transparent)."""
