@@ -57,14 +57,14 @@ def heap(session: CDPSession) -> float:
 
 def so_far(page: Page) -> int:
     """How many tokens there are."""
-    return int(page.locator(".film canvas").get_attribute("aria-valuenow", timeout=120_000) or 0)
+    return int(page.locator(".timeline canvas").get_attribute("aria-valuenow", timeout=120_000) or 0)
 
 
 def run(page: Page, process: int, address: str, tokens: int, every: int) -> tuple[list[list[Cell]], str]:
     """The rows of the table, and what was seen at the end."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.enable")
-    page.goto(f"{address}?text={TEXT}&temperature=0&view=attention")
+    page.goto(f"{address}?v=2&text={TEXT}&temperature=0&top_p=1&view=attention")
     page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for(timeout=120_000)
     page.wait_for_timeout(5000)
     rows: list[list[Cell]] = []
@@ -72,12 +72,12 @@ def run(page: Page, process: int, address: str, tokens: int, every: int) -> tupl
         f"Before: {page.evaluate(COUNT):,} elements, {heap(session) / 1e6:.1f} MB, {memory(process) / 1e6:,.0f} MB. "
     )
     page.evaluate(WATCH)
-    page.get_by_role("combobox", name="How many tokens").select_option("until the end")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("combobox", name="How many tokens to generate").select_option("until the end")
+    page.get_by_role("button", name="Write", exact=True).click()
     began, before = time.monotonic(), 0
     while before < tokens:
         while (n := so_far(page)) < min(before + every, tokens):
-            if ended := page.locator(".film .ended").inner_text():
+            if ended := page.locator(".timeline .ended").text_content():
                 raise RuntimeError(f"{n} tokens: {ended}")
             page.wait_for_timeout(100)
         now, (gap, shown) = time.monotonic(), page.evaluate(SINCE)
