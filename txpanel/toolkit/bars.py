@@ -21,6 +21,10 @@ __all__ = ["Bars"]
 CLEAR = "rgba(0,0,0,0)"
 
 
+def _rectangle() -> hv.Rectangles:
+    return hv.Rectangles([(0.0, -0.3, 1.0, 0.3)]).opts(default_tools=[], tools=[], responsive=True, invert_yaxis=True)
+
+
 class Bars:
     """Numbers as horizontal bars, from top to bottom, each with its name on the left and its number on the right.
 
@@ -43,9 +47,7 @@ class Bars:
         hover: tuple[str, str, str] = ("", "", ""),
     ) -> None:
         self.meanings, self.ink = (meaning, strong, "lane"), ink
-        self.figure = rendered(
-            hv.Rectangles([(0.0, -0.3, 1.0, 0.3)]).opts(default_tools=[], tools=[], responsive=True, invert_yaxis=True)
-        )
+        self.figure = rendered(_rectangle)
         plain(self.figure)
         self.renderer = single(self.figure.renderers[0])
         self.renderer.glyph.update(fill_color="fill", line_color="line", line_width=2, border_radius=2)

@@ -22,6 +22,7 @@ __all__ = [
     "Table",
     "Tools",
     "aligned",
+    "as_shown",
     "card",
     "engineers",
     "flow",
@@ -85,6 +86,9 @@ def card(heading: str, text: Sequence[Paragraph] | Rich, *pictures: Any, beside:
         text: two or three sentences for a newcomer, from `rich`; or a `Rich` of your own that you update.
         pictures: Panel objects, such as what `picture` returns.
         beside: what stands below the words: links; a `Fold` such as `engineers(...)` stands below all of it, where a formula has room.
+
+    Returns:
+        A Row with the attribute ``pictures``: the Row that they stand in.
     """
     words = text if isinstance(text, Rich) else Rich(heading=heading, paragraphs=list(text))
     words.sizing_mode = "stretch_width"
@@ -93,7 +97,9 @@ def card(heading: str, text: Sequence[Paragraph] | Rich, *pictures: Any, beside:
     left = pn.Column(words, *beside, width=250, margin=0, stylesheets=[TEXT_CSS], css_classes=["tx-words"])
     right = flow(*pictures, styles={"flex": "1 1 320px", "min-width": "0"})
     below = [pn.Column(*folds, margin=0, styles={"flex": "1 1 100%", "min-width": "0"})] if folds else []
-    return flow(left, right, *below, sizing_mode="stretch_width", stylesheets=[CARD_CSS], css_classes=["tx-card"])
+    whole = flow(left, right, *below, sizing_mode="stretch_width", stylesheets=[CARD_CSS], css_classes=["tx-card"])
+    whole.pictures = right
+    return whole
 
 
 def flow(*objects: Any, gap: str = "20px 26px", stylesheets: Sequence[str] = (), **params: Any) -> WrappingRow:
@@ -106,6 +112,21 @@ def flow(*objects: Any, gap: str = "20px 26px", stylesheets: Sequence[str] = (),
     """
     css = f":host{{align-items:flex-start;gap:{gap}}}"
     return WrappingRow(*objects, stylesheets=[css, *stylesheets], **{"margin": 0, **params})
+
+
+def as_shown(box: Any) -> Any:
+    """Parts of a layout that are not visible come onto the page when they are: a hidden picture costs as much as one that is seen."""
+    parts = list(box)
+
+    def look(*_events: Any) -> None:
+        wanted = [part for part in parts if part.visible or part._models]  # what is on a page once stays there
+        if wanted != list(box):
+            box[:] = wanted
+
+    for part in parts:
+        part.param.watch(look, "visible")
+    look()
+    return box
 
 
 def row(*pictures: Any, least: int = 300, spread: bool = True, **params: Any) -> pn.Column:

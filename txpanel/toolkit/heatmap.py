@@ -50,6 +50,16 @@ class Axis:
         return at, {i: shorten(self.labels[i - self.start], length) for i in at}
 
 
+def _image(row: str, column: str) -> hv.Image:
+    element = hv.Image(
+        (np.arange(1), np.arange(1), np.zeros((1, 1), np.float32)),
+        kdims=[column, row],
+        vdims=["value"],
+        bounds=(-0.5, -0.5, 0.5, 0.5),
+    )
+    return element.opts(default_tools=[], tools=[], colorbar=False, responsive=True, invert_yaxis=True)
+
+
 class Heatmap:
     """A matrix in colour: rows from top to bottom, columns from left to right.
 
@@ -86,15 +96,7 @@ class Heatmap:
         self.at: Locate | None = None
         self.scale = Scale(kind, 0.0, 1.0, view.dark)
         self.values = np.zeros((1, 1), np.float32)
-        element = hv.Image(
-            (np.arange(1), np.arange(1), self.values),
-            kdims=[column, row],
-            vdims=["value"],
-            bounds=(-0.5, -0.5, 0.5, 0.5),
-        )
-        self.figure = rendered(
-            element.opts(default_tools=[], tools=[], colorbar=False, responsive=True, invert_yaxis=True)
-        )
+        self.figure = rendered(_image, row, column)
         plain(self.figure)
         self.renderer = single(self.figure.renderers[0])
         self.figure.yaxis[0].axis_label, self.figure.xaxis[0].axis_label = (title or None for title in titles)

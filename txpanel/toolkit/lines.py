@@ -88,6 +88,17 @@ class LayerPlot:
         self._ring.glyph.line_color = colour("focus-ink", dark=dark)
 
 
+def _curve() -> hv.Overlay:
+    zero = np.zeros(1, np.float32)
+    element = hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"])
+    return element.opts(default_tools=[], responsive=True, show_grid=True, show_legend=False)
+
+
+def _up_and_down() -> hv.Overlay:
+    up, down = hv.Rectangles([(-0.4, 0.0, 0.4, 1.0)]), hv.Rectangles([(-0.4, -1.0, 0.4, 0.0)])
+    return (up * down).opts(default_tools=[], responsive=True, show_grid=True)
+
+
 class Lines(LayerPlot):
     """Up to a few series over the layers.
 
@@ -97,11 +108,7 @@ class Lines(LayerPlot):
     """
 
     def __init__(self, view: Any, tap: Callable[[int, float], Any] | None = None) -> None:
-        zero = np.zeros(1, np.float32)
-        element = hv.Curve((zero, zero), "layer", "value") * hv.Points((zero, zero), ["layer", "value"])
-        super().__init__(
-            view, rendered(element.opts(default_tools=[], responsive=True, show_grid=True, show_legend=False)), tap
-        )
+        super().__init__(view, rendered(_curve), tap)
         self.curves, self.points, self.meanings = [self.figure.renderers[0]], [self.figure.renderers[1]], ["lane"]
         tips = [(_("block"), "@block"), ("", "@name"), (_("value"), "@value{custom}")]
         self.hover = HoverTool(renderers=self.points, tooltips=tips, formatters={"@value": hover_code("seven")})
@@ -205,9 +212,7 @@ class Writes(LayerPlot):
     """
 
     def __init__(self, view: Any, tap: Callable[[int, float], Any]) -> None:
-        up = hv.Rectangles([(-0.4, 0.0, 0.4, 1.0)])
-        down = hv.Rectangles([(-0.4, -1.0, 0.4, 0.0)])
-        super().__init__(view, rendered((up * down).opts(default_tools=[], responsive=True, show_grid=True)), tap)
+        super().__init__(view, rendered(_up_and_down), tap)
         self.up, self.down = self.figure.renderers[:2]
         for renderer in (self.up, self.down):
             renderer.glyph.update(line_color=None, border_radius=2, hatch_pattern={"field": "hatch"}, hatch_scale=7)

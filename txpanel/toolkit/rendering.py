@@ -1,34 +1,48 @@
 """Bokeh figures from HoloViews elements, and what all pictures do with a figure: its size, its axes, its ticks.
 
-An element is rendered a single time. Later values go straight into the Bokeh data source of that rendering: half a millisecond, where a ``DynamicMap``
+An element is rendered a single time in a process; each picture is a copy of that figure. Later values go straight into the Bokeh data source of that rendering: half a millisecond, where a ``DynamicMap``
 takes twenty-five, and zoom and selection stay. Axes are integers with the tokens as tick labels, because a text repeats tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import cache
 from typing import Any
 
+from bokeh.document import Document
+from bokeh.io import curdoc
 from bokeh.models import FixedTicker
 from holoviews.plotting.bokeh import BokehRenderer
 
+from txpanel.compat.stamp import Stamp
 from txpanel.toolkit.figure_code import callback
 
 __all__ = ["ink_axis", "plain", "rendered", "roomy", "sized", "tick"]
 
 
-def rendered(element: Any) -> Any:
+def rendered(element: Callable[..., Any], *given: Hashable) -> Any:
     """The Bokeh figure of a HoloViews element.
 
-    HoloViews attaches a plot to the current document, to clean it up with it. Outside a session that document lives as long as the process, and
-    would keep the plot and its callbacks alive; so the plot is detached.
+    HoloViews takes 15 to 50 ms for each, and what it makes depends on no session: so it is asked once per process, and a copy takes 2 ms.
+
+    Args:
+        element: makes it, a function of a module. given: its arguments.
     """
-    plot = BokehRenderer.instance().get_plot(element)
-    plot.document = None
+    figure = _stamp(element, *given)()
+    if BokehRenderer.theme:
+        curdoc().theme = BokehRenderer.theme  # as HoloViews does with the document of each figure
+    return figure
+
+
+@cache
+def _stamp(element: Callable[..., Any], *given: Hashable) -> Stamp:
+    plot = BokehRenderer.instance().get_plot(element(*given), doc=Document())
+    plot.document = None  # HoloViews cleans a plot up with its document
     plot.state.outline_line_color = None  # in the dark the page's theme would draw a frame around every other picture
     # A canvas each: WebGL, HoloViews' default, is slower for pictures this small, by seconds where no graphics card helps.
     plot.state.output_backend = "canvas"
-    return plot.state
+    return Stamp(plot.state)
 
 
 def sized(column: Any, figure: Any, width: int, height: int) -> None:

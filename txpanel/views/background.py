@@ -50,16 +50,16 @@ def one_by_one(
     """Builds further parts of a column, each once the one before is in sight: many figures at once block page and server.
 
     Args:
-        column: with its first part in it. rest: build one part each. said: a line below until all are there.
+        column: with what comes first in it. rest: build one part each. said: a line below until all are there.
         guard: calls a step and keeps its errors, such as a view's own.
     """
-    document, left = pn.state.curdoc, list(rest)
+    document, left, first = pn.state.curdoc, list(rest), len(column)
     if document is None or document.session_context is None:
         column.extend([build() for build in left])
         return
 
     def step() -> None:
-        stand = list(column)[: len(rest) - len(left) + 1]  # without the line
+        stand = list(column)[: len(rest) - len(left) + first]  # without the line
         part = [left.pop(0)()]
         column[:] = [*stand, *part, *([more()] if left else [])]
 

@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource
 from panel.viewable import Viewable
 
 from txpanel.messages import _
-from txpanel.toolkit.card import Rich, card, engineers, rich
+from txpanel.toolkit.card import Rich, as_shown, card, engineers, rich
 from txpanel.views.attention.all_heads import AllHeads
 from txpanel.views.attention.data import Look
 from txpanel.views.attention.maps import Maps
@@ -105,8 +105,10 @@ class AttentionView(View):
         )
         rest = [partial(part, cursor) for part in (self._heads_card, self._vectors_card, self._output_card)]
         one_by_one(self.cards, rest, _("More pictures are being built …"), self._guarded)
-        return pn.Column(
-            self.empty, self.instead.panel, self.cards, self.source.panel, sizing_mode="stretch_width", margin=0
+        return as_shown(
+            pn.Column(
+                self.empty, self.instead.panel, self.cards, self.source.panel, sizing_mode="stretch_width", margin=0
+            )
         )
 
     look: Any = None

@@ -9,11 +9,11 @@ import panel as pn
 
 from txpanel.messages import _
 from txpanel.toolkit.bars import Bars
-from txpanel.toolkit.card import Rich, card, engineers, picture, provenance
+from txpanel.toolkit.card import Rich, as_shown, card, engineers, flow, picture, provenance
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
-from txpanel.views.background import background, plot
+from txpanel.views.background import background, one_by_one, plot
 from txpanel.views.base import View
 from txpanel.views.embedding import tables
 from txpanel.views.embedding.data import (
@@ -61,13 +61,18 @@ class EmbeddingView(View):
         self._dials = Dials(on_pick=self._ask_pair)
         self._near = Bars(self, "lane", tap=self._visit, hover=(_("token"), _("cosine"), _("row")))
         self._slopes = Bars(self, "key", tap=self._ask_slope, hover=(_("head"), _("slope"), _("tensor")))
-        layout = card("", self._words, *self._pictures(), beside=[self._fold])
+        of = self._pictures()
+        layout = card("", self._words, of["tokens"], of["vector"], beside=[self._fold])
         self.follow(self._tokens_changed, "trace", "query")
         self.follow(self._place_changed, "trace", "query", "layer", "head")
         self.follow(self._light, "question", "trace")
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
+        last = lambda: as_shown(flow(*(of[name] for name in ("rotary", "slopes", "neighbours")), **wide))  # noqa: E731
+        rest = [lambda: of["lanes"], last]
+        one_by_one(layout.pictures, rest, _("More pictures are being built …"), self._guarded)
         return layout
 
-    def _pictures(self) -> list[Any]:
+    def _pictures(self) -> dict[str, Any]:
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 320px"}}
         near, bars = plot(self._near.figure, 300), plot(self._slopes.figure, 220)
@@ -94,7 +99,7 @@ class EmbeddingView(View):
             )
             for name, title, subtitle, plot, table, params in made
         }
-        return list(self._shown.values())
+        return self._shown
 
     def close(self) -> None:
         """See `View.close`."""

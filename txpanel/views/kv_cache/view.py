@@ -10,7 +10,7 @@ import panel as pn
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.progress import size_text
-from txpanel.toolkit.card import Rich, Table, card, engineers, flow, picture, provenance, rich
+from txpanel.toolkit.card import Rich, Table, as_shown, card, engineers, flow, picture, provenance, rich
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.instead import Instead
 from txpanel.tracing import costs
@@ -73,7 +73,7 @@ class KVCacheView(View):
         self.nothing = flow(self.instead, sizing_mode="stretch_width", visible=False, stylesheets=[CARD])
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._count, "layer")
-        return pn.Column(self.nothing, self.layout, sizing_mode="stretch_width", margin=0)
+        return as_shown(pn.Column(self.nothing, self.layout, sizing_mode="stretch_width", margin=0))
 
     def _clicked(self, data: dict[str, Any]) -> None:
         if self.state is not None and self.state.trace is not None:

@@ -16,6 +16,13 @@ from txpanel.toolkit.palette import colour
 from txpanel.toolkit.rendering import ink_axis, rendered
 
 
+def _line_and_points() -> hv.Overlay:
+    zero = np.zeros(1, np.float32)
+    line = hv.Curve((zero, zero), "into", "out")
+    points, strong = (hv.Points((zero, zero, zero), ["into", "out"], ["neuron"]) for _each in range(2))
+    return (line * points * strong).opts(default_tools=[], responsive=True, show_grid=True)
+
+
 class ActivationPlot:
     """``y = act(x)`` as a line, every neuron of one token as a point on it, the strongest ones larger.
 
@@ -25,12 +32,7 @@ class ActivationPlot:
     """
 
     def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
-        zero = np.zeros(1, np.float32)
-        line = hv.Curve((zero, zero), "into", "out")
-        points = hv.Points((zero, zero, zero), ["into", "out"], ["neuron"])
-        strong = hv.Points((zero, zero, zero), ["into", "out"], ["neuron"])
-        element = (line * points * strong).opts(default_tools=[], responsive=True, show_grid=True)
-        self.figure = rendered(element)
+        self.figure = rendered(_line_and_points)
         self.figure.toolbar.update(logo=None, active_drag=None)
         self.figure.toolbar_location = None
         self.line, self.points, self.strong = self.figure.renderers[:3]
@@ -46,7 +48,7 @@ class ActivationPlot:
         self.figure.xaxis[0].axis_label, self.figure.yaxis[0].axis_label = "", ""
         self._hover()
         self.figure.on_event(Tap, lambda event: self._tapped(event, tap))
-        self.x, self.y, self.numbers = zero, zero, np.zeros(1, np.int64)
+        self.x, self.y, self.numbers = np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros(1, np.int64)
         self.dark(view.dark)
         view.watch(view, lambda event: self.dark(event.new), "dark")
 

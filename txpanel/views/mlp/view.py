@@ -10,12 +10,12 @@ import panel as pn
 
 from txpanel.messages import _
 from txpanel.toolkit.bars import Bars
-from txpanel.toolkit.card import Rich, card, engineers, picture, provenance
+from txpanel.toolkit.card import Rich, as_shown, card, engineers, flow, picture, provenance
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.activation import activation_name
-from txpanel.views.background import background, plot
+from txpanel.views.background import background, one_by_one, plot
 from txpanel.views.base import View
 from txpanel.views.instead_card import InsteadCard
 from txpanel.views.mlp import tables
@@ -63,13 +63,18 @@ class MLPView(View):
         self._list = NeuronList(on_pick=self._picked, on_token=self._ask_token)
         self._router = Bars(self, "mlp", tap=self._expert_picked, hover=(_("expert"), _("router"), _("tensor")))
         self._instead = InsteadCard(self, "mlp")
-        self._card = card("", self._words, *self._pictures(), beside=[self._fold])
+        of = self._pictures()
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
+        first = as_shown(flow(*(of[name] for name in ("router", "experts", "curve", "inner")), **wide))
+        self._card = card("", self._words, first, beside=[self._fold])
         self.follow(self._changed, "trace", "layer", "query")
         self.follow(self._neuron_changed, "neuron")
         self.follow(self._light, "question", "trace")
-        return pn.Column(self._instead.panel, self._card, sizing_mode="stretch_width", margin=0)
+        rest = [lambda: of["neurons"], lambda: of["written"]]
+        one_by_one(self._card.pictures, rest, _("More pictures are being built …"), self._guarded)
+        return as_shown(pn.Column(self._instead.panel, self._card, sizing_mode="stretch_width", margin=0))
 
-    def _pictures(self) -> list[Any]:
+    def _pictures(self) -> dict[str, Any]:
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         made = [
@@ -94,7 +99,7 @@ class MLPView(View):
             )
             for name, title, subtitle, shown, table, params in made
         }
-        return list(self._shown.values())
+        return self._shown
 
     def close(self) -> None:
         """See `View.close`."""

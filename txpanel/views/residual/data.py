@@ -135,6 +135,12 @@ class Lens:
     share: np.ndarray
     choice: str
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its numbers, and of its texts about 60 each."""
+        arrays = (self.ids, self.top, self.bits, self.rank, self.share)
+        return sum(array.nbytes for array in arrays) + 60 * (self.ids.size + sum(map(len, self.listed)))
+
 
 def lens(
     trace: Trace,

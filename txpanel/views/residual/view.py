@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.part_words import first_writes, writer_name, writes
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
-from txpanel.views.background import background, plot
+from txpanel.views.background import background, one_by_one, plot
 from txpanel.views.base import View
 from txpanel.views.residual import tables
 from txpanel.views.residual.data import STATISTICS, Lens, Stream, lens, stream
@@ -28,7 +29,8 @@ from txpanel.views.residual.strips import strips
 from txpanel.views.residual.words import cosine_words, formulas, lead, notes, share_words, writes_words
 
 _STREAMS: Store[int, Stream] = Store("streams", lambda found: found.nbytes, most=64)
-"""Streams of the last runs, by the trace's uid: a few kB each, and all sessions look at the same traces."""
+_LENSES: Store[tuple[int, int], Lens] = Store("lenses", lambda found: found.nbytes, most=64)
+"""Streams of the last runs, by the trace's uid, and lenses, by uid and token: some kB each, and all sessions look at the same traces."""
 
 
 class ResidualView(View):
@@ -94,14 +96,18 @@ class ResidualView(View):
             tap=self._lens_tapped,
             hover=(_("cell"), _("its probability"), _("lens")),
         )
-        layout = card("", self._words, *self._pictures(), beside=[self._fold])
+        self._lens_there = False
+        first, rest = self._pictures()
+        layout = card("", self._words, *first, beside=[self._fold])
         self.follow(self._run_changed, "trace")
         self.follow(self._place_changed, "trace", "layer", "query")
         self.follow(self._lens_wanted, "trace", "query")
         self.follow(self._light, "question", "trace")
+        one_by_one(layout.pictures, rest, _("More pictures are being built …"), self._guarded)
         return layout
 
-    def _pictures(self) -> list[Any]:
+    def _pictures(self) -> tuple[list[Any], list[Callable[[], Any]]]:
+        """Those at the top, and what puts the others below them."""
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         third: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 220px"}}
@@ -135,11 +141,20 @@ class ResidualView(View):
             )
             for name, title, subtitle, shown, table, legend, params in made
         }
-        below = [self._shown.pop(f"norm-{kind}") for kind in STATISTICS]
-        row = flow(*below, sizing_mode="stretch_width", styles={"min-width": "0", "flex": "1 1 100%"})
-        pictures = [*self._shown.values(), row]
-        self._shown |= {f"norm-{kind}": shown for kind, shown in zip(STATISTICS, below, strict=True)}
-        return pictures
+        of = self._shown
+        side_by_side = partial(flow, **wide)
+        return [of["strips"], of["writes"], of["cosines"]], [
+            self._lens_picture,
+            lambda: side_by_side(of["share"], of["sizes"]),
+            lambda: side_by_side(*(of[f"norm-{kind}"] for kind in STATISTICS)),
+        ]
+
+    def _lens_picture(self) -> Any:
+        """The lens is a product with the whole unembedding for each block: it waits until somebody looks."""
+        self._lens_there = True
+        if self.state.trace is not None:
+            self._lens_wanted()
+        return self._shown["lens"]
 
     def close(self) -> None:
         """See `View.close`."""
@@ -182,7 +197,12 @@ class ResidualView(View):
         trace, at = self.state.trace, self.state.query
         self._lens = None
         self._shown["lens"].visible = self._shown["share"].visible = trace.model is not None
-        if trace.model is None:
+        if trace.model is None or not self._lens_there:
+            return
+        kept = _LENSES.get((trace.uid, at))
+        if kept is not None:
+            self._lenses.cancel()
+            self._show_lens(trace, kept)
             return
 
         def job(cancel: Any, publish: Any) -> None:
@@ -193,7 +213,7 @@ class ResidualView(View):
                 tell=lambda done, of: publish(lambda: self._tell("lens", _("layer {done} of {of} …"), done, of)),
             )
             if found is not None:
-                publish(lambda: self._guarded(lambda: self._show_lens(trace, found)))
+                publish(lambda: self._guarded(lambda: self._lens_found(trace, at, found)))
 
         self._lenses.submit(job)
 
@@ -248,6 +268,10 @@ class ResidualView(View):
             self._shown[f"norm-{kind}"].visible = bool(said)
             if said:
                 self._subtitle(f"norm-{kind}", said)
+
+    def _lens_found(self, trace: Any, at: int, found: Lens) -> None:
+        _LENSES.put((trace.uid, at), found, owner=trace.uid)
+        self._show_lens(trace, found)
 
     def _show_lens(self, trace: Any, found: Lens) -> None:
         if self.state is None or self.state.trace is not trace:

@@ -23,10 +23,20 @@ from txpanel.views.softmax.data import Histogram, ranked
 __all__ = ["Mirror", "Ranked", "Surprisal"]
 
 
-class _Figure:
-    """A HoloViews element rendered once, with axes in the page's ink."""
+def _rectangle() -> hv.Rectangles:
+    return hv.Rectangles([(0.0, 0.0, 1.0, 1.0)]).opts(default_tools=[], tools=[], responsive=True)
 
-    def __init__(self, view: Any, element: Any) -> None:
+
+def _falling() -> hv.Curve:
+    return hv.Curve([(1.0, 0.0), (2.0, 1.0)], "rank", "logit").opts(
+        default_tools=[], tools=[], responsive=True, logx=True
+    )
+
+
+class _Figure:
+    """A HoloViews element, with axes in the page's ink."""
+
+    def __init__(self, view: Any, element: Callable[[], Any]) -> None:
         self.figure = rendered(element)
         plain(self.figure)
         self.renderer = self.figure.renderers[0]
@@ -45,7 +55,7 @@ class Mirror(_Figure):
     """Up: the share of all tokens that have such a logit. Down: the share of all probability that they hold. A click names a bin."""
 
     def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
-        super().__init__(view, hv.Rectangles([(0.0, 0.0, 1.0, 1.0)]).opts(default_tools=[], tools=[], responsive=True))
+        super().__init__(view, _rectangle)
         self.renderer.glyph.update(fill_color="fill", line_color="line", line_width=2, fill_alpha=1)
         self.source: ColumnDataSource = self.renderer.data_source
         self.histogram: Histogram | None = None
@@ -121,12 +131,7 @@ class Ranked(_Figure):
     """Logits from the largest down; the first tokens and the last ones are equally easy to see on the logarithmic axis. A click names a token."""
 
     def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
-        super().__init__(
-            view,
-            hv.Curve([(1.0, 0.0), (2.0, 1.0)], "rank", "logit").opts(
-                default_tools=[], tools=[], responsive=True, logx=True
-            ),
-        )
+        super().__init__(view, _falling)
         self.source: ColumnDataSource = self.renderer.data_source
         self.renderer.glyph.line_width = 2
         self.marks = ColumnDataSource({"rank": [], "logit": [], "name": [], "p": [], "text": []})
@@ -204,7 +209,7 @@ class Surprisal(_Figure):
     """How many bits each token of the text surprised the model by, along the text; a click chooses a token."""
 
     def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
-        super().__init__(view, hv.Rectangles([(0.0, 0.0, 1.0, 1.0)]).opts(default_tools=[], tools=[], responsive=True))
+        super().__init__(view, _rectangle)
         self.renderer.glyph.update(fill_color="fill", line_color=None, fill_alpha=1, border_radius=2)
         self.source: ColumnDataSource = self.renderer.data_source
         self.chosen, self.total = -1, 0

@@ -10,10 +10,11 @@ import param
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
-from txpanel.toolkit.card import Rich, card, engineers, picture, provenance, rich
+from txpanel.toolkit.card import Rich, as_shown, card, engineers, picture, provenance, rich
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.highlights import Highlights
 from txpanel.toolkit.rendering import sized
+from txpanel.views.background import one_by_one
 from txpanel.views.base import View
 from txpanel.views.distribution import Distribution, distribution, others_name, token_names
 from txpanel.views.softmax import tables
@@ -131,24 +132,22 @@ class SoftmaxView(View):
             )
         )
         self.of_text = card(_("Surprisal"), text, self.pictures["surprisal"])
-        cards = [
-            card(
-                "",
-                self.words,
-                self.facts,
-                self.pictures["probabilities"],
-                right,
-                beside=[self.field, self.answer, self.formulas],
-            ),
-            self.of_text,
-        ]
-        self.cards = pn.Column(*cards, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        first = card(
+            "",
+            self.words,
+            self.facts,
+            self.pictures["probabilities"],
+            right,
+            beside=[self.field, self.answer, self.formulas],
+        )
+        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._follow_token, "query")
         Highlights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
-        return pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0)
+        one_by_one(self.cards, [lambda: self.of_text], _("More pictures are being built …"), self._guarded)
+        return as_shown(pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0))
 
     def light(self, cells: Any) -> None:
         """Marks the numbers that the open "why" card is about."""
