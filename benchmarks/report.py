@@ -21,8 +21,8 @@ Written by `python -m benchmarks` on {date} and generated from [benchmarks/resul
 
 {what}, {clock}, {rounds} rounds, {threads}, Python {python}, {machine}; {versions}.
 
-B-03b, B-07b, B-10, B-13b and R-01 to R-04 are measured by `python -m benchmarks.page`, `benchmarks.timeline`, `benchmarks.start`, `benchmarks.drag` and
-`benchmarks.replacements`, which say with what.
+B-03b, B-07b, B-10 to B-10c, B-13b and R-01 to R-04 are measured by `python -m benchmarks.page`, `benchmarks.timeline`, `benchmarks.start`, `benchmarks.tabs`,
+`benchmarks.drag` and `benchmarks.replacements`, which say with what.
 
 All cases of any other table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine trust the
 ratios, the bytes and the counts, not the milliseconds. The identifiers are those of the project's list of comparisons.

@@ -2,7 +2,7 @@
 
 Writes tables B-10 and B-10b of results.json and docs/benchmarks.md (``--show``: only prints them). B-10: seconds since the process started (wall
 clock), CPU seconds of the server by then, and what the browser had received. B-10b: the first visitor, one with an empty cache, the same one
-again, one beside another who has the page open, and each tab; ``--before FOLDER`` measures an older checkout beside it. The model must be in the
+again, one beside another who has the page open (tabs: `benchmarks.tabs`); ``--before FOLDER`` measures an older checkout beside it. The model must be in the
 cache; the first of the starts is not counted, so that files are in the system's cache too. Linux only (/proc).
 """
 
@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks import report
 from benchmarks.drawing import FLAGS
 from benchmarks.tables import Cell, Table
-from benchmarks.visits import Visit, open_tabs, visit
+from benchmarks.visits import Visit, visit
 
 APP = Path(__file__).parents[1] / "txpanel"
 TEXT = "Data visualization empowers users to"
@@ -169,7 +169,6 @@ class Opening:
     first: list[dict[str, float]] = field(default_factory=list)  # since the process started
     own: list[float] = field(default_factory=list)  # bytes after the first page, without imports and weights
     visits: dict[str, list[Visit]] = field(default_factory=dict)
-    tabs: dict[str, list[float]] = field(default_factory=dict)
 
     def measure(self, browser: Browser, model: str, repeat: int, weights: int) -> None:
         """One start, then visitors of the server that runs."""
@@ -195,12 +194,6 @@ class Opening:
                 self._add("second", visit(other, address, cpu))
                 other.close()
                 context.close()
-            context = browser.new_context()
-            found = visit(context, address, cpu)
-            open_tabs(found)
-            for name, seconds in found.tabs.items():
-                self.tabs.setdefault(name, []).append(seconds)
-            context.close()
 
     def _add(self, kind: str, found: Visit) -> None:
         self.visits.setdefault(kind, []).append(found)
@@ -217,8 +210,6 @@ class Opening:
             found[f"{words}: CPU of the server"] = ("s", median(one.cpu for one in self.visits[kind]))
         for name in COUNTED:
             found[f"empty cache: {name}"] = ("count", median(getattr(one, name) for one in self.visits["cold"]))
-        for name, seconds in self.tabs.items():
-            found[f"tab “{name}”, first opening"] = ("s", median(seconds))
         return found
 
 

@@ -34,18 +34,43 @@ WATCH = f"""(() => {{ {FIND}
   look() }})()"""
 TABS = f"""() => {{ {FIND} const all = (root, into = []) => {{ for (const e of root.querySelectorAll('*')) {{
   if (e.matches('[role=tab]')) into.push(e.dataset.id); if (e.shadowRoot) all(e.shadowRoot, into) }} return into }}; return all(document) }}"""
+STILL = 1500
+"""Milliseconds without a change in the window after which a tab is open."""
 OPEN = f"""async (id) => {{ {FIND}
+  const all = (root, test, into = []) => {{ for (const e of root.querySelectorAll('*')) {{
+    if (test(e)) into.push(e); if (e.shadowRoot) all(e.shadowRoot, test, into) }} return into }};
+  const inside = (e) => {{ const {{top, bottom, height}} = e.getBoundingClientRect(); return height > 5 && bottom > 0 && top < innerHeight }};
   const tab = find(document, (e) => e.matches('[role=tab]') && e.dataset.id === id), start = performance.now();
   const below = find(document, (e) => e.classList.contains('tx-unfolded')).shadowRoot;
+  const drawn = (e) => /^(canvas|svg|table|input)$/.test(e.localName) && inside(e);
   tab.click();
-  while (performance.now() - start < 60000) {{
+  for (let first = 0, last = 0, was = '', now = 0; now < 60000;) {{
     await new Promise(requestAnimationFrame);
-    const leaf = [...below.querySelectorAll('.leaf:not(.folded)')].find((e) => e.offsetHeight > 40);
-    const waits = find(below, (e) => e.matches('p[role=status]') && !e.hidden && e.textContent);
-    const drawn = leaf?.shadowRoot && find(leaf.shadowRoot, (e) => /^(canvas|svg)$/.test(e.localName) && e.getBoundingClientRect().height > 20);
-    if (tab.getAttribute('aria-selected') === 'true' && !waits && drawn) return (performance.now() - start) / 1000;
+    now = performance.now() - start;
+    const leaf = below.querySelector(`.leaf:not(.folded).view-${{id}}`);
+    const waits = [...below.children].some((e) => !e.matches('.leaf') && e.shadowRoot?.querySelector('p[role=status]:not([hidden])'));
+    if (!leaf?.shadowRoot || waits || tab.getAttribute('aria-selected') !== 'true') continue;
+    const shown = all(leaf.shadowRoot, drawn);
+    if (shown.length && !first) first = now;
+    const is = `${{shown.length}} ${{all(leaf.shadowRoot, inside).length}}`;
+    if (is !== was) [was, last] = [is, now];
+    if (first && now - last > {STILL}) return [first / 1000, last / 1000];
   }}
   throw new Error(`${{id}} does not open`) }}"""
+"""Opens a tab; seconds from the click to its first picture in the window, and to the last change of what is in the window."""
+BEAT = 400
+"""Bytes of what a connection says once a second although nothing happens, at most."""
+
+
+@dataclass
+class Opened:
+    """The first opening of a tab: seconds until its first picture, and until all is there that is in the window; CPU seconds, bytes and messages."""
+
+    first: float
+    all: float
+    cpu: float
+    received: int
+    messages: int
 
 
 @dataclass
@@ -55,7 +80,7 @@ class Visit:
     Attributes:
         seen: seconds until the bar with the model's name, the flow with its numbers, both of the live page, the first view below.
         cpu: seconds of the server. received, messages: of the websocket. document: bytes of the HTML. requests, blobs: how many.
-        tabs: seconds that each took to open for the first time. origin: the time at which the address was asked for.
+        tabs: what the first opening of each took. origin: the time at which the address was asked for.
     """
 
     page: Page
@@ -66,8 +91,9 @@ class Visit:
     document: int = 0
     requests: int = 0
     blobs: int = 0
-    tabs: dict[str, float] = field(default_factory=dict)
+    tabs: dict[str, Opened] = field(default_factory=dict)
     origin: float = 0.0
+    last: list[float] = field(default_factory=list)
 
 
 def visit(context: BrowserContext, address: str, cpu: Callable[[], float]) -> Visit:
@@ -75,12 +101,13 @@ def visit(context: BrowserContext, address: str, cpu: Callable[[], float]) -> Vi
     page = context.new_page()
     page.set_viewport_size({"width": 1440, "height": 900})
     page.add_init_script(WATCH)
-    found, last, begun = Visit(page), [time.monotonic()], cpu()
+    found, begun = Visit(page, last=[time.monotonic()]), cpu()
 
     def frame(data: Any) -> None:
         found.received += len(data)
         found.messages += 1
-        last[0] = time.monotonic()
+        if len(data) > BEAT:
+            found.last[0] = time.monotonic()
 
     def asked(request: Any) -> None:
         found.requests += not request.url.startswith(("blob:", "data:"))
@@ -91,7 +118,7 @@ def visit(context: BrowserContext, address: str, cpu: Callable[[], float]) -> Vi
     answer = page.goto(address, wait_until="commit", timeout=120_000)
     found.document = len(answer.body()) if answer else 0
     page.wait_for_function("() => 'view' in (window.txSeen ?? {})", timeout=120_000)
-    settle(page, last)
+    settle(page, found.last)
     found.seen, found.cpu = page.evaluate("window.txSeen"), cpu() - begun
     found.origin = page.evaluate("performance.timeOrigin / 1000")
     return found
@@ -103,11 +130,13 @@ def settle(page: Page, last: list[float]) -> None:
         page.wait_for_timeout(50)
 
 
-def open_tabs(found: Visit) -> None:
+def open_tabs(found: Visit, cpu: Callable[[], float]) -> None:
     """Opens each tab that is not open yet, once."""
     page = found.page
     for name in page.evaluate(TABS):
         tab = page.locator(f"[role=tab][data-id='{name}']")
         if tab.get_attribute("aria-selected") != "true":
-            found.tabs[name] = page.evaluate(OPEN, name)
-            page.wait_for_timeout(int(1000 * QUIET))
+            begun, received, messages = cpu(), found.received, found.messages
+            first, whole = page.evaluate(OPEN, name)
+            settle(page, found.last)
+            found.tabs[name] = Opened(first, whole, cpu() - begun, found.received - received, found.messages - messages)

@@ -166,9 +166,9 @@ class ViewArea(param.Parameterized):
             self.opened = event.old
             self._at_start = False
             return
+        self._say_what_comes()  # first: no frame may show the old view under the new tab
         self._raise_sheet(self.opened)
         self._draw_tabs()
-        self._say_what_comes()
         self._later(self._unfold)
 
     def _raise_sheet(self, name: str) -> None:

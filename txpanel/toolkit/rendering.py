@@ -1,7 +1,8 @@
 """Bokeh figures from HoloViews elements, and what all pictures do with a figure: its size, its axes, its ticks.
 
-An element is rendered a single time in a process; each picture is a copy of that figure. Later values go straight into the Bokeh data source of that rendering: half a millisecond, where a ``DynamicMap``
-takes twenty-five, and zoom and selection stay. Axes are integers with the tokens as tick labels, because a text repeats tokens.
+An element is rendered a single time in a process; each picture is a copy of that figure. Later values go straight into its Bokeh data source: half a
+millisecond, where a ``DynamicMap`` takes twenty-five, and zoom and selection stay. Axes are
+integers with the tokens as tick labels, because a text repeats tokens.
 """
 
 from __future__ import annotations
