@@ -41,7 +41,7 @@ class Stamp:
 
     def __call__(self) -> Any:
         """Another one."""
-        made = [kind.__new__(kind) for kind, _values in self._plan]
+        made: list[Any] = [Model.__new__(kind) for kind, _values in self._plan]
         for model in made:
             _begin(model) if self._as_known else HasProps.__init__(model)
         for model, (_kind, values) in zip(made, self._plan, strict=True):

@@ -30,6 +30,7 @@ __all__ = [
     "provenance",
     "rich",
     "row",
+    "stack",
 ]
 
 CARD_CSS = """
@@ -112,6 +113,13 @@ def flow(*objects: Any, gap: str = "20px 26px", stylesheets: Sequence[str] = (),
     """
     css = f":host{{align-items:flex-start;gap:{gap}}}"
     return WrappingRow(*objects, stylesheets=[css, *stylesheets], **{"margin": 0, **params})
+
+
+def stack(*cards: Any, **params: Any) -> pn.Column:
+    """Cards one below the other; others may be added later."""
+    css = ".scroll-button{display:none}"  # of Panel: a card that is added comes behind it, and a gap too far
+    look = {"sizing_mode": "stretch_width", "margin": 0, "styles": {"gap": "18px"}, "stylesheets": [css]}
+    return pn.Column(*cards, **{**look, **params})
 
 
 def as_shown(box: Any) -> Any:

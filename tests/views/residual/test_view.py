@@ -12,6 +12,7 @@ import torch
 from tests.families import tiny
 from txpanel.session.state import ModelState
 from txpanel.views.distribution import Distribution
+from txpanel.views.residual import view as view_module
 from txpanel.views.residual.data import STATISTICS, lens, norms, stream
 from txpanel.views.residual.strips import strips
 from txpanel.views.residual.view import ResidualView
@@ -248,3 +249,27 @@ def test_nothing_is_drawn_before_there_are_numbers() -> None:
     assert view._writes.figure.axis[0].visible
     assert view._writes.up.visible
     view.close()
+
+
+def test_a_lens_is_worked_out_once_for_all_who_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(trace: Any, position: int, **how: Any) -> Any:
+        asked.append(position)
+        return lens(trace, position, **how)
+
+    monkeypatch.setattr(view_module, "lens", counted)
+    model = tiny("llama")
+    states = [ModelState(model=model, text="the once seen text") for _each in range(2)]
+    views = [ResidualView(state) for state in states]
+    for view in views:
+        view.__panel__()
+    first = states[0].query
+    assert asked == [first]
+    seen = lens(states[1].trace, first)
+    assert seen is not None
+    assert np.array_equal(views[1]._grid.values, seen.top.astype(np.float32))
+    states[1].focus(query=0)
+    states[0].focus(query=0)
+    states[0].focus(query=first)
+    assert asked == [first, 0]

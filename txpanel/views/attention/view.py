@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource
 from panel.viewable import Viewable
 
 from txpanel.messages import _
-from txpanel.toolkit.card import Rich, as_shown, card, engineers, rich
+from txpanel.toolkit.card import Rich, as_shown, card, engineers, rich, stack
 from txpanel.views.attention.all_heads import AllHeads
 from txpanel.views.attention.data import Look
 from txpanel.views.attention.maps import Maps
@@ -89,7 +89,7 @@ class AttentionView(View):
             )
         )
         first = card("", self.words, self.maps.panel, beside=[self.about, self.options, self.formulas])
-        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        self.cards = stack(first, visible=False)
         self.empty = Rich(
             paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
         )

@@ -213,7 +213,8 @@ class ResidualView(View):
                 tell=lambda done, of: publish(lambda: self._tell("lens", _("layer {done} of {of} …"), done, of)),
             )
             if found is not None:
-                publish(lambda: self._guarded(lambda: self._lens_found(trace, at, found)))
+                _LENSES.put((trace.uid, at), found, owner=trace.uid)
+                publish(lambda: self._guarded(lambda: self._show_lens(trace, found)))
 
         self._lenses.submit(job)
 
@@ -268,10 +269,6 @@ class ResidualView(View):
             self._shown[f"norm-{kind}"].visible = bool(said)
             if said:
                 self._subtitle(f"norm-{kind}", said)
-
-    def _lens_found(self, trace: Any, at: int, found: Lens) -> None:
-        _LENSES.put((trace.uid, at), found, owner=trace.uid)
-        self._show_lens(trace, found)
 
     def _show_lens(self, trace: Any, found: Lens) -> None:
         if self.state is None or self.state.trace is not trace:

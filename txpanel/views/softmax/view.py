@@ -10,7 +10,7 @@ import param
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
-from txpanel.toolkit.card import Rich, as_shown, card, engineers, picture, provenance, rich
+from txpanel.toolkit.card import Rich, as_shown, card, engineers, picture, provenance, rich, stack
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.highlights import Highlights
 from txpanel.toolkit.rendering import sized
@@ -140,7 +140,7 @@ class SoftmaxView(View):
             right,
             beside=[self.field, self.answer, self.formulas],
         )
-        self.cards = pn.Column(first, sizing_mode="stretch_width", margin=0, styles={"gap": "18px"}, visible=False)
+        self.cards = stack(first, visible=False)
         self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._follow_token, "query")
