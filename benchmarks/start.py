@@ -73,7 +73,9 @@ def served(model: str, first: str = "", root: Path = APP.parent, **environment: 
     serve = ["panel", "serve", str(root / "txpanel"), "--port", "0"]
     run = f"import sys; sys.argv = {serve!r}; {first}\nfrom panel.command import main\nmain()"
     command = [sys.executable, "-c", run] if first else [sys.executable, "-m", *serve]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings) as server:
+    with subprocess.Popen(  # in its own folder: where a process stands comes before PYTHONPATH
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings, cwd=root
+    ) as server:
         try:
             yield server
         finally:
@@ -227,7 +229,9 @@ def _resident(process: int) -> float:
 def _imports(root: Path) -> float:
     """Bytes of a process that has imported all that a server imports, without a model."""
     settings = {**os.environ, "PYTHONPATH": str(root)}
-    run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, env=settings)
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, env=settings, cwd=root
+    )
     return float(int(run.stdout.split()[-1]) * os.sysconf("SC_PAGE_SIZE"))
 
 

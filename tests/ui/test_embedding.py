@@ -20,6 +20,7 @@ PIXELS = """canvas => {
 
 def test_every_strip_shows_its_own_numbers(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="embedding"))
+    tab.look_at_all()
     strips = tab.page.locator(".strip canvas")
     tab.until(lambda: strips.count() >= 6 and strips.nth(5).evaluate(PIXELS)[0] > 10)
     pictures = [strips.nth(i).evaluate(PIXELS)[1] for i in range(3)]
@@ -42,6 +43,7 @@ def test_a_piece_is_chosen_with_the_keyboard(server: Server, tab: Tab) -> None:
 
 def test_neighbours_and_table_twin(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="embedding"))
+    tab.look_at_all()
     expect(tab.page.get_by_text(re.compile("rows that point the same way"))).to_be_visible()
     tab.page.get_by_role("button", name="numbers and files").last.click()
     tab.page.get_by_role("button", name="Show the numbers").last.click()

@@ -16,6 +16,7 @@ TEXT = "CBABBC="
 def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", temperature=0))
     expect(tab.ghost).to_have_text("A")
+    tab.look_at_all()
     expect(tab.page.get_by_text(re.compile("likeliest next token if the model stopped"))).to_be_visible()
     expect(tab.page.get_by_text(re.compile("probability of “A”, the final choice"))).to_be_visible()
     why = tab.page.get_by_role("region", name="why this number")

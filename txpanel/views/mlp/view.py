@@ -66,12 +66,11 @@ class MLPView(View):
         of = self._pictures()
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         first = as_shown(flow(*(of[name] for name in ("router", "experts", "curve", "inner")), **wide))
-        self._card = card("", self._words, first, beside=[self._fold])
+        self._card = card("", self._words, first, of["neurons"], beside=[self._fold])
         self.follow(self._changed, "trace", "layer", "query")
         self.follow(self._neuron_changed, "neuron")
         self.follow(self._light, "question", "trace")
-        rest = [lambda: of["neurons"], lambda: of["written"]]
-        one_by_one(self._card.pictures, rest, _("More pictures are being built …"), self._guarded)
+        one_by_one(self._card.pictures, [lambda: of["written"]], _("More pictures are being built …"), self._guarded)
         return as_shown(pn.Column(self._instead.panel, self._card, sizing_mode="stretch_width", margin=0))
 
     def _pictures(self) -> dict[str, Any]:
