@@ -1,11 +1,13 @@
 """``python -m benchmarks.tabs``: how long each tab takes when a visitor opens it for the first time, and what comes for it, in a real Chromium.
 
-Writes table B-10c of results.json and docs/benchmarks.md (``--show``: only prints it); ``--before FOLDER`` measures an older checkout
-before it. The server has had a visitor who opened all tabs, who is not counted: what a process makes once is there. The model must be in the cache. Linux only.
+Writes table B-10c of results.json and docs/benchmarks.md (``--show``: only prints it); ``--before FOLDER`` measures an older checkout in turn with
+this one. The first visitor of each server is not counted: what a process makes once is there then. The model must be in the cache. Linux only.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -28,17 +30,20 @@ SAID = {
 """What of an opening is told, and in which unit."""
 
 
-def measure(browser: Browser, root: Path, model: str, visitors: int, into: Tabs) -> None:
-    """One server, and visitors one after the other who open all tabs."""
-    with served(model, root=root, TXPANEL_PLUGINS="none") as server:
-        address, process = _address(server), server.pid
-        for counts in [False, *[True] * visitors]:
-            context = browser.new_context()
-            found = visit(context, address, lambda: _cpu(process))
-            open_tabs(found, lambda: _cpu(process))
-            for name, opened in found.tabs.items() if counts else ():
-                into.setdefault(name, []).append(opened)
-            context.close()
+def measure(browser: Browser, roots: dict[Path, Tabs], model: str, visitors: int) -> None:
+    """A server for each version, all at once, and visitors in turn who open all tabs: what else the machine does hits all alike."""
+    with ExitStack() as stack:
+        servers = {root: stack.enter_context(served(model, root=root, TXPANEL_PLUGINS="none")) for root in roots}
+        addresses = {root: _address(server) for root, server in servers.items()}
+        for visitor in range(visitors + 1):
+            for root, into in roots.items():
+                cpu = partial(_cpu, servers[root].pid)
+                context = browser.new_context()
+                found = visit(context, addresses[root], cpu)
+                open_tabs(found, cpu)
+                for name, opened in found.tabs.items() if visitor else ():
+                    into.setdefault(name, []).append(opened)
+                context.close()
 
 
 def table(before: Tabs, now: Tabs, model: str) -> Table:
@@ -66,15 +71,14 @@ def main() -> None:
         "tabs",
         __doc__,
         repeat=(5, "visitors that count"),
-        before=("", "folder of an older checkout, measured before this one"),
+        before=("", "folder of an older checkout, measured in turn with this one"),
     )
     before: Tabs = {}
     now: Tabs = {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
-        if chosen.before:
-            measure(browser, Path(chosen.before).resolve(), chosen.model, chosen.repeat, before)
-        measure(browser, APP.parent, chosen.model, chosen.repeat, now)
+        older = {Path(chosen.before).resolve(): before} if chosen.before else {}
+        measure(browser, {**older, APP.parent: now}, chosen.model, chosen.repeat)
         browser.close()
     report.keep(table(before, now, chosen.model), show=chosen.show)
 
