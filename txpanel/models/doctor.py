@@ -82,9 +82,10 @@ def doctor(model: str | None = None, *, deep: bool = False) -> list[Check]:
 
     Args:
         model: whose needs are told; None: the one that would run.
-        deep: read all bytes of all models that were brought here, too, and delete what has changed from txpanel's cache.
+        deep: read all bytes of all models that were brought here, too, and delete what has changed from txpanel's cache; load and compare
+            anew each model of which it is remembered that it agreed with its own run.
     """
-    contents = _contents() if deep else ()
+    contents = (*_contents(), *_compared()) if deep else ()
     return [*_software(), _torch(), *_variables(), _memory(model), _cache(), *contents, _hub(), _index(), _browser()]
 
 
@@ -218,6 +219,29 @@ def _content(name: str, changed: str | None, advice: str) -> Check:
     if changed is None:
         return Check(name, "ok", _("every byte is as it was brought here"))
     return Check(name, "error", _("{path} is damaged").format(path=changed), advice)
+
+
+def _compared() -> list[Check]:
+    """A line for each model of which a comparison is remembered: it is made once more."""
+    from txpanel.models import remembered  # late: it imports torch, which takes seconds
+
+    checks = []
+    for name, dtype, device in remembered.contents():
+        title = _("{name} in {dtype} on {device}").format(name=name, dtype=dtype, device=device)
+        try:
+            parts = loading.load(name, device=device, dtype=dtype, offline=True, anew=True).report()
+        except TxpanelError as error:
+            checks.append(Check(title, "warning", _("not compared anew"), str(error)))
+            continue
+        if parts.opaque:
+            told = "; ".join(f"{part.name}: {part.reason}" for part in parts.opaque[:3])
+            words = _("{n} of {all} parts do not agree with the model's own run ({parts})")
+            detail = words.format(n=len(parts.opaque), all=len(parts), parts=told)
+            checks.append(Check(title, "error", detail, _("They are shown as closed. Please report this.")))
+        else:
+            words = _("compared anew: all {n} parts agree with the model's own run")
+            checks.append(Check(title, "ok", words.format(n=len(parts))))
+    return checks
 
 
 def _hub() -> Check:

@@ -90,7 +90,7 @@ class Switched:
         face.watch, face._changes = Watch(face.model), 0
         if state != first.adapters:
             face._inspect()
-            face._verify()
+            face.compare_now()
         return face
 
 
@@ -114,7 +114,7 @@ class Readings:
                 found.base, found.key = model, next_key(model.name)
                 found.inputs = Inputs(given.ids, given.named, given.key, given.kinds)
                 found.parts = model.parts.copied()
-                found.seen = Seen(dict(model.seen.differences), dict(model.seen.closed))
+                found.seen = Seen(dict(model.seen.differences), dict(model.seen.closed), model.seen.remembered)
                 found.verify_inputs()
                 self._found[key] = found
                 if len(self._found) > READINGS:

@@ -55,7 +55,17 @@ class LanguageModel(ReadsSource):
     inputs: Inputs | None = None
     base: LanguageModel
 
-    def __init__(self, model: nn.Module, tokenizer: Any, *, name: str, title: str, source: Provenance) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        name: str,
+        title: str,
+        source: Provenance,
+        compare: Callable[[LanguageModel], None] | None = None,
+    ) -> None:
+        """See `wrap`. ``compare``: what to do instead of comparing it with its own run (:mod:`txpanel.models.remembered`)."""
         self.given: Any = model
         self.model: Any = inner_model(model)
         self.pair = pair_of(self.model)
@@ -71,7 +81,7 @@ class LanguageModel(ReadsSource):
         self.key = next_key(name)
         self._switched = Switched(Switch(model))
         self._sources = None
-        self._verify()
+        (compare or LanguageModel.compare_now)(self)
 
     @classmethod
     def wrap(
@@ -218,7 +228,7 @@ class LanguageModel(ReadsSource):
             found = self.watch.look(thorough=thorough, briefly=briefly)
             if found.seen != self._changes:
                 self._inspect()
-                self._verify()
+                self.compare_now()
                 self._changes = found.seen
             return found
         finally:
@@ -251,7 +261,7 @@ class LanguageModel(ReadsSource):
             for hook in hooks:
                 hook.remove()
 
-    def _verify(self) -> None:
+    def compare_now(self) -> None:
         """Compare it with its own untouched run, and close what does not agree."""
         from txpanel.tracing.verify import (
             verify,  # late: against the direction of imports; nothing is shown that was not compared

@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Event
@@ -42,6 +43,7 @@ class Located:
         shared: the hub's name for it where it is in the cache of Hugging Face's own tools: looked at as well, never
             written to; where it is damaged, the next `locate` fetches a copy of our own.
         adapter: folder of an adapter that is put on the model; ``None``: none is.
+        known: it is a model of the catalogue, as it was brought here.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Located:
     cached: str | None = None
     shared: str | None = None
     adapter: Path | None = None
+    known: bool = False
 
 
 def load(
@@ -61,6 +64,7 @@ def load(
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
     offline: bool = False,
+    anew: bool = False,
 ) -> LanguageModel:
     """Load a model.
 
@@ -72,6 +76,7 @@ def load(
         progress: called with a `Progress` from this thread while something slow happens.
         cancel: set it (from another thread) to stop; the next call continues the download.
         offline: use only what is on this machine.
+        anew: compare a model of the catalogue with its own run even if it is remembered that it has passed. Others are compared each time.
 
     Returns:
         The model, its tokenizer, its anatomy, and where the weights came from.
@@ -89,12 +94,12 @@ def load(
     _refuse_before_fetching(name, device, dtype)
     located = locate(name, reporter, offline=offline)
     try:
-        return _open(located, device, dtype, reporter)
+        return _open(located, device, dtype, reporter, anew)
     except BadFile as error:
         if offline or not _put_aside(located):
             raise
         log.warning("%s It is brought here again.", error)
-        return _open(locate(name, reporter), device, dtype, reporter)
+        return _open(locate(name, reporter), device, dtype, reporter, anew)
 
 
 def _put_aside(located: Located) -> bool:
@@ -133,7 +138,7 @@ def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False
         return _local(Path(name).expanduser(), reporter, offline)
     entry = catalogue.find(name)
     if entry is not None:
-        return _catalogue(entry, reporter, offline)
+        return replace(_catalogue(entry, reporter, offline), known=True)
     if _is_folder(name):
         return _local(Path(name), reporter, offline)
     if HUB_ID.fullmatch(name):
@@ -280,7 +285,7 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
     return Located(name, title, folder, source, hub.key(repo) if ours else None, None if ours else repo)
 
 
-def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> LanguageModel:
+def _open(located: Located, device: str, dtype: Any, reporter: Reporter, anew: bool) -> LanguageModel:
     needed = needs.of_folder(located.folder, dtype)
     reporter.start("load", _("Loading {name} ({size})").format(name=located.title, size=size_text(needed.weights)))
     needs.check(located.title, needed, **_of_device(device))
@@ -291,9 +296,15 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter) -> Lang
         )
     model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype, adapter=located.adapter)
     reporter.check()
-    from txpanel.models.language_model import LanguageModel  # late: torch and transformers take seconds
+    from txpanel.models import remembered  # late: torch and transformers take seconds
+    from txpanel.models.language_model import LanguageModel  # late: as above
 
-    wrapped = LanguageModel.wrap(model, tokenizer, name=located.name, title=located.title, source=located.source)
+    label = {"name": located.name, "title": located.title, "source": located.source}
+    if located.known:
+        compare = partial(remembered.compare, anew=anew)
+        wrapped = LanguageModel(model, tokenizer, **label, compare=compare)
+    else:
+        wrapped = LanguageModel.wrap(model, tokenizer, **label)
     reporter.start("done", _("{name} is loaded").format(name=located.title))
     return wrapped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from txpanel.messages import _
@@ -34,10 +35,17 @@ class Part:
 
 
 class Report(list[Part]):
-    """The parts of a model, in order; printed one a line."""
+    """The parts of a model, in order; printed one a line.
+
+    Attributes:
+        remembered: the day on which it was compared, where what that has shown is remembered; ``None``: it was compared when it was opened.
+    """
+
+    remembered: date | None = None
 
     def __str__(self) -> str:
-        return "\n".join(str(part) for part in self)
+        lines = [str(part) for part in self]
+        return "\n".join([*lines, remembered_since(self.remembered)] if self.remembered else lines)
 
     __repr__ = __str__
 
@@ -47,16 +55,24 @@ class Report(list[Part]):
         return [part for part in self if part.state == "opaque"]
 
 
+def remembered_since(day: date) -> str:
+    """What is said of a comparison that is remembered."""
+    words = _("Compared on {day}, and remembered: weights, programs and processor are the same as on that day.")
+    return words.format(day=day.isoformat())
+
+
 @dataclass
 class Seen:
     """What the comparison of a model with its own untouched run has seen.
 
     Attributes:
         differences: of the parts that are open. closed: of those that were closed because they differed.
+        remembered: the day on which this was seen, where it is remembered (:mod:`txpanel.models.remembered`).
     """
 
     differences: dict[str, float] = field(default_factory=dict)
     closed: dict[str, float] = field(default_factory=dict)
+    remembered: date | None = None
 
     def saw(self, part: str, difference: float) -> None:
         """Keep the largest difference of a part."""
@@ -66,6 +82,7 @@ class Seen:
 def report(anatomy: Anatomy, seen: Seen) -> Report:
     """All parts of a model."""
     found = Report()
+    found.remembered = seen.remembered
 
     def add(name: str, reason: str | None) -> None:
         if reason is None:

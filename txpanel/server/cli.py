@@ -152,7 +152,7 @@ def _add_doctor(commands: Commands) -> None:
     doctor.add_argument(
         "--deep",
         action="store_true",
-        help=_("read all bytes of the models that were brought here, and delete damaged ones"),
+        help=_("read all bytes of the models that were brought here, delete damaged ones, and compare models anew"),
     )
     doctor.set_defaults(run=_doctor)
 

@@ -326,12 +326,13 @@ class Bar:
         return shown
 
     def _about(self, state: ModelState, anatomy: Anatomy) -> dict[str, Any]:
-        from txpanel.models.openness import Seen, report  # late: only when there is a model
+        from txpanel.models.openness import Seen, remembered_since, report  # late: only when there is a model
 
         model = state.model
         parts = model.report() if model is not None else report(anatomy, Seen())
         source = model.source if model is not None else None
         more = [(_("runs because"), state.model_reason), (_("from"), source.note if source is not None else "")]
+        more += [(_("compared"), remembered_since(parts.remembered))] if parts.remembered else []
         found = about(anatomy, parts, [(label, text) for label, text in more if text])
         return found | {"adapters": adapters_shown(adapters_of(state))}
 
