@@ -299,12 +299,12 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter, anew: b
     from txpanel.models import remembered  # late: torch and transformers take seconds
     from txpanel.models.language_model import LanguageModel  # late: as above
 
-    label = {"name": located.name, "title": located.title, "source": located.source}
+    name, title, source = located.name, located.title, located.source
     if located.known:
         compare = partial(remembered.compare, anew=anew)
-        wrapped = LanguageModel(model, tokenizer, **label, compare=compare)
+        wrapped = LanguageModel(model, tokenizer, name=name, title=title, source=source, compare=compare)
     else:
-        wrapped = LanguageModel.wrap(model, tokenizer, **label)
+        wrapped = LanguageModel.wrap(model, tokenizer, name=name, title=title, source=source)
     reporter.start("done", _("{name} is loaded").format(name=located.title))
     return wrapped
 

@@ -117,7 +117,7 @@ class Structure:
 
     # -- in words for a digest ------------------------------------------------------------------------------------
 
-    def lines(self, serial: Callable[[Any], int]) -> Iterator[str]:
+    def lines(self, serial: Callable[[Any], int | str]) -> Iterator[str]:
         """Everything but the tensors' numbers, as text: equal text, equal model.
 
         Args:
@@ -296,7 +296,7 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _told(value: Any, serial: Callable[[Any], int]) -> Any:
+def _told(value: Any, serial: Callable[[Any], int | str]) -> Any:
     if isinstance(value, PLAIN):
         return repr(value)
     if isinstance(value, (list, tuple)):
