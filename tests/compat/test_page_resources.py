@@ -115,3 +115,14 @@ def test_a_trimmed_template_is_a_template() -> None:
         text = trimmed.render({"title": "t", "bokeh_js": "", "bokeh_css": "", "resources": None})
     assert text.startswith("t|<style>@font-face")
     assert "tx-late" in text
+
+
+def test_a_first_picture_that_cannot_be_written_costs_the_page_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def first(_page: str, _scripts: list[str]) -> str:
+        raise ValueError("nan")
+
+    trimmed = page_resources.trim(Template("{{ title }}|{{ bokeh_js }}|{{ plot_script }}"), first=lambda: first)
+    with set_curdoc(Document()):
+        text = trimmed.render({"title": "t", "bokeh_js": "b", "bokeh_css": "", "plot_script": "p", "resources": None})
+    assert re.fullmatch(r"t\|b.*\|p", text, re.DOTALL)
+    assert "a page has no first picture" in caplog.text

@@ -18,6 +18,7 @@ Test: tests/compat/test_page_resources.py::test_the_cure_for_fonts_is_still_need
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -36,6 +37,8 @@ from panel.io.state import state
 from txpanel.compat.script_nonces import marked
 
 __all__ = ["InlinedStyles", "inline_styles", "trim", "trimmed"]
+
+log = logging.getLogger(__name__)
 
 DIST = Path(pn.__file__).parent / "dist"
 PANEL = re.compile(rf"^(?:{re.escape(CDN_DIST)}|[./]*static/extensions/panel/)([\w./@^-]+\.css)(?:\?.*)?$")
@@ -83,11 +86,14 @@ def trim(template: Template, script: str = "", first: Callable[[], First | None]
     def page(context: Context) -> str:
         less = trimmed(context.get_all())
         less["bokeh_js"] += f"<script>{script}</script>" if script else ""
-        before = first() if first is not None else None
-        if before is None:
-            return marked(template.render(less))
-        scripts = [str(less[name]) for name in ("bokeh_js", "plot_script")]
-        return marked(before(template.render(less | {"bokeh_js": "", "plot_script": ""}), scripts))
+        try:
+            before = first() if first is not None else None
+            if before is not None:
+                scripts = [str(less[name]) for name in ("bokeh_js", "plot_script")]
+                return marked(before(template.render(less | {"bokeh_js": "", "plot_script": ""}), scripts))
+        except Exception:  # the page is worth more than its first second
+            log.exception("a page has no first picture")
+        return marked(template.render(less))
 
     return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # it is a page already
 
