@@ -10,6 +10,7 @@ import pytest
 
 from txpanel.server import idle_time
 from txpanel.server.idle_time import IdleTime, builds
+from txpanel.server.work_budget import Budget
 from txpanel.session import shared
 from txpanel.views.base import View
 
@@ -35,6 +36,21 @@ def test_pieces_are_done_one_at_a_time_while_nobody_waits() -> None:
     assert done == ["a", "b"]
     waiting.pop()()
     assert not waiting  # nothing is left to do
+
+
+def test_nothing_is_built_while_a_page_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of a view takes the thread that answers every page, for half a second and more."""
+    now = [1000.0]
+    monkeypatch.setattr(idle_time, "budget", budget := Budget(lambda: now[0]))
+    monkeypatch.setattr(idle_time.upkeep, "calm_for", lambda: 60.0)  # the page has been open for a minute
+    assert idle_time._nobody_waits()
+    budget.spent("a page", 0.2)
+    assert not idle_time._nobody_waits()
+    now[0] += idle_time.QUIET - 0.1
+    budget.spent("a page", 0.0001)  # it says that it is still there
+    assert not idle_time._nobody_waits()
+    now[0] += 0.2
+    assert idle_time._nobody_waits()
 
 
 def test_a_server_that_is_never_idle_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:

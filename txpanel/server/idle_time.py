@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from txpanel.server import upkeep
+from txpanel.server.work_budget import budget
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
@@ -21,7 +22,7 @@ __all__ = ["IdleTime", "builds"]
 log = logging.getLogger(__name__)
 
 QUIET = 2.5
-"""Seconds since a page was asked for, or left, from which on it is idle time."""
+"""Seconds since a page was asked for, or left, or any page had something done, from which on it is idle time."""
 PAUSE = 0.25
 """Seconds between two looks, and after each piece of work."""
 GIVE_UP = 600.0
@@ -63,7 +64,7 @@ class IdleTime:
 
 
 def _nobody_waits() -> bool:
-    return upkeep.calm_for() >= QUIET
+    return min(upkeep.calm_for(), budget.calm_for()) >= QUIET
 
 
 def builds(model: LanguageModel, text: str) -> Iterator[Callable[[], object]]:

@@ -63,6 +63,10 @@ class Budget:
             return 0.0
         return min(-account.level / self._rate(), LONGEST)
 
+    def calm_for(self) -> float:
+        """Seconds since any session has had work done on the thread; infinite if none has."""
+        return self._clock() - max((account.worked for account in self._accounts.values()), default=-math.inf)
+
     def forget(self, session: str) -> None:
         """A session has ended."""
         self._accounts.pop(session, None)
