@@ -43,6 +43,35 @@ def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, 
     tab.until(lambda: 400 < (tab.prompt.bounding_box() or {"width": 0})["width"] < 640)
 
 
+def test_no_step_of_the_timeline_is_shown_over_the_picture_of_another(
+    nano: LanguageModel, tmp_path: Path, tab: Tab
+) -> None:
+    """Chips and track stand still: the numbers of another step need the model."""
+    dashboard = txpanel.explain("CBABBC=", model=nano, temperature=0.0)
+    assert dashboard.state is not None
+    dashboard.state.generate(3)
+    dashboard.save(tmp_path / "x.html")
+    dashboard.close()
+    tab.page.goto((tmp_path / "x.html").as_uri())
+    step, track = tab.page.locator(".timeline .step"), tab.page.get_by_role("slider", name="Step of the generation")
+    expect(step).to_have_text("3 of 3")
+    told = tab.page.get_by_role("status").filter(has_text="This page was saved")
+    for act in (
+        lambda: tab.page.locator(".timeline .prompt").click(),
+        lambda: track.press("ArrowLeft"),
+        lambda: track.press(" "),
+        lambda: track.click(position={"x": 3, "y": 10}),
+    ):
+        tab.page.wait_for_timeout(600)
+        act()
+        expect(told).to_be_visible()
+        assert step.text_content() == "3 of 3"
+        assert track.get_attribute("aria-valuenow") == "3"
+    flow = tab.page.locator(".flow")
+    flow.get_by_role("group", name="What each block writes").press("ArrowRight")
+    assert flow.locator(".live").text_content() == ""
+
+
 def first_cell(tab: Tab) -> tuple[float, float]:
     """Where the first cell of the flow's pattern stands."""
     box = tab.page.locator(".flow canvas.picture").bounding_box()

@@ -1,6 +1,7 @@
 // The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
+import {isSaved} from "../../toolkit/saved_page.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {tokenChips} from "./chips.js"
 import {branchComparison} from "./compare.js"
@@ -42,6 +43,7 @@ export function render({model, el}) {
   const go = (i) => {
     const to = Math.max(0, Math.min(line.length, i))
     if (to === at()) return
+    if (isSaved()) return send("go", node(to)) // the picture of that step needs the model: the timeline stays with it
     local = to
     wanted = node(to)
     draw()
@@ -53,6 +55,7 @@ export function render({model, el}) {
     draw()
   }
   const play = () => {
+    if (isSaved()) return send("go", 0)
     const next = () => {
       if (local === null) {
         if (at() >= line.length) return stop()

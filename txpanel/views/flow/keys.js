@@ -1,5 +1,6 @@
 // The keyboard: one tab stop per group; arrows move inside it, Enter opens, Esc closes.
 
+import {isSaved} from "../../toolkit/saved_page.js"
 import {clamp, fill, shown} from "./core.js"
 import {words} from "./hover.js"
 import {showSigns} from "./legend.js"
@@ -71,7 +72,7 @@ function chartKeys(app) {
     }
     const layer = clamp((app.want.layer ?? app.block.layer) + step, 0, app.layers - 1)
     app.focus({layer})
-    live.textContent = fill(app.T.block_of, {i: layer + 1, n: app.layers})
+    if (!isSaved()) live.textContent = fill(app.T.block_of, {i: layer + 1, n: app.layers})
   })
 }
 
