@@ -42,7 +42,7 @@ def test_what_a_visitor_wrote_is_data() -> None:
     assert "<!--" not in page
     found = re.search(r'id="tx-first-data">(.*?)</script>', page)
     assert found is not None
-    (part,) = json.loads(found[1])
+    (part,) = json.loads(found[1])["parts"]
     assert part["values"]["text"] == HOSTILE
     assert (part["key"], part["place"]) == ("page/top_bar/top_bar", "head")
     assert part["styles"] == {"margin": "6px 0px 0px 0px", "position": "sticky"}
@@ -57,4 +57,4 @@ def test_all_parameters_of_a_component_are_there() -> None:
     page = with_first_picture(PAGE, [], stage="", css="", pieces=[piece])
     found = re.search(r'id="tx-first-data">(.*?)</script>', page)
     assert found is not None
-    assert json.loads(found[1])[0]["values"] == {"text": "x", "gives_way": True}
+    assert json.loads(found[1])["parts"][0]["values"] == {"text": "x", "gives_way": True}

@@ -235,6 +235,9 @@ class Tab:
         if message.type == "error" and not HARMLESS.search(message.text):
             self.wrong.append(f"console: {message.text} ({message.location.get('url', '')[:200]})")
 
+    def _page_error(self, error: PlaywrightError) -> None:
+        self.wrong.append(f"page error: {error}")
+
     def _request_failed(self, request: Request) -> None:
         if "FILE_NOT_FOUND" in (request.failure or ""):
             self.wrong.append(f"not found: {request.url[:200]}")
@@ -256,7 +259,7 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
         tab = Tab(context.new_page())
         tab.page.set_default_timeout(PATIENCE)
         tab.page.on("console", tab._console)
-        tab.page.on("pageerror", lambda error: tab.wrong.append(f"page error: {error}"))
+        tab.page.on("pageerror", tab._page_error)
         tab.page.on("request", tab._request)
         tab.page.on("requestfailed", tab._request_failed)
         tabs.append(tab)

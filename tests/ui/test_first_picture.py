@@ -11,13 +11,14 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 import txpanel
 from tests.ui.conftest import Server, Tab
 from tests.ui.test_content_policy import LISTEN
 
 BOKEH = re.compile(r"/bokeh\.min\.js")
+FILE = re.compile(r"/txpanel/txpanel\.js")
 DEFAULT = "CBABBC="
 LOOK = """() => {
   const all = (root, into = []) => { for (const e of root.querySelectorAll('*')) { into.push(e); if (e.shadowRoot) all(e.shadowRoot, into) } return into }
@@ -51,7 +52,7 @@ def page_of(server: Server, **state: object) -> str:
 def first_of(page: str) -> dict[str, dict[str, Any]] | None:
     """What a page draws first: each component's parameters, by its module; None: nothing."""
     found = re.search(r'id="tx-first-data">(.*?)</script>', page)
-    return {part["key"]: part["values"] for part in json.loads(found[1])} if found else None
+    return {part["key"]: part["values"] for part in json.loads(found[1])["parts"]} if found else None
 
 
 def warmed(server: Server, tab: Tab, **state: object) -> None:
@@ -159,3 +160,106 @@ def test_a_text_of_markup_is_text_in_the_first_picture(server: Server, new_tab: 
     page = page_of(server, text=text)
     assert "<img src=x" not in page
     assert tab.page.evaluate("window.ran") is None
+
+
+SOCKET = re.compile(r"/ws(\?|$)")
+
+
+def connection_bar(tab: Tab) -> Any:
+    return tab.page.locator(".tx-connection .notice")
+
+
+def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
+    server: Server, new_tab: Callable[..., Tab]
+) -> None:
+    """As when the server was started anew meanwhile: it does not have the session of this page."""
+    warmed(server, new_tab())
+    tab = new_tab()
+    tab.page.remove_listener("console", tab._console)  # Bokeh says it there
+    tab.page.remove_listener("pageerror", tab._page_error)
+    refused: list[str] = []
+
+    def once(socket: WebSocketRoute) -> None:
+        if refused:
+            socket.connect_to_server()
+        else:
+            refused.append(socket.url)
+            socket.close(code=4404)
+
+    files_held: list[Route] = []
+    away: list[bool] = []
+    tab.page.route_web_socket(SOCKET, once)
+    tab.page.route(BOKEH, lambda route: route.continue_() if away else files_held.append(route))
+    tab.page.goto(server.url, wait_until="commit")
+    tab.page.locator("#tx-first .flow[data-shows]").wait_for()
+    tab.prompt.fill("EDCBA=")
+    tab.prompt.press("Enter")
+    tab.prompt.type("x")
+    tab.page.route(FILE, lambda route: route.abort())  # the server is away
+    tab.until(lambda: files_held)
+    away.append(True)
+    files_held[0].continue_()
+    expect(connection_bar(tab)).to_contain_text("The connection to the server is lost")
+    tab.page.wait_for_timeout(2000)
+    assert tab.page.locator("#tx-first").count() == 1
+    tab.page.unroute(FILE)  # it is back
+    expect(tab.page.locator("#tx-first")).to_have_count(0)
+    tab.page.get_by_role("tab", selected=True).wait_for()
+    expect(tab.page.locator(".flow .tokens")).to_contain_text("E")
+    assert tab.prompt.input_value() == "EDCBA=x"
+
+
+def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, new_tab: Callable[..., Tab]) -> None:
+    warmed(server, new_tab())
+    tab = new_tab()
+    go_on = held_back(tab)
+    tab.page.goto(server.url, wait_until="commit")
+    tab.page.locator("#tx-first .flow[data-shows]").wait_for()
+    expect(connection_bar(tab)).to_contain_text("still being connected")
+    go_on()
+    assert not connection_bar(tab).filter(visible=True).count()
+
+
+def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab]) -> None:
+    """The page becomes live when the slider is let go: until then its drag goes on."""
+    warmed(server, new_tab())
+    tab = new_tab()
+    held: list[Route] = []
+    tab.page.route(BOKEH, lambda route: held.append(route))
+    tab.page.goto(server.url, wait_until="commit")
+    slider = tab.page.locator("#tx-first").get_by_role("slider", name="temperature")
+    box = slider.bounding_box()
+    assert box is not None
+    mouse, y = tab.page.mouse, box["y"] + box["height"] / 2
+    mouse.move(box["x"] + 0.3 * box["width"], y)
+    mouse.down()
+    tab.until(lambda: held)
+    held[0].continue_()
+    there = "Boolean(globalThis.Bokeh?.documents.length && Bokeh.documents.every((one) => one.is_idle))"
+    tab.until(lambda: tab.page.evaluate(there), "the real ones are there")
+    tab.page.wait_for_timeout(1000)
+    assert tab.page.locator("#tx-first").count() == 1
+    mouse.move(box["x"] + 0.9 * box["width"], y, steps=4)
+    wanted = float(slider.input_value())
+    assert wanted > 1
+    mouse.up()
+    expect(tab.page.locator("#tx-first")).to_have_count(0)
+    tab.until(lambda: f"temperature={wanted:g}" in tab.page.url, "the state hears of it")
+
+
+def test_who_has_scrolled_stays_where_he_is(server: Server, new_tab: Callable[..., Tab]) -> None:
+    warmed(server, new_tab())
+    tab = new_tab(width=390, height=844)
+    go_on = held_back(tab)
+    tab.page.goto(server.url, wait_until="commit")
+    token = tab.page.locator(".nextlist .next").first
+    token.wait_for()
+    tab.page.mouse.move(200, 400)
+    tab.page.mouse.wheel(0, 700)
+    tab.until(lambda: tab.page.locator("#tx-first").evaluate("stage => stage.scrollTop") == 700)
+    before = token.bounding_box()
+    go_on()
+    after = token.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["y"] == pytest.approx(before["y"], abs=2)

@@ -14,6 +14,7 @@ from txpanel.decoding.settings import USUAL
 from txpanel.messages import _
 from txpanel.page import offline
 from txpanel.page.card_place import CardPlace
+from txpanel.page.connection.component import before_it_is_there
 from txpanel.page.timeline.controller import TimelineController
 from txpanel.page.top_bar.controller import Bar
 from txpanel.page.view_area import TOP_CSS, ViewArea
@@ -142,7 +143,7 @@ class Dashboard(pn.viewable.Viewer):
             return None
         over = [Piece(one, "over") for one in (self.timeline.component,) if one.visible]
         pieces = [Piece(self.bar.component, "head"), *over, *pieces, Piece(self.views.tabs, "under")]
-        return partial(with_first_picture, stage=STAGE, css=STAGE_CSS, pieces=pieces)
+        return partial(with_first_picture, stage=STAGE, css=STAGE_CSS, pieces=pieces, aside=before_it_is_there())
 
     def close(self) -> None:
         """The session is over: nothing is held any more."""

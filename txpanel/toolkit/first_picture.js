@@ -1,6 +1,6 @@
 // What is on screen first is drawn from data in the page itself, before Bokeh runs: each part by its own module, on a model that stands in for the
 // real one. When Bokeh has made the real ones, and all of them have their place, the elements move there in one step, and go on as they are.
-import {h} from "./elements.js"
+import {h, released} from "./elements.js"
 
 const LONGEST = 6000 // milliseconds for the real ones to come to the places where the first picture stands; then it moves all the same
 const ARRAYS = {
@@ -92,13 +92,46 @@ const parts = new Map() // by the module's name
 let stage = null
 let began = 0
 
+// Whoever says that the page is not live yet: `begin(data, stage)` is called when the first picture is drawn, with what the page has for it,
+// and returns {slow, lost, end}: it takes long, no connection came, it is live.
+let watcher = null
+export const whileItStands = (begin) => {
+  watcher = begin
+}
+const SLOW = 4000
+let stands = null
+function watch(data) {
+  if (!watcher || !data) return
+  const said = watcher(data, stage)
+  const slow = setTimeout(said.slow, SLOW)
+  // Bokeh tries once, and tells nobody that it has given up: so the socket itself is asked
+  const Own = globalThis.WebSocket
+  globalThis.WebSocket = class extends Own {
+    constructor(...given) {
+      super(...given)
+      this.addEventListener("close", () => {
+        clearTimeout(slow)
+        if (stands) said.lost()
+      })
+    }
+  }
+  stands = () => {
+    stands = null
+    clearTimeout(slow)
+    globalThis.WebSocket = Own
+    said.end()
+  }
+}
+
 // Draws all parts of a page that has them; all of them or nothing.
 export function drawFirst(components) {
   const data = document.getElementById("tx-first-data")
   if (!data || stage) return
   stage = document.getElementById("tx-first")
   try {
-    drawParts(components, JSON.parse(data.textContent))
+    const {parts: all, aside} = JSON.parse(data.textContent)
+    drawParts(components, all)
+    watch(aside)
   } catch (error) {
     console.error(error)
     stage.remove()
@@ -130,7 +163,7 @@ export function takenOver(key, {model, view, el}) {
   el.append(part.gap)
   if (!began) {
     began = performance.now()
-    setTimeout(move, LONGEST)
+    setTimeout(moveWhenReleased, LONGEST)
   }
   if ([...parts.values()].every((one) => one.real)) requestAnimationFrame(moveWhenAligned)
   return true
@@ -146,15 +179,21 @@ const aligned = ({host, real}) => {
 const told = () => globalThis.Bokeh?.documents.every((one) => one.is_idle)
 
 function moveWhenAligned() {
-  if (told() && [...parts.values()].every(aligned)) move()
+  if (told() && [...parts.values()].every(aligned)) moveWhenReleased()
   else requestAnimationFrame(moveWhenAligned)
 }
+
+// Not under a hand: a slider would let go of its drag, and a button would lose its click.
+const moveWhenReleased = () => released(stage, move)
 
 function move() {
   const all = [...parts.values()].filter((part) => part.real)
   if (!all.length) return
+  stands?.()
+  const scrolled = stage.scrollTop // with its elements that goes
   const focused = deepActive()
-  const marked = focused?.selectionStart === undefined ? null : [focused.selectionStart, focused.selectionEnd]
+  // of a text only: a slider has no selection, and says so by an error
+  const marked = Number.isInteger(focused?.selectionStart) && [focused.selectionStart, focused.selectionEnd, focused.selectionDirection]
   for (const part of all) {
     const {view, el} = part.real
     part.gap.replaceWith(part.el)
@@ -162,7 +201,7 @@ function move() {
     Object.defineProperty(part.view, "parent", {get: () => view.parent})
     el.dataset.live = ""
   }
-  scroller(all[0].real.view.el)?.scrollTo(0, stage.scrollTop)
+  scroller(all[0].real.view.el)?.scrollTo(0, scrolled)
   stage.remove()
   if (focused?.isConnected) focused.focus({preventScroll: true})
   if (marked && focused.isConnected) focused.setSelectionRange(...marked)

@@ -101,21 +101,22 @@ def _part(piece: Piece) -> dict[str, Any]:
     }
 
 
-def with_first_picture(page: str, scripts: Iterable[str], *, stage: str, css: str, pieces: Sequence[Piece]) -> str:
+def with_first_picture(
+    page: str, scripts: Iterable[str], *, stage: str, css: str, pieces: Sequence[Piece], aside: Any = None
+) -> str:
     """A page that shows pieces first.
 
     Args:
         page: HTML, as Panel would have it, without `scripts`.
         scripts: of the page, which run after the first picture has been painted.
         stage: the boxes that the pieces stand in. css: their look.
-        pieces: from top to bottom.
+        pieces: from top to bottom. aside: for whoever says that the page is not live yet (``whileItStands``).
 
     Raises:
         TypeError, ValueError: a parameter is not what JSON can have.
     """
-    data = json.dumps([_part(piece) for piece in pieces], separators=(",", ":"), allow_nan=False).replace(
-        "<", "\\u003c"
-    )
+    drawn = {"parts": [_part(piece) for piece in pieces], "aside": aside}
+    data = json.dumps(drawn, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     scripts = "".join(scripts)
     early = "".join(f'<link rel="preload" as="script" href="{address}">' for address in ADDRESS.findall(scripts))
     early += f'<link rel="modulepreload" href="{bundle.address()}">'

@@ -10,7 +10,7 @@ import param
 from txpanel.messages import _
 from txpanel.page.messenger import Messenger
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "before_it_is_there"]
 
 CSS = (Path(__file__).parent / "connection.css").read_text(encoding="utf-8")
 
@@ -29,6 +29,11 @@ class Connection(Messenger):
         super().__init__(_nothing, words=_words(), **params)
 
 
+def before_it_is_there() -> dict[str, Any]:
+    """What the bar needs while the first picture stands, before there is a connection (``connection.js``)."""
+    return {"words": _words(), "css": CSS}
+
+
 def _nothing(_data: dict[str, Any]) -> None:
     """The browser says one thing only: it lets its side know the connection by it."""
 
@@ -43,6 +48,7 @@ def _words() -> dict[str, str]:
             "The server does not answer at the moment: it is busy, or the connection is cut. What you do is kept."
         ),
         "gone": _("The server is back, but no longer has this page: it is opened again, with what you have typed."),
+        "coming": _("The page is still being connected. What you do is kept, and done as soon as it is."),
         "open": _("Connected again."),
         "behind": _("The pictures still belong to the text before."),
         "retry": _("Try now"),

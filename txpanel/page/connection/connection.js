@@ -2,6 +2,7 @@
 
 import {keepConnection, spread} from "../../compat/kept_connection.js"
 import {h} from "../../toolkit/elements.js"
+import {whileItStands} from "../../toolkit/first_picture.js"
 import {patch} from "../../toolkit/patch.js"
 import {above, away, behind, connectionState, handedOver, leave, onConnection, setConnection} from "./state.js"
 
@@ -50,6 +51,40 @@ export function render({model, view, el}) {
   })
   scrollBack(el)
 }
+
+// Before there is a connection: what somebody does is kept by the first picture. Where none comes, the page is opened anew as soon as the server
+// is there; by itself once in a while only, since it may be that it lets no sockets through.
+const AGAIN = 60000
+const KNOCK = 1500
+whileItStands((given, stage) => {
+  const bar = notice(given, stage)
+  let knocks = 0 // timer
+  const again = () => {
+    clearTimeout(knocks)
+    reopen(stage)
+  }
+  bar.onretry = again
+  const knock = async () => {
+    const there = await fetch(import.meta.url, {method: "HEAD", cache: "no-store"}).then(
+      (answer) => answer.ok,
+      () => false,
+    )
+    if (there && Date.now() - (Number(read(REOPENED)) || 0) > AGAIN) again()
+    else knocks = setTimeout(knock, KNOCK)
+  }
+  return {
+    slow: () => bar.say("coming", false),
+    lost: () => {
+      setConnection("lost")
+      bar.say("lost", false)
+      knock()
+    },
+    end: () => {
+      clearTimeout(knocks)
+      bar.remove()
+    },
+  }
+})
 
 function notice(model, el) {
   const host = h("div", {class: "tx-connection"})

@@ -19,8 +19,9 @@ const ROOM = 88 // pixels of the prompt: three lines, and what is longer scrolls
 export function render({model, view, el}) {
   const w = model.words
   const unsaid = {} // settings and places chosen while the server is away, as words of the address
+  const early = {} // and those that were chosen before there was a connection
   const send = (kind, more = {}) => {
-    if (away() && ["set", "focus"].includes(kind)) Object.assign(unsaid, more)
+    if (["set", "focus"].includes(kind)) Object.assign(model.isFirst ? early : away() ? unsaid : {}, more)
     model.send_msg({kind, ...more})
   }
   const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
@@ -321,7 +322,7 @@ export function render({model, view, el}) {
   })
   // The page may be opened anew when the server is back: what it has not heard goes over into the next one.
   const stops = [
-    onLeave(() => ({words: unsaid, text: asked === null ? null : known, typed: dirty() ? box.value : null})),
+    onLeave(() => ({words: model.isFirst ? early : unsaid, text: asked === null ? null : known, typed: dirty() ? box.value : null})),
     onConnection((state) => {
       if (state === "open") for (const name of Object.keys(unsaid)) delete unsaid[name]
     }),
