@@ -73,7 +73,7 @@ def run(page: Page, process: int, address: str, tokens: int, every: int) -> tupl
     )
     page.evaluate(WATCH)
     page.get_by_role("combobox", name="How many tokens to generate").select_option("until the end")
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     began, before = time.monotonic(), 0
     while before < tokens:
         while (n := so_far(page)) < min(before + every, tokens):

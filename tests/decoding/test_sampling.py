@@ -247,12 +247,12 @@ def test_it_is_known_which_stage_removed_a_token() -> None:
 
 def test_a_penalty_needs_the_tokens_so_far() -> None:
     for settings in ({"repetition_penalty": 1.2}, {"no_repeat_ngram_size": 2}):
-        with pytest.raises(ValueError, match="give their ids"):
+        with pytest.raises(ValueError, match="needs the ids"):
             sampling.pipeline(rows()[0], **settings)
 
 
 def test_no_token_left_is_refused_in_words() -> None:
-    with pytest.raises(NoTokenLeft, match="no_repeat_ngram_size removed every token"):
+    with pytest.raises(NoTokenLeft, match="no_repeat_ngram_size cut off every token"):
         sampling.pipeline(np.zeros(3), no_repeat_ngram_size=1, ids=[0, 1, 2])
     with pytest.raises(NoTokenLeft, match="repetition_penalty made a logit infinite"):
         sampling.pipeline(np.array([3e38, 1.0]), repetition_penalty=1e-3, ids=[0])

@@ -21,10 +21,10 @@ MOST = Limits(max_tokens=10, max_tree_tokens=20, max_branches=3)
         (
             lambda a: a.check_tokens(11),
             "text",
-            "11 tokens, and this server takes at most 10. Shorten it by about 1 token.",
+            "11 tokens, and this server accepts at most 10. Shorten it by about 1 token.",
         ),
         (lambda a: a.check_tokens(5000), "text", "about 4,990 tokens"),
-        (lambda a: a.check_characters("x" * 401), "text", "401 characters, and this server takes at most 400"),
+        (lambda a: a.check_characters("x" * 401), "text", "401 characters, and this server accepts at most 400"),
         (lambda a: a.check_tree(21, 1), "tree", "21 tokens, and at most 20"),
         (lambda a: a.check_tree(4, 4), "branches", "4 branches, and at most 3"),
     ],
@@ -53,7 +53,7 @@ def test_only_the_threads_own_work_counts(monkeypatch: pytest.MonkeyPatch) -> No
     now[0] = 160.0
     allowed.check()
     now[0] = 160.5
-    with pytest.raises(OverLimit, match="worked on it for 60 s"):
+    with pytest.raises(OverLimit, match="worked on this for 60 s"):
         allowed.check()
     assert told == ["time"]
     allowed.begin_again()

@@ -25,10 +25,10 @@ def world(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
 @pytest.mark.parametrize(
     ("true", "name", "words"),
     [
-        ((), "nano", "came with txpanel"),
+        ((), "nano", "comes with txpanel"),
         (("index",), "smollm2-135m", "package index"),
-        (("smollm2-135m",), "smollm2-135m", "SmolLM2 is here"),
-        (("smollm2-135m", "index"), "smollm2-135m", "SmolLM2 is here"),
+        (("smollm2-135m",), "smollm2-135m", "SmolLM2 is on this machine"),
+        (("smollm2-135m", "index"), "smollm2-135m", "SmolLM2 is on this machine"),
         (("hub",), "gpt2", "the hub has it"),
         (("hub", "index", "smollm2-135m"), "gpt2", "the hub has it"),
         (("gpt2",), "gpt2", "on this machine"),
@@ -46,8 +46,8 @@ def test_wishes_come_first(world: dict[str, bool], monkeypatch: pytest.MonkeyPat
     world["gpt2"] = True
     monkeypatch.setenv("TXPANEL_MODEL", "distilgpt2")
     assert choose().name == "distilgpt2"
-    assert choose().reason == "It was chosen when txpanel was started."
-    assert choose("nano") == choice.Choice("nano", "You asked for it.")
+    assert choose().reason == "This model was set when txpanel was started."
+    assert choose("nano") == choice.Choice("nano", "You chose this model.")
 
 
 def test_a_server_starts_with_a_model_that_its_visitors_may_have(
@@ -55,7 +55,7 @@ def test_a_server_starts_with_a_model_that_its_visitors_may_have(
 ) -> None:
     world["gpt2"] = True
     monkeypatch.setenv("TXPANEL_MODELS", "smollm2-135m, nano")
-    assert choose() == choice.Choice("smollm2-135m", "It is the first of the models that this server offers.")
+    assert choose() == choice.Choice("smollm2-135m", "This is the first of the models that this server offers.")
     monkeypatch.setenv("TXPANEL_MODEL", "nano")
     assert choose().name == "nano"
 

@@ -83,21 +83,21 @@ def test_a_replaced_variable_says_what_has_taken_its_place() -> None:
     assert "TXPANEL_TRACE_MB is replaced by TXPANEL_MEMORY_MB" in old
     assert "(70)" in old
     both = {"TXPANEL_TRACE_MB": "70", "TXPANEL_MEMORY_MB": "50"}
-    assert "counts no more" in replaced(both)[0]
+    assert "is ignored" in replaced(both)[0]
     assert environment(both).memory_bytes == 50_000_000
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("TXPANEL_MAX_SESSONS", "3", "There is no variable TXPANEL_MAX_SESSONS. Is TXPANEL_MAX_SESSIONS meant?"),
+        ("TXPANEL_MAX_SESSONS", "3", "There is no variable TXPANEL_MAX_SESSONS. Did you mean TXPANEL_MAX_SESSIONS?"),
         ("TXPANEL_ZZZ", "", "There is no variable TXPANEL_ZZZ."),
         (
             "TXPANEL_MAX_TOKENS",
             "1_000",
-            "TXPANEL_MAX_TOKENS is no whole number from 0 on (1_000), and counts as not set.",
+            "TXPANEL_MAX_TOKENS is not a whole number of 0 or more (1_000) and is ignored.",
         ),
-        ("TXPANEL_MEMORY_MB", "2G", "TXPANEL_MEMORY_MB is no whole number from 0 on (2G), and counts as not set."),
+        ("TXPANEL_MEMORY_MB", "2G", "TXPANEL_MEMORY_MB is not a whole number of 0 or more (2G) and is ignored."),
     ],
 )
 def test_what_is_misspelt_is_said(variable: str, value: str, said: str) -> None:

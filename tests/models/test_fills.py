@@ -73,5 +73,5 @@ def test_a_model_that_gives_no_token_is_refused_as_what_it_is(folder: Path) -> N
     (folder / "config.json").write_text(
         json.dumps(config | {"model_type": "electra", "architectures": ["ElectraForPreTraining"]})
     )
-    with pytest.raises(txpanel.errors.Unsupported, match="which tokens of a text were replaced"):
+    with pytest.raises(txpanel.errors.Unsupported, match="it detects replaced tokens"):
         txpanel.load(str(folder))

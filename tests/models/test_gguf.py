@@ -119,9 +119,9 @@ def test_two_at_once_convert_once(cache_root: Path, path: Path) -> None:
         ("empty", "not a GGUF file"),
         ("foreign", "not a GGUF file"),
         ("version", "version 9"),
-        ("cut in the table", "damaged or cut short"),
-        ("cut in the weights", "damaged or cut short"),
-        ("hostile count", "damaged or cut short"),
+        ("cut in the table", "damaged or incomplete"),
+        ("cut in the weights", "damaged or incomplete"),
+        ("hostile count", "damaged or incomplete"),
     ],
 )
 def test_damage_is_a_sentence(cache_root: Path, path: Path, seen: Seen, kind: str, words: str) -> None:

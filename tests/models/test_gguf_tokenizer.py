@@ -137,9 +137,14 @@ def test_every_name_that_is_known_cuts(tmp_path: Path, pre: str) -> None:
 @pytest.mark.parametrize(
     ("pre", "more", "error", "words"),
     [
-        ("shiny-new", {}, Unsupported, r"in a way called “shiny-new”, which is not known here.*Known: gpt-2"),
-        (None, {}, Unsupported, r"does not say how its tokenizer cuts text \(tokenizer\.ggml\.pre\)"),
-        ("default", {}, Unsupported, "in a way called “default”"),
+        (
+            "shiny-new",
+            {},
+            Unsupported,
+            r"does not know the way in which its tokenizer splits text .“shiny-new”.*Known: gpt-2",
+        ),
+        (None, {}, Unsupported, r"does not say how its tokenizer splits text \(tokenizer\.ggml\.pre\)"),
+        ("default", {}, Unsupported, "splits text .“default”"),
         ("smollm", {"model": "rwkv"}, Unsupported, r"tokenizer of the kind “rwkv”\. Kinds that are read: gpt2, llama"),
         ("smollm", {"merges": ["a b"]}, BadFile, "a merge of its tokenizer is damaged"),
         ("smollm", {"bos": 9999}, BadFile, "has no entry 9999"),
@@ -239,5 +244,5 @@ def test_text_that_would_be_changed_before_it_is_cut_is_refused(tmp_path: Path) 
         writer.add_remove_extra_whitespaces(True)
 
     path = ggufmodels.write(tmp_path / "m.gguf", "llama", ggufmodels.model("llama"), vocabulary=vocabulary)
-    with pytest.raises(Unsupported, match="changes text before it cuts it"):
+    with pytest.raises(Unsupported, match="changes text before it splits it"):
         gguf_tokenizer.tokenizer(read(path))

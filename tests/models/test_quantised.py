@@ -257,7 +257,7 @@ def test_a_packed_token_table_is_closed() -> None:
     module.model.embed_tokens.weight = torch.nn.Parameter(torch.ones(300, 32, dtype=torch.int8), requires_grad=False)
     module.model.embed_tokens.register_forward_hook(lambda _module, _args, out: out.float())
     model = LanguageModel.wrap(module, tiny_tokenizer())
-    assert "token table is quantised" in model.anatomy.opaque["embed"]
+    assert "embedding matrix is quantised" in model.anatomy.opaque["embed"]
     with pytest.raises(NoSuchTensor):
         model.trace(TEXT).value("model.embed_tokens.weight")
 

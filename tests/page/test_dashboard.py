@@ -210,7 +210,7 @@ def test_while_a_part_is_built_only_a_line_says_which(state: Any) -> None:
     shown = lambda: [part.id for part in dashboard.views.parts if part.id != "flow" and part.frame.layout.visible]  # noqa: E731
     dashboard.views.waiting.param.watch(lambda event: seen.append((event.new, shown())), "text")
     dashboard.opened = "kv-cache"
-    assert seen == [("KV cache is being built …", [])]
+    assert seen == [("Loading: KV cache …", [])]
     before = next(part.frame.layout for part in dashboard.views.parts if part.id == "softmax")
     assert before.css_classes == [
         "leaf",

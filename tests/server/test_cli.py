@@ -175,7 +175,7 @@ def test_what_goes_wrong_is_one_sentence_and_exit_code_1(
 def test_an_empty_text_is_one_sentence(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     code, told = failure(["export", "", "--model", str(folder), "-o", str(tmp_path / "x.safetensors")], capsys)
     assert code == 1
-    assert "type" in told
+    assert "Type" in told
     assert not (tmp_path / "x.safetensors").exists()
 
 

@@ -316,7 +316,7 @@ def test_one_password_for_all_needs_no_name_and_a_wrong_one_forgets_nothing(monk
         assert wrong.status == 302
         assert wrong.headers["Location"].startswith("?error=")
         again = server.get("/login" + wrong.headers["Location"])
-        assert "not right" in again.text
+        assert "is wrong" in again.text
         assert f'value="{wanted}"' in again.text
         right = server.post("/login", username="", password="Secret", next=wanted)
         assert right.headers["Location"] == wanted

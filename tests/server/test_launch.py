@@ -94,7 +94,7 @@ def test_an_address_of_another_machine_is_a_sentence(address: str, monkeypatch: 
             raise socket.gaierror(-2, "Name or service not known")
 
         monkeypatch.setattr(socket.socket, "bind", bind)
-    with pytest.raises(TxpanelError, match="no address of this machine"):
+    with pytest.raises(TxpanelError, match="not an address of this machine"):
         launch.find_port(address, 0)
 
 

@@ -63,7 +63,7 @@ def test_a_password_a_prefix_and_https(tmp_path: Path) -> None:
         assert "Password" in login
         assert "https://" not in login
         wrong = urllib.parse.urlencode({"username": "ada", "password": "people.json"}).encode()
-        assert "not right" in open_page("/login", wrong)[1]
+        assert "is wrong" in open_page("/login", wrong)[1]
         assert "refused kind=login address=127.0.0.1" in log.read_text()
         right = urllib.parse.urlencode({"username": "ada", "password": "secret"}).encode()
         where, page = open_page("/login", right)  # after a wrong one, and with nothing else said

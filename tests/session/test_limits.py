@@ -71,7 +71,7 @@ def test_a_text_of_too_many_tokens_is_refused_with_both_numbers_and_stays(
 ) -> None:
     text = "many words " * 30
     state = limited(text, max_tokens=10)
-    assert "and this server takes at most 10" in (state.error or "")
+    assert "and this server accepts at most 10" in (state.error or "")
     assert (state.text, state.trace) == (text, None)
     assert kinds == ["text"]
 
@@ -89,7 +89,7 @@ def test_a_text_is_not_even_tokenized_where_its_length_says_enough(
     asked: list[int] = []
     monkeypatch.setattr(type(model), "encode", lambda _self, text: asked.append(len(text)))
     state = limited("x" * 1_000_000, max_tokens=1000)
-    assert "1,000,000 characters, and this server takes at most 40,000" in (state.error or "")
+    assert "1,000,000 characters, and this server accepts at most 40,000" in (state.error or "")
     assert (asked, kinds) == ([], ["text"])
 
 
@@ -110,7 +110,7 @@ def test_until_the_end_has_an_end(limited: Callable[..., ModelState]) -> None:
     state = limited(max_new_tokens=4)
     state.generate(None)
     assert len(state.tree) == 4
-    assert "Generate goes on" in (state.notice or "")
+    assert "Press Generate to continue" in (state.notice or "")
 
 
 def test_a_text_grows_up_to_its_limit_and_not_beyond(limited: Callable[..., ModelState], kinds: list[str]) -> None:
@@ -119,7 +119,7 @@ def test_a_text_grows_up_to_its_limit_and_not_beyond(limited: Callable[..., Mode
     state = limited(max_tokens=begin + 3)
     state.generate(50)
     assert len(state.trace.tokens.ids) == begin + 3
-    assert f"{begin + 3} tokens now" in (state.notice or "")
+    assert f"the text now has {begin + 3} tokens" in (state.notice or "")
     for more in (lambda: state.generate(1), lambda: state.append(5)):
         more()
         assert f"at most {begin + 3}" in (state.error or "")
@@ -243,7 +243,7 @@ def test_generating_that_takes_too_long_ends_with_a_sentence_and_what_is_made_st
     monkeypatch.setattr("txpanel.models.allowance.time.thread_time", lambda: 2.0 * next(ticks))
     state.generate(40)
     assert 0 < len(state.tree) < 10
-    assert "worked on it for 10 s" in (state.notice or "")
+    assert "worked on this for 10 s" in (state.notice or "")
     assert (state.busy, state.progress, state.stale, state.error) == (False, None, False, None)
     assert len(state.trace.tokens.ids) == len(state.tree.prompt(state.tree.at).ids or ())
     assert kinds == ["time"]
@@ -257,7 +257,7 @@ def test_a_run_that_takes_too_long_is_a_sentence(
     ticks = itertools.count()
     monkeypatch.setattr("txpanel.models.allowance.time.thread_time", lambda: 20.0 * next(ticks))
     state.text = "a text that nobody ran"
-    assert "no more to one request" in (state.error or "")
+    assert "allows for one request" in (state.error or "")
     assert (state.busy, state.trace, state.text) == (False, before, "a text that nobody ran")
 
 
@@ -291,7 +291,7 @@ def test_a_pass_that_takes_too_long_ends_between_two_blocks(
     state.text = "one more text that nobody ran"
     for hook in hooks:
         hook.remove()
-    assert "no more to one request" in (state.error or "")
+    assert "allows for one request" in (state.error or "")
     assert begun == [0]
     monkeypatch.undo()
     state.run()

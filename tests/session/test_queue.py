@@ -112,10 +112,10 @@ def test_after_the_wait_what_was_said_before_is_said_again(model: LanguageModel)
     state._waits(None)
     assert state.progress is None
     state._reads(0.256)
-    assert str(state.progress) == "The model reads the text: 25 %"
+    assert str(state.progress) == "The model is reading the text: 25 %"
     state._waits(1)
     state._waits(None)
-    assert str(state.progress) == "The model reads the text: 25 %"
+    assert str(state.progress) == "The model is reading the text: 25 %"
 
 
 def test_a_run_that_somebody_makes_already_is_waited_for_and_can_be_left(
@@ -140,7 +140,7 @@ def test_a_run_that_somebody_makes_already_is_waited_for_and_can_be_left(
             until(lambda: made == ["one", "two"])
         until(lambda: sorted(str(session.place()) for session in sessions) == ["0", "0", "1"])
         waits = next(session.state for session in sessions if session.state.progress.place == 0)
-        assert "this very text" in waits.progress.message
+        assert "already running this text" in waits.progress.message
         maker = next(session.state for session in sessions if session.state.progress.place == 1)
         waits.cancel()
         maker.cancel()  # the third goes on by itself

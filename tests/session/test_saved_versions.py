@@ -142,7 +142,7 @@ def test_a_file_of_a_newer_txpanel_is_called_that(tmp_path: Path, change: dict[s
     with pytest.raises(BadFile, match="newer") as refusal:
         run_file.read(path, "run")
     assert "run" in str(refusal.value)
-    assert "contradicts" not in str(refusal.value)
+    assert "inconsistent" not in str(refusal.value)
 
 
 def test_a_stored_run_of_a_newer_txpanel_comes_back_as_its_text_and_a_note() -> None:

@@ -174,7 +174,7 @@ def test_generation_says_why_it_ended(model: LanguageModel, monkeypatch: pytest.
     assert "full" in (state.notice or "")
     for again in (lambda: state.generate(5), state.append, lambda: state.append(7)):
         again()
-        assert "there is no place for another" in (state.error or "")  # not: the text is one token too long
+        assert "no further token fits" in (state.error or "")  # not: the text is one token too long
     state.text = "seven"
     assert state.notice is state.error is None
     monkeypatch.setattr(model.model.generation_config, "eos_token_id", int(state.sampled.token))
@@ -235,7 +235,7 @@ def test_an_empty_text_empties_the_picture(state: ModelState) -> None:
     state.ask("logits", vocab=3)
     state.text = ""
     assert state.trace is state.sampled is state.question is None
-    assert "type" in (state.error or "")
+    assert "Type" in (state.error or "")
     state.append()
     state.undo()
     assert state.trace.text == "seven words"
@@ -359,7 +359,7 @@ def test_loading_another_model_runs_it_on_the_text(state: ModelState, shelf: dic
     assert state.question is None
     assert state.pinned == ()
     state.load("one")
-    assert state.model_reason == "You chose it."
+    assert state.model_reason == "You chose this model."
 
 
 @pytest.mark.parametrize(("name", "words"), [("gone", "cut"), ("nonsense", "no model")])

@@ -271,12 +271,12 @@ def test_merged_adapters_are_plain_weights() -> None:
     assert wrong(merged, (0,)) == []
     assert merged.provenance["adapters_merged"] == "default"
     assert torch.allclose(merged.tensor("logits"), expected, atol=1e-3)
-    with pytest.raises(Unsupported, match="merged into the weights, or taken out of them, since this text was run"):
+    with pytest.raises(Unsupported, match="merged into the weights, or unmerged, since this text was run"):
         before.tensor("blocks.2.v")
-    with pytest.raises(Unsupported, match="can't be switched"):
+    with pytest.raises(Unsupported, match="cannot be switched"):
         model.with_adapters()
     module.base_model.disable_adapter_layers()
-    with pytest.raises(Unsupported, match="turned off at once"):
+    with pytest.raises(Unsupported, match="turned off at the same time"):
         model.trace(TEXT)
     unloaded = wrapped(with_lora().merge_and_unload()).trace(TEXT)
     assert wrong(unloaded, (0,)) == []
@@ -299,7 +299,9 @@ def test_kinds_that_are_not_read_are_named_and_not_explained() -> None:
     )
     closed = wrapped(strange).report().opaque  # attention is run as a whole, the rest is open
     assert [part.name for part in closed] == [f"blocks.{layer}.mixer" for layer in range(3)]
-    assert all("“default” changes a layer in a way that is not read here: loha" in part.reason for part in closed)
+    assert all(
+        "“default” changes a layer in a way that txpanel does not support: loha" in part.reason for part in closed
+    )
     strange.base_model.disable_adapter_layers()
     assert wrong(wrapped(strange).trace(TEXT), (0,)) == []  # turned off, it does nothing
     prompt = get_peft_model(tiny_hf("llama"), PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"))

@@ -147,7 +147,7 @@ def test_a_model_that_writes_on_has_its_answer_after_the_last_token() -> None:
     trace = tiny("gpt2").trace("abc")
     assert (trace.answer, trace.gaps) == (len(trace.tokens) - 1, ())
     assert trace.predicting(-1) is trace
-    with pytest.raises(TxpanelError, match="writes on"):
+    with pytest.raises(TxpanelError, match="predicts the next token"):
         trace.predicting(0)
 
 
@@ -187,7 +187,7 @@ def test_positions_that_follow_another_rule_close_the_way_in() -> None:
     model = model_of("bert" + MASKED)
     owner = model.bert.embeddings
     owner.position_ids = owner.position_ids + 1
-    assert "first stream" in closed(model)["embed"]
+    assert "first residual stream" in closed(model)["embed"]
 
 
 def test_a_mask_that_is_treated_otherwise_closes_the_way_in() -> None:

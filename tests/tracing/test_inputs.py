@@ -279,7 +279,7 @@ def test_one_that_generate_continues_otherwise_is_refused(monkeypatch: pytest.Mo
             return arguments(model, length)
 
     monkeypatch.setattr(trace.model.inputs, "extended", extended)
-    with pytest.raises(Unsupported, match="can't be continued"):
+    with pytest.raises(Unsupported, match="cannot be continued"):
         trace.model.trace([*trace.tokens.ids.tolist(), 5])
 
 
@@ -290,7 +290,7 @@ def test_one_that_generate_continues_otherwise_is_refused(monkeypatch: pytest.Mo
         ({"attention_mask": torch.tensor([[0] + [1] * 22])}, "padding"),
         ({"picture": torch.ones(1)}, "picture"),
         ({"labels": torch.ones(1, 23, dtype=torch.long)}, "“labels” is no part"),
-        ({"position_ids": torch.ones(1, 23, dtype=torch.long)}, "“position_ids” is no part"),
+        ({"position_ids": torch.ones(1, 23, dtype=torch.long)}, "“position_ids” does not belong"),
         ({"pixel_values": [[1.0]]}, "return_tensors"),
         ({"pixel_values": torch.ones(1, 3, 4, 4)}, "could not be run"),
         ({"pixel_values": None}, "could not|place"),
@@ -311,9 +311,9 @@ def test_wrong_inputs_are_refused_in_words(change: dict[str, Any], words: str) -
 def test_a_text_or_inputs() -> None:
     module, inputs = seeing("llava")
     model = LanguageModel.wrap(module, tiny_tokenizer())
-    with pytest.raises(BadText, match="one of the two"):
+    with pytest.raises(BadText, match="needs either"):
         model.trace("a", inputs=inputs)
-    with pytest.raises(BadText, match="one of the two"):
+    with pytest.raises(BadText, match="needs either"):
         txpanel.generate(model, "a", inputs=inputs)
     with pytest.raises(BadText, match="whole numbers"):
         model.trace()

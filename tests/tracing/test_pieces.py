@@ -78,7 +78,7 @@ def test_in_pieces_each_layer_is_that_of_the_untouched_model(
         assert size(ours - own) <= 1e-5 * size(own)
     assert size(trace.recording.logits - logits) <= 1e-5 * size(logits)
     check = trace.check(1)
-    assert "recorded in pieces of 12 tokens" in check.note
+    assert "run in parts of 12 tokens" in check.note
     assert check.difference <= 1e-5 * size(streams[2])
     assert trace.provenance["recorded_in_pieces_of"] == "12"
 
@@ -186,7 +186,7 @@ def test_a_block_run_again_in_pieces_is_the_recorded_one(
         checks = [trace.check(layer) for layer in range(3)]
         names = trace.names(1) + [name for name in trace.graph.dims if name.startswith("blocks.1.")]
         found = {name: trace.tensor(name) for name in names}
-    assert all(check.exact and "recorded in pieces" in check.note for check in checks)
+    assert all(check.exact and "run in parts" in check.note for check in checks)
     whole = record(model, ids, reuse=False)
     for name, tensor in found.items():
         other = whole.tensor(name)

@@ -216,7 +216,7 @@ class Tab:
     def look_at_all(self) -> None:
         """Scrolls down the view that is unfolded, as a reader does, until all of its pictures are built."""
         self.page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for()
-        more = self.page.get_by_role("status").filter(has_text="More pictures are being built", visible=True)
+        more = self.page.get_by_role("status").filter(has_text="More pictures are loading", visible=True)
         for _look in range(3):  # a line goes a moment before the next one comes
             while more.count():
                 with suppress(PlaywrightError):  # it has just gone

@@ -90,7 +90,7 @@ def states(tab: Tab) -> dict[str, list[str]]:
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
     runs = tab.runs
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     tab.until(lambda: tab.runs > runs)
     page.locator(".timeline").first.wait_for()
     tab.until(lambda: page.locator("[data-busy=false]").count() > 0)

@@ -89,8 +89,8 @@ def test_the_pictures_follow_block_and_head(server: Server, tab: Tab, nano: Lang
 def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
     tab.look_at_all()
-    expect(tab.page.get_by_role("heading", name="What the head writes")).to_be_visible()  # the last card is there too
-    expect(tab.page.get_by_text("More pictures are being built")).to_have_count(0)
+    expect(tab.page.get_by_role("heading", name="Output of the head")).to_be_visible()  # the last card is there too
+    expect(tab.page.get_by_text("More pictures are loading")).to_have_count(0)
     tab.page.evaluate("scrollTo(0, 0)")
     figures, before, after, local = tab.page.evaluate(FLOW_FIRST)
     assert figures >= 10
@@ -127,7 +127,7 @@ def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab,
     value = nano.trace(TEXT).head_map(0, 0, "pattern")[3, 1]
     (said,) = [text for text in spoken.all_text_contents() if text]
     words, number, place = said.split(", ", 2)
-    assert (words, place) == ("B looks at B", "blocks.0.pattern[0, 3, 1]")
+    assert (words, place) == ("B attends to B", "blocks.0.pattern[0, 3, 1]")
     assert float(number) == pytest.approx(float(value), rel=1e-5)
     after = frame.bounding_box()
     assert before is not None
@@ -137,7 +137,7 @@ def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab,
     tab.page.keyboard.press("Enter")
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code").first).to_have_text("blocks.0.pattern")
-    expect(why).to_contain_text(re.compile(r"query\s*B\s*pos 3\s*key\s*B\s*pos 1"))
+    expect(why).to_contain_text(re.compile(r"query\s*B\s*position 4\s*key\s*B\s*position 2"))
     tab.page.keyboard.press("Home")
     tab.page.evaluate("addEventListener('keydown', (event) => { window.kept = event.defaultPrevented })")
     for last in (False, False, False, True):
@@ -193,7 +193,7 @@ def test_pictures_in_a_row_begin_on_one_line(server: Server, new_tab: Any, width
 
 def test_pictures_below_the_screen_are_built_when_they_are_looked_at(server: Server, new_tab: Any) -> None:
     tab = new_tab(1440, 900).open(server.address(text=TEXT))
-    waiting = tab.page.get_by_role("status").filter(has_text="More pictures are being built")
+    waiting = tab.page.get_by_role("status").filter(has_text="More pictures are loading")
     expect(waiting).to_be_attached()
     tab.page.wait_for_timeout(1500)  # it would have been answered long ago
     expect(tab.page.get_by_role("heading", name="All heads")).to_have_count(0)

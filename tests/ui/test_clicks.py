@@ -135,7 +135,7 @@ def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
     )
     page.locator("canvas.picture").hover(position={"x": x, "y": y})
     tip = page.locator(".flow .tip")
-    expect(tip.locator("span")).to_have_text("“B” gives “A” this share of its attention. Block 2, head 3.")
+    expect(tip.locator("span")).to_have_text("Attention weight of the query “B” on the key “A”. Block 2, head 3.")
     expect(tip.locator("code")).to_have_text("blocks.1.pattern [head 2, query 4, key 2]")
     words, code = tip.locator("span").bounding_box(), tip.locator("code").bounding_box()
     assert words is not None
@@ -163,7 +163,7 @@ def test_the_card_covers_neither_what_was_clicked_nor_the_answer(
     clicked = {"x": at["x"] + x - 12, "y": at["y"] + y - 12, "width": 24, "height": 24}
     for name, box in (
         ("what was clicked", clicked),
-        ("the likeliest token", page.locator(".nextlist .next").first.bounding_box()),
+        ("the most likely token", page.locator(".nextlist .next").first.bounding_box()),
         ("the last one", page.locator(".nextlist .next").last.bounding_box()),
         ("the legend", page.locator(".flow .legend").bounding_box()),
     ):
@@ -184,7 +184,7 @@ def test_start_here_says_what_is_on_the_page_and_escape_closes_it(server: Server
         expect(page.get_by_text("See every number a real language model uses")).to_be_visible()
         start = page.get_by_role("button", name="Start here")
         start.click()
-        guide = page.get_by_role("dialog", name="What you see, in one look")
+        guide = page.get_by_role("dialog", name="What you see here")
         expect(guide.locator("li")).to_have_count(5)
         best = page.locator(".nextlist .next b").first.inner_text()
         expect(guide).to_contain_text(re.compile(rf"most likely one here is “{re.escape(best)}”"))
@@ -199,13 +199,13 @@ def test_start_here_says_what_is_on_the_page_and_escape_closes_it(server: Server
 def test_all_signs_unfold_each_with_its_words(server: Server, tab: Tab) -> None:
     page = tab.open(server.address(text=TEXT)).page
     assert page.locator(".flow .legend > span").count() == 5
-    page.get_by_role("button", name="all signs").click()
-    signs = page.get_by_role("region", name="all signs")
+    page.get_by_role("button", name="all symbols").click()
+    signs = page.get_by_role("region", name="all symbols")
     expect(signs).to_be_visible()
     assert signs.locator("dd").count() >= 9
     for text in signs.locator("dd").all_inner_texts():
         assert len(text) > 30
-    page.get_by_role("button", name="all signs").click()
+    page.get_by_role("button", name="all symbols").click()
     expect(signs).to_be_visible()
     page.keyboard.press("Escape")
     expect(signs).to_be_hidden()

@@ -167,7 +167,7 @@ def test_a_cut_of_five_seconds_is_said_and_what_was_typed_then_runs_on_the_same_
     assert tab.ghost.is_visible(), "the prediction of the text that stands there is still true"
     tab.run(NEXT)
     expect(tab.ghost).to_be_hidden()
-    expect(bar).to_contain_text("belong to the text before")
+    expect(bar).to_contain_text("still show the previous text")
     tab.page.get_by_role("slider", name="Temperature").fill("0.5")
     tab.page.wait_for_timeout(4500)
     assert tab.ghost.is_hidden(), "an old prediction behind a new text"
@@ -186,7 +186,7 @@ def test_a_connection_that_falls_silent_is_said_and_a_busy_model_is_not(room: Cl
     mark, sockets = this_page(tab), list[WebSocket]()
     tab.page.on("websocket", lambda socket: sockets.append(socket))
     tab.page.get_by_role("combobox", name="How many tokens to generate").select_option("50")
-    tab.page.get_by_role("button", name="Write", exact=True).click()
+    tab.page.get_by_role("button", name="Generate", exact=True).click()
     with longest_silence(room) as silence:
         for _look in range(60):  # the model works all the time
             said = state(tab)

@@ -50,11 +50,11 @@ def test_the_page_works_under_its_policy(server: Server, tab: Tab) -> None:
         page.wait_for_function(f"async () => ({BUNDLE}).settled()")
 
     page.goto(server.address(text="CBABBC=", temperature=0, view="residual", layer=1))
-    ask(tab, "MLP writes", 2)
+    ask(tab, "MLP output", 2)
     expect(card(tab).locator("code").first).to_have_text(re.compile("blocks"))
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     tab.until(lambda: "film=" in page.url, "something is generated")
-    expect(page.get_by_role("button", name="Write", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Generate", exact=True)).to_be_visible()
     assert page.evaluate("window.violations") == []
 
 

@@ -37,14 +37,14 @@ def test_a_piece_is_chosen_with_the_keyboard(server: Server, tab: Tab) -> None:
     tab.page.keyboard.press("ArrowRight")
     tab.page.keyboard.press("Enter")
     expect(pieces.get_by_role("option", selected=True)).to_have_attribute("data-at", "1")
-    expect(tab.page.get_by_role("slider", name=re.compile("row of position 1"))).to_have_count(1)
+    expect(tab.page.get_by_role("slider", name=re.compile("position embedding .row 1"))).to_have_count(1)
     expect(tab.page.locator("button.token.on")).to_have_attribute("data-token", "1")
 
 
 def test_neighbours_and_table_twin(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="embedding"))
     tab.look_at_all()
-    expect(tab.page.get_by_text(re.compile("rows that point the same way"))).to_be_visible()
+    expect(tab.page.get_by_text(re.compile("rows of the embedding matrix with the largest cosine"))).to_be_visible()
     tab.page.get_by_role("button", name="numbers and files").last.click()
     tab.page.get_by_role("button", name="Show the numbers").last.click()
     expect(tab.page.get_by_role("table").last).to_contain_text("cosine")

@@ -54,8 +54,8 @@ def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable
     page = show()
     flow, at = page.locator(".flow"), model().trace(TEXT).gaps
     expect(flow).to_have_attribute("data-shows", f"0/0/{at[0]}")
-    expect(flow).to_contain_text("Word in the gap")
-    expect(flow).to_contain_text("every token looks at those before and after it")
+    expect(flow).to_contain_text("Masked token")
+    expect(flow).to_contain_text("attends to tokens before and after")
     expect(flow).not_to_contain_text("Next token")
     flow.locator(f"[data-token='{at[1]}']").first.click()
     expect(flow).to_have_attribute("data-shows", f"0/0/{at[1]}")
@@ -63,14 +63,18 @@ def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable
     name = model().tokens([int(best)]).strings[0]
     expect(flow.locator("button.next").first).to_contain_text(name.strip() or name)
     flow.locator("[data-token='2']").first.click()
-    expect(flow).to_contain_text("Word in its place")
+    expect(flow).to_contain_text("Token at this position")
 
 
 def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
     page = show()
     expect(page.locator("header .fill")).to_be_visible()
-    expect(page.get_by_role("button", name="Write", exact=True)).to_have_count(0)  # what fills gaps stands in its place
-    expect(page.locator("header.bar")).to_contain_text("This model fills gaps; it does not write on.")
+    expect(page.get_by_role("button", name="Generate", exact=True)).to_have_count(
+        0
+    )  # what fills gaps stands in its place
+    expect(page.locator("header.bar")).to_contain_text(
+        "This model predicts masked tokens; it does not continue a text."
+    )
 
 
 def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: Callable[..., Page]) -> None:
@@ -78,20 +82,20 @@ def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: 
     box = page.get_by_role("textbox", name="Prompt")
     box.focus()
     box.evaluate("(node) => node.setSelectionRange(1, 2)")
-    page.get_by_role("button", name="Put the model's mask token, <mask>, where the cursor stands").click()
+    page.get_by_role("button", name="Insert the mask token <mask> at the cursor").click()
     expect(box).to_have_value("a<mask>cd")
     box.press("Enter")
     flow = page.locator(".flow")
-    expect(flow).to_contain_text("Word in the gap")
+    expect(flow).to_contain_text("Masked token")
     expect(flow).to_have_attribute("data-shows", "0/0/2")
-    page.get_by_role("button", name="Put the drawn token into the gap").click()
-    expect(flow).to_contain_text("Word in its place")
+    page.get_by_role("button", name="Replace the mask with the drawn token").click()
+    expect(flow).to_contain_text("Token at this position")
     expect(box).not_to_have_value("a<mask>cd")
 
 
 def test_nothing_is_kept_of_it(show: Callable[..., Page]) -> None:
     page = show(view="kv-cache")
-    expect(
-        page.get_by_text("This model reads the whole text at once, in both directions").locator("visible=true").first
-    ).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("This model attends in both directions").locator("visible=true").first).to_be_visible(
+        timeout=PATIENCE
+    )
     expect(page.get_by_text("Without the cache")).to_have_count(0)

@@ -114,11 +114,11 @@ def test_everything_a_llama_has_is_there(show: Callable[..., Page], stage: Stage
     assert page.locator("button.head").count() == anatomy.n_heads
     assert page.locator("button.token").count() == len(stage.state.trace.tokens.ids)
     captions = page.locator(".captions button").all_inner_texts()
-    assert captions[0] == "norm"
+    assert captions[0] == "RMSNorm"
     assert {"W_O", "add", "down"} <= set(captions)
     assert any("SiLU(gate) × up" in caption for caption in captions)
-    assert "each group of 2 shares one k, v" in page.locator(".headtitle").inner_text()
-    page.locator(".legend").get_by_role("button", name="all signs").click()
+    assert "each group of 2 shares one k and v" in page.locator(".headtitle").inner_text()
+    page.locator(".legend").get_by_role("button", name="all symbols").click()
     expect(page.locator(".allsigns")).to_be_visible()
     expect(page.locator(".allsigns")).to_contain_text("RMSNorm")
 
@@ -267,7 +267,7 @@ def test_the_keyboard_reaches_every_part(show: Callable[..., Page], stage: Stage
     expect(page.locator(".heading[data-part=attention]")).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("Escape")
     until(page, lambda: stage.view.opened == "")
-    page.get_by_role("group", name="What each block writes").focus()
+    page.get_by_role("group", name="What each block adds").focus()
     page.keyboard.press("ArrowRight")
     shows(page, 1, 1, last - 2)
 
@@ -346,7 +346,7 @@ def test_a_text_that_the_tokenizer_changes_is_said_to_be(show: Callable[..., Pag
     page = show()
     expect(page.locator(".inexact")).to_be_hidden()
     inside(page, "const m = flow.flow.model; m.tokens = {...m.tokens, exact: false};")
-    expect(page.locator(".inexact")).to_contain_text("cannot keep this text exactly")
+    expect(page.locator(".inexact")).to_contain_text("tokenizer changes the text")
 
 
 def test_no_token_becomes_markup(show: Callable[..., Page], stage: Stage) -> None:

@@ -186,7 +186,7 @@ def test_while_tokens_come_nothing_moves(server: Server, tab: Tab) -> None:
     place = lambda name: page.locator(name).first.bounding_box()  # noqa: E731
     page.get_by_role("combobox", name="How many tokens").select_option("10")
     # the prompt takes the height it will need at once, before tokens come
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     page.evaluate("""() => {
       let flow = null
       const look = (at) => { for (const el of at.querySelectorAll("*")) {
@@ -211,7 +211,7 @@ def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> Non
     tab.open(server.address(text=TEXT, temperature=1.5, v=2))
     settled(tab)
     page, tree = tab.page, tab.page.locator(".timeline")
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     expect(tree.locator(".ended")).not_to_be_empty()
     tree.locator(".unfold").click()
     expect(tree.locator(".unfold")).to_have_attribute("aria-expanded", "true")

@@ -22,7 +22,7 @@ def test_the_bytes_follow_the_block(server: Server, tab: Tab, nano: LanguageMode
     each = config.hidden_size // config.num_attention_heads
     bytes_ = heads * 7 * 2 * each * 4
     expect(lines.nth(0)).to_have_text(
-        f"block 1{heads} k,v heads × 7 tokens × ({each} + {each}) numbers × 4 bytes= {bytes_:,} bytes"
+        f"block 1{heads} key/value heads × 7 tokens × ({each} + {each}) numbers × 4 bytes= {bytes_:,} bytes"
     )
     expect(lines.nth(1)).to_contain_text(f"= {bytes_ * config.num_hidden_layers:,} bytes")
     tab.page.get_by_role("button", name="Next block").press("Enter")

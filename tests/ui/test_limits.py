@@ -88,7 +88,7 @@ def test_the_controls_say_what_is_allowed_and_a_refusal_keeps_what_was_typed(
 
     long = "CBA=" * 12
     tab.run(long)
-    expect(tab.alert).to_contain_text("this server takes at most 30")
+    expect(tab.alert).to_contain_text("this server accepts at most 30")
     expect(tab.prompt).to_have_value(long)
     longer = "A" * 1201
     tab.run(longer)

@@ -15,7 +15,7 @@ TEXT = "CBABBC="
 
 def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="mlp", layer=1))
-    table = tab.page.get_by_role("table", name="Neurons that write most")
+    table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
     expect(table.get_by_role("row")).to_have_count(9)
     expect(table.locator(".token.up").first).to_be_visible()  # the tokens arrive from the worker
     table.get_by_role("button", name=re.compile(r"^neuron \d+, post")).first.click()
@@ -30,7 +30,7 @@ def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
 
 def test_the_block_changes_the_picture(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="mlp", layer=0))
-    table = tab.page.get_by_role("table", name="Neurons that write most")
+    table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
     expect(table.get_by_role("row")).to_have_count(9)
     before = table.inner_text()
     tab.page.get_by_role("button", name="Next block").click()
@@ -41,5 +41,5 @@ def test_the_block_changes_the_picture(server: Server, tab: Tab) -> None:
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
 def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
     tab = new_tab(width, 844).open(server.address(text=TEXT, view="mlp", dark=dark))
-    expect(tab.page.get_by_role("table", name="Neurons that write most")).to_be_visible()
+    expect(tab.page.get_by_role("table", name="Neurons with the largest outputs")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -25,7 +25,7 @@ def test_a_text_is_run_and_the_prediction_changes(server: Server, tab: Tab) -> N
 def test_generating_appends_tokens_and_undo_takes_them_back(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, temperature=0))
     tab.page.get_by_role("combobox", name="How many tokens").select_option("5")
-    tab.page.get_by_role("button", name="Write", exact=True).click()
+    tab.page.get_by_role("button", name="Generate", exact=True).click()
     expect(tab.prompt).to_have_value(TEXT + "ABBBC")
     tab.ghost.click()
     expect(tab.prompt).to_have_value(TEXT + "ABBBCC")

@@ -65,9 +65,7 @@ def test_a_block_without_attention_is_drawn_as_what_it_is(show: Callable[..., Pa
     ):  # pictures are built on the way; then the picture has gone, and what is chosen in it is repeated on top
         page.mouse.wheel(0, 2000)
         page.wait_for_timeout(100)
-    expect(heads).to_have_attribute(
-        "aria-label", "Block 1 has no heads to choose from: Mamba. Attention is opened in blocks 2, 4."
-    )
+    expect(heads).to_have_attribute("aria-label", "Block 1 has no heads: Mamba. Attention is opened in blocks 2, 4.")
     expect(heads.locator("select")).to_be_disabled()
     expect(page.get_by_role("heading", name="Block 1 has no attention")).to_be_visible()
     page.mouse.wheel(0, -9000)
@@ -83,10 +81,10 @@ def test_a_block_without_attention_is_drawn_as_what_it_is(show: Callable[..., Pa
 
 def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None:
     page = show(ODD, layer=0)
-    page.get_by_role("slider", name="what it adds to the stream").press("Enter")
+    page.get_by_role("slider", name="what it adds to the residual stream").press("Enter")
     card = page.locator(".why .card").first
     expect(card).to_contain_text("blocks.0.mixer_out")
-    expect(card).to_contain_text("called again: the same")
+    expect(card).to_contain_text("run again: same number")
     expect(card).to_contain_text("OddAttention, 3,072 parameters")
     card.get_by_role("button", name="mixer_in").click()
     expect(card.locator(".where code")).to_have_text("blocks.0.mixer_in")

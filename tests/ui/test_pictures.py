@@ -30,8 +30,8 @@ def holding(tab: Tab, title: str) -> Locator:
 @pytest.mark.parametrize(
     ("view", "title", "words", "images"),
     [
-        ("embedding", "From id to vector", ["token table", "norm"], 1),
-        ("mlp", "Neurons that write most", ["points towards", "size of its write"], 0),
+        ("embedding", "From token id to vector", ["embedding matrix", "norm"], 1),
+        ("mlp", "Neurons with the largest outputs", ["promotes", "norm of its output"], 0),
         ("softmax", "From logit to probability", ["logit"], 0),
     ],
 )

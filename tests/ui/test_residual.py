@@ -17,12 +17,12 @@ def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", temperature=0))
     expect(tab.ghost).to_have_text("A")
     tab.look_at_all()
-    expect(tab.page.get_by_text(re.compile("likeliest next token if the model stopped"))).to_be_visible()
-    expect(tab.page.get_by_text(re.compile("probability of “A”, the final choice"))).to_be_visible()
+    expect(tab.page.get_by_text(re.compile("most likely next token if the model ended"))).to_be_visible()
+    expect(tab.page.get_by_text(re.compile("probability of “A”, the model's most likely token"))).to_be_visible()
     why = tab.page.get_by_role("region", name="why this number")
     for title, name in (
-        ("What it would say so far", r"lens\.\d\.\d\.probs"),
-        ("How long the stream is", r"blocks\.\d\.resid_p.*\.norm"),
+        ("Logit lens", r"lens\.\d\.\d\.probs"),
+        ("Norm of the residual stream", r"blocks\.\d\.resid_p.*\.norm"),
     ):
         picture = tab.page.get_by_label(re.compile(title))
         picture.scroll_into_view_if_needed()
@@ -35,9 +35,9 @@ def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
 
 def test_another_token_changes_what_was_written(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual"))
-    expect(tab.page.get_by_text(re.compile("for “=”: attention up"))).to_be_visible()
+    expect(tab.page.get_by_text(re.compile("for “=”: attention upwards"))).to_be_visible()
     tab.page.locator("button.token").nth(2).click()
-    expect(tab.page.get_by_text(re.compile("for “A”: attention up"))).to_be_visible()
+    expect(tab.page.get_by_text(re.compile("for “A”: attention upwards"))).to_be_visible()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])

@@ -88,9 +88,9 @@ def assert_what_needs_the_model_is_grey(tab: Tab) -> None:
     for name in ("Write", "Undo", "Next block", "All 9 heads"):
         control = tab.page.get_by_role("button", name=name, exact=True).first
         expect(control).to_be_disabled()
-        assert control.get_attribute("title") == "needs the model: this page was saved"
+        assert control.get_attribute("title") == "needs the model: this is a saved page"
     expect(tab.page.get_by_role("checkbox", name="hide the first token")).to_be_disabled()
-    told = tab.page.get_by_role("status").filter(has_text="This page was saved")
+    told = tab.page.get_by_role("status").filter(has_text="This is a saved page")
     assert told.count() == 0
     tab.page.evaluate("scrollTo(0, 0)")
     before = tab.page.locator(".flow .tokens [aria-pressed=true]").text_content()

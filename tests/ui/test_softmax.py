@@ -89,9 +89,9 @@ def test_every_step_of_the_table_and_the_other_tokens_open_their_card(
 
 def test_a_bin_of_logits_opens_its_card(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="softmax"))
-    figure = tab.page.get_by_role("application", name=re.compile("Where the tokens are"))
+    figure = tab.page.get_by_role("application", name=re.compile("Histogram of the logits"))
     figure.focus()
-    figure.press("End")  # of the bars below: the likeliest tokens
+    figure.press("End")  # of the bars below: the most likely tokens
     figure.press("Enter")
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code").first).to_have_text("probs.bins")

@@ -42,8 +42,8 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     page, tree = tab.page, tab.page.locator(".timeline")
     expect(tree).to_be_hidden()  # nothing was generated; its line is kept free, so nothing moves when it comes
     page.get_by_role("combobox", name="How many tokens").select_option("5")
-    page.get_by_role("button", name="Write", exact=True).click()
-    expect(tree.locator(".ended")).to_have_text("As many tokens as were asked for.")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(tree.locator(".ended")).to_have_text("Stopped after the number of tokens that you set.")
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
     tab.until(
@@ -144,9 +144,9 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
 def slowly_to_the_end(tab: Tab) -> None:
     """Generates; at full speed nano is full before anybody can stop it."""
     unfold(tab)
-    tab.page.get_by_role("combobox", name="Speed").select_option("2 a second")
+    tab.page.get_by_role("combobox", name="Speed").select_option("2 per second")
     tab.page.get_by_role("combobox", name="How many tokens").select_option("until the end")
-    tab.page.get_by_role("button", name="Write", exact=True).click()
+    tab.page.get_by_role("button", name="Generate", exact=True).click()
 
 
 def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_reload_brings_back_what_no_link_can_hold(
     assert len(shown) == 50
     page.get_by_role("button", name="Share and save").click()
     expect(page.get_by_role("button", name="Copy the link")).to_be_disabled()
-    expect(page.locator(".sheet.share")).to_contain_text("a reload brings it back")
+    expect(page.locator(".sheet.share")).to_contain_text("a reload restores it")
     page.keyboard.press("Escape")
 
     page.reload()
@@ -239,7 +239,7 @@ def test_a_reload_brings_back_what_no_link_can_hold(
 
     # somewhere else it is not there, and the page says so
     other = new_tab().open(page.url)
-    expect(other.alert).to_contain_text("kept in the browser in which it was made")
+    expect(other.alert).to_contain_text("The browser in which it was made keeps it")
     expect(other.page.locator(".timeline")).to_be_hidden()
     expect(other.prompt).to_have_value(re.compile(f"^{TEXT}"))
 

@@ -44,7 +44,7 @@ def ask(tab: Tab, strip: str, steps: int) -> tuple[int, float]:
 
 def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, trace: Any) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=1))
-    place, shown = ask(tab, "MLP writes", 5)
+    place, shown = ask(tab, "MLP output", 5)
     last = len(trace.tokens.ids) - 1
     assert place == 5
     assert shown == pytest.approx(float(trace["blocks.1.mlp_out"][last, 5]), rel=1e-3)
@@ -56,7 +56,7 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
     first.focus()
     first.press("Enter")
     expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
-    why.get_by_role("button", name="Back to the question before").press("Enter")
+    why.get_by_role("button", name="Back to the number before").press("Enter")
     expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
     weight = why.locator(".term").first.locator("button").nth(1)
     weight.focus()
@@ -69,7 +69,7 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
 
 def test_a_product_can_be_stepped_and_ends_at_the_value(server: Server, tab: Tab, trace: Any) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
-    ask(tab, "MLP writes", 3)
+    ask(tab, "MLP output", 3)
     why = card(tab)
     why.locator(".product summary").press("Enter")
     last = len(trace.tokens.ids) - 1
@@ -81,7 +81,7 @@ def test_a_product_can_be_stepped_and_ends_at_the_value(server: Server, tab: Tab
     slider.focus()
     slider.press("Home")
     expect(why.locator(".readout")).to_contain_text("The sum starts")
-    why.get_by_role("button", name="One step on").press("Enter")
+    why.get_by_role("button", name="One step forward").press("Enter")
     expect(why.locator(".readout")).to_contain_text("step 1 /")
     row, column = (number(b.inner_text()) for b in why.locator(".readout button").all())
     post = trace["blocks.0.mlp_post"].values[last, 0]
@@ -93,7 +93,7 @@ def test_a_product_can_be_stepped_and_ends_at_the_value(server: Server, tab: Tab
 
 def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
-    ask(tab, "attention writes", 2)
+    ask(tab, "attention output", 2)
     why = card(tab)
     why.get_by_role("button", name="Pin this card").click()
     expect(why.locator("article")).to_have_count(2)
@@ -101,7 +101,7 @@ def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab
     why.locator(".feeds").first.get_by_role("button", name="resid_mid").click()
     expect(why.locator("code").first).to_have_text("blocks.0.resid_mid")
     expect(why.locator("code").nth(1)).to_have_text("blocks.0.attn_out")
-    why.get_by_role("button", name="take this card away").click()
+    why.get_by_role("button", name="remove this card").click()
     expect(why.locator("article")).to_have_count(1)
 
     tab.until(lambda: "why=blocks.0.resid_mid" in tab.page.url, "the link asks the same")
@@ -123,7 +123,7 @@ REBUILD = """() => { // what the server would say as it draws the cards again
 
 def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
-    ask(tab, "attention writes", 2)
+    ask(tab, "attention output", 2)
     why = card(tab)
     expect(why.get_by_text("✓ recomputed")).to_be_visible()
     pin = why.get_by_role("button", name="Pin this card")
@@ -144,7 +144,7 @@ def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(server: 
 def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], trace: Any) -> None:
     tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
     tab.open(server.address(text=TEXT, view="residual", layer=0))
-    ask(tab, "attention writes", 2)
+    ask(tab, "attention output", 2)
     card(tab).get_by_role("button", name="Copy this value").click()
     expect(card(tab).get_by_text("Copied").first).to_be_visible()
     copied = tab.page.evaluate("navigator.clipboard.readText()")
@@ -153,7 +153,7 @@ def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], tr
 
 def test_the_numbers_in_question_light_up_in_the_picture(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
-    ask(tab, "out of the block", 4)
+    ask(tab, "block output", 4)
     expect(card(tab).locator("code")).to_have_text("blocks.0.resid_post")
     expect(tab.page.locator(".strip .lit")).to_have_count(
         3
@@ -189,7 +189,7 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
     assert right is not None
     assert left["x"] + left["width"] <= right["x"], "side by side"
     tab.until(lambda: in_sight(why.locator("article").first, 200), "the card that walks on stays in sight")
-    why.get_by_role("button", name="take this card away").press("Enter")
+    why.get_by_role("button", name="remove this card").press("Enter")
     why.locator(".term button").first.press("Escape")
     expect(why).to_be_hidden()
     expect(tab.page.get_by_role("tab", selected=True)).to_have_text("Attention")  # only the card went
@@ -210,6 +210,6 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
 def test_the_card_fits(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
     tab = new_tab(width, 844).open(server.address(text=TEXT, view="residual", dark=dark))
-    ask(tab, "MLP writes", 2)
+    ask(tab, "MLP output", 2)
     expect(card(tab).locator("code")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

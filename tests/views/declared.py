@@ -254,7 +254,7 @@ def _stream_lengths(f: Facts, _s: Sent, _m: re.Match[str]) -> np.ndarray:
 
 
 def _writes(f: Facts, which: str) -> tuple[np.ndarray, np.ndarray]:
-    """Norm of what each block writes to the chosen token, and its cosine with the stream that it is added to."""
+    """Norm of what each block writes to the chosen token, and its cosine with the residual stream that it is added to."""
     sizes, cosines = [], []
     for i in range(f.layers):
         middle = "resid_mid" if which == "mlp" and f"blocks.{i}.resid_mid" in f.trace else "resid_pre"

@@ -55,7 +55,7 @@ def _fit(pattern: np.ndarray, ids: list[int]) -> float:
 
 
 def _drawn(p: np.ndarray, seed: int) -> int:
-    """The token into whose interval the seed's number falls, the likeliest token first."""
+    """The token into whose interval the seed's number falls, the most likely token first."""
     order = np.argsort(-p, kind="stable")
     return int(order[np.searchsorted(np.cumsum(p[order]), np.random.default_rng(seed).random(), side="right")])
 

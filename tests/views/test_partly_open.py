@@ -175,9 +175,9 @@ def test_attention_and_mlp_say_what_is_there_and_go_where_they_are(build: Callab
 @pytest.mark.parametrize(
     ("name", "part", "heading", "words"),
     [
-        ("jamba", "mixer", "Block 1 has no attention", "Mamba mixes the tokens here."),
-        ("mamba", "mlp", "Block 1 has no MLP", "This block is Mamba alone"),
-        ("mamba", "mixer", "Block 1 has no attention", "No block of this model has an attention that is opened"),
+        ("jamba", "mixer", "Block 1 has no attention", "Here Mamba moves information between tokens."),
+        ("mamba", "mlp", "Block 1 has no MLP", "This block has only Mamba and no MLP"),
+        ("mamba", "mixer", "Block 1 has no attention", "Attention is not opened in any block of this model"),
         ("rwkv", "mixer", "Block 1 has no attention", "RWKV reads the text in order"),
         ("rwkv", "mlp", "The MLP of block 1 is not opened", "run as a whole"),
     ],
@@ -195,7 +195,7 @@ def test_an_mlp_alone_is_no_closed_part() -> None:
     trace = model("nemotron_h").trace(TEXT)
     heading, paragraphs, actions = instead_words(trace, 1, "mixer")
     assert heading == "Block 2 has no attention"
-    assert "no token looks at another" in said(paragraphs)
+    assert "no information moves between tokens" in said(paragraphs)
     assert "Why" not in said(paragraphs)
     assert actions == [["Go to block 3", 2]]
     assert no_heads(trace, 1)["goes"] == ["Go to block 3", 2]
@@ -210,7 +210,7 @@ def test_only_what_is_kept_is_counted(build: Callable[..., Any], name: str) -> N
     assert view.map.costs == {}
     assert kept(trace) == []
     assert view.nothing.visible
-    assert "reads each text of this model anew" in said(view.instead.paragraphs)
+    assert "runs each text of this model from the start" in said(view.instead.paragraphs)
     assert view._rows().rows is not None
 
 
@@ -232,7 +232,7 @@ def test_the_card_of_a_closed_cell_names_its_module_and_its_inputs(build: Callab
     (shown,) = view.cards.cards
     assert shown["terms"] == []
     assert shown["check"]["ok"]
-    assert shown["check"]["label"] == "called again: the same"
+    assert shown["check"]["label"] == "run again: same number"
     assert "model.layers.0.self_attn (OddAttention, 3,072 parameters)" in shown["closed"]["said"][0]
     assert [one["label"] for one in shown["closed"]["inputs"]] == ["mixer_in"]
     view._on_message({"do": "input", "card": 0, "at": 0})
@@ -266,9 +266,9 @@ def test_what_a_whole_block_adds_is_a_difference() -> None:
 def test_the_tables_of_the_flow_say_what_is_in_each_block() -> None:
     state = ModelState(model=model("jamba"), text=TEXT, layer=0)
     table = tables(state, Window.around(len(state.trace.tokens), 0), {})
-    assert not [head for head in table.columns if head.startswith("attention from")]
+    assert not [head for head in table.columns if head.startswith("attention weights of")]
     writes = table.more[-1]
-    assert writes.columns[1] == first_writes(state.trace.anatomy) == "mixer writes"
+    assert writes.columns[1] == first_writes(state.trace.anatomy) == "token mixer output"
     assert [row[-1].split(" ")[0] for row in writes.rows] == ["Mamba", "attention", "Mamba", "attention"]
 
 

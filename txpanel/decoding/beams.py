@@ -143,7 +143,7 @@ def beam_search(
     refuse_writing(model)
     model, ids = model.begin(text)
     if model.inputs is not None:
-        raise Unsupported(_("Beam search runs on text alone: this text has an image or a sound in it."))
+        raise Unsupported(_("Beam search works on text only, and this text has an image or a sound in it."))
     _check_room(model, ids, max_new_tokens)
     allowance().check_tokens(len(ids) + max_new_tokens)
     ends = sorted(end_tokens(model))
@@ -250,13 +250,9 @@ def _lives(nodes: list[BeamNode]) -> list[BeamNode]:
 
 def _check_room(model: LanguageModel, ids: list[int], wanted: int) -> None:
     if not ids:
-        raise EmptyText(
-            _("There is no text yet: type at least one character, and the model has something to continue.")
-        )
+        raise EmptyText(_("There is no text yet. Type at least one character for the model to continue."))
     if len(ids) + wanted > model.max_tokens:
-        text = _(
-            "{n} tokens and {wanted} new ones are more than the {room} that the model has room for. Ask for fewer."
-        )
+        text = _("{n} tokens and {wanted} new ones are more than the model's context of {room} tokens. Ask for fewer.")
         raise TooLong(text.format(n=len(ids), wanted=wanted, room=model.max_tokens))
 
 
@@ -267,17 +263,17 @@ def _check_allowed(n_beams: int, wanted: int) -> None:
     if most and n_beams > most:
         allowed.refused("beams")
         raise OverLimit(
-            _("{n} beams are more than the {most} that this server gives to one search.").format(n=n_beams, most=most)
+            _("{n} beams are more than the {most} that this server allows in one search.").format(n=n_beams, most=most)
         )
     most = allowed.limits.max_new_tokens
     if most and wanted > most:
         allowed.refused("new-tokens")
-        text = _("{n} new tokens are more than the {most} that this server makes in one go.")
+        text = _("{n} new tokens are more than the {most} that this server generates at a time.")
         raise OverLimit(text.format(n=wanted, most=most))
 
 
 def _require(name: str, value: object, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least or (name == "n_beams" and value > MOST):
-        text = _("{name} is {value}, but it must be a whole number from {least} on{most}.")
-        most = _(", at most {most}").format(most=MOST) if name == "n_beams" else ""
+        text = _("{name} is {value}, but it must be a whole number, at least {least}{most}.")
+        most = _(" and at most {most}").format(most=MOST) if name == "n_beams" else ""
         raise ValueError(text.format(name=name, value=value, least=least, most=most))

@@ -94,7 +94,7 @@ def generate(
             _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
         )
     if text is not None and inputs is not None:
-        raise BadText(_("generate needs a text, or inputs: one of the two."))
+        raise BadText(_("generate needs either a text or inputs."))
     if inputs is not None:
         model, text = model.with_inputs(inputs), token_ids(inputs["input_ids"])
     refuse_writing(model)
@@ -111,7 +111,7 @@ def check_room(model: LanguageModel, ids: Sized) -> None:
     """
     if len(ids) >= model.max_tokens:
         words = _(
-            "The text has {n} tokens and the model has room for {room}: there is no place for another. Shorten it."
+            "The text has {n} tokens, and the model's context is {room} tokens: no further token fits. Shorten it."
         )
         raise TooLong(words.format(n=len(ids), room=model.max_tokens))
 
@@ -160,9 +160,9 @@ def why_ended(end: End, token: str = "") -> str | None:
         end: why. token: the last token as it is shown, for the model's own end.
     """
     sentences = {
-        "end of text": _("The model ended the text by itself, with its end token {token}.").format(token=token),
-        "full": _("The model is full: it has no position left for another token."),
-        "enough": _("As many tokens as were asked for."),
+        "end of text": _("The model ended the text with its end-of-text token {token}.").format(token=token),
+        "full": _("The model's context is full: no further token fits."),
+        "enough": _("Stopped after the number of tokens that you set."),
         "stopped": _("You stopped it."),
     }
     return sentences.get(end)

@@ -52,7 +52,7 @@ def _checked(name: str, processor: Processor, ids: torch.Tensor) -> Callable[[to
 def _usable(row: torch.Tensor, name: str) -> torch.Tensor:
     best = float(row.max())  # NaN if there is one
     if best == -math.inf:
-        text = _("{stage} removed every token: there is none left to draw. Loosen this setting.")
+        text = _("{stage} cut off every token: none is left to draw. Loosen this setting.")
         raise NoTokenLeft(text.format(stage=name))
     if not math.isfinite(best):
         text = _("{stage} made a logit infinite or not a number: there is nothing to draw from. Loosen this setting.")

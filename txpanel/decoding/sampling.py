@@ -172,7 +172,7 @@ def pipeline(logits: Logits, *values: float, ids: Ids | None = None, **settings:
 def sample(logits: Logits, settings: Settings, ids: Ids | None = None, *, final: bool = False) -> Sample:
     """As `pipeline`, with the settings as one value. `final`: nobody will write to the logits, so they need not be copied."""
     if settings.looks_back and ids is None:
-        raise ValueError(_("A penalty on repeating looks at the tokens so far: give their ids."))
+        raise ValueError(_("A penalty on repetition needs the ids of the tokens so far."))
     row = _row(logits, copy=not final)
     if settings.temperature == 0 and not settings.looks_back:  # greedy: no later stage can remove the only token left
         token = int((row.numpy() == row.numpy().max()).argmax())  # the first, among equals
@@ -199,8 +199,8 @@ def _row(logits: Logits, copy: bool = True) -> torch.Tensor:
     if row.ndim == 2 and len(row) == 1:
         row = row[0]
     if row.ndim != 1 or not row.numel():
-        text = _("One row of logits is needed, one number for each token; these have the shape {shape}.")
+        text = _("The logits must be one row with one number per token; these have the shape {shape}.")
         raise ValueError(text.format(shape=tuple(row.shape)))
     if not math.isfinite(row.numpy().max()):  # NaN if there is one
-        raise ValueError(_("The logits are not usable: some are not a number or infinite, or no token is left."))
+        raise ValueError(_("The logits cannot be used: some are infinite or not a number, or no token is left."))
     return row

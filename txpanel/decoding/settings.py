@@ -48,7 +48,7 @@ class _Checked:
             spec.check(getattr(self, spec.key))
         seed: Any = getattr(self, "seed")  # noqa: B009 (the fields come with the subclass)
         if not is_whole(seed) or seed < 0:
-            raise ValueError(_("seed is {value}, but it must be a whole number: 0 or more.").format(value=seed))
+            raise ValueError(_("seed is {value}, but it must be a whole number, 0 or more.").format(value=seed))
 
     @property
     def looks_back(self) -> bool:

@@ -254,7 +254,7 @@ class Memory:
                 gone.append(self._remove(entry))
         if self.nbytes > limit and self._screens and not self._said:
             self._said = True
-            text = _("What is on the screens takes {held} by itself, more than TXPANEL_MEMORY_MB allows ({cap}).")
+            text = _("The open pages alone need {held}, more than TXPANEL_MEMORY_MB allows ({cap}).")
             log.warning(text.format(held=size_text(self.nbytes), cap=size_text(limit)))
         return gone
 

@@ -62,8 +62,8 @@ def state_of(model: nn.Module) -> AdapterState:
         if layer.disable_adapters and layer.merged_adapters:
             raise Unsupported(
                 _(
-                    "The adapter “{name}” is merged into the weights and turned off at once, so the next run would take it out of them. "
-                    "Unmerge it, or turn it on again."
+                    "The adapter “{name}” is merged into the weights and turned off at the same time, so the next run would "
+                    "remove it from them. Unmerge it, or turn it on again."
                 ).format(name=layer.merged_adapters[0])
             )
         on = adapters.active(layer)
@@ -79,7 +79,7 @@ def state_with(now: AdapterState, names: tuple[str, ...]) -> AdapterState:
         Unsupported: an adapter is merged into the weights, so it can't be off.
     """
     if now.merged:
-        words = _("The adapter “{name}” is merged into the weights and can't be switched. Unmerge it first.")
+        words = _("The adapter “{name}” is merged into the weights and cannot be switched. Unmerge it first.")
         raise Unsupported(words.format(name=now.merged[0]))
     found = []
     for layer, *_was in now.layers:
@@ -138,7 +138,7 @@ class Switch:
         for layer, names, merged, scales in state.layers:
             now: Any = layer
             if tuple(now.merged_adapters) != merged:
-                changed = _("An adapter was merged into the weights, or taken out of them, since this text was run.")
+                changed = _("An adapter was merged into the weights, or unmerged, since this text was run.")
             elif not set(names) <= adapters.known(now):
                 changed = _("An adapter with which this text was run is no longer in the model.")
             elif _scales(now, names) != scales:

@@ -74,8 +74,9 @@ def inner_model(model: nn.Module) -> nn.Module:
         if kind is not None and getattr(kind, "is_prompt_learning", False):
             raise Unsupported(
                 _(
-                    "The adapter “{name}” is of the kind {kind}: it puts learned vectors before the text or its keys, which are no tokens, "
-                    "so the run can't be shown token by token. Open the model without it (model.get_base_model())."
+                    "The adapter “{name}” is of the kind {kind}: it puts learned vectors before the text or its keys. They "
+                    "are not tokens, so the run cannot be shown token by token. Open the model without it "
+                    "(model.get_base_model())."
                 ).format(name=name, kind=_kind(kind))
             )
     tuner = outer.base_model
@@ -151,8 +152,8 @@ def _unread(module: Any, names: tuple[str, ...]) -> Unsupported:
     what = f"{kind}, {type(module).__name__}" if kind != "peft" else type(module).__name__
     return Unsupported(
         _(
-            "The adapter “{name}” changes a layer in a way that is not read here: {what}. Turn it off, or merge it into the weights "
-            "(model.merge_and_unload()), and open the model again."
+            "The adapter “{name}” changes a layer in a way that txpanel does not support: {what}. Turn it off, or "
+            "merge it into the weights (model.merge_and_unload()), and open the model again."
         ).format(name=names[-1], what=what)
     )
 
@@ -187,8 +188,8 @@ def _update(module: Any, name: str, rows: Tensor | None, names: dict[int, str]) 
     if kind not in ("", "DoraLinearVariant") or (kind and up.bias is not None):
         raise Unsupported(
             _(
-                "The adapter “{name}” is a variant of LoRA that is not read here ({kind}). Turn it off, or merge it into the weights "
-                "(model.merge_and_unload()), and open the model again."
+                "The adapter “{name}” is a variant of LoRA that txpanel does not support ({kind}). Turn it off, or merge "
+                "it into the weights (model.merge_and_unload()), and open the model again."
             ).format(name=name, kind=kind.removesuffix("LinearVariant") or type(module).__name__)
         )
     magnitude = module.lora_magnitude_vector[name].weight if kind else None
@@ -242,8 +243,8 @@ def refuse_foreign(model: nn.Module) -> None:
         if type(module).__module__.startswith("peft.tuners.adaption_prompt"):
             raise Unsupported(
                 _(
-                    "An adapter of peft has replaced the model's attention ({kind}), and it is not read here. "
-                    "Take it out, and open the model again."
+                    "An adapter of peft has replaced the model's attention ({kind}), which txpanel does not support. Remove "
+                    "it and open the model again."
                 ).format(kind=type(module).__name__)
             )
 

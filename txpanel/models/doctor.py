@@ -111,7 +111,7 @@ def _package(name: str) -> Check:
     if tried.was_tried(name, version):
         return Check(name, "ok", version)
     lowest, newest = tried.TRIED[name]
-    advice = _("txpanel was tried with {lowest} to {newest}; if something is odd, install one of these.")
+    advice = _("txpanel was tested with {lowest} to {newest}; if something goes wrong, install one of these.")
     return Check(name, "warning", version, advice.format(lowest=lowest, newest=newest))
 
 
@@ -166,7 +166,9 @@ def _memory(model: str | None) -> Check:
     except TxpanelError as error:
         return Check("memory", "warning", _free().rstrip("."), str(error))
     if needed.weights + memory.cap() > machine.now().free:
-        advice = _("Weights and all that may be kept do not fit together: set TXPANEL_MEMORY_MB to less than {cap}.")
+        advice = _(
+            "The weights and everything that may be kept do not fit together: set TXPANEL_MEMORY_MB to less than {cap}."
+        )
         return Check("memory", "warning", told, advice.format(cap=memory.cap() // 1_000_000))
     return Check("memory", "ok", told)
 
@@ -187,7 +189,7 @@ def _cache() -> Check:
             file.write(b"txpanel")
     except OSError as error:
         return Check(
-            "cache", "error", f"{root}: {error.strerror}", _("Set TXPANEL_CACHE to a folder that you may write.")
+            "cache", "error", f"{root}: {error.strerror}", _("Set TXPANEL_CACHE to a folder that you may write to.")
         )
     made, free = cache.contents(), shutil.disk_usage(root).free
     listed = ", ".join(f"{entry.name} {size_text(entry.nbytes)}" for entry in made) or _("empty")
@@ -203,21 +205,24 @@ def _contents() -> list[Check]:
         changed = cache.damaged(made.name, deep=True)
         if changed is not None:
             cache.remove(made.name)
-        checks.append(_content(made.name, changed, _("It was deleted, and is brought here anew when it is asked for.")))
+        checks.append(_content(made.name, changed, _("It was deleted and will be downloaded again when it is needed.")))
     for repo in filter(None, (entry.hub for entry in catalogue.CATALOGUE)):
         folder = hub.cached(repo)
         if folder is not None and cache.find(hub.key(repo)) is None:
             changed = hub.damaged(repo, folder, deep=True)
             if changed is not None:
                 hub.put_aside(repo, folder)
-            advice = _("txpanel does not use it any more and brings a copy of its own. Delete it, for other programs.")
+            advice = _(
+                "txpanel no longer uses it and downloads a copy of its own. Delete it, so that other programs do not use "
+                "it."
+            )
             checks.append(_content(repo, changed, advice))
     return checks
 
 
 def _content(name: str, changed: str | None, advice: str) -> Check:
     if changed is None:
-        return Check(name, "ok", _("every byte is as it was brought here"))
+        return Check(name, "ok", _("every byte is as it was downloaded"))
     return Check(name, "error", _("{path} is damaged").format(path=changed), advice)
 
 
@@ -246,7 +251,9 @@ def _compared() -> list[Check]:
 
 def _hub() -> Check:
     if hub.offline():
-        return Check("hub", "warning", _("switched off by HF_HUB_OFFLINE"), _("Unset it to fetch models from the hub."))
+        return Check(
+            "hub", "warning", _("switched off by HF_HUB_OFFLINE"), _("Unset it to download models from the hub.")
+        )
     repo = catalogue.CATALOGUE[1].hub or ""
     if hub.reachable(repo):
         return Check("hub", "ok", _("answers"))

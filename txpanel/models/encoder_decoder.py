@@ -140,7 +140,7 @@ def check_source(model: LanguageModel, pair: Pair, ids: list[int]) -> None:
         EmptyText, TooLong: in words.
     """
     if not ids or ids == model.encode(""):
-        raise EmptyText(_("There is no text yet: type at least one character, and the model has something to read."))
+        raise EmptyText(_("There is no text yet. Type at least one character for the model to read."))
     room = pair.room
     if room is not None and len(ids) > room:
         words = plural(

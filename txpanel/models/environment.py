@@ -146,11 +146,11 @@ def replaced(variables: Mapping[str, str] | None = None) -> list[str]:
     for old, new in REPLACED.items():
         if given.get(old):
             text = (
-                _("{old} is replaced by {new}, which is set too: {old} counts no more. Take it away.")
+                _("{old} is replaced by {new}, which is set too. {old} is ignored; remove it.")
                 if given.get(new)
                 else _(
-                    "{old} is replaced by {new}, one cap for all that is kept besides the weights; until you set that, "
-                    "the old value ({value}) is taken for it."
+                    "{old} is replaced by {new}, one cap for everything that is kept besides the weights. Until you set it, "
+                    "the old value ({value}) is used."
                 )
             )
             said.append(text.format(old=old, new=new, value=given[old]))
@@ -170,13 +170,15 @@ def wrong(variables: Mapping[str, str] | None = None) -> list[str]:
         value = given[name].strip()
         if name not in VARIABLES:
             close = difflib.get_close_matches(name, VARIABLES, 1, cutoff=0.85)
-            text = _("There is no variable {name}. Is {close} meant?") if close else _("There is no variable {name}.")
+            text = (
+                _("There is no variable {name}. Did you mean {close}?") if close else _("There is no variable {name}.")
+            )
             said.append(text.format(name=name, close=close[0] if close else ""))
             continue
         limit = name.startswith(LIMIT) and name.removeprefix("TXPANEL_").lower() not in understood
         size = name.endswith("_MB") and not name.startswith(LIMIT) and not given[name].isdecimal()
         if value and (limit or size):
-            text = _("{name} is no whole number from 0 on ({value}), and counts as not set.")
+            text = _("{name} is not a whole number of 0 or more ({value}) and is ignored.")
             said.append(text.format(name=name, value=value[:40]))
     return said
 

@@ -45,7 +45,8 @@ def mask_id(tokenizer: Any, config: Any = None) -> int | None:
 def fills_only() -> str:
     """What is said where a model that fills gaps is asked to write on."""
     return _(
-        "This model fills gaps; it does not write on. Put its mask token where a word is missing, and it says which one fits."
+        "This model predicts masked tokens; it does not continue a text. Put its mask token into the text, and "
+        "it predicts the token behind it."
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from torch import nn
 
 from txpanel.errors import Unsupported
+from txpanel.messages import _
 from txpanel.models.parts import NAMES, first
 
 MIXERS = (
@@ -67,10 +68,11 @@ def find_blocks(model: nn.Module, config: Any, family: str) -> list[nn.Module]:
         if lists:
             direct = [list(child) for child in owner.children() if isinstance(child, nn.ModuleList)]
             return max(lists, key=lambda found: (len(found) == count, found in direct, len(found)))
-    raise Unsupported(
-        f"'{family}' keeps no list of blocks that a text goes through one after another, so there is nothing that could be shown step by step. "
+    words = _(
+        "'{family}' has no list of blocks that a text goes through one after another, so it cannot be shown step by step. "
         "Open another model, or report this family."
     )
+    raise Unsupported(words.format(family=family))
 
 
 def _shared(model: nn.Module, config: Any) -> list[nn.Module]:

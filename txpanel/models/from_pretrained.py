@@ -96,7 +96,8 @@ def _fills_gaps(folder: Path) -> bool:
     if architectures == ["ElectraForPreTraining"]:
         raise Unsupported(
             _(
-                "{folder} is the half of ELECTRA that says which tokens of a text were replaced; it gives no token. Open its generator."
+                "{folder} is the discriminator of ELECTRA: it detects replaced tokens and predicts none. Open its "
+                "generator."
             ).format(folder=folder)
         )
     masked = bool(architectures) and all("MaskedLM" in name or "PreTraining" in name for name in architectures)
@@ -110,7 +111,7 @@ def _explain(folder: Path, error: Exception) -> TxpanelError:
             _("{folder} cannot be opened as a text model: {reason}").format(folder=folder, reason=reason)
         )
     if "out of memory" in reason.lower() or "can't allocate" in reason:
-        return Unsupported(_("There is not enough memory for {folder}. Take a smaller model.").format(folder=folder))
+        return Unsupported(_("There is not enough memory for {folder}. Choose a smaller model.").format(folder=folder))
     return BadFile(_("{folder} could not be loaded: {reason}").format(folder=folder, reason=reason))
 
 

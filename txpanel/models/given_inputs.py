@@ -79,27 +79,27 @@ def read_inputs(model: Any, inputs: Any, device: torch.device) -> Inputs:
     if not isinstance(inputs, Mapping) or "input_ids" not in inputs:
         raise BadText(
             _(
-                "inputs has to be what the model's processor makes: a mapping with input_ids, "
-                'such as processor(text=..., images=..., return_tensors="pt").'
+                "inputs must be what the model's processor returns: a mapping with input_ids, such as "
+                'processor(text=..., images=..., return_tensors="pt").'
             )
         )
     given = {name: _plain(name, value, device) for name, value in inputs.items() if value is not None}
     ids = given.pop("input_ids")
     if not isinstance(ids, Tensor) or ids.dim() not in (1, 2) or (ids.dim() == 2 and len(ids) != 1):
-        raise BadText(_("inputs has to be of one text: input_ids of the shape [1, tokens]."))
+        raise BadText(_("inputs must be of one text: input_ids of the shape [1, tokens]."))
     numbers = token_ids(ids)
     mask = given.get("attention_mask")
     if isinstance(mask, Tensor) and (mask.shape != (1, len(numbers)) or not bool(mask.bool().all())):
-        raise BadText(_("inputs has padding: leave it away, a single text needs none."))
+        raise BadText(_("inputs has padding. Remove it: a single text needs none."))
     if set(given) == {"attention_mask"}:  # a text, and nothing else
         given = {}
     ours = sorted(given.keys() & OURS)
     if ours:
-        words = _("“{name}” is no part of what a processor makes of a text; the run itself sees to it. Leave it away.")
+        words = _("“{name}” does not belong in inputs: the run sets it itself. Remove it.")
         raise Unsupported(words.format(name=ours[0]))
     unknown = sorted(given.keys() - _taken(model))
     if unknown:
-        words = _("The model takes no “{name}”. It takes: {names}.")
+        words = _("The model does not accept “{name}”. It accepts: {names}.")
         names = ", ".join(sorted(_taken(model)))
         raise Unsupported(words.format(name=unknown[0], names=names))
     return Inputs(tuple(numbers), given, _digest(numbers, given), kinds_of(model))
@@ -126,7 +126,7 @@ def _plain(name: str, value: Any, device: torch.device) -> Any:
         return type(value)(one.detach().to(device, copy=True) for one in value)
     if isinstance(value, (bool, int, float, str)):
         return value
-    words = _('“{name}” in inputs is no tensor: have the processor make tensors, with return_tensors="pt".')
+    words = _('“{name}” in inputs is not a tensor: call the processor with return_tensors="pt".')
     raise BadText(words.format(name=name))
 
 

@@ -29,7 +29,7 @@ class EndsInspector(AttentionInspector):
         owner = self._parent(embed)
         embed = self.plain(embed)
         if not is_plain(embed.weight):
-            raise Unsupported(_("The token table is quantised, and only the packed numbers are there."))
+            raise Unsupported(_("The embedding matrix is quantised, and only the packed numbers are there."))
         whole.tables["embed"] = (self.names.get(id(embed.weight), "embed.weight"), embed.weight.detach())
         facts["embed_scale"] = self._embed_scale(embed, base)
         if owner is not base and (first(owner, "own_embed_norm") or first(owner, "own_pos_embed")) is not None:

@@ -61,7 +61,9 @@ def text_config(model: nn.Module) -> Any:
     config: Any = getattr(model, "config", None)
     if config is None:
         raise Unsupported(
-            "This object has no config, so it is not a Hugging Face model. Wrap a causal language model from transformers."
+            _(
+                "This object has no config, so it is not a Hugging Face model. Wrap a causal language model from transformers."
+            )
         )
     if getattr(config, "is_encoder_decoder", False) and hasattr(config, "get_text_config"):
         return config.get_text_config(decoder=True)
@@ -101,7 +103,7 @@ class _Inspector(EndsInspector, CrossInspector):
             self._norms(block, parts, facts)
             self._cross(block, parts, facts)
         except READING as error:
-            self._close(facts, parts, "block", block, self._reason(_("its norms"), error))
+            self._close(facts, parts, "block", block, self._reason(_("its normalisations"), error))
             return BlockAnatomy(**facts), parts
         if kind == "attention":
             self._try(
@@ -113,7 +115,7 @@ class _Inspector(EndsInspector, CrossInspector):
                 lambda own: self._open_attention(attn, parts, own, index),
             )
         elif kind != "mlp":
-            words = _("{name} is no attention but a layer of another kind ({kind})")
+            words = _("{name} is not attention but a layer of another kind ({kind})")
             self._close(facts, parts, "mixer", attn, words.format(name=type(attn).__name__, kind=kind))
         if mlp is not None:
             self._try(
@@ -167,7 +169,7 @@ class _Inspector(EndsInspector, CrossInspector):
     def _reason(self, what: str, error: Exception) -> str:
         if isinstance(error, Unsupported):
             return str(error)
-        return _("{what} can't be read ({error})").format(what=what, error=f"{type(error).__name__}: {error}"[:200])
+        return _("{what} cannot be read ({error})").format(what=what, error=f"{type(error).__name__}: {error}"[:200])
 
     def _open_attention(self, attn: Any, parts: BlockParts, facts: dict[str, Any], index: int) -> None:
         self._attention(attn, parts, facts)
@@ -222,7 +224,7 @@ class _Inspector(EndsInspector, CrossInspector):
         if alone:
             facts["parallel"] = False
         if ln1 is None and facts["norm_place"] != "branch":
-            raise self.fail(_("the norm before attention"))
+            raise self.fail(_("the normalisation before attention"))
         for name, module in chosen.items():
             if module is None or isinstance(
                 module, nn.Identity
@@ -270,11 +272,11 @@ class _Inspector(EndsInspector, CrossInspector):
         try:
             self._before(whole, facts, embed, base)
         except READING as error:
-            facts["opaque"]["embed"] = self._reason(_("the way from a token to the stream"), error)
+            facts["opaque"]["embed"] = self._reason(_("the step from a token to the residual stream"), error)
         try:
             self._after(whole, facts, head, base)
         except READING as error:
-            facts["opaque"]["output"] = self._reason(_("the way from the stream to the logits"), error)
+            facts["opaque"]["output"] = self._reason(_("the step from the residual stream to the logits"), error)
         facts["norm_eps"] = {name: norm.eps for name, norm in whole.norms.items()}
         facts["encoder"] = self.encoder()
         vocab = whole.maps["unembed"].outputs if "unembed" in whole.maps else int(self.config.vocab_size)

@@ -297,7 +297,7 @@ class LanguageModel(ReadsSource):
         except TxpanelError:
             raise
         except Exception as error:  # tokenizers raise anything, such as for half of a surrogate pair
-            words = _("The tokenizer of {model} does not take this text: {reason}")
+            words = _("The tokenizer of {model} does not accept this text: {reason}")
             raise BadText(words.format(model=self.title, reason=str(error)[:200])) from error
         return self.ids(ids)
 
@@ -320,10 +320,11 @@ class LanguageModel(ReadsSource):
             name = self.tokenizer.convert_ids_to_tokens(wrong) if known else None
             words = (
                 _(
-                    "The tokenizer has a token that the model does not know: “{name}” has the id {id}, and the model's table has {rows:,} rows."
+                    "The tokenizer has a token that the model does not know: “{name}” has the id {id}, and the embedding "
+                    "matrix has {rows:,} rows."
                 )
                 if name is not None
-                else _("{id} is not the id of a token of {model}: its table has {rows:,} rows, from 0 to {last}.")
+                else _("{id} is not the id of a token of {model}: its ids go from 0 to {last}.")
             )
             raise BadText(words.format(name=name, id=wrong, model=self.title, rows=rows, last=rows - 1))
         return ids
@@ -359,7 +360,7 @@ class LanguageModel(ReadsSource):
         from txpanel.tracing.record import record  # late: a convenience for notebooks, against the direction of imports
 
         if text is not None and inputs is not None:
-            raise BadText(_("trace needs a text, or inputs: one of the two."))
+            raise BadText(_("trace needs either a text or inputs."))
         if inputs is not None:
             found = self.with_inputs(inputs)
             ids = found.inputs.ids if found.inputs is not None else token_ids(inputs["input_ids"])
@@ -375,10 +376,10 @@ def _reader(model: nn.Module, tokenizer: Any, token_text: Any) -> Any:
     """
     if tokenizer is None:
         if token_text is not None and not callable(token_text):
-            raise Unsupported(_("token_text has to be a function that gives a text for a token id."))
+            raise Unsupported(_("token_text must be a function that returns a text for a token id."))
         return NumberTokens(_rows(model), token_text)
     if token_text is not None:
-        raise Unsupported(_("token_text is for a model without tokenizer: give one of the two."))
+        raise Unsupported(_("token_text is for a model without a tokenizer: give one of the two."))
     if type(tokenizer).__module__.split(".")[0] == "tokenizers":
         from transformers import PreTrainedTokenizerFast  # late: only who brings a bare one needs it
 

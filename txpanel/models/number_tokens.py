@@ -51,7 +51,7 @@ class NumberTokens:
         for word in WORD.findall(text):
             if not NUMBER.fullmatch(word):
                 words = _(
-                    "This model has no tokenizer: type token ids as numbers, such as “{example}”. “{word}” is none."
+                    "This model has no tokenizer: type token ids as numbers, such as “{example}”. “{word}” is not a number."
                 )
                 raise BadText(words.format(example=EXAMPLE, word=word[:40]))
             ids.append(int(word))

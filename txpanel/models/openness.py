@@ -91,7 +91,7 @@ def report(anatomy: Anatomy, seen: Seen) -> Report:
             found.append(Part(name, "opaque", reason, seen.closed.get(name)))
 
     if anatomy.encoder is not None:
-        add("encoder", _("its blocks are run by their own code; what is opened is the decoder"))
+        add("encoder", _("its blocks are run as a whole; only the decoder is opened"))
     add("embed", anatomy.opaque.get("embed"))
     for block in anatomy.blocks:
         for part in parts_of(block):

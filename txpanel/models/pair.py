@@ -138,7 +138,7 @@ def pair_of(model: Any) -> Pair | None:
     except (AttributeError, NotImplementedError):
         encoder = decoder = head = None
     if not isinstance(encoder, nn.Module) or not isinstance(decoder, nn.Module) or model in (encoder, decoder):
-        words = _("'{family}' is an encoder-decoder whose two stacks were not found, so it can't be opened.")
+        words = _("'{family}' is an encoder-decoder whose two stacks were not found, so it cannot be opened.")
         raise Unsupported(words.format(family=family))
     if head is None:
         words = _(
@@ -147,7 +147,7 @@ def pair_of(model: Any) -> Pair | None:
         raise Unsupported(words.format(family=family))
     if getattr(model, "main_input_name", "input_ids") != "input_ids":
         words = _(
-            "The encoder of '{family}' reads no text ({name}), and txpanel opens encoder-decoders that read text."
+            "The encoder of '{family}' does not read text ({name}), and txpanel opens only encoder-decoders that do."
         )
         raise Unsupported(words.format(family=family, name=model.main_input_name))
     return Pair(model, encoder, decoder)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
+from txpanel.messages import _
 from txpanel.models.linear_map import LinearMap
 from txpanel.models.quirks import Packing, Quirk
 
@@ -232,10 +233,8 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
                         module, centred if kind == "LayerNorm" else probe, probe, scale + plus_one, shift
                     )
                 return NormParts(module, name, kind, eps, weight, bias, plus_one)  # type: ignore[arg-type]
-    raise Unsupported(
-        f"The norm '{name}' is neither a LayerNorm nor an RMSNorm ({type(module).__name__}), so its numbers can't be explained. "
-        "Please open another model, or report this one."
-    )
+    words = _("'{name}' is neither a LayerNorm nor an RMSNorm ({kind}). Open another model, or report this one.")
+    raise Unsupported(words.format(name=name, kind=type(module).__name__))
 
 
 def _measured_eps(module: nn.Module, shape: Tensor, probe: Tensor, scale: Tensor, shift: Any) -> float:

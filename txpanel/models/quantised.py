@@ -190,8 +190,8 @@ def refuse_packed(module: Any) -> None:
 def _not_read(module: Any, method: str) -> Unsupported:
     return Unsupported(
         _(
-            "The weights of {layer} are quantised in a way that is not read here{method}: only the packed numbers are there. "
-            "Load the model with plain weights (for some methods: quantization_config with dequantize=True)."
+            "The weights of {layer} are quantised in a way that txpanel cannot unpack{method}. Load the model with "
+            "plain weights (for some methods: quantization_config with dequantize=True)."
         ).format(layer=type(module).__name__, method=f" ({method})" if method else "")
     )
 

@@ -70,7 +70,7 @@ class ReadsSource:
         from txpanel.models.encoder_decoder import Sources, check_source  # late: only few models are such
 
         if self.pair is None:
-            words = _("{model} continues the text that it reads: it has no encoder that reads another one.")
+            words = _("{model} continues the text that it reads. It has no encoder that reads another one.")
             raise Unsupported(words.format(model=self.title))
         ids = self._opened.ids(text)
         check_source(self._opened, self.pair, ids)

@@ -200,3 +200,9 @@ def alone(text: str) -> str:
     if not text or text.strip():
         return text
     return "".join({" ": "␣", "\n": "↵", "\t": "⇥"}.get(blank, f"⟨U+{ord(blank):04X}⟩") for blank in text)
+
+
+def visible(text: str) -> str:
+    """A token between quotation marks, where a blank that belongs to it would look like a slip: each one before it is drawn."""
+    bare = text.lstrip(" ")
+    return "␣" * (len(text) - len(bare)) + bare if bare.strip() else alone(text)

@@ -202,7 +202,7 @@ class Turns:
         if self._thread == threading.get_ident() and self._waiting:
             self._step_aside(who)
         if who is not None and who.cancel.is_set():
-            raise Cancelled(_("It was stopped."))
+            raise Cancelled(_("Stopped."))
 
     def _step_aside(self, who: Asking | None) -> None:
         with self._guard:
@@ -285,7 +285,7 @@ class Turns:
                 past = time.monotonic() - begin
                 if who is not None and who.cancel.is_set():
                     if not stays:
-                        raise Cancelled(_("It was stopped."))
+                        raise Cancelled(_("Stopped."))
                     waiter.rank = Rank.GONE  # nothing is handed on to it before somebody gives his turn back
                 if timeout is not None and past >= timeout:
                     break

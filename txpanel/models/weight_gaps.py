@@ -40,8 +40,10 @@ def refuse_gaps(folder: Path, info: dict[str, Any], model: Any) -> None:
     beyond = sorted(key for key in unexpected if not _is_constant(key, stored.get(key, {}), masked))
     if beyond:
         words = plural(
-            "{folder} has {n} weight that a {family} model of transformers has no place for, {first}. Without it the numbers would be false.",
-            "{folder} has {n} weights that a {family} model of transformers has no place for, the first is {first}. Without them the numbers would be false.",
+            "{folder} has {n} weight that a {family} model of transformers has no place for, {first}. Without it, "
+            "the numbers would be wrong.",
+            "{folder} has {n} weights that a {family} model of transformers has no place for, the first is {first}. "
+            "Without them, the numbers would be wrong.",
             len(beyond),
         )
         raise Unsupported(words.format(folder=folder, n=len(beyond), first=beyond[0], family=model.config.model_type))
@@ -84,7 +86,8 @@ def _refuse_packed(folder: Path, stored: dict[str, dict[str, Any]], model: Any) 
         kind = stored.get(name, {}).get("dtype", "F32")
         if parameter.is_floating_point() and kind not in FLOATS:
             text = _(
-                "{folder} stores the weight {name} as {kind} and does not say how to unpack it, so its numbers would be false."
+                "{folder} stores the weight {name} as {kind} and does not say how to unpack it, so its numbers would be "
+                "wrong."
             )
             raise Unsupported(text.format(folder=folder, name=name, kind=kind))
 
@@ -94,5 +97,5 @@ def _refuse_no_numbers(folder: Path, model: Any) -> None:
         if parameter.is_floating_point() and parameter.element_size() > 1 and parameter.numel():
             low, high = parameter.detach().aminmax()  # both are no number where one of all is none
             if not bool((high - low).isfinite()) and not bool(parameter.detach().isfinite().all()):
-                text = _("{folder} is damaged: the weight {name} holds numbers that are none (NaN or infinite).")
+                text = _("{folder} is damaged: the weight {name} holds values that are NaN or infinite.")
                 raise BadFile(text.format(folder=folder, name=name))

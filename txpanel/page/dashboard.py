@@ -228,7 +228,7 @@ def explain(text: str | Trace, model: LanguageModel | str | None = None, **param
     from txpanel.models.choice import choose
     from txpanel.session.state import ModelState
 
-    reason = _("You chose it.")
+    reason = _("You chose this model.")
     if not isinstance(text, str):
         traced = model if model is not None else text.model
         if isinstance(traced, str):
@@ -252,7 +252,7 @@ def explain(text: str | Trace, model: LanguageModel | str | None = None, **param
 def _welcome() -> list[Any]:
     return rich(
         _(
-            "Type a text above and press Enter: the model runs on it, and every number on the way to its next token can be "
-            "looked at here.\n\nNothing on this page is made up: each number is in the run, or recomputed from it."
+            "Type a text above and press Enter. The model runs on it, and you can look at every number that leads to "
+            "the next token.\n\nEvery number on this page comes from this run or is recomputed from it."
         )
     )

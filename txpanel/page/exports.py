@@ -77,12 +77,12 @@ class Files:
         most, text = state.limits.max_upload_mb * 1_000_000 or LARGEST, str(data.get("data", ""))
         if self._coming.tell() + len(text) * 3 // 4 - 2 > most:
             state.allowed().refused("upload-size")
-            said = _("This file is larger than {most}, the most that the page takes.")
+            said = _("This file is larger than {most}, the largest that the page accepts.")
             raise ValueError(said.format(most=size_text(most)))
         try:
             piece = base64.b64decode(text, validate=True)
         except binascii.Error as error:
-            raise ValueError(_("The file did not arrive whole. Try again.")) from error
+            raise ValueError(_("The file did not arrive completely. Try again.")) from error
         self._coming.write(piece)
         self._came, self._last = self._came + len(piece), time.monotonic()
         return bool(data.get("last"))
@@ -95,7 +95,7 @@ class Files:
                 other.close()
         if sum(other._came for other in _all) > AT_ONCE * most:
             state.allowed().refused("upload-size")
-            raise ValueError(_("Others are sending files now. Try again in a minute."))
+            raise ValueError(_("Too many files are being sent at the moment. Try again in a minute."))
 
     def _open(self, state: ModelState, name: str) -> None:
         from txpanel.session import run_file  # late: torch; the page is painted before it is imported

@@ -103,9 +103,9 @@ def _write(path: Path, text: str) -> None:
 def _words() -> dict[str, str]:
     return {
         "banner": _("A saved page"),
-        "grey": _("What is grey needs the model: open it with txpanel to go on."),
-        "needs": _("needs the model: this page was saved"),
-        "said": _("This page was saved: another text, block or part needs the model. Open it with txpanel to go on."),
+        "grey": _("Grey controls need the model: open it with txpanel to use them."),
+        "needs": _("needs the model: this is a saved page"),
+        "said": _("This is a saved page: another text, block or part needs the model. Open it with txpanel."),
     }
 
 

@@ -181,7 +181,7 @@ class ViewArea(param.Parameterized):
         comes = [self._title(part) for part in self.below() if part.id == self.opened and part.id not in self._built]
         if comes:  # hide the old view now: it would stand under the new tab and cover the waiting line
             self._show_only(None, "gone")
-        self.waiting.text = _("{part} is being built …").format(part=comes[0]) if comes else ""
+        self.waiting.text = _("Loading: {part} …").format(part=comes[0]) if comes else ""
 
     def _unfold(self) -> None:
         if not self.parts:

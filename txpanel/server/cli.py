@@ -76,7 +76,7 @@ def _add_serve(commands: Commands) -> None:
         "serve", help=_("open the page"), description=_("Serve the page and print its address.")
     )
     _add_model_options(serve)
-    serve.add_argument("--models", metavar="A,B,C", help=_("the models that visitors may choose among, and no others"))
+    serve.add_argument("--models", metavar="A,B,C", help=_("the models that visitors may choose; no others"))
     serve.add_argument(
         "--metrics",
         type=_readers,
@@ -86,23 +86,23 @@ def _add_serve(commands: Commands) -> None:
     )
     serve.add_argument("--port", type=_port, help=_("port; 0 takes a free one (default: 5006, or the next free one)"))
     serve.add_argument(
-        "--address", default="localhost", help=_("address to listen on; 0.0.0.0 is every one (default: localhost)")
+        "--address", default="localhost", help=_("address to listen on; 0.0.0.0 means all (default: localhost)")
     )
     serve.add_argument(
         "--allow-websocket-origin",
         action="append",
         default=[],
         metavar="HOST[:PORT]",
-        help=_("another name under which visitors reach the page, such as that of a proxy; may be repeated"),
+        help=_("another host name under which visitors reach the page, such as that of a proxy; may be repeated"),
     )
     who = serve.add_mutually_exclusive_group()
     who.add_argument(
         "--public",
         action="store_true",
-        help=_("visitors are strangers: they get only the models that the server offers"),
+        help=_("visitors are not trusted: they get only the models that the server offers"),
     )
     who.add_argument(
-        "--trusted", action="store_true", help=_("all who can reach the server may load any model and folder")
+        "--trusted", action="store_true", help=_("everyone who can reach the server may load any model and folder")
     )
     serve.add_argument(
         "--embed-in",
@@ -121,38 +121,38 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument(
         "--supervise",
         action="store_true",
-        help=_("start the server anew when it has died, or has not answered /health for 10 seconds"),
+        help=_("restart the server when it has died or has not answered /health for 10 seconds"),
     )
     serve.set_defaults(run=_serve)
 
 
 def _add_models(commands: Commands) -> None:
     models = commands.add_parser("models", help=_("list the models"), description=_("List the models known by name."))
-    models.add_argument("--json", action="store_true", help=_("for programs"))
+    models.add_argument("--json", action="store_true", help=_("output as JSON"))
     models.set_defaults(run=_models)
 
 
 def _add_plugins(commands: Commands) -> None:
     plugins = commands.add_parser(
-        "plugins", help=_("list the views"), description=_("List all views and how they are.")
+        "plugins", help=_("list the views"), description=_("List all views and their status.")
     )
-    plugins.add_argument("--json", action="store_true", help=_("for programs"))
-    plugins.add_argument("--strict", action="store_true", help=_("exit with 1 if one cannot be used"))
+    plugins.add_argument("--json", action="store_true", help=_("output as JSON"))
+    plugins.add_argument("--strict", action="store_true", help=_("exit with code 1 if one cannot be used"))
     plugins.set_defaults(run=_plugins)
 
 
 def _add_doctor(commands: Commands) -> None:
     doctor = commands.add_parser(
-        "doctor", help=_("look for problems"), description=_("Look at everything that txpanel needs.")
+        "doctor", help=_("check for problems"), description=_("Check everything that txpanel needs.")
     )
     doctor.add_argument(
-        "--model", metavar="NAME", help=_("the model whose need of memory is told, before it is loaded")
+        "--model", metavar="NAME", help=_("the model whose memory needs are shown, before it is loaded")
     )
-    doctor.add_argument("--json", action="store_true", help=_("for programs"))
+    doctor.add_argument("--json", action="store_true", help=_("output as JSON"))
     doctor.add_argument(
         "--deep",
         action="store_true",
-        help=_("read all bytes of the models that were brought here, delete damaged ones, and compare models anew"),
+        help=_("check all bytes of the downloaded models, delete damaged ones, and compare models again"),
     )
     doctor.set_defaults(run=_doctor)
 
@@ -195,13 +195,15 @@ def _readers(text: str) -> str:
 
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) < 65536):
-        raise argparse.ArgumentTypeError(_("{text} is no port; it must be a number from 0 to 65535").format(text=text))
+        raise argparse.ArgumentTypeError(
+            _("{text} is not a port; it must be a number from 0 to 65535").format(text=text)
+        )
     return int(text)
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise argparse.ArgumentTypeError(_("{text} is no number from 0 on").format(text=text))
+        raise argparse.ArgumentTypeError(_("{text} is not a number of 0 or more").format(text=text))
     return int(text)
 
 
@@ -267,7 +269,7 @@ def _plugins(given: argparse.Namespace) -> int:
     if given.json:
         _print_json([record.as_dict() for record in records])
     else:
-        head = (_("view"), _("package"), _("version"), _("status"), _("title, or what is wrong"))
+        head = (_("view"), _("package"), _("version"), _("status"), _("title, or the problem"))
         told = [r.error or (r.view_class.title if r.view_class else "") for r in records]
         print(table(head, [(r.name, r.dist, r.version, r.status, t) for r, t in zip(records, told, strict=True)]))
     bad = [record for record in records if record.status not in ("ok", "disabled")]
@@ -295,7 +297,7 @@ def _check_views() -> Any:
     records = discover()
     bad = [record.name for record in records if record.status not in ("ok", "disabled")]
     if not records:
-        return Check(_("views"), "error", _("none are registered"), _("Install txpanel: pip install ."))
+        return Check(_("views"), "error", _("none registered"), _("Install txpanel: pip install ."))
     detail = _("{n} registered").format(n=len(records))
     if bad:
         advice = _("`txpanel plugins` says what is wrong with {names}.").format(names=", ".join(bad))

@@ -52,7 +52,7 @@ def refusal(request: Any) -> str:
             "Other sites may not show this page. Its operator can allow it: txpanel serve --embed-in https://your.site"
         )
     if dest not in (*FRAMES, *OPENED) or (not dest and not _takes_pages(headers.get("Accept", ""))):
-        return _("This is a page, and was asked for as something else.")
+        return _("This is a page, and was requested as something else.")
     if dest == "empty" and elsewhere and not may_embed(headers.get("Origin", "")):
         return _("A page of another site may not open this one in a script.")
     return ""

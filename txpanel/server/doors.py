@@ -38,7 +38,8 @@ def _who_may_come(tornado_app: Any, http_server: Any) -> None:
     visitors.expose(server_made.addresses(http_server), origins)
     if visitors.exposed() and environment().public is None:
         text = _(
-            "Strangers can reach this server ({ways}), so visitors get only the models it offers. TXPANEL_PUBLIC=0 says that all of them are trusted."
+            "Visitors from outside can reach this server ({ways}), so they get only the models it offers. Set "
+            "TXPANEL_PUBLIC=0 if you trust them all."
         )
         log.warning(text.format(ways=", ".join(visitors.exposed())))
 

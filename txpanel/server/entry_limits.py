@@ -256,7 +256,7 @@ class LimitedSocket(WSHandler):
         if page is None:
             return
         if work:
-            page.say(_("This page asks for more work than its share while others are here, so it is slowed down."))
+            page.say(_("This page asks for more than its share of work while others are here, so it is slowed down."))
             return
         page.say(
             _("This page sends more messages than the server takes ({n} a second), so it is slowed down.").format(

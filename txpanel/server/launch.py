@@ -125,11 +125,11 @@ def find_port(address: str, port: int | None) -> int:
             text = _("Port {port} needs rights that you do not have; use one above 1023.")
             raise TxpanelError(text.format(port=candidate)) from error
         except socket.gaierror as error:
-            raise TxpanelError(_("{address} is no address of this machine.").format(address=address)) from error
+            raise TxpanelError(_("{address} is not an address of this machine.").format(address=address)) from error
         except OSError as error:
             taken = error
     if taken.errno == errno.EADDRNOTAVAIL:
-        raise TxpanelError(_("{address} is no address of this machine.").format(address=address)) from taken
+        raise TxpanelError(_("{address} is not an address of this machine.").format(address=address)) from taken
     text = _("Port {port} is taken by another program. Choose another with --port, or 0 for any free one.")
     raise TxpanelError(text.format(port=wanted[0])) from taken
 

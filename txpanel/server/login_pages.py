@@ -81,7 +81,7 @@ def _later() -> str:
 
 
 def _wrong() -> str:
-    return _("This name or password is not right. Try again.")
+    return _("The name or the password is wrong. Try again.")
 
 
 def _words() -> dict[str, str]:

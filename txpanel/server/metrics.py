@@ -70,7 +70,9 @@ class MetricsHandler(Handler):
         if not may_read(request.remote_ip or "", request.host or "", request.headers, environment().metrics):
             self.set_status(403)
             self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(_("These figures are not for everybody. Who runs the server opens them with --metrics.") + "\n")
+            self.finish(
+                _("These figures are not public. The operator of the server can open them with --metrics.") + "\n"
+            )
             return
         body, kind = exposition(request.headers.get("Accept", ""))
         self.set_header("Content-Type", kind)

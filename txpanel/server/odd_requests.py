@@ -26,8 +26,8 @@ def install(tornado_app: Any, _http_server: Any) -> None:
     """Refuses odd addresses from now on."""
     words = {
         "bytes": _("This address is not written in UTF-8."),
-        "characters": _("This address has characters that no address has."),
-        "name": _("This request is for a name that is none."),
-        "from": _("This request says that it comes from an address that is none."),
+        "characters": _("This address has characters that are not allowed in an address."),
+        "name": _("This request is for an invalid host name."),
+        "from": _("This request says that it comes from an invalid address."),
     }
     odd_paths.install(tornado_app, words.__getitem__)

@@ -46,8 +46,8 @@ def begin() -> None:
     if tornado.process.task_id() is not None:
         log.warning(
             _(
-                "This server has several processes on one port (--num-procs), so most pages will not come: a page and its connection "
-                "reach different ones. Start one server for each port instead; docs/operating.md says how."
+                "This server has several processes on one port (--num-procs), so most pages will not load: a page and "
+                "its connection reach different processes. Start one server for each port instead; see docs/operating.md."
             )
         )
 

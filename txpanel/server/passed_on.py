@@ -52,40 +52,38 @@ def options() -> tuple[Option, ...]:
     """All of them, in the order of the help."""
     return (
         Option("--prefix", "PATH", _("path under which a proxy shows the page, such as /class")),
-        Option("--root-path", "PATH", _("path that a proxy takes away before it asks")),
-        Option(
-            "--use-xheaders", "", _("believe a proxy about addresses and https (X-Forwarded-For, X-Forwarded-Proto)")
-        ),
+        Option("--root-path", "PATH", _("path that a proxy removes before it forwards a request")),
+        Option("--use-xheaders", "", _("trust a proxy about addresses and https (X-Forwarded-For, X-Forwarded-Proto)")),
         Option("--ssl-certfile", "FILE", _("certificate (PEM): the page is served by https")),
         Option("--ssl-keyfile", "FILE", _("its private key, if that is a file of its own")),
         Option("--basic-auth", "PASSWORD", _("a password for all, or a JSON file with names and passwords")),
         Option(
             "--cookie-secret",
             "SECRET",
-            _("what logins are signed with; without it people log in again after a restart"),
+            _("secret that signs logins; without it, people log in again after a restart"),
         ),
-        Option("--cookie-path", "PATH", _("path for which cookies of a login hold")),
+        Option("--cookie-path", "PATH", _("path for which login cookies are valid")),
         Option(
             "--oauth-provider", "NAME", _("log in with an OAuth provider, as Panel knows it, such as github or azure")
         ),
         Option("--oauth-key", "KEY", _("the provider's key for this server")),
         Option("--oauth-secret", "SECRET", _("the provider's secret for this server")),
-        Option("--oauth-redirect-uri", "URL", _("where the provider sends people back to")),
-        Option("--oauth-extra-params", "DICT", _("more for the provider, such as \"{'tenant': '...'}\"")),
-        Option("--oauth-jwt-user", "KEY", _("what names a person in the provider's answer")),
-        Option("--oauth-encryption-key", "KEY", _("encrypts what the provider says of a person")),
+        Option("--oauth-redirect-uri", "URL", _("address to which the provider sends people back")),
+        Option("--oauth-extra-params", "DICT", _("more settings for the provider, such as \"{'tenant': '...'}\"")),
+        Option("--oauth-jwt-user", "KEY", _("the field that names a person in the provider's answer")),
+        Option("--oauth-encryption-key", "KEY", _("key that encrypts what the provider says about a person")),
         Option("--oauth-expiry-days", "DAYS", _("days until people log in again")),
         Option("--oauth-refresh-tokens", "", _("renew the provider's tokens")),
         Option("--oauth-guest-endpoints", "PATH", _("pages that need no login"), many=True),
-        Option("--oauth-optional", "", _("nobody has to log in")),
+        Option("--oauth-optional", "", _("login is optional")),
         Option("--oauth-error-template", "FILE", _("page for a login that failed")),
         Option("--login-endpoint", "PATH", _("address of the login page")),
         Option("--logout-endpoint", "PATH", _("address that logs out")),
         Option("--basic-login-template", "FILE", _("a login page of your own")),
         Option("--logout-template", "FILE", _("a page of your own after logging out")),
         Option("--auth-template", "FILE", _("a page of your own for people who may not come in")),
-        Option("--unused-session-lifetime", "MS", _("milliseconds for which a session without its page is kept")),
-        Option("--check-unused-sessions", "MS", _("milliseconds between two looks for such sessions")),
+        Option("--unused-session-lifetime", "MS", _("milliseconds for which a session is kept without its page")),
+        Option("--check-unused-sessions", "MS", _("milliseconds between two checks for such sessions")),
         Option("--session-token-expiration", "SECONDS", _("seconds that a page has for its first connection")),
         Option("--keep-alive", "MS", _("milliseconds between two pings of a connection")),
         Option("--websocket-max-message-size", "BYTES", _("the largest message of a page")),
@@ -128,15 +126,16 @@ def check(given: argparse.Namespace) -> None:
         if value and option.metavar == "FILE" and not Path(value).is_file():
             raise TxpanelError(_("{option}: there is no file {path}.").format(option=option.name, path=value))
         if value and option.metavar in ("MS", "SECONDS", "BYTES") and not (value.isdecimal() and int(value) > 0):
-            raise TxpanelError(_("{option}: {value} is no number above 0.").format(option=option.name, value=value))
+            raise TxpanelError(_("{option}: {value} is not a number above 0.").format(option=option.name, value=value))
         if value and option.metavar == "PATH" and not all(map(ADDRESS.fullmatch, value if option.many else [value])):
             text = _(
-                "{option}: {value} is no path of an address; write it as /class, with letters, digits and - . _ ~ / only."
+                "{option}: {value} is not a path of an address; write it as /class, with letters, digits and - . _ ~ / "
+                "only."
             )
             raise TxpanelError(text.format(option=option.name, value=value if option.many else repr(value)))
     for site in given.embed_in:
         if not SITE.fullmatch(site):
-            text = _("--embed-in: {site} is no site; write it as https://school.example.")
+            text = _("--embed-in: {site} is not a site; write it as https://school.example.")
             raise TxpanelError(text.format(site=site))
     _check_certificate(given.ssl_certfile, given.ssl_keyfile)
     _check_passwords("--basic-auth", given.basic_auth)
@@ -175,7 +174,7 @@ def _check_passwords(where: str, given: str | None) -> None:
     try:
         people = json.loads(Path(given).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        text = _("{option}: {path} is no JSON: {error}.")
+        text = _("{option}: {path} is not valid JSON: {error}.")
         raise TxpanelError(text.format(option=where, path=given, error=error)) from error
     if not isinstance(people, dict) or not people or not all(isinstance(one, str) and one for one in people.values()):
         text = _("{option}: {path} must hold names with their passwords, such as {example}.")

@@ -207,7 +207,7 @@ class Session:
         """The address names a model, or we choose one, which may take seconds when no hub answers."""
         if "model" in self.given and self.state is not None:
             self._named = self.state.param.watch(self._named_failed, "error")
-            self._load(self.given["model"], _("The address of this page names it."))
+            self._load(self.given["model"], _("The address of this page names this model."))
             return
         self._choose()
 
@@ -362,6 +362,6 @@ class Session:
 
 def _not_here() -> str:
     return _(
-        "This address names a run that is too long for an address. It is kept in the browser in which it was made, and this "
-        "one does not have it: save the run there (⇪) and open the file here."
+        "The run of this address is too long for an address. The browser in which it was made keeps it, and this "
+        "browser does not have it. Save the run there (⇪) and open the file here."
     )

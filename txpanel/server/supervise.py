@@ -142,7 +142,7 @@ class Supervisor:
                     return code
                 pause = 0.5 if time.monotonic() - begin > STEADY else min(2 * pause, LONGEST_PAUSE)
                 said = why or _("The server has ended (exit code {code}).").format(code=code)
-                self._say(said + " " + _("It is started anew in {n} s.").format(n=round(pause)))
+                self._say(said + " " + _("It is restarted in {n} s.").format(n=round(pause)))
                 self._wait(pause)
             return 0
         finally:

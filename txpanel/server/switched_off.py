@@ -29,7 +29,7 @@ def keep(path: Path) -> None:
         except ValueError:  # its process was ended while it wrote, or the disk was full: no reason not to start
             continue
         discovery.keep_off((package, name), error)
-        text = _("The view {name} of {package} stays off: it had held the server up before this start.")
+        text = _("The view {name} of {package} stays switched off: it blocked the server before this start.")
         log.warning(text.format(name=name, package=package))
 
     def note(key: discovery.Key, error: str) -> None:

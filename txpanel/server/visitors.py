@@ -119,8 +119,8 @@ def _note(host: str) -> None:
     if name not in _noted and len(_noted) < ROOM:
         _noted.add(name)
         text = _(
-            "Somebody came under the name {name}, which nobody has told this server, and is a stranger. "
-            "If it is yours: --allow-websocket-origin with that name."
+            "A visitor used the host name {name}, which this server does not know, and is not trusted. If the name "
+            "is yours, add it with --allow-websocket-origin."
         )
         log.warning(text.format(name=ascii(name)))
 

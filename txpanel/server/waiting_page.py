@@ -28,7 +28,7 @@ def full(answer: Answer, *, again: int, address_only: bool) -> str:
     title = _("All places of your network on this server are taken") if address_only else _("The server is full")
     words = _("Your place in the line is {n}.")
     if not answer.ticket:
-        told = _("So many people wait already that the line is closed. This page tries again by itself.")
+        told = _("Too many people are waiting already. This page tries again by itself.")
         return _page(title, f"<p>{escape(told)}</p>", "", again, words)
     told = _("This page enters by itself as soon as there is room. You can leave it open and do something else.")
     place = f'<strong role="status">{escape(words.format(n=answer.place))}</strong>'
@@ -38,7 +38,7 @@ def full(answer: Answer, *, again: int, address_only: bool) -> str:
 def too_often(again: int) -> str:
     """The page of somebody whose address asks for too many pages."""
     told = _("Wait a moment: this page tries again by itself in {n} seconds.").format(n=again)
-    return _page(_("Pages are asked for too often from your network"), f"<p>{escape(told)}</p>", "", again, "")
+    return _page(_("Too many requests come from your network"), f"<p>{escape(told)}</p>", "", again, "")
 
 
 def policy() -> str:

@@ -125,7 +125,7 @@ class Watchdog:
 
         name = f"{view.__module__}:{view.__qualname__}"
         text = _(
-            "It is switched off: it held the server up for more than {n} seconds. Start the server anew to use it again."
+            "It is switched off: it blocked the server for more than {n} seconds. Restart the server to use it again."
         )
         off = switch_off(view, text.format(n=round(SLOW)))
         what = "it is off for new sessions" if off else "it is built in, and stays"

@@ -117,12 +117,12 @@ class BackgroundWork(param.Parameterized):
             return
         text = _("Place {n} in the queue for the model").format(n=place)
         if not place:
-            text = _("The model runs this very text for somebody else: it comes with theirs")
+            text = _("The model is already running this text for another visitor: both get the result")
         self.progress = Progress(self._stage("wait"), message=text, place=place)
 
     def _reads(self, part: float) -> None:
         """The model reads a text, and has come so far."""
-        text = _("The model reads the text: {percent} %").format(percent=int(100 * part))
+        text = _("The model is reading the text: {percent} %").format(percent=int(100 * part))
         self.progress = Progress(self._stage("read"), message=text)
 
     def _stage(self, stage: str) -> str:
@@ -173,5 +173,7 @@ def _needed(model: LanguageModel | None, saved: bool) -> LanguageModel:
     if model is not None:
         return model
     if saved:
-        raise Unsupported(_("This run was opened from a file without its model: it can be looked at, not continued."))
+        raise Unsupported(
+            _("This run was opened from a file without its model: you can look at it, but not continue it.")
+        )
     raise Unsupported(_("No model is loaded yet. Choose one first."))

@@ -81,7 +81,7 @@ class Generation(param.Parameterized):
         tree = self.tree.marked(self.tree.at, "stopped") if generating and self.tree.at else self.tree
         if tree is not self.tree:
             self._remember(tree, self.settings, new=False)
-        said = {"notice": _("You left the queue. Press Run to ask again.")} if waited and not generating else {}
+        said = {"notice": _("You left the queue. Press Run to try again.")} if waited and not generating else {}
         self.param.update(busy=False, progress=None, tree=tree, **said)
         if generating and self.stale:  # the last steps were shown without their run
             self.run()
@@ -117,7 +117,7 @@ class Generation(param.Parameterized):
         self.param.update(stale=self.trace is not None)
         self.param.trigger("text", "chat", "tree")
         if model and model != self.model_name:
-            self.load(model, _("The run that was opened was made with it."))
+            self.load(model, _("The opened run was made with this model."))
         elif self.model is not None:
             self._to_restore, settings = None, self.settings
             self._start(lambda model, cancel: [jobs.restore(model, record, settings)])

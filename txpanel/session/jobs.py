@@ -210,9 +210,11 @@ def _most_tokens(model: LanguageModel, tree: TokenTree, start: int, wanted: int 
     """How many tokens a request may append to `start` ones; and if these are fewer than wanted, a sentence that says why."""
     limits, room = allowance().limits, max(1, model.max_tokens - start)
     asked, why = room if wanted is None else wanted, None
-    in_one_go = _("Generating ended after {n:,} tokens, the most that this server makes in one go. Generate goes on.")
-    of_a_text = _("Generating ended: the text has {n:,} tokens now, the most that this server takes.")
-    of_a_tree = _("Generating ended: all branches together have {n:,} tokens now, the most that are kept.")
+    in_one_go = _(
+        "Stopped after {n:,} tokens, the most that this server generates at a time. Press Generate to continue."
+    )
+    of_a_text = _("Stopped: the text now has {n:,} tokens, the most that this server accepts.")
+    of_a_tree = _("Stopped: all branches together now have {n:,} tokens, the most that are kept.")
     for most, used, text in (
         (limits.max_tokens, start, of_a_text),
         (limits.max_tree_tokens, len(tree), of_a_tree),
@@ -261,5 +263,5 @@ def sentence(error: BaseException) -> str:
     logger.error("unexpected error", exc_info=error)
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return _("There is not enough memory for this. Try a shorter text or a smaller model.")
-    text = _("Something unexpected went wrong ({kind}: {text}). The details are in the log of the program.")
+    text = _("Something unexpected went wrong ({kind}: {text}). The program's log has the details.")
     return text.format(kind=type(error).__name__, text=error)

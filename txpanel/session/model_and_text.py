@@ -65,7 +65,7 @@ class ModelAndText(param.Parameterized):
             return self._bring(name, cancel, publish)
 
         record, self._to_restore = self._to_restore, None
-        self._exchange(bring, name, reason or _("You chose it."), record)
+        self._exchange(bring, name, reason or _("You chose this model."), record)
 
     def use_adapters(self, *names: str) -> None:
         """Run with these adapters of the model and no others, in this session alone; the run says so."""
@@ -120,7 +120,7 @@ class ModelAndText(param.Parameterized):
                 result = jobs.run(model, tree, self.settings)
         except TxpanelError:  # too long for this visitor, for example
             return False
-        self._model_arrived(model, name, reason or _("You chose it."), self.tree, tree, result)
+        self._model_arrived(model, name, reason or _("You chose this model."), self.tree, tree, result)
         return True
 
     def _bring(self, name: str, cancel: threading.Event, publish: Dispatch) -> LanguageModel:
@@ -168,4 +168,7 @@ class ModelAndText(param.Parameterized):
 
     def _name_of_model(self) -> dict[str, str]:
         name = self.model.name if self.model is not None else ""
-        return {"model_name": name, "model_reason": _("The program that opened this page chose it.") if name else ""}
+        return {
+            "model_name": name,
+            "model_reason": _("The program that opened this page chose this model.") if name else "",
+        }

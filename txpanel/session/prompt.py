@@ -50,7 +50,7 @@ class Prompt:
         if not self.chat:
             return self.text
         if not self.text.strip():
-            raise EmptyText(_("There is no text yet: type what you want to say to the model."))
+            raise EmptyText(_("There is no text yet. Type your message to the model."))
         return chat.encode(model, self.text)
 
     def encoded(self, model: LanguageModel) -> list[int]:

@@ -61,7 +61,7 @@ def read(path: Path, name: str) -> SavedRun | Trace:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        text = _("“{name}” can't be opened: it is damaged, cut short, or no safetensors file.")
+        text = _("“{name}” cannot be opened: it is damaged, incomplete or not a safetensors file.")
         raise BadFile(text.format(name=name[:80])) from error
     stated = str(metadata.get("format"))
     if not stated.startswith("txpanel run "):
@@ -76,5 +76,5 @@ def read(path: Path, name: str) -> SavedRun | Trace:
     except NewerVersion as error:
         raise BadFile(f"“{name[:80]}”: {error}") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        text = _("“{name}” contradicts itself, so nothing of it is shown. Save the run again.")
+        text = _("“{name}” is inconsistent, so nothing of it is shown. Save the run again.")
         raise BadFile(text.format(name=name[:80])) from error

@@ -154,7 +154,7 @@ def _wait_for(lock: threading.Lock) -> None:
     try:
         while not lock.acquire(timeout=0.05):
             if who is not None and who.cancel.is_set():
-                raise Cancelled(_("It was stopped."))
+                raise Cancelled(_("Stopped."))
             if who is not None and not said and time.monotonic() - begin >= SAID_AFTER:
                 who.say(0)
                 said = True

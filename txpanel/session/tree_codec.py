@@ -105,7 +105,7 @@ def unpack(packed: str, text: str = "", chat: bool = False) -> TreeRecord:
     except NewerVersion:
         raise
     except (KeyError, TypeError, ValueError, IndexError, RecursionError, OverflowError) as error:
-        raise ValueError(_("What was generated is damaged in this address or file, so it is left out.")) from error
+        raise ValueError(_("The generated text in this address or file is damaged, so it is left out.")) from error
 
 
 def by_name(settings: Settings) -> dict[str, float]:

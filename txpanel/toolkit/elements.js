@@ -38,6 +38,9 @@ export const blanks = (text) =>
 // A token that is nothing but spaces can be seen where it stands alone, as text.
 export const alone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))
 
+// Between quotation marks a blank that belongs to a token would look like a slip: it is drawn.
+export const quoted = (text) => (text.trim() ? text.replace(/^ +/, (found) => "␣".repeat(found.length)) : alone(text))
+
 // Acts now, or as soon as nothing in el is pressed any more: what moves or is replaced between press and release takes the click away.
 const RELEASES = ["pointerup", "pointercancel", "keyup"]
 export function released(el, act) {

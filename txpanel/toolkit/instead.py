@@ -82,10 +82,10 @@ def instead_words(trace: Trace, layer: int, part: str) -> tuple[str, list[Paragr
             closed, ("mixer_in", "mixer_out")
         )
         text += "\n\n" + _(
-            "Its input (<code>{reads}</code>) and what it adds to the stream (<code>{writes}</code>) are real and recorded; what happens in between is not "
-            "shown, because it could not be taken apart and checked."
+            "Its input (<code>{reads}</code>) and what it adds to the residual stream (<code>{writes}</code>) are "
+            "recorded. The steps between them are not shown, because they could not be checked against the model."
         ).format(reads=f"blocks.{layer}.{reads}", writes=f"blocks.{layer}.{wrote}")
-        text += "\n\n" + _("<muted>Why: {reason}</muted>") + "\n\n" + _("<muted>Module: {module}</muted>")
+        text += "\n\n" + _("<muted>Reason: {reason}</muted>") + "\n\n" + _("<muted>Module: {module}</muted>")
     there = [other.index for other in anatomy.blocks if HAS[part](other)]
     text += "\n\n" + _where(part, len(there), anatomy.n_layers)
     module = module_of(anatomy, layer, closed) if opaque else None
@@ -112,26 +112,28 @@ def _instead(block: Any, part: str, opaque: bool) -> str:
         return (
             _("Its MLP is run as a whole, by the model's own code.")
             if opaque
-            else _("This block is <b>{mixer}</b> alone; nothing works on each token by itself.")
+            else _("This block has only <b>{mixer}</b> and no MLP.")
         )
     if block.kind == "attention" and opaque:
         return _(
-            "Tokens look at each other in it, but who looks at whom is not known here: it is run by the model's own code, as a whole."
+            "Tokens attend to each other in it, but its attention pattern is not known: it is run as a whole by the "
+            "model's own code."
         )
     said = kind_words(block.kind)
     if block.kind in ("mlp", "hybrid"):
         return said
     if block.kind == "unknown":
-        return _("In the place of attention stands a layer of another kind.") + f" {said}"
-    return _("<b>{mixer}</b> mixes the tokens here.") + (f" {said}" if said else "")
+        return _("This block has a layer of another kind instead of attention.") + f" {said}"
+    return _("Here <b>{mixer}</b> moves information between tokens.") + (f" {said}" if said else "")
 
 
 def _where(part: str, there: int, all_of_them: int) -> str:
     """Which blocks have it."""
     if part == "mlp":
-        return _("An opened MLP is in {blocks}.") if there else _("No block of this model has an MLP that is opened.")
+        return _("The MLP is opened in {blocks}.") if there else _("The MLP is not opened in any block of this model.")
     if not there:
         return _(
-            "No block of this model has an attention that is opened: stream, writes, logit lens, softmax and sampling are shown in full."
+            "Attention is not opened in any block of this model. Residual stream, logit lens, softmax and sampling "
+            "are shown in full."
         )
-    return _("Attention that is opened is in {blocks}.")
+    return _("Attention is opened in {blocks}.")

@@ -222,7 +222,7 @@ class Writes(LayerPlot):
             (_("block"), "@block"),
             ("", "@name"),
             (_("norm"), "@size{custom}"),
-            (_("cosine with the stream"), "@cosine{custom}"),
+            (_("cosine with the residual stream"), "@cosine{custom}"),
         ]
         full = hover_code("seven")
         self.figure.add_tools(
@@ -252,8 +252,8 @@ class Writes(LayerPlot):
         """
         layer = np.arange(attn.size, dtype=np.float32)
         for which, renderer, sizes, cosines, name, sign in (
-            (0, self.up, attn, attn_cosine, _("attention writes"), 1),
-            (1, self.down, mlp, mlp_cosine, _("MLP writes"), -1),
+            (0, self.up, attn, attn_cosine, _("attention output"), 1),
+            (1, self.down, mlp, mlp_cosine, _("MLP output"), -1),
         ):
             renderer.visible = True
             tall = (sign * np.sqrt(sizes)).astype(np.float32)

@@ -93,7 +93,7 @@ def kind_name(kind: str) -> str:
         "linear attention": _("linear attention"),
         "recurrent": _("recurrent layer"),
         "rwkv": _("RWKV"),
-        "hybrid": _("several layers side by side"),
+        "hybrid": _("several parallel layers"),
         "mlp": _("MLP only"),
         "unknown": _("a layer of another kind"),
     }.get(kind, kind)
@@ -102,22 +102,29 @@ def kind_name(kind: str) -> str:
 def kind_words(kind: str) -> str:
     """What such a layer does instead of attention, in a sentence for a newcomer; empty where nothing general can be said."""
     state = _(
-        "It is a <b>state space</b>: it reads the text in order and carries a state of fixed size along, instead of looking back."
+        "It is a <b>state space model</b>: it reads the text in order and keeps a state of fixed size, instead "
+        "of attending to earlier tokens."
     )
     return {
         "mamba": state,
         "mamba2": state,
-        "convolution": _("A <b>convolution</b> mixes each token with the few before it, always at the same distances."),
+        "convolution": _(
+            "A <b>convolution</b> combines each token with a few tokens before it, always at the same distances."
+        ),
         "linear attention": _(
-            "<b>Linear attention</b> keeps one running summary of all that came before, instead of looking back at each token."
+            "<b>Linear attention</b> keeps one running summary of all earlier tokens, instead of attending to each "
+            "of them."
         ),
-        "recurrent": _("A <b>recurrent layer</b> reads the text in order and carries a state of fixed size along."),
-        "rwkv": _("<b>RWKV</b> reads the text in order and carries fading averages along, instead of looking back."),
+        "recurrent": _("A <b>recurrent layer</b> reads the text in order and keeps a state of fixed size."),
+        "rwkv": _(
+            "<b>RWKV</b> reads the text in order and keeps decaying averages, instead of attending to earlier tokens."
+        ),
         "hybrid": _(
-            "Several kinds of layer, such as attention and a state space, work <b>side by side</b> here, and their results are put together."
+            "Several kinds of layer, such as attention and a state space model, work <b>in parallel</b> here, and "
+            "their outputs are combined."
         ),
-        "unknown": _("How it mixes the tokens is not known to txpanel."),
-        "mlp": _("It has an <b>MLP</b> alone: in this block no token looks at another."),
+        "unknown": _("txpanel does not know how this layer combines the tokens."),
+        "mlp": _("This block has only an <b>MLP</b>: no information moves between tokens."),
     }.get(kind, "")
 
 
@@ -140,24 +147,24 @@ def part_name(block: BlockAnatomy, part: str) -> str:
 def writer_name(block: BlockAnatomy, part: str) -> str:
     """What adds to the stream, in words: ``Mamba writes``; of a whole block ``the block adds``."""
     if part == "block":
-        return _("the whole block adds")
+        return _("block output − input")
     if part == "mlp":
-        return _("MLP writes")
+        return _("MLP output")
     own = {
-        "attention": _("attention writes"),
-        "hybrid": _("the layers side by side write"),
-        "unknown": _("the layer in its place writes"),
+        "attention": _("attention output"),
+        "hybrid": _("output of the parallel layers"),
+        "unknown": _("output of this layer"),
     }
-    return own.get(block.kind) or _("{mixer} writes").format(mixer=kind_name(block.kind))
+    return own.get(block.kind) or _("{mixer} output").format(mixer=kind_name(block.kind))
 
 
 def first_writes(anatomy: Anatomy | None) -> str:
     """What the first of the two writes of a block is called: attention, or what stands in its place in some blocks."""
     blocks = anatomy.blocks if anatomy is not None else ()
     if all(block.kind in ("attention", "mlp") and "block" not in block.opaque for block in blocks):
-        return _("attention writes")
+        return _("attention output")
     names = {writer_name(block, "block" if "block" in block.opaque else "mixer") for block in blocks if block.has_mixer}
-    return names.pop() if len(names) == 1 else _("mixer writes")
+    return names.pop() if len(names) == 1 else _("token mixer output")
 
 
 def why_closed(block: BlockAnatomy, part: str) -> str:

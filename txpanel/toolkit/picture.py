@@ -35,7 +35,7 @@ class ColourKey(Component):
     scale = param.Dict(default={}, doc="What `Scale.legend` returns.")
     caption = param.String(default="", doc="What the numbers are.")
     half = param.String(
-        default=_("middle {v}"), doc="What the colour half way stands for, where colours go by the square root."
+        default=_("halfway {v}"), doc="What the colour half way stands for, where colours go by the square root."
     )
 
     _module = "legend.js"
@@ -216,7 +216,7 @@ class Tools(Component):
 
 def _words() -> dict[str, str]:
     return {
-        "walk": _("{title}: arrow keys walk from number to number, Enter asks why"),
+        "walk": _("{title}: the arrow keys move from number to number, Enter explains one"),
         "table": _("Table"),
         "tools": _("numbers and files"),
         "tools_title": _("Table, CSV, PNG, SVG"),
@@ -225,6 +225,6 @@ def _words() -> dict[str, str]:
         "png_title": _("Save the picture as PNG"),
         "svg_title": _("Save the picture as SVG"),
         "nothing": _("There is no picture here to save yet."),
-        "not_saved": _("needs the model: this page was saved"),
+        "not_saved": _("needs the model: this is a saved page"),
         "no_answer": _("The server did not answer. Is the page still connected?"),
     }

@@ -17,8 +17,8 @@ const KINDS = {
   bad: "span",
 }
 
-// In a sentence a token stands without the blank before it, which would only look like a gap; a blank alone is made visible.
-const said = (kind, text) => (kind === "token" ? text.replace(/^ (?=\S)/, "").replace(/^ +$/, (all) => "␣".repeat(all.length)) : text)
+// In a sentence the blanks before a token belong to it and would look like a gap: they are drawn.
+const said = (kind, text) => (kind === "token" ? text.replace(/^ +/, (blanks) => "␣".repeat(blanks.length)) : text)
 
 export const paragraphs = (list) =>
   list.map((paragraph) =>

@@ -72,7 +72,7 @@ export function render({model}) {
         style: row.hue ? {"--hue": row.hue} : null,
         tabindex: 0,
         role: "slider",
-        "aria-label": `${row.label}: ${row.length} numbers of ${row.tensor}`,
+        "aria-label": model.words.strip.replace("{label}", row.label).replace("{n}", row.length).replace("{tensor}", row.tensor),
         "aria-valuemin": 0,
         "aria-valuemax": row.length - 1,
         "aria-valuenow": 0,

@@ -102,9 +102,12 @@ class VectorStrips(Component):
 
     def __init__(self, on_pick: Callable[..., None] | None = None, **params: Any) -> None:
         words = {
-            "legend": _("full colour from here on; a pixel shows its strongest number"),
-            "why": _("why"),
-            "own": _("each strip has its own colour scale; a pixel shows its strongest number"),
+            "legend": _("full colour from this value; each pixel shows the number with the largest absolute value"),
+            "strip": _("{label}: {n} numbers of {tensor}"),
+            "why": _("why this number:"),
+            "own": _(
+                "each strip has its own colour scale; each pixel shows the number with the largest absolute value"
+            ),
         }
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick = on_pick

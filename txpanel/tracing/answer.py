@@ -49,5 +49,6 @@ def positions(anatomy: Anatomy, ids: Tensor) -> Tensor:
 def no_surprisal() -> str:
     """Why a text has no surprisal under a model that fills gaps."""
     return _(
-        "This model reads the whole text at once and fills gaps in it, so its tokens have no probability one after the other."
+        "This model predicts masked tokens from the whole text, so the tokens of a text have no next-token "
+        "probabilities."
     )

@@ -59,13 +59,15 @@ class Answering:
         """
         tokens = len(self.tokens)
         if not -tokens <= token < tokens:
-            raise NoSuchTensor(f"There is no token {token}: this run has {tokens} tokens.")
+            words = _("There is no token {token}: this run has {tokens} tokens.")
+            raise NoSuchTensor(words.format(token=token, tokens=tokens))
         place = token % tokens
         if place == self.answer:
             return self
         if not self.anatomy.fills:
             words = _(
-                "This model writes on: its answer stands after the last token. trace.logits_at({place}) has its logits after another one."
+                "This model predicts the next token: its logits are those after the last token. trace.logits_at({place}) "
+                "gives those after another one."
             )
             raise Unsupported(words.format(place=place))
         logits = torch.from_numpy(self.logits_at(place).values.copy())

@@ -47,13 +47,13 @@ def _as_generated(model: LanguageModel) -> bool | str:
         whole = run(model, ids, last=len(logits) + 1).logits[:-1]
         same = gap(None, {}, whole, logits, model.dtype).ok
     except Exception as error:  # whatever a model's own code may raise
-        words = _("This text can't be continued: the model's own generate does not run with these inputs ({error}).")
+        words = _("This text cannot be continued: the model's own generate does not run with these inputs ({error}).")
         return words.format(error=f"{type(error).__name__}: {error}"[:200])
     if same:
         return True
     return _(
-        "This text can't be continued here: read as a whole, this model gives other numbers for the tokens after an image or a sound than in its own "
-        "generate. The run of the text as it was given is right."
+        "This text cannot be continued here: for tokens after an image or a sound, this model computes other "
+        "numbers in one pass than in its own generate. The run of the given text is correct."
     )
 
 

@@ -43,7 +43,7 @@ def first_stream(model: LanguageModel, ids: Tensor) -> Tensor:
     """What the model makes of token ids before its first block: int64 [T] -> float32 [T, D]."""
     found = _arriving(model, ids, 0, {})
     if found is None:
-        raise Unsupported(_("The way from the tokens to the first block can't be run alone."))
+        raise Unsupported(_("The step from the tokens to the first block cannot be run alone."))
     return found.float().cpu()
 
 
@@ -63,7 +63,7 @@ def through(model: LanguageModel, layer: int, ids: Tensor, stream: Tensor) -> Te
 
     found = _arriving(model, ids, layer + 1, {layer: work})
     if found is None:
-        raise Unsupported(_("What follows block {layer} can't be run alone.").format(layer=layer))
+        raise Unsupported(_("What follows blocks.{layer} cannot be run alone.").format(layer=layer))
     return found
 
 
@@ -224,11 +224,11 @@ def no_attention(anatomy: Anatomy, layer: int) -> str:
     block = anatomy.blocks[layer]
     reason = block.opaque.get("mixer") or block.opaque.get("block")
     if reason is None:
-        return _("Block {layer} of this model has an MLP only, so it has no attention.").format(layer=layer)
+        return _("blocks.{layer} of this model has only an MLP, so it has no attention.").format(layer=layer)
     return (
-        _("The attention of block {layer} is not opened: {reason}.").format(layer=layer, reason=reason.rstrip("."))
+        _("The attention of blocks.{layer} is not opened: {reason}.").format(layer=layer, reason=reason.rstrip("."))
         if (block.kind == "attention")
-        else _("Block {layer} has no attention to show: {reason}.").format(layer=layer, reason=reason.rstrip("."))
+        else _("blocks.{layer} has no attention to show: {reason}.").format(layer=layer, reason=reason.rstrip("."))
     )
 
 
@@ -238,7 +238,7 @@ def unknown(run: Run, name: str) -> str:
     layer, _own = split_name(name)
     opaque = anatomy.blocks[layer].opaque if layer is not None and layer < anatomy.n_layers else {}
     if opaque:
-        words = _("This run has no tensor named '{name}': block {layer} is not opened throughout. {reasons}")
+        words = _("This run has no tensor named '{name}': blocks.{layer} is not fully opened. {reasons}")
         reasons = " ".join(f"{part}: {reason.rstrip('.')}." for part, reason in opaque.items())
         return words.format(name=name, layer=layer, reasons=reasons)
     words = _("This run has no tensor named '{name}'. trace.names() lists those that exist for {model}.")

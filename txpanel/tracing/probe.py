@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from txpanel.errors import TxpanelError, Unsupported
+from txpanel.messages import _
 from txpanel.models.inspect_model import text_config
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.module_calls import Call
@@ -87,34 +88,44 @@ def probed_on(model: LanguageModel, ids: Tensor, *, last: int = 0) -> Probe:
     except TxpanelError:
         raise
     except Exception as error:  # whatever a model's own code may raise
-        raise Unsupported(
-            f"'{family}' could not be run on a text ({type(error).__name__}: {str(error)[:300]}), so it can't be opened."
-        ) from error
+        words = _("'{family}' could not be run on a text ({kind}: {error}), so it cannot be opened.")
+        raise Unsupported(words.format(family=family, kind=type(error).__name__, error=str(error)[:300])) from error
     if len(found.calls) != blocks or len(found.streams) != blocks + 1:
         raise Unsupported(_not_one_by_one(family, blocks, len(found.calls)))
     shapes = {tuple(stream.shape) for stream in found.streams}
     if len(shapes) > 1 or len(next(iter(shapes))) != 2:
-        raise Unsupported(
-            f"The blocks of '{family}' hand on more than one vector per token (shapes {', '.join(map(str, sorted(shapes)))}), and txpanel shows one "
+        words = _(
+            "The blocks of '{family}' pass on more than one vector per token (shapes {shapes}), and txpanel shows one "
             "residual stream. Open another model, or report this family."
         )
+        raise Unsupported(words.format(family=family, shapes=", ".join(map(str, sorted(shapes)))))
     if model.anatomy.fills and next(iter(shapes))[0] != len(found.ids):
-        raise Unsupported(
-            f"'{family}' gives its blocks {next(iter(shapes))[0]} vectors for {len(found.ids)} tokens, so a vector could not be told from its token. "
+        words = _(
+            "'{family}' gives its blocks {vectors} vectors for {tokens} tokens, so vectors cannot be assigned to tokens. "
             "Open another model, or report this family."
         )
+        raise Unsupported(words.format(family=family, vectors=next(iter(shapes))[0], tokens=len(found.ids)))
     return found
 
 
 def _not_one_by_one(family: str, blocks: int, calls: int) -> str:
     """Why a model is refused whose blocks do not run once each."""
     if calls > blocks:
-        why = f"runs the same blocks several times (it has {blocks}, and {calls} calls were seen), and txpanel shows each block with one input"
+        why = _(
+            "'{family}' runs the same blocks several times: it has {blocks}, and {calls} calls were seen. "
+            "Open another model, or report this family."
+        )
     elif not calls:
-        why = f"does not send the text through the {blocks} blocks that were found in it"
+        why = _(
+            "'{family}' does not send the text through the {blocks} blocks that were found in it. "
+            "Open another model, or report this family."
+        )
     else:
-        why = f"does not go through its {blocks} blocks once each, one after another ({calls} calls were seen)"
-    return f"'{family}' {why}: there is no residual stream that could be followed. Open another model, or report this family."
+        why = _(
+            "'{family}' does not go through its {blocks} blocks once each, one after another ({calls} calls were seen). "
+            "Open another model, or report this family."
+        )
+    return why.format(family=family, blocks=blocks, calls=calls)
 
 
 class _Enough(Exception):

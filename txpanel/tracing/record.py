@@ -127,7 +127,9 @@ def extend(trace: Trace, ids: list[int]) -> Trace:
     """
     if trace.model is None:
         raise TxpanelError(
-            "This trace was opened without its model, so it can't be continued. Load the model and record the text again."
+            _(
+                "This trace was opened without its model, so it cannot be continued. Load the model and record the text again."
+            )
         )
     return record(trace.model, [*trace.tokens.ids.tolist(), *ids])
 
@@ -137,11 +139,9 @@ def _check_length(model: LanguageModel, ids: list[int]) -> None:
         model.pair is None and len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids and ids[0] in _added(model)
     )
     if model.anatomy.fills and (not ids or ids == _added(model)):
-        raise EmptyText(_("There is no text yet: type one, with the model's mask token where a word is missing."))
+        raise EmptyText(_("There is no text yet. Type one, with the model's mask token where a token is missing."))
     if not ids or alone:
-        raise EmptyText(
-            _("There is no text yet: type at least one character, and the model has something to continue.")
-        )
+        raise EmptyText(_("There is no text yet. Type at least one character for the model to continue."))
     if len(ids) > model.max_tokens:
         more = len(ids) - model.max_tokens
         words = plural(

@@ -81,29 +81,29 @@ def why_inexact(recording: Recording) -> str:
     """Why a block run again as a whole may differ in the last digits from what was recorded; empty: it should not."""
     said = []
     if recording.reused:
-        words = _("The first {n} rows were computed in an earlier pass.")
+        words = _("The first {n} tokens were computed in an earlier pass.")
         said.append(words.format(n=recording.reused))
     if recording.pieces:
-        words = _("The text was recorded in pieces of {n} tokens, so that others need not wait for it.")
+        words = _("The text was run in parts of {n} tokens, so that others need not wait.")
         said.append(words.format(n=recording.piece))
     if said:
-        said.append(_("Passes of different length add in another order, so the last digits may differ."))
+        said.append(_("Passes of different length add the numbers in another order, so the last digits may differ."))
     return " ".join(said)
 
 
 def changed_since() -> str:
     """What is said of a run whose model is another one by now."""
     return _(
-        "The model has changed since this run was recorded. What was kept of the run stays as it was; what would have to be computed with the "
-        "weights of then is not shown. Record the text again to see the model as it is now."
+        "The model has changed since this run was recorded. Recorded numbers are still shown; numbers that would "
+        "need the old weights are not. Record the text again to see the model as it is now."
     )
 
 
 def unlike() -> str:
     """What is said where a block gives other numbers, although its weights and settings are those of the recording."""
     return _(
-        "Run again, this block gives other numbers, although none of its weights and settings has changed: a function that it calls was replaced, "
-        "or it does not compute the same twice."
+        "Run again, this block gives other numbers, although none of its weights and settings has changed. A "
+        "function that it calls was replaced, or its result is random."
     )
 
 
@@ -123,7 +123,8 @@ class BlockCheck:
 def not_repeatable(name: str) -> Unsupported:
     """The error of a part that gives something else when it is run alone."""
     words = _(
-        "'{name}' was made within the whole run: its module, called alone, gives other numbers (it keeps a state of its own)."
+        "'{name}' was computed within the whole run: its module, run alone, gives other numbers (it keeps a "
+        "state of its own)."
     )
     return Unsupported(words.format(name=name))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from txpanel.errors import Unsupported
+from txpanel.messages import _
 from txpanel.models.anatomy import BlockAnatomy, Cross
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.parts import BlockParts, LinearMap
@@ -86,9 +87,11 @@ class Listening:
         if self.observed is None:
             return self.taps
         if self.observed.calls == 0 or self.observed.q is None:
-            raise Unsupported(
-                f"The attention of block {self._layer} in '{self._family}' could not be observed, so it is not shown. The rest of the block is."
+            words = _(
+                "The attention of blocks.{layer} in '{family}' could not be observed, so it is not shown. "
+                "The rest of the block is."
             )
+            raise Unsupported(words.format(layer=self._layer, family=self._family))
         return {**self.taps, **_attention(self._facts, self._parts, self.observed, kwargs, args)}
 
 

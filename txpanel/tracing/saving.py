@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from txpanel.errors import BadFile
+from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.encoder_decoder import Source
 from txpanel.models.tokens import Place, Tokens
@@ -151,9 +152,11 @@ def _write(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> 
     except (OSError, SafetensorError) as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise BadFile(
-            f"The trace could not be written to '{path}': {_reason(error)}. Choose another folder or free some space; the trace itself is still open."
-        ) from error
+        words = _(
+            "The trace could not be written to '{path}': {reason}. Choose another folder or free some space. "
+            "The trace itself is still open."
+        )
+        raise BadFile(words.format(path=path, reason=_reason(error))) from error
 
 
 def open_trace(path: str | Path) -> Trace:
@@ -164,28 +167,31 @@ def open_trace(path: str | Path) -> Trace:
     """
     path = Path(path)
     if not path.is_file():
-        raise BadFile(f"There is no file '{path}'. Check the path; traces are written with trace.save(path).")
+        words = _("There is no file '{path}'. Check the path; trace.save(path) writes traces.")
+        raise BadFile(words.format(path=path))
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise BadFile(
-                    f"'{path.name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote."
+                words = _(
+                    "'{name}' is a safetensors file, but not a txpanel trace. Open a file that trace.save(path) wrote."
                 )
+                raise BadFile(words.format(name=path.name))
             # copies: reading memory that is mapped from a file which was cut short since would end the process
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
-        raise BadFile(
-            f"'{path.name}' can't be opened: it is damaged, cut short, or no safetensors file ({_reason(error)}). Save the trace again."
-        ) from error
+        words = _(
+            "'{name}' cannot be opened: it is damaged, incomplete or not a safetensors file ({reason}). Save the trace again."
+        )
+        raise BadFile(words.format(name=path.name, reason=_reason(error))) from error
     except OSError as error:
-        raise BadFile(f"'{path.name}' can't be read: {_reason(error)}.") from error
+        words = _("'{name}' cannot be read: {reason}.")
+        raise BadFile(words.format(name=path.name, reason=_reason(error))) from error
     try:
         return _assemble(metadata, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise BadFile(
-            f"'{path.name}' contradicts itself ({_reason(error)}), so nothing of it is shown. Save the trace again."
-        ) from error
+        words = _("'{name}' is inconsistent ({reason}), so nothing of it is shown. Save the trace again.")
+        raise BadFile(words.format(name=path.name, reason=_reason(error))) from error
 
 
 def _assemble(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Trace:

@@ -17,6 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from txpanel.errors import NoSuchTensor
+from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.memory import storages
@@ -173,12 +174,11 @@ class Trace(Answering, Standing, TwoTexts):
         """
         opaque_runs.check_attention(self.anatomy, layer)
         if not 0 <= layer < self.anatomy.n_layers or not 0 <= head < self.anatomy.blocks[layer].n_heads:
-            raise NoSuchTensor(
-                f"There is no head {head} in block {layer}: this model has {self.anatomy.n_layers} blocks."
-            )
+            words = _("There is no head {head} in blocks.{layer}: this model has {n} blocks.")
+            raise NoSuchTensor(words.format(layer=layer, head=head, n=self.anatomy.n_layers))
         pre = f"blocks.{layer}."
         if pre + stage not in self.graph.operations or self.graph.dims[pre + stage] != ("head", "query", "key"):
-            raise NoSuchTensor(f"'{stage}' is not a stage of this model's attention.")
+            raise NoSuchTensor(_("'{stage}' is not a stage of this model's attention.").format(stage=stage))
         full = self.kept(pre + stage)
         if full is not None:
             return np.asarray(full[head].numpy(), np.float32)

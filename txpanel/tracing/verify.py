@@ -205,7 +205,10 @@ def _embedding(model: LanguageModel, probe: Probe) -> None:
             if name == "blocks.0.resid_pre":
                 found = gap(operation, inputs, values[name], probe.streams[0].float().cpu(), model.dtype)
                 _agrees(
-                    model, "embed", found, _("the model makes its first stream in a way that txpanel does not know")
+                    model,
+                    "embed",
+                    found,
+                    _("the model computes its first residual stream in a way that txpanel does not know"),
                 )
         _marks(model, probe, graph)
     except (*ODD, TxpanelError) as error:
@@ -246,7 +249,7 @@ def _marks(model: LanguageModel, probe: Probe, graph: Graph) -> None:
         model,
         "embed",
         found,
-        _("for a text with masks in it the model makes its first stream in a way that txpanel does not know"),
+        _("for a text with masks, the model computes its first residual stream in a way that txpanel does not know"),
     )
 
 
@@ -277,21 +280,23 @@ def _output(model: LanguageModel, probe: Probe) -> None:
     try:
         again = opaque_runs.logits_of(model, probe.streams[-1])
     except (*ODD, TxpanelError) as error:
-        raise Unsupported(
-            f"The logits of '{model.anatomy.family}' could not be followed from its last block ({error}), so it is not opened. "
-            "Open another model, or report this family."
-        ) from error
-    if not gap(None, {}, again, probe.logits, model.dtype).ok:
-        raise Unsupported(
-            f"'{model.anatomy.family}' makes its logits from more than the stream after its last block, so they could not be explained truthfully. "
+        words = _(
+            "The logits of '{family}' could not be followed from its last block ({error}), so it is not opened. "
             "Open another model, or report this family."
         )
+        raise Unsupported(words.format(family=model.anatomy.family, error=error)) from error
+    if not gap(None, {}, again, probe.logits, model.dtype).ok:
+        words = _(
+            "'{family}' computes its logits from more than the residual stream after its last block, so it is not opened. "
+            "Open another model, or report this family."
+        )
+        raise Unsupported(words.format(family=model.anatomy.family))
 
 
 def _declared_output(model: LanguageModel, probe: Probe) -> None:
     last = probe.streams[-1]
     found = gap(None, {}, lens.unembed(model, last), probe.logits, model.dtype)
-    _agrees(model, "output", found, _("the model makes its logits in a way that txpanel does not know"))
+    _agrees(model, "output", found, _("the model computes its logits in a way that txpanel does not know"))
     graph = Graph(model.anatomy, model.parts)
     end = f"blocks.{model.anatomy.n_layers - 1}.resid_post"
     values: dict[str, Tensor] = {end: last.float().cpu()}

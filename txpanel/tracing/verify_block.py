@@ -87,7 +87,7 @@ def compare_block(model: LanguageModel, layer: int, probe: Probe, *, thorough: b
     if not whole.ok:
         return {
             "block": (
-                _("what the next block is given is not what this one gives when it is run again"),
+                _("the input of the next block is not what this block gives when it is run again"),
                 whole.size,
             )
         }
@@ -228,7 +228,7 @@ def _rules(model: LanguageModel, layer: int, values: dict[str, Tensor], start: i
         reach = int(look.sum(-1).max())
         fits = torch.equal(look, (ages >= 0) & (ages < reach))
         if not fits:
-            return {"mixer": (_("which tokens it may see follows a rule that txpanel does not know"), None)}
+            return {"mixer": (_("its mask follows a rule that txpanel does not know"), None)}
         change(model, layer, window=reach if reach < n else None)
     if not facts.causal:  # a window reaches as far to both sides; any other mask is shown as it is
         reach = int(look[0].sum())
@@ -253,7 +253,7 @@ def _far_distances(model: LanguageModel, layer: int, biases: list[Distances]) ->
         real = owner.compute_bias(n, n)[0].float().cpu()
         off = gap(None, {}, bias.recompute({bias.inputs[0]: torch.arange(n)}), real, model.dtype)
         if not off.ok:
-            return {"mixer": (_("for far distances its bias is another one"), off.size)}
+            return {"mixer": (_("its position bias differs for large distances"), off.size)}
     return {}
 
 

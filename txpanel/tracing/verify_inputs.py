@@ -38,7 +38,7 @@ def verify_inputs(model: LanguageModel) -> None:
     given = model.inputs
     assert given is not None
     if len(given) > model.max_tokens:
-        words = _("This text has {n:,} tokens with what stands for the image or sound, and {model} can read {room:,}.")
+        words = _("This text has {n:,} tokens, those of the image or sound included, and {model} can read {room:,}.")
         raise TooLong(words.format(n=len(given), model=model.title, room=model.max_tokens))
     given.deltas, given.places, given.rows, given.grows = {}, (), None, None
     ids = torch.tensor(given.ids)
@@ -76,7 +76,10 @@ def _find_places(model: LanguageModel, probe: Probe) -> None:
     first = probe.streams[0].float().cpu()
     if not gap(None, {}, stream, first, model.dtype).ok:
         raise Unsupported(
-            _("This model makes another first stream of the same inputs each time, so no run of it can be shown.")
+            _(
+                "This model computes another first residual stream from the same inputs each time, so no run of it can "
+                "be shown."
+            )
         )
     kinds = [given.kinds.get(int(token), "") for token in probe.ids]
     other = [bool(kind) for kind in kinds] if "embed" in model.anatomy.opaque else _others(model, probe.ids, entered)
@@ -90,7 +93,7 @@ def _find_places(model: LanguageModel, probe: Probe) -> None:
     model.seen.saw("embed", agrees.size)
     if not agrees.ok:
         model.seen.closed["embed"] = agrees.size
-        reason = _("the model makes its first stream in a way that txpanel does not know")
+        reason = _("the model computes its first residual stream in a way that txpanel does not know")
         model.anatomy = close_end(model.anatomy, model.parts, "embed", reason)
 
 
@@ -179,7 +182,10 @@ def _output(model: LanguageModel, probe: Probe) -> None:
     found = gap(None, {}, again, probe.logits, model.dtype)
     if not found.ok:
         raise Unsupported(
-            _("With these inputs the model makes its logits from more than the stream after its last block.")
+            _(
+                "With these inputs, the model computes its logits from more than the residual stream after its last "
+                "block."
+            )
         )
     model.seen.saw("output", found.size)
 

@@ -185,7 +185,7 @@ def _record(entry: importlib.metadata.EntryPoint, wanted: set[str] | None, taken
     if wanted is not None and dist != OWN and not {entry.name, dist} & wanted:
         return without("disabled", _("Left out by the setting TXPANEL_PLUGINS."))
     if entry.name in taken:
-        text = _("The name “{name}” is that of a view of the package {first}, which came first. Choose another name.")
+        text = _("The name “{name}” is already used by a view of the package {first}. Choose another name.")
         said = text.format(name=entry.name[:60], first=taken[entry.name])
         _log_once(entry.name, dist, Unsupported(said))
         return without("shadowed", said)
@@ -198,7 +198,7 @@ def _record(entry: importlib.metadata.EntryPoint, wanted: set[str] | None, taken
         if not is_held(error):
             raise
         _log_once(entry.name, dist, error)
-        text = _("It could not be imported ({kind}: {error}). Ask its authors, or mend it and try again.")
+        text = _("It could not be imported ({kind}: {error}). Ask its authors, or fix it and try again.")
         return without("broken", text.format(kind=type(error).__name__, error=error))
     if problem:
         _log_once(entry.name, dist, Unsupported(problem[1]))
@@ -225,12 +225,12 @@ def _problem(loaded: Any, entry: importlib.metadata.EntryPoint, taken: dict[str,
     if not (isinstance(loaded, type) and issubclass(loaded, View)):
         return "broken", _("The entry point does not lead to a class derived from txpanel.View.")
     if not loaded.id or not loaded.title:
-        return "broken", _("The view has no id or no title; both are class attributes that it must set.")
+        return "broken", _("The view has no id or no title. Both are class attributes that it must set.")
     if wrong := _wrong_attribute(loaded):
-        text = _("The class attribute {name} is not what it must be; see docs/plugins.md.")
+        text = _("The class attribute {name} has a wrong value; see docs/plugins.md.")
         return "broken", text.format(name=wrong)
     if loaded.id != entry.name and loaded.id in taken:
-        text = _("The id “{id}” is that of a view of the package {first}, which came first. Choose another id.")
+        text = _("The id “{id}” is already used by a view of the package {first}. Choose another id.")
         return "shadowed", text.format(id=loaded.id, first=taken[loaded.id])
     if loaded.api_version != API_VERSION:
         advice = _("Update the package.") if loaded.api_version < API_VERSION else _("Update txpanel.")

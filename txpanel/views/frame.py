@@ -170,7 +170,7 @@ class ViewFrame(pn.viewable.Viewer):
         words = {
             "heading": heading,
             "reason": _sentence(error),
-            "advice": _("Everything else on this page goes on. If it happens again, tell the author of the view."),
+            "advice": _("Everything else on this page still works. If it happens again, tell the author of the view."),
             "details": "" if known else short_traceback(error),
             "retry_label": "" if getattr(error, "off", False) else _("Try again"),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from txpanel.messages import _
+from txpanel.models.tokens import visible
 from txpanel.toolkit.card import flow, picture, provenance
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.instead import Instead
@@ -26,7 +27,7 @@ def around(trace: Any, layer: int, part: str, position: int) -> list[VectorStrip
         return []
     found = []
     for name, label, sign in zip(
-        TENSORS[part], (_("what it reads"), _("what it adds to the stream")), ("", "→"), strict=True
+        TENSORS[part], (_("input"), _("what it adds to the residual stream")), ("", "→"), strict=True
     ):
         row = array(trace.tensor(f"blocks.{layer}.{name}")[position])
         hue = HUES[part] if sign else ""
@@ -63,7 +64,7 @@ class InsteadCard:
         self.words = Instead(lambda layer: view.state.focus(layer=layer))
         self.strips = VectorStrips(on_pick=view.state.ask)
         self.picture = picture(
-            _("Around it"),
+            _("Input and output"),
             "",
             self.strips,
             table=lambda: strip_table(self.strips.strips),
@@ -85,9 +86,9 @@ class InsteadCard:
         self.picture.visible = bool(found)
         if found:
             self.strips.show(found)
-            token = state.trace.tokens.strings[state.query].strip() or "␣"
+            token = visible(state.trace.tokens.strings[state.query])
             self.picture.heading.paragraphs = [
-                [("", _("for “{token}”: real vectors; click a number to ask where it comes from").format(token=token))]
+                [("", _("vectors for “{token}”; click a number to see where it comes from").format(token=token))]
             ]
             self.strips.light(lit(state.trace, state.question))
             self.picture.tools.changed()

@@ -12,21 +12,21 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from txpanel import View
-from txpanel.models.tokens import alone
+from txpanel.models.tokens import alone, visible
 from txpanel.toolkit.card import Rich, flow, rich
 from txpanel.toolkit.palette import Scale, colour
 from txpanel_logit_lens.lens import Lens, lens
 
 SCALE = Scale.of("probability")
 SAY = (
-    "What would the model say if it stopped early? Each row sends the stream after one block through the model's own "
-    "final norm and vocabulary. The last row is its real prediction; early rows are read with a norm that was not made "
-    "for them."
+    "Which token would come next if the model ended early? Each row applies the model's own final normalisation and "
+    "unembedding to the residual stream after one block. The last row is the model's prediction; in early rows the "
+    "normalisation was not trained for its input."
 )
 
 
 class LogitLensView(View):
-    """Likeliest next tokens after every block, at the chosen position."""
+    """Most likely next tokens after every block, at the chosen position."""
 
     id: ClassVar[str] = "logit-lens"
     title: ClassVar[str] = "Logit lens"
@@ -74,7 +74,7 @@ class LogitLensView(View):
             tools="",
             toolbar_location=None,
             x_axis_location="above",
-            x_axis_label="likeliest first",
+            x_axis_label="most likely first",
             sizing_mode="stretch_width",
         )
         cells = plot.rect("x", "y", 0.96, 0.92, source=self.cells, fill_color="fill", line_color=None)
@@ -128,7 +128,7 @@ class LogitLensView(View):
         }  # fmt: skip
         winner = trace.model.tokens([int(found.ids[-1, 0])]).strings[0]
         at = trace.tokens.strings[found.position]
-        said = f"After “{alone(at)}” (position {found.position}); the line: probability of “{alone(winner)}”, the model's own choice"
+        said = f"After “{visible(at)}” (position {found.position + 1}); the line: probability of “{visible(winner)}”, the model's most likely token"
         self._heading.paragraphs = [[("", said)]]  # data, never markup
 
     @staticmethod

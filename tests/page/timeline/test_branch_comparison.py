@@ -62,7 +62,7 @@ def test_every_number_is_the_model_s(state: ModelState) -> None:
         assert side["n"] == len(each) - 1
         assert shown["why"][place].startswith("AB"[place] + ": ")
     assert "was chosen by hand" in shown["why"][1]
-    assert shown["same"].startswith("Where they part, the token of B was chosen by hand, the other one was drawn.")
+    assert shown["same"].startswith("Where they split, the token of B was chosen by hand and the other one was drawn.")
     assert ["temperature", "3", "3 → 2"] in shown["settings"]
     assert ["top_k", "0", "0 → 5"] in shown["settings"]
 
@@ -78,7 +78,11 @@ def test_other_settings_at_the_parting_have_a_column_each() -> None:
     state.append()
     tree = state.tree
     shown = compared(state.model, tree, 2, tree.leaf)
-    assert [column["title"] for column in shown["columns"]] == ["the model's p", "drawn from: A", "drawn from: B"]
+    assert [column["title"] for column in shown["columns"]] == [
+        "the model",
+        "with the settings of A",
+        "with the settings of B",
+    ]
     assert ["temperature", "3", "9"] in shown["settings"]
     assert ["seed", "3", str(seed)] in shown["settings"]
     pick = [token for token, _text in shown["choices"]].index(shown["sides"][1]["token"])

@@ -55,7 +55,7 @@ def test_a_step_sends_itself_only(strip: TimelineController, state: ModelState) 
     assert [each["begin"] for each in pieces] == list(range(len(pieces)))
     assert [token[1] for token in strip.component.line] == [token_node.string for token_node in state.tree.nodes]
     assert strip.component.added == {}
-    assert "asked for" in strip.component.ended
+    assert "number of tokens that you set" in strip.component.ended
     assert strip.component.prompt["strings"] == list("CBABBC=")
 
 
@@ -101,7 +101,7 @@ def test_what_was_cut_off_can_still_be_chosen(strip: TimelineController, state: 
     strip._on_message({"kind": "take", "value": shown["choices"][3][0]})
     assert state.tree.node(2).draw is None
     state.go(1)
-    assert "Somebody chose" in strip.component.next["sentence"]
+    assert "was chosen by hand" in strip.component.next["sentence"]
 
 
 def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(
@@ -113,19 +113,19 @@ def test_a_draw_without_a_choice_and_one_without_the_first_choice_say_so(
     p = np.exp(logits - logits.max())
     shown = percent(float(p.max() / p.sum()))
     assert (
-        f"leave only one token, “{strip.component.next['choices'][0][1]}”, to which the model gives {shown}"
+        f"leave only one token, “{strip.component.next['choices'][0][1]}”, so it is always drawn. The model gives it {shown}"
         in strip.component.next["sentence"]
     )
     state.param.update(top_k=0, no_repeat_ngram_size=1)
     first = state.model.tokens([int(logits.argmax())]).strings[0]
-    assert f"first choice, “{first}” ({shown}), was cut off by n-gram." in strip.component.next["sentence"]
+    assert f"most likely token, “{first}” ({shown}), was cut off by n-gram." in strip.component.next["sentence"]
 
 
 def test_a_token_of_spaces_can_be_seen_in_a_sentence(strip: TimelineController, state: ModelState) -> None:
     state.append()
     state.append(32)  # nano's ids are bytes
     state.go(1)
-    assert "Somebody chose “␣” here" in strip.component.next["sentence"]
+    assert "“␣” was chosen by hand" in strip.component.next["sentence"]
 
 
 def test_a_number_at_an_edge_is_explained(strip: TimelineController, state: ModelState) -> None:
@@ -177,7 +177,7 @@ def test_a_file_comes_in_pieces(state: ModelState) -> None:
         files.receive(state, {"at": at, "data": piece, "last": at + 300 >= len(data), "name": "x"})
     assert state.trace.tokens.ids.tolist() == tokens
     files.receive(state, {"at": 0, "data": "%%%", "last": True})
-    assert "whole" in (state.error or "")
+    assert "completely" in (state.error or "")
     files.receive(state, {"at": 300, "data": "", "last": True})  # no beginning: nothing happens
     assert state.trace.tokens.ids.tolist() == tokens
 
@@ -198,7 +198,7 @@ def test_files_on_their_way_are_bounded_for_all_pages_and_those_that_stopped_mak
     pages = [Files(lambda data: None) for _each in range(12)]
     for page in pages:
         page.receive(state, piece)
-    assert "Others are sending files now" in (state.error or "")
+    assert "Too many files are being sent" in (state.error or "")
     assert sum(page._coming is not None for page in pages) == 9
     state.error = None
     for page in pages:

@@ -25,7 +25,7 @@ def test_a_model_that_is_open_as_a_whole_has_no_badge() -> None:
     bar, _state = bar_of(model)
     shown = bar.component.info["about"]
     assert shown["badge"] == ""
-    assert shown["lead"].startswith(f"{len(model.report())} of {len(model.report())} parts of this model are open")
+    assert shown["lead"].startswith(f"{len(model.report())} of {len(model.report())} parts of this model are opened")
     assert {one["state"] for one in shown["groups"]} == {"open"}
     assert bar.component.place["why"] == {}
     bar.close()
@@ -44,9 +44,7 @@ def test_closed_parts_are_counted_and_said_with_their_reasons() -> None:
         assert part.reason.rstrip(".")[1:] in one["reason"]
         assert one["rows"][0]["name"] == part.name
     assert sum(len(one["rows"]) for one in shown["groups"]) == len(model.report())
-    assert bar.component.place["why"]["head"].startswith(
-        "Block 1 has no heads to choose from: attention, not opened here."
-    )
+    assert bar.component.place["why"]["head"].startswith("Block 1 has no heads: attention, not opened here.")
     assert bar.component.place["choices"]["head"] == []
     state.focus(layer=2)
     assert bar.component.place["why"] == {}
@@ -59,7 +57,7 @@ def test_blocks_of_several_kinds_say_theirs() -> None:
     assert bar.component.place["choices"]["layer"] == [
         "1 of 4 · Mamba", "2 of 4 · attention", "3 of 4 · Mamba", "4 of 4 · attention",
     ]  # fmt: skip
-    assert bar.component.info["facts"] == "4 blocks · 4 heads on 2 k,v"
+    assert bar.component.info["facts"] == "4 blocks · 4 heads, 2 key/value heads"
     bar.close()
 
 
@@ -73,7 +71,7 @@ def test_long_lists_are_folded_by_what_is_alike() -> None:
 
 @pytest.mark.parametrize(
     ("state", "value", "words"),
-    [("open", 0.0, "to the last digit"), ("open", 3e-7, "3.0e−7"), ("opaque", 0.44, "so it is closed")],
+    [("open", 0.0, "Exactly equal"), ("open", 3e-7, "3.0e−7"), ("opaque", 0.44, "it is not opened")],
 )
 def test_differences_are_said_in_words(state: Any, value: float, words: str) -> None:
     anatomy = partly_open("mamba").anatomy

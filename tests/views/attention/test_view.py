@@ -138,7 +138,9 @@ def test_options_say_that_the_picture_is_not_what_the_model_used(build: Callable
     shown = image(view.maps.heats["pattern"])
     assert np.isnan(shown[:, 0]).all()
     np.testing.assert_allclose(np.nansum(shown[1:], axis=1), 1, rtol=1e-5)
-    assert any("not what the model used" in text for paragraph in heading.paragraphs for _kind, text in paragraph)
+    assert any(
+        "not the weights that the model used" in text for paragraph in heading.paragraphs for _kind, text in paragraph
+    )
     view.hide_sink, view.weigh = False, True
     np.testing.assert_allclose(image(view.maps.heats["pattern"]), plain * view.look.norms[None], rtol=1e-5)
     assert view.maps.heats["pattern"].scale.kind == "magnitude"

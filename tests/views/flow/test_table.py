@@ -45,7 +45,9 @@ def test_numbers_are_those_of_the_trace(tiny: Callable[[str], Any], family: str)
         np.testing.assert_allclose(column(tokens, f"‖blocks.1.{name}‖"), expected, rtol=1e-6)
     may = trace.tensor("blocks.1.masked")[1].numpy() > -1e30
     pattern = np.where(may, trace.tensor("blocks.1.pattern")[1].numpy(), np.nan)
-    np.testing.assert_array_equal(column(tokens, "attention from token 4, head 2"), pattern[4])
+    np.testing.assert_array_equal(
+        column(tokens, f"attention weights of 4 {trace.tokens.strings[4]}, head 2"), pattern[4]
+    )
     np.testing.assert_array_equal([row[1:] for row in found["pattern"][1:]], pattern)
     logits = trace.logits_at(4).values.astype(np.float64)
     p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
@@ -53,7 +55,7 @@ def test_numbers_are_those_of_the_trace(tiny: Callable[[str], Any], family: str)
     np.testing.assert_allclose(column(found["next"], "probability: the model")[:-1], p[ids], rtol=1e-6)
     assert sum(column(found["next"], "probability: the model")) == pytest.approx(1, abs=1e-6)
     written = trace.tensor("blocks.2.mlp_out")[4].double().norm()
-    assert column(found["writes"], "MLP writes")[2] == pytest.approx(float(written), rel=1e-6)
+    assert column(found["writes"], "MLP output")[2] == pytest.approx(float(written), rel=1e-6)
 
 
 def test_a_mixture_lists_experts_and_their_weights(tiny: Callable[[str], Any]) -> None:

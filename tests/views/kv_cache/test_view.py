@@ -61,7 +61,7 @@ def test_the_bytes_are_worked_out_from_the_models_own_sizes(tiny: Tiny, family: 
         ):
             assert whole(result) == evaluated(sum_) == pytest.approx(value)
         if family in ("llama", "gemma3_text"):
-            assert block[1].startswith(f"{heads} k,v heads × 11 tokens × (")
+            assert block[1].startswith(f"{heads} key/value heads × 11 tokens × (")
     view.state.text = ""
     assert view.map.bytes == []
 
@@ -69,7 +69,7 @@ def test_the_bytes_are_worked_out_from_the_models_own_sizes(tiny: Tiny, family: 
 def test_blocks_of_different_sizes_are_added_up() -> None:
     held = [Kept(2, 5, 8, 8, 640, 4), Kept(1, 5, 8, 4, 240, 4), Kept(2, 5, 8, 8, 640, 4)]
     block, everything, token = counted(held, 1)
-    assert block == ["block 2", "1 k,v head × 5 tokens × (8 + 4) numbers × 4 bytes", "240 bytes"]
+    assert block == ["block 2", "1 key/value head × 5 tokens × (8 + 4) numbers × 4 bytes", "240 bytes"]
     assert everything == ["all 3 blocks", "2 × 640 + 1 × 240", "1,520 bytes"]
     assert token == ["each token", "1,520 ÷ 5", "304 bytes"]
     assert counted([], 0) == []
@@ -110,7 +110,7 @@ def test_a_step_adds_one_column(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> 
     prefixes(state.model).clear()
     view._run()
     assert view.map.blocks == []
-    assert "not held" in words(view)
+    assert "no longer in memory" in words(view)
 
 
 def test_a_window_reads_less_than_it_keeps(tiny: Tiny) -> None:

@@ -46,8 +46,8 @@ def test_the_models_own_preset_names_what_it_leaves_out(view: SamplingView, monk
     view.state.text = "the cat sat on"
     own = view.bench.presets[-1]
     assert (own["key"], own["values"]["temperature"]) == ("own", 0.6)
-    assert own["left_out"] == ["suppress_tokens = [5, 7]: tokens that are never chosen"]
-    assert "without what is named below" in own["title"]
+    assert own["left_out"] == ["suppress_tokens = [5, 7]: tokens that are never generated"]
+    assert "without the settings named below" in own["title"]
     assert all(not preset["left_out"] for preset in view.bench.presets[:-1])
 
 
@@ -171,7 +171,7 @@ def test_the_table_holds_every_token_that_is_left(view: SamplingView) -> None:
     rows = [list(row) for row in table.rows]
     left = rows[: len(found.order)]
     assert [row[1] for row in left] == found.order.tolist()
-    drawn_from = list(table.columns).index("drawn from")
+    drawn_from = list(table.columns).index("with your settings")
     np.testing.assert_allclose([row[drawn_from] for row in left], found.probabilities[found.order])
     gone = rows[len(found.order) :]
     assert {row[-1] for row in gone} == {"top-k", "top-p"}
@@ -229,7 +229,7 @@ def test_a_search_runs_on_request_and_draws_its_tree(view: SamplingView) -> None
     assert beams.tree.status == {}
     rows = [list(row) for row in beams._rows().rows]
     assert [row[2] for row in rows] == [node.token for node in expected_.nodes]
-    assert {row[6] for row in rows} == {"goes on", "dropped", "finished"}
+    assert {row[6] for row in rows} == {"continued", "dropped", "finished"}
     view.state.append()  # another text: the tree was that of the one before
     assert beams.tree.tree == {}
     assert beams.found is None

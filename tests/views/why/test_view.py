@@ -127,11 +127,11 @@ def test_a_card_says_of_which_token_and_layer_a_number_is(trace: Any) -> None:
     made, _vectors, found = card(trace, "lens.3.2.logits", {"vocab": 70})
     assert found is not None
     assert made["index"] == [["vocab", "token", "id 70", trace.model.tokens([70]).strings[0]]]
-    assert made["text"].startswith("The model’s own answer after “e”.")
+    assert made["text"].startswith("The model's own prediction after “e”.")
     made, _vectors, found = card(trace, "lens.1.2.probs", {"vocab": 70})
-    assert made["text"].startswith("Logit lens: as if the model stopped before block 2, after “e”.")
-    assert made["totals"][1][0] == "computed in one go"  # nothing of it was recorded
-    assert card(trace, "surprisal.2", {})[0]["text"].startswith("How “e” came after “h”.")
+    assert made["text"].startswith("Logit lens: as if the model ended before block 2, after “e”.")
+    assert made["totals"][1][0] == "computed directly"  # nothing of it was recorded
+    assert card(trace, "surprisal.2", {})[0]["text"].startswith("The token “e” after “h”.")
     assert card(trace, "embed.70.71.cosine", {})[0]["text"].startswith("The rows of “")
     assert card(trace, "blocks.1.resid_pre", {"token": 1, "feature": 0})[0]["totals"][1][0] == "recorded in this run"
     assert short("lens.3.2.logits") == "logits"
@@ -226,8 +226,8 @@ def test_a_cell_is_said_in_words_that_count_from_one(asked: tuple[ModelState, Wh
     assert (shown["name"], shown["block"]) == ("blocks.1.pattern", "block 2")
     assert shown["index"] == [
         ["head", "head", "2", ""],
-        ["query", "query", "pos 3", strings[3]],
-        ["key", "key", "pos 2", strings[2]],
+        ["query", "query", "position 4", strings[3]],
+        ["key", "key", "position 3", strings[2]],
     ]
 
 
@@ -313,6 +313,6 @@ def test_a_card_counts_blocks_from_one_and_says_where_an_operand_is_of_another(t
     assert made["block"] == "block 2"
     assert card(trace, "embed", {"token": 1, "feature": 0})[0]["block"] == ""
     assert [row["label"] for row in made["terms"]] == ["resid_post of block 1"]
-    assert made["text"] == "The same number: the stream goes into the block as it comes."
+    assert made["text"] == "The same number: the block's input is the residual stream, unchanged."
     rows = card(trace, "blocks.1.resid_post", {"token": 1, "feature": 0})[0]["terms"]
     assert {row["label"] for row in rows} <= {"mlp_out", "resid_mid", "resid_pre", "attn_out", "ln2"}

@@ -17,14 +17,14 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("epsilon"),
-        hint=_("keep tokens at least this likely; 0: all"),
+        hint=_("keep tokens with at least this probability; 0: all"),
         off=_("0: off"),
-        on=_("at least {percent} likely"),
+        on=_("probability at least {percent}"),
         refused=_("epsilon_cutoff is {value}, but it is a probability and must be 0 (off) or more, and less than 1."),
         path={
-            "enough": _("{p} ≥ {limit}: stays"),
-            "less": _("{p} < {limit}: removed"),
-            "first": _("{p} < {limit}, but the likeliest always stays"),
+            "enough": _("{p} ≥ {limit}: kept"),
+            "less": _("{p} < {limit}: cut off"),
+            "first": _("{p} < {limit}, but the most likely token is always kept"),
         },
     )
 

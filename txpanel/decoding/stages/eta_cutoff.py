@@ -17,14 +17,14 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("eta"),
-        hint=_("keep tokens at least this likely, or less where the model is unsure; 0: all"),
+        hint=_("keep tokens with at least this probability, or less if the entropy is high; 0: all"),
         off=_("0: off"),
-        on=_("at least {percent} likely, less where the model is unsure"),
+        on=_("probability at least {percent}, or less if the entropy is high"),
         refused=_("eta_cutoff is {value}, but it is a probability and must be 0 (off) or more, and less than 1."),
         path={
-            "enough": _("{p} ≥ {limit}: stays (entropy {h} bits)"),
-            "less": _("{p} < {limit}: removed (entropy {h} bits)"),
-            "first": _("{p} < {limit}, but the likeliest always stays"),
+            "enough": _("{p} ≥ {limit}: kept (entropy {h} bits)"),
+            "less": _("{p} < {limit}: cut off (entropy {h} bits)"),
+            "first": _("{p} < {limit}, but the most likely token is always kept"),
         },
     )
 

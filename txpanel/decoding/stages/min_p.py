@@ -17,13 +17,13 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("min-p"),
-        hint=_("keep tokens this share as likely as the likeliest; 0: all"),
+        hint=_("keep tokens with at least this share of the largest probability; 0: all"),
         off=_("0: off"),
-        on=_("at least {percent} as likely as the likeliest"),
+        on=_("at least {percent} of the largest probability"),
         refused=_("min_p is {value}, but it is a probability and must lie between 0 and 1."),
         path={
-            "enough": _("{p} ≥ {m} × {top} = {limit}: stays"),
-            "less": _("{p} < {m} × {top} = {limit}: removed"),
+            "enough": _("{p} ≥ {m} × {top} = {limit}: kept"),
+            "less": _("{p} < {m} × {top} = {limit}: cut off"),
         },
     )
 

@@ -16,5 +16,13 @@ export function change(logits, ids, n) {
 export function path({id, ids, names, value, out}) {
   if (!out) return ["new", {n: value}]
   const at = repeats(ids, value).get(id)
-  return ["repeats", {gram: names.slice(at, at + value).join("")}]
+  return [
+    "repeats",
+    {
+      gram: names
+        .slice(at, at + value)
+        .join("")
+        .replace(/^ /, "␣"),
+    },
+  ]
 }

@@ -17,13 +17,13 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("n-gram"),
-        hint=_("no run of so many tokens comes twice; 0: off"),
+        hint=_("no sequence of this many tokens is repeated; 0: off"),
         off=_("0: off"),
-        on=_("no run of {value} tokens comes twice"),
+        on=_("no sequence of {value} tokens is repeated"),
         refused=_("no_repeat_ngram_size is {value}, but it must be a whole number: 0 (off) or a length in tokens."),
         path={
-            "repeats": _("would repeat “{gram}”: removed"),
-            "new": _("repeats no run of {n} tokens: stays"),
+            "repeats": _("would repeat “{gram}”: cut off"),
+            "new": _("repeats no sequence of {n} tokens: kept"),
         },
     )
 

@@ -17,13 +17,13 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("repetition"),
-        hint=_("above 1: tokens of the text become less likely; 1: off"),
+        hint=_("above 1: tokens that are in the text become less likely; 1: off"),
         off=_("1: off"),
-        on=_("logits of tokens of the text ÷ {value} (× if negative)"),
+        on=_("logits of tokens in the text ÷ {value} (× if negative)"),
         refused=_("repetition_penalty is {value}, but it must be a number above 0; 1 is off."),
         column=_("÷ {value} if seen"),
         path={
-            "new": _("not in the text so far: stays {x}"),
+            "new": _("not in the text so far: {x} is unchanged"),
             "over": _("in the text already: {x} ÷ {r} = {y}"),
             "times": _("in the text already, negative: {x} × {r} = {y}"),
         },

@@ -42,18 +42,21 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("temperature"),
-        off=_("1: the model's own"),
+        off=_("1: unchanged"),
         on=_("logits are divided by {value}"),
-        zero=_("0: always the likeliest"),
-        refused=_("The temperature is {value}, but it must be a number, 0 (always the likeliest token) or more."),
+        zero=_("0: always the most likely"),
+        refused=_("The temperature is {value}, but it must be a number, 0 (always the most likely token) or more."),
         column="÷ {value}",
         column_zero=_("0: the largest only"),
         path={
             "divided": _("{x} ÷ {t} = {y}"),
-            "largest": _("the largest logit: stays"),
-            "not_largest": _("not the largest logit: removed"),
+            "largest": _("the largest logit: kept"),
+            "not_largest": _("not the largest logit: cut off"),
         },
-        card=_("<b>Temperature</b> sharpens (below 1) or flattens (above 1) the probabilities."),
+        card=_(
+            "<b>Temperature</b> below 1 makes likely tokens even more likely; above 1 it makes the probabilities "
+            "more equal."
+        ),
     )
 
 

@@ -20,14 +20,14 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("top-H"),
-        hint=_("keep the likeliest tokens up to this share of the entropy; 0: all"),
+        hint=_("keep the most likely tokens up to this share of the entropy; 0: all"),
         off=_("0: off"),
-        on=_("the likeliest, up to {percent} of the entropy"),
+        on=_("the most likely, up to {percent} of the entropy"),
         refused=_("top_h is {value}, but it is a share of the entropy and must lie between 0 (off) and 1."),
         path={
-            "in": _("up to it {sum} of {limit} bits: stays"),
-            "out": _("up to it {sum}, more than {limit} bits: removed"),
-            "behind": _("not among the {n} likeliest: removed"),
+            "in": _("entropy up to this token {sum}, at most {limit} bits: kept"),
+            "out": _("entropy up to this token {sum}, more than {limit} bits: cut off"),
+            "behind": _("not among the {n} most likely: cut off"),
         },
     )
 
@@ -41,7 +41,7 @@ STAGE = StageSpec(
     at_most=1.0,
     slider=(0, 1, 0.01),
     doc="Of the hundred likeliest tokens keep those until their part of the entropy exceeds this share of it; 0 is off.",
-    formula=r"\text{top-H:}\quad \text{likeliest first while } {-\sum_i} p_i \log p_i \le h \cdot H",
+    formula=r"\text{top-H:}\quad \text{most likely first while } {-\sum_i} p_i \log p_i \le h \cdot H",
     rule=rule,
     words=words,
 )

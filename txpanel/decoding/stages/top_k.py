@@ -17,13 +17,13 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("top-k"),
-        hint=_("keep the k likeliest tokens; 0: all"),
+        hint=_("keep the k most likely tokens; 0: all"),
         off=_("0: off"),
-        on=_("the {value} likeliest stay"),
+        on=_("the {value} most likely are kept"),
         refused=_("top_k is {value}, but it must be a whole number: 0 (off) or the number of tokens to keep."),
         path={
-            "within": _("number {rank} of {k}: stays"),
-            "beyond": _("number {rank}, and only {k} may stay: removed"),
+            "within": _("rank {rank}, at most {k}: kept"),
+            "beyond": _("rank {rank}, above {k}: cut off"),
         },
     )
 

@@ -38,8 +38,8 @@ def words() -> StageWords:
         on=_("logits at most {value} σ below the largest"),
         refused=_("top_n_sigma is {value}, but it must be a number of standard deviations, 0 (off) or more."),
         path={
-            "near": _("{x} ≥ {max} − {n} × {sigma} = {limit}: stays"),
-            "far": _("{x} < {max} − {n} × {sigma} = {limit}: removed"),
+            "near": _("{x} ≥ {max} − {n} × {sigma} = {limit}: kept"),
+            "far": _("{x} < {max} − {n} × {sigma} = {limit}: cut off"),
         },
     )
 

@@ -18,12 +18,12 @@ def words() -> StageWords:
     return StageWords(
         label=_("top-p"),
         off=_("1: off"),
-        on=_("the likeliest that together reach {percent}"),
-        zero=_("0: only the likeliest stays"),
+        on=_("the most likely that together reach {percent}"),
+        zero=_("0: only the most likely is kept"),
         refused=_("top_p is {value}, but it is a probability and must lie between 0 and 1."),
         path={
-            "short": _("likelier ones add up to {sum}, below {share}: stays"),
-            "reached": _("likelier ones add up to {sum}, which reaches {share}: removed"),
+            "short": _("more likely tokens add up to {sum}, below {share}: kept"),
+            "reached": _("more likely tokens add up to {sum}, which reaches {share}: cut off"),
         },
     )
 

@@ -17,13 +17,13 @@ def words() -> StageWords:
     """Its texts."""
     return StageWords(
         label=_("typical-p"),
-        hint=_("keep the least surprising surprises up to this probability; 1: all"),
+        hint=_("keep tokens whose surprisal is closest to the entropy, up to this probability; 1: all"),
         off=_("1: off"),
-        on=_("the least surprising surprises, up to {percent}"),
-        refused=_("typical_p is {value}, but it is a probability above 0, at most 1 (off)."),
+        on=_("surprisal closest to the entropy, up to {percent}"),
+        refused=_("typical_p is {value}, but it is a probability and must be above 0 and at most 1 (off)."),
         path={
-            "near": _("surprisal {s} bits, entropy {h}: {d} apart, at most {limit}: stays"),
-            "far": _("surprisal {s} bits, entropy {h}: {d} apart, more than {limit}: removed"),
+            "near": _("surprisal {s} bits, entropy {h}: difference {d}, at most {limit}: kept"),
+            "far": _("surprisal {s} bits, entropy {h}: difference {d}, more than {limit}: cut off"),
         },
     )
 

@@ -115,15 +115,15 @@ def configuration(folder: Path) -> tuple[str, dict[str, Any]]:
         )
     if content.get("task_type") not in (None, "CAUSAL_LM"):
         raise Unsupported(
-            _("The adapter in {folder} is for another task ({task}) than continuing a text.").format(
+            _("The adapter in {folder} is not for continuing a text but for another task ({task}).").format(
                 folder=folder, task=str(content["task_type"])[:60]
             )
         )
     if content.get("init_lora_weights", True) not in PLAIN_START:
         raise Unsupported(
-            _("The adapter in {folder} was begun with “{name}”, which changes the base model's own weights.").format(
-                folder=folder, name=str(content["init_lora_weights"])[:60]
-            )
+            _(
+                "The adapter in {folder} was initialised with “{name}”, which changes the base model's own weights."
+            ).format(folder=folder, name=str(content["init_lora_weights"])[:60])
         )
     taken = {name: content[name] for name in TAKEN[kind] if content.get(name) not in (None, [], {})}
     for name, value in taken.items():
@@ -131,7 +131,7 @@ def configuration(folder: Path) -> tuple[str, dict[str, Any]]:
     left = [name for name, value in content.items() if value and name not in TAKEN[kind] and name not in OFF[kind]]
     if left:
         raise Unsupported(
-            _("The adapter in {folder} has a setting that is not read here: {name}.").format(
+            _("The adapter in {folder} has a setting that txpanel does not support: {name}.").format(
                 folder=folder, name=left[0][:60]
             )
         )
@@ -149,7 +149,8 @@ def _check_setting(folder: Path, name: str, value: Any, kind: type | tuple[type,
     if not right:
         raise Unsupported(
             _(
-                "The adapter in {folder} gives “{name}” as something else than plain names or numbers, which is not read here."
+                "The adapter in {folder} gives “{name}” as something other than plain names or numbers, which txpanel "
+                "does not support."
             ).format(folder=folder, name=name)
         )
 
@@ -174,7 +175,7 @@ def put_on(model: Any, folder: Path) -> Any:
         made = peft.get_peft_model(model, config)
         given = files.load_file(folder / WEIGHTS)
         if not all(bool(tensor.isfinite().all()) for tensor in given.values()):
-            raise BadFile(_("The adapter in {folder} has weights that are no numbers.").format(folder=folder))
+            raise BadFile(_("The adapter in {folder} has weights that are not numbers.").format(folder=folder))
         _compare(folder, given, peft.get_peft_model_state_dict(made, save_embedding_layers=False))
         peft.set_peft_model_state_dict(made, given)
     except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:

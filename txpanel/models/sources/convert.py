@@ -111,7 +111,7 @@ def _reader(source: Path) -> Any:
         return opened(source)
     except Exception as error:  # anything may come of a damaged file
         raise BadFile(
-            _("{path} is damaged or cut short: {reason}. Download it again.").format(path=source, reason=error)
+            _("{path} is damaged or incomplete: {reason}. Download it again.").format(path=source, reason=error)
         ) from error
 
 

@@ -68,7 +68,7 @@ def check_config(content: dict[str, Any], folder: Path) -> None:
 
     if content.get("is_encoder_decoder") and kind not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
         words = _(
-            "{kind} models are encoder-decoders that do not go from a text to a text, and txpanel opens those that do."
+            "{kind} models are encoder-decoders that do not go from text to text, and txpanel opens only those that do."
         )
         raise Unsupported(words.format(kind=kind))
     if kind in CONFIG_MAPPING:
@@ -138,7 +138,7 @@ def table(path: Path) -> dict[str, dict[str, Any]]:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(LONGEST_HEADER, size - 8):
-            raise BadFile(_("{path} is not a safetensors file, or it is cut short.").format(path=path))
+            raise BadFile(_("{path} is not a safetensors file, or it is incomplete.").format(path=path))
         head = file.read(length)
     try:
         tensors = {name: entry for name, entry in json.loads(head).items() if name != "__metadata__"}
@@ -149,8 +149,8 @@ def table(path: Path) -> dict[str, dict[str, Any]]:
         raise BadFile(_("{path} holds no weights.").format(path=path))
     if size != 8 + length + end:
         raise BadFile(
-            _("{path} is cut short or damaged: it should have {right} bytes and has {size}. Get it again.").format(
-                path=path, right=8 + length + end, size=size
-            )
+            _(
+                "{path} is incomplete or damaged: it should have {right} bytes and has {size}. Download it again."
+            ).format(path=path, right=8 + length + end, size=size)
         )
     return tensors

@@ -41,10 +41,10 @@ class Content:
             self.tensors[tensor.name] = tensor
         wanted = self.get("split.tensors.count")
         if wanted is not None and int(wanted) != len(self.tensors):
-            text = _("{path} is incomplete: {n} tensors are there of {all}.")
+            text = _("{path} is incomplete: it has {n} of {all} tensors.")
             raise BadFile(text.format(path=path, n=len(self.tensors), all=int(wanted)))
         if self.get("general.type", "model") != "model":
-            text = _("{path} holds no model, but what it calls “{kind}”.")
+            text = _("{path} holds not a model but what it calls “{kind}”.")
             raise Unsupported(text.format(path=path, kind=self.get("general.type")))
         self.architecture = str(self.get("general.architecture", ""))
         self._left = {key for key in self._fields if key.startswith(f"{self.architecture}.")}
@@ -66,7 +66,9 @@ class Content:
         if isinstance(value, list):
             if len(set(value)) != 1:
                 raise Unsupported(
-                    _("{path}: its blocks differ in {key}, which is not read here.").format(path=self.path, key=key)
+                    _("{path}: its blocks differ in {key}, which txpanel does not support.").format(
+                        path=self.path, key=key
+                    )
                 )
             return value[0]
         return value
@@ -76,7 +78,7 @@ class Content:
         value = self.take(key)
         if value is None:
             key = f"{self.architecture}.{key}"
-            raise BadFile(_("{path} is damaged or cut short: {key} is missing.").format(path=self.path, key=key))
+            raise BadFile(_("{path} is damaged or incomplete: {key} is missing.").format(path=self.path, key=key))
         return value
 
     def refuse_left(self, neutral: dict[str, tuple[Any, ...] | None]) -> None:
@@ -89,7 +91,8 @@ class Content:
             allowed, value = neutral.get(key.removeprefix(f"{self.architecture}."), ()), self.get(key)
             if allowed is not None and value not in allowed:
                 text = _(
-                    "{path}: its setting {key} ({value}) is not known here, so its numbers could be false. It is not opened."
+                    "{path}: txpanel does not know its setting {key} ({value}), so its numbers could be wrong. It is not "
+                    "opened."
                 )
                 raise Unsupported(text.format(path=self.path, key=key, value=str(value)[:60]))
 
@@ -133,5 +136,5 @@ def check_types(tensors: Iterable[Any]) -> None:
     """
     for tensor in tensors:
         if tensor.tensor_type.name not in TYPES:
-            text = _("The tensor {name} is stored as {type}, which is not read here. Types that are: {types}.")
+            text = _("The tensor {name} is stored as {type}, which txpanel cannot read. It reads: {types}.")
             raise Unsupported(text.format(name=tensor.name, type=tensor.tensor_type.name, types=", ".join(TYPES)))

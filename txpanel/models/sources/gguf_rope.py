@@ -44,7 +44,7 @@ def rope(content: Content, theta: float, context: int) -> dict[str, Any]:
         parameters |= {"rope_type": "linear", "factor": factor}
     elif kind not in ("none", "linear"):
         raise Unsupported(
-            _("{path}: positions scaled by “{kind}” are not known here.").format(path=content.path, kind=kind)
+            _("{path}: txpanel does not support positions scaled by “{kind}”.").format(path=content.path, kind=kind)
         )
     if kind != "yarn" and attention not in (None, 1.0):
         raise _together(content)
@@ -57,7 +57,9 @@ def rope(content: Content, theta: float, context: int) -> dict[str, Any]:
 
 def _together(content: Content) -> Unsupported:
     return Unsupported(
-        _("{path}: its positions are scaled in two ways at once, which is not known here.").format(path=content.path)
+        _("{path}: its positions are scaled in two ways at once, which txpanel does not support.").format(
+            path=content.path
+        )
     )
 
 

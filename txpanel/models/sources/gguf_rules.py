@@ -48,7 +48,7 @@ def settings(content: Content) -> tuple[Rules, Settings]:
     """
     rules = ARCHITECTURES.get(content.architecture)
     if rules is None:
-        text = _("{path} is of the architecture “{name}”. GGUF files are read of: {known}.")
+        text = _("{path} has the architecture “{name}”. txpanel reads GGUF files of: {known}.")
         raise Unsupported(text.format(path=content.path, name=content.architecture, known=", ".join(ARCHITECTURES)))
     if "token_embd.weight" not in content.tensors:
         raise BadFile(
@@ -92,7 +92,9 @@ def _heads(content: Content, made: Settings) -> Settings:
     value, turned = int(content.take("attention.value_length", size)), int(content.take("rope.dimension_count", size))
     if value != size:
         raise Unsupported(
-            _("{path}: its keys and values are of different sizes, which is not known here.").format(path=content.path)
+            _("{path}: its keys and values have different sizes, which txpanel does not support.").format(
+                path=content.path
+            )
         )
     return {"head_dim": size, "turned": turned}
 
@@ -134,7 +136,7 @@ def _qwen2(content: Content, made: Settings) -> Settings:
     own = _whole(content, made)
     if made.pop("head_dim") * made["num_attention_heads"] != made["hidden_size"]:
         raise Unsupported(
-            _("{path}: heads of this size are not known in {family}.").format(path=content.path, family="qwen2")
+            _("{path}: txpanel does not know heads of this size in {family}.").format(path=content.path, family="qwen2")
         )
     return own | {"use_sliding_window": False}
 
@@ -168,7 +170,7 @@ def _gemma(content: Content, made: Settings) -> Settings:
         own["layer_types"] = ["sliding_attention" if (n + 1) % every else "full_attention" for n in range(blocks)]
     elif made["rope_parameters"]["rope_type"] != "default":
         raise Unsupported(
-            _("{path}: scaled positions are not known in {family}.").format(path=content.path, family="gemma2")
+            _("{path}: txpanel does not know scaled positions in {family}.").format(path=content.path, family="gemma2")
         )
     return own
 
@@ -190,7 +192,9 @@ def _gpt2(content: Content, made: Settings) -> Settings:
              "intermediate_size": "n_inner"}  # fmt: skip
     if made.pop("num_key_value_heads") != made["num_attention_heads"]:
         raise Unsupported(
-            _("{path}: its number of key heads is not known in {family}.").format(path=content.path, family="gpt2")
+            _("{path}: txpanel does not know its number of key heads in {family}.").format(
+                path=content.path, family="gpt2"
+            )
         )
     return {new: made.pop(old) for old, new in names.items()}
 
@@ -207,7 +211,7 @@ def _stablelm(content: Content, made: Settings) -> Settings:
     parallel = bool(content.take("use_parallel_residual", False)) and not _has(content, "ffn_norm.weight")
     if any("_norm.weight" in name and ("attn_q_" in name or "attn_k_" in name) for name in content.tensors):
         raise Unsupported(
-            _("{path}: norms of queries and keys are not read in {family}.").format(
+            _("{path}: txpanel does not support normalised queries and keys in {family}.").format(
                 path=content.path, family="stablelm"
             )
         )

@@ -42,8 +42,10 @@ def weights(content: Content, rules: Rules, model: Any, tell: Callable[[int], No
     beyond = sorted(set(content.tensors) - set(wanted) - {FREQS, LONG, SHORT})
     if beyond:
         words = plural(
-            "{path} has {n} tensor that a {family} model of transformers has no place for, {first}. Without it the numbers would be false.",
-            "{path} has {n} tensors that a {family} model of transformers has no place for, the first is {first}. Without them the numbers would be false.",
+            "{path} has {n} tensor that a {family} model of transformers has no place for, {first}. Without it, the "
+            "numbers would be wrong.",
+            "{path} has {n} tensors that a {family} model of transformers has no place for, the first is {first}. "
+            "Without them, the numbers would be wrong.",
             len(beyond),
         )
         raise Unsupported(words.format(path=content.path, n=len(beyond), first=beyond[0], family=rules.family))
@@ -94,9 +96,7 @@ def _weight(content: Content, stored: str, name: str, shape: tuple[int, ...], ru
         tensor -= 1
     if not bool(torch.isfinite(tensor).all()):
         raise BadFile(
-            _("{path} is damaged: {name} holds numbers that are none (NaN or infinite).").format(
-                path=content.path, name=stored
-            )
+            _("{path} is damaged: {name} holds values that are NaN or infinite.").format(path=content.path, name=stored)
         )
     return tensor
 
@@ -107,7 +107,7 @@ def _numbers(path: Path, tensor: Any) -> Array:
     try:
         found: Array = gguf.dequantize(tensor.data, tensor.tensor_type)
     except NotImplementedError as error:
-        text = _("The tensor {name} is stored as {type}, which is not read here. Types that are: {types}.")
+        text = _("The tensor {name} is stored as {type}, which txpanel cannot read. It reads: {types}.")
         raise Unsupported(
             text.format(name=tensor.name, type=tensor.tensor_type.name, types="F32, F16, BF16")
         ) from error

@@ -60,11 +60,13 @@ def _cut(content: Content) -> str:
         known = ", ".join(name for names in CUTS.values() for name in names)
         text = (
             _(
-                "{path} does not say how its tokenizer cuts text (tokenizer.ggml.pre); files made since May 2024 do. Convert the model again."
+                "{path} does not say how its tokenizer splits text (tokenizer.ggml.pre); files made since May 2024 do. "
+                "Convert the model again."
             )
             if name is None
             else _(
-                "{path}: its tokenizer cuts text in a way called “{name}”, which is not known here, and another way would give other tokens. Known: {known}."
+                "{path}: txpanel does not know the way in which its tokenizer splits text (“{name}”), and another way "
+                "would give other tokens. Known: {known}."
             )
         )
         raise Unsupported(text.format(path=content.path, name=name, known=known))
@@ -83,7 +85,7 @@ def _steps(content: Content, cut: str) -> tuple[Any, Any]:
         return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words]), None
     pattern = _pattern(cut)
     if pattern is None:
-        text = _("{path}: the installed transformers does not say how “{name}” cuts text. A newer one does.")
+        text = _("{path}: the installed transformers does not say how “{name}” splits text. A newer one does.")
         raise Unsupported(text.format(path=content.path, name=cut))
     split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     return pre_tokenizers.Sequence([split, bytes_only]), normalizers.NFC() if cut == "qwen2" else None
@@ -187,7 +189,9 @@ def _sentencepiece(content: Content, entries: list[str]) -> PreTrainedTokenizerB
     scores = content.get(f"{KEY}scores")
     if content.get(f"{KEY}precompiled_charsmap") is not None or content.get(f"{KEY}remove_extra_whitespaces"):
         raise Unsupported(
-            _("{path}: its tokenizer changes text before it cuts it, which is not read here.").format(path=content.path)
+            _("{path}: its tokenizer changes text before it splits it, which txpanel does not support.").format(
+                path=content.path
+            )
         )
     if not isinstance(scores, list) or len(scores) != len(entries):
         raise BadFile(_("{path}: the scores of its vocabulary are missing.").format(path=content.path))

@@ -140,7 +140,7 @@ def _verify(part: Path, name: str, etag: str, size: int) -> None:
             whole = hashlib.file_digest(file, "sha256").hexdigest() == etag
     if not whole:
         part.unlink()
-        raise DownloadFailed(_("{name} arrived damaged and was thrown away. Try again.").format(name=name))
+        raise DownloadFailed(_("{name} arrived damaged and was deleted. Try again.").format(name=name))
 
 
 def explain(error: Exception, repo: str) -> TxpanelError:
@@ -162,7 +162,7 @@ def explain(error: Exception, repo: str) -> TxpanelError:
             )
         )
     if isinstance(error, errors.HFValidationError):
-        return ModelNotFound(_("“{repo}” is not a name a model can have. Check the spelling.").format(repo=repo))
+        return ModelNotFound(_("“{repo}” cannot be the name of a model. Check the spelling.").format(repo=repo))
     if status is not None:
         return DownloadFailed(
             _("The hub answered {status} for {repo}. Try again later.").format(status=status, repo=repo)
@@ -179,10 +179,10 @@ def _network(error: Exception, repo: str) -> str:
     if "Timeout" in kind:
         return _("The hub did not answer in time for {repo}. Check the network, or try again later.").format(repo=repo)
     if "Connect" in kind or "Protocol" in kind or "Read" in kind:
-        return _("The connection to the hub failed while fetching {repo}. What has arrived is kept; try again.").format(
-            repo=repo
-        )
-    return _("{repo} could not be fetched from the hub: {reason}").format(
+        return _(
+            "The connection to the hub failed during the download of {repo}. What has arrived is kept; try again."
+        ).format(repo=repo)
+    return _("{repo} could not be downloaded from the hub: {reason}").format(
         repo=repo, reason=str(error).split("\n")[0][:200]
     )
 

@@ -162,7 +162,7 @@ def _check(path: Path, sha256: str, reporter: Reporter) -> None:
             digest.update(block)
     if digest.hexdigest() != sha256:
         raise DownloadFailed(
-            _("{file} is not the file that txpanel knows (its SHA-256 differs), so it is not used.").format(
+            _("{file} is not the file that txpanel expects (its SHA-256 differs), so it is not used.").format(
                 file=path.name
             )
         )

@@ -120,7 +120,7 @@ def _follow(
         except queue.Empty:
             if patience is not None and time.monotonic() - last_output > patience:
                 raise DownloadFailed(
-                    _("Nothing was heard for {seconds} seconds: given up.").format(seconds=round(patience))
+                    _("No answer for {seconds} seconds. Stopped.").format(seconds=round(patience))
                 ) from None
             continue
         last_output = time.monotonic()
@@ -207,7 +207,7 @@ def os_error_text(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _("No permission to write {where}. Set TXPANEL_CACHE to a folder of your own.").format(where=where)
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return _("{where} cannot be made: a file is in its place. Set TXPANEL_CACHE to another folder.").format(
+        return _("{where} cannot be created: a file has this name. Set TXPANEL_CACHE to another folder.").format(
             where=where
         )
     return _("{where}: {reason}").format(where=where, reason=error.strerror or str(error))

@@ -41,15 +41,14 @@ def _nothing(_data: dict[str, Any]) -> None:
 def _words() -> dict[str, str]:
     return {
         "lost": _(
-            "The connection to the server is lost. It is tried again and again; what you do meanwhile is kept and sent when "
-            "it is back."
+            "The connection to the server is lost. The page keeps trying; what you do meanwhile is kept and sent later."
         ),
         "silent": _(
-            "The server does not answer at the moment: it is busy, or the connection is cut. What you do is kept."
+            "The server does not answer at the moment: it is busy, or the connection is broken. What you do is kept."
         ),
-        "gone": _("The server is back, but no longer has this page: it is opened again, with what you have typed."),
-        "coming": _("The page is still being connected. What you do is kept, and done as soon as it is."),
+        "gone": _("The server is back, but no longer has this page. It is opened again, with the text that you typed."),
+        "coming": _("The page is still connecting. What you do is kept and done as soon as it is connected."),
         "open": _("Connected again."),
-        "behind": _("The pictures still belong to the text before."),
+        "behind": _("The pictures still show the previous text."),
         "retry": _("Try now"),
     }

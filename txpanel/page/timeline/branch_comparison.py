@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from txpanel.messages import _
+from txpanel.models.tokens import visible
 from txpanel.page.top_bar.words import tokens_counted
 from txpanel.toolkit.format import number, percent
 
@@ -89,20 +90,21 @@ def _same(picks: list[TokenNode]) -> str:
     """What is said where no setting differs: two draws with the same seed give the same token, so somebody chose one of them."""
     chosen = [name for name, pick in zip(SIDES, picks, strict=True) if pick.draw is None]
     if len(chosen) == len(SIDES):
-        return _("Where they part, both tokens were chosen by hand. The settings are the same.")
+        return _("Where they split, both tokens were chosen by hand. The settings are the same.")
     if chosen:
         said = _(
-            "Where they part, the token of {side} was chosen by hand, the other one was drawn. The settings are the same."
+            "Where they split, the token of {side} was chosen by hand and the other one was drawn. The settings are "
+            "the same."
         )
         return said.format(side=chosen[0])
     return _("Both were drawn with the same settings.")
 
 
 def _why(side: str, pick: TokenNode) -> str:
-    facts = {"side": side, "token": pick.string, "p": percent(pick.p), "model_p": percent(pick.model_p)}
+    facts = {"side": side, "token": visible(pick.string), "p": percent(pick.p), "model_p": percent(pick.model_p)}
     if pick.draw is None:
         return _("{side}: “{token}” was chosen by hand; the model gave it {model_p}.").format(**facts)
-    text = _("{side}: seed {seed} gave u = {u}, and that falls into the interval of “{token}” ({p}).")
+    text = _("{side}: seed {seed} gave u = {u}, which falls into the interval of “{token}” ({p}).")
     return text.format(seed=pick.draw.seed, u=number(pick.draw.uniform, 4), **facts)
 
 
@@ -119,13 +121,16 @@ def _parting(model: LanguageModel, ids: list[int], picks: list[TokenNode]) -> di
     rows = [int(token) for token in best[:CHOICES]]
     rows += [token_node.token for token_node in picks if token_node.token not in rows]
     rows = sorted(dict.fromkeys(rows), key=lambda token: -own[token])
-    columns = [_column(_("the model's p"), own, rows)]
+    columns = [_column(_("the model"), own, rows)]
     samples = [drawn(trace, token_node.settings)[0] for token_node in picks]
     after = [sample.probabilities if sample is not None else np.zeros_like(own) for sample in samples]
     if not np.array_equal(after[0], after[1]):
-        columns += [_column(_("drawn from: A"), after[0], rows), _column(_("drawn from: B"), after[1], rows)]
+        columns += [
+            _column(_("with the settings of A"), after[0], rows),
+            _column(_("with the settings of B"), after[1], rows),
+        ]
     elif not np.allclose(after[0], own, rtol=1e-5, atol=0):
-        columns += [_column(_("drawn from"), after[0], rows)]
+        columns += [_column(_("with the settings"), after[0], rows)]
     names = model.tokens(rows).strings
     return {"choices": list(zip(rows, names, strict=True)), "columns": columns, "rest": len(own) - len(rows)}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from txpanel.decoding.stages import stage_label
 from txpanel.messages import _
-from txpanel.models.tokens import alone
+from txpanel.models.tokens import visible
 from txpanel.page.timeline.component import Timeline
 from txpanel.page.top_bar.words import timeline_words, tokens_counted
 from txpanel.toolkit.format import number, percent
@@ -272,7 +272,7 @@ def _cut_off(sample: Sample, n: int, taken: TokenNode | None) -> list[int]:
 def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
     """Why the next token is what it is, in words."""
     best = int(sample.order[0])
-    drawn, likeliest = (alone(text) for text in model.tokens([sample.token, best]).strings)
+    drawn, likeliest = (visible(text) for text in model.tokens([sample.token, best]).strings)
     p = sample.probabilities
     facts = {
         "seed": sample.draw.seed,
@@ -282,30 +282,30 @@ def _why(sample: Sample, model: Any, taken: TokenNode | None) -> str:
     }
     facts |= {"best": likeliest, "best_p": percent(float(p[best])), "rank": sample.draw.rank + 1}
     if taken is not None and taken.draw is None:
-        return _("Somebody chose “{taken}” here. The draw (u = {u}) falls on “{drawn}” ({p}).").format(
-            taken=alone(taken.string), **facts
+        return _("“{taken}” was chosen by hand. The random number u = {u} gives “{drawn}” ({p}).").format(
+            taken=visible(taken.string), **facts
         )
     if taken is not None and taken.token != sample.token and taken.settings == sample.settings:
         return _(
-            "The draw gave “{taken}”. u = {u} lies so close to the end of its interval that the last digits, which depend on the "
-            "order of sums, decide: here it falls on “{drawn}”."
-        ).format(taken=alone(taken.string), **facts)
+            "The draw gave “{taken}”. u = {u} is so close to the end of its interval that rounding decides; here it "
+            "falls on “{drawn}”."
+        ).format(taken=visible(taken.string), **facts)
     if taken is not None and taken.token != sample.token:
         return _(
-            "With {changes} the same number, u = {u}, falls on “{drawn}” ({p}) instead of “{taken}” ({was})."
-        ).format(changes=_changes(taken, sample), taken=alone(taken.string), was=percent(taken.p), **facts)
+            "With {changes}, the same number u = {u} falls on “{drawn}” ({p}) instead of “{taken}” ({was})."
+        ).format(changes=_changes(taken, sample), taken=visible(taken.string), was=percent(taken.p), **facts)
     if p[best] == 1:
         return _(
-            "The settings leave only one token, “{drawn}”, to which the model gives {own}: whatever the number, it is taken."
+            "The settings leave only one token, “{drawn}”, so it is always drawn. The model gives it {own}."
         ).format(own=percent(float(sample.stages[0].probabilities[best])), **facts)
     cut = _first_cut(sample, model)
     if sample.token == best:
         return cut + _(
-            "Seed {seed} gives u = {u}, and that falls into the interval of the likeliest token, “{drawn}” ({p})."
+            "Seed {seed} gives u = {u}, which falls into the interval of the most likely token, “{drawn}” ({p})."
         ).format(**facts)
     return cut + _(
-        "The likeliest token, “{best}”, has {best_p}: only numbers below {end} fall into its interval. Seed {seed} gives u = {u}, and that "
-        "is the interval of “{drawn}” ({p}, number {rank})."
+        "The most likely token, “{best}”, has {best_p}: only numbers below {end} fall into its interval. Seed "
+        "{seed} gives u = {u}, which falls into the interval of “{drawn}” ({p}, rank {rank})."
     ).format(end=number(float(p[best]), 3), **facts)
 
 
@@ -316,10 +316,10 @@ def _first_cut(sample: Sample, model: Any) -> str:
     if stage is None:
         return ""
     facts = {
-        "first": alone(model.tokens([first]).strings[0]),
+        "first": visible(model.tokens([first]).strings[0]),
         "p": percent(float(sample.stages[0].probabilities[first])),
     }
-    text = _("The model's first choice, “{first}” ({p}), was cut off by {stage}.")
+    text = _("The model's most likely token, “{first}” ({p}), was cut off by {stage}.")
     return text.format(stage=stage_label(stage), **facts) + " "
 
 

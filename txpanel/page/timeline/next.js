@@ -1,5 +1,5 @@
 // What could come next at this place: the bar of the draw, and the candidates to choose from.
-import {alone, h} from "../../toolkit/elements.js"
+import {alone, h, quoted} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
 import {nextBar} from "./parts.js"
 
@@ -31,7 +31,7 @@ export function nextTokens(model, take) {
           const text = alone(whole)
           const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
           const title = (taken !== null && token !== taken ? w.branch : w.take)
-            .replace("{token}", text)
+            .replace("{token}", () => quoted(whole))
             .replace("{p}", p > 0 ? percent(p) : w.cut)
           return h(
             "button",

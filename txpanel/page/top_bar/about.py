@@ -43,15 +43,18 @@ def about(anatomy: Anatomy, parts: Sequence[Part], more: Sequence[tuple[str, str
     """
     opened = sum(part.state == "open" for part in parts)
     lead = plural(
-        "{open} of {n} part of this model is open", "{open} of {n} parts of this model are open", len(parts)
+        "{open} of {n} part of this model is opened", "{open} of {n} parts of this model are opened", len(parts)
     ).format(open=count(opened), n=count(len(parts)))
     lead += (
         _(
-            ": every number in them can be taken apart. The others are run by the model's own code; what they read and write is real. "
-            "Nothing is shown that was not compared with the model's own untouched run."
+            ": for every number in them you can see how it was computed. The others are run as a whole by the "
+            "model's own code; their inputs and outputs are recorded. All that is shown was compared with the "
+            "model's own run."
         )
         if opened < len(parts)
-        else _(": every number in it can be taken apart, and was compared with the model's own untouched run.")
+        else _(
+            ": for every number in it you can see how it was computed. All of it was compared with the model's own run."
+        )
     )
     facts = [(_("family"), anatomy.family), (_("parameters"), count(anatomy.parameters)), *more]
     return {
@@ -92,13 +95,16 @@ def _compared(state: str, value: float) -> str:
     """What the comparison with the model's own run has shown; differences are relative to the largest number of a token's vector."""
     if state == "open":
         if value == 0:
-            return _("Equal to the model's own run to the last digit.")
-        words = _("Off the model's own run by {d} at most, relative to the largest number of the token's vector.")
+            return _("Exactly equal to the model's own run.")
+        words = _(
+            "Differs from the model's own run by at most {d}, relative to the largest number of the token's vector."
+        )
         return words.format(d=number(value, 2))
     if value == 0:
-        return _("Called again, it gives the model's own numbers to the last digit.")
+        return _("Run again, it gives exactly the model's own numbers.")
     words = _(
-        "Taken apart, it was off the model's own run by {d}, relative to the largest number of the token's vector: so it is closed."
+        "Computed step by step, it differed from the model's own run by {d}, relative to the largest number of "
+        "the token's vector. So it is not opened."
     )
     return words.format(d=number(value, 2))
 
@@ -116,9 +122,10 @@ def _sort(anatomy: Anatomy, part: Part) -> str:
     """What a part is, in words."""
     layer, own = _layer(part), part.name.rpartition(".")[2]
     if layer is None:
-        return {"embed": _("from tokens to the stream"), "output": _("from the stream to the logits")}.get(
-            part.name, part.name
-        )
+        return {
+            "embed": _("from tokens to the residual stream"),
+            "output": _("from the residual stream to the logits"),
+        }.get(part.name, part.name)
     block = anatomy.blocks[layer]
     if own == "mixer":
         return kind_name(block.kind)
@@ -130,4 +137,4 @@ def _sort(anatomy: Anatomy, part: Part) -> str:
             if block.experts is not None and state_of(block, "mlp") == "open"
             else _("MLP")
         )
-    return _("norm {name}").format(name=own)
+    return _("normalisation {name}").format(name=own)

@@ -25,12 +25,14 @@ def adapters_shown(adapters: AdapterState | None) -> dict[str, Any]:
     if adapters is None:
         return {}
     there = (*adapters.on, *adapters.merged)
-    merged = _("“{name}” is merged into the weights, so they can't be switched here.")
+    merged = _("“{name}” is merged into the weights, so adapters cannot be switched here.")
     return {
         "title": _("Adapters"),
         "list": [{"name": name, "on": name in there} for name in adapters.names],
         "why": merged.format(name=adapters.merged[0]) if adapters.merged else "",
-        "note": "" if adapters.merged else _("The text runs anew with those that are on, in this tab alone."),
+        "note": ""
+        if adapters.merged
+        else _("The text runs again with the adapters that are on, in this browser tab only."),
     }
 
 

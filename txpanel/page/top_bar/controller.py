@@ -331,7 +331,7 @@ class Bar:
         model = state.model
         parts = model.report() if model is not None else report(anatomy, Seen())
         source = model.source if model is not None else None
-        more = [(_("runs because"), state.model_reason), (_("from"), source.note if source is not None else "")]
+        more = [(_("why this model"), state.model_reason), (_("source"), source.note if source is not None else "")]
         more += [(_("compared"), remembered_since(parts.remembered))] if parts.remembered else []
         found = about(anatomy, parts, [(label, text) for label, text in more if text])
         return found | {"adapters": adapters_shown(adapters_of(state))}
@@ -378,7 +378,7 @@ def _ready(state: ModelState | None) -> dict[str, dict[str, float]]:
 
 def _token(i: int, text: str) -> str:
     """A token and its place, by which two of the same text are told apart."""
-    return _("{token} · pos {pos}").format(token=alone(text)[:24], pos=i)
+    return _("{token} · position {pos}").format(token=alone(text)[:24], pos=i + 1)
 
 
 def _limits(limits: Limits) -> dict[str, int]:

@@ -31,7 +31,7 @@ def headless(anatomy: Anatomy, layer: int) -> str:
     """Why there is no head to choose in a block."""
     block = anatomy.blocks[layer]
     there = [other.index for other in anatomy.blocks if other.has_attention]
-    said = _("Block {n} has no heads to choose from: {name}.").format(n=layer + 1, name=mixer_name(block))
+    said = _("Block {n} has no heads: {name}.").format(n=layer + 1, name=mixer_name(block))
     return said + (" " + _("Attention is opened in {blocks}.").format(blocks=blocks_named(there)) if there else "")
 
 
@@ -57,7 +57,7 @@ def size_of_model(anatomy: Anatomy) -> str:
     if block is None:
         return f"{blocks} · {', '.join(dict.fromkeys(mixer_name(each) for each in anatomy.blocks))}"
     if block.n_kv_heads != block.n_heads:
-        heads = _("{heads} heads on {kv} k,v").format(heads=block.n_heads, kv=block.n_kv_heads)
+        heads = _("{heads} heads, {kv} key/value heads").format(heads=block.n_heads, kv=block.n_kv_heads)
     else:
         heads = plural("{n} head", "{n} heads", block.n_heads).format(n=block.n_heads)
     return f"{blocks} · {heads}"

@@ -76,7 +76,7 @@ class Rotate(Operation):
                     ),
                 ]
         v = number(value[cell])
-        return [Term(v, f"{short(name)}[{dim}], not turned", (own,), (v,))]
+        return [Term(v, f"{short(name)}[{dim}], not rotated", (own,), (v,))]
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ class Mask(Operation):
         score = number(x[self.inputs[0]][cell])
         source = (self.at(self.inputs[0], *cell), Source(self.inputs[1], {"query": query, "key": key}))
         if bool(x[self.inputs[1]][query, key]):
-            return [Term(score, f"{short(self.inputs[0])}, may be seen", source, (score, 1.0))]
-        return [Term(-math.inf, "-∞: this key may not be seen", source, (score, 0.0))]
+            return [Term(score, f"{short(self.inputs[0])}, not masked", source, (score, 1.0))]
+        return [Term(-math.inf, "-∞: masked", source, (score, 0.0))]
 
 
 @dataclass(frozen=True)

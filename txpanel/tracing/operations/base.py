@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from txpanel.errors import Unsupported
+from txpanel.messages import _
 
 PLACED = re.compile(r"^(?:blocks\.[^.]*|lens\.\d+(?:\.\d+)?)\.(?=.)")
 
@@ -161,10 +162,11 @@ class Operation(ABC):
 
 def no_weights(what: str) -> Unsupported:
     """The error of an operation whose weights are missing because the trace was opened without its model."""
-    return Unsupported(
-        f"'{what}' is made with the model's weights, and this trace was opened without the model. "
-        "Load the model and record the text again to see how this number is made."
+    words = _(
+        "'{what}' is computed with the model's weights, and this trace was opened without the model. "
+        "Load the model and record the text again to see how this number was computed."
     )
+    return Unsupported(words.format(what=what))
 
 
 def short(name: str) -> str:

@@ -91,7 +91,11 @@ class Clip(Operation):
         if abs(value) <= self.limit:
             return [Term(value, f"{name}, within ±{self.limit:g}", (self.at(self.inputs[0], *cell),), (value,))]
         kept = self.limit if value > 0 else -self.limit
-        return [Term(kept, f"{kept:g}: {name} = {value:.6g} is beyond", (self.at(self.inputs[0], *cell),), (value,))]
+        return [
+            Term(
+                kept, f"{kept:g}: {name} = {value:.6g} is beyond the limit", (self.at(self.inputs[0], *cell),), (value,)
+            )
+        ]
 
 
 def _at(function: Callable[[Tensor], Tensor], x: Tensor, cell: Cell) -> float:
@@ -204,6 +208,6 @@ class MaskDropped(Operation):
         value, ids = (x[source] for source in self.inputs)
         source = (self.at(name, *cell), Source(token, {"token": cell[0]}))
         if int(ids[cell[0]]) == self.mask:
-            return [Term(0.0, "0: a mask has no row", source, (number(value[cell]), 0.0))]
+            return [Term(0.0, "0: a mask token", source, (number(value[cell]), 0.0))]
         factor, row = self._factor(ids), number(value[cell])
         return [Term(row * factor, f"{short(name)}[{cell[1]}] · {factor:.6g}", source, (row, factor))]

@@ -57,7 +57,7 @@ class AllHeads:
         self.words = Rich(heading=_("All heads"), paragraphs=[])
         self.legend = Legend(caption=_("attention weight"))
         self.picture = picture(
-            _("Who looks at whom, in every head"),
+            _("Attention patterns of all heads"),
             _("in each: who looks (query) ↓, at whom (key) →"),
             pn.pane.Bokeh(self.heat.figure, sizing_mode="stretch_width", margin=0),
             legend=self.legend,
@@ -76,7 +76,7 @@ class AllHeads:
             return
         self.heads = self.mosaic = None  # those of another block
         self.picture.visible = False
-        self.words.paragraphs = [[("", _("The text is long: its heads are being worked out …"))]]
+        self.words.paragraphs = [[("", _("The text is long: its attention patterns are being computed …"))]]
 
         def job(cancel: threading.Event, publish: Dispatch) -> None:
             def found(made: Heads) -> None:
@@ -129,10 +129,11 @@ class AllHeads:
         self.picture.styles = {**self.picture.styles, "overflow-x": "auto"}
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)
-        said = _("click a head to open it, then a cell to ask why")
+        said = _("click a head to open it, then a cell to see how its number was computed")
         if self.heads.step > 1:
             said = _(
-                "each cell is the largest of up to {n} × {n} weights; click a head to open it, then a cell to ask why"
+                "each cell shows the largest of up to {n} × {n} weights; click a head to open it, then a cell to see how "
+                "its number was computed"
             )
             said = said.format(n=self.heads.step)
         self.picture.heading.paragraphs = [[("", said)]]
@@ -193,7 +194,7 @@ class AllHeads:
             **{
                 _("head"): list(range(count)),
                 _("key/value head"): [h * block.n_kv_heads // block.n_heads for h in range(count)],
-                _("looks at"): list(self.heads.labels),
-                _("share"): list(self.heads.shares),
+                _("attends to"): list(self.heads.labels),
+                _("score"): list(self.heads.shares),
             },
         )

@@ -141,13 +141,13 @@ class Maps:
             Axis(strings[columns.slice], columns.start),
             scale=scale,
             name=f"blocks.{look.layer}.{part}[{look.head}, {{r}}, {{c}}]",
-            cell=_("{r} looks at {c}"),
+            cell=_("{r} attends to {c}"),
             at=Cells(f"blocks.{look.layer}.{part}", "query", "key", {"head": look.head}),
         )
         title, subtitle = stage_words(look, part)
         if not (rows.whole and columns.whole):
             subtitle += " · " + _("rows {a}–{b}, columns {c}–{d} of {n}").format(
-                a=rows.start, b=rows.stop - 1, c=columns.start, d=columns.stop - 1, n=rows.total
+                a=rows.start + 1, b=rows.stop, c=columns.start + 1, d=columns.stop, n=rows.total
             )
         column.heading.param.update(
             heading=title, paragraphs=[[("", subtitle)], *([[("good", instead)]] if instead else [])]
@@ -194,7 +194,7 @@ class Maps:
         heat, column = self.heats["overview"], self.pictures["overview"]
         small = overview(look.pattern)
         step = -(-look.total // len(small))
-        names = [_("tokens from {i}").format(i=i * look.total // len(small)) for i in range(len(small))]
+        names = [_("tokens from number {i}").format(i=i * look.total // len(small) + 1) for i in range(len(small))]
         self.values["overview"] = small
         heat.feed(
             small,
@@ -202,7 +202,7 @@ class Maps:
             Axis(names),
             scale=Scale("probability", 0, float(np.nanquantile(small, 0.98)) or 1.0),
             name=_("largest of up to {n} × {n} weights").format(n=step),
-            cell=_("{r} look at {c}"),
+            cell=_("{r} attend to {c}"),
             room=(0, 0),
             at=partial(_pooled, f"blocks.{look.layer}.pattern", look.head, len(small), look.total),
         )
@@ -212,7 +212,7 @@ class Maps:
                 [
                     (
                         "",
-                        _("each cell is the largest of up to {n} × {n} weights; click to go there and ask why").format(
+                        _("each cell shows the largest of up to {n} × {n} weights; click one to go there").format(
                             n=step
                         ),
                     )
@@ -221,7 +221,7 @@ class Maps:
         )
         sized(column, heat.figure, 300, 290)
         self.legend["overview"].show(heat.scale)
-        self.legend["overview"].caption = _("full colour from {high} on").format(high=number(heat.scale.high, 2))
+        self.legend["overview"].caption = _("full colour from {high}").format(high=number(heat.scale.high, 2))
 
     def _tap(self, part: str, row: int, column: int) -> None:
         state = self.view.state
@@ -239,6 +239,4 @@ class Maps:
         values = self.values[part]
         if len(values) != len(names):
             names = [str(i) for i in range(len(values))]
-        return Table.matrix(
-            values, names, names, corner=_("who looks / at whom"), caption=self.pictures[part].heading.heading
-        )
+        return Table.matrix(values, names, names, corner=_("query / key"), caption=self.pictures[part].heading.heading)

@@ -77,15 +77,14 @@ class Sides:
             query,
             [f"blocks.{look.layer}.pattern[{look.head}, {i}, {key}]" for i in self.column.places],
         )
-        said = _("its row of the pattern, which is e^(score − {max}) ÷ {sum}").format(
-            max=number(top), sum=number(total)
-        )
+        said = _("row of the attention pattern: e^(score − {max}) ÷ {sum}").format(max=number(top), sum=number(total))
         self.left.heading.param.update(
-            heading=_("Where does {token} look?").format(token=quoted(strings[query])), paragraphs=[[("", said)]]
+            heading=_("Which tokens does {token} attend to?").format(token=quoted(strings[query])),
+            paragraphs=[[("", said)]],
         )
         self.right.heading.param.update(
-            heading=_("Who looks at {token}?").format(token=quoted(strings[key])),
-            paragraphs=[[("", _("its column; columns need not add up to 1"))]],
+            heading=_("Which tokens attend to {token}?").format(token=quoted(strings[key])),
+            paragraphs=[[("", _("column of the attention pattern; a column need not add up to 1"))]],
         )
 
     def _bars(

@@ -10,6 +10,7 @@ from bokeh.models import ColumnDataSource
 
 from txpanel.messages import _
 from txpanel.toolkit.card import Legend, Rich, Table, card, rich, row
+from txpanel.toolkit.format import percent
 from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
 from txpanel.toolkit.palette import Scale
@@ -56,7 +57,8 @@ class SourceCard:
         if block.cross is None:
             reason = block.opaque["cross"]
             said = _(
-                "The cross-attention of this block is <b>not opened</b>: it is run as a whole.\n\n<muted>Why: {reason}</muted>"
+                "The cross-attention of this block is <b>not opened</b>: it is run as a whole.\n\n"
+                "<muted>Reason: {reason}</muted>"
             )
             self.words.paragraphs = rich(said, reason=reason)
             for each in self.pictures.values():
@@ -80,7 +82,7 @@ class SourceCard:
                 Axis(trace.source.tokens.strings[columns.slice], columns.start),
                 scale=Scale.of("probability") if part == "cross_pattern" else Scale.of("signed", values),
                 name=f"{name}[{self.head}, {{r}}, {{c}}]",
-                cell=_("{r} looks at {c}"),
+                cell=_("{r} attends to {c}"),
                 at=Cells(name, "query", "key", {"head": self.head}),
             )
             self._frame(heat, columns.start, columns.stop)
@@ -98,22 +100,23 @@ class SourceCard:
         )[0]
         best = int(weights.argmax())
         said = _(
-            "Each token that the decoder has read asks a <q>question</q> of every token of the <b>source</b>, the text that the encoder has read: "
-            "<code>{source}</code>. Keys and values are made from the encoder's last state.\n\n"
-            "<token>{token}</token> looks most at <token>{key}</token> ({share})."
+            "For each token of the decoder, the head compares a <q>query</q> with the <k>keys</k> of the "
+            "<b>source</b>, the text that the encoder has read: <code>{source}</code>. Keys and values are computed "
+            "from the encoder's output.\n\n"
+            "<token>{token}</token> attends most to <token>{key}</token>: attention weight {share}."
         )
         source = trace.source.text
         return rich(
             said,
             source=source if len(source) <= 200 else f"{source[:200]}…",
-            token=trace.tokens.strings[self.view.state.query].strip() or "␣",
-            key=trace.source.tokens.strings[best].strip() or "␣",
-            share=f"{float(weights[best]):.1%}",
+            token=trace.tokens.strings[self.view.state.query],
+            key=trace.source.tokens.strings[best],
+            share=percent(float(weights[best])),
         )
 
     def _title(self, part: str, whole: bool, stop: int, total: int) -> dict[str, Any]:
         title, said = {
-            "cross_scores": (_("Scores"), _("how well each query fits each key of the source")),
+            "cross_scores": (_("Scores"), _("how well each query matches each key of the source")),
             "cross_pattern": (_("Pattern"), _("softmax of the scores: each row adds up to 1")),
         }[part]
         said += "" if whole else " · " + _("the first {n} of {total} tokens of the source").format(n=stop, total=total)
@@ -155,6 +158,6 @@ class SourceCard:
             self.values[part],
             rows,
             columns,
-            corner=_("who looks / at whom"),
+            corner=_("query / key"),
             caption=self.pictures[part].heading.heading,
         )

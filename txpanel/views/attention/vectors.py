@@ -173,7 +173,7 @@ class Shares:
     def __init__(self, view: Any) -> None:
         self.view = view
         self.shares: HeadShares | None = None
-        hover = (_("head"), _("length of what it writes"), _("tensor"))
+        hover = (_("head"), _("norm of its output"), _("tensor"))
         self.bars = Bars(view, "value", ink="value-ink", tap=self._tap, hover=hover)
         self.check = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
         self.picture = picture(
@@ -193,12 +193,12 @@ class Shares:
         self.check.paragraphs = share_words(look, self.shares)
         self.bars.figure.visible = self.shares is not None
         token = quoted(look.trace.tokens.strings[query])
-        self.picture.heading.heading = _("What each head writes for {token}").format(token=token)
+        self.picture.heading.heading = _("Output of each head for {token}").format(token=token)
         if self.shares is None:
             return
         norms, toward = self.shares.norms, self.shares.toward
         count = len(norms)
-        said = _("length of z · W_O, and how much of the sum's direction it makes up")
+        said = _("norm of z · W_O, and its share of the attention output (along the output's direction)")
         self.picture.heading.paragraphs = [[("", said)]]
         texts = [
             f"{number(float(n), 3)} · {percent(float(t)) if t >= 0 else '−' + percent(-float(t))}"
@@ -228,10 +228,10 @@ class Shares:
         assert self.shares is not None
         count = len(self.shares.norms)
         return Table.of(
-            _("what each head writes"),
+            _("output of each head"),
             **{
                 _("head"): list(range(count)),
-                _("length"): self.shares.norms.tolist(),
-                _("part of the sum"): self.shares.toward.tolist(),
+                _("norm"): self.shares.norms.tolist(),
+                _("share of the sum"): self.shares.toward.tolist(),
             },
         )

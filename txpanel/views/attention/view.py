@@ -67,7 +67,7 @@ class AttentionView(View):
     )
     weigh = param.Boolean(
         False,
-        label=_("weigh by what arrives"),
+        label=_("value-weighted pattern"),
         doc="Show each weight times the length of the value it fetches, after W_O.",
     )
 
@@ -90,9 +90,7 @@ class AttentionView(View):
         )
         first = card("", self.words, self.maps.panel, beside=[self.about, self.options, self.formulas])
         self.cards = stack(first, visible=False)
-        self.empty = Rich(
-            paragraphs=rich(_("Type a text above: then each head's attention stands here.")), visible=True
-        )
+        self.empty = Rich(paragraphs=rich(_("Type a text above to see the attention of each head here.")), visible=True)
         self.instead = InsteadCard(self, "mixer")
         self.source = SourceCard(self)
         self.follow(self._head, "trace", "layer", "head", empty=self._none)
@@ -104,7 +102,7 @@ class AttentionView(View):
             self.options, lambda event: self.param.update({name: name in event.new for name in OPTIONS}), "value"
         )
         rest = [partial(part, cursor) for part in (self._heads_card, self._vectors_card, self._output_card)]
-        one_by_one(self.cards, rest, _("More pictures are being built …"), self._guarded)
+        one_by_one(self.cards, rest, _("More pictures are loading …"), self._guarded)
         return as_shown(
             pn.Column(
                 self.empty, self.instead.panel, self.cards, self.source.panel, sizing_mode="stretch_width", margin=0
@@ -136,8 +134,8 @@ class AttentionView(View):
             self.qkv.feed(self.look)
         intro = rich(
             _(
-                "From each token's stream the head makes three short vectors: a <q>query</q> (what am I "
-                "looking for?), a <k>key</k> (how can I be found?) and a <v>value</v> (what do I hand over?)."
+                "From the residual stream of each token, the head computes three short vectors: a <q>query</q> (what the "
+                "token looks for), a <k>key</k> (what it can be found by) and a <v>value</v> (what it passes on)."
             )
         )
         return card(_("Queries, keys, values"), intro, self.qkv.panel)
@@ -150,11 +148,12 @@ class AttentionView(View):
             self.shares.feed(self.look, self.state.query)
         output = rich(
             _(
-                "What a head fetched is its <v>z</v>. A last matrix, W_O, turns it into a vector as long as "
-                "the stream, and the vectors of all heads are added up. That is what attention writes."
+                "For each token, a head computes <v>z</v>: the sum of all values, each times its attention weight. The "
+                "matrix W_O turns z into a vector of the residual stream's size. The vectors of all heads add up to the "
+                "attention output."
             )
         )
-        return card(_("What the head writes"), output, self.z.panel)
+        return card(_("Output of the head"), output, self.z.panel)
 
     def _none(self) -> None:
         self.instead.hide()

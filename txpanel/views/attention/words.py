@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from txpanel.messages import _, plural
+from txpanel.models.tokens import visible
 from txpanel.toolkit.format import number, percent
 from txpanel.toolkit.text import Paragraph, rich
 from txpanel.views.attention.data import Look
@@ -25,7 +26,7 @@ __all__ = [
 
 def quoted(text: str) -> str:
     """A token as it stands in a sentence."""
-    return f"“{text.strip() or text.replace(' ', '␣')}”"
+    return f"“{visible(text)}”"
 
 
 def short_label(label: str) -> str:
@@ -44,12 +45,12 @@ def lead_words(look: Look) -> str:
     """What attention is, in two sentences."""
     if not look.trace.anatomy.blocks[look.layer].causal:
         return _(
-            "Each token asks a question (its <q>query</q>) of every token, before it and after it (their <k>keys</k>). "
-            "The better the match, the more of that token's <v>value</v> it takes."
+            "For each token, the head compares a <q>query</q> with the <k>keys</k> of all tokens, before and after "
+            "it. The better a key matches, the larger the weight of that token's <v>value</v>."
         )
     return _(
-        "Each token asks a question (its <q>query</q>) of every token before it (their <k>keys</k>). "
-        "The better the match, the more of that token's <v>value</v> it takes."
+        "For each token, the head compares a <q>query</q> with the <k>keys</k> of the token itself and of all "
+        "earlier tokens. The better a key matches, the larger the weight of that token's <v>value</v>."
     )
 
 
@@ -58,19 +59,25 @@ def head_words(look: Look) -> list[Paragraph]:
     label, share = look.behaviour
     text = {
         "previous": _(
-            "On this text it looks mostly at the <b>token just before</b>: {share} of its attention on average."
+            "On this text, this head attends mostly to the <b>previous token</b>: the attention weight on it is "
+            "{share} on average."
         ),
         "first": _(
-            "On this text it rests on the <b>first token</b>: {share} of its attention on average. Such "
-            "an <b>attention sink</b> is where a head looks when it has nothing to fetch."
+            "On this text, this head attends mostly to the <b>first token</b>: the attention weight on it is {share} "
+            "on average. Heads often attend to such an <b>attention sink</b> when no other token is relevant."
         ),
-        "self": _("On this text each token looks mostly at <b>itself</b>: {share} of its attention on average."),
+        "self": _(
+            "On this text, each token attends mostly to <b>itself</b>: the attention weight is {share} on average."
+        ),
         "induction": _(
-            "On this text it looks at <b>what came after the same token earlier</b> ({share} on "
-            "average): an <b>induction head</b>, which continues repetitions."
+            "On this text, a repeated token attends to <b>the tokens that followed its earlier copies</b>: weight "
+            "{share} on average. This is an <b>induction head</b>: it continues repetitions."
         ),
-        "broad": _("On this text it spreads its attention <b>broadly</b>: {share} of the greatest spread there is."),
-        "mixed": _("On this text it does nothing that has a simple name."),
+        "broad": _(
+            "On this text, this head spreads its attention <b>broadly</b>: the entropy of the attention weights is "
+            "{share} of the largest possible, on average."
+        ),
+        "mixed": _("On this text, no simple description fits this head."),
     }[label]
     return rich(text, share=percent(share))
 
@@ -82,14 +89,17 @@ def choice_words(look: Look, query: int, key: int) -> list[Paragraph]:
     if np.isnan(value):
         block = look.trace.anatomy.blocks[look.layer]
         text = (
-            _("<q>{query}</q> may not look at <k>{key}</k>: it is too far away for this block's window.")
+            _("<q>{query}</q> cannot attend to <k>{key}</k>: it is outside the window of this block.")
             if not block.causal
-            else _("<q>{query}</q> may not look at <k>{key}</k>: it comes later.")
+            else _("<q>{query}</q> cannot attend to <k>{key}</k>: it comes later in the text.")
             if key > query
-            else _("<q>{query}</q> may not look at <k>{key}</k>: it is too far back for this block's window.")
+            else _("<q>{query}</q> cannot attend to <k>{key}</k>: it is too far back for the window of this block.")
         )
         return rich(text, query=quoted(strings[query]), key=quoted(strings[key]))
-    text = _("Here <q>{query}</q> takes <b>{share}</b> of what it fetches from the <v>value</v> of <k>{key}</k>.")
+    text = _(
+        "The attention weight of <q>{query}</q> on <k>{key}</k> is <b>{share}</b>: the <v>value</v> of {key} "
+        "enters the sum z with this weight."
+    )
     return rich(text, query=quoted(strings[query]), key=quoted(strings[key]), share=percent(value))
 
 
@@ -99,17 +109,17 @@ def heads_words(look: Look) -> list[Paragraph]:
     n = block.n_heads
     text = plural(
         "Block {block} has {n} head.",
-        "Block {block} has {n} heads that work side by side; each decides for itself who looks at whom.",
+        "Block {block} has {n} heads. They work in parallel, each with its own attention pattern.",
         n,
     )
     paragraphs = rich(text, block=look.layer + 1, n=n)
     if block.n_kv_heads == 1 < n:
-        paragraphs += rich(_("All of them share one <k>key</k> and one <v>value</v> per token."))
+        paragraphs += rich(_("All heads share one <k>key</k> and one <v>value</v> per token."))
     elif block.n_kv_heads < n:
         paragraphs += rich(
             _(
-                "They stand in groups of {group}: a group shares one <k>key</k> and one <v>value</v> per "
-                "token, only the <q>queries</q> differ."
+                "Each group of {group} heads shares one <k>key</k> and one <v>value</v> per token; only the "
+                "<q>queries</q> differ."
             ),
             group=block.group,
         )
@@ -122,25 +132,29 @@ def stage_words(look: Look, part: str) -> tuple[str, str]:
     if part == "scores":
         root = abs(block.scaling - block.head_dim**-0.5) < 1e-9
         factor = f"/ √{block.head_dim}" if root else f"× {number(block.scaling, 3)}" if block.scaling != 1 else ""
-        return _("Scores  q · k {factor}").format(factor=factor), _("how well each query matches each key")
+        return _("Scores: q · k {factor}").format(factor=factor), _("how well each query matches each key")
     window = block.window
-    shut = _("no looking ahead, nor back beyond {n} tokens").format(n=window) if window else _("no token looks ahead")
+    shut = (
+        _("only the last {n} tokens, itself included, are not masked").format(n=window)
+        if window
+        else _("later tokens are masked")
+    )
     if not block.causal:
-        shut = _("every token sees both sides: nothing is shut")
+        shut = _("no token is masked")
         if window:
-            shut = _("to both sides, no further than {n} tokens").format(n=window - 1)
+            shut = _("tokens more than {n} positions away are masked").format(n=window - 1)
         elif bool(np.isnan(look.pattern).any()):
-            shut = _("some tokens are shut, as the model's own mask has it")
+            shut = _("masked as in the model's own mask")
     return {
         "scores_capped": (
-            _("Soft cap"),
-            _("scores bent so that none passes ±{cap}").format(cap=number(block.softcap or 0)),
+            _("Soft-capping"),
+            _("large scores are squeezed smoothly to stay within ±{cap}").format(cap=number(block.softcap or 0)),
         ),
-        "scores_biased": (_("Position bias"), _("ALiBi: the farther back, the lower")),
+        "scores_biased": (_("Position bias"), _("ALiBi: the farther back the key, the lower the score")),
         "masked": (_("Mask"), shut),
         "pattern": (
-            _("Pattern  softmax"),
-            _("each row adds up to 1") if not block.sinks else _("each row and its learned sink add up to 1"),
+            _("Pattern: softmax"),
+            _("each row adds up to 1") if not block.sinks else _("each row plus its learned sink adds up to 1"),
         ),
     }[part]
 
@@ -149,12 +163,14 @@ def option_words(look: Look, *, hide_sink: bool, weigh: bool) -> str:
     """What the pattern's picture shows instead, when an option is on; else nothing."""
     said = []
     if hide_sink:
-        said.append(_("first token left out and each row divided by what remains: not what the model used"))
+        said.append(
+            _("first token hidden, each row rescaled to add up to 1: these are not the weights that the model used")
+        )
     if weigh:
         said.append(
-            _("weight × |v W_O| of the key: what really arrives, not how hard it is looked at")
+            _("attention weight × norm of v · W_O: the size of what each key contributes to the attention output")
             if look.norms is not None
-            else _("cannot be weighted: this run was opened without the model's weights")
+            else _("value weighting is not available: this run was opened without the model's weights")
         )
     return "; ".join(said)
 
@@ -166,7 +182,8 @@ def sink_words(look: Look) -> list[Paragraph]:
         return []
     first, others = float(norms[0]), float(norms[1:].median())
     text = _(
-        "The first token's stream has length {first} here, the others about {others}. Hide it to see what is left."
+        "The residual stream of the first token has norm {first} here; the median of the others is {others}. "
+        "Hide the first token to see the rest of the pattern."
     )
     return rich(text, first=number(first, 3), others=number(others, 3))
 
@@ -176,35 +193,36 @@ def vector_words(part: str, *, norm: bool, rotary: bool) -> tuple[str, str]:
     letter = part[0]
     who = {
         "q": _("what each token looks for"),
-        "k": _("what each token offers to be found by"),
-        "v": _("what each token hands over"),
-        "z": _("what each token fetched: its row of the pattern times all v"),
+        "k": _("what each token can be found by"),
+        "v": _("what each token passes on"),
+        "z": _("sum of all v, each times its attention weight"),
     }[letter]
     if part.endswith("_proj"):
-        return _("{letter} before norm").format(letter=letter), _("straight from the projection")
+        return _("{letter} before normalisation").format(letter=letter), _("output of the projection")
     if part.endswith("_pre_rotary"):
-        return _("{letter} before position").format(letter=letter), _("the same for every place in the text")
+        return _("{letter} before rotary embedding").format(letter=letter), _("does not depend on the position")
     if letter in "qk" and rotary:
-        return letter, _("{who}, turned by position").format(who=who)
-    return letter, _("{who}, after its norm").format(who=who) if letter in "qk" and norm else who
+        return letter, _("{who}, rotated by its position").format(who=who)
+    return letter, _("{who}, normalised").format(who=who) if letter in "qk" and norm else who
 
 
 def share_words(look: Look, shares: HeadShares | None) -> list[Paragraph]:
     """The check under the heads' shares."""
     if shares is None:
         return rich(
-            _("<muted>The heads' shares need the model's weights, and this run was opened without them.</muted>")
+            _("<muted>The outputs of the heads need the model's weights, and this run was opened without them.</muted>")
         )
     name = shares.output
     if not shares.agrees:
         return rich(
-            _("<bad>The shares do not add up to <code>{name}</code>: they are off by {off}.</bad>"),
+            _("<bad>The outputs of the heads do not add up to <code>{name}</code>: the difference is {off}.</bad>"),
             name=name,
             off=number(shares.difference, 2),
         )
-    bias = _(" and the bias (length {bias})").format(bias=number(shares.bias, 3)) if shares.bias else ""
+    bias = _(" and the bias (norm {bias})").format(bias=number(shares.bias, 3)) if shares.bias else ""
     text = _(
-        "<good>✓</good> The heads' vectors{bias} add up to <code>{name}</code> of {token}: largest difference {off}."
+        "<good>✓</good> The outputs of the heads{bias} add up to <code>{name}</code> of {token}: largest "
+        "difference {off}."
     )
     return rich(
         text,

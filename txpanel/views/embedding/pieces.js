@@ -30,7 +30,7 @@ export function render({model}) {
         onclick: () => choose(p.at),
       },
       unseen(`${model.words.token} `),
-      h("span", {class: "at"}, String(p.at)),
+      h("span", {class: "at"}, String(p.at + 1)),
       h("b", {class: "text"}, p.text ? blanks(p.text) : "∅"),
       unseen(`, ${model.words.id} `),
       h("span", {class: "id"}, grouped(String(p.id))),

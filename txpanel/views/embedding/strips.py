@@ -32,7 +32,7 @@ def strips(trace: Trace, position: int) -> list[VectorStrip]:
     closed = "embed" in facts.opaque or maker is not None
     changed = row is None or not np.array_equal(row[1], embed)
     if row is not None:
-        label = _("row {id} of the token table").format(id=f"{token:,}")
+        label = _("embedding (row {id})").format(id=f"{token:,}")
         out.append(
             VectorStrip(
                 label,
@@ -45,14 +45,12 @@ def strips(trace: Trace, position: int) -> list[VectorStrip]:
             )
         )
     if changed:
-        factor = (
-            _("every number times {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
-        )
-        factor = _("made by the model’s own code, not opened") if closed else factor
-        factor = _("made by {module}, not opened").format(module=maker) if maker else factor
+        factor = _("multiplied by {factor}").format(factor=number(facts.embed_scale)) if facts.embed_scale != 1 else ""
+        factor = _("computed by the model’s own code, not opened") if closed else factor
+        factor = _("computed by {module}, not opened").format(module=maker) if maker else factor
         out.append(
             VectorStrip(
-                _("first vector of the lane") if closed else _("token vector"),
+                _("start of the residual stream") if closed else _("embedding"),
                 embed,
                 "embed",
                 at,
@@ -66,31 +64,31 @@ def strips(trace: Trace, position: int) -> list[VectorStrip]:
         if name in trace:
             values = vector(trace, name, position)
             out.append(VectorStrip(label, values, name, at, sign=sign, group=group, tail=norm_text(values)))
-    return [*out[:-1], replace(out[-1], strong=True, note=_("enters the first block"))]
+    return [*out[:-1], replace(out[-1], strong=True, note=_("input of block 1"))]
 
 
 def _steps(trace: Trace, position: int) -> list[tuple[str, str, str, str]]:
     """What happens to a token's row: tensor, sign, words, and the group that shares its scale."""
     place = int(trace.tensor("positions")[position])
-    row = ("pos_embed", "+", _("row of position {n}").format(n=place), "sum")
+    row = ("pos_embed", "+", _("position embedding (row {n})").format(n=place), "sum")
     norm = ("embed_norm", "→", _("normalised"), "norm")
-    wide = ("embed_proj", "→", _("projected to the model's width"), "proj")
+    wide = ("embed_proj", "→", _("projected to the residual stream's size"), "proj")
     if trace.anatomy.embed_after:
         return [
-            ("embed_scaled", "→", _("scaled; a mask counts as zero"), "sum"),
-            ("token_type_embed", "+", _("row of the first text"), "sum"),
+            ("embed_scaled", "→", _("scaled; mask tokens count as zero"), "sum"),
+            ("token_type_embed", "+", _("token type embedding"), "sum"),
             row,
-            ("embed_sum", "=", _("their sum"), "sum"),
+            ("embed_sum", "=", _("sum"), "sum"),
             norm,
             wide,
             (
                 "blocks.0.resid_pre",
                 "=",
-                _("start of the lane"),
+                _("start of the residual stream"),
                 "proj" if "embed_proj" in trace else "norm" if "embed_norm" in trace else "sum",
             ),
         ]
-    end = _("their sum") if "pos_embed" in trace else _("start of the lane")
+    end = _("sum") if "pos_embed" in trace else _("start of the residual stream")
     return [wide, norm, row, ("blocks.0.resid_pre", "=", end, "norm" if "embed_norm" in trace else "sum")]
 
 
@@ -100,7 +98,7 @@ def lanes(trace: Trace, position: int) -> list[VectorStrip]:
     out = []
     for at in range(start, min(start + LANES, len(trace.tokens.ids))):
         values = vector(trace, "blocks.0.resid_pre", at)
-        label = f"{at}  {trace.tokens.strings[at].strip() or '␣'}"
+        label = f"{at + 1}  {trace.tokens.strings[at].strip() or '␣'}"
         hue = "var(--tx-focus)" if at == position else ""
         out.append(
             VectorStrip(

@@ -19,18 +19,18 @@ __all__ = ["nearest", "pairs", "slopes", "tokens"]
 def tokens(trace: Trace | None) -> Table:
     """Position, text, id and bytes of each token."""
     rows = [] if trace is None else [(p["at"], p["text"], p["id"], p["bytes"]) for p in pieces(trace)]
-    return Table([_("position"), _("piece"), _("id"), _("bytes")], rows, _("Tokens of the text"))
+    return Table([_("position"), _("token"), _("id"), _("bytes")], rows, _("Tokens of the text"))
 
 
 def pairs(turn: Rotation | None) -> Table:
     """Each pair of numbers before and after the rotary embedding."""
     columns = [
         _("pair"),
-        _("before, first"),
-        _("before, second"),
-        _("after, first"),
-        _("after, second"),
-        _("turned by (radians)"),
+        _("first, before rotation"),
+        _("second, before rotation"),
+        _("first, after rotation"),
+        _("second, after rotation"),
+        _("angle (radians)"),
     ]
     if turn is None:
         return Table(columns, [])
@@ -47,11 +47,11 @@ def pairs(turn: Rotation | None) -> Table:
 def slopes(found: np.ndarray | None) -> Table:
     """ALiBi's slope of each head, float32 ``[H]``."""
     rows = [] if found is None else [(head + 1, float(value)) for head, value in enumerate(found)]
-    return Table([_("head"), _("taken off per step back")], rows, _("ALiBi slopes"))
+    return Table([_("head"), _("penalty per position")], rows, _("ALiBi slopes"))
 
 
 def nearest(found: Neighbours | None) -> Table:
     """The nearest rows of the token table, with their cosines."""
     columns = ([], [], []) if found is None else (found.strings, found.ids.tolist(), found.cosines.tolist())
     rows = zip(*columns, strict=True)
-    return Table([_("token"), _("id"), _("cosine")], rows, _("Nearest rows of the token table"))
+    return Table([_("token"), _("id"), _("cosine")], rows, _("Nearest rows of the embedding matrix"))

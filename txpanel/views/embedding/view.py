@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 
 from txpanel.messages import _
+from txpanel.models.tokens import visible
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Rich, as_shown, card, engineers, flow, picture, provenance
 from txpanel.toolkit.explained import lit
@@ -69,7 +70,7 @@ class EmbeddingView(View):
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         last = lambda: as_shown(flow(*(of[name] for name in ("rotary", "slopes", "neighbours")), **wide))  # noqa: E731
         rest = [lambda: of["lanes"], last]
-        one_by_one(layout.pictures, rest, _("More pictures are being built …"), self._guarded)
+        one_by_one(layout.pictures, rest, _("More pictures are loading …"), self._guarded)
         return layout
 
     def _pictures(self) -> dict[str, Any]:
@@ -77,14 +78,14 @@ class EmbeddingView(View):
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 320px"}}
         near, bars = plot(self._near.figure, 300), plot(self._slopes.figure, 220)
         made = [
-            ("tokens", _("Pieces"), _("what the tokenizer made of the text: piece, id, bytes"), self._pieces, lambda: tables.tokens(self.state.trace), wide),
-            ("vector", _("From id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
-            ("lanes", _("Every token as it enters the first block"), "", self._lanes,
+            ("tokens", _("Tokens"), _("the text as the tokenizer splits it: token, id, bytes"), self._pieces, lambda: tables.tokens(self.state.trace), wide),
+            ("vector", _("From token id to vector"), "", self._strips, lambda: strip_table(self._strips.strips), wide),
+            ("lanes", _("Input of the first block"), "", self._lanes,
              lambda: strip_table(self._lanes.strips), wide),
-            ("rotary", _("Position turns pairs"), "", self._dials, lambda: tables.pairs(self._turn), half),
-            ("slopes", _("Position as a penalty"), _("ALiBi: what each step back takes off the scores of a head"), bars,
+            ("rotary", _("Rotary embedding"), "", self._dials, lambda: tables.pairs(self._turn), half),
+            ("slopes", _("ALiBi"), _("how much each position further back lowers the scores of a head"), bars,
              lambda: tables.slopes(self._slope), half),
-            ("neighbours", _("Nearest in the token table"), "", near,
+            ("neighbours", _("Nearest tokens"), "", near,
              lambda: tables.nearest(self._nearest[1] if self._nearest is not None else None), half),
         ]  # fmt: skip
         self._shown = {
@@ -124,11 +125,11 @@ class EmbeddingView(View):
         self._fold.notes.paragraphs = notes(trace, self.state.layer)
         self._subtitle(
             "vector",
-            _("token “{token}”: every strip is the real vector, {n} numbers").format(
-                token=trace.tokens.strings[at].strip() or "␣", n=count(facts.width)
+            _("“{token}”: each strip is one vector of the model, {n} numbers").format(
+                token=visible(trace.tokens.strings[at]), n=count(facts.width)
             ),
         )
-        said = _("the beginning of each token's residual stream, all in one colour scale")
+        said = _("the start of each token's residual stream, on one colour scale")
         if (total := len(trace.tokens.ids)) > len(self._lanes.strips):
             said += " · " + _("tokens {a}–{b} of {n}").format(
                 a=self._lanes.strips[0].index["token"] + 1, b=self._lanes.strips[-1].index["token"] + 1, n=total
@@ -162,18 +163,20 @@ class EmbeddingView(View):
         size = np.hypot(turn.before[shown, 0], turn.before[shown, 1])
         self._dials.show(dials, float(np.quantile(size, 0.9)) or 1.0)
         words = _(
-            "q of head {head} in block {layer} at position {at}: grey before, blue after; {n} of {all} pairs, longest hands cut at the ring"
+            "query of head {head} in block {layer}, position {at}: each pair of numbers before rotation (grey) and "
+            "after (blue); {n} of {all} pairs; pairs longer than the ring end at it"
         )
         if len(shown) == len(turn.angle):
             words = _(
-                "q of head {head} in block {layer} at position {at}: grey before, blue after; longest hands cut at the ring"
+                "query of head {head} in block {layer}, position {at}: each pair of numbers before rotation (grey) and "
+                "after (blue); pairs longer than the ring end at it"
             )
         self._subtitle(
             "rotary",
             words.format(
                 head=self.state.head + 1,
                 layer=self.state.layer + 1,
-                at=self.state.query,
+                at=self.state.query + 1,
                 n=len(shown),
                 all=len(turn.angle),
             ),
@@ -205,8 +208,8 @@ class EmbeddingView(View):
         name = self.state.trace.model.tokens([found.token]).strings[0]
         self._subtitle(
             "neighbours",
-            _("rows that point the same way as the one of “{token}”, by cosine, of all {n}").format(
-                token=name.strip() or "␣", n=count(self.state.trace.anatomy.vocab)
+            _("the rows of the embedding matrix with the largest cosine to that of “{token}”, among all {n}").format(
+                token=visible(name), n=count(self.state.trace.anatomy.vocab)
             ),
         )
         self._refresh("neighbours")

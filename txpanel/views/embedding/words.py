@@ -23,16 +23,19 @@ def lead(trace: Trace, position: int) -> list[Paragraph]:
     maker = made_elsewhere(trace, position)
     if maker is not None:
         said = _(
-            "Here stands <token>{token}</token>: no piece of text, but a part of an image or a sound. Another part of the model, {module}, has "
-            "read it and put {width} numbers where a token’s row would be. That part is <b>not opened</b>; the numbers are real.\n\n{position}"
+            "<token>{token}</token> is not text but part of an image or a sound. Another part of the model, "
+            "{module}, has read it and put {width} numbers in the place of an embedding. That part is <b>not "
+            "opened</b>; the numbers are the model's own.\n\n{position}"
         )
         token = trace.tokens.strings[position]
         return rich(
             said, token=token, module=maker, width=count(facts.embed_width), position=position_words(facts.positions)
         )
     text = _(
-        "The model does not read letters. A tokenizer cuts your text into {n} pieces, each a row of a table with {vocab} rows.\n\n"
-        "Token <token>{token}</token> is row {id}: {width} numbers, learned in training. Similar words have similar rows.\n\n{position}"
+        "The model does not read letters. A tokenizer splits your text into {n} tokens of a vocabulary of "
+        "{vocab}.\n\n"
+        "Token <token>{token}</token> has the id {id}: row {id} of the embedding matrix, {width} numbers learned "
+        "in training. Tokens with similar uses tend to have similar rows.\n\n{position}"
     )
     return rich(
         text,
@@ -51,7 +54,7 @@ def elsewhere_words(facts: Anatomy) -> str:
     if not others or facts.positions == "learned":
         return ""
     return " " + _(
-        "In {blocks} there is no attention: tokens are read in order, so place needs no mark of its own."
+        "In {blocks} there is no attention: the tokens are read in order, so no position embedding is needed."
     ).format(blocks=blocks_named(others))
 
 
@@ -61,7 +64,8 @@ def closed_words(facts: Anatomy) -> list[Paragraph]:
     if not reason:
         return []
     said = _(
-        "How this model makes the first vector of a lane from the row is <b>not opened</b>; the vector itself is real.\n\n<muted>Why: {reason}</muted>"
+        "How this model computes the first residual stream from the embedding is <b>not opened</b>; the vector "
+        "itself is the model's own.\n\n<muted>Reason: {reason}</muted>"
     )
     return rich(said, reason=ended(reason))
 
@@ -69,15 +73,19 @@ def closed_words(facts: Anatomy) -> list[Paragraph]:
 def position_words(positions: str) -> str:
     """How the model knows where a token stands: ``"learned"``, ``"rotary"``, ``"alibi"``, ``"relative"`` or ``"none"``."""
     return {
-        "learned": _("Where it stands is a second row, from a table of positions; both are added."),
+        "learned": _("The position has an embedding too: a row of the position embedding matrix. Both are added."),
         "rotary": _(
-            "Where it stands is not added here: inside each block, position turns pairs of numbers of every query and key."
+            "The position is not added here: inside each block, rotary embedding rotates pairs of numbers of every "
+            "query and key."
         ),
-        "alibi": _("Where it stands is not added here: inside each block, keys further back get a penalty."),
+        "alibi": _(
+            "The position is not added here: inside each block, ALiBi lowers the scores of keys that are further back."
+        ),
         "relative": _(
-            "Where it stands is not added here: inside each block, a learned number for each distance is added to the scores."
+            "The position is not added here: inside each block, a learned number for each distance is added to the "
+            "scores."
         ),
-        "none": _("This model adds nothing for the position."),
+        "none": _("This model uses no position embedding."),
     }[positions]
 
 
@@ -85,19 +93,19 @@ def notes(trace: Trace, layer: int) -> list[Paragraph]:
     """For engineers: the unembedding, the scale of the rows, the tokenizer's exactness, and the rotary pairs of a block."""
     facts = trace.anatomy
     tied = (
-        _("The unembedding at the end is this same table.")
+        _("The unembedding at the end uses the same matrix.")
         if facts.tied
-        else _("The unembedding at the end is a table of its own.")
+        else _("The unembedding at the end has a matrix of its own.")
     )
     scale = (
-        _(" Rows are multiplied by {factor}.").format(factor=number(facts.embed_scale))
+        _(" Embeddings are multiplied by {factor}.").format(factor=number(facts.embed_scale))
         if facts.embed_scale != 1
         else ""
     )
     exact = (
         ""
         if trace.tokens.exact
-        else _(" The tokenizer changes this text before cutting it, so the pieces do not join to it exactly.")
+        else _(" The tokenizer changes this text before splitting it, so the tokens do not join to it exactly.")
     )
     rotary = facts.blocks[layer].rotary
     turned = ""
@@ -107,7 +115,7 @@ def notes(trace: Trace, layer: int) -> list[Paragraph]:
             "interleaved": _("2i with 2i + 1"),
             "split": _("2i with 2i + 1, written to i and i + {half}"),
         }[rotary.layout]
-        turned = _(" Rotary: {dims} of {all} numbers of a head are turned, pairs {layout}.").format(
+        turned = _(" Rotary embedding: {dims} of {all} numbers of a head are rotated, in pairs {layout}.").format(
             dims=rotary.dims,
             all=facts.blocks[layer].head_dim,
             layout=layout.format(half=rotary.dims // 2),

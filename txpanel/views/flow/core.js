@@ -27,11 +27,16 @@ export const narrow = (p) => ({"<.01": "≈0", ">.99": "≈1"})[weight(p)] ?? we
 export const row = (a, i, width) => a.subarray(i * width, (i + 1) * width)
 
 // A token's text on one line: what the tokenizer's pieces hide is made visible, nothing else is touched.
+const oneLine = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍")
+
 export function shown(token) {
-  const bare = token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍")
+  const bare = oneLine(token)
   if (bare.trim() === "") return bare === "" ? "∅" : "␣".repeat(Math.min(bare.length, 6))
   return bare.replace(/^ /, "")
 }
+
+// The same between quotation marks, where a blank that belongs to the token would look like a slip: it is drawn.
+export const quoted = (token) => (token.trim() === "" ? shown(token) : oneLine(token).replace(/^ +/, (blanks) => "␣".repeat(blanks.length)))
 
 export function ellipsis(ctx, text, width) {
   if (ctx.measureText(text).width <= width) return text

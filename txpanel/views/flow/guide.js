@@ -1,7 +1,7 @@
 // "Start here": what is on this page, in one look. Five places of the picture, each with a few words and the numbers of the run on screen.
 import {h, s} from "../../toolkit/elements.js"
 import {reducedMotion} from "../../toolkit/theme.js"
-import {fill, integer, percent, shown} from "./core.js"
+import {fill, integer, percent, quoted} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY} from "./layout.js"
 
@@ -12,14 +12,14 @@ function places(app) {
   const {T, L, tokens, block, head, anatomy, next} = app
   const last = L.n - 1
   const q = chosen(app) >= 0 && chosen(app) < L.n ? chosen(app) : last
-  const token = shown(tokens.strings[q])
+  const token = quoted(tokens.strings[q])
   const a = L.at
   const y = L.phone ? 0 : laneY(L, q)
   const list = [[T.guide_embed, {n: integer(tokens.total), d: integer(anatomy.width)}, a.embed?.m]]
   if (block.anatomy.mixer === "open") {
     const row = Array.from({length: q + 1}, (_, j) => head.pattern[q * L.n + j] || 0)
     const most = row.indexOf(Math.max(...row))
-    const said = {b: block.layer + 1, h: head.head + 1, q: token, k: shown(tokens.strings[most]), p: percent(row[most])}
+    const said = {b: block.layer + 1, h: head.head + 1, q: token, k: quoted(tokens.strings[most]), p: percent(row[most])}
     list.push([T.guide_attention, said, a.mat?.m])
   } else if (block.anatomy.mixer) list.push([T.guide_closed, {b: block.layer + 1}, a.shut1?.m])
   const {experts, n_neurons: f, mlp} = block.anatomy
@@ -27,7 +27,7 @@ function places(app) {
   list.push([app.layers === 1 ? T.guide_block : T.guide_blocks, {n: app.layers, q: token}, a.blocks?.m])
   if (next) {
     const best = next.share.indexOf(Math.max(...next.share)) // with the settings in use, as the bars are
-    const said = {v: integer(next.vocab), t: shown(next.strings[best]), p: percent(next.share[best])}
+    const said = {v: integer(next.vocab), t: quoted(next.strings[best]), p: percent(next.share[best])}
     list.push([T.guide_next, said, (a.next.x + a.next.r) / 2, app.listRowY(best)])
   }
   return list.map(([text, said, x, at]) => {

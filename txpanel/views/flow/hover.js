@@ -2,7 +2,7 @@
 
 import {qkvBox} from "./attention.js"
 import {closedAt} from "./closed.js"
-import {clamp, fill, integer, number, percent, shown} from "./core.js"
+import {clamp, fill, integer, number, percent, quoted} from "./core.js"
 import {colX, earlierX, firstX, laneY} from "./layout.js"
 import {mlpBox} from "./mlp.js"
 import {bothSides, firstKey, lastKey, outside} from "./pattern.js"
@@ -92,7 +92,7 @@ export function partAt(app, x, y) {
   return inside(x, a.embed.r, a.blocks.x) && Math.abs(y - laneY(app.L, lane)) < 6 ? {part: "lane", lane} : null
 }
 
-const token = (app, lane) => `“${shown(app.tokens.strings[lane])}”`
+const token = (app, lane) => `“${quoted(app.tokens.strings[lane])}”`
 // What a tensor is, and where, in words: block and head counted from 1, as everywhere on the page; the code in the second line counts from 0.
 const where = ({T, block, head}, at = {}) =>
   fill(at.head === undefined && at.kv_head === undefined ? T.in_block : T.in_head, {b: block.layer + 1, h: head.head + 1})
@@ -120,7 +120,7 @@ function stripWords(app, {strip, lane, bar}) {
   return {
     value: number(bar.value),
     name: `${strip.name} [${coords(at)}]`,
-    more: `${what(app, strip.name, strip.at, lane)}${slotWords(app, {strip, lane})}${one ? "" : `${fill(app.T.bar, {a: integer(bar.low), b: integer(bar.high), n: integer(strip.size)})} `}${fill(app.T.full_colour, {s: number(bar.scale)})}`,
+    more: `${what(app, strip.name, strip.at, lane)}${slotWords(app, {strip, lane})}${one ? "" : `${fill(app.T.bar, {a: integer(bar.low + 1), b: integer(bar.high + 1), n: integer(strip.size)})} `}${fill(app.T.full_colour, {s: number(bar.scale)})}`,
   }
 }
 

@@ -2,7 +2,7 @@
 import {h} from "../../toolkit/elements.js"
 import {keyed, patch, set} from "../../toolkit/patch.js"
 import {boxOf, closedParts} from "./closed.js"
-import {fill, integer, percent, shown} from "./core.js"
+import {fill, integer, percent, quoted, shown} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
 import {bothSides} from "./pattern.js"
@@ -35,7 +35,7 @@ function headings(app) {
         f: integer(block.anatomy.n_neurons),
         act: block.anatomy.act,
       })
-  const to = shown(app.tokenText(app.sel.query))
+  const to = quoted(app.tokenText(app.sel.query))
   const span = (x0, x1) => [(x0 + x1) / 2, x1 - x0]
   const where = L.phone
     ? {}
@@ -98,8 +98,8 @@ function tokens(app) {
       n.hidden = false
       patch(n.children[0], shown(text))
       n.classList.toggle("tight", Boolean(L.dense))
-      patch(n.children[1], L.gap >= 34 ? fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i}) : "")
-      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i})}`
+      patch(n.children[1], L.gap >= 34 ? fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i + 1}) : "")
+      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i + 1})}`
       n.classList.toggle("on", i === on)
       set(n, "aria-pressed", i === on)
       n.tabIndex = i === on || ((on < 0 || on >= L.n) && i === L.n - 1) ? 0 : -1
@@ -210,7 +210,7 @@ export function nextList(app) {
 function captions(app) {
   const {L, T, block} = app
   const a = L.at
-  const norm = T.norm
+  const norm = block.anatomy.norm_kind
   const post = Boolean(a.n1b)
   const times = block.anatomy.residual_multiplier
   const add = times === 1 ? T.add : fill(T.add_times, {m: times})
@@ -254,7 +254,7 @@ function captions(app) {
           patch(n, text)
           n.dataset.opens = tensor
           set(n, "aria-disabled", !app.openable[tensor])
-          n.title = text === norm ? block.anatomy.norm_kind : ""
+          n.title = text === norm ? T.legend_norm : ""
           n.tabIndex = k === 0 ? 0 : -1
         },
       }

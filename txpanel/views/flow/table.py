@@ -73,7 +73,7 @@ def _tokens(trace: Trace, layer: int, head: int, query: int) -> tuple[list[str],
     if trace.anatomy.blocks[layer].has_attention:
         weights, may = np.asarray(trace.head_map(layer, head, "pattern"), np.float32), allowed(trace, layer, head)
         row = np.where(may[query], weights[query], np.nan).tolist()
-        columns[_("attention from token {query}, head {head}").format(query=query, head=head + 1)] = row
+        columns[_("attention weights of {token}, head {head}").format(token=names(trace)[query], head=head + 1)] = row
     if p + "expert_index" in trace:
         chosen, share = trace.tensor(p + "expert_index"), trace.tensor(p + "expert_weight")
         for slot in range(chosen.shape[1]):
@@ -98,7 +98,7 @@ def _pattern(trace: Trace, layer: int, head: int, window: Window) -> list[Table]
         before = np.stack([found["first"], found["earlier"]], axis=1)
     caption = _("Attention pattern of block {block}, head {head}").format(block=layer + 1, head=head + 1)
     values = np.concatenate([before, found["pattern"]], axis=1)
-    return [Table.matrix(values, on_screen, columns, corner=_("who looks / at whom"), caption=caption)]
+    return [Table.matrix(values, on_screen, columns, corner=_("query / key"), caption=caption)]
 
 
 def _next(state: ModelState) -> Table:
@@ -108,7 +108,7 @@ def _next(state: ModelState) -> Table:
         list(row) for row in zip(*(np.asarray(found[name]).tolist() for name in columns), strict=True)
     ]
     rows.append([_("{n} others").format(n=found["others"]), "", found["rest"], found["rest_share"]])
-    words = _("Token in the place of {token}") if state.trace.anatomy.fills else _("Next token after {token}")
+    words = _("Token at the position of {token}") if state.trace.anatomy.fills else _("Next token after {token}")
     caption = words.format(token=names(state.trace)[state.query])
     return Table([_("token"), _("id"), _("probability: the model"), _("with your settings")], rows, caption)
 
@@ -123,8 +123,8 @@ def _writes(trace: Trace, query: int, written: Norms) -> Table:
 
     partly = any(closed_parts(block) or not block.has_mixer for block in trace.anatomy.blocks)
     rows = (row(layer) for layer in range(trace.anatomy.n_layers))
-    caption = _("What each block writes to {token}").format(token=names(trace)[query])
-    heads = [_("block"), first_writes(trace.anatomy), _("MLP writes"), *([_("what is in it")] if partly else [])]
+    caption = _("What each block adds at {token}").format(token=names(trace)[query])
+    heads = [_("block"), first_writes(trace.anatomy), _("MLP output"), *([_("parts")] if partly else [])]
     return Table(heads, rows, caption)
 
 

@@ -98,7 +98,7 @@ class FlowView(View):
         state, trace = self.state, self.state.trace
         if trace.anatomy.cross_there:
             self._blank()
-            heading = _("The flow of an encoder-decoder is not drawn yet")
+            heading = _("Encoder-decoder models are not drawn here yet")
             self.instead.param.update(heading=heading, paragraphs=not_drawn(trace))
             self.not_drawn.visible, self.picture.visible = True, False
             return

@@ -31,11 +31,11 @@ def no_heads(trace: Trace, layer: int) -> dict[str, Any]:
     there = [other.index for other in anatomy.blocks if other.has_attention]
     said = {
         "attention": _("No heads to show: the attention of this block is not opened."),
-        "mlp": _("No heads: in this block no token looks at another."),
-        "hybrid": _("No heads to show: several layers work side by side in this block, and none of them is opened."),
-        "unknown": _("No heads to show: this block is not opened, and run as a whole."),
-    }.get(block.kind, _("No heads: {name} stands in the place of attention."))
-    where = _("Attention: {blocks}.") if there else _("No block of this model has an attention that is opened.")
+        "mlp": _("No heads: this block has no attention."),
+        "hybrid": _("No heads to show: this block has several parallel layers, and none of them is opened."),
+        "unknown": _("No heads to show: this block is run as a whole and not opened."),
+    }.get(block.kind, _("No heads: this block has {name} instead of attention."))
+    where = _("Attention is opened in {blocks}.") if there else _("Attention is not opened in any block of this model.")
     said = f"{said} {where}".format(name=mixer_name(block), blocks=blocks_named(there))
     at = nearest(anatomy, layer, with_attention)
     return {"instead": said, "goes": [] if at is None else [_("Go to block {n}").format(n=at + 1), at]}
@@ -45,45 +45,45 @@ def place_words(trace: Trace, position: int) -> dict[str, str]:
     """What the list of likely tokens is called: the next token, or of a model that fills gaps the word in a gap, or in a token's place."""
     if not trace.anatomy.fills:
         return {"heading": _("Next token")}
-    return {"heading": _("Word in the gap") if position in trace.gaps else _("Word in its place")}
+    return {"heading": _("Masked token") if position in trace.gaps else _("Token at this position")}
 
 
 def _parts() -> dict[str, Any]:
     return {
-        "empty": _("Write a text above. Its way through the model is drawn here, token by token."),
+        "empty": _("Type a text above. This picture shows how the model gets from it to the next token."),
         "inexact": _(
-            "This model's tokenizer cannot keep this text exactly: some of its characters are dropped or changed. "
-            "The model was given the tokens below, and nothing else."
+            "This model's tokenizer changes the text: some characters are dropped or replaced. The model sees only "
+            "the tokens below."
         ),
         "embedding": _("Embedding"),
         "embedding_sub": _("{d} numbers per token"),
         "embedding_pos": _("token + position: {d} numbers"),
         "attention": _("Attention"),
-        "attention_sub": _("every token looks back at those before it"),
-        "attention_both": _("every token looks at those before and after it"),
+        "attention_sub": _("attends to itself and earlier tokens"),
+        "attention_both": _("attends to tokens before and after"),
         "closed_sub": _("not opened here"),
         "closed_parts": _("Parts of this block that are not opened"),
         "whole": _("The whole block"),
         "whole_sub": _("run as a whole, not opened here"),
-        "reads": _("reads"),
-        "writes": _("writes"),
+        "reads": _("input"),
+        "writes": _("output"),
         "adds": _("adds"),
         "mlp": _("MLP"),
         "mlp_gated": _("{d} → {f} → {d}, gated by {act}"),
         "mlp_plain": _("{d} → {f} → {d}, {act}"),
         "mlp_experts": _("{k} of {n} experts for each token"),
         "all_blocks": _("All {n} blocks"),
-        "one_block": _("The one block"),
-        "blocks_sub": _("what each adds to “{token}”"),
+        "one_block": _("The only block"),
+        "blocks_sub": _("what they add at “{token}”"),
         "next": _("Next token"),
         "next_sub": _("softmax of {v} logits"),
-        "attention_writes": _("attention writes"),
-        "mlp_writes": _("MLP writes"),
+        "attention_writes": _("attention output"),
+        "mlp_writes": _("MLP output"),
         "block_before": _("{n} block before"),
         "blocks_before": _("{n} blocks before"),
         "block_after": _("{n} block after"),
         "blocks_after": _("{n} blocks after"),
-        "id_pos": _("id {id} · pos {pos}"),
+        "id_pos": _("id {id} · position {pos}"),
         "id": _("id {id}"),
         "others": _("{n} others"),
         "others_all": _("all others"),
@@ -91,13 +91,12 @@ def _parts() -> dict[str, Any]:
         "with_settings": _("with your settings"),
         "cut": _("cut"),
         "cut_off": _("cut off"),
-        "drawn": _("this one is drawn"),
+        "drawn": _("drawn with this seed"),
         "key": _("key"),
         "query": _("query"),
         "qkv": "q  k  v",
-        "shares_z": _("shares of v → z"),
+        "shares_z": _("weights × v → z"),
         "w_o": "W_O",
-        "norm": _("norm"),
         "add": _("add"),
         "add_times": _("× {m}, add"),
         "down": _("down"),
@@ -105,22 +104,22 @@ def _parts() -> dict[str, Any]:
         "cap_plain": _("up · {act}(up)"),
         "cap_experts": _("router: {k} of {n} experts"),
         "first_token": _("first"),
-        "earlier_tokens": _("earlier, summed"),
+        "earlier_tokens": _("earlier (sum)"),
         "elsewhere_short": _("elsewhere"),
         "earlier_short": _("Σ earlier"),
         "who_looks": _("who looks (query) ↓"),
         "at_whom": _("at whom (key) →"),
-        "phone_one": _("1 token not shown: {p}"),
-        "phone_rest": _("{n} tokens not shown: {p}"),
-        "phone_first": _("{n} tokens not shown: {p} (first: {first})"),
-        "map_title": _("whole text, max-pooled"),
+        "phone_one": _("weight on 1 token not shown: {p}"),
+        "phone_rest": _("weight on {n} tokens not shown: {p}"),
+        "phone_first": _("weight on {n} tokens not shown: {p} (first: {first})"),
+        "map_title": _("whole text: largest weight per cell"),
     }
 
 
 def _controls() -> dict[str, Any]:
     return {
         "picture": _(
-            "The model from the prompt to the next token. Buttons and groups over this picture say and open its parts."
+            "The model, from the prompt to the next token. The buttons over this picture name its parts and open them."
         ),
         "parts": _("Parts of the model"),
         "block_pager": _("Block"),
@@ -130,20 +129,20 @@ def _controls() -> dict[str, Any]:
         "tokens": _("Tokens of the text"),
         "steps": _("Steps inside the block"),
         "heads": _("Heads"),
-        "heads_own": _("each with its own k, v"),
-        "heads_one": _("all share one k, v"),
-        "heads_shared": _("each group of {n} shares one k, v"),
+        "heads_own": _("each head has its own k and v"),
+        "heads_one": _("all heads share one k and v"),
+        "heads_shared": _("each group of {n} shares one k and v"),
         "head_label": _("Head {i}: {kind}"),
         "head_of": _("Head {i} of block {b}"),
-        "pattern_keys": _("Attention pattern: arrow keys move query and key, Enter asks why"),
-        "chart_keys": _("What each block writes: arrow keys change the block, Enter opens"),
+        "pattern_keys": _("Attention pattern: the arrow keys move query and key, Enter explains the number"),
+        "chart_keys": _("What each block adds: the arrow keys choose a block, Enter opens it"),
         "window_label": _("First token on screen"),
         "window": _("tokens {a}–{b} of {n}"),
-        "window_most": _("most attended in tokens {a}–{b} of {n}"),
+        "window_most": _("largest attention weights among tokens {a}–{b} of {n}"),
         "play": _("▶ Play"),
-        "play_label": _("The way through the model, step by step"),
+        "play_label": _("Play the computation step by step"),
         "play_hold": _("Pause"),
-        "play_on": _("▶ Go on"),
+        "play_on": _("▶ Continue"),
         "play_step": _("Step ›"),
         "skip": _("Skip"),
         "close": _("Close"),
@@ -151,12 +150,12 @@ def _controls() -> dict[str, Any]:
         "all_heads_button": _("All {n} heads"),
         "sides": _("one column per block, one row per head; in each: who looks (query) ↓, at whom (key) →"),
         "sides_turned": _("one row per block, one column per head; in each: who looks (query) ↓, at whom (key) →"),
-        "pooled": _("{sides}; max-pooled: a cell is the largest weight of up to {p} × {p}"),
-        "not_pooled": _("{sides}; every weight is drawn"),
+        "pooled": _("{sides}; each cell shows the largest of up to {p} × {p} weights"),
+        "not_pooled": _("{sides}; each cell is one weight"),
         "computing": _("Computing"),
-        "grid_label": _("Patterns of all heads: arrow keys move, Enter chooses"),
+        "grid_label": _("Attention patterns of all heads: the arrow keys move, Enter chooses"),
         "legend": _("Legend"),
-        "all_signs": _("all signs"),
+        "all_signs": _("all symbols"),
     }
 
 
@@ -164,44 +163,44 @@ def _tips() -> dict[str, Any]:
     return {
         "in_block": _("block {b}"),
         "in_head": _("block {b}, head {h}"),
-        "badge_more": _("Click: all of its numbers."),
+        "badge_more": _("Click to see all of its numbers."),
         "tensors": {
             "embed": _("Embedding of {token}"),
             "pos_embed": _("Position embedding of {token}"),
             "q": _("Query of {token}"),
             "k": _("Key of {token}"),
             "v": _("Value of {token}"),
-            "z": _("What this head takes from all values for {token}"),
-            "attn_out": _("What attention adds to {token}"),
+            "z": _("z of {token}: the sum of all values, each times its attention weight"),
+            "attn_out": _("Attention output for {token}"),
             "mlp_gate": _("Gate of the MLP for {token}"),
             "mlp_pre": _("Up projection of the MLP for {token}"),
-            "mlp_post": _("Neurons of the MLP for {token}"),
-            "mlp_out": _("What the MLP adds to {token}"),
+            "mlp_post": _("Neuron activations of the MLP for {token}"),
+            "mlp_out": _("MLP output for {token}"),
         },
-        "bar": _("Largest by size of entries {a}–{b} of {n}."),
-        "full_colour": _("Full colour: ±{s}, this strip's 98th percentile."),
-        "cell": _("{q} gives {k} this share of its attention."),
-        "first_more": _("Weight on the first token, which lies before the window."),
-        "earlier_more": _("Sum of the weights on all tokens between the first and the window."),
-        "shares_of_v": _("shares of v"),
-        "elsewhere_more": _("Sum of the weights on all other tokens outside of the window."),
-        "share_more": _("Heights are the row of the pattern: so much of each token's value goes into z."),
-        "wo_more": _("Norm of this head's z. All {n} heads go through W_O together."),
-        "closed_more": _("{reason} What it reads and what it writes are real."),
-        "norm_closed": _("This norm is not opened: {reason}"),
+        "bar": _("This bar is the largest, by absolute value, of numbers {a} to {b} of {n}."),
+        "full_colour": _("Full colour: ±{s}, the 98th percentile of this strip's absolute values."),
+        "cell": _("Attention weight of the query {q} on the key {k}."),
+        "first_more": _("Attention weight on the first token, which is outside the tokens shown."),
+        "earlier_more": _("Sum of the attention weights on the tokens between the first one and those shown."),
+        "shares_of_v": _("values × attention weights"),
+        "elsewhere_more": _("Sum of the attention weights on all other tokens that are not shown."),
+        "share_more": _("Each height is an attention weight: z is the sum of all values, each times its weight."),
+        "wo_more": _("Norm of this head's z. W_O turns the z of all {n} heads into the attention output."),
+        "closed_more": _("{reason} Its input and output are the model's own numbers."),
+        "norm_closed": _("This normalisation is not opened: {reason}"),
         "no_heads_in": _("Block {b}: no heads ({name})."),
-        "share_whole": _("Norm of what the block adds to {token}: {s} of the stream that comes out."),
-        "experts_more": _("Chosen experts and their weights."),
-        "slot_more": _("Neurons of expert {e}, whose answer counts {w}."),
-        "go_block": _("Click: go to block {i}."),
-        "lane_more": _("Norm of the residual stream of {token} as it enters this block."),
-        "share_pre": _("Norm of what is added to {token}: {s} of the stream that it is added to."),
-        "share_post": _("Norm of what is added to {token}: {s} of the stream that comes out."),
-        "norm_before": _("Normalises the stream before it is read; the lane itself is not changed."),
-        "norm_lane": _("Normalises the stream itself, after the addition."),
-        "norm_after": _("Normalises what was computed before it is added to the lane."),
-        "map": _("up to {p} × {p} weights per cell, the largest shown"),
-        "map_more": _("Click: move the window there."),
+        "share_whole": _("Norm of what the block adds at {token}: {s} of the residual stream's norm after it."),
+        "experts_more": _("The experts that the router chose, and their weights."),
+        "slot_more": _("Neurons of expert {e}; the weight of its output is {w}."),
+        "go_block": _("Click to go to block {i}."),
+        "lane_more": _("Norm of the residual stream of {token} before this block."),
+        "share_pre": _("Norm of what is added at {token}: {s} of the residual stream's norm before the addition."),
+        "share_post": _("Norm of what is added at {token}: {s} of the residual stream's norm after the addition."),
+        "norm_before": _("Normalises the input of attention or MLP; the residual stream itself is not changed."),
+        "norm_lane": _("Normalises the residual stream itself, after the addition."),
+        "norm_after": _("Normalises the output before it is added to the residual stream."),
+        "map": _("each cell shows the largest of up to {p} × {p} weights"),
+        "map_more": _("Click to show the tokens there."),
     }
 
 
@@ -209,42 +208,51 @@ def _legend() -> dict[str, Any]:
     """For each sign a short text and, behind a bar, the long one."""
     return {
         "legend_lane": _(
-            "residual stream|A lane is a token's residual stream; the chosen token's is purple. A lane's width means nothing."
+            "residual stream|Each horizontal line is the residual stream of one token; the chosen token's is purple. "
+            "Its thickness has no meaning."
         ),
-        "legend_norm": _("Brings a token's numbers to a common size before they are read."),
+        "legend_norm": _(
+            "Rescales a token's vector so that its numbers have a root mean square of 1, then multiplies them by "
+            "learned weights."
+        ),
         "legend_qkv": _(
-            "positive; grey: negative|Entries of query, key, value and of what is made of them: own colour positive, grey negative."
+            "colour: positive; grey: negative|The numbers of query, key, value and of the vectors computed from them."
         ),
         "legend_weight": _(
-            "attention weight, 0 to 1|The colour goes with the square root of the weight, so that small ones can be told apart."
+            "attention weight, 0 to 1|The colour follows the square root of the weight, so that small weights can be "
+            "told apart."
         ),
         "legend_signed": _(
-            "negative to positive|Entries of the stream, of gate and up: full colour is the strip's own 98th percentile, said on hover."
+            "negative to positive|The numbers of the residual stream, gate and up projection. Full colour is the "
+            "98th percentile of the strip's absolute values; the tooltip gives it."
         ),
         "legend_share": _(
-            "share of each value|The row of the pattern as a stack: so much of each token's value pours into z."
+            "weight of each value|The row of the attention pattern as a stack: z is the sum of all values, each "
+            "times its weight."
         ),
         "legend_wo": _(
-            "heads before W_O|All heads side by side; opacity is the norm of a head's z, the head on screen stands out."
+            "heads before W_O|The z of all heads, side by side: the larger its norm, the more opaque. The chosen "
+            "head stands out."
         ),
         "legend_plus": _(
-            "size of what is added|The larger the circle, the longer the vector that is added to the lane (log scale, from 0 to the largest on screen)."
+            "norm of what is added|The larger the circle, the larger the norm of the vector that is added to the "
+            "residual stream. The radius grows with log(1 + norm)."
         ),
-        "legend_fan": _(
-            "probability|The width of each band: that of a next token with your settings, after the final norm, the unembedding and the softmax."
-        ),
+        "legend_fan": _("probability|The width of each band is the probability of that token with your settings."),
         "legend_closed": _(
-            "not opened|Hatched: run by the model's own code, as a whole. Its input and its output are real; what happens in between is not shown."
+            "not opened|Hatched parts are run as a whole by the model's own code. Input and output are the model's "
+            "own numbers; the steps between them are not shown."
         ),
         "legend_bars": _(
-            "height: √ norm written|What attention and the MLP of each block add to the chosen token's stream."
+            "height: √ of the norm|What attention and MLP of each block add to the residual stream of the chosen token."
         ),
         "legend_experts": _(
-            "experts, filled: chosen|A field per expert; those that the router sends the token to are filled, the stronger the more their answer counts. "
-            "The strips below are their neurons, one per slot."
+            "experts, filled: chosen|One field per expert. The router sends the token to the filled ones; the "
+            "stronger the colour, the larger the weight. The strips below show their neurons."
         ),
         "legend_bin": _(
-            "bar: largest of its run|Vectors longer than the strip has room for: a bar is the largest entry, by size, of the run it stands for."
+            "one bar, several numbers|Where a vector has more numbers than the strip has room for, each bar shows "
+            "the largest of its numbers by absolute value."
         ),
     }
 
@@ -252,30 +260,37 @@ def _legend() -> dict[str, Any]:
 def _guide() -> dict[str, Any]:
     """Title and words of each place, with a bar between them."""
     return {
-        "guide": _("What you see, in one look"),
+        "guide": _("What you see here"),
         "guide_try": _(
-            "Click any number: you see what it was computed from. Change the temperature and watch the bars. Write your own text above."
+            "Click any number to see how it was computed. Change the temperature and watch the bars. Type a text of "
+            "your own above."
         ),
         "guide_embed": _(
-            "1 Text becomes numbers|Your text was cut into {n} tokens: words, or pieces of them. Each is now {d} numbers, the coloured strip."
+            "1 Text becomes numbers|The tokenizer splits your text into {n} tokens: words or parts of words. Each "
+            "becomes an embedding of {d} numbers, the coloured strip."
         ),
         "guide_attention": _(
-            "2 Tokens look back|Each token takes something from those before it. Here, in block {b}, head {h}, “{q}” gives “{k}” {p} of its attention."
+            "2 Attention|Each token takes in information from itself and the tokens before it. In block {b}, head "
+            "{h}, “{q}” attends to “{k}” with a weight of {p}."
         ),
         "guide_closed": _(
-            "2 Tokens are mixed|In block {b} this step is run as a whole: what goes in and comes out is shown."
+            "2 Mixing the tokens|In block {b} this step is run as a whole: only its input and output are shown."
         ),
-        "guide_mlp": _("3 Each token alone|{f} neurons work on every token by itself and add what they find."),
+        "guide_mlp": _(
+            "3 MLP|{f} neurons work on each token separately. Their output is added to its residual stream."
+        ),
         "guide_experts": _(
-            "3 Each token alone|A router sends every token to {k} of {n} experts; they add what they find."
+            "3 Mixture of experts|A router sends each token to {k} of {n} experts. Their outputs are added to its "
+            "residual stream."
         ),
-        "guide_block": _("4 One block|The bars show how much the block adds to “{q}”."),
+        "guide_block": _("4 One block|The bars show how much the block adds to the residual stream of “{q}”."),
         "guide_blocks": _(
-            "4 {n} blocks, one by one|Each repeats both steps with weights of its own. "
-            "A bar is how much a block adds to “{q}”: click one to look into it."
+            "4 {n} blocks in a row|Each block repeats both steps with its own weights. The bars show how much it "
+            "adds to the residual stream of “{q}”. Click one to open it."
         ),
         "guide_next": _(
-            "5 The next token|In the end each of {v} tokens has a probability. With your settings the most likely one here is “{t}”: {p}."
+            "5 The next token|At the end, each of {v} tokens has a probability. With your settings, the most likely "
+            "one here is “{t}”: {p}."
         ),
     }
 
@@ -285,22 +300,27 @@ def _heads() -> dict[str, Any]:
         "kinds": {
             "previous": _("previous token"),
             "first": _("first token (sink)"),
-            "self": _("itself"),
+            "self": _("same token"),
             "induction": _("induction"),
             "broad": _("broad"),
             "mixed": _("mixed"),
         },
-        "why_previous": _("On this text {p} of its weight is on the token just before, on average."),
+        "why_previous": _("On this text, the attention weight on the previous token is {p} on average."),
         "why_first": _(
-            "On this text {p} of its weight is on the first token, on average: an attention sink, where a head rests that has nothing to fetch."
+            "On this text, the attention weight on the first token is {p} on average: an attention sink. Heads often "
+            "attend to it when no other token is relevant."
         ),
-        "why_self": _("On this text {p} of its weight is on the token itself, on average."),
+        "why_self": _("On this text, each token's attention weight on itself is {p} on average."),
         "why_induction": _(
-            "On this text {p} of the weight of repeated tokens is on what followed their earlier copies."
+            "On this text, a repeated token puts {p} of its attention weight on the tokens that followed its earlier "
+            "copies, on average."
         ),
-        "why_broad": _("On this text its rows are spread: {p} of the greatest possible entropy, on average."),
-        "why_mixed": _("No single description fits on this text; the nearest reaches {p}."),
-        "sink": _("attention sink: on average {p} of this head's weight rests on the first token"),
+        "why_broad": _(
+            "On this text, attention is spread over many tokens: its entropy is {p} of the largest possible, on "
+            "average."
+        ),
+        "why_mixed": _("On this text, no simple description fits; the closest scores {p}."),
+        "sink": _("attention sink: this head's weight on the first token is {p} on average"),
     }
 
 
@@ -308,10 +328,11 @@ def not_drawn(trace: Trace) -> list[Paragraph]:
     """Why there is no flow of an encoder-decoder, what it has read, and where its numbers are."""
     read = trace.source.text if trace.source is not None else ""
     said = _(
-        "This model has two parts. The <b>encoder</b> has read your text: <code>{read}</code> ({n} tokens). The <b>decoder</b> writes another one, "
-        "token by token, and each of its blocks looks at the source as well (<b>cross-attention</b>). The picture has no place for that yet, "
-        "so it is not drawn, rather than drawn without it.\n\n"
-        "Attention and cross-attention of each block, the MLP, the stream, softmax and sampling are below, with the real numbers of this run."
+        "This model has two parts. The <b>encoder</b> has read your text: <code>{read}</code> ({n} tokens). The "
+        "<b>decoder</b> writes another one, token by token, and each of its blocks also attends to the encoder's "
+        "text (<b>cross-attention</b>). This picture cannot show that yet.\n\n"
+        "Attention and cross-attention of each block, the MLP, the residual stream, softmax and sampling are "
+        "below, with the numbers of this run."
     )
     n = len(trace.source.tokens) if trace.source is not None else 0
     return rich(said, read=read if len(read) <= LONGEST else f"{read[:LONGEST]}…", n=count(n))

@@ -44,23 +44,25 @@ class KVCacheView(View):
     shows: ClassVar[frozenset[str]] = frozenset({"k", "v"})
 
     def __panel__(self) -> pn.Column:
-        self.words = Rich(heading=_("What is not computed again"), paragraphs=[])
+        self.words = Rich(heading=_("What the KV cache saves"), paragraphs=[])
         self.map = CacheMap(self._clicked, words=words(), sizing_mode="stretch_width", margin=0)
         self.formulas = engineers(
             r"\text{step with cache} = W + \sum_l H_l (d_l + d^v_l) \min(T, w_l) + D V",
             r"\text{step without} = T\,W + \sum_l H_l (d_l + d^v_l) \sum_{t \le T} \min(t, w_l) + D V",
             notes=rich(
                 _(
-                    "W: the numbers in all weight matrices that a token goes through (of a mixture, those of the experts that it uses). "
-                    "H heads, d numbers per key, d^v per value, w the window (T where there is none), D the width, V the vocabulary. "
-                    "Counted from the model's own shape: multiply-adds of matrix products.\n\nBytes are those of the tensors in "
-                    "the cache. It keeps all tokens, also those that a sliding window no longer reads, so that one can go back."
+                    "T: number of tokens. W: number of weights in all matrices that a token goes through (of the experts, "
+                    "only those it is sent to). H: heads; d: numbers per key; d^v: numbers per value; w: size of the window "
+                    "(T without one); D: size of the residual stream; V: size of the vocabulary. Counted are the "
+                    "multiply-adds of matrix products.\n\n"
+                    "The bytes are those of the tensors in the cache. It also keeps tokens that are outside a sliding "
+                    "window, so that the text can be cut back."
                 )
             ),
         )
         self.picture = picture(
-            _("Keys and values that are kept"),
-            _("a row per block, a column per token; each cell is one key and one value of every k,v head"),
+            _("Cached keys and values"),
+            _("one row per block, one column per token; each cell is one key and one value of every key/value head"),
             self.map,
             table=self._rows,
             name="kv-cache",
@@ -84,7 +86,7 @@ class KVCacheView(View):
         self.layout.visible, self.nothing.visible = True, False
         self.map.param.update(blocks=[], tokens={}, costs={}, bytes=[])
         self.words.paragraphs = rich(
-            _("Keys and values of earlier tokens are kept, so that a new token is one row of work.")
+            _("Keys and values of earlier tokens are cached, so only the new token has to be computed.")
         )
 
     def _run(self) -> None:
@@ -115,7 +117,7 @@ class KVCacheView(View):
         self.layout.visible, self.nothing.visible = drawn, not drawn
         if not drawn:
             self.instead.param.update(
-                heading=_("No keys and values are kept"),
+                heading=_("No keys and values are cached"),
                 paragraphs=[*nothing_kept(trace), *([] if anatomy.fills else rich(uncounted(trace)))],
             )
         self._say(trace, held, fresh, times)
@@ -146,18 +148,19 @@ class KVCacheView(View):
             return
         total = sum(each.nbytes for each in held)
         said = _(
-            "The <k>keys</k> and <v>values</v> of a token never change when others follow it: it only looks back. So they are <b>kept</b>, "
-            "{total} now, {each} for each token ({block} a block).\n\n{computed}"
+            "The <k>keys</k> and <v>values</v> of a token do not change when more tokens follow, because tokens "
+            "attend only to earlier ones. So they are <b>cached</b>: {total} now, {each} per token ({block} per "
+            "block).\n\n{computed}"
         )
         said += (
-            _(" Without the cache the last token would cost {times} times as much.")
+            _(" Without the cache, the last token would cost {times} times as much.")
             if times is not None
             else f" {uncounted(trace)}"
         )
         computed = (
-            _("This run computed <f>{fresh} of {n}</f> tokens; the others were there.")
+            _("This run computed <f>{fresh} of {n}</f> tokens; the others were in the cache.")
             if fresh < n
-            else _("This run computed <f>all {n}</f> tokens: nothing was there yet.")
+            else _("This run computed <f>all {n}</f> tokens: the cache was empty.")
         ).format(fresh=count(fresh), n=count(n))
         least, most = (size_text(pick(each.nbytes for each in held)) for pick in (min, max))
         block = least if least == most else _("{least} to {most}").format(least=least, most=most)
@@ -176,11 +179,13 @@ class KVCacheView(View):
         held, blocks = [each for each, _block in pairs], [block for _each, block in pairs]
         columns: dict[str, Any] = {
             _("block"): [block.index + 1 for block in blocks],
-            _("k,v heads"): [each.heads for each in held],
+            _("key/value heads"): [each.heads for each in held],
             _("tokens"): [each.tokens for each in held],
             _("numbers per key"): [each.key_dim for each in held],
             _("numbers per value"): [each.value_dim for each in held],
             _("bytes"): [each.nbytes for each in held],
-            _("still read"): [min(each.tokens, b.window or each.tokens) for each, b in zip(held, blocks, strict=False)],
+            _("tokens in the window"): [
+                min(each.tokens, b.window or each.tokens) for each, b in zip(held, blocks, strict=False)
+            ],
         }
-        return Table.of(_("keys and values that are kept, per block"), **columns)
+        return Table.of(_("cached keys and values, per block"), **columns)

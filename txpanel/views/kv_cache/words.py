@@ -27,8 +27,8 @@ def counted(held: list[Kept | None], layer: int) -> list[list[str]]:
         _("no keys and values")
         if each is None
         else plural(
-            "{heads} k,v head × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
-            "{heads} k,v heads × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
+            "{heads} key/value head × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
+            "{heads} key/value heads × {tokens} tokens × ({key} + {value}) numbers × {item} bytes",
             each.heads,
         ).format(heads=count(each.heads), tokens=count(tokens), key=each.key_dim, value=each.value_dim, item=each.item)
     )
@@ -45,13 +45,13 @@ def counted(held: list[Kept | None], layer: int) -> list[list[str]]:
 def _everything(there: int, blocks: int) -> str:
     if there == blocks:
         return _("all {n} blocks").format(n=blocks)
-    return _("the {n} blocks with keys").format(n=there)
+    return _("the {n} blocks with keys and values").format(n=there)
 
 
 def shape_words(each: Kept | None, block: BlockAnatomy) -> str:
     """Shapes and size of what is held of a block."""
     if each is None:
-        return _("no keys and values are kept: {name}").format(name=mixer_name(block))
+        return _("no keys and values are cached: {name}").format(name=mixer_name(block))
     return _("k {h} × {t} × {k}, v {h} × {t} × {v}: {size}").format(
         h=each.heads, t=each.tokens, k=each.key_dim, v=each.value_dim, size=size_text(each.nbytes)
     )
@@ -66,20 +66,26 @@ def special_words(trace: Trace) -> list[Any]:
     windows = {block.window for block in blocks if block.window and block.window < n}
     if windows:
         return rich(
-            _("Blocks with a sliding window read only the last {w} tokens; grey cells are not read any more."),
+            _(
+                "Blocks with a sliding window attend only to the last {w} tokens; the grey cells are outside the window."
+            ),
             w=min(windows),
         )
     shared = blocks[0]
     if shared.latent is not None:
         return rich(
             _(
-                "Latent attention could keep {n} numbers a token and block; transformers keeps the keys and values made from them."
+                "Multi-head latent attention could cache only {n} numbers per token and block; transformers caches the "
+                "keys and values computed from them."
             ),
             n=shared.latent.kv_rank + shared.latent.rope_dims,
         )
     if shared.n_kv_heads < shared.n_heads:
         return rich(
-            _("{h} query heads share {kv} k,v heads: the cache is {times} times smaller than with one for each."),
+            _(
+                "{h} query heads share {kv} key/value heads: the cache is {times} times smaller than with one for each "
+                "query head."
+            ),
             h=shared.n_heads, kv=shared.n_kv_heads, times=number(shared.n_heads / shared.n_kv_heads, 3),
         )  # fmt: skip
     return []
@@ -91,23 +97,24 @@ def nothing_kept(trace: Trace) -> list[Any]:
     if anatomy.fills:
         return rich(
             _(
-                "This model reads the whole text at once, in both directions: every token's keys and values depend on the words after it as "
-                "well, and change when one of them does. So nothing can be kept from one text to the next, and txpanel keeps nothing."
+                "This model attends in both directions: the keys and values of a token also depend on the tokens after "
+                "it. So they cannot be reused when the text grows, and nothing is cached."
             )
         )
     others = [block for block in anatomy.blocks if block.has_mixer and not block.has_attention]
     if can_be_continued(trace) or not others:
         return rich(
             _(
-                "The keys and values of this run are not held any more (or it came from a file): what is shown is what a step costs."
+                "The keys and values of this run are no longer in memory, or the run was opened from a file. Only the "
+                "cost of a step is shown."
             )
         )
     names = list(dict.fromkeys(mixer_name(block) for block in others))
     where = blocks_named(block.index for block in others)
     said = _(
-        "Nothing is kept from one text to the next. What stands in {where} ({names}) keeps a state instead of a key and a value for "
-        "each token, and a state can't be cut back to an earlier place in the text. So txpanel reads each text of this model anew; its "
-        "numbers are the same."
+        "Nothing is cached from one text to the next. In {where} ({names}) a state takes the place of keys and "
+        "values, and a state cannot be set back to an earlier token. So txpanel runs each text of this model "
+        "from the start; the numbers are the same."
     )
     return rich(said, where=where, names=", ".join(names)) + attention_words(trace)
 
@@ -118,31 +125,27 @@ def attention_words(trace: Trace) -> list[Any]:
     if len(there) == trace.anatomy.n_layers:
         return []
     if not there:
-        return rich(
-            _("No block of this model has an attention that is opened, so there are no keys and values to show.")
-        )
-    return rich(_("<k>Keys</k> and <v>values</v> are made in {blocks}."), blocks=blocks_named(there))
+        return rich(_("Attention is not opened in any block of this model, so there are no keys and values to show."))
+    return rich(_("<k>Keys</k> and <v>values</v> are computed in {blocks}."), blocks=blocks_named(there))
 
 
 def uncounted(trace: Trace) -> str:
     """Why no cost of a step is shown."""
     if trace.anatomy.cross_there:
-        return _("What a step costs is not counted for encoder-decoders yet: each block looks at the source as well.")
-    return _(
-        "What a step costs is not counted for this model: parts of it are not opened, and what they compute is not known."
-    )
+        return _("The cost of a step is not counted for encoder-decoder models yet.")
+    return _("The cost of a step is not counted for this model, because some of its parts are not opened.")
 
 
 def words() -> dict[str, str]:
     """Every text that the browser writes."""
     return {
-        "kept": _("kept"),
+        "kept": _("cached"),
         "fresh": _("new in this run"),
-        "gone": _("kept, but no longer read (window)"),
+        "gone": _("cached, but outside the window"),
         "none": _("no keys and values in this block"),
-        "bytes": _("How many bytes that is"),
+        "bytes": _("Size in bytes"),
         "map": _("{blocks} blocks, {n} tokens, of which {fresh} are new"),
-        "costs": _("What the last token costs, for texts of this length and shorter"),
+        "costs": _("Cost of the last token, by length of the text"),
         "unit": _("million multiply-adds"),
         "length": _("tokens in the text"),
         "whole": _("without a cache"),

@@ -57,8 +57,8 @@ class ActivationPlot:
         full = hover_code("seven")
         tips = [
             (_("neuron"), "@neuron{custom}"),
-            (_("into the activation"), "@into{custom}"),
-            (_("out of it"), "@out{custom}"),
+            (_("before the activation function"), "@into{custom}"),
+            (_("after it"), "@out{custom}"),
         ]
         tool = HoverTool(
             renderers=[self.points, self.strong],

@@ -26,6 +26,7 @@ export function render({model}) {
   function row(n, most) {
     const on = n.neuron === model.chosen
     const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
+    const label = (part) => model.columns.find(([name]) => name === part)?.[1] ?? words[part]
     const value = (part, v, digits) =>
       v == null
         ? h("span", {class: "num none"}, "–")
@@ -34,8 +35,8 @@ export function render({model}) {
             {
               type: "button",
               class: lit(n.neuron, part) ? "num lit" : "num",
-              title: `${words.why} ${part}`,
-              "aria-label": `${words.neuron} ${n.neuron}, ${part} ${number(v)}: ${words.why}`,
+              title: `${label(part)}: ${words.why}`,
+              "aria-label": `${words.neuron} ${n.neuron}, ${label(part)} ${number(v)}: ${words.why}`,
               onclick: ask(part),
             },
             number(v, digits),

@@ -38,8 +38,9 @@ class NeuronList(Component):
         **params: Any,
     ) -> None:
         words = {
-            "title": _("Neurons that write most"), "neuron": _("neuron"), "size": _("size of its write"), "promotes": _("points towards"), "why": _("why"),
-            "not": _("away from"), "logit": _("why its logit is what it is"),
+            "title": _("Neurons with the largest outputs"), "neuron": _("neuron"), "size": _("norm of its output"),
+            "promotes": _("promotes"), "why": _("why this number?"),
+            "not": _("suppresses"), "logit": _("why this logit?"),
         }  # fmt: skip
         super().__init__(words=words, **{"sizing_mode": "stretch_width", **params})
         self._on_pick, self._on_token = on_pick, on_token

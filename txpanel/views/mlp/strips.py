@@ -28,7 +28,14 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     name = trace.anatomy.blocks[layer].activation
     if found.up is None:
         out = [
-            VectorStrip(_("into the activation"), found.x, found.x_name, note="mlp_pre", tail=_share(found.x), **common)
+            VectorStrip(
+                _("before the activation function"),
+                found.x,
+                found.x_name,
+                note="mlp_pre",
+                tail=_share(found.x),
+                **common,
+            )
         ]
         return [
             *out,
@@ -52,7 +59,7 @@ def inner_strips(trace: Trace, layer: int, found: Neurons, marks: tuple[int, ...
     return [
         *out,
         VectorStrip(
-            _("into the down projection"),
+            _("input of the down projection"),
             found.post,
             p + "mlp_post",
             note="mlp_post",
@@ -128,7 +135,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[NeuronW
     note = _("added to the residual stream") if last else name.removeprefix(p)
     out.append(
         VectorStrip(
-            _("the MLP's output") if last else _("after the down projection"),
+            _("MLP output") if last else _("output of the down projection"),
             total,
             name,
             found.index,
@@ -143,7 +150,7 @@ def write_strips(trace: Trace, layer: int, found: Neurons, writers: list[NeuronW
         added = array(trace.tensor(p + "mlp_out")[found.index["token"]])
         out.append(
             VectorStrip(
-                _("after norm or factor"),
+                _("after normalisation or scaling"),
                 added,
                 p + "mlp_out",
                 {"token": found.index["token"]},
@@ -196,5 +203,5 @@ def mixture_strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]
     facts: dict[str, Any] = {"group": "e", "sign": "=", "strong": True, "note": _("added to the residual stream")}
     return [
         *out,
-        VectorStrip(_("the MLP's output"), total, p + "mlp_out", {"token": position}, tail=norm_text(total), **facts),
+        VectorStrip(_("MLP output"), total, p + "mlp_out", {"token": position}, tail=norm_text(total), **facts),
     ]

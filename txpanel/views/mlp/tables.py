@@ -19,12 +19,12 @@ def curve(found: Neurons | None, activated: np.ndarray) -> Table:
         return Table([_("neuron")], [])
     columns = {
         _("neuron"): range(found.x.size),
-        _("into the activation"): found.x.tolist(),
-        _("out of it"): activated.tolist(),
+        _("before the activation function"): found.x.tolist(),
+        _("after the activation function"): activated.tolist(),
     }
     if found.up is not None:
         columns[_("up")] = found.up.tolist()
-    columns[_("value")] = found.post.tolist()
+    columns[_("activation")] = found.post.tolist()
     return Table.of(found.x_name, **columns)
 
 
@@ -32,12 +32,12 @@ def neurons(writers: Sequence[NeuronWrite]) -> Table:
     """The neurons that write most, and the tokens that their writes point to."""
     heads = [
         _("neuron"),
-        _("into the activation"),
+        _("before the activation function"),
         _("up"),
-        _("value"),
-        _("size of its write"),
-        _("points towards"),
-        _("away from"),
+        _("activation"),
+        _("norm of its output"),
+        _("promotes"),
+        _("suppresses"),
     ]
     rows = [
         (
@@ -51,7 +51,7 @@ def neurons(writers: Sequence[NeuronWrite]) -> Table:
         )
         for w in writers
     ]
-    return Table(heads, rows, _("Neurons that write most"))
+    return Table(heads, rows, _("Neurons with the largest outputs"))
 
 
 def router(route: Routing | None) -> Table:

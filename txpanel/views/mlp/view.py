@@ -9,6 +9,7 @@ import numpy as np
 import panel as pn
 
 from txpanel.messages import _
+from txpanel.models.tokens import visible
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Rich, as_shown, card, engineers, flow, picture, provenance
 from txpanel.toolkit.explained import lit
@@ -70,20 +71,20 @@ class MLPView(View):
         self.follow(self._changed, "trace", "layer", "query")
         self.follow(self._neuron_changed, "neuron")
         self.follow(self._light, "question", "trace")
-        one_by_one(self._card.pictures, [lambda: of["written"]], _("More pictures are being built …"), self._guarded)
+        one_by_one(self._card.pictures, [lambda: of["written"]], _("More pictures are loading …"), self._guarded)
         return as_shown(pn.Column(self._instead.panel, self._card, sizing_mode="stretch_width", margin=0))
 
     def _pictures(self) -> dict[str, Any]:
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         made = [
-            ("router", _("Which experts"), "", plot(self._router.figure, 230), lambda: tables.router(self._route), half),
-            ("experts", _("What the experts return"), _("each answer times its weight; together they are what is added"), self._mixed,
+            ("router", _("Router"), "", plot(self._router.figure, 230), lambda: tables.router(self._route), half),
+            ("experts", _("Outputs of the experts"), _("each output times its weight; their sum is added to the residual stream"), self._mixed,
              lambda: strip_table(self._mixed.strips), half),
-            ("curve", _("Activation"), "", plot(self._curve.figure, 300), lambda: tables.curve(self._found, self._act), half),
-            ("inner", _("The inner layer"), "", self._inner, lambda: strip_table(self._inner.strips), half),
-            ("neurons", _("Neurons that write most"), "", self._list, lambda: tables.neurons(self._writers), wide),
-            ("written", _("Down projection: a sum of vectors"), _("each neuron adds its own direction, as often as its value says"), self._written,
+            ("curve", _("Activation function"), "", plot(self._curve.figure, 300), lambda: tables.curve(self._found, self._act), half),
+            ("inner", _("Neurons"), "", self._inner, lambda: strip_table(self._inner.strips), half),
+            ("neurons", _("Neurons with the largest outputs"), "", self._list, lambda: tables.neurons(self._writers), wide),
+            ("written", _("Down projection: a sum of vectors"), _("each neuron adds its column of the down projection, times its activation"), self._written,
              lambda: strip_table(self._written.strips), wide),
         ]  # fmt: skip
         self._shown = {
@@ -129,7 +130,7 @@ class MLPView(View):
         self._inner.show(inner_strips(trace, layer, found, marks))
         self._subtitle(
             "inner",
-            _("{n} neurons of “{token}”; triangles mark those that write most").format(
+            _("{n} neurons for “{token}”; triangles mark those with the largest outputs").format(
                 n=count(found.x.size), token=self._token()
             ),
         )
@@ -147,7 +148,7 @@ class MLPView(View):
         self._instead.show()
 
     def _token(self) -> str:
-        return self.state.trace.tokens.strings[self.state.query].strip() or "␣"
+        return visible(self.state.trace.tokens.strings[self.state.query])
 
     def _show_words(self) -> None:
         trace, layer, found = self.state.trace, self.state.layer, self._found
@@ -164,14 +165,18 @@ class MLPView(View):
         block = trace.anatomy.blocks[layer]
         label = f"{found.x_name}[{', '.join(map(str, found.at))}]"
         self._curve.feed(curve(trace, layer, found.x), found.x, self._act, [w.neuron for w in self._writers], label)
-        words = _("{name} and the {n} neurons of “{token}” on it; large: those that write most")
+        words = _("{name}, with the {n} neurons for “{token}” on it; large: those with the largest outputs")
         self._subtitle(
             "curve", words.format(name=activation_name(block.activation), n=count(found.x.size), token=self._token())
         )
 
     def _show_neurons(self) -> None:
         gated = self._found is not None and self._found.up is not None
-        columns = [("x", _("gate") if gated else _("in")), *([("up", _("up"))] if gated else []), ("post", _("value"))]
+        columns = [
+            ("x", _("gate") if gated else _("input")),
+            *([("up", _("up"))] if gated else []),
+            ("post", _("activation")),
+        ]
         rows = [
             {
                 "neuron": w.neuron,
@@ -185,7 +190,7 @@ class MLPView(View):
             for w in self._writers
         ]
         self._list.show(rows, columns, self.state.neuron, sizes=self.state.trace.model is not None)
-        words = _("the {n} with the largest writes for “{token}” in block {layer}")
+        words = _("the {n} neurons with the largest outputs for “{token}” in block {layer}")
         self._subtitle("neurons", words.format(n=len(rows), token=self._token(), layer=self.state.layer + 1))
 
     def _show_router(self, route: Any) -> None:
@@ -203,7 +208,7 @@ class MLPView(View):
         self._router.feed(names, route.logits, texts, tensors=tensors, chosen=int(route.chosen[self._slot]))
         self._subtitle(
             "router",
-            _("router logits; the {k} highest get “{token}” with these weights").format(
+            _("router logits; “{token}” goes to the {k} experts with the largest, with these weights").format(
                 k=len(route.chosen), token=self._token()
             ),
         )

@@ -21,23 +21,27 @@ def lead(trace: Trace, layer: int, position: int, found: Neurons, activated: np.
     """What an MLP does, and what this one does for one token; `activated` are the activation's values, float32 ``[F]``."""
     block = trace.anatomy.blocks[layer]
     first = _(
-        "Now each token works on its own. Its {width} numbers go up to {neurons} <m>neurons</m>, "
-        "through a curve that lets strong signals pass and shuts weak ones, "
-        "and back down to {width}, which are added to its lane.\n\n"
+        "The MLP works on each token separately. It computes {neurons} <m>neurons</m> from {width} numbers, "
+        "applies an activation function, and projects back down to {width} numbers, which are added to the "
+        "residual stream.\n\n"
     )
     gate = (
         _(
-            "Here a second projection, the <m>gate</m>, goes through the curve and decides how much of the first one passes.\n\n"
+            "Here a second projection, the <m>gate</m>, goes through the activation function and is multiplied with "
+            "the first one.\n\n"
         )
         if block.gated
         else ""
     )
     mixed = (
-        _("Of {experts} such MLPs a router picks {k} for each token; you see expert {expert}.\n\n")
+        _(
+            "There are {experts} such MLPs, the experts; a router chooses {k} of them for each token. This is expert "
+            "{expert}.\n\n"
+        )
         if block.experts is not None
         else ""
     )
-    here = _("For <token>{token}</token>, {share} of the neurons are above zero; what is added has norm {size}.")
+    here = _("For <token>{token}</token>, {share} of the activations are above 0; the MLP output has norm {size}.")
     return rich(
         first + mixed + gate + here,
         width=count(trace.anatomy.width),
@@ -55,9 +59,10 @@ def notes(activation: str) -> list[Paragraph]:
     """For engineers: where the curve comes from, and how the neurons are ranked and read."""
     return rich(
         _(
-            "The curve is the model's own activation module ({name}), evaluated. “Points towards” multiplies what "
-            "the neuron writes by the gain of the final norm and by the "
-            "unembedding: a direct reading; later blocks may change it. Ranking: |value| × norm of the neuron's column of the down projection."
+            "The curve is computed with the model's own activation function ({name}). “Promotes” and “suppresses” "
+            "multiply the neuron's output by the weights of the final normalisation and by the unembedding (direct "
+            "logit attribution); later blocks may change this. Neurons are ranked by |activation| × norm of their "
+            "column of the down projection."
         ),
         name=activation,
     )

@@ -43,7 +43,7 @@ class Sizes(Heatmap):
         scale = Scale("magnitude", 0.0, float(np.quantile(others, 0.98)) or 1.0)
         self.feed(
             shown,
-            Axis([*(str(i + 1) for i in range(layers)), _("out")]),
+            Axis([*(str(i + 1) for i in range(layers)), _("end")]),
             Axis([t.strip() or "␣" for t in tokens[start : start + WIDE]], start),
             scale=scale,
             cell=_("block {r}, token {c}"),

@@ -49,7 +49,7 @@ class LensGrid(Heatmap):
         self.words = found.strings
         self.feed(
             found.top,
-            Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("answer")]),
+            Axis([*(_("before {n}").format(n=i + 1) for i in range(layers)), _("output")]),
             Axis([trace.tokens.strings[i].strip() or "␣" for i in found.positions], found.positions[0]),
             scale=Scale.of("probability"),
             name="lens({r}, {c})",

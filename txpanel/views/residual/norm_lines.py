@@ -34,7 +34,7 @@ def feed_statistic(lines: Lines, kind: str, found: Stream, position: int, layer:
     lines.feed(series, layer, colours, dashed=dashed, ends=[_("final")] if final is not None else [])
     names = " · ".join(f"<{MARKS[c]}>{norm}</{MARKS[c]}>" for norm, c in zip(series, colours, strict=True))
     return {
-        "mean": _("taken off by {names}"),
-        "var": _("of what {names} reads"),
+        "mean": _("subtracted by {names}"),
+        "var": _("of the input of {names}"),
         "scale": _("factor of {names}: 1 / √(variance + ε)"),
     }[kind].format(names=names)

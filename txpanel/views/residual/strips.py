@@ -19,16 +19,16 @@ def strips(trace: Trace, layer: int, position: int) -> list[VectorStrip]:
     """The stream of one token through one block: before, what is added, after."""
     p, at, block = f"blocks.{layer}.", {"token": position}, trace.anatomy.blocks[layer]
     words = {
-        "resid_pre": ("", _("into the block")), "attn_out": ("+", _("attention writes")), "mixer_out": ("+", writer_name(block, "mixer")),
-        "block_out": ("+", writer_name(block, "block")), "resid_mid": ("=", _("in the middle")),
-        "cross_out": ("+", _("cross-attention writes")), "resid_mid_cross": ("=", _("after cross-attention")),
-        "mlp_out": ("+", _("MLP writes")), "resid_post": ("=", _("out of the block")),
+        "resid_pre": ("", _("block input")), "attn_out": ("+", _("attention output")), "mixer_out": ("+", writer_name(block, "mixer")),
+        "block_out": ("+", writer_name(block, "block")), "resid_mid": ("=", _("after attention")),
+        "cross_out": ("+", _("cross-attention output")), "resid_mid_cross": ("=", _("after cross-attention")),
+        "mlp_out": ("+", _("MLP output")), "resid_post": ("=", _("block output")),
     }  # fmt: skip
     if block.norm_place == "post" and block.has_mixer and block.mlp_there and "block" not in block.opaque:
         words = {  # norms stand on the lane itself
             **{name: words[name] for name in ("resid_pre", "attn_out", "mixer_out", "resid_mid")},
-            "ln1": ("→", _("normalised")), "mlp_out": words["mlp_out"], "resid_sum": ("=", _("their sum")),
-            "resid_post": ("→", _("normalised: out of the block")),
+            "ln1": ("→", _("normalised")), "mlp_out": words["mlp_out"], "resid_sum": ("=", _("sum")),
+            "resid_post": ("→", _("normalised: block output")),
         }  # fmt: skip
     hues = {
         "attn_out": "var(--tx-value)",

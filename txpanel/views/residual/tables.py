@@ -18,10 +18,10 @@ def writes(found: Stream | None, at: int, first: str = "") -> Table:
     heads = [
         _("block"),
         _("norm before"),
-        first or _("attention writes"),
-        _("its cosine"),
-        _("MLP writes"),
-        _("its cosine (MLP)"),
+        first or _("attention output"),
+        _("cosine"),
+        _("MLP output"),
+        _("cosine (MLP)"),
     ]
     if found is None:
         return Table(heads, [])
@@ -33,16 +33,16 @@ def writes(found: Stream | None, at: int, first: str = "") -> Table:
         found.mlp_cosine[:, at],
     ]
     blocks = range(1, len(found.attn) + 1)
-    return Table(heads, zip(blocks, *(c.tolist() for c in columns), strict=True), _("What each block writes"))
+    return Table(heads, zip(blocks, *(c.tolist() for c in columns), strict=True), _("What each block adds"))
 
 
 def sizes(found: Stream | None, trace: Trace | None) -> Table:
     """Norm of the stream before each block, for every token."""
     if found is None or trace is None:
-        return Table([_("layer")], [])
-    rows = [*(str(i + 1) for i in range(len(found.attn))), _("out")]
+        return Table([_("block")], [])
+    rows = [*(str(i + 1) for i in range(len(found.attn))), _("end")]
     tokens = trace.tokens.strings
-    return Table.matrix(found.size, rows, tokens, corner=_("before block"), caption=_("Norm of the stream"))
+    return Table.matrix(found.size, rows, tokens, corner=_("before block"), caption=_("Norm of the residual stream"))
 
 
 def statistics(found: Stream | None, at: int) -> Table:
@@ -52,22 +52,22 @@ def statistics(found: Stream | None, at: int) -> Table:
     heads = [f"{norm}.{kind}" for norm, kinds in found.stats.items() for kind in kinds]
     columns = [kinds[kind][:, at].tolist() for kinds in found.stats.values() for kind in kinds]
     blocks = range(1, len(found.attn) + 1)
-    return Table([_("block"), *heads], zip(blocks, *columns, strict=True), _("Statistics of the norms"))
+    return Table([_("block"), *heads], zip(blocks, *columns, strict=True), _("Statistics of the normalisations"))
 
 
 def grid(found: Lens | None, trace: Trace | None) -> Table:
     """Likeliest token and its probability after each layer, for each position of the lens."""
     if found is None or trace is None:
-        return Table([_("layer")], [])
+        return Table([_("block")], [])
     heads = [f"{i} {trace.tokens.strings[i]}" for i in found.positions]
     pairs = [zip(texts, top, strict=True) for texts, top in zip(found.strings, found.top, strict=True)]
     rows = [[_layer(found, i), *(f"{t} ({percent(float(p))})" for t, p in row)] for i, row in enumerate(pairs)]
-    return Table([_("layer"), *heads], rows, _("Logit lens"))
+    return Table([_("block"), *heads], rows, _("Logit lens"))
 
 
 def listed(found: Lens | None) -> Table:
     """Rank and probability of the final choice after each layer, and the likeliest tokens."""
-    heads = [_("layer"), _("rank of the final choice"), _("its probability"), _("likeliest tokens")]
+    heads = [_("block"), _("rank of the final token"), _("its probability"), _("most likely tokens")]
     if found is None:
         return Table(heads, [])
     tokens = [" · ".join(f"{t} {percent(p)}" for t, p, _logit in row) for row in found.listed]
@@ -77,4 +77,4 @@ def listed(found: Lens | None) -> Table:
 
 
 def _layer(found: Lens, i: int) -> str:
-    return _("answer") if i == len(found.rank) - 1 else _("before {n}").format(n=i + 1)
+    return _("output") if i == len(found.rank) - 1 else _("before {n}").format(n=i + 1)

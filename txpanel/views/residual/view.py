@@ -10,6 +10,7 @@ import panel as pn
 
 from txpanel.messages import _
 from txpanel.models.memory import Store
+from txpanel.models.tokens import visible
 from txpanel.toolkit.card import Legend, Rich, card, engineers, flow, picture, provenance, rich
 from txpanel.toolkit.explained import lit
 from txpanel.toolkit.format import number
@@ -66,7 +67,7 @@ class ResidualView(View):
         if trace is None:
             return cls.title
         n = trace.anatomy.n_layers
-        return _("The one block") if n == 1 else _("All {n} blocks").format(n=n)
+        return _("The only block") if n == 1 else _("All {n} blocks").format(n=n)
 
     def __panel__(self) -> pn.viewable.Viewable:
         self._blocks, self._lenses = background(), background()
@@ -103,7 +104,7 @@ class ResidualView(View):
         self.follow(self._place_changed, "trace", "layer", "query")
         self.follow(self._lens_wanted, "trace", "query")
         self.follow(self._light, "question", "trace")
-        one_by_one(layout.pictures, rest, _("More pictures are being built …"), self._guarded)
+        one_by_one(layout.pictures, rest, _("More pictures are loading …"), self._guarded)
         return layout
 
     def _pictures(self) -> tuple[list[Any], list[Callable[[], Any]]]:
@@ -111,20 +112,20 @@ class ResidualView(View):
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         third: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 220px"}}
-        self._legend = Legend(caption=_("norm of the stream"), sizing_mode="stretch_width")
+        self._legend = Legend(caption=_("norm of the residual stream"), sizing_mode="stretch_width")
         self._lens_legend = Legend(caption=_("probability of the token in the cell"), sizing_mode="stretch_width")
         self._lens_legend.show(Scale.of("probability"))
         titles = {"mean": _("Mean"), "var": _("Variance"), "scale": _("Scale")}
         wrote = lambda: tables.writes(self._stream, self.state.query, self._first)  # noqa: E731
         stats = lambda: tables.statistics(self._stream, self.state.query)  # noqa: E731
         made = [
-            ("strips", _("Through one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
-            ("writes", _("What each block writes"), "", plot(self._writes.figure, 260), wrote, None, half),
-            ("cosines", _("In which direction"), "", plot(self._cosines.figure, 260), wrote, None, half),
-            ("lens", _("What it would say so far"), "", plot(self._grid.figure, 420),
+            ("strips", _("Residual stream in one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
+            ("writes", _("What each block adds"), "", plot(self._writes.figure, 260), wrote, None, half),
+            ("cosines", _("Direction of what is added"), "", plot(self._cosines.figure, 260), wrote, None, half),
+            ("lens", _("Logit lens"), "", plot(self._grid.figure, 420),
              lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
-            ("share", _("When it decides"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
-            ("sizes", _("How long the stream is"), "", plot(self._sizes.figure, 260),
+            ("share", _("Logit lens: the final token"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
+            ("sizes", _("Norm of the residual stream"), "", plot(self._sizes.figure, 260),
              lambda: tables.sizes(self._stream, self.state.trace), self._legend, half),
             *((f"norm-{kind}", titles[kind], "", plot(self._stats[kind].figure, 200), stats, None, third) for kind in STATISTICS),
         ]  # fmt: skip
@@ -210,7 +211,7 @@ class ResidualView(View):
                 trace,
                 at,
                 stop=cancel,
-                tell=lambda done, of: publish(lambda: self._tell("lens", _("layer {done} of {of} …"), done, of)),
+                tell=lambda done, of: publish(lambda: self._tell("lens", _("row {done} of {of} …"), done, of)),
             )
             if found is not None:
                 _LENSES.put((trace.uid, at), found, owner=trace.uid)
@@ -223,7 +224,7 @@ class ResidualView(View):
         self._strips.show(strips(trace, layer, at))
         self._subtitle(
             "strips",
-            _("block {layer}, token “{token}”: what is added to its lane, all in one colour scale"),
+            _("block {layer}, “{token}”: what is added to the residual stream, on one colour scale"),
             layer=layer + 1,
             token=self._token(),
         )
@@ -237,7 +238,7 @@ class ResidualView(View):
             shown.tools.changed()
 
     def _token(self) -> str:
-        return self.state.trace.tokens.strings[self.state.query].strip() or "␣"
+        return visible(self.state.trace.tokens.strings[self.state.query])
 
     def _show_words(self) -> None:
         trace, layer, at = self.state.trace, self.state.layer, self.state.query
@@ -254,7 +255,7 @@ class ResidualView(View):
             closed=[(bool({"mixer", "block"} & block.opaque.keys()), "mlp" in block.opaque) for block in blocks],
         )  # fmt: skip
         self._subtitle("writes", writes_words(self.state.trace), token=self._token())
-        cosines = {self._first: found.attn_cosine[:, at], _("MLP writes"): found.mlp_cosine[:, at]}
+        cosines = {self._first: found.attn_cosine[:, at], _("MLP output"): found.mlp_cosine[:, at]}
         self._cosines.feed(cosines, layer, ("value", "mlp"), low=-1, high=1)
         self._subtitle(
             "cosines",
@@ -262,7 +263,7 @@ class ResidualView(View):
         )
         scale, most = self._sizes.show(found.size, self.state.trace.tokens.strings, at)
         self._legend.show(scale)
-        words = _("norm before each block, for every token; full colour from {top} on, the largest is {most}")
+        words = _("norm before each block, for every token; full colour from {top}, the largest is {most}")
         self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
         for kind, lines in self._stats.items():
             said = feed_statistic(lines, kind, found, at, layer)
@@ -278,11 +279,9 @@ class ResidualView(View):
         self._grid.show(trace, found)
         self._shown["lens"].plot.height = self._grid.figure.height = 56 + 19 * (layers + 1)
         words = (
-            _("likeliest token in its place if the model stopped before each block, for the {n} tokens up to “{token}”")
+            _("most likely token at each position if the model ended before each block; {n} tokens up to “{token}”")
             if trace.anatomy.fills
-            else _(
-                "likeliest next token if the model stopped before each block, for the last {n} tokens up to “{token}”"
-            )
+            else _("most likely next token if the model ended before each block; {n} tokens up to “{token}”")
         )
         self._subtitle("lens", words, n=len(found.positions), token=self._token())
         self._share.feed(
@@ -291,7 +290,7 @@ class ResidualView(View):
             ("focus",),
             low=0,
             high=max(float(found.share.max()), 0.01),
-            ends=[_("out")],
+            ends=[_("end")],
         )
         self._shown["share"].heading.paragraphs = share_words(found)
         self._light()
@@ -303,7 +302,7 @@ class ResidualView(View):
         self._strips.light(cells)
         places = on_curves(trace, at, cells)
         self._writes.light(places["writes"])
-        names = {"attn_out": self._first, "mlp_out": _("MLP writes")}
+        names = {"attn_out": self._first, "mlp_out": _("MLP output")}
         self._cosines.light([(layer, names[part]) for layer, part in places["cosines"]])
         for kind, lines in self._stats.items():
             lines.light(places[kind])

@@ -35,8 +35,8 @@ class Beams:
         self._worker = background()
         self.tree = BeamTree(on_message=self._on_message, words=_words(), sizing_mode="stretch_width", margin=0)
         self.picture = picture(
-            _("Beam search: no draw, but several texts at once"),
-            _("on request, because this runs the model: each step of it for every beam"),
+            _("Beam search: several texts at once, without a random draw"),
+            _("runs the model at each step for every beam, so it starts only on request"),
             self.tree,
             table=self._rows,
             name="beams",
@@ -137,7 +137,7 @@ class Beams:
     def _rows(self) -> Table:
         """Every continuation that was looked at."""
         found, nodes = self.found, self.found.nodes if self.found else ()
-        kinds = {"kept": _("goes on"), "dropped": _("dropped"), "ended": _("finished")}
+        kinds = {"kept": _("continued"), "dropped": _("dropped"), "ended": _("finished")}
         columns: dict[str, Any] = {
             _("step"): [node.step + 1 for node in nodes],
             _("token"): [node.string for node in nodes],
@@ -145,10 +145,10 @@ class Beams:
             _("text"): [self._text(found, node.id) for node in nodes] if found else [],
             _("log p"): [node.log_probability for node in nodes],
             _("sum of log p"): [node.score for node in nodes],
-            _("what became of it"): [kinds[node.state] for node in nodes],
-            _("alive until step"): [node.lived_until + 1 for node in nodes],
+            _("result"): [kinds[node.state] for node in nodes],
+            _("survives until step"): [node.lived_until + 1 for node in nodes],
         }
-        return Table.of(_("the continuations that were looked at, step by step, best first"), **columns)
+        return Table.of(_("all continuations that were compared, step by step, best first"), **columns)
 
 
 def _inside(data: dict[str, Any]) -> dict[str, Any]:
@@ -165,26 +165,28 @@ def _inside(data: dict[str, Any]) -> dict[str, Any]:
 def _words() -> dict[str, str]:
     return {
         "beams": _("beams"),
-        "beams_title": _("how many texts go on from each step"),
+        "beams_title": _("how many texts are continued after each step"),
         "most": _("this server: at most {n}"),
         "tokens": _("tokens"),
         "penalty": _("length penalty"),
-        "penalty_title": _("a finished text's sum is divided by its length to this power: above 0 favours long texts"),
+        "penalty_title": _(
+            "the sum of a finished text is divided by its length raised to this power; above 0 favours long texts"
+        ),
         "search": _("Search"),
         "stop": _("Stop"),
-        "picture": _("the tree of the search: a column for each step, best on top"),
+        "picture": _("the search tree: one column per step, best on top"),
         "is_best": _("the best text"),
-        "is_kept": _("goes on"),
+        "is_kept": _("continued"),
         "is_dropped": _("dropped"),
         "is_ended": _("finished"),
         "step": _("step {i}"),
         "choose": _("Click a token, or use the arrow keys, to see its sum."),
         "sum": _("log p = {sum} = {score}."),
-        "fate_ended": _("Finished: divided by {n} to the power of {penalty} this is the score {score}."),
-        "fate_dropped": _("Dropped: number {row} of its step, and only {beams} that do not end go on."),
-        "fate_lived": _("Went on; something of it lived until step {step}."),
-        "fate_died": _("Went on, but in step {step} all its continuations were dropped."),
+        "fate_ended": _("Finished: the sum divided by {n} to the power of {penalty} is the score {score}."),
+        "fate_dropped": _("Dropped: rank {row} in its step, and only the best {beams} unfinished texts continue."),
+        "fate_lived": _("Continued; at least one continuation survives until step {step}."),
+        "fate_died": _("Continued, but in step {step} all its continuations were dropped."),
         "take": _("Append this text"),
-        "take_title": _("Append these tokens to what was generated; in the middle of it that is another branch"),
-        "results": _("The texts that came out, and their scores"),
+        "take_title": _("Append these tokens; in the middle of a generated text they start a new branch"),
+        "results": _("Resulting texts and their scores"),
     }

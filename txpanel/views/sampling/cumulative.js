@@ -1,7 +1,7 @@
 // The draw: the range from 0 to 1, divided by cumulative probabilities, the number that falls into it, and the same number in the intervals of before.
 
 import {chance, plain, removedBy} from "../../decoding/pipeline.js"
-import {h} from "../../toolkit/elements.js"
+import {h, quoted} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
 import {reducedMotion} from "../../toolkit/theme.js"
@@ -148,7 +148,7 @@ export function cumulative(ctx) {
   }
 
   const put = (text, values) => text.split(/(\{\w+\})/).map((part) => values[part] ?? part)
-  const token = (name) => v("b", {class: "token"}, name)
+  const token = (name) => v("b", {class: "token"}, quoted(name))
 
   function say() {
     const {shown, settings} = ctx

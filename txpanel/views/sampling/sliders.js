@@ -81,7 +81,7 @@ export function sliders(ctx) {
       leftOut,
       h(
         "div",
-        {class: "sliders", "data-alone": true, style: {"--stages": made.length}},
+        {class: "sliders", "data-alone": true},
         made.map((one) => one.root),
       ),
     ],

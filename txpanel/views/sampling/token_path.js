@@ -2,7 +2,7 @@
 
 import {chance, plain, removedBy} from "../../decoding/pipeline.js"
 import {rules} from "../../decoding/stage_rules.js"
-import {h} from "../../toolkit/elements.js"
+import {h, quoted} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {patch, v} from "../../toolkit/patch.js"
 
@@ -89,7 +89,7 @@ export function tokenPath(ctx) {
     }
     if (!gone) lines.push(...last(rank))
     else lines.push(step(w.draw, w.path_none, "out"))
-    patch(title, w.path, " ", v("span", {class: "token"}, ctx.name(chosen)))
+    patch(title, w.path, " ", v("span", {class: "token"}, quoted(ctx.name(chosen))))
     const [drawn, best] = [ctx.drawn().id, shown.stages[0].values.length ? ctx.likeliest : chosen]
     const jump = (id, text) => v("button", {type: "button", class: "chip", "aria-pressed": String(id === chosen), "data-id": id}, text)
     patch(pick, jump(drawn, w.pick_drawn), jump(best, w.pick_best))

@@ -65,8 +65,8 @@ class SamplingView(View):
         )
         self.formulas = engineers(*FORMULAS, notes=_notes())
         self.picture = picture(
-            _("What each stage leaves"),
-            _("everything here moves in your browser; the model does not run again"),
+            _("Probabilities after each stage"),
+            _("computed in your browser; the model does not run again"),
             self.bench,
             table=self._rows,
             name="sampling",
@@ -88,9 +88,7 @@ class SamplingView(View):
     def _none(self) -> None:
         self.beams.picture.visible = False
         self.bench.param.update(logits=self.bench.param.logits.default, names=[], version=self.bench.version + 1)
-        self.words.paragraphs = rich(
-            _("The model does not choose a token: it gives each a probability, and one is drawn.")
-        )
+        self.words.paragraphs = rich(_("The model gives each token a probability; then one token is drawn at random."))
 
     def close(self) -> None:
         """Lets go of the state; a search that runs ends within a step."""
@@ -109,7 +107,7 @@ class SamplingView(View):
             "names": [str(name) for name in trace.tokens.strings],
         }
         fills = trace.anatomy.fills
-        self.words.heading = _("Choosing the word for the gap") if fills else _("Choosing the next token")
+        self.words.heading = _("Choosing the masked token") if fills else _("Choosing the next token")
         self.bench.words = bench_words(fills=fills)
         self._tell()
         model = self.state.model
@@ -161,11 +159,11 @@ class SamplingView(View):
         kept = sample.stages[-1].kept
         self.words.paragraphs = rich(
             _(
-                "The model does not choose a token: it gives each a probability, and one is <b>drawn</b>. "
-                "The likeliest would be taken in {best} of all draws, so it need not "
-                "win.\n\nSTAGES\n\nWith these "
-                "settings {left}, and the uncertainty is {bits} bits (the model's own: "
-                "{own}). A random number chose <token>{token}</token>."
+                "The model gives each token a probability; then one token is <b>drawn</b> at random. Without settings, "
+                "the most likely token is drawn with a probability of {best}.\n\n"
+                "STAGES\n\n"
+                "With your settings {left}; the entropy is {bits} bits (without settings: {own}). The random number "
+                "selects <token>{token}</token>."
             ).replace("STAGES", _what_stages_do()),
             best=percent(float(sample.stages[0].probabilities.max())),
             left=plural("{n} token is left", "{n} tokens are left", kept).format(n=count(kept)),
@@ -221,14 +219,14 @@ class SamplingView(View):
         changing = {"logits", *(spec.key for spec in SPECS if not spec.removes)}
         columns: dict[str, Any] = {_("token"): token_names(self.state.trace, order), _("id"): order}
         for stage in sample.stages[:-1]:
-            title = stage_label(stage.name) if stage.name != "logits" else _("model's p")
+            title = stage_label(stage.name) if stage.name != "logits" else _("the model")
             if stage.active and stage.name in changing:
                 columns[_("logit") if stage.name == "logits" else f"{title}: x"] = stage.logits[order]
             if stage.active:
                 columns[title if stage.name == "logits" else f"{title}: p"] = stage.probabilities[order]
-        columns[_("drawn from")] = sample.probabilities[order]
-        columns[_("cut by")] = [stage_label(name) if (name := sample.removed_by(token)) else "" for token in order]
-        caption = _("tokens that are left, likeliest first; then the model's likeliest among those that were cut off")
+        columns[_("with your settings")] = sample.probabilities[order]
+        columns[_("cut off by")] = [stage_label(name) if (name := sample.removed_by(token)) else "" for token in order]
+        caption = _("tokens that are left, most likely first; then the most likely of those that were cut off")
         return Table.of(caption, **columns)
 
 
@@ -243,7 +241,7 @@ def _what_stages_do() -> str:
     marked = [(spec, f"<b>{spec.words().label}</b>") for spec in SPECS if not spec.words().card]
     cutting = _listed([label for spec, label in marked if not spec.looks_back])
     looking = _listed([label for spec, label in marked if spec.looks_back])
-    text = _("Tokens are cut off by {cutting}; {looking} look at the text so far.")
+    text = _("{cutting} cut off unlikely tokens; {looking} depend on the text so far.")
     return " ".join(
         [*(spec.words().card for spec in SPECS if spec.words().card), text.format(cutting=cutting, looking=looking)]
     )
@@ -263,11 +261,12 @@ def _inside(data: dict[str, Any]) -> dict[str, Any]:
 def _notes() -> Any:
     return rich(
         _(
-            "The logits of the whole vocabulary travel to the browser once per run, 4 bytes a token; "
-            "moving a slider runs no model. The stages follow transformers' own processors in the order "
-            "of <code>generate</code>, and the server's answer confirms every setting.\n\nThe browser counts in "
-            "double precision, transformers in single: a token within a millionth of a threshold may change "
-            "sides when the answer arrives.\n\nu is drawn by "
-            "NumPy's PCG64 generator from the seed alone: the same seed gives the same u everywhere."
+            "The logits of the whole vocabulary are sent to the browser once per run, 4 bytes per token; moving a "
+            "slider does not run the model. The stages follow transformers' own logits processors in the order of "
+            "<code>generate</code>, and the server checks every setting.\n\n"
+            "The browser computes in double precision, transformers in single precision: a token within a millionth "
+            "of a threshold may change sides when the server's result arrives.\n\n"
+            "u comes from NumPy's PCG64 generator and depends on the seed alone: the same seed always gives the same "
+            "u."
         )
     )

@@ -15,13 +15,15 @@ def presets(own: Settings | None) -> list[dict[str, Any]]:
     """What the bench offers ready-made; the model's own ``generation_config`` last, where it says something usable."""
     titles = {
         "plain": _("all stages off: the probabilities as the model gives them"),
-        "greedy": _("always the likeliest token"),
-        "balanced": _("a little sharper, without the unlikely end"),
-        "creative": _("flatter, without what is far less likely than the likeliest"),
-        "own": _("what transformers' generate does with this model's generation_config if nothing else is said"),
+        "greedy": _("always the most likely token"),
+        "balanced": _("temperature below 1; the least likely tokens are cut off"),
+        "creative": _("temperature above 1; tokens far less likely than the most likely one are cut off"),
+        "own": _("this model's generation_config, as transformers' generate uses it"),
     }
     if own is not None and own.left_out:
-        titles["own"] = _("transformers' generate with this model's generation_config, without what is named below")
+        titles["own"] = _(
+            "this model's generation_config, as transformers' generate uses it, without the settings named below"
+        )
     offered = {**PRESETS, **({"own": own} if own is not None else {})}
     return [
         {
@@ -46,7 +48,7 @@ def bench_words(*, fills: bool = False) -> dict[str, str]:
         **_draw(),
         **_path(),
         **_what_if(),
-        **({"append": _("Put in")} if fills else {}),
+        **({"append": _("Fill in")} if fills else {}),
     }
 
 
@@ -58,7 +60,7 @@ def _settings() -> dict[str, str]:
         "preset_balanced": _("Balanced"),
         "preset_creative": _("Creative"),
         "preset_own": _("Model's own"),
-        "left_out": _("Also in this model's generation_config, and left out here:"),
+        "left_out": _("Also in this model's generation_config, but not applied here:"),
         "off": _("off"),
     }
 
@@ -68,25 +70,25 @@ def _columns() -> dict[str, str]:
         "token": _("token"),
         "logit": _("logit"),
         "from_model": _("from the model"),
-        "model_p": _("model's p"),
+        "model_p": _("the model"),
         "at_one": _("softmax of the logits"),
         "with_stage": _("with {stage}"),
-        "final": _("drawn from"),
+        "final": _("with your settings"),
         "left": _("{n} left"),
         "all": _("all {n}"),
         "cut": _("cut off"),
-        "cut_by": _("cut: {stage}"),
+        "cut_by": _("cut off by {stage}"),
         "others": _("{n} other tokens"),
-        "entropy": _("uncertainty"),
-        "entropy_title": _("entropy: 0 bits when only one token is left"),
+        "entropy": _("entropy"),
+        "entropy_title": _("0 bits when only one token is left"),
         "bits": _("{n} bits"),
         "id": _("token {id}"),
         "rank": _("rank {rank}, token id {id}"),
         "why": _("why this number?"),
-        "path_title": _("show this token's way through the stages"),
-        "table": _("what each stage leaves of the likeliest tokens"),
+        "path_title": _("show this token at every stage"),
+        "table": _("the most likely tokens after each stage"),
         "log": _("logarithmic bars"),
-        "log_title": _("from a millionth to 1: each sixth of a bar is a factor of ten"),
+        "log_title": _("scale from 0.000001 to 1; one sixth of the full width is a factor of ten"),
         "none": _("With these settings no token is left to draw from. Loosen one of them."),
     }
 
@@ -97,18 +99,18 @@ def _draw() -> dict[str, str]:
         "seed": _("seed"),
         "roll": _("Next seed"),
         "replay": _("Replay"),
-        "replay_title": _("the same number once more"),
+        "replay_title": _("show the draw again, with the same number"),
         "append": _("Append"),
         "more": _("{n} more tokens"),
         "before": _("before"),
         "back": _("Back"),
         "sentence": _(
-            "Seed {seed} gives u = {u}. Between 0 and 1, the likeliest first, it falls between "
-            "{low} and {high}: the interval of {token}, number {rank}, as wide as its probability, {p}."
+            "Seed {seed} gives the random number u = {u}. It falls into the interval of {token}, from {low} to "
+            "{high}: rank {rank}, as wide as its probability, {p}."
         ),
-        "why_not": _("{best} is likelier, with {p}, but its interval ends at {bound}: u lies beyond it."),
-        "why_cut": _("{best}, the model's first choice, was cut off by {stage}."),
-        "changed": _("{kept} tokens left, {bits} bits of uncertainty."),
+        "why_not": _("{best} is more likely ({p}), but its interval ends at {bound}, below u."),
+        "why_cut": _("{best}, the model's most likely token, was cut off by {stage}."),
+        "changed": _("{kept} tokens left, entropy {bits} bits."),
         "still": _("The same u still falls on {now}."),
         "instead": _("The same u now falls on {now} instead of {was}."),
     }
@@ -117,28 +119,28 @@ def _draw() -> dict[str, str]:
 def _path() -> dict[str, str]:
     return {
         "renormalise": stage_label("renormalise"),
-        "path": _("The way of"),
-        "path_note": _("Click any token above to follow it."),
-        "pick_drawn": _("the drawn one"),
-        "pick_best": _("the model's first"),
+        "path": _("Every stage for"),
+        "path_note": _("Click any token above to see its stages."),
+        "pick_drawn": _("drawn token"),
+        "pick_best": _("most likely token"),
         "path_logits": _("x = {x}"),
         "path_share": _("e^({x} − {max}) ÷ {sum} = {p}"),
         "path_hit": _("{low} ≤ u = {u} < {high}: drawn"),
         "path_missed": _("u = {u} is not between {low} and {high}: not drawn"),
-        "path_none": _("no interval is its own: never drawn"),
+        "path_none": _("cut off: it has no interval and cannot be drawn"),
     }
 
 
 def _what_if() -> dict[str, str]:
     return {
         "sweep": _("Other temperatures"),
-        "sweep_note": _("what temperature alone does to p, before anything is cut off"),
+        "sweep_note": _("probabilities at other temperatures, before any token is cut off"),
         "sweep_now": _("now {t}"),
         "seeds": _("1,000 seeds"),
-        "seeds_note": _("seeds 0 to 999 with these intervals; the line is what p promises"),
+        "seeds_note": _("how often each token is drawn with the seeds 0 to 999; the line marks the expected number"),
         "drawn_times": _("times drawn"),
         "expected": _("expected"),
         "first_seed": _("first seed"),
         "take_seed": _("draw with seed {seed}"),
-        "empty": _("Type a text above: then the next token can be drawn here."),
+        "empty": _("Type a text above to draw the next token here."),
     }

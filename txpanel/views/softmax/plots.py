@@ -222,7 +222,7 @@ class Surprisal(_Figure):
         self.figure.add_tools(
             HoverTool(
                 renderers=[self.renderer],
-                tooltips=[(_("token"), "@name"), (_("surprisal"), "@bits"), (_("probability it had"), "@p")],
+                tooltips=[(_("token"), "@name"), (_("surprisal"), "@bits"), (_("its probability"), "@p")],
             )
         )
         self.dark(view.dark)
@@ -241,7 +241,7 @@ class Surprisal(_Figure):
             "name": names,
             "fill": [""] * self.total,
             "bits": [
-                _("{bits} bits").format(bits=number(b, 3)) if np.isfinite(b) else _("nothing came before it")
+                _("{bits} bits").format(bits=number(b, 3)) if np.isfinite(b) else _("first token: no prediction")
                 for b in bits
             ],
             "p": [percent(float(2.0**-b)) if np.isfinite(b) else "–" for b in bits],

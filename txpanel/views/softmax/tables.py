@@ -28,7 +28,7 @@ def steps(trace: Trace, found: Distribution) -> Table:
         _("e^(logit − max)"): found.powers[ids],
         _("probability"): found.probabilities[ids],
     }
-    return Table.of(_("all tokens, likeliest first"), **columns)
+    return Table.of(_("all tokens, most likely first"), **columns)
 
 
 def bins(shown: Histogram) -> Table:

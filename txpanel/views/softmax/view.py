@@ -10,6 +10,7 @@ import param
 
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
+from txpanel.models.tokens import visible
 from txpanel.toolkit.card import Rich, as_shown, card, engineers, picture, provenance, rich, stack
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.highlights import Highlights
@@ -65,9 +66,9 @@ class SoftmaxView(View):
         )
         self.table = Probabilities(on_pick=self._ask, words=table_words(), sizing_mode="stretch_width", margin=0)
         self.field = pn.widgets.TextInput(
-            label=_("Look for any token"),
+            label=_("Find a token"),
             value=self.wanted,
-            placeholder=_("a word, or an id"),
+            placeholder=_("text or token id"),
             sizing_mode="stretch_width",
             margin=(8, 0, 0, 0),
         )
@@ -89,8 +90,8 @@ class SoftmaxView(View):
                 styles={"flex": "1 1 560px", "min-width": "0", "max-width": "820px"},
             ),
             "mirror": picture(
-                _("Where the tokens are, and where the probability is"),
-                _("up: share of all tokens with such a logit; down: share of the probability they hold"),
+                _("Histogram of the logits"),
+                _("upwards: share of all tokens in each range of logits; downwards: their share of the probability"),
                 self._pane(self.mirror),
                 table=lambda: tables.bins(self.mirror.histogram or histogram(distribution(self.state.trace, self.at))),
                 name="logit-histogram",
@@ -105,7 +106,7 @@ class SoftmaxView(View):
                 source=self._source,
             ),
             "surprisal": picture(
-                _("How surprising was the text so far?"),
+                _("Surprisal of the text so far"),
                 "",
                 self._pane(self.surprisal),
                 table=lambda: tables.surprisal(self.state.trace),
@@ -126,9 +127,9 @@ class SoftmaxView(View):
             self.pictures[name].styles = {"width": "100%", "min-width": "0"}
         text = rich(
             _(
-                "Each token of a text had a probability before the model read it. Its <b>surprisal</b> is "
-                "how many bits that is short of certainty: 1 bit for a half, 2 for a quarter, 10 for a "
-                "thousandth. Click a bar to see what the model expected there."
+                "Before the model read a token, it had given that token a probability p. The <b>surprisal</b> of the "
+                "token is −log₂ p: 1 bit for 1/2, 2 bits for 1/4, about 10 bits for 1/1,000. Click a bar to see what the "
+                "model predicted there."
             )
         )
         self.of_text = card(_("Surprisal"), text, self.pictures["surprisal"])
@@ -141,12 +142,12 @@ class SoftmaxView(View):
             beside=[self.field, self.answer, self.formulas],
         )
         self.cards = stack(first, visible=False)
-        self.empty = Rich(paragraphs=rich(_("Type a text above: then the next token's probabilities stand here.")))
+        self.empty = Rich(paragraphs=rich(_("Type a text above to see the probabilities of the next token here.")))
         self.follow(self._run, "trace", empty=self._none)
         self.follow(self._follow_token, "query")
         Highlights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
-        one_by_one(self.cards, [lambda: self.of_text], _("More pictures are being built …"), self._guarded)
+        one_by_one(self.cards, [lambda: self.of_text], _("More pictures are loading …"), self._guarded)
         return as_shown(pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0))
 
     def light(self, cells: Any) -> None:
@@ -220,7 +221,7 @@ class SoftmaxView(View):
         trace, found = self.state.trace, self.found
         assert found is not None
         here = trace.tokens.strings[self.at]
-        self.words.heading = asked(trace, self.at).format(token=f"“{here.strip() or here}”")
+        self.words.heading = asked(trace, self.at).format(token=f"“{visible(here)}”")
         self.words.paragraphs = lead(trace, found)
         self.facts.facts = facts(found, token_names(trace, [found.largest])[0])
         self.answer.paragraphs = search_words(trace, found, marked) if self.wanted else []
@@ -279,11 +280,11 @@ class SoftmaxView(View):
         column.plot.visible = column.tools.visible = True
         known = bits[np.isfinite(bits)]
         said = (
-            _("nothing to be surprised by: a single token")
+            _("a single token: there is nothing to predict it from")
             if not known.size
             else _(
-                "bits per token; {total} bits altogether, {mean} on average. The first token has no bar: "
-                "nothing stands before it to predict it from."
+                "bits per token; {total} bits in total, {mean} on average. The first token has no bar: there is nothing "
+                "to predict it from."
             ).format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 3))
         )
         column.heading.paragraphs = [[("", said)]]

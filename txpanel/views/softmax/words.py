@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from txpanel.messages import _
+from txpanel.models.tokens import visible
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.text import Paragraph, rich
 from txpanel.views.distribution import Distribution, token_names
@@ -19,16 +20,20 @@ def asked(trace: Trace, position: int) -> str:
     """The question that the probabilities at a token answer; with ``{token}`` in it."""
     if not trace.anatomy.fills:
         return _("What comes after {token}?")
-    return _("Which word fits the gap?") if position in trace.gaps else _("Which word fits in the place of {token}?")
+    return (
+        _("Which token is behind the mask?")
+        if position in trace.gaps
+        else _("Which token does the model predict at the position of {token}?")
+    )
 
 
 def lead(trace: Trace, found: Distribution) -> list[Paragraph]:
     """What a softmax does, and the likeliest token here."""
     return rich(
         _(
-            "For each of the {n} tokens it knows, the model gives one number, a <b>logit</b>. The "
-            "softmax makes probabilities of them: take off the largest, raise e to each, divide by the "
-            "sum. They add up to 1.\n\nLikeliest here: <token>{best}</token> with <b>{p}</b>."
+            "The model gives each of the {n} tokens in its vocabulary a number, the <b>logit</b>. The softmax turns "
+            "logits into probabilities: subtract the largest logit, take the exponential of each, divide by their "
+            "sum. The probabilities add up to 1.\n\nMost likely here: <token>{best}</token> with <b>{p}</b>."
         ),
         n=count(found.size),
         best=token_names(trace, [found.largest])[0],
@@ -39,10 +44,10 @@ def lead(trace: Trace, found: Distribution) -> list[Paragraph]:
 def search_words(trace: Trace, found: Distribution, hits: list[int]) -> list[Paragraph]:
     """Rank, logit and probability of the first token that a search found; or that it found none."""
     if not hits:
-        return rich(_("<muted>No token of this model is, begins with or holds that text.</muted>"))
+        return rich(_("<muted>No token of this model contains this text.</muted>"))
     first = hits[0]
     return rich(
-        _("<token>{token}</token> is number {rank} of {n}: logit {logit}, probability <b>{p}</b>."),
+        _("<token>{token}</token> has rank {rank} of {n}: logit {logit}, probability <b>{p}</b>."),
         token=token_names(trace, [first])[0],
         rank=count(int(found.ranks[first]) + 1),
         n=count(found.size),
@@ -74,25 +79,25 @@ def facts(found: Distribution, best: str) -> list[Any]:
         [
             _("largest logit"),
             number(found.max, 5),
-            _("of {token}; taken off all logits").format(token=f"“{best.strip() or best}”"),
+            _("of {token}; subtracted from all logits").format(token=f"“{visible(best)}”"),
             "probs.max",
         ],
         [
-            _("sum of the powers"),
+            _("sum of the exponentials"),
             number(found.sum, 5),
-            _("of e^(logit − max), over {n} tokens").format(n=count(found.size)),
+            _("e^(logit − max), summed over {n} tokens").format(n=count(found.size)),
             "probs.sum",
         ],
         [
-            _("likeliest"),
+            _("most likely"),
             percent(float(found.probabilities[found.largest])),
-            _("1 ÷ {sum}: its power is e⁰ = 1").format(sum=number(found.sum, 5)),
+            _("1 ÷ {sum}: its exponential is e⁰ = 1").format(sum=number(found.sum, 5)),
             "probs",
         ],
         [
             _("entropy"),
             _("{bits} bits").format(bits=number(found.entropy, 3)),
-            _("as uncertain as among {n} equally likely tokens").format(n=number(choices, 3)),
+            _("the same entropy as {n} equally likely tokens").format(n=number(choices, 3)),
             "probs.entropy",
         ],
     ]
@@ -104,12 +109,12 @@ def table_words() -> dict[str, str]:
         "token": _("token"),
         "logit": _("logit"),
         "from_model": _("from the model"),
-        "shifted": _("minus max"),
-        "power": _("e to that"),
+        "shifted": _("logit − max"),
+        "power": _("e^(logit − max)"),
         "power_note": _("between 0 and 1"),
         "p": _("probability"),
         "all": _("all tokens"),
         "why": _("why this number?"),
         "id": _("token id {id}"),
-        "caption": _("softmax of the likeliest tokens"),
+        "caption": _("softmax of the most likely tokens"),
     }

@@ -33,7 +33,7 @@ _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
 """A hyphen that is meant as a minus sign, as against the one in a name."""
 
 TOKENS = {"token": lambda: _("token"), "query": lambda: _("query"), "key": lambda: _("key")}
-HEADS = {"head": lambda: _("head"), "kv_head": lambda: _("head of k, v")}
+HEADS = {"head": lambda: _("head"), "kv_head": lambda: _("key/value head")}
 """Dimensions and what they are called, for those that are not called by their name."""
 
 
@@ -56,7 +56,7 @@ def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
         if dim == "vocab" and trace.model is not None and 0 <= i < trace.anatomy.vocab:
             return [dim, _("token"), _("id {id}").format(id=count(i)), str(trace.model.tokens([i]).strings[0])]
         if dim in TOKENS and 0 <= i < len(strings):
-            return [dim, TOKENS[dim](), _("pos {pos}").format(pos=i), strings[i]]
+            return [dim, TOKENS[dim](), _("position {pos}").format(pos=i + 1), strings[i]]
         return [dim, dim, str(i), ""]
 
     return [chip(dim, i) for dim, i in index.items()]
@@ -191,10 +191,10 @@ def totals(explanation: Explanation) -> list[list[str]]:
     n = len(explanation.terms)
     values = values_of(explanation.terms)
     added = math.fsum(values) if all(map(math.isfinite, values)) else explanation.terms[0].value
-    label = plural("its one operand", "sum of all {n} operands", n).format(n=count(n))
+    label = plural("the only term", "sum of all {n} terms", n).format(n=count(n))
     digits = 4 if number(added) == number(explanation.value) else 7
     measured = explanation.operation in MEASURES or explanation.name.startswith("lens.")
-    whole = _("computed in one go") if measured else _("recorded in this run")
+    whole = _("computed directly") if measured else _("recorded in this run")
     return [[label, number(added, digits)], [whole, number(explanation.value, digits)]]
 
 
@@ -205,7 +205,7 @@ def check(explanation: Explanation) -> dict[str, Any] | None:
     if not explanation.terms:
         return None
     found = explanation.check
-    detail = _("recomputed from its operands; differs by {difference}, allowed {tolerance}")
+    detail = _("recomputed from its terms: difference {difference}, allowed {tolerance}")
     title = detail.format(difference=number(found.difference), tolerance=number(found.tolerance))
     title = f"{title} {explanation.note}".rstrip()
     return {"ok": bool(found.ok), "label": _("recomputed") if found.ok else _("does not agree"), "title": title}
@@ -216,13 +216,11 @@ def _again(explanation: Explanation) -> dict[str, Any] | None:
     found = explanation.check
     if not math.isfinite(found.difference):
         return None
-    detail = _(
-        "its module, called again with the same input, gives this number; it differs by {difference}, allowed {tolerance}"
-    )
+    detail = _("the module was run again with the same input: difference {difference}, allowed {tolerance}")
     title = detail.format(difference=number(found.difference), tolerance=number(found.tolerance))
     return {
         "ok": bool(found.ok),
-        "label": _("called again: the same") if found.ok else _("called again: another number"),
+        "label": _("run again: same number") if found.ok else _("run again: different number"),
         "title": title,
     }
 
@@ -238,7 +236,7 @@ def closed(trace: Trace, explanation: Explanation, focus: Mapping[str, int] | No
     found = explanation.check
     if math.isfinite(found.difference):
         again = _(
-            "It can be recomputed by calling that code again with the same input. That was done for this card: difference {difference}, allowed {tolerance}."
+            "For this card, that code was run again with the same input: difference {difference}, allowed {tolerance}."
         )
         again = again.format(tolerance=number(found.tolerance), difference=number(found.difference))
     else:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from txpanel.messages import _, plural
+from txpanel.models.tokens import visible
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.part_words import Module, ended, module_of
 from txpanel.tracing.graph.derived import LENS, NEAR, OTHERS, SURPRISAL
@@ -35,61 +36,64 @@ def block(name: str) -> str:
 def sentence(operation: str, operands: int = 2) -> str:
     """What sort of step made the number, in a sentence for a newcomer; empty for kinds of other packages."""
     if operation == "add" and operands == 1:
-        return _("The same number: the stream goes into the block as it comes.")
+        return _("The same number: the block's input is the residual stream, unchanged.")
     return {
-        "lookup": _("Read from a table that was learned in training: one row for each token (or position)."),
-        "linear": _("A weighted sum: every number of a row times its weight, all added up."),
-        "magnitude": _("A factor that DoRA learned for this output, divided by the length of the output's weights."),
-        "head output": _("What one head adds: its values times its own part of the output weights."),
-        "sum over heads": _("Each head has its part in it; the parts are added up."),
-        "add": _("A plus: the vectors are added number by number. Nothing is forgotten on the way."),
+        "lookup": _("A row of a matrix that was learned in training, with one row for each token (or position)."),
+        "linear": _("A weighted sum: each number of the input times its weight, added up."),
+        "magnitude": _("A factor that DoRA learned for this output, divided by the norm of the output's weights."),
+        "head output": _("The output of one head: its z times its part of W_O."),
+        "sum over heads": _("The outputs of all heads, added up."),
+        "add": _("The vectors are added, number by number."),
         "difference": _(
-            "What a step that is run as a whole has added: the stream after it, minus the stream before it."
+            "What a step that is run as a whole adds: the residual stream after it minus the residual stream before it."
         ),
         "opaque": _(
-            "This part of the model is not opened: the number was made by the model's own code, and has no list of operands."
+            "This part of the model is not opened: the number was computed by the model's own code and is not split "
+            "into terms."
         ),
-        "times": _("A fixed factor that belongs to this model."),
-        "clip": _("Numbers beyond a limit are set to it, the others stay as they are."),
-        "soft-cap": _("Large scores are bent towards a limit, small ones stay as they are."),
-        "activation": _(
-            "One number in, one number out, along a fixed curve. This is where the model stops being a plain sum."
-        ),
-        "gate": _("One projection goes through the activation curve and decides how much of the other one passes."),
-        "choice": _("The router gives every expert a score; the highest ones get the token."),
-        "expert weight": _("How much the chosen expert's answer counts."),
+        "times": _("Multiplied by a fixed factor of this model."),
+        "clip": _("Numbers beyond a limit are set to the limit; the others do not change."),
+        "soft-cap": _("Large scores are squeezed smoothly below a limit; small ones hardly change."),
+        "activation": _("The activation function: one number in, one number out, and not a linear function."),
+        "gate": _("The gate goes through the activation function and is multiplied with the up projection."),
+        "choice": _("The router gives every expert a score; the token goes to the experts with the highest scores."),
+        "expert weight": _("The weight of the chosen expert's output."),
         "expert linear": _("A weighted sum with the weights of the expert that was chosen for this token."),
-        "mix": _("The answers of the chosen experts, each times its weight."),
-        "mean": _("The average of the token's vector."),
-        "variance": _("How far the numbers of the token's vector spread."),
-        "scale": _("What the vector is multiplied by so that it has a common size."),
-        "norm": _("The same vector brought to a common size, then stretched by learned weights."),
-        "rotary": _("Two numbers are a hand on a dial; the token's position turns it."),
-        "join": _("Two parts laid side by side."),
-        "scores": _("How well a query fits a key: multiplied number by number, added up, scaled."),
-        "bias": _("The further back a key stands, the more is taken off."),
-        "mask": _("The mask says at which tokens one may look: these scores stay as they are, all others are shut."),
+        "mix": _("The outputs of the chosen experts, each times its weight, added up."),
+        "mean": _("The mean of the numbers in the token's vector."),
+        "variance": _("The mean of the squared numbers in the token's vector; LayerNorm subtracts the mean first."),
+        "scale": _("The factor of the normalisation: 1 divided by the root of the variance."),
+        "norm": _("The vector times the factor of the normalisation, then times learned weights."),
+        "rotary": _("Rotary embedding: a pair of numbers is rotated by an angle that depends on the position."),
+        "join": _("Two vectors, one after the other."),
+        "scores": _("How well the query matches the key: their dot product, scaled."),
+        "bias": _("A bias that depends on how far back the key is."),
+        "mask": _(
+            "The mask says which keys the query can attend to: their scores do not change, all others become −∞."
+        ),
         "mask dropped": _(
-            "The rows of the text's tokens, made larger by as much as the masks leave out; a mask's own row counts as zero."
+            "The embeddings of the tokens, scaled up to make up for the mask tokens; a mask token counts as zero."
         ),
-        "max": _("The largest of the row. It is taken off first so that the exponentials stay small enough."),
-        "sum of exponentials": _("All exponentials of the row added up: what each of them is divided by."),
-        "softmax": _("A share: this exponential divided by the sum of all in its row."),
-        "shifted": _("The largest logit taken off: 0 for the likeliest token, below 0 for all others."),
-        "exponential": _("e to that: 1 for the likeliest token, between 0 and 1 for all others."),
-        "others": _("What a list of tokens leaves out, added up."),
-        "bin": _("The tokens whose logits fall into this bin, added up: how much probability they hold together."),
-        "length": _("How long the vector is: all its numbers squared, added up, and the root taken."),
-        "cosine": _("In which direction: 1 is the same way, −1 the opposite, 0 has nothing to do with it."),
-        "entropy": _("How undecided the model is: 0 when it is certain, the more bits the more tokens are as likely."),
-        "surprisal": _("How surprised the model was: 1 bit for a probability of a half, 2 for a quarter."),
-        "weighted sum": _("The values of all tokens that are looked at, each times its share of the attention."),
-        "weight": _(
-            "This is a weight of the model. It was learned in training and does not depend on your text: here the question ends."
+        "max": _("The largest number of the row. It is subtracted first so that the exponentials do not overflow."),
+        "sum of exponentials": _("The sum of all exponentials of the row; each of them is divided by it."),
+        "softmax": _("Softmax: this exponential divided by the sum of all exponentials of the row."),
+        "shifted": _("The logit minus the largest logit: 0 for the most likely token, below 0 for all others."),
+        "exponential": _(
+            "The exponential e^(logit − max): 1 for the most likely token, between 0 and 1 for all others."
         ),
-        "token id": _("This is the number that the tokenizer gave to the token: here the question ends."),
-        "position": _("This is the token's place in the text, counted from 0: here the question ends."),
-        "given": _("This follows from the token's place alone, not from what stands there: here the question ends."),
+        "others": _("The sum over all tokens that the list does not show."),
+        "bin": _("The probabilities of all tokens whose logits fall into this bin, added up."),
+        "length": _("The norm of the vector: the root of the sum of its squared numbers."),
+        "cosine": _("The cosine of the angle between two vectors: 1 same direction, 0 orthogonal, −1 opposite."),
+        "entropy": _(
+            "The entropy of the probabilities: 0 bits if one token is certain, more if many tokens are likely."
+        ),
+        "surprisal": _("The surprisal of the token: 1 bit for a probability of 1/2, 2 bits for 1/4."),
+        "weighted sum": _("The sum of all values, each times its attention weight."),
+        "weight": _("A weight of the model. It was learned in training and does not depend on your text."),
+        "token id": _("The id that the tokenizer gave to the token."),
+        "position": _("The position of the token, as the model counts it: from 0."),
+        "given": _("This depends only on the position, not on the token."),
     }.get(operation, "")
 
 
@@ -100,12 +104,12 @@ def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> st
     """
     if came := SURPRISAL.fullmatch(name):
         token = int(came[1])
-        return _("How “{token}” came after “{before}”.").format(
-            token=trace.tokens.strings[token], before=trace.tokens.strings[token - 1]
+        return _("The token “{token}” after “{before}”.").format(
+            token=visible(trace.tokens.strings[token]), before=visible(trace.tokens.strings[token - 1])
         )
     if (near := NEAR.fullmatch(name)) and trace.model is not None:
-        one, other = trace.model.tokens([int(near[1]), int(near[2])]).strings
-        return _("The rows of “{one}” and “{other}” in the token table.").format(one=one, other=other)
+        one, other = map(visible, trace.model.tokens([int(near[1]), int(near[2])]).strings)
+        return _("The rows of “{one}” and “{other}” in the embedding matrix.").format(one=one, other=other)
     return f"{_after(trace, name)} {_which(trace, name, index or {})}".strip()
 
 
@@ -114,23 +118,21 @@ def _after(trace: Trace, name: str) -> str:
     found = LENS.fullmatch(name)
     if found is None:
         return ""
-    layer, text = int(found[1]), trace.tokens.strings[int(found[2])] if found[2] else ""
+    layer, text = int(found[1]), visible(trace.tokens.strings[int(found[2])]) if found[2] else ""
     fills = trace.anatomy.fills
     if layer == trace.anatomy.n_layers:
         words = (
-            _("The model’s own answer in the place of “{token}”.")
+            _("The model's own prediction at the position of “{token}”.")
             if fills
-            else _("The model’s own answer after “{token}”.")
+            else _("The model's own prediction after “{token}”.")
         )
         return words.format(token=text)
     lens = (
-        _("Logit lens: as if the model stopped before block {n}, in the place of “{token}”.")
+        _("Logit lens: as if the model ended before block {n}, at the position of “{token}”.")
         if fills
-        else _("Logit lens: as if the model stopped before block {n}, after “{token}”.")
+        else _("Logit lens: as if the model ended before block {n}, after “{token}”.")
     )
-    return (lens if text else _("Logit lens: as if the model stopped before block {n}.")).format(
-        n=layer + 1, token=text
-    )
+    return (lens if text else _("Logit lens: as if the model ended before block {n}.")).format(n=layer + 1, token=text)
 
 
 def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
@@ -144,9 +146,9 @@ def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
         return ""
     best, besides = int(left[3]), [int(i) for i in left[4].split(".")[1:]]
     names = trace.model.tokens(besides).strings if trace.model is not None and besides else map(str, besides)
-    quoted = [_("“{token}”").format(token=token) for token in names]
-    likeliest = plural("the likeliest token", "the {n} likeliest tokens", best).format(n=count(best))
-    return _("All but {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
+    quoted = [_("“{token}”").format(token=visible(token)) for token in names]
+    likeliest = plural("the most likely token", "the {n} most likely tokens", best).format(n=count(best))
+    return _("All tokens except {tokens}.").format(tokens=", ".join([*([likeliest] if best else []), *quoted]))
 
 
 def closed_words(trace: Trace, found: Explanation) -> list[str]:
@@ -154,22 +156,23 @@ def closed_words(trace: Trace, found: Explanation) -> list[str]:
     anatomy, operation = trace.anatomy, trace.operation(found.name)
     if isinstance(operation, Placed):  # where an image or a sound stands
         return [
-            _("Made by {module} from the whole of its input.").format(module=found.opaque or _("the model’s own code")),
+            _("Computed by {module} from its whole input.").format(module=found.opaque or _("the model’s own code")),
             _(
-                "What reads an image or a sound is a part of the model that is not opened here; what it gives to the text is real."
+                "The part of the model that reads images or sounds is not opened here; the numbers that it gives are the "
+                "model's own."
             ),
         ]
     assert isinstance(operation, Opaque)
     layer, part = operation.layer, operation.part
     module = module_of(anatomy, layer, part) if layer is not None else Module("")
     if module.path:
-        said = [_("Made by {module} from the whole of its input.").format(module=module.words)]
+        said = [_("Computed by {module} from its whole input.").format(module=module.words)]
     else:
-        said = [_("Made by the model's own code from its input.")]
+        said = [_("Computed by the model's own code from its input.")]
     closed = anatomy.opaque if layer is None else anatomy.blocks[layer].opaque
     reason = closed.get(part)
     if reason:
-        said.append(_("Why it is not opened: {reason}").format(reason=ended(reason)))
+        said.append(_("Reason: {reason}").format(reason=ended(reason)))
     return said
 
 
@@ -185,23 +188,21 @@ def words() -> dict[str, str]:
     return {
         "title": _("why this number"),
         "pinned": _("pinned"),
-        "empty": _(
-            "Click any number of any picture: here you see how it was computed, from which numbers, down to the weights."
-        ),
-        "back": _("Back to the question before"),
-        "forward": _("Forward again"),
+        "empty": _("Click any number on this page to see here how it was computed, step by step, down to the weights."),
+        "back": _("Back to the number before"),
+        "forward": _("Forward"),
         "copy": _("Copy"),
         "copy_long": _("Copy this value with all its digits"),
         "copied": _("Copied"),
         "pin": _("Pin"),
-        "pin_long": _("Pin this card, so that it stays beside the next one"),
+        "pin_long": _("Pin this card: it stays beside the next one"),
         "close": _("Close this card"),
         "unpin": _("Unpin"),
-        "unpin_long": _("Unpin: take this card away"),
-        "path": _("Questions so far"),
-        "why": _("Why"),
+        "unpin_long": _("Unpin and remove this card"),
+        "path": _("Numbers so far"),
+        "why": _("Why this number:"),
         "formula": _("Formula"),
-        "operand": _("operand, largest first"),
+        "operand": _("term, largest first"),
         "value": _("value"),
         "running": _("running sum"),
         "play": _("Play"),
@@ -210,10 +211,10 @@ def words() -> dict[str, str]:
         "step": _("step"),
         "step_of": _("Step of the product"),
         "step_back": _("One step back"),
-        "step_on": _("One step on"),
+        "step_on": _("One step forward"),
         "to_end": _("To the end"),
         "from_zero": _("The sum starts at 0."),
         "from_bias": _("The sum starts at the bias:"),
-        "feeds": _("What does this feed?"),
-        "made_from": _("made from"),
+        "feeds": _("What is computed from this?"),
+        "made_from": _("computed from"),
     }
