@@ -215,7 +215,7 @@ def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, 
     go_on = held_back(tab)
     tab.page.goto(server.url, wait_until="commit")
     tab.page.locator("#tx-first .flow[data-shows]").wait_for()
-    expect(connection_bar(tab)).to_contain_text("still being connected")
+    expect(connection_bar(tab)).to_contain_text("still connecting")
     go_on()
     assert not connection_bar(tab).filter(visible=True).count()
 
