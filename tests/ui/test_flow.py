@@ -260,7 +260,7 @@ def test_the_keyboard_reaches_every_part(show: Callable[..., Page], stage: Stage
     page.get_by_role("group", name="Attention pattern").focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".live")).to_contain_text("attention")
+    expect(page.locator(".live")).to_contain_text("Attention weight")
     page.keyboard.press("Enter")
     until(page, lambda: stage.state.question is not None)
     assert dict(stage.state.question.index) == {"head": 1, "query": last - 2, "key": 1}

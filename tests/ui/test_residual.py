@@ -21,8 +21,8 @@ def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
     expect(tab.page.get_by_text(re.compile("probability of “A”, the model's most likely token"))).to_be_visible()
     why = tab.page.get_by_role("region", name="why this number")
     for title, name in (
-        ("Logit lens", r"lens\.\d\.\d\.probs"),
-        ("Norm of the residual stream", r"blocks\.\d\.resid_p.*\.norm"),
+        ("Logit lens: the arrow keys", r"lens\.\d\.\d\.probs"),
+        ("Norm of the residual stream: the arrow keys", r"blocks\.\d\.resid_p.*\.norm"),
     ):
         picture = tab.page.get_by_label(re.compile(title))
         picture.scroll_into_view_if_needed()
