@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from transformers import AutoConfig, AutoModel
 import txpanel
 from tests.encoder_decoders import BART, ENCODER_DECODERS, tiny_pair, tiny_pair_hf
 from tests.families import tiny, tiny_tokenizer
-from txpanel.errors import EmptyText, TooLong, Unsupported
+from tests.sweep.configs import PAIR, model_of
+from txpanel.errors import BadText, EmptyText, TooLong, TxpanelError, Unsupported
 from txpanel.models.language_model import LanguageModel
 
 TEXT = "hello wörld"
@@ -116,3 +118,53 @@ def test_a_folder_with_an_encoder_decoder_opens(tmp_path: Path) -> None:
     model = txpanel.load(str(tmp_path))
     assert model.pair is not None
     assert torch.allclose(model.trace(TEXT).tensor("logits"), tiny_pair("t5").trace(TEXT).tensor("logits"), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "words"),
+    [([], EmptyText, "start is empty"), (5, BadText, "whole numbers"), ("ab", BadText, "whole numbers")],
+)
+def test_a_start_that_is_none_is_refused_in_words(start: Any, error: type[TxpanelError], words: str) -> None:
+    model = tiny_pair("t5")
+    with pytest.raises(error, match=words):
+        model.having_read(TEXT, start=start)
+    assert model.having_read(TEXT, start=torch.tensor([0, 7])).start == [0, 7]
+    with pytest.raises(BadText, match="300 rows"):
+        (reading := model.having_read(TEXT, start=[300])).trace(reading.start)
+
+
+def test_ids_of_the_decoder_among_inputs_are_refused_with_the_way_to_give_them() -> None:
+    ids = torch.tensor([[5, 6, 7]])
+    model = tiny_pair("bart")
+    with pytest.raises(Unsupported, match=r"not “decoder_input_ids”.*having_read"):
+        model.trace(inputs={"input_ids": ids, "decoder_input_ids": ids})
+    trace = model.trace(inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    assert trace.source is not None
+    assert trace.source.tokens.ids.tolist() == [5, 6, 7]
+
+
+def test_each_side_has_the_ids_of_its_own_table() -> None:
+    """Marian's decoder may have another vocabulary than its encoder."""
+    settings = {"share_encoder_decoder_embeddings": False, "decoder_vocab_size": 400, "tie_word_embeddings": False}
+    module = tiny_pair_hf("marian", **settings)
+    with torch.no_grad():
+        module.final_logits_bias[0, 350] = 1e4  # an id that only the decoder has
+    model = LanguageModel.wrap(module, tiny_tokenizer())
+    ids = torch.tensor([model.encode(TEXT)])
+    with torch.inference_mode():
+        own = module.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, do_sample=False)[0].tolist()
+    assert own == [0, 350, 350, 350, 350]
+    steps = list(txpanel.generate(model, TEXT, max_new_tokens=4, temperature=0.0))
+    assert [step.token for step in steps] == own[1:]
+    assert (model.rows, model.having_read(TEXT).rows) == (300, 400)
+    with pytest.raises(BadText, match="300 rows"):
+        model.trace([350])
+    with pytest.raises(BadText, match="400 rows"):
+        model.having_read(TEXT).trace([0, 400])
+
+
+def test_a_source_that_an_encoder_of_berts_kind_has_no_room_for_is_refused_in_words() -> None:
+    model = LanguageModel.wrap(model_of("encoder-decoder" + PAIR), tiny_tokenizer())
+    assert model.trace("a" * 128).source is not None
+    with pytest.raises(TooLong, match="129 tokens, and the encoder of EncoderDecoderModel can read 128"):
+        model.trace("a" * 129)

@@ -18,6 +18,8 @@ from txpanel.errors import Stale
 from txpanel.models import changed
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.shared import shared_trace
+from txpanel.tracing.compare import gap
+from txpanel.tracing.operations.opaque import Opaque
 from txpanel.tracing.record import prefixes, record
 from txpanel.tracing.trace import Trace
 
@@ -139,6 +141,24 @@ def test_no_number_of_the_model_before_is_shown(change: Callable[[LanguageModel]
     assert off(model, after) < 1e-4
     assert after.stale is None
     assert shared_trace(model, TEXT) is not before
+
+
+@pytest.mark.parametrize("change", KINDS)
+def test_what_changes_before_the_first_run_is_noticed_too(change: Callable[[LanguageModel], None]) -> None:
+    """A model was read and verified when it was opened, which may be long before anything is run."""
+    model = opened()
+    change(model)
+    trace = model.trace(TEXT)
+    assert off(model, trace) < 1e-4
+    for name in trace.names(0):
+        operation = trace.operation(name)
+        assert operation is not None
+        inputs = {source: trace.tensor(source) for source in operation.inputs}
+        with torch.no_grad():
+            again = operation.recompute(inputs)
+        assert gap(
+            None if isinstance(operation, Opaque) else operation, inputs, again, trace.tensor(name), torch.float32
+        ).ok, name
 
 
 def test_why_with_the_weights_of_now_says_so() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 import txpanel
-from tests.encoder_decoders import ENCODER_DECODERS, VARIANTS, tiny_pair, tiny_pair_hf
+from tests.encoder_decoders import BART, ENCODER_DECODERS, VARIANTS, tiny_pair, tiny_pair_hf
 from tests.families import tiny_tokenizer
+from tests.sweep.configs import PAIR, model_of
 from tests.tracing.test_verify import Mistake, block, opened, swapped
 from txpanel.decoding.beams import beam_search
 from txpanel.models.anatomy import Anatomy, Relative
@@ -216,3 +219,63 @@ def test_a_source_of_which_tokens_are_hidden_is_not_shown_as_seen() -> None:
     module.model.decoder.layers[1].encoder_attn.forward = hiding
     model = LanguageModel.wrap(module, tiny_tokenizer())
     assert [part.name for part in model.report().opaque] == ["encoder", "blocks.1.cross"]
+
+
+# -- what a text has that the one it was compared on had not ---------------------------------------------------------------
+
+M2M100 = {**BART, "pad_token_id": 1, "bos_token_id": 0}
+"""The usual ids: its positions are counted from behind the padding token's on, and padding tokens do not count."""
+PADDED = [40, 1, 0, 9, 5, 1, 1, 7]
+
+
+def padding(settings: dict[str, Any]) -> Any:
+    """An untouched M2M100."""
+    torch.manual_seed(0)
+    return AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model("m2m_100", **settings)).eval()
+
+
+@pytest.mark.parametrize("pad", [0, 1, 5])
+def test_padding_tokens_in_what_a_decoder_has_written_are_counted_as_it_counts_them(pad: int) -> None:
+    settings, wrote = {**M2M100, "pad_token_id": pad}, [pad if token == 1 else token for token in PADDED]
+    model, theirs = LanguageModel.wrap(padding(settings), tiny_tokenizer()), padding(settings)
+    assert not model.anatomy.opaque
+    reading = model.having_read(TEXT)
+    for trace in (reading.trace([2, *wrote]), extend(reading.trace([2, *wrote[:-1]]), wrote[-1:])):
+        assert trace.source is not None
+        with torch.inference_mode():
+            given = theirs(
+                input_ids=torch.tensor([trace.source.tokens.ids.tolist()]),
+                decoder_input_ids=torch.tensor([[2, *wrote]]),
+                output_hidden_states=True,
+            )
+        assert near(trace.tensor("logits"), given.logits[0, -1])
+        assert near(trace.tensor("blocks.0.resid_pre"), given.decoder_hidden_states[0][0])
+        for token in range(len(trace.tokens)):
+            assert trace.why("blocks.0.resid_pre", token=token, feature=2).check.ok, token
+
+
+def test_a_rule_for_padding_tokens_that_is_not_known_closes_the_way_in() -> None:
+    module = padding(M2M100)
+    table = module.model.decoder.embed_positions
+    plain = type(table).forward
+
+    def other(input_ids: torch.Tensor, *args: Any, **more: Any) -> Any:
+        return plain(table, input_ids, *args, **more) + (input_ids == 1)[..., None]
+
+    table.forward = other
+    assert "padding" in LanguageModel.wrap(module, tiny_tokenizer()).anatomy.opaque["embed"]
+
+
+def test_a_cross_attention_of_one_head_is_open() -> None:
+    """Its sum over heads has one term: a number near zero is off by the rounding of its row."""
+    settings = {"num_heads": 1, "d_kv": 7}
+    model = tiny_pair("t5", **settings)
+    assert [part.name for part in model.report().opaque] == ["encoder"], str(model.report())
+
+
+def test_a_block_is_run_again_with_the_masks_of_its_own_run() -> None:
+    """T5Gemma hides padding tokens where it has no cache, and shows them where it has one: a text that has grown was run with one."""
+    model = LanguageModel.wrap(model_of("t5gemma" + PAIR), tiny_tokenizer())
+    trace = extend(model.trace(TEXT), [40, 0, 0, 9, 0])
+    for layer in range(trace.anatomy.n_layers):
+        assert trace.check(layer).difference < 1e-3 * float(trace.tensor(f"blocks.{layer}.resid_post").abs().max())

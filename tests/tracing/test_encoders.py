@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import txpanel
 from tests.families import masked_tokenizer, tiny
 from tests.sweep.configs import MASK, MASKED, model_of
-from txpanel.errors import EmptyText, NoSuchTensor, TxpanelError, Unsupported
+from txpanel.errors import EmptyText, NoSuchTensor, TooLong, TxpanelError, Unsupported
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.trace import Trace
 
@@ -218,3 +219,166 @@ def test_attention_that_hides_later_tokens_is_not_drawn_as_one_that_looks_both_w
     with torch.inference_mode():
         ids = torch.tensor([trace.tokens.ids.tolist()])
         near(trace.tensor("logits"), model(input_ids=ids).logits[0, trace.answer])
+
+
+# -- what a model is told beside the token ids ----------------------------------------------------------------------------
+
+
+def two_texts() -> dict[str, torch.Tensor]:
+    """As BERT's tokenizer gives a pair of texts."""
+    ids = torch.tensor([[1, 40, MASK, 42, 2, 50, 51, MASK, 2]])
+    return {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "token_type_ids": torch.tensor([[0, 0, 0, 0, 0, 1, 1, 1, 1]]),
+    }
+
+
+@pytest.mark.parametrize("family", ["bert", "albert", "electra"])
+@pytest.mark.parametrize("one_text", [True, False])
+def test_types_of_tokens_are_those_that_it_is_told(family: str, one_text: bool, tmp_path: Any) -> None:
+    model, given = opened(family), two_texts()
+    given["token_type_ids"] *= not one_text
+    trace, theirs = model.trace(inputs=given), model_of(family + MASKED)
+    with torch.inference_mode():
+        near(trace.tensor("logits"), theirs(**given).logits[0, 2])
+    assert trace.gaps == (2, 7)
+    assert not trace.tokens.places
+    assert not trace.anatomy.opaque
+    assert trace.tensor("token_types").tolist() == given["token_type_ids"][0].tolist()
+    graph = trace.graph.names()
+    for name in graph[: graph.index("blocks.0.resid_pre") + 1]:
+        for token in range(9):
+            assert trace.why(name, **dict(zip(trace.dims(name), (token, 3), strict=False))).check.ok, (name, token)
+    source = trace.why("token_type_embed", token=6, feature=3).terms[0].source
+    assert source is not None
+    assert source.index["row"] == int(not one_text)
+    again = txpanel.open_trace(trace.save(tmp_path / "types.safetensors"))
+    assert torch.equal(again.tensor("token_types"), trace.tensor("token_types"))
+    typed = model.trace(given["input_ids"][0].tolist())  # without them it is told of one text
+    assert not bool(typed.tensor("token_types").any())
+
+
+def test_types_that_the_model_does_not_use_as_said_close_the_way_in() -> None:
+    module = model_of("bert" + MASKED)
+    owner, plain = module.bert.embeddings, type(module.bert.embeddings).forward
+
+    def other(token_type_ids: Any = None, **more: Any) -> Any:
+        return plain(owner, token_type_ids=None if token_type_ids is None else 1 - token_type_ids, **more)
+
+    owner.forward = other
+    model = LanguageModel.wrap(module, masked_tokenizer())
+    assert not model.anatomy.opaque
+    assert "first stream" in model.trace(inputs=two_texts()).anatomy.opaque["embed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"attention_mask": torch.ones(1, 4)}, "shape .1, 4., and the text has 9 tokens"),
+        ({"attention_mask": torch.tensor([[1] * 8 + [0]])}, "padding"),
+        ({"token_type_ids": torch.full((1, 9), 7)}, "cannot be run on these inputs"),
+        ({"token_type_ids": np.array([None] * 9, dtype=object)}, "no tensor"),
+    ],
+)
+def test_what_it_can_t_be_told_is_refused_in_words(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(TxpanelError, match=words):
+        opened("bert").trace(inputs={**two_texts(), **change})
+
+
+def test_a_mask_without_a_batch_axis_is_no_padding() -> None:
+    given = {name: value[0] for name, value in two_texts().items() if name != "token_type_ids"}
+    assert len(opened("bert").trace(inputs=given).tokens) == 9
+
+
+# -- texts of other lengths than the one that it was compared on ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("family", "pad"), [("roberta", 0), ("mpnet", 1)])  # MPNet's is 1, whatever its config says
+def test_the_longest_text_is_the_one_that_its_positions_have_room_for(family: str, pad: int) -> None:
+    """They are counted from behind the padding token's id on, so that rows before it are never used."""
+    model, theirs = opened(family), model_of(family + MASKED)
+    assert model.max_tokens == theirs.config.max_position_embeddings - pad - 1
+    ids = [5 + n % 200 for n in range(model.max_tokens)]
+    trace = model.trace(ids)
+    with torch.inference_mode():
+        near(trace.tensor("logits"), theirs(input_ids=torch.tensor([ids])).logits[0, -1])
+        with pytest.raises((IndexError, RuntimeError)):
+            theirs(input_ids=torch.tensor([[*ids, 5]]))
+    with pytest.raises(TooLong, match="Shorten it by about 1 token"):
+        model.trace([*ids, 5])
+
+
+def test_one_that_fills_texts_up_is_refused_whatever_the_length() -> None:
+    """Longformer fills a text up to a multiple of its window: its vectors are not one for each token."""
+    module = model_of("longformer" + MASKED)
+    module.config.attention_window = [8] * 3
+    for layer in module.longformer.encoder.layer:
+        layer.attention.self.one_sided_attn_window_size = 4
+    with pytest.raises(Unsupported, match="24 vectors for 23 tokens"):
+        LanguageModel.wrap(module, masked_tokenizer())
+
+
+def test_what_a_model_s_own_code_raises_is_a_sentence() -> None:
+    module = model_of("bert" + MASKED)
+    model = LanguageModel.wrap(module, masked_tokenizer())
+    layer, plain = module.bert.encoder.layer[1], type(module.bert.encoder.layer[1]).forward
+
+    def picky(hidden_states: Any, *args: Any, **more: Any) -> Any:
+        if hidden_states.shape[1] % 2:
+            raise ValueError("only even texts\nare read")
+        return plain(layer, hidden_states, *args, **more)
+
+    layer.forward = picky
+    with pytest.raises(Unsupported, match=r"could not be run on a text \(ValueError: only even texts are read\)"):
+        model.trace([5, 6])  # it has changed, and is compared anew
+
+
+def test_a_text_that_the_model_s_own_code_does_not_run_on_is_refused_in_words() -> None:
+    module = model_of("bert" + MASKED)
+    layer, plain = module.bert.encoder.layer[1], type(module.bert.encoder.layer[1]).forward
+
+    def picky(hidden_states: Any, *args: Any, **more: Any) -> Any:
+        if hidden_states.shape[1] == 2:
+            raise ValueError("two are\ntoo few")
+        return plain(layer, hidden_states, *args, **more)
+
+    layer.forward = picky
+    model = LanguageModel.wrap(module, masked_tokenizer())
+    assert len(model.trace([5, 6, 7]).tokens) == 3
+    with pytest.raises(Unsupported, match=r"could not be run on this text \(ValueError: two are too few\)"):
+        model.trace([5, 6])
+
+
+# -- rounding is no mistake, and a mistake is no rounding -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_number_of_the_first_stream_adds_up_also_those_near_zero(dtype: torch.dtype) -> None:
+    """After a norm some numbers are nearly zero beside others of their row: they are off by the row's rounding, not by their own."""
+    trace = LanguageModel.wrap(model_of("albert" + MASKED).to(dtype), masked_tokenizer()).trace(TEXT)
+    names = ("blocks.0.resid_pre", "blocks.1.resid_post", "blocks.1.mlp_post")
+    for name in names:
+        for token in range(0, len(trace.tokens), 5):
+            for at in range(32):
+                found = trace.why(name, **dict(zip(trace.dims(name), (token, at), strict=True)))
+                assert found.check.ok, (name, token, at, found.check)
+
+
+def test_a_cell_that_is_off_by_more_than_the_rounding_of_its_row_is_said_to_be() -> None:
+    trace = opened("bert").trace(TEXT)
+    row = trace.tensor("blocks.0.resid_pre")[3]
+    at = int(row.abs().argmin())
+    trace.recording.streams[0] = trace.recording.streams[0].clone()
+    trace.recording.streams[0][3, at] += 1e-5 * float(row.abs().max())
+    assert not trace.why("blocks.0.resid_pre", token=3, feature=at).check.ok
+
+
+def test_a_text_of_which_a_model_makes_no_number_is_said_to_give_none() -> None:
+    """ESM divides by the share of tokens that are no masks."""
+    trace = opened("esm").trace([MASK])
+    assert bool(trace.tensor("logits").isnan().all())
+    for name in ("embed_scaled", "blocks.0.q", "logits"):
+        found = trace.why(name, **dict.fromkeys(trace.dims(name), 0))
+        assert found.check.ok, name
+        assert found.value != found.value

@@ -11,6 +11,7 @@ import torch
 
 from tests.families import FAMILIES, VARIANTS, tiny_hf
 from txpanel.models.language_model import LanguageModel
+from txpanel.tracing.compare import gap
 from txpanel.tracing.explain import place
 from txpanel.tracing.passes import last_logits_only
 from txpanel.tracing.record import record
@@ -105,6 +106,20 @@ def test_terms_of_random_cells_add_up(name: str, trace_of: Callable[[str], Trace
                 for source in term.sources:  # every operand exists and can be asked for in turn
                     value = trace.value(source.name)
                     place(source.name, trace.dims(source.name), tuple(value.shape), source.index)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 4])
+@pytest.mark.parametrize("name", ALL)
+def test_a_text_of_as_many_tokens_as_there_are_heads(name: str, tokens: int, tiny: Tiny) -> None:
+    """Two axes of the same length must not be taken for each other."""
+    trace = record(tiny(name), [7, 40, 11, 200][:tokens], reuse=False)
+    for name_ in trace.names():
+        operation = trace.operation(name_)
+        assert operation is not None
+        again = operation.recompute({source: trace.tensor(source) for source in operation.inputs})
+        assert gap(
+            operation, {s: trace.tensor(s) for s in operation.inputs}, again, trace.tensor(name_), torch.float32
+        ).ok, name_
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -78,6 +78,11 @@ class Watch:
         """All modules of the model, as they were at the last look."""
         return self._structure.modules
 
+    def begin(self) -> None:
+        """Take the model as it is for what was verified: whatever is another one from here on has changed."""
+        self.settle()
+        self.look()
+
     def look(self, *, thorough: bool = False, briefly: bool = False) -> State:
         """The model's state now.
 

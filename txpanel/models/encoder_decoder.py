@@ -110,6 +110,12 @@ class Reading(LanguageModel):
         self._read = None
 
     @property
+    def rows(self) -> int:
+        """How many token ids the decoder can read: its table may be another one than the encoder's."""
+        rows = getattr(getattr(self.first.parts.embed, "weight", None), "shape", (0,))[0]
+        return int(rows) or self.first.rows
+
+    @property
     def _both(self) -> Pair:
         pair = self.first.pair
         assert pair is not None

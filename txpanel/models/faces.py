@@ -84,6 +84,8 @@ class Switched:
 
     def _made(self, first: LanguageModel, turns: SwitchedTurns, state: AdapterState) -> LanguageModel:
         """A new face; with the turn."""
+        if state == first.adapters:
+            first.state()  # what was read of it may no longer hold
         face = copy(first)
         face.adapters, face.lock, face._sources = state, turns, None
         face.key = next_key(first.name)
@@ -91,6 +93,7 @@ class Switched:
         if state != first.adapters:
             face._inspect()
             face.compare_now()
+        face.watch.begin()
         return face
 
 

@@ -89,10 +89,21 @@ def read_inputs(model: Any, inputs: Any, device: torch.device) -> Inputs:
         raise BadText(_("inputs must be of one text: input_ids of the shape [1, tokens]."))
     numbers = token_ids(ids)
     mask = given.get("attention_mask")
-    if isinstance(mask, Tensor) and (mask.shape != (1, len(numbers)) or not bool(mask.bool().all())):
-        raise BadText(_("inputs has padding. Remove it: a single text needs none."))
+    if isinstance(mask, Tensor):
+        mask = given["attention_mask"] = mask[None] if mask.dim() == 1 else mask
+        if mask.shape != (1, len(numbers)):
+            words = _("attention_mask in inputs has the shape {shape}, and the text has {n} tokens.")
+            raise BadText(words.format(shape=list(mask.shape), n=len(numbers)))
+        if not bool(mask.bool().all()):
+            raise BadText(_("inputs has padding. Remove it: a single text needs none."))
     if set(given) == {"attention_mask"}:  # a text, and nothing else
         given = {}
+    if given and getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        words = _(
+            "An encoder-decoder is given input_ids of its source alone, not “{name}”. To begin with tokens of the decoder: "
+            "model.having_read(source).trace(ids)."
+        )
+        raise Unsupported(words.format(name=sorted(given.keys() - {"attention_mask"})[0]))
     ours = sorted(given.keys() & OURS)
     if ours:
         words = _("“{name}” does not belong in inputs: the run sets it itself. Remove it.")
@@ -118,7 +129,7 @@ def kinds_of(model: Any) -> dict[int, str]:
 
 def _plain(name: str, value: Any, device: torch.device) -> Any:
     """A copy on the model's device: what is changed later must not change a recorded run."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(value)
     if isinstance(value, Tensor):
         return value.detach().to(device, copy=True)

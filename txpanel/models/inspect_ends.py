@@ -39,7 +39,10 @@ class EndsInspector(AttentionInspector):
         rows = getattr(position, "weight", getattr(position, "weights", None))
         if isinstance(rows, Tensor):
             whole.tables["pos_embed"] = (self.names.get(id(rows), "pos_embed.weight"), rows.detach())
-            facts["position_offset"] = int(getattr(position, "offset", self.quirk.position_offset))
+            if reads(position, "create_position_ids_from_input_ids"):  # M2M100 counts as RoBERTa does
+                facts["position_pad"] = position.padding_idx
+            else:
+                facts["position_offset"] = int(getattr(position, "offset", self.quirk.position_offset))
             late = first(base, "embed_norm_late") if embed_norm is None else None
             embed_norm, facts["embed_norm_late"] = embed_norm or late, late is not None
         if getattr(base, "project_in", None) is not None:

@@ -283,7 +283,7 @@ class _Inspector(EndsInspector, CrossInspector):
         width = self._width(parts, whole)
         anatomy = Anatomy(
             family=self.family, n_layers=len(blocks), width=width, vocab=vocab,
-            max_tokens=self._max_tokens(),
+            max_tokens=self._max_tokens(whole, facts),
             positions=self._position_kind(blocks, "pos_embed" in whole.tables),
             tied=_are_one(table, unembedding), parameters=_count(model, parts, whole), blocks=tuple(blocks),
             embed_width=int(table.shape[1]) if table is not None else width, adapters=adapters.described(whole.maps),
@@ -291,10 +291,18 @@ class _Inspector(EndsInspector, CrossInspector):
         )  # fmt: skip
         return anatomy, whole
 
-    def _max_tokens(self) -> int:
-        """Positions that the model was built for; none and -1 (XLNet) in a config: any number."""
+    def _max_tokens(self, whole: ModelParts, facts: dict[str, Any]) -> int:
+        """Positions that the model was built for; none and -1 (XLNet) in a config: any number. No more than its table of positions has rows for.
+
+        RoBERTa's begin behind the padding token's, so of 514 positions 512 are left.
+        """
         said = (getattr(self.config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
-        return next((int(n) for n in said if isinstance(n, (int, float)) and n > 0), UNLIMITED)
+        stated = next((int(n) for n in said if isinstance(n, (int, float)) and n > 0), UNLIMITED)
+        name, table = whole.tables.get("pos_embed", ("", None))
+        if table is None or name not in dict(self.model.named_parameters(remove_duplicate=False)):  # buffers can grow
+            return stated
+        pad = facts.get("position_pad")
+        return min(stated, len(table) - int(facts.get("position_offset", 0)) - (0 if pad is None else int(pad) + 1))
 
     def _width(self, parts: list[BlockParts], whole: ModelParts) -> int:
         """Numbers in the residual stream: what an output projection writes; else what the config says."""

@@ -82,6 +82,7 @@ class LanguageModel(ReadsSource):
         self._switched = Switched(Switch(model))
         self._sources = None
         (compare or LanguageModel.compare_now)(self)
+        self.watch.begin()
 
     @classmethod
     def wrap(
@@ -331,8 +332,8 @@ class LanguageModel(ReadsSource):
 
     @property
     def rows(self) -> int:
-        """How many token ids the model can read: the rows of its table."""
-        return _rows(self.model) or self.anatomy.vocab
+        """How many token ids the model can read: the rows of its table; of an encoder-decoder those of its encoder's."""
+        return (0 if self.pair is None else _rows(self.pair.encoder)) or _rows(self.model) or self.anatomy.vocab
 
     def tokens(self, ids: list[int], text: str | None = None, *, begins: bool = False) -> Tokens:
         """Token ids with their exact bytes and strings to show.

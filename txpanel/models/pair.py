@@ -15,6 +15,8 @@ from txpanel.models.find_blocks import find_blocks
 
 __all__ = ["Pair", "Read", "pair_of"]
 
+TABLES = ("embed_positions", "position_embeddings", "wpe")
+"""What encoders call their table of positions."""
 PROBE = 19
 """Tokens of the source with which a model is verified: another number than of the text, so that one can't stand for the other."""
 
@@ -80,9 +82,17 @@ class Pair:
     @property
     def room(self) -> int | None:
         """Most tokens of a source, where its positions are numbered."""
-        table = getattr(self.encoder, "embed_positions", None)
+        owner = getattr(
+            self.encoder, "embeddings", self.encoder
+        )  # BERT's as an encoder keeps its tables in a module of their own
+        table: Any = next((found for name in TABLES if (found := getattr(owner, name, None)) is not None), None)
         rows = getattr(getattr(table, "weight", None), "shape", (None,))[0]
-        return None if rows is None else int(rows) - int(getattr(table, "offset", 0))
+        if rows is None:
+            return None
+        counted = (
+            getattr(owner, "padding_idx", None) if owner is not self.encoder else None
+        )  # RoBERTa's begin behind it
+        return int(rows) - int(getattr(table, "offset", 0)) - (0 if counted is None else int(counted) + 1)
 
     def read(self, ids: Tensor) -> Read:
         """What the encoder makes of ids [1, S]."""

@@ -73,6 +73,7 @@ QUIRKS: dict[str, Quirk] = {
     "whisper": Quirk(q_factor="scaling", scale=None),
     "xglm": Quirk(q_factor="scaling", scale=None),
     "trocr": Quirk(q_factor="scaling", scale=None),
+    "led": Quirk(q_factor="scaling", scale=None),
     "mvp": Quirk(q_factor="scaling", scale=None),
     "bloom": Quirk(packing="per-head", scale=("inv_norm_factor", 1), alibi=True, activation="bloom_gelu"),
     "falcon": Quirk(

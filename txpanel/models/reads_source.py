@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
-from txpanel.errors import Unsupported
+from txpanel.errors import EmptyText, Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.pair import Pair, Read
+from txpanel.models.tokens import token_ids
 
 if TYPE_CHECKING:
     from txpanel.models.encoder_decoder import Reading, Source, Sources
@@ -74,7 +75,9 @@ class ReadsSource:
             raise Unsupported(words.format(model=self.title))
         ids = self._opened.ids(text)
         check_source(self._opened, self.pair, ids)
-        first = list(start) if start is not None else self.pair.start
+        first = token_ids(start) if start is not None else self.pair.start
+        if not first:
+            raise EmptyText(_("start is empty. A decoder needs at least one token to begin with."))
         self._sources = self._sources or Sources()
         return self._sources.of(self._opened, ids, text if isinstance(text, str) else None, first)
 

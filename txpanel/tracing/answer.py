@@ -46,6 +46,19 @@ def positions(anatomy: Anatomy, ids: Tensor) -> Tensor:
     return torch.cumsum(text, 0) * text + anatomy.position_pad
 
 
+def counts_on(anatomy: Anatomy, ids: Sequence[int]) -> bool:
+    """Whether a text that is continued has the positions of one pass: where padding tokens do not count, the tokens of a cache all do."""
+    return anatomy.position_pad is None or anatomy.position_pad not in ids[:-1]
+
+
+def token_types(model: LanguageModel | None, ids: Tensor) -> Tensor:
+    """To which of two texts each token belongs: int64 [T]; as the model is told, else all to the first."""
+    given = model.inputs.named.get("token_type_ids") if model is not None and model.inputs is not None else None
+    if isinstance(given, Tensor) and given.numel() == len(ids):
+        return given.reshape(-1).long().cpu()
+    return torch.zeros(len(ids), dtype=torch.long)
+
+
 def no_surprisal() -> str:
     """Why a text has no surprisal under a model that fills gaps."""
     return _(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,11 @@ ROW = {torch.float32: 2e-5, torch.float64: 1e-6, torch.float16: 0.02}
 TERMS = {torch.float32: 2e-5, torch.float64: 1e-6, torch.float16: 0.02}
 """How far a sum may be off, relative to the sum of its terms' absolute values; of others: 0.04."""
 HALF_ROW, HALF_TERMS = 0.06, 0.04
+ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-6, torch.float16: 1e-3}
+"""How far a number of a row may be off by rounding alone, relative to the row's largest: what is left where large ones cancel; of others: 0.008."""
+HALF_ROUNDING = 0.008
+VECTORS = (("feature",), ("dim",), ("neuron",), ("vocab",), ("rank",))
+"""Dimensions along which the numbers of a row are computed together."""
 FAILING = 4
 """Rows that are looked into where a row seems to be off."""
 
@@ -83,13 +89,26 @@ def terms_gap(operation: Operation, inputs: Values, value: Tensor, cell: Cell, d
         return Gap(same, 0.0 if same else math.inf)
     size = max(abs(got), math.fsum(map(abs, terms)))
     off = abs(math.fsum(terms) - got)
-    slack = operation.slack_at(inputs, cell)
+    slack = operation.slack_at(inputs, cell) + rounding(operation, value, cell, dtype)
     if (
         dtype not in (torch.float32, torch.float64) and value.dim()
     ):  # an activation is rounded on its way, whatever is left of it at its end
         row = value[cell[:-1]]
         slack += TERMS.get(dtype, HALF_TERMS) * float(row[torch.isfinite(row)].abs().max())
     return Gap(off <= TERMS.get(dtype, HALF_TERMS) * size + slack + 1e-12, off / (size + 1e-20))
+
+
+def rounding(operation: Operation, value: Any, cell: Cell, dtype: torch.dtype) -> float:
+    """How far rounding alone may put a cell off that is one number of a vector: its row was computed together.
+
+    Args:
+        value: what the operation has made, or the part of it around the cell.
+    """
+    if operation.dims[-1:] not in VECTORS:
+        return 0.0
+    row = value[cell[:-1]]
+    finite = row[torch.isfinite(row)]
+    return ROUNDING.get(dtype, HALF_ROUNDING) * float(finite.abs().max()) if finite.numel() else 0.0
 
 
 def sample(operation: Operation, value: Tensor, n: int) -> list[Cell]:

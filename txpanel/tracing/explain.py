@@ -12,6 +12,7 @@ from torch import Tensor
 
 from txpanel.errors import NoSuchTensor, TxpanelError
 from txpanel.tracing import slices
+from txpanel.tracing.compare import rounding
 from txpanel.tracing.operations.base import Term, Terms, short, values_of
 from txpanel.tracing.operations.opaque import Opaque
 from txpanel.tracing.operations.placed import Placed
@@ -94,7 +95,8 @@ def explain(run: Run, name: str, index: Mapping[str, int]) -> Explanation:
     dims = run.dims(name)
     cell = place(name, dims, slices.shape(run, name) if operation is not None else tuple(run.value(name).shape), index)
     around = slices.Around.cell(run, dict(zip(dims, cell, strict=True)))
-    got = float((around.value(name) if operation is not None else run.value(name))[cell].item())
+    whole = around.value(name) if operation is not None else run.value(name)
+    got = float(whole[cell].item())
     where = dict(zip(dims, cell, strict=True))
     feeds = tuple(run.feeds(name, **where))
     if operation is None:
@@ -114,21 +116,28 @@ def explain(run: Run, name: str, index: Mapping[str, int]) -> Explanation:
     made = operation.terms(around.inputs(operation), cell)
     terms = made.sorted() if isinstance(made, Terms) else sorted(made, key=lambda term: -abs(term.value))
     found = Explanation(name, where, got, terms, operation.formula, operation.inputs, operation.kind, feeds)
-    return replace(found, check=_check(found, dtype, operation.slack_at(around.inputs(operation), cell)))
+    numbers = getattr(torch, dtype, torch.float32)
+    slack = operation.slack_at(around.inputs(operation), cell) + rounding(operation, whole, cell, numbers)
+    return replace(found, check=_check(found, dtype, slack))
 
 
 def _again(value: float, again: float, size: float, dtype: str) -> Check:
     """What a module gives when it is called again, compared with the recorded value: relative to the row's largest number."""
     if not math.isfinite(value) or not math.isfinite(again):
-        return Check(value == again, 0.0 if value == again else math.inf, 0.0)
+        return _same(value, again)
     tolerance = 10 * TOLERANCE.get(getattr(torch, dtype, torch.float32), 0.02) * size + 1e-12
     return Check(abs(value - again) <= tolerance, abs(value - again), tolerance)
 
 
+def _same(value: float, again: float) -> Check:
+    """Of numbers that are infinite or none (NaN): whether both are."""
+    same = value == again or (math.isnan(value) and math.isnan(again))
+    return Check(same, 0.0 if same else math.inf, 0.0)
+
+
 def _check(found: Explanation, dtype: str, slack: float) -> Check:
     if not math.isfinite(found.value) or not math.isfinite(found.total):
-        same = found.total == found.value
-        return Check(same, 0.0 if same else math.inf, 0.0)
+        return _same(found.value, found.total)
     relative = TOLERANCE.get(getattr(torch, dtype, torch.float32), 0.02)
     size = max(abs(found.value), math.fsum(map(abs, values_of(found.terms))))
     difference = abs(found.total - found.value)

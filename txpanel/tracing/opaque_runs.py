@@ -114,7 +114,10 @@ def logits_of(model: LanguageModel, stream: Tensor) -> Tensor:
 def put_in(model: LanguageModel) -> Tensor:
     """What a model puts where an image or a sound is, made again: float32 [n, D]."""
     assert model.inputs is not None
-    return as_given(model, torch.tensor(model.inputs.ids))[0][places_of(model.inputs.places)]
+    entered = as_given(model, torch.tensor(model.inputs.ids))[0]
+    if entered is None:  # in the run of which these places are known, it was given
+        raise not_repeatable("embed")
+    return entered[places_of(model.inputs.places)]
 
 
 def places_of(places: tuple[Place, ...]) -> list[int]:
@@ -122,10 +125,10 @@ def places_of(places: tuple[Place, ...]) -> list[int]:
     return [at for place in places for at in range(place.start, place.stop)]
 
 
-def as_given(model: LanguageModel, ids: Tensor) -> tuple[Tensor, Tensor]:
+def as_given(model: LanguageModel, ids: Tensor) -> tuple[Tensor | None, Tensor]:
     """What the language model inside a model is given for token ids, and what its first block is given: float32 [T, D] each.
 
-    They are the same, but where positions are added or a norm stands in between.
+    They are the same, but where positions or types are added or a norm stands in between. ``None``: it is given ids, and looks the rows up itself.
     """
     given: list[Tensor] = []
 
@@ -142,8 +145,9 @@ def as_given(model: LanguageModel, ids: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         for hook in hooks:
             hook.remove()
-    plain = not (model.anatomy.embed_projection or model.anatomy.embed_norm or model.anatomy.positions == "learned")
-    return stream if plain or not given else given[-1], stream
+    facts = model.anatomy
+    between = facts.embed_after or facts.embed_projection or facts.embed_norm or facts.positions == "learned"
+    return (given[-1] if given else None) if between else stream, stream
 
 
 class Run(Protocol):

@@ -11,9 +11,25 @@ from typing import Any, cast
 
 import torch
 
+from txpanel.errors import Unsupported
+from txpanel.messages import _
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.module_calls import Call, handed_on, taken, without_cache
+from txpanel.tracing.rows import roomy_cache
 
+ODD = (
+    AttributeError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    StopIteration,
+    NotImplementedError,
+    AssertionError,
+    ArithmeticError,
+)
+"""What a structure never seen before may raise; `TxpanelError` besides."""
 Replacement = Callable[[Callable[..., Any]], Callable[..., Any]]
 """What a block does in place of its own forward, which it is given."""
 
@@ -35,10 +51,28 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: int) -> li
         return kept
 
     instead = dict.fromkeys(range(len(model.parts.blocks)), keep)
+    cache = roomy_cache() if model.parts.continues else None  # as in the run itself: masks may depend on it (T5Gemma's)
     with model.lock, model.running(), skipping(model, tuple_output, instead):
         whole = torch.tensor([ids], device=model.device)
-        model.forward(whole, use_cache=False, **last_logits_only(model.model), **model.arguments(ids))
+        model.forward(whole, **with_cache(model.model, cache), **last_logits_only(model.model), **model.arguments(ids))
     return calls
+
+
+@contextmanager
+def in_words(model: LanguageModel) -> Iterator[None]:
+    """Inside, what a model's own code raises of a text becomes a sentence.
+
+    Raises:
+        Unsupported: in words.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except ODD as error:
+        words = _("{model} could not be run on this text ({reason}).")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise Unsupported(words.format(model=model.title, reason=reason)) from error
 
 
 @contextmanager

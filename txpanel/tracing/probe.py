@@ -16,8 +16,8 @@ from txpanel.tracing.module_calls import Call
 from txpanel.tracing.passes import last_logits_only, with_cache
 from txpanel.tracing.taps import Taps
 
-TOKENS = 24
-"""Tokens of the text, if there are no short windows."""
+TOKENS = 23
+"""Tokens of the text, if there are no short windows; a prime, so that a model that fills texts up to some multiple is seen to do so."""
 LONGEST_WINDOW = 64
 """Windows of up to so many tokens are passed by the text."""
 
@@ -88,8 +88,12 @@ def probed_on(model: LanguageModel, ids: Tensor, *, last: int = 0) -> Probe:
     except TxpanelError:
         raise
     except Exception as error:  # whatever a model's own code may raise
-        words = _("'{family}' could not be run on a text ({kind}: {error}), so it cannot be opened.")
-        raise Unsupported(words.format(family=family, kind=type(error).__name__, error=str(error)[:300])) from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        if model.inputs is not None:
+            words = _("The model cannot be run on these inputs ({reason}). Make them with its own processor, of one text.")
+            raise Unsupported(words.format(reason=reason)) from error
+        words = _("'{family}' could not be run on a text ({reason}), so it cannot be opened.")
+        raise Unsupported(words.format(family=family, reason=reason)) from error
     if len(found.calls) != blocks or len(found.streams) != blocks + 1:
         raise Unsupported(_not_one_by_one(family, blocks, len(found.calls)))
     shapes = {tuple(stream.shape) for stream in found.streams}
@@ -99,13 +103,18 @@ def probed_on(model: LanguageModel, ids: Tensor, *, last: int = 0) -> Probe:
             "residual stream. Open another model, or report this family."
         )
         raise Unsupported(words.format(family=family, shapes=", ".join(map(str, sorted(shapes)))))
-    if model.anatomy.fills and next(iter(shapes))[0] != len(found.ids):
-        words = _(
-            "'{family}' gives its blocks {vectors} vectors for {tokens} tokens, so vectors cannot be assigned to tokens. "
-            "Open another model, or report this family."
-        )
-        raise Unsupported(words.format(family=family, vectors=next(iter(shapes))[0], tokens=len(found.ids)))
+    if next(iter(shapes))[0] != len(found.ids):
+        raise Unsupported(padded(model, next(iter(shapes))[0], len(found.ids)))
     return found
+
+
+def padded(model: LanguageModel, vectors: int, tokens: int) -> str:
+    """Why a model is refused that fills a text up, or leaves tokens out."""
+    words = _(
+        "'{family}' gives its blocks {vectors} vectors for {tokens} tokens, so vectors cannot be assigned to tokens. "
+        "Open another model, or report this family."
+    )
+    return words.format(family=model.anatomy.family, vectors=vectors, tokens=tokens)
 
 
 def _not_one_by_one(family: str, blocks: int, calls: int) -> str:
@@ -117,7 +126,7 @@ def _not_one_by_one(family: str, blocks: int, calls: int) -> str:
         )
     elif not calls:
         why = _(
-            "'{family}' does not send the text through the {blocks} blocks that were found in it. "
+            "'{family}' does not call the {blocks} blocks that were found in it, or calls their code directly, which cannot be recorded. "
             "Open another model, or report this family."
         )
     else:

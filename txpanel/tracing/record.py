@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache
 
-from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, TxpanelError
+from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, TxpanelError, Unsupported
 from txpanel.messages import _, plural
 from txpanel.models import figures
 from txpanel.models.as_in_use import moving_rotary
@@ -31,8 +31,9 @@ from txpanel.models.turns import Rank, asking
 from txpanel.tracing import answer as answers
 from txpanel.tracing import pieces
 from txpanel.tracing.growing import check_growth
-from txpanel.tracing.passes import last_logits_only, with_cache
+from txpanel.tracing.passes import in_words, last_logits_only, with_cache
 from txpanel.tracing.prefix import Prefix, Prefixes, cache_bytes
+from txpanel.tracing.probe import padded
 from txpanel.tracing.recording import Recording
 from txpanel.tracing.rows import Rows, roomy_cache
 from txpanel.tracing.taps import Taps
@@ -83,7 +84,13 @@ def _of_now(model: LanguageModel, ids: list[int], reuse: bool) -> Recording:
         model.read_anew()
     with model.running(), model.letting_others_in():
         given = model.inputs
-        reuse = reuse and not state.foreign and model.parts.continues and (model.anatomy.causal or given is not None)
+        reuse = (
+            reuse
+            and answers.counts_on(model.anatomy, ids)
+            and not state.foreign
+            and model.parts.continues
+            and (model.anatomy.causal or given is not None)
+        )
         prefix = prefixes(model).longest(ids, state.key) if reuse else None
         if prefix is not None and given is not None and len(prefix.ids) < len(given):
             prefix = None  # its tokens may see each other: they are read together
@@ -210,7 +217,8 @@ class Reading:
         try:
             fresh = torch.tensor([self.ids[self.done - self._again : end]], device=self.model.device)
             more = self.model.arguments(self.ids[:end], self.done - self._again)
-            output = self.model.forward(fresh, **with_cache(model, self.cache), **last_logits_only(model), **more)
+            with in_words(self.model):
+                output = self.model.forward(fresh, **with_cache(model, self.cache), **last_logits_only(model), **more)
         except (Cancelled, OverLimit):
             if before is not None:
                 self.cache = before
@@ -220,6 +228,8 @@ class Reading:
             taps.remove()
             angles.remove()
         streams, again = [stream[0] for stream in taps.streams], self._again
+        if any(len(stream) != fresh.shape[1] for stream in streams):
+            raise Unsupported(padded(self.model, len(streams[0]), fresh.shape[1]))
         if self._angles is not None and not angles.equal(self._angles):
             return False
         if again and self.prefix is not None and self.prefix.differs([stream[:again] for stream in streams]):

@@ -246,15 +246,22 @@ def _tap_projections(on: Callable[..., None], facts: BlockAnatomy, parts: BlockP
         if facts.qk_norm and (facts.rotary or facts.clip) and not late:
             on(
                 parts.modules[f"{letter}_norm"],
-                lambda kept, args, out, n=before, h=heads: kept.__setitem__(n, _head_major(out[0], h)),
+                lambda kept, args, out, n=before, p=name, h=heads: kept.__setitem__(
+                    n, _head_major(out[0], args[0][0], kept[p], h)
+                ),
             )
 
 
-def _head_major(x: Tensor, heads: int) -> Tensor:
-    """The output of a q/k norm, in whichever layout the family norms it, as [H, T, D]."""
+def _head_major(x: Tensor, given: Tensor, projected: Tensor, heads: int) -> Tensor:
+    """The output of a q/k norm, in whichever layout the family norms it, as [H, T, D].
+
+    Args:
+        given: what the norm was given, in that same layout. projected: the same as [H, T, D]: a text may have as many tokens as there are heads.
+    """
     if x.dim() == 2:
         return x.unflatten(-1, (heads, -1)).transpose(0, 1).detach().clone()
-    return (x if x.shape[0] == heads else x.transpose(0, 1)).detach().clone()  # some go on working in the same tensor
+    first = x.shape[0] == heads and (x.shape[1] != heads or bool(torch.equal(given, projected)))
+    return (x if first else x.transpose(0, 1)).detach().clone()  # some go on working in the same tensor
 
 
 def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:

@@ -84,6 +84,8 @@ def save(trace: Trace, path: Path) -> Path:
     for name in trace.graph.dims:
         if name.endswith((".mask", ".alibi", ".sinks", ".rotary_cos", ".rotary_sin")):
             tensors[name] = trace.tensor(name)
+    if trace.anatomy.token_types and bool(trace.tensor("token_types").any()):
+        tensors["token_types"] = trace.tensor("token_types")
     facts: dict[str, Any] = {
         "anatomy": trace.anatomy.as_dict(),
         "provenance": trace.provenance,

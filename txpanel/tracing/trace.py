@@ -297,7 +297,7 @@ class Trace(Answering, Standing, TwoTexts):
         if name == "positions":
             return answers.positions(self.anatomy, torch.from_numpy(np.asarray(self.tokens.ids)))
         if name == "token_types":
-            return torch.zeros(len(self.tokens), dtype=torch.long)
+            return answers.token_types(self.model, torch.from_numpy(np.asarray(self.tokens.ids)))
         if name.startswith(GIVEN) and self.model is not None and self.model.inputs is not None:
             found = self.model.inputs.named.get(name.removeprefix(GIVEN))
             return as_recorded({name: found})[name] if isinstance(found, Tensor) else None

@@ -21,16 +21,16 @@ from txpanel.models.fills import mask_id
 from txpanel.models.inspect_model import text_config
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing import lens, opaque_runs, readings
-from txpanel.tracing.answer import positions
+from txpanel.tracing.answer import positions, token_types
 from txpanel.tracing.compare import Gap, gap, sample, terms_gap
 from txpanel.tracing.graph.build import Graph
 from txpanel.tracing.module_calls import call_of
 from txpanel.tracing.operations.attention import RowSum
 from txpanel.tracing.operations.norm import Normalise
+from txpanel.tracing.passes import ODD
 from txpanel.tracing.probe import Probe, probed, run
 from txpanel.tracing.rows import roomy_cache
 from txpanel.tracing.verify_block import (
-    ODD,
     Trouble,
     change,
     compare_block,
@@ -192,7 +192,7 @@ def _embedding(model: LanguageModel, probe: Probe) -> None:
         return
     try:
         graph = Graph(model.anatomy, model.parts)
-        values = _leaves(model, probe.ids)
+        values = leaves(model, probe.ids)
         for name in graph.names():
             operation = graph.operations[name]
             if name.startswith("blocks.") and name != "blocks.0.resid_pre":
@@ -215,9 +215,9 @@ def _embedding(model: LanguageModel, probe: Probe) -> None:
         _close_end(model, "embed", error)
 
 
-def _leaves(model: LanguageModel, ids: Tensor) -> dict[str, Tensor]:
+def leaves(model: LanguageModel, ids: Tensor) -> dict[str, Tensor]:
     """What a text is to a model before any table is read."""
-    return {"tokens": ids, "positions": positions(model.anatomy, ids), "token_types": torch.zeros_like(ids)}
+    return {"tokens": ids, "positions": positions(model.anatomy, ids), "token_types": token_types(model, ids)}
 
 
 def _marks(model: LanguageModel, probe: Probe, graph: Graph) -> None:
@@ -227,30 +227,29 @@ def _marks(model: LanguageModel, probe: Probe, graph: Graph) -> None:
         Unsupported: it does, and otherwise than it is said.
     """
     facts, config = model.anatomy, model.model.config
-    if not facts.embed_after:
-        return
     marks = {
         mask_id(model.tokenizer, config),
         facts.mask_dropped,
         facts.position_pad,
         getattr(config, "pad_token_id", None),
     }
-    ids = probe.ids.clone()
-    for place, mark in enumerate(sorted(mark for mark in marks if mark is not None and 0 <= mark < facts.vocab)):
+    ids, rows = probe.ids.clone(), min(facts.vocab, len(model.parts.tables["embed"][1]))
+    found = sorted(mark for mark in marks if isinstance(mark, int) and 0 <= mark < rows)
+    if not found:
+        return
+    for place, mark in enumerate(found):
         ids[1 + 3 * place :: 7] = mark
-    values = _leaves(model, ids)
+    values = leaves(model, ids)
     for name in graph.names()[: graph.names().index("blocks.0.resid_pre") + 1]:
         operation = graph.operations[name]
         inputs = {source: values[source] for source in operation.inputs}
         values[name] = operation.recompute(inputs)
     first = opaque_runs.first_stream(model, ids)
-    found = gap(operation, inputs, values["blocks.0.resid_pre"], first, model.dtype)
-    _agrees(
-        model,
-        "embed",
-        found,
-        _("for a text with masks, the model computes its first residual stream in a way that txpanel does not know"),
+    agrees = gap(operation, inputs, values["blocks.0.resid_pre"], first, model.dtype)
+    words = _(
+        "for a text with masks or padding tokens, the model computes its first residual stream in a way that txpanel does not know"
     )
+    _agrees(model, "embed", agrees, words)
 
 
 def _close_end(model: LanguageModel, end: str, error: Exception) -> None:

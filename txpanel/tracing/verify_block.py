@@ -22,6 +22,7 @@ from txpanel.tracing.operations.attention import Distances
 from txpanel.tracing.operations.base import Operation
 from txpanel.tracing.operations.norm import Normalise
 from txpanel.tracing.operations.opaque import Opaque
+from txpanel.tracing.passes import ODD
 from txpanel.tracing.probe import Probe
 from txpanel.tracing.replay import BlockTrace, replay
 
@@ -32,19 +33,6 @@ NORM = re.compile(r"(ln1|ln2|attn_norm|mlp_norm|cross_ln)(\..*)?")
 CELLS = 3
 FARTHEST = 512
 """Up to about this distance a learned bias is compared."""
-ODD = (
-    AttributeError,
-    KeyError,
-    IndexError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    StopIteration,
-    NotImplementedError,
-    AssertionError,
-    ArithmeticError,
-)
-"""What a structure never seen before may raise; `TxpanelError` besides."""
 
 
 def part_of(own: str, norm: str | None = None) -> str:

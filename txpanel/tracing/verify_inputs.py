@@ -20,10 +20,11 @@ from txpanel.models.tokens import Place
 from txpanel.tracing import opaque_runs
 from txpanel.tracing.compare import gap
 from txpanel.tracing.graph.build import Graph
+from txpanel.tracing.passes import ODD
 from txpanel.tracing.probe import Probe, probe_ids, probed_on, run
 from txpanel.tracing.replay import replay
-from txpanel.tracing.verify import continues, settle
-from txpanel.tracing.verify_block import ODD, change
+from txpanel.tracing.verify import continues, leaves, settle
+from txpanel.tracing.verify_block import change
 
 MORE = 6
 """Tokens after the text with which it is tried whether the run can be continued."""
@@ -82,19 +83,26 @@ def _find_places(model: LanguageModel, probe: Probe) -> None:
             )
         )
     kinds = [given.kinds.get(int(token), "") for token in probe.ids]
-    other = [bool(kind) for kind in kinds] if "embed" in model.anatomy.opaque else _others(model, probe.ids, entered)
-    given.places = tuple(
-        Place(start, stop, kinds[start], _maker(outputs, entered[start])) for start, stop in _runs(kinds, other)
-    )
-    given.rows = entered[opaque_runs.places_of(given.places)].clone()
+
+    def put(other: list[bool], rows: Tensor) -> None:
+        given.places = tuple(
+            Place(start, stop, kinds[start], _maker(outputs, rows[start])) for start, stop in _runs(kinds, other)
+        )
+        given.rows = rows[opaque_runs.places_of(given.places)].clone()
+
     if "embed" in model.anatomy.opaque:
+        put([bool(kind) for kind in kinds], stream if entered is None else entered)
         return
+    if entered is not None:  # else it is given ids alone: every row is the table's, or the first stream is another one
+        put(_others(model, probe.ids, entered), entered)
     agrees = gap(None, {}, _first_stream(model, probe.ids), first, model.dtype)
     model.seen.saw("embed", agrees.size)
     if not agrees.ok:
         model.seen.closed["embed"] = agrees.size
         reason = _("the model computes its first residual stream in a way that txpanel does not know")
         model.anatomy = close_end(model.anatomy, model.parts, "embed", reason)
+        if entered is None:
+            put([bool(kind) for kind in kinds], stream)
 
 
 def _others(model: LanguageModel, ids: Tensor, entered: Tensor) -> list[bool]:
@@ -113,7 +121,7 @@ def _first_stream(model: LanguageModel, ids: Tensor) -> Tensor:
     given = model.inputs
     assert given is not None
     graph = Graph(model.anatomy, model.parts, given.places, given.rows)
-    values = {"tokens": ids, "positions": torch.arange(len(ids))}
+    values = leaves(model, ids)
     for name in graph.names():
         operation = graph.operations[name]
         values[name] = operation.recompute({source: values[source] for source in operation.inputs})

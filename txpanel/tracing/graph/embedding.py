@@ -21,7 +21,9 @@ def position_row(w: GraphBuilder, a: Anatomy, parts: ModelParts | None, width: i
     """The row of the table of learned positions."""
     name, table = table_of(parts, "pos_embed")
     more: dict[str, Any] = {"table_name": name, "table": table, "offset": a.position_offset, "symbol": "W_P"}
-    formula = rf"y_i = W_P[\mathrm{{position}}, i], \quad W_P: {a.max_tokens:,} \times {width:,}"
+    unused = a.position_offset + (0 if a.position_pad is None else a.position_pad + 1)
+    rows = a.max_tokens + unused if table is None else len(table)
+    formula = rf"y_i = W_P[\mathrm{{position}}, i], \quad W_P: {rows:,} \times {width:,}"
     return w.add(ops.Lookup, "pos_embed", ("positions",), STREAM, formula, **more)
 
 

@@ -207,7 +207,10 @@ class MaskDropped(Operation):
         name, token = self.inputs
         value, ids = (x[source] for source in self.inputs)
         source = (self.at(name, *cell), Source(token, {"token": cell[0]}))
-        if int(ids[cell[0]]) == self.mask:
-            return [Term(0.0, "0: a mask token", source, (number(value[cell]), 0.0))]
         factor, row = self._factor(ids), number(value[cell])
+        if int(ids[cell[0]]) == self.mask:
+            made, said = (
+                (math.nan, "0 / 0: all tokens are mask tokens") if math.isnan(factor) else (0.0, "0: a mask token")
+            )
+            return [Term(made, said, source, (row, made))]
         return [Term(row * factor, f"{short(name)}[{cell[1]}] · {factor:.6g}", source, (row, factor))]
