@@ -129,7 +129,7 @@ def test_a_start_that_is_none_is_refused_in_words(start: Any, error: type[Txpane
     with pytest.raises(error, match=words):
         model.having_read(TEXT, start=start)
     assert model.having_read(TEXT, start=torch.tensor([0, 7])).start == [0, 7]
-    with pytest.raises(BadText, match="300 rows"):
+    with pytest.raises(BadText, match="from 0 to 299"):
         (reading := model.having_read(TEXT, start=[300])).trace(reading.start)
 
 
@@ -157,9 +157,9 @@ def test_each_side_has_the_ids_of_its_own_table() -> None:
     steps = list(txpanel.generate(model, TEXT, max_new_tokens=4, temperature=0.0))
     assert [step.token for step in steps] == own[1:]
     assert (model.rows, model.having_read(TEXT).rows) == (300, 400)
-    with pytest.raises(BadText, match="300 rows"):
+    with pytest.raises(BadText, match="from 0 to 299"):
         model.trace([350])
-    with pytest.raises(BadText, match="400 rows"):
+    with pytest.raises(BadText, match="from 0 to 399"):
         model.having_read(TEXT).trace([0, 400])
 
 

@@ -289,7 +289,7 @@ def test_one_that_generate_continues_otherwise_is_refused(monkeypatch: pytest.Mo
         ({"input_ids": torch.ones(2, 5, dtype=torch.long)}, "one text"),
         ({"attention_mask": torch.tensor([[0] + [1] * 22])}, "padding"),
         ({"picture": torch.ones(1)}, "picture"),
-        ({"labels": torch.ones(1, 23, dtype=torch.long)}, "“labels” is no part"),
+        ({"labels": torch.ones(1, 23, dtype=torch.long)}, "“labels” does not belong"),
         ({"position_ids": torch.ones(1, 23, dtype=torch.long)}, "“position_ids” does not belong"),
         ({"pixel_values": [[1.0]]}, "return_tensors"),
         ({"pixel_values": torch.ones(1, 3, 4, 4)}, "cannot be run on these inputs"),

@@ -90,7 +90,9 @@ def probed_on(model: LanguageModel, ids: Tensor, *, last: int = 0) -> Probe:
     except Exception as error:  # whatever a model's own code may raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         if model.inputs is not None:
-            words = _("The model cannot be run on these inputs ({reason}). Make them with its own processor, of one text.")
+            words = _(
+                "The model cannot be run on these inputs ({reason}). Make them with its own processor, of one text."
+            )
             raise Unsupported(words.format(reason=reason)) from error
         words = _("'{family}' could not be run on a text ({reason}), so it cannot be opened.")
         raise Unsupported(words.format(family=family, reason=reason)) from error
