@@ -64,7 +64,7 @@ def test_what_is_not_found_is_named() -> None:
 def test_a_model_that_calls_no_block_is_refused_with_a_number_that_is_true() -> None:
     model = tiny_hf("llama")
     model.config.num_hidden_layers = 0
-    with pytest.raises(Unsupported, match="does not send the text through the 3 blocks that were found in it"):
+    with pytest.raises(Unsupported, match="does not call the 3 blocks that were found in it"):
         LanguageModel.wrap(model, tiny_tokenizer())
 
 
