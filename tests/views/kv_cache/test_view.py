@@ -77,7 +77,7 @@ def test_blocks_of_different_sizes_are_added_up() -> None:
 
 def evaluated(text: str) -> float:
     """What a sum on the page comes to."""
-    plain = re.sub(r"[a-z]+(,[a-z]+)?", "", text).replace(",", "").replace("×", "*").replace("÷", "/")
+    plain = re.sub(r"[a-z]+([,/][a-z]+)?", "", text).replace(",", "").replace("×", "*").replace("÷", "/")
     assert re.fullmatch(r"[\d+*/() .]+", plain)
     return float(eval(plain))
 
