@@ -21,7 +21,7 @@ from txpanel.models.changed import State, Watch
 from txpanel.models.faces import Readings, Switched, next_key
 from txpanel.models.given_inputs import Inputs
 from txpanel.models.inspect_model import inspect_model
-from txpanel.models.number_tokens import NumberTokens
+from txpanel.models.number_tokens import NumberTokens, rows, text_reader
 from txpanel.models.openness import Report, Seen, report
 from txpanel.models.pair import pair_of
 from txpanel.models.parts import ModelParts
@@ -33,9 +33,6 @@ from txpanel.models.turns import Turns
 
 if TYPE_CHECKING:
     from txpanel.tracing.trace import Trace
-
-TOKENIZER = ("convert_ids_to_tokens", "all_special_ids", "added_tokens_decoder")
-"""What is asked of a tokenizer."""
 
 
 class LanguageModel(ReadsSource):
@@ -109,7 +106,7 @@ class LanguageModel(ReadsSource):
             raise Unsupported(
                 _("LanguageModel.wrap needs a PyTorch model from transformers and its tokenizer, in this order.")
             )
-        tokenizer = _reader(model, tokenizer, token_text)
+        tokenizer = text_reader(model, tokenizer, token_text)
         label = name or str(getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__)
         return cls(model, tokenizer, name=label, title=title or label, source=source or Provenance("wrapped", label))
 
@@ -333,7 +330,7 @@ class LanguageModel(ReadsSource):
     @property
     def rows(self) -> int:
         """How many token ids the model can read: the rows of its table; of an encoder-decoder those of its encoder's."""
-        return (0 if self.pair is None else _rows(self.pair.encoder)) or _rows(self.model) or self.anatomy.vocab
+        return (0 if self.pair is None else rows(self.pair.encoder)) or rows(self.model) or self.anatomy.vocab
 
     def tokens(self, ids: list[int], text: str | None = None, *, begins: bool = False) -> Tokens:
         """Token ids with their exact bytes and strings to show.
@@ -367,35 +364,3 @@ class LanguageModel(ReadsSource):
             ids = found.inputs.ids if found.inputs is not None else token_ids(inputs["input_ids"])
             return record(found, list(ids))
         return record(self, cast(Any, text))
-
-
-def _reader(model: nn.Module, tokenizer: Any, token_text: Any) -> Any:
-    """What makes token ids of text: the tokenizer, or numbers where there is none.
-
-    Raises:
-        Unsupported: it is no tokenizer.
-    """
-    if tokenizer is None:
-        if token_text is not None and not callable(token_text):
-            raise Unsupported(_("token_text must be a function that returns a text for a token id."))
-        return NumberTokens(_rows(model), token_text)
-    if token_text is not None:
-        raise Unsupported(_("token_text is for a model without a tokenizer: give one of the two."))
-    if type(tokenizer).__module__.split(".")[0] == "tokenizers":
-        from transformers import PreTrainedTokenizerFast  # late: only who brings a bare one needs it
-
-        kind: Any = PreTrainedTokenizerFast
-        return kind(tokenizer_object=tokenizer)
-    if not callable(tokenizer) or not all(hasattr(tokenizer, name) for name in TOKENIZER):
-        raise Unsupported(
-            _("LanguageModel.wrap needs a PyTorch model from transformers and its tokenizer, in this order.")
-        )
-    return tokenizer
-
-
-def _rows(model: Any) -> int:
-    """How many ids a model has rows for; 0 where it does not say."""
-    try:
-        return int(model.get_input_embeddings().weight.shape[0])
-    except (AttributeError, NotImplementedError, TypeError):
-        return 0

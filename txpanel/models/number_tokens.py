@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from torch import nn
 
-from txpanel.errors import BadText
+from txpanel.errors import BadText, Unsupported
 from txpanel.messages import _
 from txpanel.models.tokens import Tokens, show
 
@@ -17,6 +18,8 @@ EXAMPLE = "12 5 7"
 WORD = re.compile(r"[^\s,;\[\]()]+")
 """What stands between blanks, commas and brackets: ids copied from a program are read, too."""
 NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
+TOKENIZER = ("convert_ids_to_tokens", "all_special_ids", "added_tokens_decoder")
+"""What is asked of a tokenizer."""
 LONGEST = 60
 """Characters of a token's name that are shown."""
 
@@ -97,3 +100,35 @@ class NumberTokens:
 def reads_numbers(model: Any) -> bool:
     """Whether a model has no tokenizer and its text is numbers; `model`: a `LanguageModel` or None."""
     return isinstance(getattr(model, "tokenizer", None), NumberTokens)
+
+
+def text_reader(model: nn.Module, tokenizer: Any, token_text: Any) -> Any:
+    """What makes token ids of text: the tokenizer, or numbers where there is none.
+
+    Raises:
+        Unsupported: it is no tokenizer.
+    """
+    if tokenizer is None:
+        if token_text is not None and not callable(token_text):
+            raise Unsupported(_("token_text must be a function that returns a text for a token id."))
+        return NumberTokens(rows(model), token_text)
+    if token_text is not None:
+        raise Unsupported(_("token_text is for a model without a tokenizer: give one of the two."))
+    if type(tokenizer).__module__.split(".")[0] == "tokenizers":
+        from transformers import PreTrainedTokenizerFast  # late: only who brings a bare one needs it
+
+        kind: Any = PreTrainedTokenizerFast
+        return kind(tokenizer_object=tokenizer)
+    if not callable(tokenizer) or not all(hasattr(tokenizer, name) for name in TOKENIZER):
+        raise Unsupported(
+            _("LanguageModel.wrap needs a PyTorch model from transformers and its tokenizer, in this order.")
+        )
+    return tokenizer
+
+
+def rows(model: Any) -> int:
+    """How many ids a model has rows for; 0 where it does not say."""
+    try:
+        return int(model.get_input_embeddings().weight.shape[0])
+    except (AttributeError, NotImplementedError, TypeError):
+        return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES, within
-from txpanel.decoding.settings import SURPRISE, USUAL
+from txpanel.decoding.settings import USUAL
 from txpanel.decoding.stages import for_browser
 from txpanel.errors import TxpanelError
 from txpanel.messages import _
@@ -18,13 +17,21 @@ from txpanel.page.exports import Files
 from txpanel.page.top_bar.about import about
 from txpanel.page.top_bar.adapters import adapters_of, adapters_said, adapters_shown
 from txpanel.page.top_bar.component import TopBar
-from txpanel.page.top_bar.facts import block_name, entry_facts, gaps, headless, of, size_of_model
+from txpanel.page.top_bar.facts import (
+    block_name,
+    entry_facts,
+    gaps,
+    headless,
+    limits_shown,
+    of,
+    settings_ready,
+    size_of_model,
+)
 from txpanel.page.top_bar.words import bar_words, examples, numbers_hint
 from txpanel.toolkit.incoming import heard
 
 if TYPE_CHECKING:
     from txpanel.models.anatomy import Anatomy
-    from txpanel.models.limits import Limits
     from txpanel.session.state import ModelState
 
 __all__ = ["Bar"]
@@ -84,7 +91,7 @@ class Bar:
             next={"text": "", "p": 0.0},
             stages=for_browser(),
             settings={name: USUAL[name] for name in RANGES},
-            ready=_ready(None),
+            ready=settings_ready(None),
             sizing_mode="stretch_width",
             margin=0,
             styles={"position": "sticky", "top": "0", "z-index": "30"},
@@ -252,7 +259,7 @@ class Bar:
         self.component.text = self._state.text if self._state else ""
 
     def _draw_info(self, *_events: Any) -> None:
-        self.component.param.update(info=self._info(), ready=_ready(self._state))
+        self.component.param.update(info=self._info(), ready=settings_ready(self._state))
 
     def _draw_settings(self, *_events: Any) -> None:
         self.component.settings = {name: getattr(self._state, name) for name in RANGES}
@@ -313,7 +320,7 @@ class Bar:
         shown["fills"] = gaps(state.model)
         texts = [EXAMPLE] if shown["reads"] else shown["fills"].get("examples")
         shown["examples"] = [(text, text) for text in texts] if texts else examples(name)
-        shown["limits"] = _limits(state.limits)
+        shown["limits"] = limits_shown(state.limits)
         shown["models"] = [] if self._fixed else self._choices()
         shown["fixed"] = self._fixed or not self._any_model
         model = state.model
@@ -369,25 +376,9 @@ class Bar:
         }
 
 
-def _ready(state: ModelState | None) -> dict[str, dict[str, float]]:
-    usual = state.usual if state is not None else USUAL
-    return {
-        name: {k: each[k] for k in RANGES if k != "seed"} for name, each in (("usual", usual), ("surprise", SURPRISE))
-    }
-
-
 def _token(i: int, text: str) -> str:
     """A token and its place, by which two of the same text are told apart."""
     return _("{token} · position {pos}").format(token=alone(text)[:24], pos=i + 1)
-
-
-def _limits(limits: Limits) -> dict[str, int]:
-    most = limits.characters
-    return {
-        "new_tokens": limits.max_new_tokens,
-        "characters": int(most) if math.isfinite(most) else 0,
-        "upload": limits.max_upload_mb * 1_000_000,
-    }
 
 
 def _on_the_timeline(state: ModelState) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from txpanel.decoding.ranges import RANGES
+from txpanel.decoding.settings import SURPRISE, USUAL
 from txpanel.messages import _, plural
 from txpanel.page.top_bar.words import gap_examples
 from txpanel.toolkit.format import count
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from txpanel.models.anatomy import Anatomy
     from txpanel.models.catalogue import Entry
     from txpanel.models.language_model import LanguageModel
+    from txpanel.models.limits import Limits
+    from txpanel.session.state import ModelState
 
 
 def of(n: int) -> list[str]:
@@ -74,4 +79,22 @@ def entry_facts(entry: Entry) -> dict[str, str]:
         "title": entry.title,
         "facts": " · ".join([*facts, entry.licence]),
         "note": " ".join(part for part in (entry.note, entry.terms) if part),
+    }
+
+
+def settings_ready(state: ModelState | None) -> dict[str, dict[str, float]]:
+    """Settings that are one click away: the usual ones of this page, and those that surprise."""
+    usual = state.usual if state is not None else USUAL
+    return {
+        name: {k: each[k] for k in RANGES if k != "seed"} for name, each in (("usual", usual), ("surprise", SURPRISE))
+    }
+
+
+def limits_shown(limits: Limits) -> dict[str, int]:
+    """What the page does not let anybody ask for: tokens, characters (0: any number), bytes of a file."""
+    most = limits.characters
+    return {
+        "new_tokens": limits.max_new_tokens,
+        "characters": int(most) if math.isfinite(most) else 0,
+        "upload": limits.max_upload_mb * 1_000_000,
     }
