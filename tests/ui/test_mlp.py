@@ -18,7 +18,7 @@ def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
     table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
     expect(table.get_by_role("row")).to_have_count(9)
     expect(table.locator(".token.up").first).to_be_visible()  # the tokens arrive from the worker
-    table.get_by_role("button", name=re.compile(r"^neuron \d+, post")).first.click()
+    table.get_by_role("button", name=re.compile(r"^neuron \d+, activation")).first.click()
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
     table.locator(".token.up").first.click()

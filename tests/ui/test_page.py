@@ -220,5 +220,5 @@ def test_the_keyboard_goes_from_prompt_to_generate(server: Server, tab: Tab) -> 
     for _press in range(16):
         tab.page.keyboard.press("Tab")
         focused.append(tab.page.evaluate(deepest))
-    for name in ("Write", "How many tokens to generate", "try: EDCBA="):
+    for name in ("Generate", "How many tokens to generate", "try: EDCBA="):
         assert name in focused

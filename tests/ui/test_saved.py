@@ -85,7 +85,7 @@ def assert_what_needs_the_model_is_grey(tab: Tab) -> None:
     banner = tab.page.get_by_role("complementary", name="A saved page")
     for told in ("Nano sorter", "txpanel ", "torch ", date.today().isoformat()):
         expect(banner).to_contain_text(told)
-    for name in ("Write", "Undo", "Next block", "All 9 heads"):
+    for name in ("Generate", "Undo", "Next block", "All 9 heads"):
         control = tab.page.get_by_role("button", name=name, exact=True).first
         expect(control).to_be_disabled()
         assert control.get_attribute("title") == "needs the model: this is a saved page"
