@@ -13,7 +13,7 @@ from torch import Tensor
 
 import txpanel
 from tests.families import masked_tokenizer, tiny_tokenizer
-from tests.sweep.configs import MASKED, model_of
+from tests.sweep.configs import MASKED, SMALL, model_of
 from txpanel.errors import TxpanelError
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.record import extend
@@ -148,6 +148,11 @@ def _compare(result: Result, untouched: Any, model: LanguageModel, trace: Trace)
         _generation(result, untouched, model, trace, ids)
     _patterns(result, trace, ids)
     _terms(trace)
+    few = [
+        1,
+        *ids[0, 1 : SMALL["num_attention_heads"]].tolist(),
+    ]  # as many tokens as heads: neither may be taken for the other
+    _terms((trace.model or model).trace(few))
 
 
 def _streams(result: Result, untouched: Any, model: LanguageModel, trace: Trace, ids: Tensor) -> None:

@@ -46,7 +46,7 @@ def fills_only() -> str:
     """What is said where a model that fills gaps is asked to write on."""
     return _(
         "This model predicts masked tokens; it does not continue a text. Put its mask token into the text, and "
-        "it predicts the token behind it."
+        "it predicts the token that belongs there."
     )
 
 

@@ -104,7 +104,7 @@ def bar_words() -> dict[str, str]:
         "dismiss": _("Close this message"),
         "until_end": _("until the end"),
         "chat": _("as chat"),
-        "gap_title": _("Insert the mask token {mask} at the cursor: the model predicts the token behind it"),
+        "gap_title": _("Insert the mask token {mask} at the cursor: the model predicts the token that belongs there"),
         "fill": _("fill"),
         "fill_title": _("Replace the mask with the drawn token"),
         "chat_title": _("Send the text as your message, in the model's chat template"),
