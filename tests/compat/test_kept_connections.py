@@ -424,3 +424,11 @@ def test_bokeh_still_pulls_a_document_without_its_buffers() -> None:
     pull = source[source.index("async _repull_session_doc(") :][:3000]
     assert "this.session.document.replace_with_json(doc_json);" in pull
     assert "const replacement = Document.from_json(json);" in source
+
+
+def test_a_server_that_does_not_answer_is_said_within_three_seconds() -> None:
+    """The longest time until a ping, its answer, and a look at the clock; of a page at rest."""
+    source = Path(kept_connections.__file__).with_name("kept_connection.js").read_text(encoding="utf-8")
+    found = {name: int(value) for name, value in re.findall(r"^const (PING|SILENT|LOOK) = (\d+)", source, re.MULTILINE)}
+    assert found["PING"] + found["SILENT"] + found["LOOK"] <= 3000
+    assert found["SILENT"] >= 1500  # a busy server is not lost

@@ -285,7 +285,7 @@ def test_an_endless_loop_ends_with_its_process_and_nothing_is_left_behind(tmp_pa
         assert "while self.state.layer == 1" in said
         assert "has not answered for" in said
         # pages come back to where they were: what froze the server before must not do it again
-        assert "The view loops of loops stays off" in said
+        assert "The view loops of loops stays switched off" in said
         asyncio.run(_when_it_answers(url, freeze=True))
         asyncio.run(_when_it_answers(url, freeze=False))
         assert psutil.Process(process.pid).children() == [new]

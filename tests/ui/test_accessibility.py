@@ -137,7 +137,7 @@ def test_the_keyboard_alone_goes_from_the_prompt_to_a_weight(server: Server, tab
         at = code.inner_text()
         if at.endswith((".weight", ".bias")):
             break
-        wanted = r"^Why \S+\.weight" if why.locator(".term button[title*='.weight']").count() else r"^Why "
+        wanted = r"^Why this number: \S+\.weight" if why.locator(".term button[title*='.weight']").count() else r"^Why "
         tab_to(tab, wanted, "why this number")
         tab.page.keyboard.press("Enter")
         expect(code).not_to_have_text(at)

@@ -101,7 +101,7 @@ def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server
 
 def test_a_click_on_a_cell_asks_why(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
-    heading = tab.page.get_by_role("heading", name="Pattern softmax")
+    heading = tab.page.get_by_role("heading", name="Pattern: softmax")
     heading.evaluate("node => node.scrollIntoView({block: 'center'})")
     tab.page.wait_for_timeout(1000)
     box = heading.bounding_box()
@@ -114,7 +114,7 @@ def test_a_click_on_a_cell_asks_why(server: Server, tab: Tab) -> None:
 def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab, nano: LanguageModel) -> None:
     """Eye, ear and Enter are told of the same cell; at the edge the page scrolls, and Escape leaves."""
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
-    picture = tab.page.get_by_role("application", name="Pattern softmax")
+    picture = tab.page.get_by_role("application", name="Pattern: softmax")
     picture.scroll_into_view_if_needed()
     tab.page.get_by_role("button", name="numbers and files").first.focus()
     while not picture.evaluate("node => node.matches(':focus')"):
@@ -150,7 +150,7 @@ def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab,
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
 def test_nothing_sticks_out(server: Server, new_tab: Any, width: int, dark: int) -> None:
     tab = new_tab(width, 844).open(server.address(text=TEXT, view="attention", dark=dark))
-    expect(tab.page.get_by_role("heading", name="Pattern softmax")).to_be_visible()
+    expect(tab.page.get_by_role("heading", name="Pattern: softmax")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -196,6 +196,6 @@ def test_pictures_below_the_screen_are_built_when_they_are_looked_at(server: Ser
     waiting = tab.page.get_by_role("status").filter(has_text="More pictures are loading")
     expect(waiting).to_be_attached()
     tab.page.wait_for_timeout(1500)  # it would have been answered long ago
-    expect(tab.page.get_by_role("heading", name="All heads")).to_have_count(0)
+    expect(tab.page.get_by_role("heading", name="Attention patterns of all heads")).to_have_count(0)
     waiting.scroll_into_view_if_needed()
-    expect(tab.page.get_by_role("heading", name="All heads")).to_be_visible()
+    expect(tab.page.get_by_role("heading", name="Attention patterns of all heads")).to_be_visible()

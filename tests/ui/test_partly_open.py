@@ -55,7 +55,7 @@ def test_a_block_without_attention_is_drawn_as_what_it_is(show: Callable[..., Pa
     box.focus()
     tip = page.locator(".flow .tip")
     expect(tip).to_contain_text("JambaMambaMixer, ")
-    expect(tip).to_contain_text("no attention")
+    expect(tip).to_contain_text("is not attention but")
     box.blur()
     expect(tip).to_be_hidden()
     page.get_by_role("heading", name="Block 1 has no attention").scroll_into_view_if_needed()

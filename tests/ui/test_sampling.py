@@ -97,7 +97,7 @@ def test_sliders_presets_and_what_they_change(server: Server, tab: Tab, nano: La
     more = page.get_by_role(
         "button", name="More sampling settings"
     )  # the bar has them too: the same numbers, both ways
-    expect(more).to_have_accessible_name("More sampling settings: 1 switched on")
+    expect(more).to_have_accessible_name("More sampling settings: 1 active")
     more.press("Enter")
     own = {key: getattr(sampling.PRESETS["creative"], key) for key in sampling.FIELDS}
     chosen = {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "typical_p": 0.8}
@@ -109,7 +109,7 @@ def test_sliders_presets_and_what_they_change(server: Server, tab: Tab, nano: La
         agrees(tab, nano, **(own := own | {LABELS[label]: value}))
     bench.get_by_role("button", name="Creative").click()
     expect(page.locator(".sheet.settings")).to_be_hidden()
-    expect(more).to_have_accessible_name("More sampling settings: 1 switched on")
+    expect(more).to_have_accessible_name("More sampling settings: 1 active")
 
     slider = bench.get_by_role(
         "slider", name="temperature"

@@ -55,7 +55,7 @@ def test_no_step_of_the_timeline_is_shown_over_the_picture_of_another(
     tab.page.goto((tmp_path / "x.html").as_uri())
     step, track = tab.page.locator(".timeline .step"), tab.page.get_by_role("slider", name="Step of the generation")
     expect(step).to_have_text("3 of 3")
-    told = tab.page.get_by_role("status").filter(has_text="This page was saved")
+    told = tab.page.get_by_role("status").filter(has_text="This is a saved page")
     for act in (
         lambda: tab.page.locator(".timeline .prompt").click(),
         lambda: track.press("ArrowLeft"),

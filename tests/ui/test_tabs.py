@@ -41,10 +41,10 @@ MOST = {
 }
 """What a first opening may cost at most: a fifth more than it did when this was written."""
 BELOW = {
-    "embedding": ("Pieces", "Nearest in the token table"),
-    "mlp": ("Activation", "Down projection: a sum of vectors"),
-    "residual": ("Through one block", "When it decides"),
-    "softmax": ("From logit to probability", "How surprising was the text so far?"),
+    "embedding": ("Tokens", "Nearest tokens"),
+    "mlp": ("Activation function", "Down projection: a sum of vectors"),
+    "residual": ("Residual stream in one block", "Logit lens: the final token"),
+    "softmax": ("From logit to probability", "Surprisal of the text so far"),
 }
 """A picture at the top of a view, and one further down."""
 

@@ -98,7 +98,7 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     expect(rows.nth(1)).to_contain_text(re.compile(r"· 2 tokens ·"))
     rows.locator("..").nth(0).get_by_role("button", name="Compare").click()
     beside = tree.locator(".compare")
-    expect(beside.locator("h3")).to_contain_text("they part after 1 token,")
+    expect(beside.locator("h3")).to_contain_text("they split after 1 token,")
     expect(beside.locator(".side")).to_have_count(2)
     assert beside.locator(".side").nth(1).locator(".token").all_inner_texts() == list("BBBC")
     expect(beside.locator(".worth small").first).to_contain_text("%")

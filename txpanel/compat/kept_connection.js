@@ -9,9 +9,9 @@ import {bokehClasses} from "./own_bokeh.js"
 
 const MARK = "txpanel "
 const LOOK = 250 // milliseconds between two looks at the clock
-const PING = 600
+const PING = 500
 const HIDDEN_PING = 20000
-const SILENT = 2000 // so long a ping may wait for its answer
+const SILENT = 1900 // so long a ping may wait for its answer
 const DOUBT = 6000 // after so long without one, another socket is tried beside the silent one
 const TRY_AT_MOST = 10000 // so long one try may take
 const MOST = 6000 // frames that are kept for a server that is away
