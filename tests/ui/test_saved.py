@@ -68,7 +68,7 @@ def test_no_step_of_the_timeline_is_shown_over_the_picture_of_another(
         assert step.text_content() == "3 of 3"
         assert track.get_attribute("aria-valuenow") == "3"
     flow = tab.page.locator(".flow")
-    flow.get_by_role("group", name="What each block writes").press("ArrowRight")
+    flow.get_by_role("group", name="What each block adds").press("ArrowRight")
     assert flow.locator(".live").text_content() == ""
 
 
