@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from txpanel.errors import BadText, Unsupported
 from txpanel.messages import _
 from txpanel.models.tokens import Tokens, show
+
+if TYPE_CHECKING:
+    from torch import nn  # the page is made of this module, too, and comes without torch
 
 EXAMPLE = "12 5 7"
 WORD = re.compile(r"[^\s,;\[\]()]+")
