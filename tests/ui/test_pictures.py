@@ -30,7 +30,7 @@ def holding(tab: Tab, title: str) -> Locator:
 @pytest.mark.parametrize(
     ("view", "title", "words", "images"),
     [
-        ("embedding", "From token id to vector", ["embedding matrix", "norm"], 1),
+        ("embedding", "From token id to vector", ["embedding (row", "norm"], 1),
         ("mlp", "Neurons with the largest outputs", ["promotes", "norm of its output"], 0),
         ("softmax", "From logit to probability", ["logit"], 0),
     ],
