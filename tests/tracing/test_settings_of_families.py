@@ -57,7 +57,7 @@ IGNORED: list[tuple[str, dict[str, Any], str | None]] = [
     ("mpt", {"logit_scale": "inv_sqrt_d_model"}, None), ("gpt2", {"logits_scaling": 2.0}, None), ("cohere", {"logits_scaling": 2.0}, None),
     ("llama", {"final_logit_softcapping": 3.0}, None), ("llama", {"rope_parameters": HALF}, None), ("cohere", {"rope_parameters": HALF}, None),
     ("falcon", {"rope_parameters": HALF}, None), ("opt", {"alibi": True}, None), ("llama", {"alibi": True}, None), ("llama", {"sliding_window": 4}, None),
-    ("mistral", {"layer_types": ["full_attention"] * 3}, None),
+    ("gptj", {"return_dict": False}, None), ("mistral", {"layer_types": ["full_attention"] * 3}, None),
     ("mistral", {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}, None),
     ("deepseek_v3", {"alibi": True, "logit_scale": 0.3}, None), ("llama", {"clip_qkv": 1.0, "residual_multiplier": 0.3, "embedding_multiplier": 3.0}, None),
 ]  # fmt: skip

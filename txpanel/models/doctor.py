@@ -23,7 +23,14 @@ from txpanel.models.sources import hub, packages
 
 Status = Literal["ok", "warning", "error"]
 PACKAGES = ("txpanel", *tried.TRIED)
-BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium",
+    "chromium-headless-shell",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class ReadsSource:
         """One pass of the module over token ids [1, T]. Of an encoder-decoder that has read nothing: with a fixed source."""
         if self.pair is not None:
             return self.pair.forward(self.read(), ids, **more)
+        if not getattr(self.model.config, "return_dict", True):  # some families then answer with a tuple
+            more = {"return_dict": True, **more}
         return self.model(input_ids=ids, **more)
 
     def read(self) -> Read:
