@@ -112,6 +112,50 @@ def test_reload_keeps_the_state(server: Server, tab: Tab) -> None:
     expect(tab.page.locator(".handles").get_by_role("slider", name="temperature")).to_have_value("0.5")
 
 
+def test_back_leaves_the_page_however_much_was_done_on_it(server: Server, tab: Tab) -> None:
+    before = server.url.rsplit("/", 1)[0] + "/metrics"
+    tab.page.goto(before)
+    tab.open(server.address(text=TEXT, temperature=0))
+    entries = tab.page.evaluate("history.length")
+    tab.page.get_by_role("button", name="Next block").click()
+    tab.until(lambda: "layer=1" in tab.page.url)
+    tab.page.get_by_role("button", name="Light or dark").click()
+    tab.until(lambda: "dark=1" in tab.page.url)
+    tab.page.get_by_role("button", name="Light or dark").click()  # the address has changed nothing of what it does
+    tab.until(lambda: "dark=0" in tab.page.url)
+    tab.run("EDCBA=")
+    tab.until(lambda: "EDCBA" in tab.page.url)
+    assert tab.page.evaluate("history.length") == entries
+    tab.page.go_back()
+    assert tab.page.url == before
+    tab.page.go_forward()
+    expect(tab.prompt).to_have_value("EDCBA=")
+    expect(tab.page.locator(".flow")).to_have_attribute("data-shows", "1/0/5")
+
+
+def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab: Tab) -> None:
+    field, run = tab.page.locator(".field"), tab.page.locator("button.run")
+    tab.open(server.address(text=TEXT, temperature=0))
+    tab.prompt.fill("EDCBA")
+    tab.page.get_by_role("button", name="Next block").click()
+    tab.until(lambda: "layer=1" in tab.page.url)
+    tab.page.reload()
+    expect(tab.page.locator(".flow")).to_have_attribute("data-shows", "1/0/6")  # the pictures are of what has run
+    expect(tab.prompt).to_have_value("EDCBA")
+    expect(field).to_have_class(re.compile("dirty"))
+    expect(run).to_be_visible()
+    assert "text=CBABBC" in tab.page.url
+    tab.open(server.address(text="AAB="))  # another text: what was typed over the one before does not belong to it
+    expect(tab.prompt).to_have_value("AAB=")
+    tab.page.go_back()
+    expect(tab.prompt).to_have_value("EDCBA")
+    tab.prompt.press("Enter")
+    tab.until(lambda: "text=EDCBA" in tab.page.url)
+    tab.page.reload()
+    expect(tab.prompt).to_have_value("EDCBA")
+    expect(run).to_be_hidden()
+
+
 def test_two_visitors_do_not_mix(server: Server, new_tab: Callable[..., Tab]) -> None:
     first = new_tab().open(server.address(text="CBABBC=", temperature=0))
     second = new_tab().open(server.address(text="EDCEDC=", temperature=0))

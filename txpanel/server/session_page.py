@@ -67,7 +67,6 @@ class Session:
 
     def __init__(self) -> None:
         self.given = address.read(pn.state.location.search or "") if pn.state.location else {}
-        self.location = pn.state.location
         self.doc: Document = pn.state.curdoc
         self.visitor = str(self.doc.session_context.id) if self.doc.session_context else ""
         late_models.knows_all(self.doc)
@@ -308,7 +307,7 @@ class Session:
         self.page.dark_theme = dark
 
     def _write_address(self, *_events: Any) -> None:
-        if self.state is None or self.location is None or not self._address_due(self.state.progress):
+        if self.state is None or not self._address_due(self.state.progress):
             return
         values = {name: getattr(self.state, name) for name in address.OF_THE_STATE}
         trace = self.state.trace
@@ -318,7 +317,8 @@ class Session:
             values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
-        self.location.search = address.write(values | self._run_in_address(self.state))
+        # not by Panel's Location: that makes an entry in the browser's history of each change, and Back would seem dead
+        self.bar.address = address.write(values | self._run_in_address(self.state))
 
     def _address_due(self, progress: Progress | None) -> bool:
         """Whether to write the address now: not while a model loads, and while tokens are generated only every `ADDRESS_EVERY` seconds."""
@@ -357,7 +357,6 @@ class Session:
             self.connection.close()
         page_leak.release(self.page)
         self.state = None
-        self.location = None
 
 
 def _not_here() -> str:

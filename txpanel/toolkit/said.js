@@ -2,6 +2,7 @@
 //   reveal: somebody asked for a view, by its id: the page scrolls to it, whether it was open before or not
 //   sight:  whether the picture on top is on screen, or has scrolled away
 //   start:  somebody asked where to begin
+//   writing: tokens are about to come (true), or another text (false)
 //   settings: here is a place for the settings of sampling, under the bars that they move
 //   play:   the picture is played with its answer hidden, until it is there
 const kind = (name) => `tx-${name}`

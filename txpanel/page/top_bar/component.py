@@ -38,6 +38,9 @@ class TopBar(Messenger):
         default=True,
         doc="Whether there is a picture in which block, head and token are chosen; else the bar has them always.",
     )
+    address = param.String(
+        default="", doc="The query string of what is shown: the browser puts it in the place of the one it has."
+    )
     words = param.Dict(default={}, doc="All texts of the bar.")
     kept = param.Dict(default={}, doc="name, data: a run too long for the address, for the browser to keep.")
     wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")

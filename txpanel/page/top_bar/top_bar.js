@@ -7,11 +7,13 @@ import {hear, say} from "../../toolkit/said.js"
 import {isSaved, otherTheme} from "../../toolkit/saved_page.js"
 import {above, away, handedOver, onConnection, onLeave, setWaiting} from "../connection/state.js"
 import {aboutModel} from "./about.js"
+import {amountChooser} from "./amount.js"
 import {putInto} from "./elsewhere.js"
 import {modelChooser} from "./models.js"
 import {samplingControls} from "./sampling_controls.js"
 import {sharing} from "./share.js"
 import {stepper} from "./stepper.js"
+import {keepTyped, typedOver} from "./typed.js"
 
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
 const ROOM = 88 // pixels of the prompt: three lines, and what is longer scrolls inside
@@ -21,6 +23,7 @@ export function render({model, view, el}) {
   const unsaid = {} // settings and places chosen while the server is away, as words of the address
   const early = {} // and those that were chosen before there was a connection
   const send = (kind, more = {}) => {
+    if (["run", "generate", "append"].includes(kind)) say(el, "writing", kind !== "run")
     if (["set", "focus"].includes(kind)) Object.assign(model.isFirst ? early : away() ? unsaid : {}, more)
     model.send_msg({kind, ...more})
   }
@@ -87,7 +90,14 @@ export function render({model, view, el}) {
     if (asked !== null) return
     if (!dirty() || box.value === model.text) box.value = model.text // what somebody is typing is never overwritten
     known = model.text
+    bringBack()
     grow()
+  }
+  // Once, when the first text is there, and nobody has typed on.
+  let brought = false
+  const bringBack = () => {
+    if (!brought && known && !dirty()) box.value = typedOver(known) ?? known
+    brought ||= Boolean(known)
   }
   // A text that the server would refuse for its length alone is not sent, and stays where it is.
   let tooLong = ""
@@ -151,17 +161,7 @@ export function render({model, view, el}) {
   })
 
   // --- generate ----------------------------------------------------------------------------------------------------
-  const amount = h(
-    "select",
-    {"aria-label": w.amount, title: w.amount},
-    [1, 5, 10, 20, 30, 50, 100, 0].map((n) => h("option", {value: n, selected: n === 10}, n ? `+${n}` : w.until_end)),
-  )
-  const limitAmount = () => {
-    const most = model.info.limits?.new_tokens || Infinity
-    for (const option of amount.options) option.hidden = option.disabled = Number(option.value) > most
-    if (Number(amount.value) > most) amount.value = [...amount.options].findLast((option) => !option.disabled && option.value > 0).value
-    amount.title = Number.isFinite(most) ? `${w.amount}: ${w.amount_most.replace("{n}", most)}` : w.amount
-  }
+  const {root: amount, limit: limitAmount} = amountChooser(model)
   let stopping = false // heard, and on its way to where the model runs
   const generate = h("button", {
     type: "button",
@@ -323,6 +323,7 @@ export function render({model, view, el}) {
   // The page may be opened anew when the server is back: what it has not heard goes over into the next one.
   const stops = [
     onLeave(() => ({words: model.isFirst ? early : unsaid, text: asked === null ? null : known, typed: dirty() ? box.value : null})),
+    keepTyped(() => ({text: box.value, over: known})),
     onConnection((state) => {
       if (state === "open") for (const name of Object.keys(unsaid)) delete unsaid[name]
     }),
@@ -339,11 +340,16 @@ export function render({model, view, el}) {
   })
   model.on("settings", sampling.draw)
   model.on("place", () => steppers.forEach((s) => s.draw()))
+  // In the place of the address before: Back leaves the page, and what was done on it is taken back by its own Undo.
+  model.on("address", () => history.replaceState(history.state, "", `${location.pathname}${model.address}${location.hash}`))
   const {text, typed} = handedOver()
   if (typeof text === "string" && text !== model.text) {
     box.value = text
     submit()
-  } else box.value = model.text
+  } else {
+    box.value = model.text
+    bringBack()
+  }
   if (typeof typed === "string") box.value = typed
   drawInfo()
   drawNext()
