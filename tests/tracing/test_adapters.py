@@ -107,6 +107,8 @@ def test_every_number_with_an_adapter_is_peft_s_own(kind: str) -> None:
     assert torch.allclose(trace.tensor("logits"), own_logits(module, trace), atol=1e-5)
     assert [trace.check(layer).exact for layer in range(3)] == [True] * 3
     assert wrong(trace) == []
+    assert trace.model is not None
+    assert not trace.model.report().opaque
     assert trace.provenance["adapters"] == "default"
 
 

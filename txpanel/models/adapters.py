@@ -24,6 +24,7 @@ from txpanel.models.linear_map import LinearMap, LowRank, Rescale
 __all__ = [
     "active",
     "adapted",
+    "core",
     "described",
     "inner_model",
     "inside",
@@ -32,7 +33,7 @@ __all__ = [
     "layers",
     "plain",
     "refuse_foreign",
-    "refuse_unread",
+    "unread",
     "whole",
     "would_be_on",
 ]
@@ -147,6 +148,13 @@ def whole(module: Any) -> Any:
     return None
 
 
+def core(module: Any) -> Any:
+    """The module that layers of peft stand around, whatever they add to it: it has the class and the settings that the model's code relies on."""
+    while is_layer(module):
+        module = whole(module) or inside(module)
+    return module
+
+
 def _unread(module: Any, names: tuple[str, ...]) -> Unsupported:
     kind = type(module).__module__.removeprefix("peft.tuners.").split(".")[0]
     what = f"{kind}, {type(module).__name__}" if kind != "peft" else type(module).__name__
@@ -249,16 +257,13 @@ def refuse_foreign(model: nn.Module) -> None:
             )
 
 
-def refuse_unread(model: nn.Module, read: set[int]) -> None:
-    """Refuse layers of peft that are on and that nobody has looked into.
+def unread(model: nn.Module, read: set[int]) -> Iterator[tuple[nn.Module, str]]:
+    """Layers of peft that are on and that nobody has looked into, each with what to say of it.
 
     Args:
         read: identities of those that were.
-
-    Raises:
-        Unsupported: in words, with the adapter's name and kind.
     """
     for module in layers(model):
         names = active(module)
         if names and id(module) not in read:
-            raise _unread(module, names)
+            yield module, str(_unread(module, names))

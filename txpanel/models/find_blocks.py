@@ -13,6 +13,7 @@ from torch import nn
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
+from txpanel.models.adapters import core
 from txpanel.models.parts import NAMES, first
 
 MIXERS = (
@@ -103,7 +104,7 @@ def _are_blocks(found: nn.ModuleList) -> bool:
 
 def _has_parts(block: nn.Module) -> bool:
     """Whether a module has several parts, or a list of them alone (T5)."""
-    parts = list(block.children())
+    parts = list(core(block).children())
     return len(parts) > 1 or (len(parts) == 1 and isinstance(parts[0], nn.ModuleList) and len(parts[0]) > 1)
 
 
@@ -132,13 +133,14 @@ def find_mlp(block: nn.Module) -> tuple[str, nn.Module] | None:
         found: Any = block
         for step in path.split("."):
             found = getattr(found, step, None)
-        if isinstance(found, nn.Module) and not isinstance(found, nn.Linear):
+        if isinstance(found, nn.Module) and not isinstance(core(found), nn.Linear):
             return path, found
     mixed = getattr(block, "mixer", None)  # a block that is an MLP alone
     return ("mixer", mixed) if isinstance(mixed, nn.Module) and class_kind(mixed) == "mlp" else None
 
 
 def _may_mix(child: nn.Module) -> bool:
+    child = core(child)
     name = type(child).__name__.lower()
     plain = isinstance(child, (nn.Linear, nn.Dropout, nn.Identity, nn.ModuleList, nn.Embedding))
     return not plain and "norm" not in name and class_kind(child) not in ("mlp", "unknown")
@@ -146,6 +148,7 @@ def _may_mix(child: nn.Module) -> bool:
 
 def class_kind(module: nn.Module) -> str:
     """What a module's class name says about its kind; state-space layers are told apart by their parts."""
+    module = core(module)
     name = type(module).__name__.lower()
     kind = next((kind for pattern, kind in KINDS if re.search(pattern, name)), "unknown")
     if kind in ("unknown", "mamba", "mamba2") and hasattr(module, "A_log"):

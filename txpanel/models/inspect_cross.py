@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from txpanel.models.adapters import core
 from txpanel.models.anatomy import Cross, Encoder, Relative
 from txpanel.models.inspect_attention import AttentionInspector, number
 from txpanel.models.pair import Pair
@@ -54,11 +55,13 @@ class CrossInspector(AttentionInspector):
         if not hasattr(attn, "has_relative_attention_bias"):
             return
         owners = [attn, *base.modules()]
-        with_table = (one for one in owners if isinstance(getattr(one, "relative_attention_bias", None), nn.Embedding))
+        with_table = (
+            one for one in owners if isinstance(core(getattr(one, "relative_attention_bias", None)), nn.Embedding)
+        )
         owner: Any = next(with_table, None)
         if owner is None:
             return
-        table = owner.relative_attention_bias
+        table = self.plain(owner.relative_attention_bias)
         parts.modules["distances"] = owner
         parts.distances = self.names.get(id(table.weight), "relative_attention_bias.weight"), table.weight.detach()
         both_ways = not getattr(attn, "is_decoder", False)

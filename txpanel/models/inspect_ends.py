@@ -35,7 +35,7 @@ class EndsInspector(AttentionInspector):
         if owner is not base and (first(owner, "own_embed_norm") or first(owner, "own_pos_embed")) is not None:
             self._embeddings(whole, facts, owner, base)
             return
-        position, embed_norm = first(base, "pos_embed"), first(base, "embed_norm")
+        position, embed_norm = self.plain(first(base, "pos_embed")), first(base, "embed_norm")
         rows = getattr(position, "weight", getattr(position, "weights", None))
         if isinstance(rows, Tensor):
             whole.tables["pos_embed"] = (self.names.get(id(rows), "pos_embed.weight"), rows.detach())
@@ -56,8 +56,7 @@ class EndsInspector(AttentionInspector):
         facts["embed_after"] = True
         position, types = first(owner, "own_pos_embed"), first(owner, "own_token_types")
         if position is not None and getattr(owner, "position_embedding_type", "absolute") == "absolute":
-            self._table(whole, "pos_embed", position)
-            facts["position_pad"] = position.padding_idx
+            facts["position_pad"] = self._table(whole, "pos_embed", position).padding_idx
         if types is not None:
             self._table(whole, "token_type_embed", types)
             facts["token_types"] = True
@@ -79,8 +78,11 @@ class EndsInspector(AttentionInspector):
         steps = self.names.get(id(module), "").split(".")
         return [self.model.get_submodule(".".join(steps[:n])) for n in range(len(steps), 0, -1)]
 
-    def _table(self, whole: ModelParts, name: str, table: Any) -> None:
+    def _table(self, whole: ModelParts, name: str, table: Any) -> Any:
+        """A table whose rows are added; returns the module that has them."""
+        table = self.plain(table)
         whole.tables[name] = (self.names.get(id(table.weight), f"{name}.weight"), table.weight.detach())
+        return table
 
     def _projection(self, whole: ModelParts, facts: dict[str, Any], module: nn.Module) -> None:
         whole.modules["embed_projection"] = module
@@ -124,7 +126,7 @@ class EndsInspector(AttentionInspector):
     def _masked_head(self, whole: ModelParts, facts: dict[str, Any], inner: nn.Module, head: nn.Module) -> None:
         """The matrix, activation and norm of a masked language model's head, and a bias that stands beside its unembedding."""
         dense, norm = first(inner, "head_dense"), first(inner, "head_norm")
-        if isinstance(dense, nn.Linear):
+        if isinstance(dense, nn.Module):
             whole.modules["mlm_dense"], whole.maps["mlm_dense"] = dense, self.linear(dense)
             facts["head_width"] = whole.maps["mlm_dense"].outputs
             facts["head"], whole.head_activation = self._head_activation(

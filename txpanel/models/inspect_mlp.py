@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from inspect import unwrap
 from types import FunctionType
@@ -27,8 +28,17 @@ OUTER = ("routed_scaling_factor", "moe_routed_scaling_factor")
 
 def _only_linear(router: Any) -> nn.Module | None:
     """The matrix of a router that keeps it in a module of its own."""
-    inner = [module for module in router.modules() if isinstance(module, nn.Linear)] if router is not None else []
+    inner = list(_linear(router)) if router is not None else []
     return inner[0] if len(inner) == 1 else None
+
+
+def _linear(module: nn.Module) -> Iterator[nn.Module]:
+    """The matrices in a module, each with what an adapter adds to it as one."""
+    if isinstance(adapters.core(module), nn.Linear):
+        yield module
+        return
+    for child in module.children():
+        yield from _linear(child)
 
 
 def _weight(router: Any) -> Tensor:
@@ -105,7 +115,7 @@ class MLPInspector:
         facts["activation"] = self._activation_name(gated=facts["gated"])
         is_known = facts["activation"] in ACT2FN  # its `get` gives the class, not a function
         known = ACT2FN[facts["activation"]] if is_known else None
-        written = written_activation(self._parent(self.plain(up))) if up is not None else None
+        written = written_activation(self._parent(up)) if up is not None else None
         parts.activation = first(owner, "act") or first(parts.block, "act") or written or known
         if parts.activation is None:
             raise self.fail(_("the activation function of the MLP"))

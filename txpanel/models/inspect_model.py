@@ -12,7 +12,7 @@ from txpanel.errors import Unsupported
 from txpanel.messages import _
 from txpanel.models import adapters
 from txpanel.models.anatomy import Anatomy, BlockAnatomy
-from txpanel.models.closing import about_module
+from txpanel.models.closing import about_module, close_part
 from txpanel.models.find_blocks import find_blocks, find_mixer, find_mlp, kind_of
 from txpanel.models.inspect_cross import CrossInspector
 from txpanel.models.inspect_ends import EndsInspector
@@ -47,13 +47,24 @@ def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Ana
     inspector.pair = pair
     blocks = find_blocks(model if pair is None else pair.decoder, config, family)
     found = inspector.whole([inspector.block(index, block) for index, block in enumerate(blocks)])
-    closed = [
-        module for part in found[1].blocks for module in part.opaque.values()
-    ]  # what is called as a whole need not be read
-    adapters.refuse_unread(
-        model, inspector.adapters_read | {id(inner) for module in closed for inner in module.modules()}
-    )
-    return found
+    return _without_unread(model, *found, inspector.adapters_read)
+
+
+def _without_unread(
+    model: nn.Module, anatomy: Anatomy, parts: ModelParts, read: set[int]
+) -> tuple[Anatomy, ModelParts]:
+    """The same, with those parts of blocks closed in which an adapter is that nobody has read.
+
+    Outside the blocks (an image's tower, an encoder, another head) nothing is closed for it: the ways in and out are compared with the run.
+    """
+    for layer, own in enumerate(parts.blocks):
+        whole = {id(inner) for module in own.opaque.values() for inner in module.modules()}  # called, need not be read
+        for module, reason in adapters.unread(own.block, read | whole):
+            owners = {"mixer": own.attn, "cross": own.cross, "mlp": own.mlp}
+            part = next((name for name, one in owners.items() if one is not None and module in one.modules()), "block")
+            if not {part, "block"} & set(anatomy.blocks[layer].opaque):
+                anatomy = close_part(anatomy, parts, layer, part, reason)
+    return anatomy, parts
 
 
 def text_config(model: nn.Module) -> Any:
@@ -85,8 +96,8 @@ class _Inspector(EndsInspector, CrossInspector):
         mixer, mlp = find_mixer(block), find_mlp(block)
         if mlp is None and first(block, "down") is not None:
             mlp = ("", block)  # OPT keeps the two projections of its MLP in the block itself
-        attn = mixer[1] if mixer is not None else None
-        parts = BlockParts(block, attn, mlp[1] if mlp is not None else None, self.quirk)
+        attn = self._own_copy(mixer[1]) if mixer is not None else None
+        parts = BlockParts(block, attn, self._own_copy(mlp[1]) if mlp is not None else None, self.quirk)
         kind = kind_of(block, attn, self.config, index)
         facts: dict[str, Any] = {
             "index": index,
@@ -122,7 +133,7 @@ class _Inspector(EndsInspector, CrossInspector):
                 facts,
                 parts,
                 "mlp",
-                None if mlp[1] is block else mlp[1],
+                None if mlp[1] is block else parts.mlp,
                 _("its MLP"),
                 lambda own: self._mlp(parts, own),
             )
@@ -131,6 +142,14 @@ class _Inspector(EndsInspector, CrossInspector):
         facts["quantised"] = {name: found.packed.method for name, found in parts.maps.items() if found.packed}
         facts["norm_eps"] = {name: norm.eps for name, norm in parts.norms.items()}
         return BlockAnatomy(**facts), parts
+
+    def _own_copy(self, module: nn.Module) -> nn.Module:
+        """A part of a block; the copy that an adapter runs in its place (``modules_to_save``)."""
+        try:
+            found: nn.Module = self.plain(module)
+        except Unsupported:  # it is closed for that
+            return module
+        return found
 
     def _residual_multiplier(self, block: Any) -> float:
         """The factor on what attention and MLP add; ESM C divides by one."""
@@ -244,7 +263,7 @@ class _Inspector(EndsInspector, CrossInspector):
         children = list(block.named_children())
         mixer = next((name for name, child in children if any(parts.attn is m for m in child.modules())), "")
         inner = first(block, "up") if parts.mlp is block else parts.mlp
-        mlp = next((name for name, child in children if child is inner), "")
+        mlp = next((name for name, child in children if any(inner is m for m in child.modules())), "")
         return norm_places(block, mixer, mlp)
 
     def _is_parallel(self, block: nn.Module) -> bool:
@@ -254,7 +273,7 @@ class _Inspector(EndsInspector, CrossInspector):
         if self.quirk.parallel_if:
             return any(getattr(self.config, flag) for flag in self.quirk.parallel_if)
         if first(block, "ln2") is None and len(order := calls(type(block))) > 1:  # two norms under other names
-            return sum("norm" in type(getattr(block, name, None)).__name__.lower() for name in order) < 2
+            return sum("norm" in type(adapters.core(getattr(block, name, None))).__name__.lower() for name in order) < 2
         return first(block, "ln2") is None or first(block, "ln2") is first(block, "ln1")
 
     # -- the rest -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
+from txpanel.models.adapters import core
 from txpanel.models.find_blocks import find_blocks
 
 __all__ = ["Pair", "Read", "pair_of"]
@@ -85,7 +86,7 @@ class Pair:
         owner = getattr(
             self.encoder, "embeddings", self.encoder
         )  # BERT's as an encoder keeps its tables in a module of their own
-        table: Any = next((found for name in TABLES if (found := getattr(owner, name, None)) is not None), None)
+        table: Any = core(next((found for name in TABLES if (found := getattr(owner, name, None)) is not None), None))
         rows = getattr(getattr(table, "weight", None), "shape", (None,))[0]
         if rows is None:
             return None

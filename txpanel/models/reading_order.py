@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from torch import nn
 
+from txpanel.models.adapters import core
+
 __all__ = ["calls", "norm_places"]
 
 
@@ -68,7 +70,9 @@ def norm_places(block: nn.Module, mixer: str, mlp: str) -> tuple[str, dict[str, 
     norms = [
         (order.index(name), child)
         for name, child in block.named_children()
-        if name in order and "norm" in type(child).__name__.lower() and not name.startswith(("encoder_attn", "cross"))
+        if name in order
+        and "norm" in type(core(child)).__name__.lower()
+        and not name.startswith(("encoder_attn", "cross"))
     ]
     first, second = order.index(mixer), order.index(mlp)
     norms.sort(key=lambda one: one[0])
