@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from transformers.cache_utils import DynamicCache
 from txpanel.models import memory
 from txpanel.models.memory import storages
 from txpanel.tracing.rows import RoomyLayer, Rows
+
+if TYPE_CHECKING:
+    from txpanel.tracing.written import Written
 
 BRANCHES = 64
 """Runs that are kept per model, if the cap of :mod:`txpanel.models.memory` has room for them; the least recently used is dropped first."""
@@ -39,6 +42,7 @@ class Prefix:
         ids: its T tokens. cache: their keys and values.
         streams: its residual streams, n_layers + 1 tensors [T, D]. rows: the buffers that these are views of, if they are.
         key: of the model's state when it was recorded. angles: of the rotary embeddings whose angles follow the length of the text.
+        written: norms of what its blocks wrote, as far as they were heard.
     """
 
     ids: list[int]
@@ -47,6 +51,7 @@ class Prefix:
     rows: Rows | None
     key: str = ""
     angles: list[Tensor] = field(default_factory=list)
+    written: Written | None = None
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +60,8 @@ class Prefix:
 
     def sizes(self) -> dict[Hashable, int]:
         """Bytes of each storage: the run itself has the streams, too."""
-        return storages([*self.streams, *_tensors(self.cache)])
+        heard = [self.written.values] if self.written is not None else []
+        return storages([*self.streams, *_tensors(self.cache), *heard])
 
     def cut(self, length: int) -> Prefix:
         """Its first `length` tokens as a run of their own; this one is not changed."""
@@ -64,7 +70,11 @@ class Prefix:
         if length < len(self.ids):
             cache.crop(length - len(self.ids))  # negative: how many tokens to drop
             return replace(
-                self, ids=self.ids[:length], cache=cache, streams=[stream[:length] for stream in self.streams]
+                self,
+                ids=self.ids[:length],
+                cache=cache,
+                streams=[stream[:length] for stream in self.streams],
+                written=self.written.cut(length) if self.written is not None else None,
             )
         return replace(self, cache=cache)
 

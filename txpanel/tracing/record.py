@@ -38,6 +38,7 @@ from txpanel.tracing.recording import Recording
 from txpanel.tracing.rows import Rows, roomy_cache
 from txpanel.tracing.taps import Taps
 from txpanel.tracing.trace import Trace
+from txpanel.tracing.written import Hearing
 
 _prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
 _seconds: WeakKeyDictionary[LanguageModel, float] = WeakKeyDictionary()
@@ -121,6 +122,11 @@ def continuing() -> Iterator[None]:
         _continuing.reset(token)
 
 
+def _drawn() -> bool:
+    """Whether somebody may look at this run: not at each step of a script's loop, which norms of all blocks would slow down by 4 %."""
+    return asking() is not None or not _continuing.get()
+
+
 def _in_a_loop() -> bool:
     """Whether this is one of many runs, each of which somebody waits for: a generated token, a visitor's keystroke."""
     return _continuing.get() or asking() is not None
@@ -201,6 +207,7 @@ class Reading:
         self._angles: list[Tensor] | None = prefix.angles if prefix is not None else None
         self.cache = prefix.cache if prefix is not None else roomy_cache() if model.parts.continues else None
         self._streams: list[list[Tensor]] = []  # of each piece: n_layers + 1 tensors [n, D]
+        self._written = prefix.written if prefix is not None else None
         self._taps: Taps
         self._logits: Tensor
 
@@ -212,7 +219,7 @@ class Reading:
         """
         whole, before = self.done == 0 and end == len(self.ids), self._copied()
         taps = Taps(self.model.parts.blocks, calls=whole, told=partial(self._tell, end))
-        angles = Angles(self.model.model)
+        angles, hearing = Angles(self.model.model), Hearing(self.model, wanted=_drawn())
         model = self.model.model
         try:
             fresh = torch.tensor([self.ids[self.done - self._again : end]], device=self.model.device)
@@ -227,6 +234,7 @@ class Reading:
         finally:
             taps.remove()
             angles.remove()
+            hearing.remove()
         streams, again = [stream[0] for stream in taps.streams], self._again
         if any(len(stream) != fresh.shape[1] for stream in streams):
             raise Unsupported(padded(self.model, len(streams[0]), fresh.shape[1]))
@@ -234,6 +242,11 @@ class Reading:
             return False
         if again and self.prefix is not None and self.prefix.differs([stream[:again] for stream in streams]):
             return False
+        heard = hearing.written(again, fresh.shape[1])
+        if self.done == 0:
+            self._written = heard
+        elif self._written is not None:
+            self._written = self._written.and_then(heard)
         self._taps, self.done, self._again, self._angles = taps, end, 0, angles.found
         self._streams.append([stream[again:] for stream in streams] if again else streams)
         logits = output[0] if isinstance(output, tuple) else output.logits  # a config may ask for tuples
@@ -256,6 +269,7 @@ class Reading:
             self.start,
             taps.tuple_output,
             rows=rows,
+            written=self._written,
             pieces=ends,
             answer=answers.answer(self.model, self.ids),
             gaps=answers.gaps(self.model, self.ids),
@@ -267,7 +281,9 @@ class Reading:
         if self.prefix is not None:
             rows, streams = Rows.grown(self.prefix.streams, self.prefix.rows, streams)
         if self.cache is not None and cache_bytes(self.cache) <= cap() and self.cache.get_seq_length() == self.done:
-            kept = Prefix(self.ids[: self.done], self.cache, streams, rows, self._key, self._angles or [])
+            kept = Prefix(
+                self.ids[: self.done], self.cache, streams, rows, self._key, self._angles or [], self._written
+            )
             prefixes(self.model).keep(kept)
         return streams, rows
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from txpanel.models.anatomy import Anatomy
     from txpanel.models.encoder_decoder import Source
     from txpanel.models.language_model import LanguageModel
+    from txpanel.tracing.written import Written
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Recording:
         calls: each block's other call arguments; empty if they are only collected when they are needed. logits: float32 [vocab].
         tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
         reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
-        rows: the buffers that `streams` are views of, where the text has grown.
+        rows: the buffers that `streams` are views of, where the text has grown. written: norms of what blocks wrote, as far as they were heard.
         pieces: where the pieces end in which the text was read (:mod:`txpanel.tracing.pieces`); empty: in one pass.
         state: of the model, as it was then; ``None`` for a trace opened from a file.
         answer: the token at which `logits` stand: the last one; of a model that fills gaps a gap, or any token. gaps: where its mask tokens are.
@@ -48,6 +49,7 @@ class Recording:
     tuple_output: int = 0
     stored: dict[str, Tensor] = field(default_factory=dict)
     rows: Rows | None = None
+    written: Written | None = None
     pieces: tuple[int, ...] = ()
     state: State | None = None
     answer: int = -1
@@ -68,7 +70,8 @@ class Recording:
 
     def tensors(self) -> list[Tensor]:
         """All that it holds."""
-        return _tensors([self.streams, self.calls, self.logits, self.stored])
+        heard = [self.written.values] if self.written is not None else []
+        return _tensors([self.streams, self.calls, self.logits, self.stored, heard])
 
     @property
     def piece(self) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import BlockAnatomy, Cross
 from txpanel.models.language_model import LanguageModel
-from txpanel.models.parts import BlockParts, LinearMap
+from txpanel.models.parts import BlockParts
+from txpanel.tracing.block_taps import hear, taps
 from txpanel.tracing.capture import AttentionCall, allowed, listening
 from txpanel.tracing.module_calls import Call, ModuleCall, call_of, rows
 
@@ -100,9 +101,9 @@ def listened(model: LanguageModel, layer: int, route: str | None = None) -> Iter
     """Inside, everything in a block is kept while it runs; to be entered with the model's turn."""
     found = Listening(model, layer)
     facts, parts = model.anatomy.blocks[layer], model.parts.blocks[layer]
-    hooks = [tap(found.taps) for tap in _taps(facts, parts)]
+    hooks = taps(facts, parts, found.taps)
     for part, module in parts.opaque.items():
-        hooks += _hear(part, module, facts, found)
+        hooks += hear(part, module, facts, found.taps, found.opaque)
     try:
         with ExitStack() as stack:
             if facts.has_attention and parts.attn is not None:
@@ -118,186 +119,6 @@ def listened(model: LanguageModel, layer: int, route: str | None = None) -> Iter
 def as_recorded(kept: dict[str, Tensor]) -> dict[str, Tensor]:
     """float32 (or as they are: masks, indices) on the CPU."""
     return {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
-
-
-def _hear(part: str, module: nn.Module, facts: BlockAnatomy, found: Listening) -> list[Any]:
-    """Hooks that keep the input, the output and the call of a part that is not opened."""
-    if part == "block":
-        return []
-    raw = f"{part}_proj" if after_write(facts) else f"{part}_out"
-    norms = {"attn_norm": _written(facts), "mlp_norm": _written_by_mlp(facts)} | {
-        norm: norm for norm in ("ln1", "ln2", "cross_ln")
-    }
-    name = norms.get(part, raw)
-
-    def before(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        stream, found.opaque[part] = call_of(module, args, kwargs)
-        if part in ("mixer", "mlp", "cross"):
-            found.taps[f"{part}_in"] = _rows(stream)
-
-    def after(_module: nn.Module, _args: Any, output: Any) -> None:
-        found.taps[name] = _rows(rows(output))
-
-    return [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
-
-
-def after_write(facts: BlockAnatomy) -> bool:
-    """Whether something stands between what a sublayer's last module gives and the stream."""
-    return facts.norm_place in ("sandwich", "branch") or facts.residual_multiplier != 1.0
-
-
-def _written(facts: BlockAnatomy) -> str:
-    sublayer = "mixer" if "mixer" in facts.opaque else "attn"
-    return f"{sublayer}_out" if facts.residual_multiplier == 1.0 else f"{sublayer}_normed"
-
-
-def _written_by_mlp(facts: BlockAnatomy) -> str:
-    return "mlp_out" if facts.residual_multiplier == 1.0 else "mlp_normed"
-
-
-def _taps(facts: BlockAnatomy, parts: BlockParts) -> list[Callable[[dict[str, Tensor]], Any]]:
-    """Hooks to set: each keeps one module's output (or input) under the tensor's name."""
-    taps: list[Callable[[dict[str, Tensor]], Any]] = []
-    if "block" in facts.opaque:
-        return taps
-
-    def on(module: nn.Module | None, keep: Callable[[dict[str, Tensor], Any, Any], None]) -> None:
-        if module is not None:
-            taps.append(lambda kept: module.register_forward_hook(lambda _m, args, out: _heard(keep, kept, args, out)))
-
-    for name, norm in (
-        ("ln1", "ln1"),
-        ("ln2", "ln2"),
-        ("cross_ln", "cross_ln"),
-        (_written(facts), "attn_norm"),
-        (_written_by_mlp(facts), "mlp_norm"),
-    ):
-        if norm in parts.norms:
-            on(parts.norms[norm].module, _output(name))
-    if facts.has_attention:
-        _tap_projections(on, facts, parts)
-        on(parts.modules["o"], _output("attn_proj" if after_write(facts) else "attn_out"))
-    if facts.has_mlp:
-        _tap_mlp(on, facts, parts)
-    middle = parts.norms["ln2"].module if "ln2" in parts.norms else parts.opaque.get("ln2")
-    both = facts.has_mixer and facts.mlp_there
-    if middle is not None and both and not facts.parallel and facts.norm_place in ("pre", "sandwich"):
-        name = "resid_mid_cross" if facts.cross_there else "resid_mid"
-        on(middle, lambda kept, args, out: kept.__setitem__(name, _rows(args[0])))
-    if facts.cross_there:
-        before = parts.norms["cross_ln"].module if "cross_ln" in parts.norms else parts.opaque.get("cross_ln")
-        if facts.norm_place == "pre":
-            on(before, lambda kept, args, out: kept.__setitem__("resid_mid", _rows(args[0])))
-        on(parts.modules.get("cross_o"), _output("cross_out"))
-    return taps
-
-
-def _heard(keep: Callable[..., None], kept: dict[str, Tensor], args: Any, out: Any) -> None:
-    """Keep what a module gave, unless it is of another form than expected: what is missing then is noticed by `verify`, and the run goes on."""
-    with suppress(IndexError, KeyError, RuntimeError, TypeError, ValueError, AttributeError, StopIteration):
-        keep(kept, args, out)
-
-
-def _output(name: str) -> Callable[[dict[str, Tensor], Any, Any], None]:
-    return lambda kept, args, out: kept.__setitem__(name, _rows(out))
-
-
-def _rows(x: Any) -> Tensor:
-    """[1, T, D] or [T, D] -> [T, D]; a copy, since some blocks go on adding into the same tensor (Falcon)."""
-    x = x[0] if isinstance(x, tuple) else x
-    return (x[0] if x.dim() == 3 else x).detach().clone()
-
-
-def _split(x: Tensor, map_: LinearMap, heads: int) -> Tensor:
-    """A projection's output as [H, T, D], taken apart where q, k, v share one weight."""
-    x = x if map_.rows is None else x[:, map_.rows.to(x.device)]
-    return x.unflatten(-1, (heads, -1)).transpose(0, 1)
-
-
-def _tap_projections(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:
-    """Q and k before rotation and before their norm, where these stand apart from q and k as used."""
-    if facts.latent:
-        on(parts.modules.get("q_latent"), _output("q_latent"))
-        on(
-            parts.modules["q"],
-            lambda kept, args, out: kept.__setitem__(
-                "q_pre_rotary", _split(_rows(out), parts.maps["q"], facts.n_heads)
-            ),
-        )
-        on(
-            parts.modules["kv_down"],
-            lambda kept, args, out: kept.__setitem__("kv_latent", _rows(out)[:, parts.maps["kv_latent"].rows]),
-        )
-        return
-    if facts.clip:  # q and k are clipped after their norm, v has none
-        on(
-            parts.modules.get("v", parts.modules.get("qkv")),
-            lambda kept, args, out: kept.__setitem__(
-                "v_unclipped", _split(_rows(out), parts.maps["v"], facts.n_kv_heads)
-            ),
-        )
-    for letter, heads in (("q", facts.n_heads), ("k", facts.n_kv_heads)):
-        module, map_ = parts.modules.get(letter, parts.modules.get("qkv")), parts.maps[letter]
-        late = facts.qk_norm_late and facts.rotary
-        before = f"{letter}_unclipped" if facts.clip else f"{letter}_pre_rotary"
-        name = f"{letter}_proj" if facts.qk_norm and not late else before
-        if facts.qk_norm or facts.clip or (facts.rotary and facts.q_factor == 1.0):
-            on(module, lambda kept, args, out, n=name, m=map_, h=heads: kept.__setitem__(n, _split(_rows(out), m, h)))
-        if facts.qk_norm and (facts.rotary or facts.clip) and not late:
-            on(
-                parts.modules[f"{letter}_norm"],
-                lambda kept, args, out, n=before, p=name, h=heads: kept.__setitem__(
-                    n, _head_major(out[0], args[0][0], kept[p], h)
-                ),
-            )
-
-
-def _head_major(x: Tensor, given: Tensor, projected: Tensor, heads: int) -> Tensor:
-    """The output of a q/k norm, in whichever layout the family norms it, as [H, T, D].
-
-    Args:
-        given: what the norm was given, in that same layout. projected: the same as [H, T, D]: a text may have as many tokens as there are heads.
-    """
-    if x.dim() == 2:
-        return x.unflatten(-1, (heads, -1)).transpose(0, 1).detach().clone()
-    first = x.shape[0] == heads and (x.shape[1] != heads or bool(torch.equal(given, projected)))
-    return (x if first else x.transpose(0, 1)).detach().clone()  # some go on working in the same tensor
-
-
-def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:
-    maps, modules = parts.maps, parts.modules
-    if facts.experts:
-        on(modules["router"], lambda kept, args, out: _keep_route(kept, out))
-        if not parts.shared_outside:
-            on(parts.mlp, _output("mlp_proj" if after_write(facts) else "mlp_out"))
-        for name, module in (
-            ("shared_switch", "shared_switch"),
-            ("shared_pre", "shared_up"),
-            ("shared_gate", "shared_gate"),
-            ("shared_out", "shared_down"),
-        ):
-            on(modules.get(module), _output(name))
-        return
-    if "gate_up" in modules:
-        on(
-            modules["gate_up"],
-            lambda kept, args, out: kept.update(
-                mlp_gate=_rows(out)[:, maps["gate"].rows], mlp_pre=_rows(out)[:, maps["up"].rows]
-            ),
-        )
-    else:
-        on(modules["up"], _output("mlp_pre"))
-        on(modules.get("gate"), _output("mlp_gate"))
-    on(modules["down"], lambda kept, args, out: kept.__setitem__("mlp_post", _rows(args[0])))
-    on(modules["down"], _output("mlp_proj" if after_write(facts) else "mlp_out"))
-
-
-def _keep_route(kept: dict[str, Tensor], out: Any) -> None:
-    """(logits, weights, indices): integer indices are told from weights by their type (their order differs by family)."""
-    logits, *rest = out
-    kept["router"] = logits.detach()
-    kept["expert_index"] = next(x for x in rest if not x.is_floating_point()).detach()
-    kept["expert_weight"] = next(x for x in rest if x.is_floating_point()).detach()
 
 
 def _attention(

@@ -14,6 +14,7 @@ import numpy as np
 from txpanel.messages import _
 from txpanel.models.memory import Store
 from txpanel.toolkit.part_words import closed_parts, kind_name, module_of, part_name, state_of, why_closed, writes
+from txpanel.tracing.write_norms import norms as norms_written
 from txpanel.views.activation import activation_name
 from txpanel.views.flow.strip import BARS, HEAD_BARS, strip
 from txpanel.views.flow.window import Window
@@ -307,7 +308,7 @@ def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
         return found
     wrote = writes(trace.anatomy.blocks[layer])
     found = {
-        name: norms(trace, f"blocks.{layer}.{wrote[part]}")
+        name: norms_written(trace, f"blocks.{layer}.{wrote[part]}")
         for name, part in (("attn", "mixer"), ("mlp", "mlp"))
         if part in wrote
     }
