@@ -10,11 +10,12 @@ import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from txpanel.messages import _
 
-__all__ = ["REPLACED", "VARIABLES", "Environment", "environment", "replaced", "set_environment", "wrong"]
+__all__ = ["REPLACED", "VARIABLES", "Environment", "environment", "memory_said", "replaced", "set_environment", "wrong"]
 
 VARIABLES: dict[str, str] = {
     "TXPANEL_MODEL": "the model to start with, when there is no `--model`",
@@ -133,6 +134,16 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
             if name.startswith(LIMIT) and text(name).isdecimal() and text(name).isascii() and len(text(name)) < 10
         },
     )
+
+
+def memory_said() -> int | None:
+    """`Environment.memory_bytes` alone; quick, since it is asked for each tensor that is kept."""
+    return _memory(*(os.environ.get(name, "") for name in ("TXPANEL_MEMORY_MB", "TXPANEL_TRACE_MB")))
+
+
+@cache
+def _memory(memory: str, trace: str) -> int | None:
+    return environment({"TXPANEL_MEMORY_MB": memory, "TXPANEL_TRACE_MB": trace}).memory_bytes
 
 
 def replaced(variables: Mapping[str, str] | None = None) -> list[str]:

@@ -8,15 +8,13 @@ the next one starts from) are counted once.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Hashable, Iterable
-from functools import cache
 from typing import Any, Generic, TypeVar
 
 from txpanel.models import machine
 from txpanel.models.accounts import Memory, Sizes
-from txpanel.models.environment import environment
+from txpanel.models.environment import memory_said
 
 __all__ = ["MEMORY", "Memory", "Store", "cap", "held", "replaced_limit", "storages"]
 
@@ -30,14 +28,8 @@ V = TypeVar("V")
 
 def cap() -> int:
     """Bytes that may be kept besides the weights: ``TXPANEL_MEMORY_MB``, or what is usual for a machine of this size."""
-    given = _said(*(os.environ.get(name, "") for name in ("TXPANEL_MEMORY_MB", "TXPANEL_TRACE_MB")))
+    given = memory_said()
     return given if given is not None else min(USUAL, int(SHARE * machine.total()))
-
-
-@cache
-def _said(memory: str, trace: str) -> int | None:
-    """Read once: it is asked for each tensor that is kept."""
-    return environment({"TXPANEL_MEMORY_MB": memory, "TXPANEL_TRACE_MB": trace}).memory_bytes
 
 
 def storages(tensors: Iterable[Any]) -> dict[Hashable, int]:
