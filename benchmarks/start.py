@@ -104,7 +104,8 @@ def options(module: str, description: str | None, **more: tuple[Any, str]) -> ar
 
 def chromium() -> str | None:
     """Where the browser is."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    names = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 def around() -> str:
