@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from txpanel.server import idle_time
 from txpanel.server.idle_time import IdleTime, builds
 from txpanel.server.work_budget import Budget
 from txpanel.session import shared
+from txpanel.tracing.trace import Trace
 from txpanel.views.base import View
 
 
@@ -62,6 +65,51 @@ def test_a_server_that_is_never_idle_is_left_to_itself(monkeypatch: pytest.Monke
     assert not waiting
 
 
+def waited_for(done: object) -> None:
+    if isinstance(done, threading.Thread):
+        done.join(30)
+        assert not done.is_alive()
+
+
+def test_a_thread_is_waited_for_before_the_next_piece() -> None:
+    waiting: list[Callable[[], None]] = []
+    done: list[str] = []
+    go = threading.Event()
+
+    def computes() -> threading.Thread:
+        thread = threading.Thread(target=lambda: (go.wait(30), done.append("numbers")))
+        thread.start()
+        return thread
+
+    work = IdleTime(lambda _seconds, look: waiting.append(look), lambda: True)
+    work.begin(iter([computes, lambda: done.append("next")]))
+    waiting.pop()()
+    waiting.pop()()
+    assert done == []
+    go.set()
+    assert work._thread is not None
+    work._thread.join(30)
+    waiting.pop()()
+    assert done == ["numbers", "next"]
+
+
+def test_the_thread_that_answers_pages_multiplies_with_no_unembedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logit lens does for each block, surprisal for each token: seconds, in which nobody else would be answered."""
+    computed: dict[bool, int] = {True: 0, False: 0}
+    own = Trace.unembed
+
+    def unembed(self: Trace, *args: Any, **named: Any) -> Any:
+        found = own(self, *args, **named)
+        computed[threading.current_thread() is threading.main_thread()] += found.numel() // found.shape[-1]
+        return found
+
+    monkeypatch.setattr(Trace, "unembed", unembed)
+    for step in builds(shared.shared_model("nano"), "CBABBC=A"):
+        waited_for(step())
+    assert computed[False] >= 3
+    assert not computed[True]
+
+
 def test_each_view_of_ours_is_built_once_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[View]] = []
     own = View.__init__
@@ -74,7 +122,7 @@ def test_each_view_of_ours_is_built_once_and_let_go(monkeypatch: pytest.MonkeyPa
     steps = list(builds(shared.shared_model("nano"), "CBABBC="))
     assert made == []
     for step in steps:
-        step()
+        waited_for(step())
     kinds = {type(view()).__module__.split(".")[2] for view in made if view() is not None}
     assert len(made) >= 8
     assert kinds <= {"flow", "attention", "embedding", "kv_cache", "mlp", "residual", "sampling", "softmax"}

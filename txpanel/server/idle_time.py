@@ -1,21 +1,25 @@
 """What the first opening of each part costs once per process is paid while nobody waits: imports, HoloViews' first rendering, the default run's numbers.
 
 Each view is built once, without a page, on the default text of the model that the server begins with, and let go: on the event loop's own thread,
-since HoloViews is made for one; one view at a time, and only while no page is being opened and no session is at work.
+since HoloViews is made for one; one view at a time, and only while no page is being opened and no session is at work. Its numbers are computed
+in a thread: those of all blocks take seconds, and somebody may come meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from txpanel.models.turns import Asking, Rank, asked_by
 from txpanel.server import upkeep
 from txpanel.server.work_budget import budget
 
 if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
+    from txpanel.session.worker import Job
 
 __all__ = ["IdleTime", "builds"]
 
@@ -30,7 +34,7 @@ GIVE_UP = 600.0
 
 
 class IdleTime:
-    """Does pieces of work, one after the other, while the server is idle.
+    """Does pieces of work, one after the other, while the server is idle. One that gives back a thread has it waited for.
 
     Args:
         later: calls a function on the event loop's thread, so many seconds from now.
@@ -42,6 +46,7 @@ class IdleTime:
     ) -> None:
         self._later, self._idle = later, idle or _nobody_waits
         self._steps: Iterator[Callable[[], object]] = iter(())
+        self._thread: threading.Thread | None = None
         self._until = 0.0
 
     def begin(self, steps: Iterator[Callable[[], object]]) -> None:
@@ -52,12 +57,13 @@ class IdleTime:
     def _look(self) -> None:
         if time.monotonic() > self._until:
             return
-        if self._idle():
+        if self._idle() and not (self._thread is not None and self._thread.is_alive()):
             step = next(self._steps, None)
             if step is None:
                 return
             try:
-                step()
+                done = step()
+                self._thread = done if isinstance(done, threading.Thread) else None
             except Exception:
                 log.exception("something that was done in idle time failed")
         self._later(PAUSE, self._look)
@@ -73,17 +79,33 @@ def builds(model: LanguageModel, text: str) -> Iterator[Callable[[], object]]:
     from txpanel.page.frames import parts
     from txpanel.session.shared import shared_trace
     from txpanel.session.state import ModelState
+    from txpanel.views.background import leaving
 
     state = ModelState(trace=shared_trace(model, text))
 
-    def build(part: Any) -> None:
-        if not part.frame.failed:
+    def build(part: Any) -> object:
+        if part.frame.failed:
+            return None
+        with leaving() as jobs:
             part.frame.build()
-        part.frame.close()
+        thread = threading.Thread(target=_compute, args=(jobs,), name="txpanel-idle-time", daemon=True)
+        thread.start()
+        return thread
 
     for part in parts(state):
         if part.frame.origin:  # somebody else's: its costs are its own, and so is when it is built
             part.frame.close()
             continue
         yield lambda part=part: build(part)  # type: ignore[misc]
+        yield part.frame.close
     yield state.close
+
+
+def _compute(jobs: list[Job]) -> None:
+    """Works for nobody: its turns with the model come last."""
+    with asked_by(Asking("idle time", rank=Rank.RUN)):
+        for job in jobs:
+            try:
+                job(threading.Event(), lambda _result: None)
+            except Exception:
+                log.exception("numbers that were computed in idle time failed")

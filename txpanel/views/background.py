@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import panel as pn
@@ -12,7 +14,7 @@ from panel.io.state import set_curdoc
 
 from txpanel.compat.thread_handover import hand_over
 from txpanel.models.turns import Rank
-from txpanel.session.worker import Worker
+from txpanel.session.worker import Job, Worker
 from txpanel.toolkit.waiting import Waiting
 
 
@@ -22,6 +24,9 @@ def background(*, waited_for: bool = False) -> Worker:
     Args:
         waited_for: somebody waits for each block that is looked into; else, as where all blocks are gone through, others' runs are let in.
     """
+    left = _left.get()
+    if left is not None:
+        return _Leaving(left)
     document = pn.state.curdoc
     if document is None or document.session_context is None:
         return Worker()
@@ -34,6 +39,31 @@ def background(*, waited_for: bool = False) -> Worker:
 
     rank = Rank.LOOK if waited_for else Rank.RUN
     return Worker(dispatch, visitor=getattr(document.session_context, "id", None), rank=rank)
+
+
+_left: ContextVar[list[Job] | None] = ContextVar("txpanel_left", default=None)
+
+
+class _Leaving(Worker):
+    """Leaves its jobs to somebody else."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        super().__init__()
+        self._jobs = jobs
+
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+
+@contextmanager
+def leaving() -> Iterator[list[Job]]:
+    """Inside, views that are built leave their slow work undone, in the list that this gives."""
+    jobs: list[Job] = []
+    token = _left.set(jobs)
+    try:
+        yield jobs
+    finally:
+        _left.reset(token)
 
 
 def plot(figure: Any, height: int) -> pn.pane.Bokeh:

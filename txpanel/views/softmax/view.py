@@ -15,7 +15,7 @@ from txpanel.toolkit.card import Rich, as_shown, card, engineers, picture, prove
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.highlights import Highlights
 from txpanel.toolkit.rendering import sized
-from txpanel.views.background import one_by_one
+from txpanel.views.background import background, one_by_one
 from txpanel.views.base import View
 from txpanel.views.distribution import Distribution, distribution, others_name, token_names
 from txpanel.views.softmax import tables
@@ -53,6 +53,7 @@ class SoftmaxView(View):
     """The end of the name of the sums over all tokens that are not listed."""
 
     def __panel__(self) -> pn.Column:
+        self._bits, self._found_bits = background(), (0, np.empty(0))
         self.words, self.facts, self.formulas = (
             Rich(heading=" ", paragraphs=[]),
             Facts(
@@ -187,6 +188,12 @@ class SoftmaxView(View):
         """The token after which the distribution stands."""
         return self.last if not 0 <= self.position <= self.last else self.position
 
+    def close(self) -> None:
+        """See `View.close`."""
+        if self._built is not None:
+            self._bits.cancel()
+        super().close()
+
     def _none(self) -> None:
         self.cards.visible, self.empty.visible = False, True
 
@@ -264,19 +271,37 @@ class SoftmaxView(View):
         self.light(Highlights.of(self).cells)
 
     def _show_surprisal(self) -> None:
-        trace, column = self.state.trace, self.pictures["surprisal"]
+        """In a thread: it is a product of every token with the whole unembedding."""
+        trace = self.state.trace
         self.of_text.visible = not trace.anatomy.fills  # it has read the whole text before it says anything
         if trace.anatomy.fills:
             return
-        try:
-            bits = trace.surprisal()
-        except TxpanelError as error:
-            column.plot.visible, column.tools.visible, column.heading.paragraphs = (
-                False,
-                False,
-                [[("muted", str(error))]],
-            )
+        if self._found_bits[0] == trace.uid:
+            self._bits_there(trace, self._found_bits[1])
             return
+        self._no_bits(_("being computed …"))
+
+        def job(cancel: Any, publish: Any) -> None:
+            try:
+                bits = trace.surprisal()
+            except TxpanelError as error:
+                said = str(error)
+                publish(lambda: self._guarded(lambda: self._no_bits(said)))
+                return
+            publish(lambda: self._guarded(lambda: self._bits_there(trace, bits)))
+
+        self._bits.submit(job)
+
+    def _no_bits(self, said: str) -> None:
+        column = self.pictures["surprisal"]
+        column.plot.visible = column.tools.visible = False
+        column.heading.paragraphs = [[("muted", said)]]
+
+    def _bits_there(self, trace: Any, bits: np.ndarray) -> None:
+        if self.state is None or self.state.trace is not trace:
+            return
+        self._found_bits = (trace.uid, bits)
+        column = self.pictures["surprisal"]
         column.plot.visible = column.tools.visible = True
         known = bits[np.isfinite(bits)]
         said = (
@@ -290,6 +315,7 @@ class SoftmaxView(View):
         column.heading.paragraphs = [[("", said)]]
         sized(column, self.surprisal.figure, max(320, min(1100, 90 + 70 * len(bits))), 190)
         self.surprisal.feed(bits, trace.tokens.strings, self.at)
+        column.tools.changed()
 
     def _go(self, token: int) -> None:
         """A clicked token: what did the model expect in its place? That is the distribution after the token before."""
