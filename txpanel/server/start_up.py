@@ -12,6 +12,7 @@ from tornado.ioloop import IOLoop
 
 from txpanel.compat import process_wide
 from txpanel.errors import TxpanelError
+from txpanel.models.threads import one_thread_here
 from txpanel.server import dead_lines, policy, upkeep, watchdog
 from txpanel.server.idle_time import IdleTime, builds
 
@@ -36,6 +37,7 @@ def start() -> None:
     watchdog.start()
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
     loop = IOLoop.current()
+    threading.Thread(target=_answer_in_one_thread, args=(loop,), name="txpanel-threads", daemon=True).start()
     idle = IdleTime(lambda seconds, look: loop.add_callback(loop.call_later, seconds, look))
     threading.Thread(target=_bring_model, args=(idle,), name="txpanel-first-model", daemon=True).start()
 
@@ -52,6 +54,11 @@ def _warm_up_a_server() -> None:
         gc.freeze()
         gc.enable()
         _model_code.set()
+
+
+def _answer_in_one_thread(loop: IOLoop) -> None:
+    _model_code.wait()
+    loop.add_callback(one_thread_here)
 
 
 def _bring_model(idle: IdleTime) -> None:

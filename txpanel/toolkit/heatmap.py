@@ -221,7 +221,7 @@ class Heatmap:
             [self.columns.start + c for _, c in at],
             [self.rows.start + r for r, _ in at],
             [self._written(v) if full else brief(v) for v in numbers],
-            [self.scale.ink(v) for v in numbers],
+            self.scale.inks(numbers),
         )
 
     def _written(self, value: float) -> str:

@@ -206,6 +206,10 @@ class Scale:
         """Black or white: what can be read on the colour of `value`."""
         return _ink(self.hex(value))
 
+    def inks(self, values: Any) -> list[str]:
+        """`ink` of each number."""
+        return [_ink(self.colours[i]) for i in self.index(values).tolist()]
+
     def mapper(self) -> LinearColorMapper:
         """A Bokeh colour mapper (masked cells, NaN, are transparent)."""
         return LinearColorMapper(palette=list(self.palette), low=self.low, high=self.high, nan_color="rgba(0,0,0,0)")

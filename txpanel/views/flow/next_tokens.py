@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from txpanel.decoding import FIELDS, Sample, Settings, uniform
 from txpanel.decoding import sample as sample_logits
+from txpanel.decoding.fast_sort import ascending
 from txpanel.decoding.ranking import listed
 from txpanel.errors import NoTokenLeft
 from txpanel.views.distribution import others_name, token_names
@@ -71,14 +72,15 @@ def next_payload(
         ``sampled`` (the drawn token's place in the list, -1: nothing drawn), ``settings`` (a value for each stage, the seed, and the seed's
         ``uniform`` number).
     """
-    logits = np.asarray(trace.logits_at(position).values, np.float64)
+    values = np.asarray(trace.logits_at(position).values, np.float32)
+    logits = values.astype(np.float64)
     weights = np.exp(logits - logits.max())
     probability = weights / weights.sum()
     whole = sample if sample is not None else sample_logits(logits, Settings())
     ids = listed(whole, most, sampled)
     share = whole.probabilities
     at = np.flatnonzero(ids == sampled) if sampled is not None else np.zeros(0, int)
-    order = np.argsort(-logits, kind="stable")
+    order = ascending(-values)
     own = ("logits", "probs", f"probs.{others_name(order, ids.tolist())}")
     logit, odds, left = (trace.lens_name(trace.anatomy.n_layers, position, name) for name in own)
     rest_left = whole.stages[-2].kept - int(np.count_nonzero(share[ids]))
@@ -109,7 +111,7 @@ def odds_payload(trace: Trace, position: int) -> dict[str, Any]:
         tokens ``ids`` int32 [N] and ``names``.
     """
     logits = np.asarray(trace.logits_at(position).values, np.float32)
-    best = np.argsort(-logits, kind="stable")[:NAMED]
+    best = ascending(-logits)[:NAMED]
     return {
         "position": position,
         "logits": logits,

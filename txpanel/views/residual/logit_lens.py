@@ -67,5 +67,5 @@ class LensGrid(Heatmap):
             [self.columns.start + c for _r, c in at],
             [self.rows.start + r for r, _c in at],
             [t if len(t) <= room else t[: room - 1] + "…" for t in texts],
-            [self.scale.ink(float(self.values[cell])) for cell in at],
+            self.scale.inks([float(self.values[cell]) for cell in at]),
         )
