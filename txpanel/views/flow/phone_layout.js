@@ -157,6 +157,7 @@ export function phoneOverlay(app, put) {
     put(n, 0, y, L.W)
   }
   put(dom.play, L.W - 14, L.top - 14)
+  put(dom.grid, 0, 0, 0, 0) // where it stood on a wide page it would stick out of a narrow one
   put(dom.chart, 10, L.y.blocks, L.W - 20, 130)
   for (const n of dom.tokens.children) {
     const i = Number(n.dataset.token) - tokens.start
