@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import SMALL, Server, Tab
 
 TEXT = "CBABBC="
 SIZES = [(1440, 900), (390, 844)]
@@ -53,9 +53,12 @@ def asks_twice(tab: Tab, what: Locator, before: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_heading_and_tab_opens_and_stays_open(
-    server: Server, new_tab: Callable[..., Tab], width: int, height: int
+    server: Server, new_tab: Callable[..., Tab], kept: Callable[..., Tab], width: int, height: int
 ) -> None:
-    tab = new_tab(width, height, reduced_motion="reduce").open(server.address(text=TEXT))
+    if width == 1440:
+        tab = kept(server.address(text=TEXT), width, height, as_is=True)
+    else:
+        tab = new_tab(width, height, reduced_motion="reduce").open(server.address(text=TEXT))
     page = tab.page
     headings = page.locator(".heading:not([aria-disabled=true])")
     assert headings.count() == 5
@@ -73,8 +76,8 @@ def test_every_heading_and_tab_opens_and_stays_open(
         close_sheet(page)
 
 
-def test_headings_and_tabs_have_the_same_names(server: Server, tab: Tab) -> None:
-    page = tab.open(server.address(text=TEXT)).page
+def test_headings_and_tabs_have_the_same_names(server: Server, kept: Callable[..., Tab]) -> None:
+    page = kept(server.address(text=TEXT), as_is=True).page
     for part in ("embedding", "attention", "mlp", "blocks", "next"):
         heading = page.locator(f".heading[data-part={part}]")
         name = heading.locator("b").inner_text().removesuffix(" ▾")
@@ -83,8 +86,8 @@ def test_headings_and_tabs_have_the_same_names(server: Server, tab: Tab) -> None
 
 
 @pytest.mark.parametrize("width", [1300, 1440, 1920])
-def test_every_caption_can_be_clicked_where_it_stands(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
-    tab = new_tab(width, 900, reduced_motion="reduce").open(server.address(text=TEXT))
+def test_every_caption_can_be_clicked_where_it_stands(server: Server, kept: Callable[..., Tab], width: int) -> None:
+    tab = kept(server.address(text=TEXT), width, as_is=True)
     page = tab.page
     captions = page.locator(".captions button")
     assert captions.count() >= 8
@@ -129,7 +132,7 @@ def test_badges_and_strips_open_too_and_escape_closes(server: Server, new_tab: C
 
 
 def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
-    page = tab.open(server.address(text=TEXT, layer=1, head=2)).page
+    page = tab.open(server.address(text=TEXT, layer=1, head=2, view=SMALL)).page
     x, y = page.locator(".flow").evaluate(
         "(flow) => { const {L} = flow.flow; return [L.c0 + 2 * L.pitch, L.y0 + 4 * L.gap] }"
     )
@@ -177,9 +180,9 @@ def test_the_card_covers_neither_what_was_clicked_nor_the_answer(
         assert apart, f"the card lies over {name}: {card} {box}"
 
 
-def test_start_here_says_what_is_on_the_page_and_escape_closes_it(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_start_here_says_what_is_on_the_page_and_escape_closes_it(server: Server, kept: Callable[..., Tab]) -> None:
     for width in (1440, 390):
-        tab = new_tab(width, 900, reduced_motion="reduce").open(server.address(text=TEXT))
+        tab = kept(server.address(text=TEXT), width, as_is=True)
         page = tab.page
         expect(page.get_by_text("See every number a real language model uses")).to_be_visible()
         start = page.get_by_role("button", name="Start here")
@@ -196,8 +199,8 @@ def test_start_here_says_what_is_on_the_page_and_escape_closes_it(server: Server
         expect(page.get_by_role("tab", selected=True)).to_have_count(1)  # nothing else was closed
 
 
-def test_all_signs_unfold_each_with_its_words(server: Server, tab: Tab) -> None:
-    page = tab.open(server.address(text=TEXT)).page
+def test_all_signs_unfold_each_with_its_words(server: Server, kept: Callable[..., Tab]) -> None:
+    page = kept(server.address(text=TEXT), as_is=True).page
     assert page.locator(".flow .legend > span").count() == 5
     page.get_by_role("button", name="all symbols").click()
     signs = page.get_by_role("region", name="all symbols")

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Error, Locator, WebSocket, expect
 
-from tests.ui.conftest import FORGETFUL, Server, Tab, sessions, start_server, stop_server
+from tests.ui.conftest import FORGETFUL, SMALL, Server, Tab, sessions, start_server, stop_server
 from tests.ui.proxy import Proxy
 
 TEXT, NEXT = "CBABBC=", "EDCEDC="
@@ -37,7 +37,7 @@ class Class:
 
     @property
     def address(self) -> str:
-        return f"http://localhost:{self.proxy.port}/txpanel?text={TEXT.replace('=', '%3D')}&temperature=0"
+        return f"http://localhost:{self.proxy.port}/txpanel?text={TEXT.replace('=', '%3D')}&temperature=0&view={SMALL}"
 
     def kill(self) -> None:
         self.server.process.kill()

@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 import txpanel
-from tests.ui.conftest import BUNDLE, Server, Tab
+from tests.ui.conftest import BUNDLE, SMALL, Server, Tab
 from tests.ui.test_saved import assert_hover_tells
 from tests.ui.test_why import ask, card
 
@@ -61,7 +61,7 @@ def test_the_page_works_under_its_policy(server: Server, tab: Tab) -> None:
 def test_what_is_smuggled_in_does_not_run(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab()
     tab.page.add_init_script(LISTEN)
-    tab.open(server.address(text="CBABBC="))
+    tab.open(server.address(text="CBABBC=", view=SMALL))
     tab.page.evaluate(SMUGGLED)
     tab.until(lambda: tab.page.evaluate("window.violations.length") >= 4 and tab.page.evaluate("window.refused"))
     found: Any = tab.page.evaluate("[window.ran, window.refused]")

@@ -18,8 +18,8 @@ PIXELS = """canvas => {
 }"""
 
 
-def test_every_strip_shows_its_own_numbers(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="embedding"))
+def test_every_strip_shows_its_own_numbers(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="embedding"), as_is=True)
     tab.look_at_all()
     strips = tab.page.locator(".strip canvas")
     tab.until(lambda: strips.count() >= 6 and strips.nth(5).evaluate(PIXELS)[0] > 10)
@@ -27,8 +27,8 @@ def test_every_strip_shows_its_own_numbers(server: Server, tab: Tab) -> None:
     assert len(set(pictures)) == 3  # token row, position row, their sum
 
 
-def test_a_piece_is_chosen_with_the_keyboard(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="embedding"))
+def test_a_piece_is_chosen_with_the_keyboard(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="embedding"), as_is=True)
     pieces = tab.page.get_by_role("listbox", name="Tokens of the text")
     last = pieces.get_by_role("option", selected=True)
     expect(last).to_have_count(1)
@@ -41,8 +41,8 @@ def test_a_piece_is_chosen_with_the_keyboard(server: Server, tab: Tab) -> None:
     expect(tab.page.locator("button.token.on")).to_have_attribute("data-token", "1")
 
 
-def test_neighbours_and_table_twin(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="embedding"))
+def test_neighbours_and_table_twin(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="embedding"), as_is=True)
     tab.look_at_all()
     expect(tab.page.get_by_text(re.compile("rows of the embedding matrix with the largest cosine"))).to_be_visible()
     tab.page.get_by_role("button", name="numbers and files").last.click()
@@ -51,7 +51,7 @@ def test_neighbours_and_table_twin(server: Server, tab: Tab) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
-    tab = new_tab(width, 844).open(server.address(text=TEXT, view="embedding", dark=dark))
+def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = kept(server.address(text=TEXT, view="embedding"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator(".strip").first).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

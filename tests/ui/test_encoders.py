@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.families import masked_tokenizer
 from tests.sweep.configs import MASKED, model_of
-from tests.ui.conftest import PATIENCE, Tab, served
+from tests.ui.conftest import PATIENCE, SMALL, Tab, served
 from txpanel.models.language_model import LanguageModel
 from txpanel.page import theme
 from txpanel.page.dashboard import Dashboard
@@ -67,7 +67,7 @@ def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable
 
 
 def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
-    page = show()
+    page = show(view=SMALL)
     expect(page.locator("header .fill")).to_be_visible()
     expect(page.get_by_role("button", name="Generate", exact=True)).to_have_count(
         0
@@ -78,7 +78,7 @@ def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
 
 
 def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: Callable[..., Page]) -> None:
-    page = show(text="abcd")
+    page = show(text="abcd", view=SMALL)
     box = page.get_by_role("textbox", name="Prompt")
     box.focus()
     box.evaluate("(node) => node.setSelectionRange(1, 2)")

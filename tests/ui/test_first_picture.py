@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Route, WebSocketRoute, expect
 
 import txpanel
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import SMALL, Server, Tab
 from tests.ui.test_content_policy import LISTEN
 
 BOKEH = re.compile(r"/bokeh\.min\.js")
@@ -55,9 +55,11 @@ def first_of(page: str) -> dict[str, dict[str, Any]] | None:
     return {part["key"]: part["values"] for part in json.loads(found[1])["parts"]} if found else None
 
 
-def warmed(server: Server, tab: Tab, **state: object) -> None:
-    """Visits the page, after which what it shows is at hand."""
-    tab.open(server.address(**state))
+def warmed(server: Server, new_tab: Callable[..., Tab], **state: object) -> None:
+    """Visits the page, if nobody has, after which what it shows is at hand."""
+    if first_of(page_of(server, **state)):
+        return
+    tab = new_tab().open(server.address(**state))
     tab.page.locator(".flow[data-shows]").wait_for()
     tab.until(lambda: first_of(page_of(server, **state)), "there is a first picture")
 
@@ -79,7 +81,7 @@ def held_back(tab: Tab) -> Callable[[], None]:
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
-    warmed(server, new_tab())
+    warmed(server, new_tab)
     tab = new_tab(width=width, height=844)
     tab.page.add_init_script(LISTEN)
     go_on = held_back(tab)
@@ -117,10 +119,10 @@ def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: 
 def test_what_somebody_does_before_the_page_is_live_is_done_when_it_is(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
-    warmed(server, new_tab())
+    warmed(server, new_tab, view=SMALL)
     tab = new_tab()
     go_on = held_back(tab)
-    tab.page.goto(server.url, wait_until="commit")
+    tab.page.goto(server.address(view=SMALL), wait_until="commit")
     tab.page.locator("#tx-first button.head[data-head='1']").click()
     tab.run("EDCBA=")
     tab.prompt.type("x")
@@ -134,7 +136,7 @@ def test_what_somebody_does_before_the_page_is_live_is_done_when_it_is(
 def test_the_first_picture_is_of_what_was_asked_for_or_there_is_none(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
-    warmed(server, new_tab())
+    warmed(server, new_tab)
     default = first_of(page_of(server))
     assert default is not None
     assert default["page/top_bar/top_bar"]["text"] == DEFAULT
@@ -142,7 +144,7 @@ def test_the_first_picture_is_of_what_was_asked_for_or_there_is_none(
     assert first_of(page_of(server, model="no-such-model")) is None
     assert first_of(page_of(server, text="")) is None
     assert first_of(page_of(server, film="AAAA")) is None
-    warmed(server, new_tab(), text="EDCBA=", head=1, query=2)
+    warmed(server, new_tab, text="EDCBA=", head=1, query=2)
     other = first_of(page_of(server, text="EDCBA=", head=1, query=2))
     assert other is not None
     assert other["page/top_bar/top_bar"]["text"] == "EDCBA="
@@ -173,7 +175,7 @@ def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
     """As when the server was started anew meanwhile: it does not have the session of this page."""
-    warmed(server, new_tab())
+    warmed(server, new_tab, view=SMALL)
     tab = new_tab()
     tab.page.remove_listener("console", tab._console)  # Bokeh says it there
     tab.page.remove_listener("pageerror", tab._page_error)
@@ -190,7 +192,7 @@ def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
     away: list[bool] = []
     tab.page.route_web_socket(SOCKET, once)
     tab.page.route(BOKEH, lambda route: route.continue_() if away else files_held.append(route))
-    tab.page.goto(server.url, wait_until="commit")
+    tab.page.goto(server.address(view=SMALL), wait_until="commit")
     tab.page.locator("#tx-first .flow[data-shows]").wait_for()
     tab.prompt.fill("EDCBA=")
     tab.prompt.press("Enter")
@@ -210,10 +212,10 @@ def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
 
 
 def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, new_tab: Callable[..., Tab]) -> None:
-    warmed(server, new_tab())
+    warmed(server, new_tab, view=SMALL)
     tab = new_tab()
     go_on = held_back(tab)
-    tab.page.goto(server.url, wait_until="commit")
+    tab.page.goto(server.address(view=SMALL), wait_until="commit")
     tab.page.locator("#tx-first .flow[data-shows]").wait_for()
     expect(connection_bar(tab)).to_contain_text("still connecting")
     go_on()
@@ -222,11 +224,11 @@ def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, 
 
 def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab]) -> None:
     """The page becomes live when the slider is let go: until then its drag goes on."""
-    warmed(server, new_tab())
+    warmed(server, new_tab, view=SMALL)
     tab = new_tab()
     held: list[Route] = []
     tab.page.route(BOKEH, lambda route: held.append(route))
-    tab.page.goto(server.url, wait_until="commit")
+    tab.page.goto(server.address(view=SMALL), wait_until="commit")
     slider = tab.page.locator("#tx-first").get_by_role("slider", name="temperature")
     box = slider.bounding_box()
     assert box is not None
@@ -248,7 +250,7 @@ def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab])
 
 
 def test_who_has_scrolled_stays_where_he_is(server: Server, new_tab: Callable[..., Tab]) -> None:
-    warmed(server, new_tab())
+    warmed(server, new_tab)
     tab = new_tab(width=390, height=844)
     go_on = held_back(tab)
     tab.page.goto(server.url, wait_until="commit")

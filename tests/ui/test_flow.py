@@ -5,54 +5,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import numpy as np
-import panel as pn
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import PATIENCE, Tab, served
-from txpanel.compat.thread_handover import hand_over
+from tests.ui.flow_stage import Stage, flow_in, inside, open_flow, until
+from tests.ui.kept import KeptTabs
 from txpanel.models.language_model import LanguageModel
-from txpanel.page.frames import openable, parts
-from txpanel.session.state import ModelState
-from txpanel.views.flow.view import FlowView
 
-TEXT = "the cat sat"
 NASTY = '<img src=x onerror="document.title=1">'
 
 
-@dataclass
-class Stage:
-    """A server of one view; `state` and `view` are those of the newest visitor."""
-
-    url: str = ""
-    model: Any = None
-    options: dict[str, Any] = field(default_factory=dict)
-    state: Any = None
-    view: Any = None
-    doc: Any = None
-
-    def app(self) -> pn.Column:
-        self.state = ModelState(model=self.model, **{"text": TEXT, **self.options})
-        self.view, self.doc = FlowView(self.state, openable=openable(parts(self.state))), pn.state.curdoc
-        return pn.Column(self.view, sizing_mode="stretch_width")
-
-    def do(self, function: Callable[[], Any]) -> None:
-        """Has the newest visitor's session do something."""
-        hand_over(self.doc, function)
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Stage]:
+def server(kept_tabs: KeptTabs) -> Iterator[Stage]:
     from tests.families import tiny
 
     stage = Stage(model=tiny("llama"))
     with served(stage.app) as stage.url:
         yield stage
+        kept_tabs.close(stage.url)
 
 
 @pytest.fixture
@@ -81,21 +57,19 @@ def show(stage: Stage, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
     return open_page
 
 
+@pytest.fixture
+def look(stage: Stage, kept: Callable[..., Tab]) -> Callable[..., Page]:
+    """As `show`, for tests that change nothing: the page may be one that is open."""
+
+    def at(width: int = 1440, **options: Any) -> Page:
+        stage.options = options
+        return flow_in(kept(f"{stage.url}?{urlencode(options)}", width, as_is=True, opens=open_flow), stage)
+
+    return at
+
+
 def shows(page: Page, layer: int, head: int, query: int) -> None:
     expect(page.locator(".flow")).to_have_attribute("data-shows", f"{layer}/{head}/{query}")
-
-
-def inside(page: Page, script: str) -> Any:
-    """Runs a script with `flow`, the element of the picture, found through the shadow roots."""
-    return page.locator(".flow").evaluate(f"(flow) => {{ {script} }}")
-
-
-def until(page: Page, what: Callable[[], object]) -> None:
-    for _try in range(400):
-        if what():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("it did not happen")
 
 
 def spot(page: Page, query: int, key: int) -> tuple[float, float]:
@@ -143,8 +117,8 @@ def test_a_cell_has_the_colour_of_its_weight(show: Callable[..., Page], stage: S
         assert np.abs(np.array(rgb) - expected).max() <= 4, (query, key)
 
 
-def test_hover_says_the_recorded_value_and_its_name(show: Callable[..., Page], stage: Stage) -> None:
-    page = show()
+def test_hover_says_the_recorded_value_and_its_name(look: Callable[..., Page], stage: Stage) -> None:
+    page = look()
     page.mouse.move(*spot(page, 4, 2))
     tip = page.locator(".tip")
     expect(tip.locator("code")).to_have_text("blocks.0.pattern [head 0, query 4, key 2]")
@@ -272,8 +246,8 @@ def test_the_keyboard_reaches_every_part(show: Callable[..., Page], stage: Stage
     shows(page, 1, 1, last - 2)
 
 
-def test_tab_stops_are_few_and_all_have_names(show: Callable[..., Page]) -> None:
-    page = show()
+def test_tab_stops_are_few_and_all_have_names(look: Callable[..., Page]) -> None:
+    page = look()
     names = inside(
         page,
         """return [...flow.querySelectorAll('button, input, [tabindex="0"]')].filter((n) => n.tabIndex === 0 && n.offsetParent && !n.hidden)
@@ -349,8 +323,8 @@ def test_a_text_that_the_tokenizer_changes_is_said_to_be(show: Callable[..., Pag
     expect(page.locator(".inexact")).to_contain_text("tokenizer changes the text")
 
 
-def test_no_token_becomes_markup(show: Callable[..., Page], stage: Stage) -> None:
-    page = show(text=NASTY)
+def test_no_token_becomes_markup(look: Callable[..., Page], stage: Stage) -> None:
+    page = look(text=NASTY)
     assert "".join(stage.state.trace.tokens.strings).startswith("<img")
     page.mouse.move(*spot(page, 3, 1))
     assert page.title() != "1"
@@ -358,8 +332,8 @@ def test_no_token_becomes_markup(show: Callable[..., Page], stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_long_texts_have_a_window_that_moves(show: Callable[..., Page], stage: Stage, width: int) -> None:
-    page = show(width=width, text="abcde " * 15)
+def test_long_texts_have_a_window_that_moves(look: Callable[..., Page], stage: Stage, width: int) -> None:
+    page = look(width=width, text="abcde " * 15)
     total = len(stage.state.trace.tokens.ids)
     assert total > 40
     lanes = page.locator("button.token").count()
@@ -379,9 +353,12 @@ def download(page: Page, button: str) -> bytes:
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_the_picture_is_saved_with_its_words(show: Callable[..., Page], stage: Stage, width: int) -> None:
-    page = show(width=width, text=NASTY)
-    page.get_by_role("button", name="numbers and files").click()
+def test_the_picture_is_saved_with_its_words(look: Callable[..., Page], stage: Stage, width: int) -> None:
+    page = look(width=width, text=NASTY)
+    if not page.get_by_role(
+        "button", name="Save the picture as SVG"
+    ).is_visible():  # at the other width it was unfolded
+        page.get_by_role("button", name="numbers and files").click()
     svg = download(page, "Save the picture as SVG")
     root = ElementTree.fromstring(svg)
     name = "{http://www.w3.org/2000/svg}"
@@ -415,8 +392,9 @@ def test_the_numbers_are_a_table_that_follows(show: Callable[..., Page], stage: 
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 2560])
-def test_it_fits_the_page(show: Callable[..., Page], width: int) -> None:
-    page = show(width=width)
+def test_it_fits_the_page(look: Callable[..., Page], width: int) -> None:
+    look(width=1440)
+    page = look(width=width)  # also where it was wider before
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = inside(
         page,

@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.families import tiny
-from tests.ui.conftest import PATIENCE, Server, Tab, served
-from tests.ui.test_flow import Stage, inside
+from tests.ui.conftest import SMALL, Server, Tab, served
+from tests.ui.flow_stage import Stage, flow_in, inside, open_flow
+from tests.ui.kept import KeptTabs
 from txpanel import sampling
 from txpanel.decoding.settings import SURPRISE, USUAL
 from txpanel.testing import nano_state
@@ -40,7 +41,7 @@ def expected(**settings: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_slider_moves_the_bars_before_the_server_has_heard(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=0.9, top_p=1, v=2))
+    tab.open(server.address(text=TEXT, temperature=0.9, top_p=1, view=SMALL, v=2))
     settled(tab)
     page = tab.page
     slider = page.get_by_role("slider", name="temperature").first
@@ -80,7 +81,7 @@ def test_a_slider_moves_the_bars_before_the_server_has_heard(server: Server, tab
 
 
 def test_what_is_suggested_is_what_the_bars_say(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=1.5, seed=3, v=2))
+    tab.open(server.address(text=TEXT, temperature=1.5, seed=3, view=SMALL, v=2))
     settled(tab)
     page = tab.page
     sampled = page.locator(".next.sampled b")
@@ -118,24 +119,22 @@ def test_one_click_to_surprises_and_one_back(server: Server, tab: Tab) -> None:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(kept_tabs: KeptTabs) -> Iterator[Stage]:
     stage = Stage(model=tiny("llama"))
     with served(stage.app) as stage.url:
         yield stage
+        kept_tabs.close(stage.url)
 
 
 @pytest.fixture
-def flow_of(stage: Stage, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
-    def show(tokens: int, width: int = 1440) -> Page:
+def flow_of(stage: Stage, kept: Callable[..., Tab]) -> Callable[..., Page]:
+    """The flow of so many tokens, at any width."""
+
+    def show(tokens: int, width: int) -> Page:
         text = "".join("abcdefgh"[i % 8] for i in range(tokens * 3))
         ids = stage.model.encode(text)[:tokens]
-        text = stage.model.tokenizer.decode(ids)
-        stage.options = {"text": text}
-        page = new_tab(width, 900, reduced_motion="reduce").page
-        page.goto(stage.url, timeout=PATIENCE)
-        page.locator(".flow[data-shows]").wait_for(timeout=PATIENCE)
-        expect(page.locator(".flow")).to_have_attribute("data-moving", "false")
-        return page
+        stage.options = {"text": stage.model.tokenizer.decode(ids)}
+        return flow_in(kept(f"{stage.url}?{tokens}", width, as_is=True, opens=open_flow), stage)
 
     return show
 
@@ -180,7 +179,7 @@ def test_attention_is_read_without_opening_anything(
 
 def test_while_tokens_come_nothing_moves(server: Server, tab: Tab) -> None:
     """The lane that predicts and the bars stay in view; the timeline is one line and was kept free; the prompt keeps its height."""
-    tab.open(server.address(text=TEXT, temperature=1.2, v=2))
+    tab.open(server.address(text=TEXT, temperature=1.2, view=SMALL, v=2))
     settled(tab)
     page = tab.page
     place = lambda name: page.locator(name).first.bounding_box()  # noqa: E731
@@ -208,7 +207,7 @@ def test_while_tokens_come_nothing_moves(server: Server, tab: Tab) -> None:
 
 
 def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=1.5, v=2))
+    tab.open(server.address(text=TEXT, temperature=1.5, view=SMALL, v=2))
     settled(tab)
     page, tree = tab.page, tab.page.locator(".timeline")
     page.get_by_role("button", name="Generate", exact=True).click()
@@ -241,7 +240,7 @@ def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> Non
 
 def test_a_suggestion_that_wraps_moves_nothing(server: Server, tab: Tab) -> None:
     """Whatever is suggested, and wherever the text ends, the prompt is as high; more than three lines scroll inside."""
-    tab.open(server.address(text=TEXT, v=2))
+    tab.open(server.address(text=TEXT, view=SMALL, v=2))
     settled(tab)
     heights = set()
     page = tab.page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
@@ -13,8 +13,8 @@ from txpanel.models.language_model import LanguageModel
 TEXT = "CBABBC="
 
 
-def test_the_bytes_follow_the_block(server: Server, tab: Tab, nano: LanguageModel) -> None:
-    tab.open(server.address(text=TEXT, view="kv-cache"))
+def test_the_bytes_follow_the_block(server: Server, kept: Callable[..., Tab], nano: LanguageModel) -> None:
+    tab = kept(server.address(text=TEXT, view="kv-cache"))
     lines = tab.page.locator(".bytes .line")
     expect(lines).to_have_count(3)
     config = nano.model.config
@@ -32,7 +32,7 @@ def test_the_bytes_follow_the_block(server: Server, tab: Tab, nano: LanguageMode
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, new_tab: Any, width: int, dark: int) -> None:
-    tab = new_tab(width, 844).open(server.address(text=TEXT, view="kv-cache", dark=dark))
+def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = kept(server.address(text=TEXT, view="kv-cache"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator(".bytes .line")).to_have_count(3)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import FORGETFUL, Server, Tab, start_server, stop_server
+from tests.ui.conftest import FORGETFUL, SMALL, Server, Tab, start_server, stop_server
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.slow
 def test_who_finds_no_place_waits_and_enters_by_himself(small: Server, new_tab: Callable[..., Tab]) -> None:
-    first = new_tab().open(small.address(text="CBA="))
+    first = new_tab().open(small.address(text="CBA=", view=SMALL))
     first.page.reload()  # keeps its place
     first.page.get_by_role("tab", selected=True).wait_for()
 
     phone = new_tab(360, 640, color_scheme="dark")
-    phone.page.goto(small.address(text="BCA=", layer=1))
+    phone.page.goto(small.address(text="BCA=", layer=1, view=SMALL))
     said = phone.page.get_by_role("status")
     expect(said).to_have_text("Your place in the line is 1.")
     expect(phone.page.get_by_role("heading")).to_have_text("The server is full")

@@ -13,8 +13,8 @@ from tests.ui.conftest import Server, Tab
 TEXT = "CBABBC="
 
 
-def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="mlp", layer=1))
+def test_a_neuron_is_asked_and_focused(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="mlp", layer=1))
     table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
     expect(table.get_by_role("row")).to_have_count(9)
     expect(table.locator(".token.up").first).to_be_visible()  # the tokens arrive from the worker
@@ -28,8 +28,10 @@ def test_a_neuron_is_asked_and_focused(server: Server, tab: Tab) -> None:
     expect(name).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_block_changes_the_picture(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="mlp", layer=0))
+def test_the_block_changes_the_picture(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="mlp", layer=1), as_is=True)
+    tab.page.get_by_role("button", name="Previous block").click()
+    expect(tab.page.get_by_text("in block 1", exact=False).first).to_be_visible()
     table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
     expect(table.get_by_role("row")).to_have_count(9)
     before = table.inner_text()
@@ -39,7 +41,7 @@ def test_the_block_changes_the_picture(server: Server, tab: Tab) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
-    tab = new_tab(width, 844).open(server.address(text=TEXT, view="mlp", dark=dark))
+def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = kept(server.address(text=TEXT, view="mlp", layer=1), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.get_by_role("table", name="Neurons with the largest outputs")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

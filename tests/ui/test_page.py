@@ -9,21 +9,31 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import SMALL, Server, Tab
 
 TEXT = "CBABBC="
 
 
-def test_a_text_is_run_and_the_prediction_changes(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=0))
+@pytest.fixture
+def usual(server: Server, kept: Callable[..., Tab]) -> Tab:
+    """A page with the text and what follows on it, whatever has been done on it before."""
+    tab = kept(server.address(text=TEXT, temperature=0), as_is=True)
+    if tab.prompt.input_value() != TEXT:
+        tab.run(TEXT)
+    expect(tab.ghost).to_have_text("A")
+    return tab
+
+
+def test_a_text_is_run_and_the_prediction_changes(usual: Tab) -> None:
+    tab = usual
     expect(tab.ghost).to_have_text("A")
     tab.run("EDCEDC=")
     expect(tab.ghost).to_have_text("C")
     assert tab.prompt.input_value() == "EDCEDC="
 
 
-def test_generating_appends_tokens_and_undo_takes_them_back(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=0))
+def test_generating_appends_tokens_and_undo_takes_them_back(usual: Tab) -> None:
+    tab = usual
     tab.page.get_by_role("combobox", name="How many tokens").select_option("5")
     tab.page.get_by_role("button", name="Generate", exact=True).click()
     expect(tab.prompt).to_have_value(TEXT + "ABBBC")
@@ -35,8 +45,8 @@ def test_generating_appends_tokens_and_undo_takes_them_back(server: Server, tab:
     expect(tab.prompt).to_have_value(TEXT + "ABBBCC")
 
 
-def test_the_ghost_token_is_appended_by_a_click(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=0))
+def test_the_ghost_token_is_appended_by_a_click(usual: Tab) -> None:
+    tab = usual
     tab.ghost.click()
     expect(tab.prompt).to_have_value(TEXT + "A")
 
@@ -55,9 +65,9 @@ def test_temperature_moves_the_bars_without_a_forward_pass(server: Server, tab: 
     assert tab.runs == runs >= 1
 
 
-def test_a_click_that_leaves_a_long_prompt_is_not_lost(server: Server, tab: Tab) -> None:
+def test_a_click_that_leaves_a_long_prompt_is_not_lost(usual: Tab) -> None:
     """Between the press and the release nothing may move: a prompt that is left keeps its height, whatever is in it."""
-    tab.open(server.address(text=TEXT, temperature=0))
+    tab = usual
     after = tab.page.get_by_role("button", name="Next block")
     before = tab.page.get_by_text("Block 1 of 3", exact=True)
     expect(before).to_be_visible()
@@ -78,8 +88,8 @@ def test_picking_a_head_moves_picture_links_and_address(server: Server, tab: Tab
     expect(tab.page.locator("button.head.on")).to_have_attribute("data-head", "1")
 
 
-def test_views_unfold_one_at_a_time_and_fold_with_escape(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
+def test_views_unfold_one_at_a_time_and_fold_with_escape(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT), as_is=True)
     tabs = tab.page.get_by_role("tab")
     assert tabs.count() >= 5
     tabs.filter(has_text="Embedding").click()
@@ -87,6 +97,8 @@ def test_views_unfold_one_at_a_time_and_fold_with_escape(server: Server, tab: Ta
     tab.until(lambda: "view=embedding" in tab.page.url)
     tabs.filter(has_text="Embedding").press("Escape")
     expect(tab.page.get_by_role("tab", selected=True)).to_have_count(0)
+    tabs.filter(has_text="Embedding").click()
+    expect(tab.page.get_by_role("tab", selected=True)).to_have_count(1)
 
 
 def test_reload_keeps_the_state(server: Server, tab: Tab) -> None:
@@ -157,8 +169,8 @@ def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab:
 
 
 def test_two_visitors_do_not_mix(server: Server, new_tab: Callable[..., Tab]) -> None:
-    first = new_tab().open(server.address(text="CBABBC=", temperature=0))
-    second = new_tab().open(server.address(text="EDCEDC=", temperature=0))
+    first = new_tab().open(server.address(text="CBABBC=", temperature=0, view=SMALL))
+    second = new_tab().open(server.address(text="EDCEDC=", temperature=0, view=SMALL))
     first.page.locator("button.head").nth(1).click()
     expect(first.page.locator("button.head.on")).to_have_attribute("data-head", "1")
     expect(second.page.locator("button.head.on")).to_have_attribute("data-head", "0")
@@ -170,8 +182,8 @@ def test_two_visitors_do_not_mix(server: Server, new_tab: Callable[..., Tab]) ->
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 @pytest.mark.parametrize("dark", [0, 1], ids=["light", "dark"])
-def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, height: int, dark: int) -> None:
-    tab = new_tab(width, height).open(server.address(text=TEXT, dark=dark))
+def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, height: int, dark: int) -> None:
+    tab = kept(server.address(text=TEXT, dark=dark), width, height, as_is=True)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
     scheme = tab.page.locator("[data-runs]").evaluate("node => getComputedStyle(node).colorScheme")
     assert scheme == ("dark" if dark else "light")
@@ -193,8 +205,8 @@ def test_the_theme_is_the_systems_until_somebody_chooses(server: Server, new_tab
     tab.until(lambda: "dark=1" in tab.page.url)
 
 
-def test_unknown_model_is_refused_in_words_and_nothing_is_lost(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=0))
+def test_unknown_model_is_refused_in_words_and_nothing_is_lost(usual: Tab) -> None:
+    tab = usual
     tab.prompt.fill("typed and not run")
     tab.page.get_by_role("button", name="Choose the model").click()
     other = tab.page.get_by_role("textbox", name="Hub id")
@@ -222,8 +234,8 @@ BAD = {
 }
 
 
-def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, temperature=0))
+def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(usual: Tab) -> None:
+    tab = usual
     title = tab.page.title()
     for name, (text, said) in BAD.items():
         tab.run(text)
@@ -255,8 +267,8 @@ def test_nonsense_in_the_address(server: Server, tab: Tab, query: str) -> None:
         tab.until(lambda: tab.ghost.is_visible())
 
 
-def test_the_keyboard_goes_from_prompt_to_generate(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
+def test_the_keyboard_goes_from_prompt_to_generate(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT), as_is=True)
     tab.prompt.focus()
     focused: list[Any] = []
     deepest = """() => { let at = document.activeElement; while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement

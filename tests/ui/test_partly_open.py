@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.partly_open import ODD, partly_open
-from tests.ui.conftest import PATIENCE, Tab, served
+from tests.ui.conftest import PATIENCE, SMALL, Tab, served
 from txpanel.page import theme
 from txpanel.page.dashboard import Dashboard
 from txpanel.session.state import ModelState
@@ -92,7 +92,7 @@ def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_badge_opens_what_is_said_of_the_parts(show: Callable[..., Page], width: int) -> None:
-    page = show(ODD, width=width, height=844, layer=0)
+    page = show(ODD, width=width, height=844, layer=0, view=SMALL)
     badge = page.get_by_role("button", name="2 of 3 blocks not fully opened")
     badge.click()
     sheet = page.get_by_role("dialog", name="About this model")

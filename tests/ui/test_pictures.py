@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,15 +31,16 @@ def holding(tab: Tab, title: str) -> Locator:
 @pytest.mark.parametrize(
     ("view", "title", "words", "images"),
     [
-        ("embedding", "From token id to vector", ["embedding (row", "norm"], 1),
-        ("mlp", "Neurons with the largest outputs", ["promotes", "norm of its output"], 0),
-        ("softmax", "From logit to probability", ["logit"], 0),
+        ("Embedding", "From token id to vector", ["embedding (row", "norm"], 1),
+        ("MLP", "Neurons with the largest outputs", ["promotes", "norm of its output"], 0),
+        ("Next token", "From logit to probability", ["logit"], 0),
     ],
 )
 def test_a_saved_picture_has_its_words(
-    server: Server, tab: Tab, view: str, title: str, words: list[str], images: int
+    server: Server, kept: Callable[..., Tab], view: str, title: str, words: list[str], images: int
 ) -> None:
-    tab.open(server.address(text=TEXT, view=view))
+    tab = kept(server.address(text=TEXT), as_is=True)
+    tab.page.get_by_role("tab", name=view, exact=True).click()
     picture = holding(tab, title)
     picture.get_by_role("button", name="numbers and files").click()
     picture.get_by_role("button", name="Save the picture as SVG").wait_for()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Server, Tab, start_server, stop_server
+from tests.ui.conftest import SMALL, Server, Tab, start_server, stop_server
 
 PLUGIN = """
 import panel as pn
@@ -36,25 +36,55 @@ fails-at-update = broken_views:Updates
 """
 
 
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has found a package of three views, all of them broken."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "broken_views.py").write_text(PLUGIN, encoding="utf-8")
-    (site / "broken_import.py").write_text("raise ImportError('no module of mine')", encoding="utf-8")
-    info = site / "broken_views-0.3.dist-info"
+TABLE = """
+import pandas as pd
+import panel as pn
+from bokeh.plotting import figure
+from txpanel.toolkit.component import Component
+from txpanel.views.base import View
+
+class Mine(Component):
+    _module = __file__.replace("table_views.py", "mine.js")
+
+class TableView(View):
+    \"\"\"A table of Panel's and a component of its own.\"\"\"
+    id, title, order = "table", "Table", 200
+    def __panel__(self):
+        picture = figure(width=200, height=200, output_backend="webgl")
+        picture.scatter([1, 2], [3, 4])
+        return pn.Column(pn.widgets.Tabulator(pd.DataFrame({"a": [41, 42]})), Mine(), pn.pane.Bokeh(picture))
+"""
+MINE = "export const render = ({el}) => { el.append(tx.h('b', {class: 'mine'}, `${tx.number(0.00012345)} ${tx.isDark(el)}`)) }"
+
+
+def installed(site: Path, name: str, version: str, entries: str, files: dict[str, str]) -> None:
+    """A package of views in a folder, as pip would leave it there."""
+    for file, source in files.items():
+        (site / file).write_text(source, encoding="utf-8")
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-views\nVersion: 0.3\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(ENTRIES, encoding="utf-8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(entries, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def plugged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has found a package of three views, all of them broken, and one whose view needs scripts which no page of ours has."""
+    site = tmp_path_factory.mktemp("site")
+    broken = {"broken_views.py": PLUGIN, "broken_import.py": "raise ImportError('no module of mine')"}
+    installed(site, "broken-views", "0.3", ENTRIES, broken)
+    table = {"table_views.py": TABLE, "mine.js": MINE}
+    installed(site, "table-views", "0.1", "[txpanel.views]\ntable = table_views:TableView\n", table)
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-    running = start_server(Path(tmp_path_factory.mktemp("server")), PYTHONPATH=path, TXPANEL_PLUGINS="broken-views")
+    home = tmp_path_factory.mktemp("server")
+    running = start_server(home, PYTHONPATH=path, TXPANEL_PLUGINS="broken-views,table-views")
     yield running
     stop_server(running)
 
 
-def test_broken_plugins_are_cards_and_the_rest_goes_on(broken: Server, new_tab: Callable[..., Tab]) -> None:
+def test_broken_plugins_are_cards_and_the_rest_goes_on(plugged: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(reduced_motion="reduce")  # else two parts are in sight while one fades into the other
-    tab.open(broken.address(text="CBABBC=", view="embedding"))
+    tab.open(plugged.address(text="CBABBC=", view="embedding"))
     tabs = tab.page.get_by_role("tab")
     card = tab.page.get_by_role("alert").filter(has=tab.page.get_by_role("button", name="Try again"))
 
@@ -80,49 +110,12 @@ def test_broken_plugins_are_cards_and_the_rest_goes_on(broken: Server, new_tab: 
     expect(card).to_have_count(0)
 
 
-TABLE = """
-import pandas as pd
-import panel as pn
-from bokeh.plotting import figure
-from txpanel.toolkit.component import Component
-from txpanel.views.base import View
-
-class Mine(Component):
-    _module = __file__.replace("table_views.py", "mine.js")
-
-class TableView(View):
-    \"\"\"A table of Panel's and a component of its own.\"\"\"
-    id, title, order = "table", "Table", 200
-    def __panel__(self):
-        picture = figure(width=200, height=200, output_backend="webgl")
-        picture.scatter([1, 2], [3, 4])
-        return pn.Column(pn.widgets.Tabulator(pd.DataFrame({"a": [41, 42]})), Mine(), pn.pane.Bokeh(picture))
-"""
-MINE = "export const render = ({el}) => { el.append(tx.h('b', {class: 'mine'}, `${tx.number(0.00012345)} ${tx.isDark(el)}`)) }"
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a view of another package that needs scripts which no page of ours has."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "table_views.py").write_text(TABLE, encoding="utf-8")
-    (site / "mine.js").write_text(MINE, encoding="utf-8")
-    info = site / "table_views-0.1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: table-views\nVersion: 0.1\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[txpanel.views]\ntable = table_views:TableView\n", encoding="utf-8")
-    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-    running = start_server(Path(tmp_path_factory.mktemp("server")), PYTHONPATH=path, TXPANEL_PLUGINS="table-views")
-    yield running
-    stop_server(running)
-
-
-def test_what_a_plugin_needs_comes_with_it(table: Server, new_tab: Callable[..., Tab]) -> None:
+def test_what_a_plugin_needs_comes_with_it(plugged: Server, new_tab: Callable[..., Tab]) -> None:
     """Tabulator and WebGL when they are opened, not before; and ``tx`` in a module that imports nothing."""
     tab = new_tab(reduced_motion="reduce")
     fetched: list[str] = []
     tab.page.on("request", lambda request: fetched.append(request.url))
-    tab.open(table.address(text="CBABBC="))
+    tab.open(plugged.address(text="CBABBC=", view=SMALL))
     tab.page.locator(".flow[data-shows]").wait_for()
     late = ("tabulator.min.js", "luxon.min.js", "tabulator_simple.min.css", "bokeh-gl.min.js")
     assert not [url for url in fetched if any(name in url for name in late)]
@@ -132,7 +125,7 @@ def test_what_a_plugin_needs_comes_with_it(table: Server, new_tab: Callable[...,
     tab.until(lambda: all(any(name in url for url in fetched) for name in late), "what it needs has come")
 
 
-def test_what_a_plugin_needs_is_there_when_the_page_begins_with_it(table: Server, tab: Tab) -> None:
-    tab.open(table.address(text="CBABBC=", view="table"))
+def test_what_a_plugin_needs_is_there_when_the_page_begins_with_it(plugged: Server, tab: Tab) -> None:
+    tab.open(plugged.address(text="CBABBC=", view="table"))
     expect(tab.page.locator(".tabulator-cell").filter(has_text="42")).to_be_visible()
     expect(tab.page.locator("b.mine")).to_be_visible()

@@ -13,8 +13,8 @@ from tests.ui.conftest import Server, Tab
 TEXT = "CBABBC="
 
 
-def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="residual", temperature=0))
+def test_the_lens_ends_in_the_models_answer(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="residual", temperature=0))
     expect(tab.ghost).to_have_text("A")
     tab.look_at_all()
     expect(tab.page.get_by_text(re.compile("most likely next token if the model ended"))).to_be_visible()
@@ -33,15 +33,16 @@ def test_the_lens_ends_in_the_models_answer(server: Server, tab: Tab) -> None:
         expect(why.locator(".check").first).to_contain_text("recomputed")
 
 
-def test_another_token_changes_what_was_written(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="residual"))
+def test_another_token_changes_what_was_written(server: Server, kept: Callable[..., Tab]) -> None:
+    tab = kept(server.address(text=TEXT, view="residual", temperature=0), as_is=True)
+    tab.page.locator("button.token").last.click()
     expect(tab.page.get_by_text(re.compile("for “=”: attention upwards"))).to_be_visible()
     tab.page.locator("button.token").nth(2).click()
     expect(tab.page.get_by_text(re.compile("for “A”: attention upwards"))).to_be_visible()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
-    tab = new_tab(width, 844).open(server.address(text=TEXT, view="residual", dark=dark))
+def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = kept(server.address(text=TEXT, view="residual", temperature=0), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator(".strip").first).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

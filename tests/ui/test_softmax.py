@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
@@ -13,16 +13,23 @@ from tests.ui.conftest import Server, Tab
 TEXT = "CBABBC="
 
 
-def test_rows_and_others_add_up(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="softmax"))
+@pytest.fixture
+def tab(server: Server, kept: Callable[..., Tab]) -> Tab:
+    """The view of what follows on the whole text."""
+    tab = kept(server.address(text=TEXT, view="softmax"), as_is=True)
+    tab.page.locator("button.token").last.click()
+    expect(tab.page.get_by_role("heading", name="What comes after “=”?")).to_be_visible()
+    return tab
+
+
+def test_rows_and_others_add_up(tab: Tab) -> None:
     expect(tab.page.locator("tr.rest")).to_be_visible()
     shares = tab.page.locator("tbody td.p[data-p]").evaluate_all("cells => cells.map((x) => Number(x.dataset.p))")
     assert len(shares) == 21
     assert sum(shares) == pytest.approx(1, abs=1e-12)
 
 
-def test_a_logit_is_asked_for(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="softmax"))
+def test_a_logit_is_asked_for(tab: Tab) -> None:
     tab.page.locator('td[data-tensor="logits"] button').first.click()
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code").first).to_have_text("logits")
@@ -49,10 +56,7 @@ def number(text: str) -> float:
 
 
 @pytest.mark.parametrize("token", [None, 2])
-def test_every_step_of_the_table_and_the_other_tokens_open_their_card(
-    server: Server, tab: Tab, token: int | None
-) -> None:
-    tab.open(server.address(text=TEXT, view="softmax"))
+def test_every_step_of_the_table_and_the_other_tokens_open_their_card(tab: Tab, token: int | None) -> None:
     pre = ""
     if token is not None:
         tab.page.locator("button.token").nth(token).click()
@@ -87,8 +91,7 @@ def test_every_step_of_the_table_and_the_other_tokens_open_their_card(
     expect(why.locator("code").first).to_have_text(f"{pre}logits")
 
 
-def test_a_bin_of_logits_opens_its_card(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="softmax"))
+def test_a_bin_of_logits_opens_its_card(tab: Tab) -> None:
     figure = tab.page.get_by_role("application", name=re.compile("Histogram of the logits"))
     figure.focus()
     figure.press("End")  # of the bars below: the most likely tokens
@@ -100,7 +103,7 @@ def test_a_bin_of_logits_opens_its_card(server: Server, tab: Tab) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, new_tab: Any, width: int, dark: int) -> None:
-    tab = new_tab(width, 844).open(server.address(text=TEXT, view="softmax", dark=dark))
+def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = kept(server.address(text=TEXT, view="softmax"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator("tr.rest")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import SMALL, Server, Tab
 from txpanel.models.loading import NANO_FOLDER
 
 BLOBS = """
@@ -54,7 +54,7 @@ def test_a_damaged_model_in_the_address_is_said_and_another_runs(server: Server,
         folder = shutil.copytree(NANO_FOLDER, tmp_path / name)
         weights = folder / "model.safetensors"
         weights.unlink() if content is None else weights.write_bytes(content)
-        tab.open(server.address(text="CBABBC=", model=folder, temperature=0))
+        tab.open(server.address(text="CBABBC=", model=folder, temperature=0, view=SMALL))
         expect(tab.page.get_by_role("banner").get_by_text(str(folder))).to_be_visible()  # why it is another one
         assert tab.prompt.input_value() == "CBABBC="
         expect(tab.ghost).to_have_text("A")

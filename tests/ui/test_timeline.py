@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 import txpanel
-from tests.ui.conftest import BUNDLE, Server, Tab
+from tests.ui.conftest import BUNDLE, SMALL, Server, Tab
 from tests.ui.test_accessibility import serious
 from txpanel.page.top_bar.words import timeline_words
 from txpanel.sampling import Settings
@@ -38,7 +38,7 @@ def unfold(tab: Tab) -> None:
 
 
 def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, new_tab: Callable[..., Tab]) -> None:
-    tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, temperature=0))
+    tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, temperature=0, view="embedding"))
     page, tree = tab.page, tab.page.locator(".timeline")
     expect(tree).to_be_hidden()  # nothing was generated; its line is kept free, so nothing moves when it comes
     page.get_by_role("combobox", name="How many tokens").select_option("5")
@@ -150,7 +150,7 @@ def slowly_to_the_end(tab: Tab) -> None:
 
 
 def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_path: Path) -> None:
-    tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3))
+    tab = new_tab(390, 844, has_touch=True).open(server.address(text=TEXT, temperature=1.5, seed=3, view=SMALL))
     page = tab.page
     tab.ghost.tap()
     tab.until(lambda: "film=" in page.url)
@@ -213,7 +213,7 @@ def long_run(file: Path) -> int:
 def test_a_reload_brings_back_what_no_link_can_hold(
     server: Server, new_tab: Callable[..., Tab], tmp_path: Path
 ) -> None:
-    tab = new_tab().open(server.address(text=TEXT))
+    tab = new_tab().open(server.address(text=TEXT, view=SMALL))
     page, file = tab.page, tmp_path / "long.safetensors"
     long_run(file)
     page.locator("input[type=file]").set_input_files(file)

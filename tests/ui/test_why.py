@@ -26,6 +26,23 @@ def number(shown: str) -> float:
     return float(shown.replace("−", "-").replace(",", ""))
 
 
+@pytest.fixture
+def below(server: Server, kept: Callable[..., Tab]) -> Callable[..., Tab]:
+    """The residual stream of the first block, at a width; no card is open."""
+
+    def at(width: int = 1440, height: int = 900, *, dark: bool = False) -> Tab:
+        tab = kept(server.address(text=TEXT, view="residual", layer=0), width, height, dark=dark, as_is=True)
+        closing = tab.page.get_by_role("button", name="Close this card")
+        if closing.count():
+            closing.click()
+        expect(card(tab)).to_be_hidden()
+        if "layer=1" in tab.page.url:
+            tab.page.get_by_role("button", name="Previous block").click()
+        return tab
+
+    return at
+
+
 def card(tab: Tab) -> Locator:
     return tab.page.get_by_role("region", name="why this number")
 
@@ -67,8 +84,8 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
     expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
 
 
-def test_a_product_can_be_stepped_and_ends_at_the_value(server: Server, tab: Tab, trace: Any) -> None:
-    tab.open(server.address(text=TEXT, view="residual", layer=0))
+def test_a_product_can_be_stepped_and_ends_at_the_value(below: Callable[..., Tab], trace: Any) -> None:
+    tab = below()
     ask(tab, "MLP output", 3)
     why = card(tab)
     why.locator(".product summary").press("Enter")
@@ -121,8 +138,8 @@ REBUILD = """() => { // what the server would say as it draws the cards again
 }"""
 
 
-def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="residual", layer=0))
+def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(below: Callable[..., Tab]) -> None:
+    tab = below()
     ask(tab, "attention output", 2)
     why = card(tab)
     expect(why.get_by_text("✓ recomputed")).to_be_visible()
@@ -139,11 +156,13 @@ def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(server: 
     tab.page.mouse.up()
     expect(why.locator("article")).to_have_count(2)
     tab.until(lambda: pin.bounding_box() != box, "when the hand is off, the cards move to where they are in sight")
+    why.get_by_role("button", name="remove this card").click()
+    expect(why.locator("article")).to_have_count(1)
 
 
-def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], trace: Any) -> None:
-    tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
-    tab.open(server.address(text=TEXT, view="residual", layer=0))
+def test_a_value_is_copied_whole(below: Callable[..., Tab], trace: Any) -> None:
+    tab = below()
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(tab, "attention output", 2)
     card(tab).get_by_role("button", name="Copy this value").click()
     expect(card(tab).get_by_text("Copied").first).to_be_visible()
@@ -151,8 +170,8 @@ def test_a_value_is_copied_whole(server: Server, new_tab: Callable[..., Tab], tr
     assert np.float32(copied) == trace["blocks.0.attn_out"].values[len(trace.tokens.ids) - 1, 2]
 
 
-def test_the_numbers_in_question_light_up_in_the_picture(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT, view="residual", layer=0))
+def test_the_numbers_in_question_light_up_in_the_picture(below: Callable[..., Tab]) -> None:
+    tab = below()
     ask(tab, "block output", 4)
     expect(card(tab).locator("code")).to_have_text("blocks.0.resid_post")
     expect(tab.page.locator(".strip .lit")).to_have_count(
@@ -208,8 +227,8 @@ def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: C
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_the_card_fits(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
-    tab = new_tab(width, 844).open(server.address(text=TEXT, view="residual", dark=dark))
+def test_the_card_fits(below: Callable[..., Tab], width: int, dark: int) -> None:
+    tab = below(width, 844, dark=bool(dark))
     ask(tab, "MLP output", 2)
     expect(card(tab).locator("code")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
