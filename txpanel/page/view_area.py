@@ -26,7 +26,7 @@ __all__ = ["ViewArea"]
 FIRST_SHOWN = "pattern"
 """A tensor: the view that shows it is unfolded at the start."""
 
-TOP_CSS = ":host{min-height:640px}"
+TOP_CSS = ":host{min-height:580px}"
 """What lies below keeps its place while a view on top comes."""
 UNFOLDED_CSS = """
 :host{display:grid;grid-template-columns:minmax(0,1fr);min-height:70vh!important}

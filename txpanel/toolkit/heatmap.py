@@ -206,7 +206,7 @@ class Heatmap:
         for axis, side, most in ((self.figure.yaxis[0], rows, room[0]), (self.figure.xaxis[0], columns, room[1])):
             at, names = side.ticks(most) if most else ([], {})
             tick(axis, at)
-            axis.update(major_label_overrides=names, visible=bool(most))
+            axis.update(major_label_overrides=names, visible=bool(most or axis.axis_label))
         for grid, side in ((self.figure.ygrid[0], rows), (self.figure.xgrid[0], columns)):
             near = self.gaps and len(side.labels) <= GAPS_UP_TO
             tick(grid, [i - 0.5 for i in range(side.start, side.stop + 1)] if near else [])

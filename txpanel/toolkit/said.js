@@ -2,6 +2,7 @@
 //   reveal: somebody asked for a view, by its id: the page scrolls to it, whether it was open before or not
 //   sight:  whether the picture on top is on screen, or has scrolled away
 //   start:  somebody asked where to begin
+//   asleep: in a notebook nobody answers (true), or somebody does again: what was asked for and has not come is taken back
 //   writing: tokens are about to come (true), or another text (false)
 //   settings: here is a place for the settings of sampling, under the bars that they move
 //   play:   the picture is played with its answer hidden, until it is there
@@ -11,7 +12,7 @@ const kind = (name) => `tx-${name}`
 export const say = (el, name, detail) =>
   !el.dispatchEvent(new CustomEvent(kind(name), {detail, bubbles: true, composed: true, cancelable: true}))
 
-const top = (view) => (view.parent ? top(view.parent) : view)
+export const top = (view) => (view.parent ? top(view.parent) : view)
 
 /** Calls `act` with what is said in the dashboard that `view` is in (one that has no place yet hears all). Returns what ends it. */
 export function hear(name, view, act) {

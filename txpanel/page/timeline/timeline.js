@@ -1,6 +1,7 @@
 // The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
+import {hear} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {tokenChips} from "./chips.js"
@@ -8,7 +9,7 @@ import {branchComparison} from "./compare.js"
 import {nextTokens} from "./next.js"
 import {branchList, COLUMN, MOST_BITS, scrubber} from "./parts.js"
 
-export function render({model, el}) {
+export function render({model, view, el}) {
   const w = model.words
   const send = (kind, value) => model.send_msg({kind, value})
   const button = (label, title, onclick, more = {}) => h("button", {type: "button", title, "aria-label": title, onclick, ...more}, label)
@@ -208,10 +209,20 @@ export function render({model, el}) {
     send("compare", 0)
   })
   el.append(root)
+  // Its line is taken by the click that writes, before the first token comes, and kept until another text is run.
+  let taken = false
+  const writing = hear("writing", view, (on) => {
+    taken = on
+    draw()
+  })
+  model.on("remove", writing)
   const draw = () => {
     const [i, n] = [at(), line.length]
     root.classList.toggle("bare", !n)
-    root.classList.toggle("empty", !n && !model.prompt.strings?.length)
+    const nothing = !n && !model.prompt.strings?.length
+    taken ||= !nothing
+    root.classList.toggle("empty", nothing)
+    root.classList.toggle("none", nothing && !taken)
     root.classList.toggle("open", open)
     details.hidden = !open || !n
     more.setAttribute("aria-expanded", String(open))

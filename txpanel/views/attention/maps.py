@@ -18,7 +18,7 @@ from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import WINDOW, Cut, Look, cut, overview, stage, stages
 from txpanel.views.attention.head_picture import head_picture
-from txpanel.views.attention.words import option_words, stage_words
+from txpanel.views.attention.words import option_words, stage_words, titles
 from txpanel.views.heads import cell_of, strongest
 
 __all__ = ["Maps"]
@@ -29,11 +29,6 @@ CELL = 25
 """Pixels of a cell in which a short number has room."""
 BESIDE = 112
 """Pixels that the names of the rows and their title take."""
-
-
-def titles() -> tuple[str, str]:
-    """What rows and columns are. The rows' title is turned, so its arrow to the left points down."""
-    return _("who looks (query) ←"), _("at whom (key) →")
 
 
 def _pooled(

@@ -17,6 +17,7 @@ from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import cut
 from txpanel.views.attention.head_picture import head_picture
+from txpanel.views.attention.words import titles
 
 __all__ = ["SourceCard"]
 
@@ -131,6 +132,7 @@ class SourceCard:
             tap=lambda query, key: self._tap(part, query, key),
             inks=("query-ink", "key-ink"),
             hover=("", _("value"), _("tensor")),
+            titles=titles(),
         )
         self.legend[part] = Legend()
         self.heats[part] = heat

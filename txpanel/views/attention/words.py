@@ -24,6 +24,11 @@ __all__ = [
 ]
 
 
+def titles() -> tuple[str, str]:
+    """What rows and columns are. The rows' title is turned, so its arrow to the left points down."""
+    return _("who looks (query) ←"), _("at whom (key) →")
+
+
 def quoted(text: str) -> str:
     """A token as it stands in a sentence."""
     return f"“{visible(text)}”"

@@ -166,11 +166,14 @@ export function paintBlocks(app) {
       ctx.stroke()
     }
   }
+  const words = app.anatomy.first
   ctx.font = `600 ${10.5 * app.k}px ${app.font}`
+  const room = (c.w - 14) / ctx.measureText(words).width
+  if (room < 1) ctx.font = `600 ${Math.max(9.5, 10.5 * app.k * room)}px ${app.font}`
   ctx.textBaseline = "alphabetic"
   ctx.textAlign = "left"
   ctx.fillStyle = theme.of("value-ink")
-  ctx.fillText(ellipsis(ctx, app.anatomy.first, c.w - 20), c.x + 10, y0 + 18)
+  ctx.fillText(ellipsis(ctx, words, c.w - 12), c.x + Math.min(10, Math.max(6, (c.w - ctx.measureText(words).width) / 2)), y0 + 18)
   ctx.fillStyle = theme.of("mlp-ink")
   if (wrote.some(([, mlp]) => mlp)) ctx.fillText(app.T.mlp_writes, c.x + 10, y1 - 9)
 }

@@ -4,10 +4,11 @@ import {h} from "../../toolkit/elements.js"
 export function build(T) {
   const group = (cls, label, more) => h("div", {class: cls, role: "group", "aria-label": label, ...more})
   const here = {"data-alone": true} // works on a saved page, too
+  const opens = {"data-alone": "saved"} // and what opens a view there, which it has with it
   const button = (cls, text, label) => h("button", {class: cls, type: "button", "aria-label": label}, text)
   const dom = {
     canvas: h("canvas", {class: "picture", role: "img", "aria-label": T.picture}),
-    heads: group("headings", T.parts, here),
+    heads: group("headings", T.parts, opens),
     pager: h(
       "div",
       {class: "pager", role: "group", "aria-label": T.block_pager},
@@ -16,7 +17,7 @@ export function build(T) {
       button(null, "›", T.next_block),
     ),
     tokens: group("tokens", T.tokens),
-    captions: group("captions", T.steps, here),
+    captions: group("captions", T.steps, opens),
     headTitle: h("div", {class: "headtitle"}, h("b", null, T.heads), h("span"), h("em")),
     headRow: group("headrow", T.heads),
     allHeads: h("button", {class: "quiet all", type: "button", "aria-expanded": "false"}),

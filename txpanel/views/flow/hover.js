@@ -74,12 +74,18 @@ function stripsAt(app, lane, x, y) {
   return null
 }
 
+// The words that say what rows and columns are.
+function axesAt(app, x, y) {
+  const {L, k} = app
+  return !bothSides(app) && x > L.at.mat.r - 108 * k && inside(y, L.top + 26, L.top + 42 + 14 * k) ? {part: "axes"} : null
+}
+
 export function partAt(app, x, y) {
   if (app.L.phone) return app.phoneAt(x, y)
   const found = mapAt(app, x, y) ?? blockAt(app, x, y)
   if (found) return found
   const a = app.L.at
-  if (a.mat.w && inside(x, a.mat.x, a.mat.r)) return cellAt(app, x, y)
+  if (a.mat.w && inside(x, a.mat.x, a.mat.r)) return cellAt(app, x, y) ?? axesAt(app, x, y)
   const lane = laneAt(app.L, y)
   if (lane < 0) return null
   for (const name of ["n1", "n1b", "plus1", "n2", "n2b", "plus2"]) {
@@ -170,6 +176,8 @@ export function words(app, hit) {
         name: `${p}${hit.which} [${hit.which === "q" ? `head ${head.head}` : `kv_head ${head.kv}`}, token ${tokens.start + q}]`,
         more: `${sentence(where(app, {head: 0}))}. ${T.badge_more}`,
       }
+    case "axes":
+      return {value: `${T.who_looks} ${T.at_whom}`, more: T.axes, name: `${p}pattern [head ${head.head}, query, key]`}
     case "cell": {
       const [i, j] = [hit.query, hit.key]
       return {
@@ -243,6 +251,8 @@ export function action(app, hit) {
         focus: {query: t, ...(hit.strip.axis === "neuron" ? {neuron: hit.bar.index} : {})},
         ask: [hit.strip.name, {...hit.strip.at, token: t, [hit.strip.axis]: hit.bar.index}],
       }
+    case "axes":
+      return {open: "pattern"}
     case "cell":
       return {
         open: "pattern",

@@ -1,16 +1,19 @@
 // Where everything stands: a pure function of the width and of what the model has. Numbers only, so that layouts can be eased.
 import {clamp, lerp} from "./core.js"
 
-export const PHONE = 1200
+const PHONE = 1080 // narrower than that lanes run downwards; a page of a notebook, 1,150 pixels wide, leaves 1,102 or, with a scroll bar, 1,087
+const ROOMY = 1200
 
 // How narrow a part may get where the page is: what is not named keeps its width.
 const LEAST = {label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40, shut1: 120, shut2: 56, min: 30, lin: 26, aout: 30}
+const LEAST_COMPACT = {...LEAST, label: 58, embed: 28, mlp: 52, blocks: 88, next: 178, z: 32, fan: 20, shut2: 44}
 const NONE = (...names) => names.map((name) => [name, 0, 0, 0]) // what a block does not have keeps a place without width
 
 const EMPTY = NONE("n1", "qkv", "mat", "share", "z", "wo", "n2", "mlp", "mout", "plus2")
 
 // From this many tokens on lanes are close, and what can be made smaller is, so that the pattern keeps room for its numbers.
 const DENSE = 10
+const DENSE_SOON = 5 // where there is little room
 const NUMBERED = 25 // up to so many the pattern asks for as much room as its numbers take
 const SMALLER = {embed: 36, z: 38, mlp: 84, blocks: 102, wo: 14}
 
@@ -25,7 +28,7 @@ function parts(block, o) {
   const list = [norm("n1", before && mixing, 12)]
   if (mixing === "open") {
     list.push(
-      ["qkv", o.dense ? 66 : 92, 0.06, 10],
+      ["qkv", o.compact ? 58 : o.dense ? 66 : 92, 0.06, 10],
       ["mat", o.mat, 0.34, o.dense ? 12 : 16],
       ["share", 12, 0, o.dense ? 8 : 12],
       ["z", 56, 0.05, o.dense ? 14 : 20],
@@ -40,7 +43,7 @@ function parts(block, o) {
   const plus1 = mixing ? ["plus1", 24, 0, o.wide || mixing !== "open" ? 14 : 10] : NONE("plus1")[0]
   if (!parallel) list.push(plus1)
   if (behind && mixing) list.push(norm("n1", true, 6))
-  list.push(norm("n2", before && !parallel && neurons, 6))
+  list.push(norm("n2", before && !parallel && neurons, o.dense || o.compact ? 6 : 12)) // its name stands beside that of the add
   if (neurons === "opaque") list.push(["lin", 40, 0.04, 14], ["shut2", 112, 0.2, 10], ["mlp", 0, 0, 0], ["mout", 48, 0.05, 12])
   else if (neurons) list.push(["mlp", mixing ? 106 : 220, mixing ? 0.12 : 0.4, 16], ["mout", 48, 0.05, 16])
   else list.push(...NONE("mlp", "mout"))
@@ -53,7 +56,7 @@ function parts(block, o) {
 
 function columns(width, block, o) {
   const tail = [
-    ["blocks", 112, 0.14, o.dense ? 30 : 44],
+    ["blocks", 112, 0.14, o.dense ? 30 : o.compact ? 38 : 44],
     ["nf", 16, 0, 12],
     ["fan", 30, 0.02, 2],
     ["next", o.dense ? 190 : 214, 0.1, 0],
@@ -65,7 +68,8 @@ function columns(width, block, o) {
     ...parts(block, o),
     ...tail,
   ].map(([name, w, share, gap]) => [name, o.dense && w ? Math.min(w, SMALLER[name] ?? w) : w, share, gap])
-  const least = (name, w) => Math.min(w, LEAST[name] ?? w)
+  const floor = o.compact ? LEAST_COMPACT : LEAST
+  const least = (name, w) => Math.min(w, floor[name] ?? w)
   const others = list.reduce((sum, [name, w, , gap]) => sum + gap + (name === "mat" ? 0 : least(name, w)), 0)
   const matrix = clamp(width - 4 - others, Math.min(o.least, o.mat), o.mat) // what is left to it where all else is as narrow as it gets
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0)
@@ -85,18 +89,29 @@ function columns(width, block, o) {
   return at
 }
 
+// The layout for a width; null where lanes from left to right need more room.
 export function desktop(app) {
   const {tokens, block, W} = app
+  if (W < PHONE) return null
   const n = tokens.ids.length
-  const dense = n > DENSE
+  const compact = W < ROOMY
+  const dense = n > (compact ? DENSE_SOON : DENSE)
   const tall = clamp(app.W / 1440, 0.92, 1.4)
   const gap = dense ? Math.max(18, Math.min(42, (430 * tall) / n)) : clamp((430 * tall) / n, 42 * tall, 72 * tall)
   const windowed = tokens.total > n
   const small = n > 6
   const left = windowed ? 2 : 0 // columns for the first token and for all between it and the window
   const cell = n <= 14 ? 23 : n <= NUMBERED ? 16.8 : 13 // a number fits, from 15 on small, from 11 on turned
-  const mat = dense ? 28 + (n + left * 1.7) * cell : lerp(176, 250, clamp((n - 5) / 4, 0, 1))
-  const at = columns(W, block, {dense, small, mat, least: dense ? 190 : Math.min(mat, 28 + Math.max(5, n) * 23), wide: W >= 1560})
+  const mat = dense ? 28 + (n + left * 1.7) * cell : lerp(compact ? 150 : 176, 250, clamp((n - 5) / 4, 0, 1))
+  const at = columns(W, block, {
+    dense,
+    compact,
+    small,
+    mat,
+    least: dense ? (compact ? 150 : 190) : Math.min(mat, 28 + Math.max(5, n) * 23),
+    wide: W >= 1560,
+  })
+  if (compact && at.next.r > W) return null
   const top = 64 // the block's frame
   const span = (n - 1) * gap
   const least = 250 * tall
@@ -137,7 +152,8 @@ export function desktop(app) {
     circles: !dense && pitch >= 18,
     strip: clamp(gap * 0.27, 6, 19),
     qkvH: Math.min(gap - (dense ? 2 : 10), 54 * tall),
-    badges: gap - (dense ? 2 : 10) >= 26, // q, k, v beside their strips; else once over them
+    compact,
+    badges: gap - (dense ? 2 : 10) >= 28, // q, k, v beside their strips; else once over them
     frame: bottom - top + gap / 2 + (dense ? 18 : -4), // of the pattern: its names stand under it where cells are close
     mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
     headsY,

@@ -63,10 +63,22 @@ export function legend(app) {
       }),
     ),
   )
+  besideLegend(app)
 }
 
-export function showSigns({dom}, on) {
+const TOOLS = 300 // pixels that the picture's tools need, which come after the flow: they stand at the end of the legend's last line where it has them
+
+export function besideLegend({root, dom}) {
+  const last = dom.legend.lastElementChild
+  const free = last ? root.clientWidth - last.offsetLeft - last.offsetWidth : 0
+  const beside = dom.signs.hidden && !dom.legend.hidden && free > TOOLS
+  root.style.marginBottom = beside ? "-26px" : "6px"
+}
+
+export function showSigns(app, on) {
+  const {dom} = app
   dom.signs.hidden = !on
+  besideLegend(app)
   const opener = dom.legend.querySelector("button")
   opener.setAttribute("aria-expanded", String(on))
   if (on) dom.signs.scrollIntoView({block: "nearest"})

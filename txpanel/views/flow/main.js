@@ -17,7 +17,7 @@ import {Guide} from "./guide.js"
 import {partAt, words} from "./hover.js"
 import {bindKeys} from "./keys.js"
 import {paintEmbedding, paintLanes, paintNodes} from "./lanes.js"
-import {between, colX, desktop, laneY, PHONE} from "./layout.js"
+import {between, colX, desktop, laneY} from "./layout.js"
 import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
@@ -121,7 +121,7 @@ class Flow {
       this.relayout()
     })
     this.handles.observe(dom.handles)
-    this.asked = hear("start", this.view, () => this.guide.show(true))
+    this.asked = [hear("start", this.view, () => this.guide.show(true)), hear("asleep", this.view, () => this.later())]
     this.covered = keepClear(() => [[...dom.next.children, dom.handles], [dom.legend]])
   }
 
@@ -233,8 +233,8 @@ class Flow {
     this.dpr = Math.max(1, window.devicePixelRatio || 1)
     this.W = this.root.clientWidth
     if (!this.W) return
-    this.L = this.W < PHONE ? phone(this) : desktop(this)
-    this.root.classList.toggle("phone", this.L.phone)
+    this.L = desktop(this) ?? phone(this)
+    for (const kind of ["phone", "compact"]) this.root.classList.toggle(kind, Boolean(this.L[kind]))
     this.k = clamp(this.W / 1500, 1, 1.25)
     this.root.style.setProperty("--k", this.k.toFixed(3))
     this.dom.stage.style.height = `${this.L.H}px`
@@ -378,7 +378,7 @@ class Flow {
     document.fonts?.removeEventListener("loadingdone", this.fonts)
     this.covered()
     this.sight.disconnect()
-    this.asked()
+    for (const stop of this.asked) stop()
     this.handles.disconnect()
     this.motion.stop()
     this.hand.stop()

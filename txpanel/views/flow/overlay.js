@@ -5,6 +5,7 @@ import {boxOf, closedParts} from "./closed.js"
 import {fill, integer, percent, quoted, shown} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
+import {besideLegend} from "./legend.js"
 import {bothSides} from "./pattern.js"
 import {phoneClosed, phoneOverlay} from "./phone_layout.js"
 
@@ -40,9 +41,9 @@ function headings(app) {
   const where = L.phone
     ? {}
     : {
-        embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), a.embed.r + 12),
+        embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), L.compact ? Math.max(a.embed.r + 34, 168) : a.embed.r + 12),
         attention: a.shut1 ? span(a.min.x - 10, a.aout.r + 10) : span(a.qkv.x, a.wo.r),
-        mlp: span(Math.min(a.n2.x, (a.lin ?? a.mlp).x) - 12, a.plus2.r + 12),
+        mlp: span(Math.min(a.n2.x, (a.lin ?? a.mlp).x) - 12, a.plus2.r + (L.compact ? 20 : 12)),
         blocks: span(a.blocks.x - 22, a.blocks.r + 22),
         next: span(a.fan.x - 5, a.next.r),
       }
@@ -87,9 +88,21 @@ function pager(app) {
   dom.pager.children[2].disabled = block === app.layers - 1
 }
 
+// Words as large as they fit into a width, and no smaller than can be read.
+function fit(app, n, text, size, room) {
+  app.ctx.font = `${size}px ${app.font}`
+  const wide = app.ctx.measureText(text).width * 1.04
+  n.style.fontSize = wide <= room ? "" : `${Math.max(10.5, (size * room) / wide).toFixed(1)}px`
+}
+
 function tokens(app) {
   const {L, tokens: t, T} = app
   const on = chosen(app)
+  const facts = (i) => ({id: integer(t.ids[i]), pos: t.start + i + 1})
+  app.ctx.font = `10.5px ${app.font}`
+  // Nothing is cut: on a phone there are two lines, and where the longest does not fit the place is in the tooltip only.
+  const roomy = L.phone || t.ids.every((_id, i) => app.ctx.measureText(fill(T.id_pos, facts(i))).width <= L.at.label.w + 14)
+  const under = (i) => (L.phone ? fill(T.id_pos, facts(i)).replace(" · ", "\n") : fill(roomy ? T.id_pos : T.id, facts(i)))
   const items = t.strings.map((text, i) => ({
     key: t.start + i,
     text,
@@ -98,8 +111,9 @@ function tokens(app) {
       n.hidden = false
       patch(n.children[0], shown(text))
       n.classList.toggle("tight", Boolean(L.dense))
-      patch(n.children[1], L.gap >= 34 ? fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i + 1}) : "")
-      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, {id: integer(t.ids[i]), pos: t.start + i + 1})}`
+      fit(app, n.children[0], shown(text), L.phone ? 14 : app.k * (L.dense ? 12 : 14), L.phone ? L.each - 4 : L.at.label.w)
+      patch(n.children[1], L.gap >= 34 ? under(i) : "")
+      n.title = `${JSON.stringify(text)} · ${fill(T.id_pos, facts(i))}`
       n.classList.toggle("on", i === on)
       set(n, "aria-pressed", i === on)
       n.tabIndex = i === on || ((on < 0 || on >= L.n) && i === L.n - 1) ? 0 : -1
@@ -124,7 +138,8 @@ function headButtons(app) {
         const kind = small?.label[i] ? T.kinds[small.label[i]] : ""
         set(n, "aria-label", fill(T.head_label, {i: i + 1, kind: kind ?? ""}))
         set(n, "aria-pressed", i === on)
-        n.title = kind ? fill(T[`why_${small.label[i]}`], {p: percent(small.score[i])}) : ""
+        const why = kind ? fill(T[`why_${small.label[i]}`], {p: percent(small.score[i])}) : ""
+        n.title = [why, `${T.who_looks} · ${T.at_whom}`].filter(Boolean).join("\n")
         n.classList.toggle("on", i === on)
         n.tabIndex = i === on ? 0 : -1
         patch(n.firstChild, String(i + 1))
@@ -200,11 +215,13 @@ export function nextList(app) {
       ),
   )
   const from = L.phone ? 0 : a.fan.x - 8
-  put(dom.nextKey, L.phone ? 12 : from, L.phone ? L.y.next - 19 : 3 + 38.5 * app.k, (L.phone ? L.W - 24 : a.next.r) - from)
+  put(dom.nextKey, L.phone ? 12 : from, L.phone ? L.listY - 19 : 3 + 38.5 * app.k, (L.phone ? L.W - 24 : a.next.r) - from)
   patch(dom.nextKey.children[0].children[1], settled ? T.with_settings : T.the_model)
   dom.nextKey.children[1].hidden = !settled
   patch(dom.nextKey.children[1].children[1], T.the_model)
 }
+
+const BETWEEN = 5 // pixels between two names
 
 // The small names under the lanes are the parts' buttons: what the canvas shows, the keyboard opens.
 function captions(app) {
@@ -242,15 +259,16 @@ function captions(app) {
       if (key === "mlp") right = Math.min(right, x - 20) // stands above the lanes
       const wide = app.ctx.measureText(text).width + 4 // the words themselves, no more: what stands beside them can be clicked too
       const half = key === "mlp" ? 0 : wide / 2
-      low = x - half < right + 4 && !low ? 1 : 0 // neighbours that would touch take turns on two lines
-      if (!low) right = x + half
-      else right = Math.max(right, x + half)
-      const drop = low
+      const aside = key === "mlp" ? 0 : Math.max(0, right + BETWEEN - (x - half)) // a neighbour that would touch gives way
+      low = aside > half + 6 && !low ? 1 : 0 // as far as it still stands at its sign; else they take turns on two lines
+      const down = 13 * low
+      const middle = low ? x : x + aside
+      right = low ? Math.max(right, x + half) : middle + half
       return {
         key,
         update(n) {
           if (key === "mlp") put(n, x - wide / 2, laneY(L, 0) - L.mlpH / 2 - (L.dense ? 18 : 19), wide)
-          else put(n, x - wide / 2, y + drop * 13, wide)
+          else put(n, middle - wide / 2, y + down, wide)
           patch(n, text)
           n.dataset.opens = tensor
           set(n, "aria-disabled", !app.openable[tensor])
@@ -316,7 +334,7 @@ function windowBar(app) {
   const {L, dom, tokens: t} = app
   dom.windowBar.hidden = !L.windowed
   if (!L.windowed) return
-  if (L.phone) put(dom.windowBar, 10, 46, L.W - 20)
+  if (L.phone) put(dom.windowBar, 10, L.y.embedding + 26, L.W - 20)
   else put(dom.windowBar, L.box.r - 440, L.top - 15, 312)
   dom.range.max = t.total - L.n
   if (app.root.getRootNode().activeElement !== dom.range) dom.range.value = t.start
@@ -332,6 +350,7 @@ export function syncOverlay(app) {
   closed(app)
   const {L, dom} = app
   windowBar(app)
+  besideLegend(app)
   if (L.phone) {
     phoneOverlay(app, put)
     return

@@ -191,9 +191,14 @@ export function paintAttentionWords(app) {
   const q = chosen(app)
   if (L.circles) {
     for (let j = 0; j < L.n; j++) {
-      const room = Math.max(20, Math.min(58, L.pitch * 1.6))
+      const half = Math.max(10, Math.min(29, L.pitch * 0.8))
+      // right of it nothing stands where the mask forbids it: a long name goes on there
+      const end = bothSides(app) ? colX(L, j) + half : L.at.mat.r - (j ? 6 : 100 * app.k)
+      const text = app.short(j, Math.max(2 * half, end - colX(L, j) + half))
+      const long = ctx.measureText(text).width > 2 * half
+      ctx.textAlign = long ? "left" : "center"
       ctx.globalAlpha = cellIn(app, j, j, L.n)
-      ctx.fillText(app.short(j, room), colX(L, j), laneY(L, j) - L.radius - 7)
+      ctx.fillText(text, colX(L, j) - (long ? half : 0), laneY(L, j) - L.radius - 7)
     }
     ctx.globalAlpha = 1
   } else {

@@ -13,11 +13,10 @@ function grown(app, a, b) {
 
 function rails(app) {
   const {ctx, L, theme, sel, tokens} = app
-  const end = L.y.next - 6
   L.lanes.forEach((i, s) => {
     const on = i === sel.query - tokens.start
     const x = laneX(L, s)
-    const stop = on ? end : L.y.blocks - 40
+    const stop = on ? L.y.end : L.y.blocks - 40
     ctx.strokeStyle = on ? theme.of("focus-mid") : theme.blend("surface", "lane", 0.55)
     ctx.lineWidth = on ? 5 : 3
     ctx.beginPath()
@@ -217,18 +216,17 @@ function captionsOf(app) {
   ctx.fillText("W_O", L.W - 12, L.y.plus1 - 16)
 }
 
-function fan(app) {
-  const {ctx, L, theme, next, sel, tokens} = app
-  const s = L.lanes.indexOf(clamp(sel.query - tokens.start, 0, L.n - 1))
-  const x = laneX(L, s)
-  sign(app, x, L.y.next - 22, 9, "N", theme.of("surface"), theme.of("lane"))
-  if (!next) return
-  ctx.strokeStyle = theme.of("focus-mid", 0.7)
-  ctx.lineWidth = 3
-  ctx.beginPath()
-  ctx.moveTo(x, L.y.next - 12)
-  ctx.lineTo(x, L.y.next - 4)
-  ctx.stroke()
+// Where the chosen lane ends: in the next tokens, which stand first here.
+function ending(app) {
+  const {ctx, L, theme, T, sel, tokens} = app
+  const x = laneX(L, L.lanes.indexOf(clamp(sel.query - tokens.start, 0, L.n - 1)))
+  if (app.anatomy.final_norm) sign(app, x, L.y.end, 9, "N", theme.of("surface"), theme.of("lane"))
+  const left = x > L.W / 2
+  ctx.font = `600 12px ${app.font}`
+  ctx.textAlign = left ? "right" : "left"
+  ctx.textBaseline = "middle"
+  ctx.fillStyle = theme.of("focus-ink")
+  ctx.fillText(`${app.next?.heading ?? T.next} ↑`, left ? x - 18 : x + 18, L.y.end)
 }
 
 // The heads stand on a ground of their own: the lanes pass behind it.
@@ -250,5 +248,5 @@ export function paintPhone(app, paintHeads, paintBlocks) {
   headsGround(app)
   paintHeads(app)
   paintBlocks(app)
-  fan(app)
+  ending(app)
 }

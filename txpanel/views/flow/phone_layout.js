@@ -1,9 +1,12 @@
-// Narrow pages: the same lanes, turned to run downwards, for the chosen token and those it attends to most; where each part stands, and what is at a point.
+// Narrow pages: the next tokens first, so that they and the tokens fit into one screen; then the same lanes, turned to run downwards, for the chosen
+// token and those it attends to most. Where each part stands, and what is at a point.
 import {clamp} from "./core.js"
 import {mlpRows} from "./mlp.js"
 import {bothSides} from "./pattern.js"
 import {barAt, stripWidth} from "./strips.js"
 
+const ROW = 24 // pixels of a row in the list of next tokens
+const LIST = 42 // where it begins
 export const LEFT = 28 // what stands before the lanes: the letters q, k, v, inside the frame
 
 // The lanes shown: the chosen token and the most attended ones of the head on screen, in the order of the text.
@@ -27,9 +30,11 @@ export function phone(app) {
   const rows = mlpRows(block).length || 2
   const {mixer, mlp, whole} = block.anatomy
   const windowed = app.tokens.total > app.tokens.ids.length
-  const top = windowed ? 44 : 0 // room for the slider that moves the window
-  const y = {names: 50, embed: 92, frame: 146, attention: 168, norm: 208, qkv: 230, cells: 336, z: 408, plus1: 446}
+  const lanesY = LIST + 14 * ROW + 22 + (app.handlesH || 0)
+  const top = lanesY + (windowed ? 40 : 0) // room for the slider that moves the window
+  const y = {names: 24, embed: 84, frame: 136, attention: 158, norm: 198, qkv: 220, cells: 326, z: 398, plus1: 436}
   for (const part of Object.keys(y)) y[part] += top
+  y.embedding = lanesY
   if (mixer !== "open") {
     // a box in the place of attention; or nothing
     y.read = whole ? y.norm : y.qkv
@@ -51,15 +56,16 @@ export function phone(app) {
   const perRow = Math.max(1, Math.ceil(heads / Math.max(1, lines))) // lines of about one length
   const thumb = Math.min(40, room / perRow - 6)
   y.frameEnd = heads ? y.thumbs + lines * (thumb + 20) + 44 : y.thumbs + 118
-  y.blocks = y.frameEnd + 64
-  y.next = y.blocks + 198
-  const at = {blocks: {x: 10, w: W - 20, r: W - 10, m: W / 2}, next: {x: Math.max(60, W - 460), w: Math.min(W - 72, 448), r: W - 12}}
+  y.blocks = y.frameEnd + 52
+  y.end = y.blocks + 158 // the last norm
+  const list = Math.min(W - 12, 640)
+  const at = {blocks: {x: 10, w: W - 20, r: W - 10, m: W / 2}, next: {x: 8, w: list - 8, r: list}}
   return {
     phone: true,
     cellPlace: (i, j) =>
       i === q && lanes.includes(j) ? {x: LEFT + (lanes.indexOf(j) + 0.5) * each - 17, y: y.cells - 17, w: 34, h: 34, round: true} : null,
     W,
-    H: y.next + 14 * 28 + 16 + (app.handlesH || 0),
+    H: y.end + 16,
     lanes,
     each,
     y,
@@ -69,8 +75,8 @@ export function phone(app) {
     headsY: y.thumbs,
     box: {x: 14 - 22, r: W - 10},
     n: app.tokens.ids.length,
-    rowH: 28,
-    listY: y.next,
+    rowH: ROW,
+    listY: LIST,
     dense: false,
     strip: 14,
     gap: 60,
@@ -151,7 +157,7 @@ export function phoneAt(app, x, y) {
 // Headings stand above their parts; tokens above their lanes.
 export function phoneOverlay(app, put) {
   const {L, tokens, dom} = app
-  const heads = {embedding: 0, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 44, next: L.y.next - 60}
+  const heads = {embedding: L.y.embedding, attention: L.y.attention, mlp: L.y.mlpHead, blocks: L.y.blocks - 28, next: 0}
   for (const n of dom.heads.children) {
     const y = heads[n.dataset.part]
     put(n, 0, y, L.W)

@@ -37,6 +37,8 @@ ODDS_AFTER = 250
 """Milliseconds after a run at which the logits of the whole vocabulary follow the picture."""
 AT_ONCE = 200
 """Texts of up to this many tokens are drawn at once; for longer ones a block is computed in a thread."""
+BESIDE = {"position": "relative", "z-index": "1", "pointer-events": "none", "--tools-side": "flex-end"}
+"""The picture's tools stand at the end of the line of its legend, where that leaves them the room (``legend.js``)."""
 Part = tuple[str, Any, Callable[[], dict[str, Any]]]
 
 
@@ -64,7 +66,7 @@ class FlowView(View):
         )
         self.picture.on_message = self._on_message
         self.tools = Tools(
-            self._table, "flow", partial(facts, self.state), sizing_mode="stretch_width", margin=(6, 0, 0, 0)
+            self._table, "flow", partial(facts, self.state), sizing_mode="stretch_width", margin=0, styles=BESIDE
         )
         self.instead = Instead(lambda layer: self.state.focus(layer=layer))
         self.not_drawn = flow(self.instead, sizing_mode="stretch_width", visible=False, stylesheets=[CARD])
