@@ -11,7 +11,7 @@ export function render({model, el}) {
     else model.send_msg({open: id})
   }
   const fold = () => unfold("")
-  const label = {"aria-label": model.close_label, title: model.close_label, "data-alone": ""}
+  const label = {"aria-label": model.close_label, title: model.close_label, "data-alone": "saved"}
   const close = h("button", {type: "button", class: "close", ...label, onclick: fold}, "✕")
   el.append(h("div", {class: "row"}, root, close))
   const open = (id) => {

@@ -12,10 +12,15 @@ export const isSaved = () => Boolean(saved())
 export const unheard = (model) => new Proxy(model, {get: (on, name) => (name === "send_msg" ? say : Reflect.get(on, name))})
 
 // Keeps all controls below a root grey, those that come later as well.
-export function fence(root) {
+export const fence = (root) => hold(root, saved().words.needs, "[data-alone]")
+
+// The same until what it returns is called. needs: why, in words. alone: which controls the browser answers by itself.
+export function hold(root, needs, alone) {
+  const before = new Map() // control: what it was
   const shut = (control) => {
-    if (control.closest("[data-alone]")) return
-    if (control.title !== saved().words.needs) control.title = saved().words.needs
+    if (control.closest(alone)) return
+    if (!before.has(control)) before.set(control, {title: control.title, disabled: control.disabled, readOnly: control.readOnly})
+    if (control.title !== needs) control.title = needs
     if (control.matches("textarea, input[type=text], input:not([type])")) control.readOnly = true
     else if (!control.disabled) control.disabled = true
     if (!control.classList.contains("tx-needs")) control.classList.add("tx-needs")
@@ -23,13 +28,21 @@ export function fence(root) {
   const look = () => {
     for (const control of root.querySelectorAll(CONTROLS)) shut(control)
   }
-  new MutationObserver(look).observe(root, {
+  const watched = new MutationObserver(look)
+  watched.observe(root, {
     childList: true,
     subtree: true,
     attributes: true,
     attributeFilter: ["disabled", "title", "class"],
   })
   look()
+  return () => {
+    watched.disconnect()
+    for (const [control, was] of before) {
+      Object.assign(control, was)
+      control.classList.remove("tx-needs")
+    }
+  }
 }
 
 let hand = -Infinity

@@ -253,7 +253,7 @@ export function render({model, view, el}) {
     opener.focus()
   })
   const button = (label, title, action, more) => h("button", {type: "button", title, "aria-label": title, onclick: action, ...more}, label)
-  el.append(h("div", {class: "row", "data-alone": ""}, opener, offered, status, loud), place)
+  el.append(h("div", {class: "row", "data-alone": "saved"}, opener, offered, status, loud), place)
   offered.append(
     button(words.table, words.table_title, toggle, {"aria-expanded": "false"}),
     button("CSV", words.csv_title, csv),

@@ -9,6 +9,7 @@ import {above, away, handedOver, onConnection, onLeave, setWaiting} from "../con
 import {aboutModel} from "./about.js"
 import {amountChooser} from "./amount.js"
 import {putInto} from "./elsewhere.js"
+import {kernelOf} from "./kernel.js"
 import {modelChooser} from "./models.js"
 import {samplingControls} from "./sampling_controls.js"
 import {sharing} from "./share.js"
@@ -196,7 +197,7 @@ export function render({model, view, el}) {
 
   const about = aboutModel(model, send)
   const share = sharing(model, send)
-  const theme = button("◐", w.theme, () => (isSaved() ? otherTheme() : send("theme")), {class: "icon", "data-alone": ""})
+  const theme = button("◐", w.theme, () => (isSaved() ? otherTheme() : send("theme")), {class: "icon", "data-alone": "saved"})
   const start = button(`▶ ${w.start}`, w.start_title, () => say(el, "start"), {class: "start", "aria-label": w.start, "data-alone": ""})
 
   const steppers = [
@@ -292,9 +293,10 @@ export function render({model, view, el}) {
     }
     stop.hidden = !progress?.can_cancel
     said.hidden = !working.hidden || !said.textContent
-    banner.hidden = !(tooLong || error || notice)
+    const told = tooLong || error || (kernel.asleep() ? w.asleep : notice) || ""
+    banner.hidden = !told
     banner.classList.toggle("notice", !(tooLong || error))
-    banner.firstChild.textContent = tooLong || error || notice || ""
+    banner.firstChild.textContent = told
     field.classList.toggle("busy", busy && !progress)
     stopping &&= Boolean(busy && generating)
     generate.textContent = stopping ? w.stopping : busy && generating ? w.stop : w.generate
@@ -313,6 +315,7 @@ export function render({model, view, el}) {
     drawStatus()
   }
   model.on("text", take)
+  const kernel = kernelOf(model, view, el, () => [...steppers.map((s) => s.draw), drawStatus].forEach((draw) => draw()))
   model.on("heard", () => {
     if (model.heard === asked) {
       asked = null
@@ -330,7 +333,7 @@ export function render({model, view, el}) {
   ]
   model.on("remove", () => {
     setWaiting(model, false)
-    for (const stop of [...stops, sight, played, placed]) stop()
+    for (const stop of [...stops, kernel.stop, sight, played, placed]) stop()
   })
   model.on("info", drawInfo)
   model.on("status", drawStatus)

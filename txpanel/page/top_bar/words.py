@@ -100,6 +100,10 @@ def bar_words() -> dict[str, str]:
         "undo": _("Undo"),
         "redo": _("Redo"),
         "theme": _("Light or dark"),
+        "needs": _("needs the model"),
+        "asleep": _(
+            "The notebook's kernel does not answer. What needs the model is grey. To go on, run the cell again."
+        ),
         "cancel": _("Cancel"),
         "dismiss": _("Close this message"),
         "until_end": _("until the end"),

@@ -1,0 +1,30 @@
+// In a notebook: whether anybody answers. The bar asks, since it is on every dashboard; the server side says of any message that it has heard it.
+import {inNotebook, watchKernel} from "../../toolkit/asleep.js"
+import {say, top} from "../../toolkit/said.js"
+
+// changed(): nobody answers, or somebody does again. Returns {asleep, stop}.
+export function kernelOf(model, view, el, changed) {
+  let asleep = false
+  let kernel = null
+  let over = false
+  const sleeps = (on) => {
+    asleep = on
+    say(el, "asleep", on)
+    changed()
+  }
+  const ask = (asked) => model.send_msg({kind: "awake", asked})
+  const begin = () => {
+    if (over) return
+    if (el.isConnected) kernel = watchKernel(top(view).el, {needs: model.words.needs}, ask, sleeps)
+    else setTimeout(begin, 100)
+  }
+  if (inNotebook()) begin()
+  model.on("heard", () => kernel?.heard(model.heard))
+  return {
+    asleep: () => asleep,
+    stop: () => {
+      over = true
+      kernel?.stop()
+    },
+  }
+}

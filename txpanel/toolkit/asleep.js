@@ -1,0 +1,72 @@
+// In a notebook nobody may be there to answer: its kernel has gone, or is busy for long. Then what needs the model is grey, says so, and moves nothing: no
+// label without its picture. Whoever has something to ask asks again when a hand has done something; an answer that comes late wakes all of it up.
+import {hold} from "./saved_page.js"
+
+const PATIENCE = 5000 // milliseconds for the first answer
+const BUSY = 12000 // and for one after a click, which may have given the kernel work
+const SOON = 300
+const BLOCKED = ["pointerdown", "click", "keydown", "beforeinput", "input", "change"]
+// What the browser does by itself in a notebook; data-alone="saved" needs what only a saved page has with it.
+export const ALONE = "[data-alone]:not([data-alone=saved])"
+
+export const inNotebook = () => Boolean(globalThis.PyViz) && !globalThis.txpanelSaved
+
+const roots = (node, into = []) => {
+  if (node.shadowRoot) into.push(node.shadowRoot)
+  for (const child of [...(node.shadowRoot?.children ?? []), ...node.children]) roots(child, into)
+  return into
+}
+
+// top: the dashboard's element. words: {needs}. ask(asked) sends a question, whose answer is told to `heard`. changed(on): it sleeps, or no longer.
+export function watchKernel(top, words, ask, changed) {
+  let asked = ""
+  let waits = 0 // timer
+  let soon = 0 // timer
+  let opened = null
+  const block = (event) => {
+    if (event.type === "keydown" && ["Tab", "Escape"].includes(event.key)) return
+    if (event.composedPath().some((node) => node.matches?.(ALONE))) return
+    event.stopImmediatePropagation()
+    if (event.cancelable) event.preventDefault()
+  }
+  const sleep = () => {
+    if (opened) return
+    const fences = roots(top).map((root) => hold(root, words.needs, ALONE))
+    for (const kind of BLOCKED) top.addEventListener(kind, block, true)
+    opened = () => {
+      for (const open of fences) open()
+      for (const kind of BLOCKED) top.removeEventListener(kind, block, true)
+      opened = null
+    }
+    changed(true)
+  }
+  const question = (patience) => {
+    if (asked || opened) return
+    asked = `awake/${performance.timeOrigin}/${performance.now()}`
+    ask(asked)
+    waits = setTimeout(sleep, patience)
+  }
+  const hand = () => {
+    clearTimeout(soon)
+    soon = setTimeout(() => question(BUSY), SOON)
+  }
+  const hands = ["click", "keydown", "change"]
+  for (const kind of hands) top.addEventListener(kind, hand)
+  question(PATIENCE)
+  return {
+    heard: (answer) => {
+      if (!asked || answer !== asked) return
+      asked = ""
+      clearTimeout(waits)
+      if (!opened) return
+      opened()
+      changed(false)
+    },
+    stop: () => {
+      clearTimeout(waits)
+      clearTimeout(soon)
+      for (const kind of hands) top.removeEventListener(kind, hand)
+      opened?.()
+    },
+  }
+}
