@@ -64,7 +64,7 @@ def warmed(server: Server, new_tab: Callable[..., Tab], **state: object) -> None
     tab.until(lambda: first_of(page_of(server, **state)), "there is a first picture")
 
 
-def held_back(tab: Tab) -> Callable[[], None]:
+def held_back(tab: Tab, *, live: bool = True) -> Callable[[], None]:
     """Bokeh does not come to this tab until what is returned is called."""
     held: list[Route] = []
     tab.page.route(BOKEH, lambda route: held.append(route))
@@ -74,7 +74,8 @@ def held_back(tab: Tab) -> Callable[[], None]:
         while held:
             held.pop().continue_()
             tab.page.wait_for_timeout(100)
-        expect(tab.page.locator("#tx-first")).to_have_count(0)
+        if live:
+            expect(tab.page.locator("#tx-first")).to_have_count(0)
 
     return go_on
 
@@ -220,6 +221,34 @@ def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, 
     expect(connection_bar(tab)).to_contain_text("still connecting")
     go_on()
     assert not connection_bar(tab).filter(visible=True).count()
+
+
+def test_the_page_is_not_live_before_the_server_has_been_told(server: Server, new_tab: Callable[..., Tab]) -> None:
+    """However long that takes: what is done meanwhile would be lost."""
+    warmed(server, new_tab())
+    tab = new_tab()
+    go_on = held_back(tab, live=False)
+    tab.page.goto(server.url, wait_until="commit")
+    tab.page.locator("#tx-first .flow[data-shows]").wait_for()
+    tab.page.evaluate("""() => {
+      let bokeh
+      const late = [] // what would tell the server that the page stands
+      globalThis.tell = () => { globalThis.told = true; for (const call of late) call() }
+      Object.defineProperty(globalThis, "Bokeh", {configurable: true, get: () => bokeh, set: (now) => {
+        bokeh = now
+        const {prototype} = bokeh.require("document/document").Document
+        const own = prototype.notify_idle
+        prototype.notify_idle = function (model) { globalThis.told ? own.call(this, model) : late.push(() => own.call(this, model)) }
+      }})
+    }""")
+    go_on()
+    tab.until(lambda: tab.page.evaluate("Boolean(globalThis.Bokeh?.documents.length)"))
+    tab.page.wait_for_timeout(9000)
+    assert tab.page.locator("#tx-first").count() == 1
+    tab.page.locator("#tx-first button.head[data-head='1']").click()
+    tab.page.evaluate("tell()")
+    expect(tab.page.locator("#tx-first")).to_have_count(0)
+    tab.until(lambda: tab.page.locator(".flow[data-shows^='0/1/']").count(), "the other head is shown")
 
 
 def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab]) -> None:

@@ -2,7 +2,9 @@
 // real one. When Bokeh has made the real ones, and all of them have their place, the elements move there in one step, and go on as they are.
 import {h, released} from "./elements.js"
 
-const LONGEST = 6000 // milliseconds for the real ones to come to the places where the first picture stands; then it moves all the same
+// Milliseconds for the real ones to come to the places where the first picture stands; then it moves all the same, but never before the server
+// has been told that the page stands: what somebody has done meanwhile would be lost.
+const LONGEST = 6000
 const ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,
@@ -163,9 +165,8 @@ export function takenOver(key, {model, view, el}) {
   el.append(part.gap)
   if (!began) {
     began = performance.now()
-    setTimeout(moveWhenReleased, LONGEST)
+    requestAnimationFrame(moveWhenThere)
   }
-  if ([...parts.values()].every((one) => one.real)) requestAnimationFrame(moveWhenAligned)
   return true
 }
 
@@ -178,9 +179,10 @@ const aligned = ({host, real}) => {
 // Before the page has told the server that it stands, Panel loses what the server answers.
 const told = () => globalThis.Bokeh?.documents.every((one) => one.is_idle)
 
-function moveWhenAligned() {
-  if (told() && [...parts.values()].every(aligned)) moveWhenReleased()
-  else requestAnimationFrame(moveWhenAligned)
+function moveWhenThere() {
+  const all = [...parts.values()]
+  if (told() && (performance.now() - began > LONGEST || all.every((one) => one.real && aligned(one)))) moveWhenReleased()
+  else requestAnimationFrame(moveWhenThere)
 }
 
 // Not under a hand: a slider would let go of its drag, and a button would lose its click.
