@@ -233,3 +233,23 @@ def test_print_gives_the_whole_page(server: Server, new_tab: Callable[..., Tab])
     assert whole >= content - 1
     pages = page.pdf(format="A3", landscape=True, print_background=True).count(b"/Type /Page\n")
     assert pages >= 2
+
+
+def test_print_waits_for_pictures_that_nobody_has_looked_at(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(1440, 500, reduced_motion="reduce").open(server.address(text=TEXT, view="residual"))
+    page = tab.page
+    more = page.locator(".tx-unfolded").get_by_role("status").filter(has_text="More pictures are loading", visible=True)
+    expect(more).to_have_count(1)
+    page.evaluate("""window.print = () => { window.printed = (window.printed ?? 0) + 1 }""")
+    page.keyboard.press("Control+p")
+    page.keyboard.press("Control+p")  # impatient
+    tab.until(lambda: page.evaluate("window.printed"), "it is printed")
+    assert more.count() == 0
+    drawn = page.locator(".tx-unfolded canvas.bk-layer").filter(visible=True)
+    assert drawn.count() > 4
+    inked = """(canvas) => !canvas.width || canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"""
+    figures = page.locator(".tx-unfolded .bk-Canvas").filter(visible=True)
+    for i in range(figures.count()):
+        layers = figures.nth(i).locator("canvas")
+        assert any(layers.nth(k).evaluate(inked) for k in range(layers.count())), f"picture {i} is painted"
+    assert page.evaluate("window.printed") == 1

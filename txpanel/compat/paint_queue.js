@@ -19,6 +19,8 @@ export function paintInTurns() {
 }
 // While tokens come, figures far from the screen wait.
 export const hold = (on) => queue?.hold(on)
+// All of them now: they are about to be printed.
+export const paintAll = () => queue?.all()
 // How many figures have changed and are not painted yet.
 export const waiting = () => queue?.waiting.size ?? 0
 // Whether all on the screen is painted.
@@ -94,5 +96,8 @@ function replaced() {
       wake()
     },
     settled: () => ![...waiting].some(nearby),
+    all: () => {
+      for (const view of waiting) paint(view)
+    },
   }
 }

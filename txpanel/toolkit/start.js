@@ -4,12 +4,14 @@ import {layOutLocally} from "../compat/local_layout.js"
 import {forgetNew} from "../compat/new_models.js"
 import {paintInTurns, settled, waiting} from "../compat/paint_queue.js"
 import {drawFirst, takenOver} from "./first_picture.js"
+import {printWhole} from "./printing.js"
 import {fence, isSaved, standAlone, unheard} from "./saved_page.js"
 import {dressDocument} from "./theme.js"
 import {tx} from "./tx.js"
 
 dressDocument()
 standAlone()
+printWhole()
 export let laysOutLocally = false
 let bokehIsReady = false
 // What is changed in Bokeh: now, or when it has come after a first picture.

@@ -1,5 +1,6 @@
 // A quiet line in the place of what is being built. It tells Python when it comes into sight, and goes when something else stands beside it.
 import {h} from "./elements.js"
+import {built} from "./printing.js"
 
 const AHEAD = "0px 0px 160px 0px" // what is a few lines below the screen is about to be looked at
 
@@ -15,14 +16,17 @@ export function render({model, view, el}) {
   }
   model.on("text", look)
   look()
-  const seen = new IntersectionObserver(
-    (entries) => {
-      if (!entries.some((one) => one.isIntersecting)) return
-      seen.disconnect()
-      model.send_msg({stands: true})
-    },
-    {rootMargin: AHEAD},
-  )
+  let told = false
+  const build = () => {
+    seen.disconnect()
+    if (!told) model.send_msg({stands: true})
+    told = true
+  }
+  const seen = new IntersectionObserver((entries) => entries.some((one) => one.isIntersecting) && build(), {rootMargin: AHEAD})
   seen.observe(el)
-  model.on("remove", () => seen.disconnect())
+  const over = built(line, build)
+  model.on("remove", () => {
+    over()
+    seen.disconnect()
+  })
 }
