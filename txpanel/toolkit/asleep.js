@@ -4,6 +4,7 @@ import {hold} from "./saved_page.js"
 
 const PATIENCE = 5000 // milliseconds for the first answer
 const BUSY = 12000 // and for one after a click, which may have given the kernel work
+const AGAIN = 8000 // between two questions while none is answered: one may have been lost
 const SOON = 300
 const BLOCKED = ["pointerdown", "click", "keydown", "beforeinput", "input", "change"]
 // What the browser does by itself in a notebook; data-alone="saved" needs what only a saved page has with it.
@@ -19,7 +20,8 @@ const roots = (node, into = []) => {
 
 // top: the dashboard's element. words: {needs}. ask(asked) sends a question, whose answer is told to `heard`. changed(on): it sleeps, or no longer.
 export function watchKernel(top, words, ask, changed) {
-  let asked = ""
+  const asked = new Set()
+  let again = 0 // timer
   let waits = 0 // timer
   let soon = 0 // timer
   let opened = null
@@ -40,10 +42,15 @@ export function watchKernel(top, words, ask, changed) {
     }
     changed(true)
   }
+  const send = () => {
+    const id = `awake/${performance.timeOrigin}/${performance.now()}`
+    asked.add(id)
+    ask(id)
+    again = setTimeout(send, AGAIN)
+  }
   const question = (patience) => {
-    if (asked || opened) return
-    asked = `awake/${performance.timeOrigin}/${performance.now()}`
-    ask(asked)
+    if (asked.size || opened) return
+    send()
     waits = setTimeout(sleep, patience)
   }
   const hand = () => {
@@ -55,9 +62,10 @@ export function watchKernel(top, words, ask, changed) {
   question(PATIENCE)
   return {
     heard: (answer) => {
-      if (!asked || answer !== asked) return
-      asked = ""
+      if (!asked.has(answer)) return
+      asked.clear()
       clearTimeout(waits)
+      clearTimeout(again)
       if (!opened) return
       opened()
       changed(false)
@@ -65,6 +73,7 @@ export function watchKernel(top, words, ask, changed) {
     stop: () => {
       clearTimeout(waits)
       clearTimeout(soon)
+      clearTimeout(again)
       for (const kind of hands) top.removeEventListener(kind, hand)
       opened?.()
     },

@@ -161,7 +161,7 @@ export function takenOver(key, {model, view, el}) {
   const part = parts.get(key)
   if (!part || part.real) return false
   part.real = {model, view, el}
-  part.gap = h("div", {style: `height:${part.el.offsetHeight}px`})
+  part.gap = h("div", {style: `height:${part.host.offsetHeight}px`}) // of the host: what an element takes back by its margin is not kept free
   el.append(part.gap)
   if (!began) {
     began = performance.now()

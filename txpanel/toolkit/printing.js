@@ -2,7 +2,7 @@
 import {paintAll} from "../compat/paint_queue.js"
 
 const LONGEST = 20000 // milliseconds; then it is printed as it is
-const QUIET = 250 // for so long nothing more has to come
+const QUIET = 1200 // for so long nothing more has to come
 
 const lines = new Set() // of what is built when somebody looks there: {line, build}
 // Whoever draws such a line says so. Returns what takes it back.

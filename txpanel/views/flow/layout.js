@@ -153,7 +153,7 @@ export function desktop(app) {
     strip: clamp(gap * 0.27, 6, 19),
     qkvH: Math.min(gap - (dense ? 2 : 10), 54 * tall),
     compact,
-    badges: gap - (dense ? 2 : 10) >= 28, // q, k, v beside their strips; else once over them
+    badges: gap - (dense ? 2 : 10) >= (compact ? 28 : 26), // q, k, v beside their strips; else once over them
     frame: bottom - top + gap / 2 + (dense ? 18 : -4), // of the pattern: its names stand under it where cells are close
     mlpH: Math.min(gap - (dense ? 4 : 10), 50 * tall),
     headsY,

@@ -17,7 +17,8 @@ import {Guide} from "./guide.js"
 import {partAt, words} from "./hover.js"
 import {bindKeys} from "./keys.js"
 import {paintEmbedding, paintLanes, paintNodes} from "./lanes.js"
-import {between, colX, desktop, laneY} from "./layout.js"
+import {layOut} from "./lay_out.js"
+import {between, colX, laneY} from "./layout.js"
 import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
@@ -25,7 +26,7 @@ import {frontX, Motion} from "./motion.js"
 import {syncOverlay} from "./overlay.js"
 import {paintAttentionWords} from "./pattern.js"
 import {paintPhone} from "./phone.js"
-import {phone, phoneAt} from "./phone_layout.js"
+import {phoneAt} from "./phone_layout.js"
 import {Theme} from "./theme.js"
 import {UnderHand} from "./under_hand.js"
 import {paintMap} from "./window.js"
@@ -233,12 +234,11 @@ class Flow {
     this.dpr = Math.max(1, window.devicePixelRatio || 1)
     this.W = this.root.clientWidth
     if (!this.W) return
-    this.L = desktop(this) ?? phone(this)
+    layOut(this)
     for (const kind of ["phone", "compact"]) this.root.classList.toggle(kind, Boolean(this.L[kind]))
     this.k = clamp(this.W / 1500, 1, 1.25)
     this.root.style.setProperty("--k", this.k.toFixed(3))
     this.dom.stage.style.height = `${this.L.H}px`
-    if (!this.dom.handles.firstChild) say(this.root, "settings", this.dom.handles)
     syncOverlay(this)
     this.guide.draw()
     this.dom.stage.hidden = this.dom.legend.hidden = false // not before everything has its place

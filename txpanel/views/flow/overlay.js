@@ -342,6 +342,11 @@ function windowBar(app) {
 }
 
 export function syncOverlay(app) {
+  place(app)
+  besideLegend(app) // measures: only when all has its place, else what is new would run there from the corner
+}
+
+function place(app) {
   headings(app)
   pager(app)
   tokens(app)
@@ -350,7 +355,6 @@ export function syncOverlay(app) {
   closed(app)
   const {L, dom} = app
   windowBar(app)
-  besideLegend(app)
   if (L.phone) {
     phoneOverlay(app, put)
     return

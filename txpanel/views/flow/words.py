@@ -109,9 +109,7 @@ def _parts() -> dict[str, Any]:
         "earlier_short": _("Σ earlier"),
         "who_looks": _("who looks (query) ↓"),
         "at_whom": _("at whom (key) →"),
-        "axes": _(
-            "Each row is a token that looks back, by its query. Each column is a token that it attends to, by its key."
-        ),
+        "axes": _("Each row belongs to a token and its query. Each column belongs to a token and its key."),
         "phone_one": _("weight on 1 token not shown: {p}"),
         "phone_rest": _("weight on {n} tokens not shown: {p}"),
         "phone_first": _("weight on {n} tokens not shown: {p} (first: {first})"),
