@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import Server, Tab
+from tests.ui.kept import KeptTabs
 
 TEXT = "CBABBC="
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("Embedding", "Attention", "MLP", "All 3 blocks", "Next token", "Sampling", "KV cache")
+RUN = """async (options) => {
+  const usual = {resultTypes: ["violations"], preload: false, rules: {region: {enabled: false}}}
+  return (await axe.run(document, {...usual, ...options})).violations
+}"""
+"""Without the rule about landmarks: it looks at every node, and what it finds is moderate at most."""
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+INK = "node => getComputedStyle(node).color"
 DEEPEST = """() => {
   let at = document.activeElement
   while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
@@ -23,14 +32,14 @@ DEEPEST = """() => {
 }"""
 
 
-def serious(tab: Tab) -> list[str]:
+def serious(tab: Tab, **options: object) -> list[str]:
     """What axe-core finds on the page as it stands: rule, element, and what is wrong with it."""
     assert AXE.exists(), "axe-core is missing: run scripts/browser once"
-    tab.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = tab.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    if tab.page.evaluate("typeof axe") == "undefined":
+        tab.page.evaluate(AXE.read_text(encoding="utf-8"))
     return [
         f"{rule['id']}: {node['html'][:160]} ({node.get('failureSummary', '')[:200]})"
-        for rule in found
+        for rule in tab.page.evaluate(RUN, options)
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
@@ -51,39 +60,73 @@ def settle(tab: Tab, view: str) -> None:
     expect(tab.page.locator(".flow")).to_have_attribute("data-moving", "false")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("dark", [0, 1], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(server: Server, new_tab: Callable[..., Tab], width: int, dark: int) -> None:
-    tab = new_tab(width, 900, reduced_motion="reduce").open(server.address(text=TEXT, dark=dark), ready=False)
-    found = {}
+@dataclass
+class Looks:
+    """What axe finds in one page, light and dark; all rules once in the dark, where only colours are others."""
+
+    tab: Tab
+    light: dict[str, list[str]] = field(default_factory=dict)
+    dark: dict[str, list[str]] = field(default_factory=dict)
+    now: Literal["light", "dark"] = "light"
+
+    def look(self, where: str) -> None:
+        """In both schemes, the one that it is in first: turning paints all pictures anew."""
+        for scheme in (self.now, "dark" if self.now == "light" else "light"):
+            if scheme != self.now:
+                self.turn(scheme)
+            colours_only = scheme == "dark" and self.dark
+            getattr(self, scheme)[where] = serious(self.tab, **(COLOURS if colours_only else {}))
+
+    def turn(self, scheme: Literal["light", "dark"]) -> None:
+        ink = self.tab.page.locator("[data-runs]")
+        before = ink.evaluate(INK)
+        self.tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        self.tab.until(lambda: ink.evaluate(INK) != before, f"it turns {scheme}")
+        self.tab.page.wait_for_timeout(200)  # what the server says of colours arrives
+        self.now = scheme
+
+
+@pytest.fixture(scope="module", params=[1440, 390])
+def looks(request: pytest.FixtureRequest, server: Server, kept_tabs: KeptTabs) -> Looks:
+    """Every view at a width, and what can be open beside them."""
+    tab = kept_tabs.get(server.address(text=TEXT) + "#axe", request.param, as_is=True)
+    looks, page = Looks(tab), tab.page
     for title in ("", *VIEWS):
         if title:
-            tab.page.get_by_role("tab", name=title, exact=True).click()
+            page.get_by_role("tab", name=title, exact=True).click()
         settle(tab, title)
-        found[title or "the flow alone"] = serious(tab)
-        if tab.page.get_by_role("dialog").count():
-            tab.page.keyboard.press("Escape")
-            expect(tab.page.get_by_role("dialog")).to_have_count(0)
-    found |= states(tab)
+        looks.look(title or "the flow alone")
+        if page.get_by_role("dialog").count():
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+    look_at_what_opens(looks)
+    assert kept_tabs.leave() == []
+    return looks
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(looks: Looks, scheme: str) -> None:
+    found: dict[str, list[str]] = getattr(looks, scheme)
+    assert len(found) == len(VIEWS) + 5
     assert {where: what for where, what in found.items() if what} == {}
 
 
-def states(tab: Tab) -> dict[str, list[str]]:
-    """What axe finds where something is open beside the views: all heads, the card, a pinned one, the tree."""
-    page, found = tab.page, {}
+def look_at_what_opens(looks: Looks) -> None:
+    """All heads, the card, a pinned one, the tree."""
+    tab, page = looks.tab, looks.tab.page
     page.get_by_role("button", name="All 9 heads").click()
     expect(page.locator(".allheads progress")).to_be_hidden()
-    found["all heads"] = serious(tab)
+    looks.look("all heads")
     page.locator(".allheads canvas").press("Escape")
     page.locator("[aria-label^='Attention pattern']").first.press("Enter")
     why = page.get_by_role("region", name="why this number")
     why.locator(".term button").first.wait_for()
-    found["the card"] = serious(tab)
+    looks.look("the card")
     why.get_by_role("button", name="Pin this card").click()
     why.locator("article").first.locator(".term button").first.click()
     expect(why.locator("article")).to_have_count(2)
     why.locator("summary").first.click()
-    found["two cards"] = serious(tab)
+    looks.look("two cards")
     why.locator(".term button").first.press("Escape")
     expect(why).to_be_hidden()
     if page.get_by_role("dialog").count():
@@ -94,8 +137,7 @@ def states(tab: Tab) -> dict[str, list[str]]:
     tab.until(lambda: tab.runs > runs)
     page.locator(".timeline").first.wait_for()
     tab.until(lambda: page.locator("[data-busy=false]").count() > 0)
-    found["the timeline"] = serious(tab)
-    return found
+    looks.look("the timeline")
 
 
 def focused(tab: Tab) -> tuple[str, str]:
