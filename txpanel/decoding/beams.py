@@ -194,7 +194,9 @@ class _Watcher(LogitsProcessor):
         return scores
 
     def _choose(self, step: int, texts: list[list[int]], scores: torch.Tensor) -> None:
-        so_far = torch.full((len(texts),), -1e9)  # at the first step all beams are the same text: one of them counts
+        so_far = torch.full(
+            (len(texts),), -1e9, dtype=torch.float32
+        )  # at the first step all beams are the same text: one of them counts
         parents = [self.places[tuple(text)] for text in texts]
         for row, parent in enumerate(parents):
             if step or row == 0:

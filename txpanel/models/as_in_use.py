@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+
+from txpanel.models.own_arithmetic import without_autocast
 
 MOVING = ("dynamic", "longrope")
 """Kinds of rotary embedding whose angles depend on the length of the text (``rope_type`` in transformers)."""
@@ -49,10 +51,7 @@ def as_in_use(model: nn.Module, modules: list[nn.Module] | None = None) -> Itera
         if kept.passes == 1:
             _set(modules if modules is not None else modules_of(model), kept)
     try:
-        with ExitStack() as stack:
-            for kind in {"cpu", *(p.device.type for p in _first(model))} - {"meta"}:
-                if torch.is_autocast_enabled(kind):
-                    stack.enter_context(torch.autocast(kind, enabled=False))
+        with without_autocast():
             yield
     finally:
         with _guard:
@@ -104,11 +103,6 @@ def _moving(modules: list[nn.Module]) -> list[nn.Module]:
 def _moves(rope_type: Any) -> bool:
     kinds = rope_type.values() if isinstance(rope_type, dict) else (rope_type,)
     return any(kind in str(one) for one in kinds for kind in MOVING)
-
-
-def _first(model: nn.Module) -> list[nn.Parameter]:
-    found = next(model.parameters(), None)
-    return [] if found is None else [found]
 
 
 def _set(modules: list[nn.Module], kept: _Kept) -> None:

@@ -23,6 +23,7 @@ from txpanel.models.given_inputs import Inputs
 from txpanel.models.inspect_model import inspect_model
 from txpanel.models.number_tokens import NumberTokens, rows, text_reader
 from txpanel.models.openness import Report, Seen, report
+from txpanel.models.own_arithmetic import without_autocast
 from txpanel.models.pair import pair_of
 from txpanel.models.parts import ModelParts
 from txpanel.models.provenance import Provenance
@@ -112,7 +113,8 @@ class LanguageModel(ReadsSource):
 
     def _inspect(self) -> None:
         """Find out what the model is made of, with its adapters as they are set."""
-        self.anatomy, self.parts = inspect_model(self.model, self.given)
+        with without_autocast():
+            self.anatomy, self.parts = inspect_model(self.model, self.given)
         maps = [
             found for part in [part.maps for part in self.parts.blocks] + [self.parts.maps] for found in part.values()
         ]

@@ -183,7 +183,7 @@ class LinearMap:
 
     def gain(self, k: int) -> Tensor:
         """Float32 [out]: what DoRA adapters from number ``k`` on multiply the sum so far with (``k`` 0: the base weight's); 1 without any."""
-        total = torch.ones(self.outputs, device=self.device)
+        total = torch.ones(self.outputs, device=self.device, dtype=torch.float32)
         for update in self.updates[k:]:
             if update.magnitude is not None:
                 total = total * self.dora_gain(update)
@@ -197,7 +197,7 @@ class LinearMap:
 
     def output_factor(self) -> Tensor:
         """Float32 [out]: product of the factors on the outputs."""
-        total = torch.ones(self.outputs, device=self.device)
+        total = torch.ones(self.outputs, device=self.device, dtype=torch.float32)
         for factor in self.scaled_out:
             total = total * self._pick(factor.vector)
         return total

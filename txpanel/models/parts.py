@@ -212,12 +212,12 @@ def norm_parts(module: nn.Module, name: str) -> NormParts:
     eps = stored if stored is not None else 1e-6
     shape: Any = getattr(module, "normalized_shape", (16,))  # a norm without weights takes any size
     size = weight.shape[-1] if weight is not None else int(shape[-1])
-    probe = torch.linspace(-1.0, 2.0, size, device=weight.device if weight is not None else None)
+    probe = torch.linspace(-1.0, 2.0, size, device=weight.device if weight is not None else None, dtype=torch.float32)
     probe = probe if weight is None else probe.to(weight.dtype).expand(weight.shape)
     with torch.inference_mode():
         got = module(probe[None, None]).float().reshape(probe.shape)
     probe = probe.float()
-    scale = torch.ones(size) if weight is None else weight.detach().float()
+    scale = torch.ones(size, dtype=torch.float32) if weight is None else weight.detach().float()
     shift = 0.0 if bias is None else bias.detach().float()
     centred = probe - probe.mean(-1, keepdim=True)
     by_kind = {

@@ -86,7 +86,7 @@ class PackedWeight:
         Returns:
             Float32 [.., out]; 0 where the kernel only adds in float32.
         """
-        x, variance = x.float(), torch.zeros(*x.shape[:-1], weight.shape[0], device=x.device)
+        x, variance = x.float(), torch.zeros(*x.shape[:-1], weight.shape[0], device=x.device, dtype=torch.float32)
         if self.rounds_input == "int8":  # steps of the row's largest number / 127, evenly spread errors
             size = x.abs()
             size = torch.where(size > self.outliers, 0.0, size) if self.outliers else size

@@ -136,4 +136,4 @@ def _rules(first: Experts, every: list[Tensor], owners: list[Any]) -> Iterator[t
 
 def _dense(index: Tensor, weights: Tensor, n: int) -> Tensor:
     """Weights of all experts, [T, n], whatever the order of the chosen ones."""
-    return torch.zeros(len(index), n).scatter_(-1, index.cpu(), weights.float().cpu())
+    return torch.zeros(len(index), n, dtype=torch.float32).scatter_(-1, index.cpu(), weights.float().cpu())

@@ -66,7 +66,7 @@ def unembed(model: LanguageModel | None, stream: Tensor) -> Tensor:
         pieces = slices_of(len(stream), model.anatomy.vocab)
         if len(pieces) <= 1:
             return _unembed(model, stream)
-        found = torch.empty(len(stream), model.anatomy.vocab)
+        found = torch.empty(len(stream), model.anatomy.vocab, dtype=torch.float32)
         for rows in pieces:
             found[rows] = _unembed(model, stream[rows])
         return found

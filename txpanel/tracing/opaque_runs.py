@@ -15,6 +15,7 @@ from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.encoder_decoder import Source
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.own_arithmetic import ordinary
 from txpanel.models.tokens import Place
 from txpanel.tracing.module_calls import ModuleCall, call_of, handed_on, taken
 from txpanel.tracing.names import split_name
@@ -34,7 +35,7 @@ def called(model: LanguageModel, call: ModuleCall) -> Callable[[Tensor], Tensor]
 
     def run(stream: Tensor) -> Tensor:
         with model.lock, model.running():
-            return call(stream.to(model.device)).float().cpu()
+            return ordinary(call(stream.to(model.device)).float().cpu())
 
     return run
 
@@ -44,7 +45,7 @@ def first_stream(model: LanguageModel, ids: Tensor) -> Tensor:
     found = _arriving(model, ids, 0, {})
     if found is None:
         raise Unsupported(_("The step from the tokens to the first block cannot be run alone."))
-    return found.float().cpu()
+    return ordinary(found.float().cpu())
 
 
 def through(model: LanguageModel, layer: int, ids: Tensor, stream: Tensor) -> Tensor:

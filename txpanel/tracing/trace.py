@@ -21,6 +21,7 @@ from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.memory import storages
+from txpanel.models.own_arithmetic import computing, ordinary
 from txpanel.models.tokens import Tokens
 from txpanel.tracing import answer as answers
 from txpanel.tracing import lens, opaque_runs, pieces, slices
@@ -114,18 +115,18 @@ class Trace(Answering, Standing, TwoTexts):
         kept = self.kept(name)
         if kept is not None:
             return kept
-        with torch.inference_mode():
+        with computing():
             layer, _ = split_name(name)
+            replayed = None
             if layer is not None and self.model is not None and 0 <= layer < self.anatomy.n_layers:
                 replayed = self._replayed(layer, name)
-                if replayed is not None:
-                    return replayed
-            return self._derived(name)
+            return ordinary(self._derived(name) if replayed is None else replayed)
 
     def kept(self, name: str) -> Tensor | None:
         """The tensor ``name`` if it is there without computing anything; else ``None``."""
         given = self._given(name)
-        return given if given is not None else STORE.get(self.uid, name)
+        found = given if given is not None else STORE.get(self.uid, name)
+        return None if found is None else ordinary(found)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor; one of attention's is not computed for that.
@@ -133,7 +134,7 @@ class Trace(Answering, Standing, TwoTexts):
         Raises:
             NoSuchTensor, Unsupported: as `tensor`.
         """
-        with torch.inference_mode():
+        with computing():
             return slices.shape(self, name)
 
     def rows(self, name: str, at: slice, head: int | None = None) -> Tensor:
@@ -144,7 +145,7 @@ class Trace(Answering, Standing, TwoTexts):
         Raises:
             NoSuchTensor, Unsupported: as `tensor`.
         """
-        with torch.inference_mode():
+        with computing():
             if self.kept(name) is not None or not slices.large(self, name):
                 whole = self.tensor(name)
                 return whole[:, at] if head is None else whole[head, at]
@@ -153,14 +154,14 @@ class Trace(Answering, Standing, TwoTexts):
             heads, total = slices.sizes(self, name)
             ends = at.indices(total)[:2]
             found = [slices.one_head(self, name, one, ends) for one in (range(heads) if head is None else (head,))]
-            return torch.stack(found) if head is None else found[0]
+            return ordinary(torch.stack(found) if head is None else found[0])
 
     def value(self, name: str) -> Tensor:
         """Like :meth:`tensor`, for weights as well."""
         weight = self._weight(name) if name not in self.graph.dims else None
         if weight is not None:
             self._still()
-        return weight.float() if weight is not None else self.tensor(name)
+        return ordinary(weight.float()) if weight is not None else self.tensor(name)
 
     def is_weight(self, name: str) -> bool:
         """Whether ``name`` is a parameter of the model, not a tensor of the run."""
@@ -182,7 +183,7 @@ class Trace(Answering, Standing, TwoTexts):
         full = self.kept(pre + stage)
         if full is not None:
             return np.asarray(full[head].numpy(), np.float32)
-        with torch.inference_mode():
+        with computing():
             return np.asarray(slices.one_head(self, pre + stage, head).numpy(), np.float32)
 
     def has_replayed(self, layer: int) -> bool:
@@ -218,7 +219,7 @@ class Trace(Answering, Standing, TwoTexts):
         Raises:
             NoSuchTensor: no such tensor or cell. Unsupported: weights are needed and the trace has no model.
         """
-        with torch.inference_mode():
+        with computing():
             found = explain(self, name, index)
         stale = self.stale if self._needs_model(self.operation(name)) else None
         return found if stale is None else replace(found, note=stale)
@@ -260,7 +261,7 @@ class Trace(Answering, Standing, TwoTexts):
             Unsupported: the trace has no model.
         """
         self._still()
-        return lens.unembed(self.model, stream)
+        return ordinary(lens.unembed(self.model, stream))
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
 

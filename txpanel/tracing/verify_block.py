@@ -272,7 +272,7 @@ def _experts(
     for name in ("mlp_pre", "mlp_gate", "mlp_post", "expert_out"):
         step = by_output[pre + name]
         own[pre + name] = step.recompute({key: own[key] for key in step.inputs})
-    weights = torch.zeros(n, k)
+    weights = torch.zeros(n, k, dtype=torch.float32)
     weights[:, 0] = 1.0
     try:
         real = parts.modules["experts"](

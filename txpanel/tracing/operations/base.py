@@ -14,6 +14,7 @@ from torch import Tensor
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
+from txpanel.models.own_arithmetic import without_gradients
 
 PLACED = re.compile(r"^(?:blocks\.[^.]*|lens\.\d+(?:\.\d+)?)\.(?=.)")
 
@@ -121,6 +122,12 @@ class Operation(ABC):
     formula: str = ""
     cells: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Dimension names of inputs, where they are not the output's own."""
+
+    def __init_subclass__(cls) -> None:
+        """Whoever calls them, in whatever mode: what operations compute has no gradients, and is rounded by no autocast."""
+        for name in ("recompute", "again", "slack", "slack_at", "terms"):
+            if name in vars(cls):
+                setattr(cls, name, without_gradients(vars(cls)[name]))
 
     @abstractmethod
     def recompute(self, x: Values) -> Tensor:

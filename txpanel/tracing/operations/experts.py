@@ -80,7 +80,7 @@ class ExpertLinear(Operation):
             raise no_weights(self.output)
         value, index = x[self.inputs[0]], x[self.inputs[1]]
         value = value if value.dim() == 3 else value[:, None].expand(-1, index.shape[1], -1)
-        y = torch.empty(*index.shape, self.map.outputs)
+        y = torch.empty(*index.shape, self.map.outputs, dtype=torch.float32)
         for expert in index.unique().tolist():
             here, bias = index == expert, self.map.offset(expert)
             out = value[here] @ self.map.matrix(expert).T

@@ -144,13 +144,17 @@ class Normalise(Operation):
         if self.parts is None:
             if self.has_weights:
                 raise no_weights(self.output)
-            return torch.ones(1), torch.zeros(1)
+            return torch.ones(1, dtype=torch.float32), torch.zeros(1, dtype=torch.float32)
         weight = (
-            torch.ones(1)
+            torch.ones(1, dtype=torch.float32)
             if self.parts.weight is None
             else self._shaped(self.parts.weight.detach().float() + self.parts.plus_one, value)
         )
-        bias = torch.zeros(1) if self.parts.bias is None else self._shaped(self.parts.bias.detach().float(), value)
+        bias = (
+            torch.zeros(1, dtype=torch.float32)
+            if self.parts.bias is None
+            else self._shaped(self.parts.bias.detach().float(), value)
+        )
         return weight.to(value.device), bias.to(value.device)
 
     def _shaped(self, weight: Tensor, value: Tensor) -> Tensor:

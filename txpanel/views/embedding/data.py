@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from txpanel.models.own_arithmetic import computing
 from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def has_table(model: LanguageModel | None) -> bool:
 def neighbours(model: LanguageModel, token: int, k: int = 12, stop: threading.Event | None = None) -> Neighbours | None:
     """Nearest rows by cosine over the whole token table, `CHUNK` rows at a time; None if `stop` was set on the way."""
     table = model.parts.tables["embed"][1]
-    with torch.inference_mode():
+    with computing():
         row = table[token].float()
         row = row / row.norm().clamp_min(1e-12)
         cosines = []

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from txpanel.models.memory import Store
+from txpanel.models.own_arithmetic import computing
 from txpanel.views.vectors import array
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def activate(trace: Trace, layer: int, x: np.ndarray) -> np.ndarray | None:
     if trace.model is None:
         return None
     values = torch.from_numpy(np.ascontiguousarray(x, np.float32))
-    with torch.inference_mode():
+    with computing():
         if hasattr(operation, "function"):
             return array(operation.function(values.to(trace.model.device)))
         gate, up = operation.inputs  # a gate with its own formula: with up = 0 it is the activation alone
@@ -150,7 +151,7 @@ def promoted(
     Returns:
         Per vector the `k` tokens with the largest and those with the smallest product, each (string, product, id).
     """
-    with torch.inference_mode():
+    with computing():
         logits = unembed(model, layer, torch.from_numpy(np.ascontiguousarray(writes, np.float32)).to(model.device))
         high, low = logits.topk(k, dim=1), (-logits).topk(k, dim=1)
     name = {int(i): model.tokens([int(i)]).strings[0] for i in torch.cat([high.indices, low.indices]).unique().tolist()}
