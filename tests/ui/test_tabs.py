@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.ui.conftest import Server, Tab
 
@@ -49,24 +49,19 @@ BELOW = {
 """A picture at the top of a view, and one further down."""
 
 
-RECEIVED: dict[Page, list[Any]] = {}
-"""What the pages have received."""
-
-
-def _counted(tab: Tab, address: str) -> None:
-    """Opens a page on which no tab was opened but the one that it begins with, and listens to what it receives."""
-    received = RECEIVED[tab.page] = []
+def _wire(tab: Tab) -> list[Any]:
+    """What the page receives from now on."""
+    received: list[Any] = []
     tab.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(data)))
-    tab.open(address)
-    tab.page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for()
-    _until_quiet(tab, received)
+    return received
 
 
 @pytest.mark.parametrize("name", list(MOST))
-def test_a_first_opening_is_light(server: Server, kept: Callable[..., Tab], name: str) -> None:
-    tab = kept(server.address(text=TEXT) + "#counted", as_is=True, motion="no-preference", opens=_counted)
-    received = RECEIVED[tab.page]
-    _until_quiet(tab, received)  # what another tab was still waiting for
+def test_a_first_opening_is_light(server: Server, tab: Tab, name: str) -> None:
+    received = _wire(tab)
+    tab.open(server.address(text=TEXT))
+    tab.page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for()
+    _until_quiet(tab, received)
     received.clear()
     models = tab.page.evaluate(MODELS)
     tab.page.evaluate(WATCH, name)
