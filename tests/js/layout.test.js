@@ -9,7 +9,7 @@ const PLACES = ["pre", "post", "sandwich", "branch"]
 test("parts follow each other without overlapping, whatever the model and the width", () => {
   for (const norm_place of PLACES)
     for (const parallel of [false, true])
-      for (const W of [1200, 1440, 1700, 2560])
+      for (const W of [1087, 1102, 1200, 1440, 1700, 2560])
         for (const n of [1, 6, 11, 24]) {
           const {at} = desktop(page(n, W, {norm_place, parallel}))
           const parts = Object.values(at).filter(({w}) => w > 0)
@@ -25,7 +25,7 @@ test("what is not opened, or is not there, has its place in the order as well", 
   const shut = [{mixer: "opaque"}, {mlp: "opaque"}, {mixer: "opaque", mlp: "opaque"}, {mixer: null}, {mlp: null}, {whole: true}]
   for (const closed of shut)
     for (const norm_place of PLACES)
-      for (const W of [1200, 1440, 2560]) {
+      for (const W of [1087, 1102, 1200, 1440, 2560]) {
         const {at} = desktop(page(6, W, {norm_place, ...closed}))
         const parts = Object.values(at).filter(({w}) => w > 0)
         for (const [i, part] of parts.entries()) {

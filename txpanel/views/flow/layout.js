@@ -43,7 +43,7 @@ function parts(block, o) {
   const plus1 = mixing ? ["plus1", 24, 0, o.wide || mixing !== "open" ? 14 : 10] : NONE("plus1")[0]
   if (!parallel) list.push(plus1)
   if (behind && mixing) list.push(norm("n1", true, 6))
-  list.push(norm("n2", before && !parallel && neurons, o.dense || o.compact ? 6 : 12)) // its name stands beside that of the add
+  list.push(norm("n2", before && !parallel && neurons, o.tidy ? 12 : 6)) // its name stands beside that of the add
   if (neurons === "opaque") list.push(["lin", 40, 0.04, 14], ["shut2", 112, 0.2, 10], ["mlp", 0, 0, 0], ["mout", 48, 0.05, 12])
   else if (neurons) list.push(["mlp", mixing ? 106 : 220, mixing ? 0.12 : 0.4, 16], ["mout", 48, 0.05, 16])
   else list.push(...NONE("mlp", "mout"))
@@ -110,6 +110,7 @@ export function desktop(app) {
     mat,
     least: dense ? (compact ? 150 : 190) : Math.min(mat, 28 + Math.max(5, n) * 23),
     wide: W >= 1560,
+    tidy: !dense && W >= 1320,
   })
   if (compact && at.next.r > W) return null
   const top = 64 // the block's frame
