@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 import txpanel
 from tests.encoder_decoders import BART, ENCODER_DECODERS, tiny_pair, tiny_pair_hf
@@ -168,3 +169,39 @@ def test_a_source_that_an_encoder_of_berts_kind_has_no_room_for_is_refused_in_wo
     assert model.trace("a" * 128).source is not None
     with pytest.raises(TooLong, match="129 tokens, and the encoder of EncoderDecoderModel can read 128"):
         model.trace("a" * 129)
+
+
+def lowering(kind: str) -> PreTrainedTokenizerFast:
+    """A tokenizer that lowercases and drops blanks, as BERT's (WordPiece) or as T5's and Marian's (Unigram) are built."""
+    if kind == "wordpiece":
+        words = {word: n for n, word in enumerate(("<pad>", "</s>", "[UNK]", "hello", "world", "##lo", "hel"))}
+        backend = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+        backend.normalizer, backend.decoder = normalizers.BertNormalizer(lowercase=True), decoders.WordPiece()
+        backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    else:
+        pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁hello", -1.0), ("▁world", -1.0), ("▁", -2.0)]
+        backend = Tokenizer(models.Unigram(pieces, unk_id=2))
+        one_blank = normalizers.Replace(Regex(" {2,}"), " ")
+        backend.normalizer, backend.decoder = (
+            normalizers.Sequence([normalizers.Lowercase(), one_blank]),
+            decoders.Metaspace(),
+        )
+        backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>")
+
+
+@pytest.mark.parametrize(("family", "kind"), [("t5", "unigram"), ("marian", "unigram"), ("bart", "wordpiece")])
+def test_a_source_is_shown_as_it_was_typed_where_another_has_the_same_ids(family: str, kind: str) -> None:
+    model = LanguageModel.wrap(tiny_pair_hf(family), lowering(kind))
+    for text in ("hello world", "hello  world", "HELLO World", "hello world"):
+        reading = model.having_read(text)
+        shown = model.tokens(model.encode(text), text, begins=True).pieces
+        assert text != text.lower() or b"".join(shown).decode() == text
+        for trace in (model.trace(text), reading.trace(reading.start), reading.now().trace(reading.start)):
+            assert trace.source is not None
+            assert trace.source.tokens.pieces == shown
+            assert trace.source.tokens.ids.tolist() == [3, 4, 1]
+    again, other = model.having_read("hello world"), model.having_read("hello  world")
+    assert again is model.having_read("hello world")
+    assert torch.equal(again.trace(again.start).tensor("logits"), other.trace(other.start).tensor("logits"))

@@ -54,11 +54,11 @@ class Sources:
     """The sources that a model has read of late."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[tuple[int, ...], tuple[int, ...]], Reading] = OrderedDict()
+        self._kept: OrderedDict[tuple[tuple[int, ...], str | None, tuple[int, ...]], Reading] = OrderedDict()
 
     def of(self, model: LanguageModel, ids: list[int], text: str | None, start: list[int]) -> Reading:
-        """The reading of a source, the same for the same ids."""
-        key = (tuple(ids), tuple(start))
+        """The reading of a source, the same for the same text (a tokenizer may make the same ids of two) and ids."""
+        key = (tuple(ids), text, tuple(start))
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = Reading(model, ids, text, start)
@@ -87,11 +87,16 @@ class Reading(LanguageModel):
     def now(self) -> LanguageModel:
         """The same source, read by the model as its adapters are set at this moment."""
         first = self.first.now()
-        return self if first is self.first else first.having_read(self.source_ids, start=self.start)
+        return self if first is self.first else first.having_read(self._given, start=self.start)
 
     def with_adapters(self, *names: str) -> LanguageModel:
         """The same source, read with these adapters on."""
-        return self.first.with_adapters(*names).having_read(self.source_ids, start=self.start)
+        return self.first.with_adapters(*names).having_read(self._given, start=self.start)
+
+    @property
+    def _given(self) -> str | list[int]:
+        """The source as it was given: its text, or ids."""
+        return self.source_ids if self._text is None else self._text
 
     def state(self, *, thorough: bool = False, briefly: bool = False) -> State:
         """Of the model that reads."""
