@@ -8,12 +8,15 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import txpanel
 from scripts import families
-from tests.families import FAMILIES
+from tests.encoder_decoders import tiny_pair
+from tests.families import FAMILIES, masked_tokenizer
+from tests.sweep.configs import model_of
 from txpanel.decoding.stages import SPECS
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.catalogue import CATALOGUE
@@ -93,6 +96,46 @@ def test_environment_is_read_in_one_place() -> None:
 def test_public_name(name: str) -> None:
     assert f"`txpanel.{name}" in section("Python")
     assert getattr(txpanel, name).__doc__
+
+
+INSIDE = {
+    txpanel.Trace: {"along", "called", "has_replayed", "kept", "storages", "takes_long"},
+    txpanel.LanguageModel: {
+        "arguments", "begin", "compare_now", "forward", "has_read", "ids", "inputs", "letting_others_in", "now", "read", "read_anew", "reading", "rows",
+        "running", "source_state", "state", "verify_inputs", "with_inputs",
+    },
+}  # fmt: skip
+"""What is there for the other rooms of the package."""
+
+
+@pytest.mark.parametrize("kind", INSIDE, ids=lambda kind: kind.__name__)
+def test_whatever_a_run_and_a_model_are_asked_is_in_the_table(kind: type) -> None:
+    row = next(line for line in section("Python").splitlines() if line.startswith(f"| `txpanel.{kind.__name__}`"))
+    asked = {name for name in dir(kind) if not name.startswith("_")} - INSIDE[kind]
+    assert not {name for name in asked if not re.search(rf"`\.?{name}\b", row)}
+    told = set(re.findall(r"`\.([a-z_]+)", row)) - {
+        "ids",
+        "strings",
+        "pieces",
+        "state",
+        "start",
+        "text",
+        "tokens",
+        "trace",
+    }
+    assert not {name for name in told if not hasattr(kind, name)}
+
+
+def test_the_example_of_two_texts_and_masks_runs() -> None:
+    bert = txpanel.LanguageModel.wrap(model_of("bert/masked"), masked_tokenizer())
+    found: dict[str, Any] = {"pair": tiny_pair("t5"), "bert": bert}
+    code = section("Python").split("```python\n")[1].split("```")[0]
+    exec(code, found)  # our own docs
+    assert found["longer"].source.text == "a source"
+    assert found["longer"]["blocks.0.cross_pattern"].sizes["key"] == len(found["longer"].source.tokens)
+    trace = found["trace"]
+    assert trace.gaps == (trace.answer,)
+    assert trace.predicting(1).answer == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)
