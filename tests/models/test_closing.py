@@ -73,3 +73,11 @@ def test_positions_that_are_no_number_are_no_limit(said: int, most: int) -> None
     model = tiny_hf("llama")
     model.config.max_position_embeddings = said
     assert inspect_model(model)[0].max_tokens == most
+
+
+@pytest.mark.parametrize("part", ["", "model.layers.1.mlp", "lm_head"])
+def test_a_model_without_some_of_its_weights_is_refused(part: str) -> None:
+    model = tiny_hf("llama")
+    model.get_submodule(part).to("meta")
+    with pytest.raises(Unsupported, match=r"hold no numbers.*such as .*weight"):
+        LanguageModel.wrap(model, tiny_tokenizer())

@@ -36,6 +36,7 @@ def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Ana
         Unsupported: in words, for models that have no list of blocks or no token table.
     """
     config = text_config(model)
+    _refuse_empty(model)
     family = str(getattr(config, "model_type", type(model).__name__))
     pair = pair_of(model)
     given = model if given is None else given
@@ -65,6 +66,22 @@ def _without_unread(
             if not {part, "block"} & set(anatomy.blocks[layer].opaque):
                 anatomy = close_part(anatomy, parts, layer, part, reason)
     return anatomy, parts
+
+
+def _refuse_empty(model: nn.Module) -> None:
+    """Refuse a model of which weights were never loaded: what runs on them gives whatever stands in memory.
+
+    Raises:
+        Unsupported: in words, with the name of the first.
+    """
+    empty = [name for name, weight in model.named_parameters() if weight.device.type == "meta"]
+    if empty:
+        raise Unsupported(
+            _(
+                "Weights of this model hold no numbers (they are on the device “meta”), such as {name}. Load the whole model "
+                "into memory, and open it again."
+            ).format(name=empty[0])
+        )
 
 
 def text_config(model: nn.Module) -> Any:
