@@ -82,6 +82,9 @@ def held_back(tab: Tab, *, live: bool = True) -> Callable[[], None]:
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
+    trace = txpanel.load("nano").trace(
+        DEFAULT
+    )  # first: the server lets go of a page whose scripts are held back for long
     warmed(server, new_tab)
     tab = new_tab(width=width, height=844)
     tab.page.add_init_script(LISTEN)
@@ -93,7 +96,6 @@ def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: 
     before: dict[str, Any] = tab.page.evaluate(LOOK)
     assert (before["early"], before["live"]) == (True, False)
     assert before["moving"] == "false"  # it is whole at once
-    trace = txpanel.load("nano").trace(DEFAULT)
     shares = trace.tensor("logits").double().softmax(-1)
     best = int(shares.argmax())
     assert trace.model is not None
