@@ -26,11 +26,7 @@ export function render({model, view, el}) {
     const height = Math.min(card().scrollHeight, innerHeight * 0.62)
     const several = card().toggleAttribute("data-several", model.cards > 1) // side by side: beside the view there is room for one
     const below = !narrow.matches && (several || box.top + height > innerHeight - 16)
-    if (!below) {
-      laid = ""
-      delete card().dataset.dock
-      return
-    }
+    if (!below) return lift()
     const lies = `${model.asked} ${Math.round(height / 40)} ${several} ${innerWidth} ${innerHeight}`
     if (lies === laid) return
     laid = lies
@@ -46,6 +42,11 @@ export function render({model, view, el}) {
       ["--tx-h", h],
     ])
       card().style.setProperty(name, `${Math.round(value)}px`)
+  }
+  const lift = () => {
+    laid = ""
+    delete card().dataset.dock
+    card().style.removeProperty("--tx-h")
   }
   const still = () => (card() ? released(card(), put) : put()) // nothing moves under a finger
   const soon = () => {
@@ -101,7 +102,9 @@ export function render({model, view, el}) {
   model.on("asked", () => {
     changes.disconnect()
     if (model.asked) asked = now() // not when a card is taken away: the view that is opened next comes into sight
-    if (model.asked && card()) changes.observe(card())
+    // beside the card what is in it, which goes on growing when the card is as tall as it may be
+    if (model.asked && card()) for (const box of [card(), ...(card().shadowRoot?.children ?? [])]) changes.observe(box)
+    if (!model.asked && card()) lift() // the next one finds a place of its own
     card()?.scrollTo(0, 0)
     still()
     soon()
