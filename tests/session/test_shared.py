@@ -8,7 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
+from tests.families import tiny_hf
 from txpanel.errors import Cancelled, DownloadFailed, EmptyText, TooLarge
 from txpanel.models.environment import environment
 from txpanel.models.language_model import LanguageModel
@@ -66,6 +69,24 @@ def test_the_same_text_is_recorded_once(tiny: Tiny, monkeypatch: pytest.MonkeyPa
     assert shared.shared_trace(tiny("llama"), "some text") is not found[0]
     ids = model.encode("some text")
     assert shared.shared_trace(model, ids) is shared.shared_trace(model, tuple(ids))
+
+
+def test_who_asks_by_ids_is_never_given_what_another_has_typed() -> None:
+    """A tokenizer with an entry for unknown words has the same ids for many texts."""
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "my": 1, "name": 2, "is": 3}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    model = LanguageModel.wrap(tiny_hf("gpt2"), PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>"))
+    typed, other = "my name is  Ann", "my name is Bob"
+    assert model.encode(typed) == model.encode(other)
+    found = shared.shared_trace(model, typed)
+    ids = found.tokens.ids.tolist()
+    by_ids = shared.shared_trace(model, ids)
+    assert (found.text, by_ids.text) == (typed, "my name is")
+    assert not any(b"Ann" in piece for piece in by_ids.tokens.pieces)
+    assert shared.shared_trace(model, other).text == other
+    assert shared.shared_trace(model, ids) is by_ids  # nor does a later text take the place of that run
+    plain = shared.shared_trace(model, "my name")
+    assert shared.shared_trace(model, plain.tokens.ids.tolist()) is plain
 
 
 def test_an_error_is_not_kept(tiny: Tiny) -> None:

@@ -75,10 +75,19 @@ def shared_trace(
             found.on_growth = _recount
             if keep:
                 traces.put(key, found, owner=found.uid)
-            if keep and isinstance(source, str):  # found under its token ids as well
+            if keep and isinstance(source, str) and _spelled_as_its_ids(found):
                 runs = found.model or model  # an encoder-decoder that has read the text
                 traces.put((runs.key, tuple(found.tokens.ids.tolist()), options), found, owner=found.uid)
         return found
+
+
+def _spelled_as_its_ids(found: Trace) -> bool:
+    """Whether a run of a text may be given to whoever asks for its token ids: a tokenizer that knows no such
+    word, or drops blanks, has the same ids for several texts, and the pieces of this one are what somebody typed."""
+    if found.tokens.places or found.model is None:
+        return False
+    read = found.model.tokens(found.tokens.ids.tolist(), begins=True)
+    return read.pieces == found.tokens.pieces and read.exact == found.tokens.exact
 
 
 def kept_trace(model: LanguageModel, text: str) -> Trace | None:
