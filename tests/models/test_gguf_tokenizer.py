@@ -78,8 +78,9 @@ def written(path: Path, pre: str | None, *, architecture: str = "llama", **more:
         if pre is not None:
             writer.add_tokenizer_pre(pre)
         writer.add_token_list([*entries, "<|end|>", "<think>"])
-        writer.add_token_types([1] * len(entries) + [3, 4])
-        writer.add_token_merges(more.get("merges", [" ".join(pair) for pair in merges]))
+        writer.add_token_types(more.get("types", [1] * len(entries) + [3, 4]))
+        if more.get("merges", merges) is not None:
+            writer.add_token_merges(more.get("merges", [" ".join(pair) for pair in merges]))
         writer.add_bos_token_id(more.get("bos", len(entries)))
         if "add_bos" in more:
             writer.add_add_bos_token(more["add_bos"])
@@ -147,6 +148,8 @@ def test_every_name_that_is_known_cuts(tmp_path: Path, pre: str) -> None:
         ("default", {}, Unsupported, "splits text .“default”"),
         ("smollm", {"model": "rwkv"}, Unsupported, r"tokenizer of the kind “rwkv”\. Kinds that are read: gpt2, llama"),
         ("smollm", {"merges": ["a b"]}, BadFile, "a merge of its tokenizer is damaged"),
+        ("smollm", {"merges": None}, BadFile, "the merges of its tokenizer are missing"),
+        ("smollm", {"types": [1]}, BadFile, r"has \d+ tokens, and says of 1 what kind"),
         ("smollm", {"bos": 9999}, BadFile, "has no entry 9999"),
     ],
 )

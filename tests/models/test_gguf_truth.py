@@ -99,6 +99,10 @@ ROPE = {
         {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32},
         {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 32},
     ),
+    "yarn, of the length that the file states": (
+        {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128},
+        {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0},
+    ),
     "yarn, its bounds": (
         {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "beta_fast": 16.0, "beta_slow": 2.0},
         {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 32, "rope.scaling.yarn_beta_fast": 16.0,
@@ -178,6 +182,14 @@ def broken(name: str) -> dict[str, Any]:
     return {"change": lambda tensors: tensors[name].flat.__setitem__(7, np.nan)}
 
 
+def factors(*values: float) -> dict[str, Any]:
+    return {"change": lambda tensors: tensors.update({"rope_freqs.weight": np.array(values, np.float32)})}
+
+
+def reshaped(name: str, *shape: int) -> dict[str, Any]:
+    return {"change": lambda tensors: tensors.update({name: np.resize(tensors[name], shape)})}
+
+
 REFUSED: dict[str, tuple[dict[str, Any], type[TxpanelError], str]] = {
     "no up": (without("blk.0.ffn_up.weight"), BadFile, r"incomplete: 1 tensor is missing, blk\.0\.ffn_up\.weight"),
     "no table": (without("token_embd.weight"), BadFile, r"missing, token_embd\.weight"),
@@ -203,6 +215,21 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TxpanelError], str]] = {
     "blocks that differ": ({"keys": {"attention.head_count_kv": [2, 4]}}, Unsupported, "its blocks differ in llama.attention.head_count_kv"),
     "no width": ({"keys": {"embedding_length": None}}, BadFile, r"llama\.embedding_length is missing"),
     "more blocks than tensors": ({"keys": {"block_count": 2**31}}, BadFile, "says that it has 2147483648 blocks, and has 20 tensors"),
+    "rows that no heads divide": (reshaped("blk.0.attn_q.weight", 63, 64), BadFile, r"attn_q\.weight has the shape"),
+    "fewer rows than tokens": (reshaped("token_embd.weight", 200, 64), BadFile, "258 tokens, and its token table 200 rows"),
+    "a base of zero": ({"keys": {"rope.freq_base": 0.0}}, BadFile, r"llama\.rope\.freq_base is 0\.0"),
+    "a base that is no number": ({"keys": {"rope.freq_base": float("nan")}}, BadFile, r"freq_base is nan"),
+    "a base in words": ({"keys": {"rope.freq_base": "many"}}, BadFile, r"freq_base is 'many'"),
+    "a negative factor": ({"keys": {"rope.scaling.factor": -4.0}}, BadFile, r"scaling\.factor is -4"),
+    "an epsilon below zero": ({"keys": {"attention.layer_norm_rms_epsilon": -1.0}}, BadFile, "epsilon is -1"),
+    "no heads": ({"keys": {"attention.head_count": 0}}, BadFile, r"head_count is 0"),
+    "heads that do not fit": ({"keys": {"attention.head_count_kv": 3}}, BadFile, "4 heads that share 3 keys do not fit"),
+    "blocks in words": ({"keys": {"block_count": "two"}}, BadFile, r"block_count is 'two'"),
+    "no room for a text": ({"keys": {"context_length": 0}}, BadFile, r"context_length is 0"),
+    "half a pair": ({"keys": {"attention.key_length": 15, "attention.value_length": 15, "rope.dimension_count": 15}}, BadFile, "15 of the 15"),
+    "too few factors": (factors(2, 2, 2, 2), BadFile, r"rope_freqs\.weight has to have .* each of the 8 pairs"),
+    "a factor of zero": (factors(0, 1, 1, 1, 1, 1, 1, 1), BadFile, "above 0"),
+    "a factor that is no number": (factors(1, 1, float("nan"), 1, 1, 1, 1, 1), BadFile, "above 0"),
     "an adapter": ({"keys": {"general.type": "adapter"}}, Unsupported, "holds not a model"),
     "a part that lacks tensors": ({"keys": {"split.tensors.count": 30}}, BadFile, "of 30"),
 }  # fmt: skip
@@ -214,6 +241,26 @@ def test_nothing_is_passed_over(tmp_path: Path, opened: Callable[[Path], Any], k
     with pytest.raises(error, match=words):
         opened(ggufmodels.write(tmp_path / "m.gguf", "llama", ggufmodels.model("llama"), **how))
     assert not list((tmp_path / "ready").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("granite", "attention.scale", 0.0),
+        ("granite", "logit_scale", 0.0),
+        ("granite", "embedding_scale", float("nan")),
+        ("gemma3", "attention.sliding_window", 0),
+        ("gemma3", "attention.sliding_window_pattern", 0),
+        ("gemma2", "final_logit_softcapping", float("nan")),
+        ("phi3", "rope.dimension_count", 0),
+    ],
+)
+def test_no_number_is_made_of_one_that_makes_no_sense(
+    tmp_path: Path, opened: Callable[[Path], Any], name: str, key: str, value: float
+) -> None:
+    path = ggufmodels.write(tmp_path / "m.gguf", name, ggufmodels.model(name), keys={key: value})
+    with pytest.raises(BadFile, match=rf"{name}\.{key} is {value}"):
+        opened(path)
 
 
 def test_equal_numbers_for_every_block_are_one(tmp_path: Path, opened: Callable[[Path], Any]) -> None:

@@ -82,8 +82,10 @@ def shared_trace(
 
 
 def _spelled_as_its_ids(found: Trace) -> bool:
-    """Whether a run of a text may be given to whoever asks for its token ids: a tokenizer that knows no such
-    word, or drops blanks, has the same ids for several texts, and the pieces of this one are what somebody typed."""
+    """Whether a run of a text may be given to whoever asks for its token ids.
+
+    A tokenizer that knows no such word, or drops blanks, has the same ids for several texts; the pieces of this one are what somebody typed.
+    """
     if found.tokens.places or found.model is None:
         return False
     read = found.model.tokens(found.tokens.ids.tolist(), begins=True)

@@ -54,6 +54,9 @@ def convert(source: Path, target: Path) -> None:
     emit(stage="convert", done=0, total=needed, message=_("Reading the vocabulary"))
     rules, made = settings(content)
     made_of = tokenizer(content)
+    if len(made_of) > made["vocab_size"]:
+        text = _("{path} is damaged: its vocabulary has {n} tokens, and its token table {rows} rows.")
+        raise BadFile(text.format(path=source, n=len(made_of), rows=made["vocab_size"]))
     model = _empty(content, made)
     found = weights(
         content,
@@ -126,7 +129,7 @@ def _empty(content: Content, made: dict[str, Any]) -> PreTrainedModel:
         with torch.device("meta"):
             model = opener.from_config(config, trust_remote_code=False)
     except Exception as error:  # a configuration that makes no sense may raise anything
-        reason = str(error).split("\n")[0][:300]
+        reason = " ".join(str(error).split())[:300]
         raise Unsupported(_("{path} cannot be opened: {reason}").format(path=content.path, reason=reason)) from error
     config.architectures, config.dtype = [type(model).__name__], torch.float32
     return cast("PreTrainedModel", model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -80,6 +81,27 @@ class Content:
             key = f"{self.architecture}.{key}"
             raise BadFile(_("{path} is damaged or incomplete: {key} is missing.").format(path=self.path, key=key))
         return value
+
+    def number(self, key: str, usual: float | None = None, *, least: float | None = None) -> float:
+        """As `take`, for a number of which a computation can be made; without `usual` it has to be there.
+
+        Args:
+            least: the smallest that makes sense; None: anything above 0.
+
+        Raises:
+            BadFile: it is no number, not finite, or too small.
+        """
+        value = self.need(key) if usual is None else self.take(key, usual)
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not plain or (value <= 0 if least is None else value < least):
+            key = f"{self.architecture}.{key}"
+            text = _("{path} is damaged: its setting {key} is {value}. Download or convert it again.")
+            raise BadFile(text.format(path=self.path, key=key, value=repr(value)[:60]))
+        return float(value)
+
+    def count(self, key: str, usual: int | None = None, *, least: int = 1) -> int:
+        """As `number`, for a whole one."""
+        return int(self.number(key, usual, least=least))
 
     def refuse_left(self, neutral: dict[str, tuple[Any, ...] | None]) -> None:
         """Refuse settings that nobody has understood: what they change would be missing from the numbers.

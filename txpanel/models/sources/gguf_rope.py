@@ -11,30 +11,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from txpanel.errors import Unsupported
+from txpanel.errors import BadFile, Unsupported
 from txpanel.messages import _
 from txpanel.models.sources.gguf_content import Content
 
 FREQS, LONG, SHORT = "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"
 
 
-def rope(content: Content, theta: float, context: int) -> dict[str, Any]:
+def rope(content: Content, theta: float, context: int, pairs: int) -> dict[str, Any]:
     """`rope_parameters` of a configuration; takes the settings and the tensors that say it.
 
     Args:
-        theta: the base where the file states none. context: tokens that the model was built for.
+        theta: the base where the file states none. context: tokens that the model was built for. pairs: how many of a head are turned.
 
     Raises:
-        Unsupported: it is scaled in a way that is not known here.
+        Unsupported: it is scaled in a way that is not known here. BadFile: with numbers that make no sense.
     """
-    base = float(content.take("rope.freq_base", theta))
-    old = content.take("rope.scale_linear")
+    base = content.number("rope.freq_base", theta)
+    old = content.number("rope.scale_linear", 1.0, least=0)
     stated = content.take("rope.scaling.type")
-    factor = float(content.take("rope.scaling.factor", old if old is not None else 1.0) or 1.0)
-    original = content.take("rope.scaling.original_context_length")
-    attention = content.take("rope.scaling.attn_factor")
+    factor = content.number("rope.scaling.factor", old, least=0) or 1.0
+    original = content.count("rope.scaling.original_context_length", 0, least=0) or None
+    attention = content.number("rope.scaling.attn_factor", 1.0)
     kind = str(stated or "linear")
-    found = {name: _factors(content, name) for name in (FREQS, LONG, SHORT) if name in content.tensors}
+    found = {name: _factors(content, name, pairs) for name in (FREQS, LONG, SHORT) if name in content.tensors}
     parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": base}
     if LONG in found or SHORT in found or kind == "longrope":
         return parameters | _longrope(content, found, original, attention, context, stated)
@@ -46,7 +46,7 @@ def rope(content: Content, theta: float, context: int) -> dict[str, Any]:
         raise Unsupported(
             _("{path}: txpanel does not support positions scaled by “{kind}”.").format(path=content.path, kind=kind)
         )
-    if kind != "yarn" and attention not in (None, 1.0):
+    if kind != "yarn" and attention != 1.0:
         raise _together(content)
     if FREQS in found and not bool((found[FREQS] == 1).all()):
         if parameters["rope_type"] != "default":
@@ -63,27 +63,30 @@ def _together(content: Content) -> Unsupported:
     )
 
 
-def _factors(content: Content, name: str) -> npt.NDArray[np.float32]:
+def _factors(content: Content, name: str, pairs: int) -> npt.NDArray[np.float32]:
     tensor = content.tensors[name]
     if tensor.tensor_type.name != "F32":
         raise Unsupported(_("{path}: {name} is not stored as F32.").format(path=content.path, name=name))
-    return np.array(tensor.data, np.float32).reshape(-1)
+    found = np.array(tensor.data, np.float32).reshape(-1)
+    if len(found) != pairs or not bool((np.isfinite(found) & (found > 0)).all()):
+        text = _("{path} is damaged: {name} has to have a number above 0 for each of the {n} pairs that are rotated.")
+        raise BadFile(text.format(path=content.path, name=name, n=pairs))
+    return found
 
 
 def _written(factors: npt.NDArray[np.float32]) -> list[float]:
     return [float(str(factor)) for factor in factors]
 
 
-def _yarn(content: Content, factor: float, original: Any, attention: Any, context: int) -> dict[str, Any]:
+def _yarn(content: Content, factor: float, original: int | None, attention: float, context: int) -> dict[str, Any]:
     found: dict[str, Any] = {"rope_type": "yarn", "factor": factor}
-    found["original_max_position_embeddings"] = int(original or round(context / factor))
+    found["original_max_position_embeddings"] = original or context  # where none is stated, llama.cpp takes this, too
     for key, name in (("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")):
-        value = content.take(f"rope.scaling.{key}")
-        if value is not None:
-            found[name] = float(value)
+        if content.take(f"rope.scaling.{key}") is not None:
+            found[name] = content.number(f"rope.scaling.{key}")
     # llama.cpp multiplies by these beside YaRN's own 0.1 ln(factor) + 1, which transformers has as well
-    others = [attention, content.take("rope.scaling.yarn_attn_factor"), content.take("rope.scaling.yarn_ext_factor")]
-    if any(other not in (None, 1.0) for other in others):
+    others = [content.take(f"rope.scaling.{key}", 1.0) for key in ("yarn_attn_factor", "yarn_ext_factor")]
+    if any(other != 1.0 for other in [attention, *others]):
         raise _together(content)
     return found
 
@@ -91,8 +94,8 @@ def _yarn(content: Content, factor: float, original: Any, attention: Any, contex
 def _longrope(
     content: Content,
     found: dict[str, npt.NDArray[np.float32]],
-    original: Any,
-    attention: Any,
+    original: int | None,
+    attention: float,
     context: int,
     stated: Any,
 ) -> dict[str, Any]:
@@ -109,8 +112,8 @@ def _longrope(
         raise Unsupported(text.format(path=content.path, long=LONG, short=SHORT))
     return {
         "rope_type": "longrope", "long_factor": _written(found[LONG]), "short_factor": _written(found[SHORT]),
-        "original_max_position_embeddings": int(original), "factor": context / int(original),
-        "attention_factor": float(attention if attention is not None else 1.0),
+        "original_max_position_embeddings": original, "factor": context / original,
+        "attention_factor": attention,
     }  # fmt: skip
 
 

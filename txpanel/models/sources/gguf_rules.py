@@ -56,7 +56,7 @@ def settings(content: Content) -> tuple[Rules, Settings]:
                 path=content.path, first="token_embd.weight"
             )
         )
-    blocks = int(content.need("block_count"))
+    blocks = content.count("block_count", least=0)
     if (
         not 0 < blocks <= len(content.tensors)
     ):  # a model of so many would be built before anybody sees that they are not there
@@ -64,22 +64,22 @@ def settings(content: Content) -> tuple[Rules, Settings]:
         raise BadFile(text.format(path=content.path, n=blocks, all=len(content.tensors)))
     made: Settings = {
         "model_type": rules.family,
-        "hidden_size": int(content.need("embedding_length")),
+        "hidden_size": content.count("embedding_length"),
         "num_hidden_layers": blocks,
-        "num_attention_heads": int(content.need("attention.head_count")),
-        "max_position_embeddings": int(content.need("context_length")),
-        "intermediate_size": int(content.need("feed_forward_length")),
-        rules.norm[1]: float(content.need(f"attention.{rules.norm[0]}")),
+        "num_attention_heads": content.count("attention.head_count"),
+        "max_position_embeddings": content.count("context_length"),
+        "intermediate_size": content.count("feed_forward_length"),
+        rules.norm[1]: content.number(f"attention.{rules.norm[0]}", least=0),
         "vocab_size": int(content.tensors["token_embd.weight"].shape[-1]),
         "tie_word_embeddings": "output.weight" not in content.tensors,
         "bos_token_id": content.get("tokenizer.ggml.bos_token_id"),
         "eos_token_id": content.get("tokenizer.ggml.eos_token_id"),
         "pad_token_id": content.get("tokenizer.ggml.padding_token_id"),
     }
-    made["num_key_value_heads"] = int(content.take("attention.head_count_kv", made["num_attention_heads"]))
+    made["num_key_value_heads"] = content.count("attention.head_count_kv", made["num_attention_heads"])
     if rules.theta is not None:
         made |= _heads(content, made)
-        made["rope_parameters"] = rope(content, rules.theta, made["max_position_embeddings"])
+        made["rope_parameters"] = rope(content, rules.theta, made["max_position_embeddings"], made["turned"] // 2)
     made |= rules.more(content, made)
     content.refuse_left(NEUTRAL)
     return rules, made
@@ -87,15 +87,22 @@ def settings(content: Content) -> tuple[Rules, Settings]:
 
 def _heads(content: Content, made: Settings) -> Settings:
     """The size of a head; queries, values and what is rotated of them have to agree, unless `more` says otherwise."""
-    usual = made["hidden_size"] // made["num_attention_heads"]
-    size = int(content.take("attention.key_length", usual))
-    value, turned = int(content.take("attention.value_length", size)), int(content.take("rope.dimension_count", size))
+    usual, left = divmod(made["hidden_size"], made["num_attention_heads"])
+    size = content.count("attention.key_length", usual)
+    if made["num_attention_heads"] % made["num_key_value_heads"] or (left and size == usual):
+        text = _("{path} is damaged: {heads} heads that share {kv} keys do not fit vectors of {width} numbers.")
+        heads, kv = made["num_attention_heads"], made["num_key_value_heads"]
+        raise BadFile(text.format(path=content.path, heads=heads, kv=kv, width=made["hidden_size"]))
+    value, turned = content.count("attention.value_length", size), content.count("rope.dimension_count", size)
     if value != size:
         raise Unsupported(
             _("{path}: its keys and values have different sizes, which txpanel does not support.").format(
                 path=content.path
             )
         )
+    if turned > size or turned % 2:
+        text = _("{path} is damaged: it says that {n} of the {all} numbers of a head are rotated, in pairs.")
+        raise BadFile(text.format(path=content.path, n=turned, all=size))
     return {"head_dim": size, "turned": turned}
 
 
@@ -129,7 +136,7 @@ def _llama(content: Content, made: Settings) -> Settings:
 def _granite(content: Content, made: Settings) -> Settings:
     scales = {"embedding_scale": "embedding_multiplier", "residual_scale": "residual_multiplier", "attention.scale": "attention_multiplier",
               "logit_scale": "logits_scaling"}  # fmt: skip
-    return _llama(content, made) | {name: float(content.need(key)) for key, name in scales.items()}
+    return _llama(content, made) | {name: content.number(key) for key, name in scales.items()}
 
 
 def _qwen2(content: Content, made: Settings) -> Settings:
@@ -155,18 +162,18 @@ def _gemma(content: Content, made: Settings) -> Settings:
     largest = {"gemma2": 46, "gemma3": 62}[content.architecture]
     usual = {"gemma2": (50.0, 30.0), "gemma3": (0.0, 0.0)}[content.architecture]
     keys = ("attn_logit_softcapping", "final_logit_softcapping")
-    caps = {key: float(content.take(key, value)) or None for key, value in zip(keys, usual, strict=True)}
-    own |= caps | {"sliding_window": int(content.need("attention.sliding_window"))}
+    caps = {key: content.number(key, value, least=0) or None for key, value in zip(keys, usual, strict=True)}
+    own |= caps | {"sliding_window": content.count("attention.sliding_window")}
     own["query_pre_attn_scalar"] = (
         made["hidden_size"] / made["num_attention_heads"] if blocks == largest else made["head_dim"]
     )
     if content.architecture == "gemma3":
-        local = float(content.take("rope.freq_base_swa", 10_000.0))
+        local = content.number("rope.freq_base_swa", 10_000.0)
         own["rope_parameters"] = {
             "full_attention": made["rope_parameters"],
             "sliding_attention": {"rope_type": "default", "rope_theta": local},
         }
-        every = int(content.take("attention.sliding_window_pattern", 6))
+        every = content.count("attention.sliding_window_pattern", 6)
         own["layer_types"] = ["sliding_attention" if (n + 1) % every else "full_attention" for n in range(blocks)]
     elif made["rope_parameters"]["rope_type"] != "default":
         raise Unsupported(
@@ -180,7 +187,7 @@ def _phi3(content: Content, made: Settings) -> Settings:
     made.pop("head_dim")
     parameters = own["rope_parameters"]
     return own | {
-        "sliding_window": int(content.take("attention.sliding_window", 0)) or None,
+        "sliding_window": content.count("attention.sliding_window", 0, least=0) or None,
         "original_max_position_embeddings": parameters.get(
             "original_max_position_embeddings", made["max_position_embeddings"]
         ),

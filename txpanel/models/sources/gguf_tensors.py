@@ -82,15 +82,14 @@ def _weight(content: Content, stored: str, name: str, shape: tuple[int, ...], ru
 
     value = _numbers(content.path, content.tensors[stored])
     module = name.rpartition(".")[0]
-    if rules.interleaved and module.endswith(("q_proj", "k_proj")):
-        value = _side_by_side(
-            value, config.num_attention_heads if module.endswith("q_proj") else config.num_key_value_heads
-        )
     if rules.transposed and module.endswith(rules.transposed) and value.ndim == 2:
         value = value.T
     if value.shape != shape:
         text = _("{path} is damaged or of another kind: {name} has the shape {found} instead of {right}.")
         raise BadFile(text.format(path=content.path, name=stored, found=value.shape, right=shape))
+    if rules.interleaved and module.endswith(("q_proj", "k_proj")):
+        heads = config.num_attention_heads if module.endswith("q_proj") else config.num_key_value_heads
+        value = _side_by_side(value, heads)
     tensor = torch.from_numpy(np.array(value, np.float32, order="C"))
     if rules.less_one and name.endswith("norm.weight"):
         tensor -= 1

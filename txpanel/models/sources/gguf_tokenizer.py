@@ -47,6 +47,10 @@ def tokenizer(content: Content) -> PreTrainedTokenizerBase:
     entries = content.get(f"{KEY}tokens")
     if not isinstance(entries, list) or len(set(entries)) != len(entries):
         raise BadFile(_("{path}: its vocabulary is missing, or has an entry twice.").format(path=content.path))
+    kinds = content.get(f"{KEY}token_type", [])
+    if kinds and len(kinds) != len(entries):  # marks would be read as text
+        text = _("{path} is damaged: its vocabulary has {n} tokens, and says of {kinds} what kind they are.")
+        raise BadFile(text.format(path=content.path, n=len(entries), kinds=len(kinds)))
     return made(content, [str(entry) for entry in entries])
 
 
@@ -115,7 +119,11 @@ def _byte_level(content: Content, entries: list[str]) -> PreTrainedTokenizerBase
     from tokenizers import Tokenizer, decoders, models  # late: only the process that converts needs them
 
     cut, name = _cut(content), content.get(f"{KEY}pre")
-    merges: Any = [tuple(str(merge).split(" ")) for merge in content.get(f"{KEY}merges", [])]
+    stated = content.get(f"{KEY}merges")
+    if stated is None:  # every text would be cut into single bytes
+        text = _("{path}: the merges of its tokenizer are missing. Download or convert it again.")
+        raise BadFile(text.format(path=content.path))
+    merges: Any = [tuple(str(merge).split(" ")) for merge in stated]
     vocabulary = {entry: n for n, entry in enumerate(entries)}
     if any(len(merge) != 2 or not {*merge, "".join(merge)} <= vocabulary.keys() for merge in merges):
         raise BadFile(_("{path}: a merge of its tokenizer is damaged.").format(path=content.path))
