@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TxpanelError], str]] = {
     "no width": ({"keys": {"embedding_length": None}}, BadFile, r"llama\.embedding_length is missing"),
     "more blocks than tensors": ({"keys": {"block_count": 2**31}}, BadFile, "says that it has 2147483648 blocks, and has 20 tensors"),
     "rows that no heads divide": (reshaped("blk.0.attn_q.weight", 63, 64), BadFile, r"attn_q\.weight has the shape"),
-    "fewer rows than tokens": (reshaped("token_embd.weight", 200, 64), BadFile, "258 tokens, and its token table 200 rows"),
+    "fewer rows than tokens": (reshaped("token_embd.weight", 200, 64), BadFile, "258 tokens, and its embedding matrix 200 rows"),
     "a base of zero": ({"keys": {"rope.freq_base": 0.0}}, BadFile, r"llama\.rope\.freq_base is 0\.0"),
     "a base that is no number": ({"keys": {"rope.freq_base": float("nan")}}, BadFile, r"freq_base is nan"),
     "a base in words": ({"keys": {"rope.freq_base": "many"}}, BadFile, r"freq_base is 'many'"),

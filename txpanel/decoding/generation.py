@@ -19,7 +19,7 @@ from txpanel.errors import BadText, TooLong
 from txpanel.messages import _
 from txpanel.models.chat import turn_ends
 from txpanel.models.fills import refuse_writing
-from txpanel.models.language_model import LanguageModel
+from txpanel.models.language_model import LanguageModel, opened
 from txpanel.models.tokens import token_ids
 from txpanel.tracing.record import continuing
 from txpanel.tracing.record import record as record_ids
@@ -93,7 +93,8 @@ def generate(
         raise ValueError(
             _("The number of new tokens is {value}, but it must be 1 or more.").format(value=max_new_tokens)
         )
-    if text is not None and inputs is not None:
+    opened(model)
+    if (text is None) == (inputs is None):
         raise BadText(_("generate needs either a text or inputs."))
     if inputs is not None:
         model, text = model.with_inputs(inputs), token_ids(inputs["input_ids"])

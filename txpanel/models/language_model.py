@@ -359,10 +359,25 @@ class LanguageModel(ReadsSource):
         """
         from txpanel.tracing.record import record  # late: a convenience for notebooks, against the direction of imports
 
-        if text is not None and inputs is not None:
+        if (text is None) == (inputs is None):
             raise BadText(_("trace needs either a text or inputs."))
         if inputs is not None:
             found = self.with_inputs(inputs)
             ids = found.inputs.ids if found.inputs is not None else token_ids(inputs["input_ids"])
             return record(found, list(ids))
         return record(self, cast(Any, text))
+
+
+def opened(given: Any) -> LanguageModel:
+    """The model, where it is one that txpanel has opened.
+
+    Raises:
+        Unsupported: it is something else, such as a module of transformers; it says how that is opened.
+    """
+    if isinstance(given, LanguageModel):
+        return given
+    text = _(
+        "This is a {kind}, not a model that txpanel has opened. LanguageModel.wrap(model, tokenizer) opens one of yours, "
+        "txpanel.load(name) one by its name."
+    )
+    raise Unsupported(text.format(kind=type(given).__name__))

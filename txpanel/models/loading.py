@@ -89,6 +89,9 @@ def load(
         TooLarge: it does not fit into the memory that there is.
         Cancelled: ``cancel`` was set.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        text = _("txpanel.load takes a name or a path. LanguageModel.wrap(model, tokenizer) opens a model of yours.")
+        raise ModelNotFound(text)
     _import_bars()
     reporter = Reporter(progress, cancel)
     _refuse_before_fetching(name, device, dtype)

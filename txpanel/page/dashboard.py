@@ -11,6 +11,7 @@ import panel as pn
 import param
 
 from txpanel.decoding.settings import USUAL
+from txpanel.errors import BadText
 from txpanel.messages import _
 from txpanel.page import offline
 from txpanel.page.card_place import CardPlace
@@ -226,8 +227,13 @@ def explain(text: str | Trace, model: LanguageModel | str | None = None, **param
     """
     import txpanel  # late: torch; the page is painted before it is imported
     from txpanel.models.choice import choose
+    from txpanel.models.language_model import opened
     from txpanel.session.state import ModelState
 
+    if not isinstance(text, (str, txpanel.Trace)):
+        raise BadText(
+            _("explain shows a text or a trace. Of token ids it shows their trace: explain(model.trace(ids)).")
+        )
     reason = _("You chose this model.")
     if not isinstance(text, str):
         traced = model if model is not None else text.model
@@ -242,6 +248,7 @@ def explain(text: str | Trace, model: LanguageModel | str | None = None, **param
         model, reason = chosen.name, chosen.reason
     if isinstance(model, str):
         model = txpanel.load(model)
+    opened(model)
     usual = {} if params.keys() & USUAL.keys() else USUAL
     state = ModelState(
         model=model, text=text, model_name=model.name, model_reason=reason, usual=usual, **usual | params

@@ -88,12 +88,19 @@ def probed_on(model: LanguageModel, ids: Tensor, *, last: int = 0) -> Probe:
     except TxpanelError:
         raise
     except Exception as error:  # whatever a model's own code may raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")[:300]
         if model.inputs is not None:
             words = _(
                 "The model cannot be run on these inputs ({reason}). Make them with its own processor, of one text."
             )
             raise Unsupported(words.format(reason=reason)) from error
+        types = sorted({str(p.dtype).removeprefix("torch.") for p in model.model.parameters() if p.is_floating_point()})
+        if len(types) > 1:
+            words = _(
+                "'{family}' could not be run on a text ({reason}). Its weights have several types: {types}. Convert them to "
+                "one first, such as model.to(torch.float32)."
+            )
+            raise Unsupported(words.format(family=family, reason=reason, types=", ".join(types))) from error
         words = _("'{family}' could not be run on a text ({reason}), so it cannot be opened.")
         raise Unsupported(words.format(family=family, reason=reason)) from error
     if len(found.calls) != blocks or len(found.streams) != blocks + 1:

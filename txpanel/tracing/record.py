@@ -25,7 +25,7 @@ from txpanel.messages import _, plural
 from txpanel.models import figures
 from txpanel.models.as_in_use import moving_rotary
 from txpanel.models.changed import State
-from txpanel.models.language_model import LanguageModel
+from txpanel.models.language_model import LanguageModel, opened
 from txpanel.models.memory import cap
 from txpanel.models.turns import Rank, asking
 from txpanel.tracing import answer as answers
@@ -56,7 +56,7 @@ def record(model: LanguageModel, text: str | Sequence[int], *, reuse: bool = Tru
     Raises:
         EmptyText: no token to run on. TooLong: more tokens than the model has positions. BadText: an id that the model has no row for. All say what to do.
     """
-    model, ids = model.now().begin(text)
+    model, ids = opened(model).now().begin(text)
     _check_length(model, ids)
     with model.lock.turn(Rank.RUN):
         begin = time.perf_counter()

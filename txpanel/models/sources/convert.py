@@ -55,7 +55,7 @@ def convert(source: Path, target: Path) -> None:
     rules, made = settings(content)
     made_of = tokenizer(content)
     if len(made_of) > made["vocab_size"]:
-        text = _("{path} is damaged: its vocabulary has {n} tokens, and its token table {rows} rows.")
+        text = _("{path} is damaged: its vocabulary has {n} tokens, and its embedding matrix {rows} rows.")
         raise BadFile(text.format(path=source, n=len(made_of), rows=made["vocab_size"]))
     model = _empty(content, made)
     found = weights(
