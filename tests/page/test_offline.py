@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
 
 
-def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path) -> None:
+def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import_module(
         "txpanel.page.theme"
     )  # whoever has imported the frame of the served page has its files linked in every page
     dashboard = txpanel.explain("CBABBC=", model=nano)
     dashboard.save(tmp_path / "x.html")
     dashboard.close()
+    assert not caplog.records  # such as Bokeh's about boxes that are still empty
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
     addresses = re.findall(r'"url":"([^"]{12,60})', page) + re.findall(
         r'<(?:link|script)[^>]+(?:href|src)="([^"]+)', page

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
+from bokeh.core.validation import check, silence
+from bokeh.core.validation.warnings import EMPTY_LAYOUT
 from bokeh.document import Document
 from bokeh.models.widgets import Widget
 from bokeh.resources import INLINE
@@ -59,8 +61,9 @@ def save(
     Raises:
         BadFile: it could not be written; what was there before is there still.
     """
-    before = pn.config.inline
+    before, quiet = pn.config.inline, EMPTY_LAYOUT in check.__silencers__
     pn.config.inline = True
+    silence(EMPTY_LAYOUT)  # a box that is filled when it is opened is no mistake of whoever saves a page
     page = io.StringIO()
     doc = Document()
     try:
@@ -73,6 +76,7 @@ def save(
         content._cleanup(root)
     finally:
         pn.config.inline = before
+        silence(EMPTY_LAYOUT, quiet)
     told = {"words": {**_words(), "facts": list(facts)}, "views": list(views), "themes": found}
     data = json.dumps(told).replace("<", "\\u003c")
     start, head, rest = self_contained(page.getvalue()).partition("<head>")
