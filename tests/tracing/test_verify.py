@@ -29,6 +29,20 @@ def other(family: str) -> LanguageModel:
     return LanguageModel.wrap(AutoModelForCausalLM.from_config(config), tiny_tokenizer())
 
 
+def test_norms_in_fewer_bits_than_the_rest_are_open() -> None:
+    """Their module rounds what it gives to its own type: that is no other epsilon."""
+    module = tiny_hf("llama")
+    module.model.norm.to(torch.bfloat16)
+    module.model.layers[1].input_layernorm.to(torch.bfloat16)
+    model = LanguageModel.wrap(module, tiny_tokenizer())
+    assert not model.report().opaque
+    trace = model.trace("hello abc")
+    with torch.inference_mode():
+        own = module(torch.from_numpy(trace.tokens.ids)[None]).logits[0, -1]
+    assert torch.allclose(trace.tensor("logits"), own, atol=1e-4)
+    assert trace.why("logits", vocab=5).check.ok
+
+
 @pytest.mark.parametrize("family", ["gemma", "olmo", "olmo3", "nemotron", "cohere2", "helium", "seed_oss"])
 def test_an_unknown_family_with_a_known_structure_opens(family: str) -> None:
     model = other(family)

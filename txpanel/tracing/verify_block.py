@@ -190,7 +190,10 @@ def small_norm(model: LanguageModel, norm: Normalise, operations: list[Operation
         step = by_output[name]
         own[name] = step.recompute({key: own[key] for key in step.inputs})
     real = norm.parts.module(small.to(model.device, kind)[None])[0].float().cpu()
-    return gap(None, {}, own[norm.output], real, model.dtype)
+    coarser = max(
+        kind, model.dtype, key=lambda one: torch.finfo(one).eps
+    )  # a norm may be kept in fewer bits than the rest
+    return gap(None, {}, own[norm.output], real, coarser)
 
 
 def wrong_epsilon() -> str:
