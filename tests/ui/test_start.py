@@ -44,7 +44,7 @@ def test_a_page_is_light_and_fetches_each_file_once(server: Server, new_tab: Cal
     assert all(LETTERS.search(url) for url in fonts), fonts
     blobs: list[str] = tab.page.evaluate("blobs")
     assert not [text[:200] for text in blobs if "--tx-" in text]
-    assert sum(sizes) < 4_700_000
+    assert sum(sizes) < 1_500_000
     assert sum(received) < 700_000
     assert len(received) < 350
 

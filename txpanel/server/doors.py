@@ -25,7 +25,7 @@ from txpanel.compat import (
 from txpanel.compat import login_pages as compat_login
 from txpanel.messages import _
 from txpanel.models.environment import environment
-from txpanel.server import cross_site, entry_limits, headers, login_pages, odd_requests, visitors
+from txpanel.server import compressed, cross_site, entry_limits, headers, login_pages, odd_requests, visitors
 
 __all__ = ["GATES", "ON_SERVER", "install"]
 
@@ -50,6 +50,7 @@ GATES: tuple[page_requests.Gate, ...] = (cross_site.gate, entry_limits.gate)
 ON_SERVER: tuple[Callable[[Any, Any], None], ...] = (
     _who_may_come,
     headers.install,
+    compressed.install,
     entry_limits.bound,
     odd_requests.install,
 )
