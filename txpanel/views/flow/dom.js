@@ -46,7 +46,7 @@ export function build(T) {
   dom.windowBar = h("label", {class: "windowbar", hidden: true}, dom.windowText, dom.range)
   dom.stage = h(
     "div",
-    {class: "stage"},
+    {class: "stage unplaced"},
     dom.canvas,
     dom.grid,
     dom.chart,

@@ -344,6 +344,10 @@ function windowBar(app) {
 export function syncOverlay(app) {
   place(app)
   besideLegend(app) // measures: only when all has its place, else what is new would run there from the corner
+  const {stage} = app.dom
+  if (!stage.classList.contains("unplaced")) return
+  stage.getBoundingClientRect() // the first places are taken at once; layOut has measured before there were any
+  stage.classList.remove("unplaced")
 }
 
 function place(app) {
