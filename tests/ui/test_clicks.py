@@ -248,7 +248,7 @@ def test_print_waits_for_pictures_that_nobody_has_looked_at(server: Server, new_
     page = tab.page
     more = page.locator(".tx-unfolded").get_by_role("status").filter(has_text="More pictures are loading", visible=True)
     expect(more).to_have_count(1)
-    page.evaluate("""window.print = () => { window.printed = (window.printed ?? 0) + 1 }""")
+    page.evaluate("() => { window.print = () => { window.printed = (window.printed ?? 0) + 1 } }")
     page.keyboard.press("Control+p")
     page.keyboard.press("Control+p")  # impatient
     tab.until(lambda: page.evaluate("window.printed"), "it is printed")
