@@ -315,7 +315,7 @@ def test_a_text_or_inputs() -> None:
         model.trace("a", inputs=inputs)
     with pytest.raises(BadText, match="needs either"):
         txpanel.generate(model, "a", inputs=inputs)
-    with pytest.raises(BadText, match="whole numbers"):
+    with pytest.raises(BadText, match="needs either"):
         model.trace()
     with pytest.raises(BadText, match="processor"):
         model.trace(inputs="a picture")
