@@ -270,7 +270,7 @@ def test_ids_that_are_none_are_a_sentence(source: Any) -> None:
     ):
         with pytest.raises(
             BadText,
-            match=r"not the id of a token of LlamaForCausalLM|tiny-llama: its ids go from 0 to 299|whole numbers",
+            match=r"not the id of a token of LlamaForCausalLM|tiny-llama: its ids go from 0 to 299|whole numbers|needs either a text",
         ):
             step(source)
 
