@@ -229,3 +229,11 @@ def test_half_precision_is_open_and_a_mistake_is_seen(
 
 def tiny_scale(family: str) -> float:
     return inspect_model(tiny_hf(family))[0].blocks[1].scaling
+
+
+def test_an_embedding_in_fewer_bits_does_not_widen_what_the_rest_may_differ_by() -> None:
+    module = tiny_hf("llama")
+    module.get_input_embeddings().to(torch.bfloat16)
+    model = LanguageModel.wrap(module, tiny_tokenizer())
+    assert model.dtype == torch.float32
+    assert model.trace("hello abc").provenance["dtype"] == "float32"

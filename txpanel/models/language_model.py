@@ -196,7 +196,15 @@ class LanguageModel(ReadsSource):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights."""
+        """Type of the weights: of the largest matrix of the first block, since embedding or norms may be of another."""
+        blocks = self.parts.blocks if "parts" in vars(self) else []
+        largest = max(
+            (one for block in blocks[:1] for one in block.block.parameters() if is_plain(one)),
+            key=Tensor.numel,
+            default=None,
+        )
+        if largest is not None:
+            return largest.dtype
         return next((one.dtype for one in self.model.parameters() if is_plain(one)), torch.float32)
 
     @property
