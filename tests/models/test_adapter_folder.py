@@ -15,16 +15,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import txpanel
+from tests.of_peft import PEFT_WARNS
 from txpanel.errors import BadFile, ModelNotFound, TxpanelError, Unsupported
 from txpanel.models.loading import NANO_FOLDER
 from txpanel.models.sources import adapter_folder
 
 pytestmark = [
     pytest.mark.usefixtures("cache_root"),
-    pytest.mark.filterwarnings(
-        "ignore:.*is_gradient_checkpointing:FutureWarning"
-    ),  # peft 0.21.2 asks transformers for it
-    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
+    PEFT_WARNS,
 ]
 IDS = torch.arange(40, 60)[None]
 LORA: dict[str, Any] = {

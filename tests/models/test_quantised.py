@@ -17,16 +17,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, T
 from transformers.integrations.finegrained_fp8 import FP8Linear
 
 from tests.families import GQA, tiny_hf, tiny_tokenizer
+from tests.of_peft import PEFT_WARNS
 from txpanel.errors import NoSuchTensor
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.quantised import PackedWeight
 from txpanel.tracing.trace import Trace
 
 pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:.*is_gradient_checkpointing:FutureWarning"
-    ),  # peft 0.21.2 asks transformers for it
-    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
+    PEFT_WARNS,
     pytest.mark.filterwarnings("ignore::UserWarning:torchao"),
 ]
 TEXT = "hello wörld, a b c"

@@ -10,18 +10,14 @@ from peft import LNTuningConfig, LoraConfig, get_peft_model
 
 from tests.encoder_decoders import tiny_pair_hf
 from tests.families import masked_tokenizer, tiny_hf, tiny_tokenizer
+from tests.of_peft import PEFT_WARNS
 from tests.sweep.configs import MASKED, model_of
 from tests.tracing.test_adapters import LORA, stirred, wrong
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.record import extend
 from txpanel.tracing.trace import Trace
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:.*is_gradient_checkpointing:FutureWarning"
-    ),  # peft 0.21.2 asks transformers for it
-    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
-]
+pytestmark = PEFT_WARNS
 TEXT = "hello w<mask>rld, a <mask> c"
 
 

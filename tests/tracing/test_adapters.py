@@ -15,18 +15,14 @@ import torch
 from peft import IA3Config, LoHaConfig, LoraConfig, PromptTuningConfig, get_peft_model, inject_adapter_in_model
 
 from tests.families import tiny_hf, tiny_tokenizer
+from tests.of_peft import PEFT_WARNS
 from txpanel.errors import ModelNotFound, Unsupported
 from txpanel.models.faces import Switched
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing import open_trace
 from txpanel.tracing.trace import Trace
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:.*is_gradient_checkpointing:FutureWarning"
-    ),  # peft 0.21.2 asks transformers for it
-    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
-]
+pytestmark = PEFT_WARNS
 TEXT = "hello wörld, a b c"
 LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LORA: dict[str, Any] = {"r": 3, "lora_alpha": 12, "init_lora_weights": False, "task_type": "CAUSAL_LM"}

@@ -13,6 +13,7 @@ from peft import LoraConfig, get_peft_model
 
 import txpanel
 from tests.families import tiny_tokenizer
+from tests.of_peft import PEFT_WARNS
 from tests.seeing import IMAGE, SEEING, seeing
 from txpanel.errors import BadText, Unsupported
 from txpanel.models.language_model import LanguageModel
@@ -225,7 +226,7 @@ def test_a_change_of_the_model_is_noticed() -> None:
     assert [step.token for step in steps] == own[: len(steps)].tolist()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:peft", "ignore:.*is_gradient_checkpointing:FutureWarning")
+@PEFT_WARNS
 def test_with_an_adapter_and_without() -> None:
     module, inputs = seeing("llava")
     config = LoraConfig(r=2, target_modules=r".*language_model.*v_proj", init_lora_weights=False)

@@ -10,6 +10,7 @@ from peft import LoraConfig
 from playwright.sync_api import expect
 
 from tests.families import tiny_tokenizer
+from tests.of_peft import PEFT_WARNS
 from tests.tracing.test_adapters import LORA, stirred, with_lora
 from tests.ui.conftest import PATIENCE, Tab, served
 from txpanel.models.language_model import LanguageModel
@@ -17,10 +18,7 @@ from txpanel.page import theme
 from txpanel.page.dashboard import Dashboard
 from txpanel.session.state import ModelState
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
-]
+pytestmark = PEFT_WARNS
 states: list[ModelState] = []
 
 

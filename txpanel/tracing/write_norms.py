@@ -1,4 +1,4 @@
-"""How large what a block writes is, as it is shown: as heard during the run, once that has been compared with a block run again."""
+"""How large a tensor is at each token, as it is shown: what blocks write as heard during the run, once that has been compared with a block run again."""
 
 from __future__ import annotations
 

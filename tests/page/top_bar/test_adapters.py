@@ -10,15 +10,13 @@ import torch
 from peft import LoraConfig
 
 from tests.families import tiny, tiny_tokenizer
+from tests.of_peft import PEFT_WARNS
 from tests.tracing.test_adapters import LORA, own_logits, stirred, with_lora
 from txpanel.models.language_model import LanguageModel
 from txpanel.page.top_bar.controller import Bar
 from txpanel.session.state import ModelState
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
-]
+pytestmark = PEFT_WARNS
 
 
 @pytest.fixture(scope="module")

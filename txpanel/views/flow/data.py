@@ -14,7 +14,7 @@ import numpy as np
 from txpanel.messages import _
 from txpanel.models.memory import Store
 from txpanel.toolkit.part_words import closed_parts, kind_name, module_of, part_name, state_of, why_closed, writes
-from txpanel.tracing.write_norms import norms as norms_written
+from txpanel.tracing.write_norms import norms
 from txpanel.views.activation import activation_name
 from txpanel.views.flow.strip import BARS, HEAD_BARS, strip
 from txpanel.views.flow.window import Window
@@ -55,11 +55,6 @@ def _strip(trace: Trace, name: str, axis: str, window: Window) -> dict[str, Any]
 
 def _norm(values: np.ndarray) -> np.ndarray:
     return np.linalg.norm(values.astype(np.float64), axis=-1).astype(np.float32)
-
-
-def norms(trace: Trace, name: str) -> np.ndarray:
-    """Norm of a stream at each token: float32 [T]."""
-    return _norm(_array(trace, name))
 
 
 def token_payload(trace: Trace, window: Window) -> dict[str, Any]:
@@ -308,7 +303,7 @@ def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
         return found
     wrote = writes(trace.anatomy.blocks[layer])
     found = {
-        name: norms_written(trace, f"blocks.{layer}.{wrote[part]}")
+        name: norms(trace, f"blocks.{layer}.{wrote[part]}")
         for name, part in (("attn", "mixer"), ("mlp", "mlp"))
         if part in wrote
     }
