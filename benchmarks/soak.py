@@ -173,7 +173,9 @@ def main() -> None:
             course.look()
             if chosen.types:
                 print(
-                    Path(f"/proc/{server.pid}/smaps_rollup").read_text(), course.inside().get("heap"), file=sys.stderr
+                    Path(f"/proc/{server.pid}/smaps_rollup").read_text(encoding="utf-8"),
+                    course.inside().get("heap"),
+                    file=sys.stderr,
                 )
             table, good = result(course, loaded, chosen, _cpu(server.pid))
     report.keep(table, show=chosen.show)

@@ -53,7 +53,7 @@ class Run:
 
 
 def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -218,13 +218,17 @@ class Opening:
 
 def _age(process: int) -> float:
     """Seconds that a process has been there."""
-    started = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
-    up = float(Path("/proc/uptime").read_text().split()[0])
+    started = int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+    up = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
     return up - started
 
 
 def _resident(process: int) -> float:
-    return float(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    return float(
+        int(Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    )
 
 
 def _imports(root: Path) -> float:

@@ -44,7 +44,7 @@ STOP = """async (button) => { const start = performance.now()
 
 def memory(process: int) -> int:
     """Resident bytes of a process."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text(encoding="utf-8"))
     return int(found[1]) * 1024 if found else 0
 
 

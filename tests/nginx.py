@@ -94,18 +94,18 @@ def running(folder: Path, upstreams: Sequence[int]) -> Iterator[Nginx]:
     command += ["-addext", f"subjectAltName=DNS:{NAME}", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
     subprocess.run(command, check=True, capture_output=True)
     (folder / "html" / ".well-known" / "acme-challenge").mkdir(parents=True)
-    (folder / "html" / ".well-known" / "acme-challenge" / "token").write_text("proof")
-    (folder / "txpanel.conf").write_text(config(folder, plain, secure, upstreams))
+    (folder / "html" / ".well-known" / "acme-challenge" / "token").write_text("proof", encoding="utf-8")
+    (folder / "txpanel.conf").write_text(config(folder, plain, secure, upstreams), encoding="utf-8")
     types = Path("/etc/nginx/mime.types")
     mime = f"include {types};" if types.exists() else ""
     user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, mime=mime, user=user))
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, mime=mime, user=user), encoding="utf-8")
     options = ["-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     process = subprocess.Popen([found, *options, "-g", "daemon off;"])
     try:
         for _again in range(200):
             if process.poll() is not None:
-                raise RuntimeError((folder / "error.log").read_text())
+                raise RuntimeError((folder / "error.log").read_text(encoding="utf-8"))
             try:
                 socket.create_connection(("127.0.0.1", secure), timeout=1).close()
                 break

@@ -217,7 +217,7 @@ def test_the_version_is_one() -> None:
     assert txpanel.__version__ == PROJECT["version"]
     assert re.search(
         r"^## \[(Unreleased|" + re.escape(PROJECT["version"]) + r")\]",
-        (ROOT / "CHANGELOG.md").read_text(),
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
 

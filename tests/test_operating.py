@@ -96,7 +96,7 @@ def of(instruction: str) -> list[str]:
 def test_the_python_of_the_image_is_one_that_we_run_on() -> None:
     (base,) = of("FROM")
     assert base.startswith("python:")
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
     assert base == f"python:{wanted.removeprefix('>=')}-slim"
 
 
@@ -141,18 +141,18 @@ def test_the_container_serves_and_its_health_check_tells(image: Path, tmp_path: 
     variables = {name: value.replace("/models", str(tmp_path / "models")) for name, value in variables.items()}
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "txpanel"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m txpanel "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m txpanel "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     paths = {"PYTHONPATH": str(image / "site"), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     offline = {"HF_ENDPOINT": "http://127.0.0.1:9", "TXPANEL_MODEL": "nano", "TXPANEL_PLUGINS": "none"}
-    text = script.read_text().replace("--port 7860", f"--port {port}")
-    assert text != script.read_text()
-    script.write_text(text)
+    text = script.read_text(encoding="utf-8").replace("--port 7860", f"--port {port}")
+    assert text != script.read_text(encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
     (check,) = of("HEALTHCHECK")
     probe = json.loads(check.partition("CMD ")[2])
     assert probe[0] == "python"
     probe = [sys.executable, *(word.replace(":7860", f":{port}") for word in probe[1:])]
-    log = (tmp_path / "log").open("w+")
+    log = (tmp_path / "log").open("w+", encoding="utf-8")
     process = subprocess.Popen(
         [str(script)], env={**os.environ, **variables, **paths, **offline}, cwd=tmp_path, stdout=log, stderr=log
     )
@@ -178,7 +178,7 @@ def test_the_container_serves_and_its_health_check_tells(image: Path, tmp_path: 
 
 @pytest.mark.parametrize("space", ["", "me-txpanel.hf.space"])
 def test_a_space_is_told_its_name_and_who_shows_it(space: str, tmp_path: Path) -> None:
-    (tmp_path / "txpanel").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "txpanel").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
     (tmp_path / "txpanel").chmod(0o755)
     variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **({"SPACE_HOST": space} if space else {})}
     told = subprocess.run(
@@ -199,7 +199,7 @@ def test_the_space_gets_all_that_its_image_is_built_from(tmp_path: Path) -> None
     subprocess.run(["sh", "-euc", "\n".join(lines)], cwd=ROOT, check=True)
     wanted = ["Dockerfile", *(source for rest in of("COPY") for source in rest.split()[:-1])]
     assert [source for source in wanted if not (tmp_path / "space" / source).exists()] == []
-    assert (tmp_path / "space" / "README.md").read_text() == FILES["space.md"]
+    assert (tmp_path / "space" / "README.md").read_text(encoding="utf-8") == FILES["space.md"]
 
 
 def test_the_space_says_how_it_is_run() -> None:

@@ -29,7 +29,7 @@ def ours(address: str) -> str:
 def test_panel_still_imports_what_an_address_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When this fails, Panel looks before it imports: drop `component_files`."""
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "named_by_an_address.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "named_by_an_address.py").write_text("raise SystemExit('imported')", encoding="utf-8")
     with pytest.raises(SystemExit, match="imported"):
         replacing.original(ComponentResourceHandler, "parse_url_path")(handler(), "named_by_an_address/x/_js/y")
 
@@ -56,7 +56,7 @@ def test_nothing_is_imported_and_nothing_else_given_out(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "named_by_an_address.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "named_by_an_address.py").write_text("raise SystemExit('imported')", encoding="utf-8")
     assert Rich
     before = set(sys.modules)
     with pytest.raises(HTTPError) as refused:

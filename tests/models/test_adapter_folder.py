@@ -52,7 +52,7 @@ def adapter(whole: Path, tmp_path: Path) -> Path:
 
 def edit(folder: Path, **changes: Any) -> None:
     path = folder / "adapter_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
 def by_peft(adapter: Path, whole: Path) -> torch.Tensor:
@@ -183,6 +183,6 @@ def test_weights_that_are_not_whole(adapter: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(adapter_folder, "find_spec", lambda _name: None)
     with pytest.raises(Unsupported, match=r"is an adapter for .*peft, which is not installed"):
         txpanel.load(str(adapter))
-    (adapter / "adapter_config.json").write_text("[")
+    (adapter / "adapter_config.json").write_text("[", encoding="utf-8")
     with pytest.raises(BadFile, match="not valid JSON"):
         txpanel.load(str(adapter))

@@ -19,7 +19,7 @@ SOURCE = Provenance("folder", "here", "abc", "a note")
 
 
 def make(name: str, folder: Path) -> cache.Entry:
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
     (folder / "model.safetensors").write_bytes(b"12345")
     return cache.finish(name, folder, SOURCE)
 
@@ -55,7 +55,7 @@ def test_a_finished_model_is_found_with_its_origin(cache_root: Path, seen: Seen)
 def test_an_interrupted_making_leaves_nothing_that_counts(cache_root: Path, seen: Seen) -> None:
     def interrupted() -> None:
         with cache.making("m", seen) as folder:
-            (folder / "config.json").write_text("{}")
+            (folder / "config.json").write_text("{}", encoding="utf-8")
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
@@ -84,9 +84,11 @@ def test_a_folder_that_is_not_whole_does_not_count_and_is_replaced(cache_root: P
     elif damage == "gone":
         (made.folder / "model.safetensors").unlink()
     elif damage == "manifest":
-        manifest.write_text("{")
+        manifest.write_text("{", encoding="utf-8")
     elif damage == "other format":
-        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": -1}))
+        manifest.write_text(
+            json.dumps({**json.loads(manifest.read_text(encoding="utf-8")), "format": -1}), encoding="utf-8"
+        )
     else:
         manifest.unlink()
     assert cache.find("m") is None
@@ -97,7 +99,7 @@ def test_a_folder_that_is_not_whole_does_not_count_and_is_replaced(cache_root: P
 
 def test_nothing_loadable_is_not_finished(cache_root: Path, seen: Seen) -> None:
     with cache.making("m", seen) as folder:
-        (folder / "config.json").write_text("{}")
+        (folder / "config.json").write_text("{}", encoding="utf-8")
         with pytest.raises(DownloadFailed, match="could not be prepared"):
             cache.finish("m", folder, SOURCE)
 
@@ -161,7 +163,7 @@ def test_a_killed_maker_blocks_nobody(cache_root: Path, seen: Seen) -> None:
 
 def big(name: str, folder: Path) -> cache.Entry:
     """A finished model with weights of several samples."""
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
     (folder / "model.safetensors").write_bytes(b"12345678" * 1_000_000)
     return cache.finish(name, folder, SOURCE)
 
@@ -183,9 +185,9 @@ def test_other_bytes_in_a_file_of_the_same_length_are_noticed(cache_root: Path, 
 def test_a_model_that_an_older_txpanel_made_gets_its_checksums(cache_root: Path, seen: Seen) -> None:
     with cache.making("m", seen) as folder:
         made = big("m", folder)
-    manifest = json.loads((made.folder / cache.MANIFEST).read_text())
+    manifest = json.loads((made.folder / cache.MANIFEST).read_text(encoding="utf-8"))
     del manifest["checksums"]
-    (made.folder / cache.MANIFEST).write_text(json.dumps(manifest))
+    (made.folder / cache.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     assert cache.find("m") == made
     assert cache.damaged("m") is None
     (made.folder / "model.safetensors").write_bytes(b"87654321" * 1_000_000)
@@ -205,7 +207,7 @@ def test_a_copied_cache_is_read_wholly_once(cache_root: Path, seen: Seen, monkey
 def test_a_manifest_that_makes_no_sense_is_damage(cache_root: Path, seen: Seen, content: str) -> None:
     with cache.making("m", seen) as folder:
         made = big("m", folder)
-    (made.folder / cache.MANIFEST).write_text(content)
+    (made.folder / cache.MANIFEST).write_text(content, encoding="utf-8")
     assert cache.damaged("m") is not None
 
 
@@ -220,7 +222,7 @@ def test_a_disk_that_is_full_at_the_last_byte_leaves_no_model_and_the_next_try_w
             big("m", folder)
         assert cache.find("m") is None
         assert not full.exists()
-        (folder / cache.MANIFEST).write_text("half a manif")  # as an older txpanel could leave it
+        (folder / cache.MANIFEST).write_text("half a manif", encoding="utf-8")  # as an older txpanel could leave it
     with cache.making("m", seen, keep=True) as folder:
         made = big("m", folder)
     assert cache.find("m") == made

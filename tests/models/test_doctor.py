@@ -34,7 +34,7 @@ def test_models_lists_what_is_in_the_cache(cache_root: Path) -> None:
 
     for name in ("smollm2-135m", "mine-0123"):
         with cache.making(name, Reporter()) as folder:
-            (folder / "config.json").write_text("{}")
+            (folder / "config.json").write_text("{}", encoding="utf-8")
             (folder / "model.safetensors").write_bytes(b"123")
             cache.finish(name, folder, Provenance("gguf", "/home/me/mine.gguf"))
     rows = {row.name: row for row in doctor.models()}
@@ -73,7 +73,7 @@ def test_doctor_on_the_network(unreachable: None, monkeypatch: pytest.MonkeyPatc
 
 def test_doctor_on_the_cache(unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert status("cache").status == "ok"
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("TXPANEL_CACHE", str(tmp_path / "file" / "cache"))
     assert status("cache").status == "error"
     assert "TXPANEL_CACHE" in status("cache").advice
@@ -82,7 +82,7 @@ def test_doctor_on_the_cache(unreachable: None, tmp_path: Path, monkeypatch: pyt
 def test_doctor_on_the_browser(unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert status("browser for tests").status == "warning"
-    (tmp_path / "chromium").write_text("#!/bin/sh\n")
+    (tmp_path / "chromium").write_text("#!/bin/sh\n", encoding="utf-8")
     (tmp_path / "chromium").chmod(0o755)
     assert status("browser for tests").detail.endswith("chromium")
 
@@ -93,7 +93,7 @@ def test_doctor_reads_all_bytes_of_all_models_and_deletes_what_changed(
     monkeypatch.setenv("TXPANEL_CACHE", str(tmp_path / "models"))
     for name in ("good", "bad"):
         with cache.making(name, Reporter()) as folder:
-            (folder / "config.json").write_text("{}")
+            (folder / "config.json").write_text("{}", encoding="utf-8")
             (folder / "model.safetensors").write_bytes(b"12345678" * 100_000)
             cache.finish(name, folder, Provenance("folder", "here"))
     weights = cache.root() / "models" / "bad" / "model.safetensors"

@@ -53,8 +53,10 @@ def test_a_folder_is_opened_as_what_it_was_trained_for(folder: Path) -> None:
 
 
 def test_one_that_was_trained_for_both_tasks_as_well(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForPreTraining"]}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(
+        json.dumps(config | {"architectures": ["BertForPreTraining"]}), encoding="utf-8"
+    )
     assert txpanel.load(str(folder)).anatomy.fills
 
 
@@ -69,9 +71,10 @@ def test_a_weight_that_is_no_part_of_another_task_is_not_passed_over(folder: Pat
 
 
 def test_a_model_that_gives_no_token_is_refused_as_what_it_is(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(
-        json.dumps(config | {"model_type": "electra", "architectures": ["ElectraForPreTraining"]})
+        json.dumps(config | {"model_type": "electra", "architectures": ["ElectraForPreTraining"]}),
+        encoding="utf-8",
     )
     with pytest.raises(txpanel.errors.Unsupported, match="it detects replaced tokens"):
         txpanel.load(str(folder))

@@ -14,8 +14,8 @@ from txpanel.models.sources import folder as local
 
 
 def edit(path: Path, **changes: object) -> None:
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, **changes}))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
 
 
 def test_a_whole_folder_passes(whole: Path) -> None:
@@ -38,11 +38,11 @@ def damage(folder: Path, kind: str) -> None:
         case "no config":
             (folder / "config.json").unlink()
         case "config not json":
-            (folder / "config.json").write_text("{")
+            (folder / "config.json").write_text("{", encoding="utf-8")
         case "config is a list":
-            (folder / "config.json").write_text("[]")
+            (folder / "config.json").write_text("[]", encoding="utf-8")
         case "config without type":
-            (folder / "config.json").write_text("{}")
+            (folder / "config.json").write_text("{}", encoding="utf-8")
         case "unknown type":
             edit(folder / "config.json", model_type="gpt99")
         case "own code":
@@ -78,11 +78,11 @@ def damage(folder: Path, kind: str) -> None:
         case "a part is missing":
             weights.unlink()
             index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
-            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
         case "index leads outside":
             weights.unlink()
             index = {"weight_map": {"a": "../../secret.safetensors"}}
-            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
         case "a weight is missing":
             tensors = load_file(weights)
             del tensors["transformer.h.1.attn.c_attn.weight"]
@@ -124,11 +124,11 @@ def damage(folder: Path, kind: str) -> None:
                 "metadata": {},
                 "weight_map": {name: f"{'ab'[n % 2]}.safetensors" for n, name in enumerate(tensors)},
             }
-            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
         case "no tokenizer":
             (folder / "tokenizer.json").unlink()
         case "damaged tokenizer":
-            (folder / "tokenizer.json").write_text('{"version": "1.0"')
+            (folder / "tokenizer.json").write_text('{"version": "1.0"', encoding="utf-8")
 
 
 @pytest.mark.parametrize(

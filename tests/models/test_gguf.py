@@ -154,7 +154,7 @@ def test_no_space_is_told_before_anything_is_written(tmp_path: Path, monkeypatch
 
 
 def test_the_manifest_says_where_it_came_from(converted: cache.Entry) -> None:
-    manifest = json.loads((converted.folder / cache.MANIFEST).read_text())
+    manifest = json.loads((converted.folder / cache.MANIFEST).read_text(encoding="utf-8"))
     assert manifest["provenance"]["kind"] == "gguf"
     assert len(manifest["provenance"]["revision"]) == 64
 

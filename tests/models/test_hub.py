@@ -26,7 +26,7 @@ WEIGHTS = "model.safetensors"
 @pytest.fixture
 def server(whole: Path, cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     (whole / "pytorch_model.bin").write_bytes(b"a pickle that nobody may fetch")
-    (whole / "modeling_own.py").write_text("raise SystemExit")
+    (whole / "modeling_own.py").write_text("raise SystemExit", encoding="utf-8")
     with serving(hub_handler({REPO: whole})) as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
         monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "2")
@@ -149,7 +149,7 @@ def test_switched_off(server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_permission_to_write(server: Server, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("a file where the cache should be")
+    (tmp_path / "file").write_text("a file where the cache should be", encoding="utf-8")
     monkeypatch.setenv("TXPANEL_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(DownloadFailed, match="TXPANEL_CACHE"):
         hub.fetch(REPO, seen)

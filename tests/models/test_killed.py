@@ -33,7 +33,7 @@ process.run("txpanel.models.sources.convert", ["endless.gguf", "out"], Reporter(
 def state(pid: int) -> tuple[int, str]:
     """Parent and state of a process; a process that has ended and waits for its parent counts as gone."""
     try:
-        parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        parts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return 0, "Z"
     return int(parts[1]), parts[0]

@@ -76,7 +76,7 @@ def test_a_folder_by_path(cache_root: Path, whole: Path, monkeypatch: pytest.Mon
 
 
 def test_a_damaged_folder_of_the_user_is_left_alone(cache_root: Path, whole: Path) -> None:
-    (whole / "config.json").write_text("{")
+    (whole / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(BadFile):
         txpanel.load(str(whole))
     assert (whole / "model.safetensors").exists()

@@ -14,7 +14,7 @@ GB = 10**9
 def told(folder: Path, **files: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name.replace("__", ".")).write_text(text)
+        (folder / name.replace("__", ".")).write_text(text, encoding="utf-8")
 
 
 def test_without_a_limit_it_is_the_machines(tmp_path: Path) -> None:

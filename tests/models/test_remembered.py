@@ -209,7 +209,7 @@ def test_torchs_settings_count() -> None:
 def code_in(folder: Path) -> Path:
     for name in ("errors.py", *(f"{room}/part.py" for room in comparison_facts.OWN)):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
-        (folder / name).write_text("x = 1\n")
+        (folder / name).write_text("x = 1\n", encoding="utf-8")
         os.utime(folder / name, (1e9, 1e9))
     return folder
 
@@ -222,7 +222,7 @@ def test_our_own_code_counts_wherever_it_decides(compared: list[str], tmp_path: 
     assert len(digests) == 1
     for room in comparison_facts.OWN:
         root = code_in(tmp_path / f"other {room}")
-        (root / room / "part.py").write_text("x = 2\n")
+        (root / room / "part.py").write_text("x = 2\n", encoding="utf-8")
         os.utime(root / room / "part.py", (1e9, 1e9))
         digests.add(comparison_facts.own_code(root))
     assert len(digests) == 1 + len(comparison_facts.OWN)
@@ -231,7 +231,7 @@ def test_our_own_code_counts_wherever_it_decides(compared: list[str], tmp_path: 
 
 def test_code_that_was_written_to_since_the_process_began_is_not_known(compared: list[str], tmp_path: Path) -> None:
     root = code_in(tmp_path / "new")
-    (root / "models" / "part.py").write_text("x = 1\n")
+    (root / "models" / "part.py").write_text("x = 1\n", encoding="utf-8")
     assert comparison_facts.own_code(root) is None
 
 
@@ -328,10 +328,10 @@ CONTENTS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_file_that_is_not_as_it_was_written_is_not_believed(compared: list[str], name: str) -> None:
     opened()
-    before = file().read_text()
+    before = file().read_text(encoding="utf-8")
     after = CONTENTS[name](before)
     assert after != before
-    file().write_text(after)
+    file().write_text(after, encoding="utf-8")
     assert opened().report().remembered is None
     assert opened().report().remembered == TODAY  # it was written anew
     assert len(compared) == 2
@@ -444,7 +444,7 @@ def test_what_was_closed_is_not_kept_and_what_was_kept_before_goes(
     monkeypatch.setattr(verifying, "compare_block", differs)
     assert verify_block.compare_block is real
     for count in (2, 3):
-        file().write_text(file().read_text() + " ") if file().exists() else None
+        file().write_text(file().read_text(encoding="utf-8") + " ", encoding="utf-8") if file().exists() else None
         hf = tiny_hf("llama")
         one_bit(hf)
         model = LanguageModel(
@@ -500,9 +500,9 @@ def test_about_this_model_says_of_which_day_it_is() -> None:
 def test_doctor_compares_anew_what_is_remembered(compared: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     loading.load("nano")
     path = remembered.place("nano", "float32", "cpu")
-    old = json.loads(path.read_text())
+    old = json.loads(path.read_text(encoding="utf-8"))
     old["kept"]["day"] = "2020-01-01"
-    path.write_text(signed(old))
+    path.write_text(signed(old), encoding="utf-8")
     assert loading.load("nano").report().remembered == datetime.date(2020, 1, 1)
     found = {check.title: check for check in doctor._compared()}
     assert found["nano in float32 on cpu"].status == "ok"

@@ -41,7 +41,7 @@ def test_a_page_is_saved_wholly_or_not_at_all(tmp_path: Path) -> None:
     full.symlink_to("/dev/full")
     with pytest.raises(BadFile, match=r"x\.html.*No space left"):
         offline._write(page, "half of another")
-    assert page.read_text() == "the page before"
+    assert page.read_text(encoding="utf-8") == "the page before"
     assert [path.name for path in tmp_path.iterdir()] == ["x.html"]
     with pytest.raises(BadFile, match="No such file"):
         offline._write(tmp_path / "nowhere" / "x.html", "a page")

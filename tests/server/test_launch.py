@@ -33,7 +33,7 @@ def test_serve_brings_page_and_model_and_stops_at_ctrl_c(tiny: Callable[[str], L
     command = [sys.executable, "-m", "txpanel", "serve", "--port", "0", "--model", str(tmp_path / "my-model")]
     log = tmp_path / "log"
     with (
-        log.open("w") as out,
+        log.open("w", encoding="utf-8") as out,
         subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, preexec_fn=_hear) as process,
     ):
         try:
@@ -49,7 +49,7 @@ def test_serve_brings_page_and_model_and_stops_at_ctrl_c(tiny: Callable[[str], L
             finally:
                 process.kill()  # else `with` waits for it, and the suite with it
     assert code in (0, 130)
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
 def _hear() -> None:
@@ -59,11 +59,11 @@ def _hear() -> None:
 
 def _wait_for(log: Path, pattern: str) -> str:
     for _again in range(900):
-        found = re.search(pattern, log.read_text())
+        found = re.search(pattern, log.read_text(encoding="utf-8"))
         if found:
             return found.group(1) if found.groups() else found.group(0)
         time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    raise AssertionError(log.read_text(encoding="utf-8"))
 
 
 def test_a_port_is_found_and_a_taken_one_is_a_sentence() -> None:

@@ -122,7 +122,7 @@ def test_who_was_with_a_process_that_is_gone_gets_another_one(tmp_path: Path) ->
 def test_the_log_has_no_text_of_anybody(site: Nginx) -> None:
     site.ask("/txpanel?text=My%20secret", Referer="https://class.example.org/txpanel?text=My%20secret")
     site.ask("/txpanel?text=My%20secret", secure=False)
-    log = (site.folder / "txpanel.log").read_text()
+    log = (site.folder / "txpanel.log").read_text(encoding="utf-8")
     assert '"GET /txpanel" 200' in log
     assert '"GET /txpanel" 301' in log
     assert "secret" not in log

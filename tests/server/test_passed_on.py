@@ -75,8 +75,8 @@ def test_what_cannot_work_is_a_sentence(
     arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "here.json").write_text(json.dumps({"ada": 1}))
-    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "here.json").write_text(json.dumps({"ada": 1}), encoding="utf-8")
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     with pytest.raises(TxpanelError, match=said):
         passed_on.check(given(*arguments))  # type: ignore[arg-type]
 
@@ -86,7 +86,7 @@ def test_a_password_file_named_by_the_variable_has_to_be_there(tmp_path: Path) -
     os.environ["PANEL_BASIC_AUTH"] = str(tmp_path / "People.json")
     with pytest.raises(TxpanelError, match=r"PANEL_BASIC_AUTH: there is no file .*People\.json"):
         passed_on.check(given())  # type: ignore[arg-type]
-    (tmp_path / "People.json").write_text(json.dumps({"ada": "secret"}))
+    (tmp_path / "People.json").write_text(json.dumps({"ada": "secret"}), encoding="utf-8")
     passed_on.check(given())  # type: ignore[arg-type]
     os.environ["PANEL_BASIC_AUTH"] = "Secret"
     passed_on.check(given())  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def test_a_password_file_named_by_the_variable_has_to_be_there(tmp_path: Path) -
 
 def test_what_can_work_is_let_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "people.json").write_text(json.dumps({"ada": "secret"}))
+    (tmp_path / "people.json").write_text(json.dumps({"ada": "secret"}), encoding="utf-8")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost"
     subprocess.run(command.split(), check=True, capture_output=True)
     for arguments in (

@@ -83,7 +83,7 @@ def test_where_models_run_comes_from_the_environment(monkeypatch: pytest.MonkeyP
 def test_no_way_in_tells_a_stranger_whether_a_path_exists(tmp_path: Path, way: str) -> None:
     """The address of a page goes the way of a message (`Session._load`)."""
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "config.json").write_text("{}", encoding="utf-8")
     said = []
     for name in ("model", "absent", "owner/name"):
         path = name if "/" in name else str(tmp_path / name)

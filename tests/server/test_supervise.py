@@ -271,7 +271,7 @@ def test_an_endless_loop_ends_with_its_process_and_nothing_is_left_behind(tmp_pa
     }
     command = [sys.executable, "-m", "txpanel", "serve", "--supervise", "--model", "nano", "--port", str(free_port)]
     log = tmp_path / "log"
-    with log.open("w") as out:
+    with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
     url = f"http://localhost:{free_port}/txpanel"
     try:
@@ -279,7 +279,7 @@ def test_an_endless_loop_ends_with_its_process_and_nothing_is_left_behind(tmp_pa
         (old,) = psutil.Process(process.pid).children()
         asyncio.run(_when_it_answers(url, freeze=False, seconds=first + 60))
         (new,) = psutil.Process(process.pid).children()
-        said = log.read_text()
+        said = log.read_text(encoding="utf-8")
         assert old.pid != new.pid
         assert re.search(r"the view loops:Loops has been at work for \d", said), said
         assert "while self.state.layer == 1" in said
@@ -289,7 +289,7 @@ def test_an_endless_loop_ends_with_its_process_and_nothing_is_left_behind(tmp_pa
         asyncio.run(_when_it_answers(url, freeze=True))
         asyncio.run(_when_it_answers(url, freeze=False))
         assert psutil.Process(process.pid).children() == [new]
-        assert log.read_text().count("has been at work for") == 1
+        assert log.read_text(encoding="utf-8").count("has been at work for") == 1
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert psutil.wait_procs([new], timeout=15)[1] == []

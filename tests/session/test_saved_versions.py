@@ -35,7 +35,7 @@ from txpanel.testing import nano_state
 
 FOLDER = Path(__file__).parent / "version1"
 """Written by version 1 from one run of the nano model; ``expected.json`` says what they hold."""
-EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text())
+EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
 
 
 def whole(settings: dict[str, Any]) -> Settings:
@@ -49,7 +49,7 @@ def expected() -> TreeRecord:
 
 
 def from_the_link() -> TreeRecord:
-    given = read_address((FOLDER / "link.txt").read_text().strip())
+    given = read_address((FOLDER / "link.txt").read_text(encoding="utf-8").strip())
     assert Settings(**settings_of(given)) == whole(EXPECTED["next"])
     return unpack(given["film"], given["text"], given.get("chat", False))
 
@@ -62,7 +62,7 @@ def from_the_file() -> TreeRecord:
 
 
 def from_the_browser() -> TreeRecord:
-    stored = json.loads((FOLDER / "stored.json").read_text())
+    stored = json.loads((FOLDER / "stored.json").read_text(encoding="utf-8"))
     found = come_back(stored["address"], stored["data"])
     assert found is not None
     return found

@@ -68,16 +68,20 @@ def _fork(family: str) -> tuple[int, int]:
     with contextlib.suppress(BaseException):  # nothing may go on in this process
         from tests.sweep.judge import judge
 
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             found = judge(family)
         found.seconds = round(time.process_time(), 1)
-        with os.fdopen(writer, "w") as pipe:
+        with os.fdopen(writer, "w", encoding="utf-8") as pipe:
             pipe.write(json.dumps(asdict(found)))
     os._exit(0)
 
 
 def _read(reader: int, family: str, pid: int) -> dict[str, Any]:
-    with os.fdopen(reader) as pipe:
+    with os.fdopen(reader, encoding="utf-8") as pipe:
         text = pipe.read()
     status = os.waitpid(pid, 0)[1]
     if text:

@@ -131,7 +131,7 @@ def test_who_comes_through_nginx_is_a_stranger_and_no_log_has_his_text(site: Sit
     site.nginx.ask("/nothing?text=CABSECRET")
     tab.until(lambda: "404 GET /nothing" in "\n".join(site.server.lines))
     assert "CABSECRET" not in "\n".join(site.server.lines)
-    log = (site.nginx.folder / "txpanel.log").read_text()
+    log = (site.nginx.folder / "txpanel.log").read_text(encoding="utf-8")
     assert '"GET /txpanel" 200' in log
     assert "CABSECRET" not in log
 

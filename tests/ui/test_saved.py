@@ -106,7 +106,9 @@ def assert_files_have_the_numbers(tab: Tab, trace: Any) -> None:
     with tab.page.expect_download() as coming:
         tools.get_by_text("CSV", exact=True).click()
     lines = [
-        row for row in csv.reader(Path(coming.value.path()).read_text().splitlines()) if not row[0].startswith("#")
+        row
+        for row in csv.reader(Path(coming.value.path()).read_text(encoding="utf-8").splitlines())
+        if not row[0].startswith("#")
     ]
     numbers = np.array([[np.nan if cell in ("", "−∞") else float(cell) for cell in row[1:]] for row in lines[1:]])
     np.testing.assert_allclose(numbers, trace["blocks.0.scores"].values[0], rtol=1e-6)

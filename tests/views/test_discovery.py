@@ -33,14 +33,20 @@ class Shop:
         self.entries: list[EntryPoint] = []
 
     def module(self, name: str, code: str) -> None:
-        (self.folder / f"{name}.py").write_text(code)
+        (self.folder / f"{name}.py").write_text(code, encoding="utf-8")
 
     def add(self, package: str, name: str, value: str, version: str = "1.0") -> None:
         info = self.folder / f"{package}-{version}.dist-info"
         info.mkdir(exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
-        lines = (info / "entry_points.txt").read_text() if (info / "entry_points.txt").exists() else "[txpanel.views]\n"
-        (info / "entry_points.txt").write_text(f"{lines}{name} = {value}\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n", encoding="utf-8"
+        )
+        lines = (
+            (info / "entry_points.txt").read_text(encoding="utf-8")
+            if (info / "entry_points.txt").exists()
+            else "[txpanel.views]\n"
+        )
+        (info / "entry_points.txt").write_text(f"{lines}{name} = {value}\n", encoding="utf-8")
 
     def open(self) -> list[EntryPoint]:
         found = Distribution.discover(context=DistributionFinder.Context(path=[str(self.folder)]))
