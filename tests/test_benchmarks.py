@@ -77,6 +77,16 @@ def test_the_slope_of_a_soak_is_that_of_its_second_half(tmp_path: Path) -> None:
     assert soak.text_of(1, 2) == soak.text_of(1, 2) != soak.text_of(2, 2)
 
 
+def test_the_slope_of_a_soak_is_that_of_what_stays(tmp_path: Path) -> None:
+    """Moments in which a pass needs more lie anywhere; what is never freed is in the least of each part."""
+    course = soak.Course(0, tmp_path / "none")
+    growing = [5 * second / 60 for second in range(0, 1800, 2)]
+    peaks = [200 * (n > 800 and n % 15 < 12) for n in range(900)]  # most of the time, and late only
+    course.rows = [(2.0 * n, round(1000 * (growing[n] + peaks[n])), {}, 1) for n in range(900)]
+    course.rows.append((2000.0, 0, {}, 0))
+    assert course.slope() == pytest.approx(5000, rel=0.02)
+
+
 def test_a_visitor_of_the_load_never_asks_for_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server tells nothing of a head that is shown already or a text that stands there: 4 such answers counted as lost."""
     asked: list[tuple[str, Any, Any]] = []

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from txpanel.compat import kept_connections
-from txpanel.compat.given_back import give_back
+from txpanel.compat.given_back import give_back, not_in_use, resident
 from txpanel.models import figures, needs
 from txpanel.models.environment import replaced, wrong
 from txpanel.models.memory import MEMORY, cap
@@ -18,15 +18,17 @@ __all__ = ["begun", "ended", "open_sessions", "start"]
 
 log = logging.getLogger(__name__)
 
-EVERY = 5.0
+EVERY = 1.0
 """Seconds between two looks."""
 ALONE = 10.0
 """Seconds without a session after which all runs are let go: somebody who reloads the page finds his text again."""
-MUCH, RARELY = 64_000_000, 5.0
-"""Bytes that were let go since the last time, from which on it is worth giving back, and seconds between: it stops all threads for 0.7 ms a MB.
+MUCH, RARELY = 32_000_000, 2.0
+"""Bytes that are free and still there, more than after the last time, from which on it is worth giving back, and seconds between: it stops all
+threads for 0.2 to 0.7 ms a MB, and whoever needs the memory next has to get it from the system.
 
-Half a minute between left 600 MB of holes beside 1,000 MB kept. Pages of their own for all large blocks (``M_MMAP_THRESHOLD``) left 50, but every
-pass of the model took a fifth to a third longer.
+What is kept says too little about it: most of what is free was never kept, but a pass's or a picture's own; with five seconds between two looks at
+what was let go, 200 MB came and went. Pages of their own for all large blocks (``M_MMAP_THRESHOLD``) left 50, but every pass of the model took a
+fifth to a third longer.
 """
 
 CONNECTIONS = 8
@@ -110,8 +112,10 @@ class Upkeep:
 
     def __init__(self, renew: Callable[[], object] = lambda: None) -> None:
         self._renew = renew
-        self._dropped, self._given = MEMORY.dropped, 0.0
+        self._given = 0.0
+        self._least: int | None = None
         self._left = 0  # how often all is still to be let go; 0: nobody has been here since
+        self._seen()
 
     def look(self, sessions: int, since: float, now: float) -> None:
         """One look.
@@ -127,9 +131,24 @@ class Upkeep:
             gc.collect()
             self._give_back(now)
             self._renew()
-        elif MEMORY.dropped - self._dropped > MUCH and now - self._given >= RARELY:
+        elif now - self._given >= RARELY and self._worth_it():
             self._give_back(now)
 
+    def _worth_it(self) -> bool:
+        """Whether there is much to give back. The C library is only asked where something has changed."""
+        if (resident() or 0) - self._there < MUCH // 2 and MEMORY.dropped - self._dropped < MUCH // 2:
+            return False
+        found = not_in_use()
+        if found is None or self._least is None:  # it can't say: at least what was let go is free
+            return MEMORY.dropped - self._dropped >= MUCH
+        self._least = min(self._least, found)
+        return found - self._least >= MUCH
+
     def _give_back(self, now: float) -> None:
-        self._dropped, self._given = MEMORY.dropped, now
+        self._given = now
         give_back()
+        self._seen()
+
+    def _seen(self) -> None:
+        """From here on is counted what there is more."""
+        self._dropped, self._there, self._least = MEMORY.dropped, resident() or 0, not_in_use()
