@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from benchmarks import report
 from benchmarks.drawing import FLAGS
 from benchmarks.tables import Cell, Table
 from benchmarks.visits import Visit, visit
+from txpanel.models.doctor import find_browser
 
 APP = Path(__file__).parents[1] / "txpanel"
 TEXT = "Data visualization empowers users to"
@@ -104,8 +104,7 @@ def options(module: str, description: str | None, **more: tuple[Any, str]) -> ar
 
 def chromium() -> str | None:
     """Where the browser is."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
-    return next((found for name in names if (found := shutil.which(name))), None)
+    return find_browser(("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell"))
 
 
 def around() -> str:

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM
 
 import txpanel
 from tests.of_peft import PEFT_WARNS
+from txpanel.compat.adapter_beside import without_adapter
 from txpanel.errors import BadFile, ModelNotFound, TxpanelError, Unsupported
 from txpanel.models.loading import NANO_FOLDER
 from txpanel.models.sources import adapter_folder
@@ -117,6 +118,23 @@ def test_transformers_still_loads_an_adapter_that_lies_beside_a_model(adapter: P
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         shutil.copy(adapter / name, whole)
     assert not torch.allclose(logits(AutoModelForCausalLM.from_pretrained(whole).eval()), plain, atol=0.1)
+
+
+def test_where_no_links_may_be_made_the_files_are_copied(
+    adapter: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows lets only administrators and developers make links."""
+
+    def refused(self: Path, target: Path) -> None:
+        raise OSError(22, "A required privilege is not held by the client")
+
+    shutil.copy(adapter / "adapter_config.json", whole)
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    with without_adapter(whole) as folder:
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+            path.name: path.read_bytes() for path in whole.iterdir() if path.name != "adapter_config.json"
+        }
+        assert folder != whole
 
 
 def test_a_base_that_is_not_here_is_named(adapter: Path) -> None:

@@ -82,6 +82,12 @@ def test_doctor_on_the_cache(unreachable: None, tmp_path: Path, monkeypatch: pyt
 def test_doctor_on_the_browser(unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert status("browser for tests").status == "warning"
+    app = tmp_path / "Google Chrome.app" / "Google Chrome"  # macOS and Windows have it where no PATH leads
+    monkeypatch.setattr(doctor, "ELSEWHERE", (str(tmp_path / "gone"), str(app)))
+    assert status("browser for tests").status == "warning"
+    app.parent.mkdir()
+    app.touch()
+    assert status("browser for tests").detail == str(app)
     (tmp_path / "chromium").write_text("#!/bin/sh\n", encoding="utf-8")
     (tmp_path / "chromium").chmod(0o755)
     assert status("browser for tests").detail.endswith("chromium")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,3 +264,15 @@ def test_a_disk_that_is_full_is_said_and_what_is_half_there_is_no_model(
     assert cache.contents() == []
     part.unlink()
     assert same(hub.fetch(REPO, seen), whole)
+
+
+def test_the_hub_is_asked_with_the_certificates_of_the_download(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own, which urllib takes, are none on a fresh macOS, and lack a company's on Windows."""
+
+    def none(*given: Any, **named: Any) -> Any:
+        raise ssl.SSLCertVerificationError("unable to get local issuer certificate")
+
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", none)
+    assert hub.reachable(REPO)

@@ -86,6 +86,46 @@ def test_without_a_wish_the_next_free_port_is_taken(monkeypatch: pytest.MonkeyPa
         assert first < launch.find_port("localhost", None) <= first + 20
 
 
+def test_on_windows_a_port_is_asked_for_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the option that lets a lingering port be used again lets two programs have the same one."""
+    asked: list[int] = []
+    monkeypatch.setattr(socket.socket, "setsockopt", lambda self, level, option, value: asked.append(option))
+    launch.find_port("localhost", 0)
+    assert asked == [socket.SO_REUSEADDR]
+    monkeypatch.setattr(launch, "WINDOWS", True)
+    launch.find_port("localhost", 0)
+    assert asked == [socket.SO_REUSEADDR]
+
+
+def test_on_windows_a_port_that_another_program_has_for_itself_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows forbids it (WSAEACCES), where others say that it is in use."""
+    bind = socket.socket.bind
+
+    def forbidden(self: socket.socket, where: Any) -> None:
+        if where[1] == 5006 or 0 < where[1] < 1024:
+            raise PermissionError(
+                13, "An attempt was made to access a socket in a way forbidden by its access permissions"
+            )
+        bind(self, (where[0], 0))
+
+    monkeypatch.setattr(socket.socket, "bind", forbidden)
+    assert launch.find_port("localhost", None) > 0
+    with pytest.raises(TxpanelError, match="5006 is taken"):
+        launch.find_port("localhost", 5006)
+    with pytest.raises(TxpanelError, match="Port 80 needs rights"):
+        launch.find_port("localhost", 80)
+
+
+def test_each_system_has_its_own_number_for_an_address_of_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def elsewhere(self: Any, where: Any) -> None:
+        raise OSError(10049, "The requested address is not valid in its context")
+
+    monkeypatch.setattr(launch.errno, "EADDRNOTAVAIL", 10049)  # Windows'
+    monkeypatch.setattr(socket.socket, "bind", elsewhere)
+    with pytest.raises(TxpanelError, match="not an address of this machine"):
+        launch.find_port("203.0.113.7", 0)
+
+
 @pytest.mark.parametrize("address", ["203.0.113.7", "no-such-name.invalid"])
 def test_an_address_of_another_machine_is_a_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if address.endswith(".invalid"):

@@ -1,17 +1,23 @@
-"""The terminal: a bar, Ctrl-C, a table."""
+"""The terminal: a bar, Ctrl-C, a table, and letters that it can't write."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
 
+from txpanel.models.doctor import Check
 from txpanel.models.progress import Progress
+from txpanel.server import cli
 from txpanel.server.terminal import Bar, fitted, interruptible, table, width
 
 
@@ -83,3 +89,51 @@ def test_other_threads_get_an_event_all_the_same() -> None:
 def test_a_table_lines_up_wide_characters() -> None:
     assert table(("a", "b"), [("日本", "x"), ("e\u0301", "y")]) == "a     b\n日本  x\ne\u0301     y"
     assert fitted("日本語", 4) == "日…"
+
+
+PRINTS = "from txpanel.server.terminal import write_anything; write_anything(); print('✓ “é” █░ … ≥ 3 漢')"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", "✓ “é” █░ … ≥ 3 漢"),
+        ("cp1252", "+ “é” #. … >= 3 ?"),
+        ("cp437", '+ "é" █░ ... ≥ 3 ?'),
+        ("ascii", '+ "e" #. ... >= 3 ?'),
+    ],
+)
+def test_what_an_encoding_lacks_is_written_plainly(encoding: str, said: str) -> None:
+    """Windows writes a file that output is sent to in its code page, and Python refuses what that lacks."""
+    settings = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    run = subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, env=settings)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.decode(encoding).rstrip() == said
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii"])
+@pytest.mark.parametrize(
+    "arguments", [["plugins"], ["plugins", "--json"], ["models"], ["--help"], ["serve", "--help"]], ids=" ".join
+)
+def test_every_command_can_be_sent_to_a_file(
+    encoding: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    with suppress(SystemExit):
+        assert cli.main(arguments) == 0
+    sys.stdout.flush()
+    text = written.getvalue().decode(encoding)
+    assert len(text) > 100
+    if "--json" in arguments:
+        assert {row["name"] for row in json.loads(text)} > {"flow"}
+
+
+def test_doctor_can_be_sent_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    checks = [Check("one", "ok", "“well”"), Check("two", "error", "≥ 漢", "Do this.")]
+    monkeypatch.setattr("txpanel.models.doctor.doctor", lambda model=None, deep=False: checks)
+    assert cli.main(["doctor"]) == 1
+    sys.stdout.flush()
+    assert written.getvalue().decode("cp1252").splitlines()[:2] == ["+ one: “well”.", "x two: >= ?. Do this."]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +115,19 @@ def test_a_full_disk_leaves_no_half_file(tiny: Tiny, tmp_path: Path, monkeypatch
     with pytest.raises(BadFile, match=r"could not be written.*free some space"):
         trace.save(tmp_path / "run.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_a_file_may_be_read_by_whom_its_owner_says(umask: int, tiny: Tiny, tmp_path: Path) -> None:
+    """safetensors makes files for their owner alone, whatever that one has chosen."""
+    trace, path = tiny("gpt2").trace("abc"), tmp_path / "run.safetensors"
+    before = os.umask(umask)
+    try:
+        trace.save(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    path.chmod(0o640)
+    trace.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [one.name for one in tmp_path.iterdir()] == ["run.safetensors"]

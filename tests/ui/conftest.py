@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.ui.kept import KeptTabs
 from tests.ui.tab import PATIENCE, Tab, tab_of
+from txpanel.models.doctor import find_browser
 
 APP = Path(__file__).parents[2] / "txpanel"
 FLAGS = [
@@ -153,8 +153,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def chromium() -> str | None:
     """Where a Chromium is."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    return next((found for name in names if (found := shutil.which(name))), None)
+    return find_browser(("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))
 
 
 @pytest.fixture(scope="session")

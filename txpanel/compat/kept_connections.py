@@ -240,7 +240,7 @@ def _over(written: Any) -> None:
 def mend() -> None:
     """Lets sessions outlive their connections; once per process, may be called again."""
     there = [
-        replace(WSHandler, "on_message", _on_message, needs=("self._receive(fragment)",)),
+        replace(WSHandler, "on_message", _on_message, needs=("self._receive(",)),
         replace(WSHandler, "on_close", _on_close, needs=("client_lost(self.connection)",)),
         replace(PanelWSHandler, "_async_open", _async_open, needs=("super()._async_open(token)",)),
     ]

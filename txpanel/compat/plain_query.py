@@ -1,8 +1,9 @@
 """An address is read as text: no number in it, no second question mark and no odd host can leave the page blank.
 
 Panel reads every value of the address as a number, a list or a dict, for whoever synchronises parameters with it, also when nobody
-does. ``text=²`` is a digit to ``str.isdigit`` and none to ``int``; a number of 4,301 digits is more than ``int`` takes; a ``?`` in a value
-or an IPv6 host cannot be unpacked. Each of them ends the building of the page, and of what listens when the page writes its address.
+does. ``text=²`` is a digit to ``str.isdigit`` and none to ``int`` (Panel 1.10 asks otherwise); a number of 4,301 digits is more than
+``int`` takes; a ``?`` in a value or an IPv6 host cannot be unpacked. Each of them ends the building of the page, and of what listens when
+the page writes its address.
 
 Versions: Panel 1.9.4 to 1.10.0.
 Reason: correctness; a text of one character leaves the page blank, and typed on the page it neither runs nor says why.
@@ -25,7 +26,7 @@ __all__ = ["mend"]
 
 def mend() -> None:
     """Once per process, may be called again."""
-    replace(location, "parse_query", _each_by_itself, needs=("v.isdigit()", "int(v)"))
+    replace(location, "parse_query", _each_by_itself, needs=("int(v)", "query_dict"))
     replace(location, "_get_location_params", _split_once, needs=("uri.split('?')", "host.split(':')"))
     replace(location.Location, "_update_synced", _only_for_somebody, needs=("self._synced", "self.query_params"))
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from txpanel.errors import DownloadFailed
 from txpanel.messages import _
-from txpanel.models import checksums
+from txpanel.models import checksums, disk
 from txpanel.models.environment import environment
 from txpanel.models.progress import Reporter, size_text
 from txpanel.models.provenance import Provenance
@@ -108,12 +108,12 @@ def making(name: str, reporter: Reporter, *, keep: bool = False) -> Iterator[Pat
     with locked(name, reporter):
         try:
             if not keep:
-                shutil.rmtree(folder, ignore_errors=True)
+                disk.delete(folder)
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
         finally:
             if not keep:
-                shutil.rmtree(folder, ignore_errors=True)
+                disk.delete(folder)
 
 
 @contextmanager
@@ -161,8 +161,8 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
     _write(folder, manifest)
     target = root() / "models" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(target, ignore_errors=True)  # not finished, or it would have been used
-    folder.replace(target)
+    disk.delete(target)  # not finished, or it would have been used
+    disk.move(folder, target)
     entry = find(name)
     if entry is None:
         raise DownloadFailed(_("{name} was prepared but cannot be read back from the cache.").format(name=name))
@@ -174,7 +174,7 @@ def _write(folder: Path, manifest: dict[str, Any]) -> None:
     new = folder / f"{MANIFEST}.{os.getpid()}.new"
     try:
         new.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        new.replace(folder / MANIFEST)
+        disk.move(new, folder / MANIFEST)
     finally:
         new.unlink(missing_ok=True)
 
@@ -230,4 +230,4 @@ def check_space(folder: Path, needed: int) -> None:
 
 def remove(name: str) -> None:
     """Delete the finished model `name` (it turned out to be damaged)."""
-    shutil.rmtree(root() / "models" / name, ignore_errors=True)
+    disk.delete(root() / "models" / name)

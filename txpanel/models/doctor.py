@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,7 +31,17 @@ BROWSERS = (
     "google-chrome",
     "google-chrome-stable",
     "chrome",
+    "msedge",
 )
+"""Chromium and its kin by the names of their programs."""
+ELSEWHERE = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+)
+"""Where macOS and Windows have them, which is not on PATH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +293,16 @@ def _index() -> Check:
     )
 
 
+def find_browser(names: Sequence[str] = BROWSERS) -> str | None:
+    """Where a Chromium is: on PATH, in the order of `names`, else where the system installs it."""
+    on_path = next(filter(None, map(shutil.which, names)), None)
+    return on_path or next((place for place in ELSEWHERE if Path(place).is_file()), None)
+
+
 def _browser() -> Check:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = find_browser()
     if found:
         return Check("browser for tests", "ok", str(Path(found)))
     return Check(
-        "browser for tests", "warning", _("no Chromium on PATH"), _("Only the browser tests need it: install chromium.")
+        "browser for tests", "warning", _("no Chromium found"), _("Only the browser tests need it: install chromium.")
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from txpanel.models import cache
+from txpanel.models import cache, disk
 from txpanel.models.comparison_facts import Facts, facts_of
 
 FORMAT = 1
@@ -149,7 +149,7 @@ def write(path: Path, kept: Kept) -> None:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
             Path(new).chmod(0o644)  # a cache may be shared, to be read
-            Path(new).replace(path)
+            disk.move(new, path)
         finally:
             Path(new).unlink(missing_ok=True)
 

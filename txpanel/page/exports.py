@@ -9,6 +9,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,6 +30,33 @@ FORGOTTEN = 60.0
 _all: weakref.WeakSet[Files] = weakref.WeakSet()
 
 
+class Coming:
+    """A file that comes in pieces. It is gone when nobody has this any more.
+
+    Windows opens no file a second time that deletes itself when it is closed, so it is closed first and deleted by hand.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.NamedTemporaryFile(prefix="txpanel-", suffix=".safetensors", delete=False)  # noqa: SIM115 - until it is whole
+        self.close = weakref.finalize(self, _forget, self._file)
+
+    def write(self, piece: bytes) -> None:
+        """Adds a piece."""
+        self._file.write(piece)
+
+    def whole(self) -> Path:
+        """Where all of it can be read, until `close`."""
+        self._file.close()
+        return Path(self._file.name)
+
+
+def _forget(file: IO[bytes]) -> None:
+    with suppress(OSError):  # the rest of it, on a full disk
+        file.close()
+    with suppress(OSError):
+        Path(file.name).unlink(missing_ok=True)
+
+
 class Files:
     """Saves and opens runs for one page.
 
@@ -38,7 +66,7 @@ class Files:
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
-        self._coming: IO[bytes] | None = None
+        self._coming: Coming | None = None
         self._came, self._last = 0, 0.0  # bytes of it, and when the last of them came
         _all.add(self)
 
@@ -60,6 +88,10 @@ class Files:
         except (TxpanelError, ValueError) as error:
             self.close()
             state.param.update(error=str(error))
+        except OSError as error:  # such as a full disk
+            self.close()
+            said = _("The server could not keep the file: {reason}. Try again later.")
+            state.param.update(error=said.format(reason=error.strerror or error))
 
     def close(self) -> None:
         """Forgets a file that has come in part."""
@@ -71,11 +103,11 @@ class Files:
         if data.get("at") == 0:
             self.close()
             self._room(state)
-            self._coming = tempfile.NamedTemporaryFile(prefix="txpanel-", suffix=".safetensors")  # noqa: SIM115 - until it is whole
+            self._coming = Coming()
         if self._coming is None:
             return False
         most, text = state.limits.max_upload_mb * 1_000_000 or LARGEST, str(data.get("data", ""))
-        if self._coming.tell() + len(text) * 3 // 4 - 2 > most:
+        if self._came + len(text) * 3 // 4 - 2 > most:
             state.allowed().refused("upload-size")
             said = _("This file is larger than {most}, the largest that the page accepts.")
             raise ValueError(said.format(most=size_text(most)))
@@ -102,9 +134,10 @@ class Files:
         from txpanel.session.sampling_params import values
 
         assert self._coming is not None
-        self._coming.flush()
-        found = run_file.read(Path(self._coming.name), name)
-        self.close()
+        try:
+            found = run_file.read(self._coming.whole(), name)
+        finally:
+            self.close()
         if not isinstance(found, run_file.SavedRun):
             state.trace = found
             return

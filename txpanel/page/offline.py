@@ -23,6 +23,7 @@ from panel.io.save import Comm
 from txpanel.compat.saved_links import self_contained
 from txpanel.errors import BadFile
 from txpanel.messages import _
+from txpanel.models import disk
 from txpanel.page.saved_themes import themes
 from txpanel.toolkit.saving import saving
 
@@ -96,7 +97,7 @@ def _write(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        disk.move(new, path)
     except OSError as error:
         with suppress(OSError):
             new.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from txpanel.errors import Cancelled, TxpanelError
 from txpanel.messages import _
 from txpanel.models.limits import GENEROUS, STRICT, option, words
 from txpanel.server import passed_on
-from txpanel.server.terminal import Bar, interruptible, table
+from txpanel.server.terminal import Bar, interruptible, table, write_anything
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    write_anything()
     given = parser().parse_args(arguments)
     given.arguments = sys.argv[1:] if arguments is None else list(arguments)
     run: Callable[[argparse.Namespace], int] = given.run
@@ -335,4 +336,5 @@ def _load(given: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    readable = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=not readable))

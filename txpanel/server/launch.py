@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("txpanel.server")
 
 APP = Path(__file__).parents[1]
-FIRST_PORT, LAST_PORT = 5006, 5025
+FIRST_PORT, LAST_PORT, LAST_PRIVILEGED = 5006, 5025, 1023
+WINDOWS = os.name == "nt"
 EVERYWHERE = ("0.0.0.0", "::", "*")
 
 
@@ -117,11 +118,14 @@ def find_port(address: str, port: int | None) -> int:
     Raises:
         TxpanelError: it is taken, or there is no such address here.
     """
-    wanted = [port] if port is not None else range(FIRST_PORT, LAST_PORT + 1)
+    wanted, taken = [port] if port is not None else range(FIRST_PORT, LAST_PORT + 1), OSError()
     for candidate in wanted:
         try:
             return _try_port(_bound(address), candidate)
         except PermissionError as error:
+            if candidate > LAST_PRIVILEGED:  # Windows says so of a port that another program has for itself
+                taken = error
+                continue
             text = _("Port {port} needs rights that you do not have; use one above 1023.")
             raise TxpanelError(text.format(port=candidate)) from error
         except socket.gaierror as error:
@@ -139,7 +143,7 @@ def _try_port(address: str, port: int) -> int:
     with socket.socket(family) as probe:
         # as the server does (tornado.netutil.bind_sockets): a port whose last connections still linger is free all the same.
         # Not on Windows, where the option would let a second program share the port of a first.
-        if os.name != "nt":
+        if not WINDOWS:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((address, port))
         return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from txpanel.compat import process_wide
 from txpanel.errors import TxpanelError
 from txpanel.models.threads import one_thread_here
-from txpanel.server import dead_lines, policy, upkeep, watchdog
+from txpanel.server import dead_lines, policy, terminal, upkeep, watchdog
 from txpanel.server.idle_time import IdleTime, builds
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _warming = threading.Lock()
 
 def start() -> None:
     """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
+    terminal.write_anything()  # `panel serve txpanel` comes by here only
     process_wide.apply("start")
     dead_lines.more_files()
     upkeep.start()

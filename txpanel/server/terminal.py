@@ -1,7 +1,9 @@
-"""Progress bars and tables for the terminal, and Ctrl-C that first asks to stop and only then interrupts."""
+"""Progress bars, tables and signs for the terminal, whatever it can write, and Ctrl-C that first asks to stop and only then interrupts."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import shutil
 import signal
 import sys
@@ -15,6 +17,31 @@ from typing import TextIO
 from txpanel.models.progress import Progress
 
 WIDTH = 24  # of the bar itself
+PLAIN = {
+    "✓": "+", "✗": "x", "█": "#", "░": ".", "·": "-", "…": "...", "—": "-", "–": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=",
+    "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "␣": "_",
+}  # fmt: skip
+"""What stands for our signs where they can't be written: a file or a terminal in cp1252, cp437, ASCII, ..."""
+
+
+def write_anything() -> None:
+    """From now on nothing that is printed raises because of its letters: what the encoding lacks is written in ASCII, or as a question mark."""
+    codecs.register_error("txpanel", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="txpanel")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(PLAIN.get(letter) or _bare(letter) for letter in letters), error.end
+
+
+def _bare(letter: str) -> str:
+    """A letter without its accents."""
+    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
 
 
 class Bar:

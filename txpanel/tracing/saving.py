@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import stat
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from txpanel.errors import BadFile
 from txpanel.messages import _
+from txpanel.models import disk
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.encoder_decoder import Source
 from txpanel.models.tokens import Place, Tokens
@@ -144,16 +146,21 @@ def _is_stored(trace: Trace, name: str) -> bool:
 
 
 def _write(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
-    temporary = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        new = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+        new.touch()
+        temporary = new
+        mode = (path if path.exists() else new).stat().st_mode
         save_file(tensors, temporary, metadata=metadata)
-        os.replace(temporary, path)
+        temporary.chmod(
+            stat.S_IMODE(mode)
+        )  # safetensors makes files for their owner alone: here it is the user's own mode
+        disk.move(temporary, path)
     except (OSError, SafetensorError) as error:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         words = _(
             "The trace could not be written to '{path}': {reason}. Choose another folder or free some space. "
             "The trace itself is still open."

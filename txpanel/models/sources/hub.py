@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Any
 
 from txpanel.errors import DownloadFailed, TxpanelError
 from txpanel.messages import _
-from txpanel.models import cache, checksums
+from txpanel.models import cache, checksums, disk
 from txpanel.models.progress import Reporter
 from txpanel.models.provenance import Provenance
 from txpanel.models.sources import folder as local
@@ -165,10 +162,16 @@ def reachable(repo: str, timeout: float = 3.0) -> bool:
 
 
 def _answers(repo: str, timeout: float) -> bool:
+    """Asked as the downloader asks: with its proxies and certificates. Python's own come from elsewhere on Windows and macOS, and may be none."""
+    # late: huggingface_hub takes half a second
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
     try:
-        with urllib.request.urlopen(f"{endpoint()}/api/models/{repo}", timeout=timeout) as reply:
-            return bool(reply.status == 200 and isinstance(json.loads(reply.read()), dict))
-    except (OSError, ValueError, urllib.error.URLError):
+        reply = get_session().get(f"{endpoint()}/api/models/{repo}", timeout=timeout)
+        return bool(reply.status_code == 200 and isinstance(reply.json(), dict))
+    except (
+        Exception
+    ):  # its errors have other names in other versions (httpx, httpx2); whichever it was, it does not answer
         return False
 
 
@@ -207,6 +210,6 @@ def _download(repo: str, folder: Path, reporter: Reporter, env: dict[str, str]) 
     try:
         local.check(folder)
     except TxpanelError:
-        shutil.rmtree(folder, ignore_errors=True)
+        disk.delete(folder)
         raise
     return cache.finish(key(repo), folder, Provenance("hub", repo, commit)).folder

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from txpanel.errors import DownloadFailed, ModelNotFound, TxpanelError, Unsupported
 from txpanel.messages import _
+from txpanel.models import disk
 from txpanel.models.cache import check_space
 from txpanel.models.sources.process import emit, main, os_error_text
 
@@ -101,7 +102,7 @@ def _file(repo: str, name: str, commit: str, folder: Path, counter: Counter) -> 
                 raise
             time.sleep(PAUSE)
     _verify(part, name, etag, size)
-    part.replace(folder / name)
+    disk.move(part, folder / name)
 
 
 def _worth_another_try(error: Exception) -> bool:

