@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from txpanel.models.language_model import LanguageModel
 
+gc.disable()  # until all tests are collected: modules stay, and looking through them again and again takes seconds
+
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 TIERS = ("real", "slow", "ui")
 
@@ -48,6 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: max((TIERS.index(tier) + 1 for tier in TIERS if item.get_closest_marker(tier)), default=0)
     )
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for among what tests make; what was imported before stays in any case."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
