@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import pytest
 
 from txpanel.models import figures, needs
 from txpanel.models.memory import Memory, Store
-from txpanel.server import upkeep
+from txpanel.server import circles, upkeep
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Memory:
     found = Memory(cap=lambda: 10**9)
     monkeypatch.setattr(upkeep, "MEMORY", found)
+    monkeypatch.setattr(upkeep, "Circles", partial(circles.Circles, collect=lambda: None))
     return found
 
 
@@ -113,6 +115,19 @@ def test_the_c_library_is_asked_only_where_something_has_changed(
     system.free += upkeep.MUCH
     look(3, 0, 200)
     assert (system.asked > before, len(system.given)) == (True, 1)
+
+
+def test_what_ended_sessions_have_left_is_looked_for_while_others_are_open(counted: Memory, given: list[int]) -> None:
+    times: list[int] = []
+    asked = circles.Circles(lambda: times.append(1), lambda: 0.0)
+    look = upkeep.Upkeep(circles=asked).look
+    look(3, 0, 1)
+    assert not times
+    asked.ended()
+    look(2, 0, 1 + circles.ENDED)
+    assert len(times) == 1
+    look(0, upkeep.ALONE, 2 + circles.ENDED)  # all have gone
+    assert len(times) == 2
 
 
 def test_where_nobody_says_what_is_free_much_that_was_let_go_is_given_back(

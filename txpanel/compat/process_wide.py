@@ -24,6 +24,7 @@ AT: dict[str, tuple[str, ...]] = {
     ),
     "page": (
         "write_queue",
+        "late_collection",
         "style_lookup",
         "known_models",
     ),

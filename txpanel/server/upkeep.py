@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
 from collections.abc import Callable
 
-from txpanel.compat import kept_connections
+from txpanel.compat import kept_connections, late_collection
 from txpanel.compat.given_back import give_back, not_in_use, resident
 from txpanel.models import figures, needs
 from txpanel.models.environment import replaced, wrong
 from txpanel.models.memory import MEMORY, cap
+from txpanel.server.circles import Circles
 
 __all__ = ["begun", "ended", "open_sessions", "start"]
 
@@ -86,7 +86,10 @@ def start() -> None:
 
 
 def _keep_up() -> None:
-    upkeep = Upkeep(_renew)
+    circles = Circles()
+    circles.begin(time.monotonic())
+    late_collection.heard_by(circles.ended)
+    upkeep = Upkeep(_renew, circles)
     while True:
         time.sleep(EVERY)
         try:
@@ -107,11 +110,11 @@ class Upkeep:
     """Decides, from one look to the next, what there is to do.
 
     Args:
-        renew: is called when all has been let go.
+        renew: is called when all has been let go. circles: when to look for what sessions have left.
     """
 
-    def __init__(self, renew: Callable[[], object] = lambda: None) -> None:
-        self._renew = renew
+    def __init__(self, renew: Callable[[], object] = lambda: None, circles: Circles | None = None) -> None:
+        self._renew, self._circles = renew, circles if circles is not None else Circles()
         self._given = 0.0
         self._least: int | None = None
         self._left = 0  # how often all is still to be let go; 0: nobody has been here since
@@ -128,10 +131,12 @@ class Upkeep:
         if sessions == 0 and self._left and since >= ALONE:
             self._left -= 1
             MEMORY.clear()
-            gc.collect()
+            self._circles.now(now)
             self._give_back(now)
             self._renew()
-        elif now - self._given >= RARELY and self._worth_it():
+            return
+        self._circles.look(sessions, now)
+        if now - self._given >= RARELY and self._worth_it():
             self._give_back(now)
 
     def _worth_it(self) -> bool:

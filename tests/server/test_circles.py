@@ -1,0 +1,92 @@
+"""All objects are looked through when sessions have ended, and seldom otherwise; Python does not do it by itself meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from txpanel.server.circles import ENDED, ENDED_SHARE, SELDOM, SHARE, Circles
+
+GROWING = """
+import gc, sys
+from txpanel.server.circles import Circles
+found = []
+gc.callbacks.append(lambda phase, info: found.append(info["generation"]) if phase == "stop" else None)
+if sys.argv[1] == "ours":
+    Circles().begin(0.0)
+kept = [[i] for i in range(600_000)]
+young, all_of_them = found.count(0), found.count(2)
+class Circle: pass
+one = Circle(); one.own = one
+import weakref
+dead = weakref.ref(one)
+del one
+Circles().now(0.0)
+print(young > 0, all_of_them, dead() is None)
+"""
+
+
+@dataclass
+class Work:
+    """Looking through all objects, by a clock of its own."""
+
+    takes: float = 0.0
+    time: float = 0.0
+    times: int = 0
+
+    def collect(self) -> None:
+        self.times += 1
+        self.time += self.takes
+
+    def circles(self) -> Circles:
+        return Circles(self.collect, lambda: self.time)
+
+
+def test_python_leaves_it_to_us() -> None:
+    def run(who: str) -> list[str]:
+        done = subprocess.run([sys.executable, "-c", GROWING, who], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    young, by_itself, freed = run("ours")
+    assert (young, int(by_itself), freed) == ("True", 0, "True")
+    if sys.version_info < (3, 14):  # which does it bit by bit
+        assert int(run("python")[1]) > 0  # else it is no longer needed: drop `NEVER`
+
+
+def test_sessions_that_have_ended_are_looked_for_together() -> None:
+    work = Work()
+    circles = work.circles()
+    assert not circles.look(0, 1000)  # nobody has been here
+    circles.begin(1000)
+    for now in range(1001, 1009):
+        circles.ended()
+        assert not circles.look(3, now)
+    assert circles.look(3, 1000 + ENDED)
+    assert not circles.look(3, 1000 + 2 * ENDED)  # none has ended since
+    assert work.times == 1
+
+
+def test_without_any_it_is_done_seldom_and_only_while_somebody_is_there() -> None:
+    work = Work()
+    circles = work.circles()
+    circles.begin(0)
+    assert not circles.look(3, SELDOM - 1)
+    assert circles.look(3, SELDOM)
+    assert not circles.look(0, 10 * SELDOM)
+    assert circles.look(1, 10 * SELDOM)
+    assert work.times == 2
+
+
+@pytest.mark.parametrize(("ended", "share"), [(True, ENDED_SHARE), (False, SHARE)])
+def test_the_longer_it_takes_the_longer_it_is_between_two(ended: bool, share: float) -> None:
+    work = Work(takes=4.0)
+    circles = work.circles()
+    circles.now(0)
+    if ended:
+        circles.ended()
+    assert not circles.look(50, 4 / share - 1)
+    assert circles.look(50, 4 / share)
