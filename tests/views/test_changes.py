@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import panel as pn
 import pytest
 from bokeh.document import Document
+from bokeh.document.events import ColumnDataChangedEvent
+from bokeh.models import ColumnDataSource
 from bokeh.protocol import Protocol
 
 from txpanel.models.language_model import LanguageModel
@@ -35,6 +38,30 @@ def test_another_head_token_block_or_text_replaces_no_model(
         shown.state.param.update(**change)
         assert looks == [], f"{view.__name__} replaces a model when {change} comes"
     shown.close()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_another_head_sends_no_content_again_that_is_there(
+    view: type[View], nano: LanguageModel, doc: Document
+) -> None:
+    """Texts in cells, frames, chosen tokens: what is as it was is not sent, and its figure not painted for it."""
+    shown = view(ModelState(model=nano, text=TEXT))
+    pn.panel(shown).server_doc(doc)
+    for head in (1, 0):
+        before = {model.id: contents(model) for model in doc.models if isinstance(model, ColumnDataSource)}
+        events: list[Any] = []
+        doc.on_change(events.append)
+        shown.state.focus(head=head)
+        doc.remove_on_change(events.append)
+        again = [event.model for event in events if isinstance(event, ColumnDataChangedEvent)]
+        assert bool(again) == (view is AttentionView)  # the others show no single head
+        assert [model for model in again if contents(model) == before[model.id]] == []
+    shown.close()
+
+
+def contents(source: ColumnDataSource) -> dict[str, Any]:
+    """A source's columns, to be compared."""
+    return {name: [np.asarray(one).tolist() for one in column] for name, column in source.data.items()}
 
 
 def sent_bytes(events: list[Any]) -> int:

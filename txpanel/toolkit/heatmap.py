@@ -14,7 +14,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d, Rect
 from txpanel.toolkit import figure_code
 from txpanel.toolkit.format import brief, number
 from txpanel.toolkit.highlights import Cell, Highlights, Locate
-from txpanel.toolkit.labels import Words, mark, shorten, single
+from txpanel.toolkit.labels import Words, mark, put, shorten, single
 from txpanel.toolkit.palette import Kind, Scale, colour
 from txpanel.toolkit.rendering import ink_axis, plain, rendered, roomy, tick
 
@@ -194,9 +194,7 @@ class Heatmap:
         found = [self.at(*cell) for cell in cells] if self.at is not None else []
         places = dict.fromkeys(one for one in found if one is not None)
         inside = [(r, c) for r, c in places if r in self.rows and c in self.columns]
-        data = {"x": [c for _r, c in inside], "y": [r for r, _c in inside]}
-        if data != self.lit.data:
-            self.lit.data = data
+        put(self.lit, {"x": [c for _r, c in inside], "y": [r for r, _c in inside]})
 
     def _axes(self, rows: Axis, columns: Axis, room: tuple[int, int], angle: float | None) -> None:
         self.figure.x_range.update(start=columns.start - 0.5, end=columns.stop - 0.5)

@@ -10,7 +10,7 @@ from bokeh.models import ColumnDataSource, Glyph, GlyphRenderer, Text
 from txpanel.models.tokens import alone
 from txpanel.toolkit.figure_code import callback
 
-__all__ = ["Words", "mark", "shorten", "single"]
+__all__ = ["Words", "mark", "put", "shorten", "single"]
 
 
 def shorten(text: str, length: int = 12) -> str:
@@ -28,6 +28,13 @@ def single(renderer: GlyphRenderer) -> GlyphRenderer:
 def mark(figure: Any, glyph: Glyph, source: ColumnDataSource, level: str = "glyph") -> GlyphRenderer:
     """Draws a glyph on a figure; Bokeh's ``figure.rect`` and the like make five glyphs of which one is seen."""
     return single(figure.add_glyph(source, glyph, level=level))
+
+
+def put(source: ColumnDataSource, data: dict[str, Sequence[Any]]) -> None:
+    """Another content for a source, if it is another one: Bokeh sends the same once more, and the browser paints the figure anew."""
+    now = source.data
+    if any(name not in now or [*now[name]] != [*column] for name, column in data.items()):
+        source.data = data
 
 
 class Words:
@@ -80,4 +87,4 @@ class Words:
             if colour is not None and glyph.text_color != colour:
                 glyph.text_color = colour
             said = [text[i] for i in mine]
-            source.data = {"x": [x[i] for i in mine], "y": [y[i] for i in mine], "text": said, "whole": said}
+            put(source, {"x": [x[i] for i in mine], "y": [y[i] for i in mine], "text": said, "whole": said})

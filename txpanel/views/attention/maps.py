@@ -14,6 +14,7 @@ from txpanel.toolkit.card import Legend, Table, row
 from txpanel.toolkit.format import number
 from txpanel.toolkit.heatmap import FEW, NUMBERS_UP_TO, Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
+from txpanel.toolkit.labels import put
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import WINDOW, Cut, Look, cut, overview, stage, stages
@@ -120,7 +121,7 @@ class Maps:
     def choose(self) -> bool:
         """Frames the chosen cell; False if it lies outside the window, which must then be fed again."""
         state = self.view.state
-        self.chosen.data = {"query": [state.query], "key": [state.key]}
+        put(self.chosen, {"query": [state.query], "key": [state.key]})
         rows, columns = self.window
         free = state.key == self._free
         return rows.start <= state.query < rows.stop and (free or columns.start <= state.key < columns.stop)

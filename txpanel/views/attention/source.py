@@ -13,6 +13,7 @@ from txpanel.toolkit.card import Legend, Rich, Table, card, rich, row
 from txpanel.toolkit.format import percent
 from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
+from txpanel.toolkit.labels import put
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import cut
@@ -71,7 +72,7 @@ class SourceCard:
         )
         self.words.paragraphs = self._said(trace, layer)
         rows, columns = cut(len(trace.tokens), state.query), cut(len(trace.source.tokens), 0)
-        self.chosen.data = {"query": [state.query]}
+        put(self.chosen, {"query": [state.query]})
         for part, heat in self.heats.items():
             name = f"blocks.{layer}.{part}"
             values = self.values[part] = np.asarray(

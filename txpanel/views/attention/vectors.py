@@ -15,6 +15,7 @@ from txpanel.toolkit.card import Legend, Rich, Table, picture, provenance, row
 from txpanel.toolkit.format import number, percent
 from txpanel.toolkit.heatmap import Axis, Heatmap
 from txpanel.toolkit.highlights import Cells
+from txpanel.toolkit.labels import put
 from txpanel.toolkit.palette import Scale
 from txpanel.toolkit.rendering import sized
 from txpanel.views.attention.data import Cut, Look, cut, vectors
@@ -74,7 +75,7 @@ class Vectors:
     def choose(self) -> bool:
         """Frames the chosen tokens; False if one lies outside its window."""
         state = self.view.state
-        self.chosen.data = {"query": [state.query], "key": [state.key]}
+        put(self.chosen, {"query": [state.query], "key": [state.key]})
         return all(rows.start <= getattr(state, FRAME[part[0]]) < rows.stop for part, rows in self.rows.items())
 
     def _show(self, part: str, look: Look, scale: Scale, rows: Cut) -> None:
