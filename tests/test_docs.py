@@ -40,10 +40,14 @@ def section(title: str) -> str:
     return REFERENCE.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    for action in parser()._actions:
+def commands(
+    of: argparse.ArgumentParser | None = None, path: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in (of or parser())._actions:
         if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
+            for name, command in action.choices.items():
+                yield path + name, command
+                yield from commands(command, f"{path}{name} ")
 
 
 @pytest.mark.parametrize("name", PROJECT["entry-points"]["txpanel.views"])

@@ -70,6 +70,10 @@ class BadFile(TxpanelError):
     """A file is damaged, truncated, foreign or not safe to open."""
 
 
+class BadLesson(TxpanelError, ValueError):
+    """A lesson's file cannot be read, or says something that no page can show."""
+
+
 class NoSuchTensor(TxpanelError, KeyError):
     """A trace has no tensor of that name, or no cell at that index."""
 

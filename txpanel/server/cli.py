@@ -1,4 +1,4 @@
-"""The command line: ``txpanel serve | models | plugins | doctor | export``, also as ``python -m txpanel``.
+"""The command line: ``txpanel serve | models | plugins | lessons | doctor | export``, also as ``python -m txpanel``.
 
 Nothing heavy is imported before a command needs it. What goes wrong is one sentence on standard error: exit code 1 for
 a failure, 2 for a wrong command line, 130 after Ctrl-C.
@@ -19,6 +19,7 @@ from txpanel.errors import Cancelled, TxpanelError
 from txpanel.messages import _
 from txpanel.models.limits import GENEROUS, STRICT, option, words
 from txpanel.server import passed_on
+from txpanel.server.lessons_command import add_lessons
 from txpanel.server.terminal import Bar, interruptible, table, write_anything
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -64,7 +65,7 @@ def parser() -> Parser:
     top = Parser(prog="txpanel", description=_("See how a language model gets to its next token."))
     top.add_argument("--version", action="version", version=f"txpanel {txpanel.__version__}")
     commands = top.add_subparsers(title=_("commands"), required=True, metavar="COMMAND", parser_class=Parser)
-    for add in (_add_serve, _add_models, _add_plugins, _add_doctor, _add_export):
+    for add in (_add_serve, _add_models, _add_plugins, add_lessons, _add_doctor, _add_export):
         add(commands)
     return top
 

@@ -1,0 +1,125 @@
+"""Finding lessons: an entry point of the group ``txpanel.lessons`` leads to a folder, each folder in it with an ``en.md`` is a lesson."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from txpanel.compat.held_exits import is_held
+from txpanel.errors import BadLesson
+from txpanel.lessons.lesson import Lesson
+from txpanel.lessons.reading import LANGUAGE, languages, read_lesson
+from txpanel.messages import _
+from txpanel.models.environment import environment
+
+__all__ = ["GROUP", "Found", "find_lessons", "in_language", "lessons_in"]
+
+GROUP = "txpanel.lessons"
+OWN = "txpanel"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A lesson that is installed.
+
+    Attributes:
+        id: name of its folder. package: which brings it. folder: where it lies. lesson: in English; None where it cannot be read.
+        error: why not, a sentence.
+    """
+
+    id: str
+    package: str
+    folder: Path
+    lesson: Lesson | None = field(default=None, repr=False)
+    error: str = ""
+
+
+def find_lessons(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> list[Found]:
+    """All lessons that are installed, in their order; our own ids come first and cannot be taken by others. Nothing is raised.
+
+    Args:
+        entries: entry points to look at; None: those of the installed packages.
+    """
+    given = _installed() if entries is None else list(entries)
+    wanted = environment().plugins
+    found: dict[str, Found] = {}
+    for entry in sorted(set(given), key=lambda one: (not _own(one), _package(one), one.name)):
+        package = _package(entry)
+        if wanted is not None and not _own(entry) and not {entry.name, package} & set(wanted):
+            continue
+        for lesson in _of_entry(entry, package):
+            found.setdefault(lesson.id, lesson)
+    return sorted(found.values(), key=lambda one: (one.lesson.order if one.lesson else 1e9, one.id))
+
+
+def lessons_in(folder: Path, package: str = "") -> list[Found]:
+    """The lessons of a folder: itself, if it has an ``en.md``, else each folder in it that has one."""
+    own = f"{LANGUAGE}.md"
+    folders = [folder] if (folder / own).is_file() else sorted(path.parent for path in folder.glob(f"*/{own}"))
+    return [_read(one, package) for one in folders]
+
+
+def in_language(found: Found, language: str) -> Lesson:
+    """A lesson in a language; in English where it does not have that one, or that file cannot be read.
+
+    Raises:
+        BadLesson: the English one cannot be read either.
+    """
+    for code in (language, language.split("_")[0]):
+        if code != LANGUAGE and code in languages(found.folder):
+            try:
+                return _kept(found.folder, code)
+            except BadLesson as error:
+                logger.warning("a lesson's translation is not used: %s", error)
+    if found.lesson is None:
+        raise BadLesson(found.error)
+    return found.lesson
+
+
+def _installed() -> list[importlib.metadata.EntryPoint]:
+    """The entry points of all installed packages; ours also where an older installation does not list it yet."""
+    found = list(importlib.metadata.entry_points(group=GROUP))
+    if not any(map(_own, found)):
+        found.append(importlib.metadata.EntryPoint("course", f"{OWN}.lessons.course:FOLDER", GROUP))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _kept(folder: Path, language: str) -> Lesson:
+    return read_lesson(folder, language)
+
+
+def _of_entry(entry: importlib.metadata.EntryPoint, package: str) -> list[Found]:
+    try:
+        folder = Path(entry.load())
+        lessons = lessons_in(folder, package)
+    except BaseException as error:  # a plugin may do anything while it is imported
+        if not is_held(error):
+            raise
+        said = _("The lessons of the package {package} could not be loaded ({error}).")
+        return [Found(entry.name, package, Path(), None, said.format(package=package, error=error))]
+    if lessons:
+        return lessons
+    said = _("There is no lesson in {folder}: a folder with an en.md.").format(folder=folder)
+    return [Found(entry.name, package, folder, None, said)]
+
+
+def _read(folder: Path, package: str) -> Found:
+    try:
+        return Found(folder.name, package, folder, _kept(folder, LANGUAGE))
+    except BadLesson as error:
+        logger.warning("a lesson is not used: %s", error)
+        return Found(folder.name, package, folder, None, str(error))
+
+
+def _package(entry: importlib.metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else ""
+
+
+def _own(entry: importlib.metadata.EntryPoint) -> bool:
+    return _package(entry) in ("", OWN) and entry.module.startswith(f"{OWN}.lessons.")

@@ -1,0 +1,114 @@
+"""Values of the head that one looks at: weights, scores, what can be seen, and what the values bring."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from txpanel.errors import Unsupported
+from txpanel.lessons.situation import Array, Situation
+from txpanel.lessons.values.declared import value
+from txpanel.messages import _
+
+
+@value("weight", "share", "place", "place")
+def _weight(here: Situation, query: int, key: int) -> float:
+    """Attention weight of a query on a key."""
+    return float(here.pattern[query, key])
+
+
+@value("score", "number", "place", "place")
+def _score(here: Situation, query: int, key: int) -> float:
+    """Attention score, before the mask."""
+    return float(here.scores[query, key])
+
+
+@value("row.sum", "share", "place")
+def _row_sum(here: Situation, query: int) -> float:
+    """Sum of a query's attention weights."""
+    return round(float(here.pattern[query].astype(np.float64).sum()), 5)  # what float32 rounds is no news
+
+
+@value("row.open", "count", "place")
+def _row_open(here: Situation, query: int) -> int:
+    """How many tokens a query can attend to."""
+    return int(here.allowed[query].sum())
+
+
+@value("row.masked", "count", "place")
+def _row_masked(here: Situation, query: int) -> int:
+    """Tokens that a query cannot attend to."""
+    return int((~here.allowed[query]).sum())
+
+
+@value("strongest", "place", "place")
+def _strongest(here: Situation, query: int) -> int:
+    """The key with the largest attention weight of a query."""
+    return _one_largest(here.pattern[query])
+
+
+@value("weakest", "place", "place")
+def _weakest(here: Situation, query: int) -> int:
+    """The key with the smallest attention weight of those that a query can attend to."""
+    return _one_largest(np.where(here.allowed[query], -here.pattern[query], -np.inf))
+
+
+@value("first.mean", "share")
+def _first_mean(here: Situation) -> float:
+    """Mean attention weight on the first token, of the queries from the third on."""
+    return float(here.pattern[2:, 0].mean()) if len(here.ids) > 2 else float(here.pattern[-1, 0])
+
+
+def _values(here: Situation) -> Array:
+    """The chosen head's values [T, dim]: those of its group, where heads share them."""
+    return here.tensor("blocks.{l}.v")[here.head // max(1, here.block.group)]
+
+
+@value("q.norm", "number", "place")
+def _q_norm(here: Situation, at: int) -> float:
+    """Norm of a query."""
+    return float(np.linalg.norm(here.tensor("blocks.{l}.q")[here.head, at]))
+
+
+@value("k.norm", "number", "place")
+def _k_norm(here: Situation, at: int) -> float:
+    """Norm of a key."""
+    return float(np.linalg.norm(here.tensor("blocks.{l}.k")[here.head // max(1, here.block.group), at]))
+
+
+@value("v.norm", "number", "place")
+def _v_norm(here: Situation, at: int) -> float:
+    """Norm of a value."""
+    return float(np.linalg.norm(_values(here)[at]))
+
+
+@value("v.norm_others", "number", "place")
+def _v_norm_others(here: Situation, at: int) -> float:
+    """Mean norm of the values of all other tokens."""
+    return float(np.delete(np.linalg.norm(_values(here), axis=1), at).mean())
+
+
+@value("z.share", "number", "place", "place")
+def _z_share(here: Situation, query: int, key: int) -> float:
+    """Norm of what a key brings into z: its weight times the norm of its value."""
+    return float(here.pattern[query, key] * np.linalg.norm(_values(here)[key]))
+
+
+@value("z.largest", "place", "place")
+def _z_largest(here: Situation, query: int) -> int:
+    """The key that brings most into z, by the norm of weight times value."""
+    return _one_largest(here.pattern[query] * np.linalg.norm(_values(here), axis=1))
+
+
+@value("z.norm", "number", "place")
+def _z_norm(here: Situation, at: int) -> float:
+    """Norm of z."""
+    return float(np.linalg.norm(here.tensor("blocks.{l}.z")[here.head, at]))
+
+
+def _one_largest(row: Array) -> int:
+    """The place of the largest number; refused where a second one is as large."""
+    best = int(np.argmax(row))
+    others = np.delete(row, best)
+    if others.size and np.isclose(others.max(), row[best], rtol=1e-4, atol=1e-7):
+        raise Unsupported(_("Two tokens share the first place here."))
+    return best
