@@ -82,12 +82,14 @@ class Dashboard(pn.viewable.Viewer):
         super().__init__(**params)
         self.state: ModelState | None = None
         self._on_theme = on_theme
+        self._later = later or (lambda step: step())
+        self._system_is_dark = self.dark
         self._watcher: Any = None
         self.timeline = TimelineController()
         self.bar = Bar(self._other_theme, fixed=fixed, pace=lambda: self.timeline.pace)
         bar = self.bar.component
         self.views = ViewArea(
-            later=later or (lambda step: step()),
+            later=self._later,
             bar=bar,
             on_system_theme=self._system_theme,
             opened=self.opened,
@@ -169,12 +171,19 @@ class Dashboard(pn.viewable.Viewer):
     # -- light and dark ------------------------------------------------------------------------------------------------------
 
     def _other_theme(self) -> None:
+        seen = self._system_is_dark if self.follows else self.dark
         self.follows = False
-        self.dark = not self.dark
+        if self.dark == (not seen):  # the pictures have not followed the system yet
+            self._theme_changed()
+        self.dark = not seen
 
     def _system_theme(self, dark: bool) -> None:
+        self._system_is_dark = dark  # at once: a click on the other theme may come before the pictures have followed
+        self._later(self._follow_system)
+
+    def _follow_system(self) -> None:
         if self.follows:
-            self.dark = dark
+            self.dark = self._system_is_dark
 
     def _scheme(self) -> dict[str, str]:
         if self.follows:

@@ -233,7 +233,7 @@ class ViewArea(param.Parameterized):
         if "narrow" in data:
             self._narrow = bool(data["narrow"])
         if "dark" in data:
-            self._later(partial(self._on_system_theme, bool(data["dark"])))
+            self._on_system_theme(bool(data["dark"]))
         if "open" in data:
             self.opened = ""
         if data.get("reveal") == self.opened and self.opened and not self.sheet.shown:
