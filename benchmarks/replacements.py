@@ -1,8 +1,9 @@
 """``python -m benchmarks.replacements``: what each workaround brings that replaces something for a whole process or page.
 
-Writes tables R-01 to R-04 of results.json and docs/benchmarks.md (``--show``: only prints them): the page as it is, and the page without one of
+Writes tables R-01 to R-05 of results.json and docs/benchmarks.md (``--show``: only prints them): the page as it is, and the page without one of
 them, all in turn in one run. R-01: changes in a real Chromium, with the server's CPU. R-02: the start of a process. R-03: memory of a server
-after generating. R-04: sorting in the sampling pipeline. `write_queue`, `closed_tabs` and those that are not listed are about being right, not fast.
+after generating. R-04: sorting in the sampling pipeline. R-05: pages that close.
+`write_queue`, `closed_tabs` and those that are not listed are about being right, not fast.
 The model must be in the cache. Run it on a quiet machine. Linux only (/proc).
 """
 
@@ -25,6 +26,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from transformers.generation.logits_process import TopPLogitsWarper, TypicalLogitsWarper
 
 from benchmarks import report
+from benchmarks.closings import stands_still
 from benchmarks.drawing import FLAGS
 from benchmarks.measuring import interleave
 from benchmarks.page import FLOW, WORDS
@@ -45,6 +47,7 @@ PYTHON = {
 """Workarounds in the server: what a process runs first to be without."""
 AT_START = {"lean_imports": LEFT_OUT.format(name="lean_imports")}
 FOR_MEMORY = {"shared_heap": LEFT_OUT.format(name="shared_heap")}
+AT_CLOSING = {"late_collection": LEFT_OUT.format(name="late_collection")}
 
 Methods = dict[tuple[str, str], tuple[str, ...]]
 BROWSER: dict[str, Methods] = {
@@ -208,6 +211,21 @@ def heaps(browser: Browser, chosen: Any) -> Table:
     return Table("R-03", "Memory with and without each replacement", note, columns, rows)
 
 
+def closings(chosen: Any) -> Table:
+    """R-05: how long nobody is answered while pages close."""
+    rows: list[list[Cell]] = []
+    for name in chosen_of(AT_CLOSING, chosen.without):
+        with without(chosen.model, AT_CLOSING.get(name, "")) as server:
+            found = [stands_still(_address(server), 6) for _again in range(chosen.starts)]
+            rows.append([named(name), *(1000 * median(times) for times in zip(*found, strict=True))])
+    note = (
+        f"{chosen.model}; six visitors with four views each, of whom three leave, one after the other; longest answer of /health and the sum of those "
+        f"over 50 ms, medians of {chosen.starts}, {around()}."
+    )
+    columns = [("server", ""), ("longest without an answer", "ms"), ("in all", "ms")]
+    return Table("R-05", "Pages that close, with and without each replacement", note, columns, rows)
+
+
 def append_button(page: Page) -> Locator:
     """The button that appends the drawn token; its name goes on with a sentence."""
     return page.get_by_role("button", name=re.compile(r"^\+1\b"))
@@ -265,11 +283,13 @@ def main() -> None:
         starts=(3, "that count"),
         tokens=(100, "to generate"),
         without=("", "which replacements, such as paint_queue,local_layout; all by default"),
-        only=("R-01,R-02,R-03,R-04", "which tables"),
+        only=("R-01,R-02,R-03,R-04,R-05", "which tables"),
     )
     wanted = chosen.only.split(",")
     if "R-04" in wanted:
         report.keep(sorting(chosen.repeat), show=chosen.show)
+    if "R-05" in wanted:
+        report.keep(closings(chosen), show=chosen.show)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
         for name, measure in {"R-01": changes, "R-02": starts, "R-03": heaps}.items():

@@ -46,7 +46,8 @@ def test_every_replacement_has_a_row_with_and_without() -> None:
     """What changes a library for a whole process or page stays only for a benefit that somebody can see."""
     process = {name for names in process_wide.AT.values() for name in names}
     page = {path.stem for path in Path(process_wide.__file__).parent.glob("*.js")}
-    measured = {*replacements.PYTHON, *replacements.AT_START, *replacements.FOR_MEMORY, *replacements.BROWSER}
+    at_times = {*replacements.AT_START, *replacements.FOR_MEMORY, *replacements.AT_CLOSING}
+    measured = {*replacements.PYTHON, *at_times, *replacements.BROWSER}
     assert (process | page) - NOT_FOR_SPEED <= measured
 
 

@@ -156,6 +156,31 @@ def test_whatever_the_browser_says_is_survived(state: Any, message: dict[str, An
     dashboard.close()
 
 
+def test_the_other_theme_is_another_than_what_is_seen_now(state: Any) -> None:
+    later: list[Callable[[], None]] = []
+    board = Dashboard(state, follows=True, later=later.append)
+    sheet = board.views.sheet
+    sheet._handle_msg({"narrow": False, "dark": True})
+    sheet._handle_msg({"narrow": False, "dark": False})
+    assert not board.dark, "the pictures follow later"
+    board.bar._on_message({"kind": "theme"})
+    assert board.dark, "the system was light when the button was pressed"
+    for step in later:
+        step()
+    assert board.dark, "what is late does not take the choice back"
+    assert board._scheme() == {"color-scheme": "dark"}
+
+
+def test_the_theme_of_before_is_left_too_where_pictures_have_not_followed_the_system(state: Any) -> None:
+    later: list[Callable[[], None]] = []
+    board = Dashboard(state, follows=True, later=later.append)
+    board.__panel__()
+    board.views.sheet._handle_msg({"narrow": False, "dark": True})
+    board.bar._on_message({"kind": "theme"})
+    assert not board.dark
+    assert board._layout.styles == {"color-scheme": "light"}, "the page does not follow the system any more"
+
+
 def test_a_question_brings_the_card(state: Any) -> None:
     dashboard = Dashboard(state, opened="softmax")
     assert not dashboard.card.column.visible

@@ -33,6 +33,9 @@ TRIED: dict[str, tuple[str, str]] = {
     "prometheus_client": ("0.21", "0.26"),
     "psutil": ("6", "7.2"),
     "packaging": ("24", "26"),
+    "markdown-it-py": ("3", "4.3"),
+    "mdit-py-plugins": ("0.4", "0.7"),
+    "pyyaml": ("6", "6.0"),
 }
 """Name -> lowest version, and newest one by its leading numbers: with ("5.21", "5.24") any 5.24.x was tried."""
 

@@ -253,5 +253,5 @@ def _only(given: Any, names: set[str]) -> None:
         raise BadLesson(_("There must be names and values, such as “lit: embedding”."))
     unknown = sorted(set(given) - names)
     if unknown:
-        said = _("“{name}” is not known here; there are: {all}.")
+        said = _("There is no “{name}”. There are: {all}.")
         raise BadLesson(said.format(name=unknown[0][:40], all=", ".join(sorted(names))))

@@ -40,10 +40,13 @@ def shapes() -> Iterator[tuple[LanguageModel, tuple[str, ...]]]:
     """Models with texts for each: nano (learned positions, LayerNorm), and those with rotation, soft-caps and a window, and experts."""
     yield load("nano"), NANO_TEXTS
     for family, more in _SHAPES.items():
-        with torch.random.fork_rng(devices=[]):
+        state = torch.get_rng_state()
+        try:
             torch.manual_seed(7)
             config = AutoConfig.for_model(family, **{**_SIZES, **more})
             model = AutoModelForCausalLM.from_config(config).eval()  # type: ignore[no-untyped-call]
+        finally:
+            torch.set_rng_state(state)  # whoever trains beside it draws on as before
         yield LanguageModel.wrap(model, _bytes(), name=f"tiny-{family}", title=f"tiny {family}"), TEXTS
 
 

@@ -48,7 +48,7 @@ export function render({model, view, el}) {
     delete card().dataset.dock
     card().style.removeProperty("--tx-h")
   }
-  const still = () => (card() ? released(card(), put) : put()) // nothing moves under a finger
+  const still = () => released(document.documentElement, put) // nothing moves under a hand, nor comes to lie over what is being pressed
   const soon = () => {
     if (!frame) frame = requestAnimationFrame(still)
   }
@@ -60,7 +60,7 @@ export function render({model, view, el}) {
     // if the same click has asked about a number, the card comes instead
     if (!named && asked >= click) return
     if (matchMedia("(min-width:641px)").matches && (top > innerHeight * 0.62 || (named && top < 0)))
-      leaf().scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
+      released(document.documentElement, () => leaf()?.scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"}))
   }
   const opened = () => {
     if (!model.opened || !leaf() || now() - clicked.at > 8000) return
