@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextvars
+import pickle
 import runpy
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,16 +105,75 @@ def test_a_new_language_is_begun_translated_and_compiled(tmp_path: Path, monkeyp
     """The script itself, in a folder of its own, from the sources to what the page reads."""
     monkeypatch.chdir(ROOT)  # the script changes it
     main = runpy.run_path(str(ROOT / "scripts" / "messages"))["main"]
-    main.__globals__.update(LOCALES=tmp_path, POT=tmp_path / "txpanel.pot")
-    main(["ja"])
-    po = tmp_path / "ja" / "LC_MESSAGES" / "txpanel.po"
+    main.__globals__.update(PACKAGES=main.__globals__["PACKAGES"][:1])
+    main(["de"], tmp_path)
+    po = tmp_path / "de" / "LC_MESSAGES" / "txpanel.po"
     text = po.read_text(encoding="utf-8")
     assert "#: txpanel/" in text
     assert 'msgid "Try again"\nmsgstr ""' in text
     po.write_text(
-        text.replace('msgid "Try again"\nmsgstr ""', 'msgid "Try again"\nmsgstr "もう一度"'), encoding="utf-8"
+        text.replace('msgid "Try again"\nmsgstr ""', 'msgid "Try again"\nmsgstr "Noch einmal"'), encoding="utf-8"
     )
-    main([])
-    assert messages.use_language("ja", folder=tmp_path)
-    assert messages._("Try again") == "もう一度"
+    main(["de"], tmp_path)  # what is there is kept
+    assert messages.use_language("de", folder=tmp_path)
+    assert messages.languages() == ["en", "de"]
+    assert messages._("Try again") == "Noch einmal"
     assert messages._("Searching") == "Searching"  # not translated yet: English
+
+
+def test_a_message_is_said_again_in_another_language() -> None:
+    """What a model keeps, such as why a part is closed, is read by people of several languages."""
+    kept = messages._("Block {i} of {n}").format(i=messages._("key"), n=3)
+    assert kept == "Block key of 3"
+    with messages.speaking("ja"):
+        assert messages.language() == "ja"
+        assert messages.again(kept) == "ブロックキー／3"
+        assert messages.again("Block 1 of 3") == "Block 1 of 3"  # a text, and no message
+    assert messages.language() == "en"
+    assert messages.again(kept) == kept
+    assert type(pickle.loads(pickle.dumps(kept))) is str
+
+
+def test_a_plural_is_said_again_with_its_number() -> None:
+    with messages.speaking("ja"):
+        kept = messages.plural("{n} token", "{n} tokens", 1).format(n=1)
+    assert kept == "1トークン"
+    assert messages.again(kept) == "1 token"
+
+
+def test_a_thread_speaks_the_language_of_whoever_started_it() -> None:
+    heard: list[str] = []
+    with messages.speaking("ja"):
+        bound = messages.same_language(lambda: heard.append(messages._("temperature")))
+    for target in (bound, lambda: heard.append(messages._("temperature"))):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+    assert heard == ["温度", "temperature"]
+
+
+def test_the_page_counts_before_the_request_and_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = ["ja"]
+    monkeypatch.setattr(messages, "_of_page", lambda: pages[0] if pages else None)
+    assert messages.language() == "ja"
+    with messages.speaking("en"):
+        assert messages._("temperature") == "temperature"
+    pages.clear()
+    context = contextvars.copy_context()
+    context.run(messages.answer_in, "ja")
+    assert context.run(messages._, "temperature") == "温度"
+    assert messages._("temperature") == "temperature"
+
+
+def test_a_package_has_a_catalogue_of_its_own(tmp_path: Path) -> None:
+    catalogue = Catalog(locale="ja")
+    catalogue.add("Surprise", "驚き")
+    (tmp_path / "ja" / "LC_MESSAGES").mkdir(parents=True)
+    with (tmp_path / "ja" / "LC_MESSAGES" / "their_package.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    say = messages.of_package("their_package", tmp_path)
+    title = say("Surprise")
+    assert title == "Surprise"
+    with messages.speaking("ja"):
+        assert say("Surprise") == messages.again(title) == "驚き"
+        assert say("temperature") == "temperature"  # ours is not theirs

@@ -37,7 +37,7 @@ class Tab:
     @property
     def prompt(self) -> Locator:
         """The text box."""
-        return self.page.get_by_role("textbox", name="Prompt")
+        return self.page.get_by_role("textbox", name=re.compile(r"^(Prompt|プロンプト)$"))
 
     @property
     def ghost(self) -> Locator:

@@ -73,14 +73,20 @@ First = Callable[[str, list[str]], str]
 """Given a page without its scripts, and the scripts: the page that shows something before they run."""
 
 
-def trim(template: Template, script: str = "", first: Callable[[], First | None] | None = None) -> Template:
+def trim(
+    template: Template, script: str = "", first: Callable[[], First | None] | None = None, language: str = ""
+) -> Template:
     """A template like the given one, but for pages without what their document does not use.
 
     Args:
         template: of the document.
         script: of ours, which runs after Bokeh's.
         first: asked when a page is written.
+        language: of the page's words, as HTML names it; Panel says English.
     """
+
+    def named(page: str) -> str:
+        return page.replace('<html lang="en"', f'<html lang="{language}"', 1) if language else page
 
     @pass_context
     def page(context: Context) -> str:
@@ -90,10 +96,10 @@ def trim(template: Template, script: str = "", first: Callable[[], First | None]
             before = first() if first is not None else None
             if before is not None:
                 scripts = [str(less[name]) for name in ("bokeh_js", "plot_script")]
-                return marked(before(template.render(less | {"bokeh_js": "", "plot_script": ""}), scripts))
+                return marked(before(named(template.render(less | {"bokeh_js": "", "plot_script": ""})), scripts))
         except Exception:  # the page is worth more than its first second
             log.exception("a page has no first picture")
-        return marked(template.render(less))
+        return marked(named(template.render(less)))
 
     return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # it is a page already
 

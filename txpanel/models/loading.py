@@ -15,7 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadFile, Cancelled, DownloadFailed, ModelNotFound, TxpanelError
-from txpanel.messages import _
+from txpanel.messages import _, again
 from txpanel.models import cache, catalogue, from_pretrained, needs
 from txpanel.models.progress import ProgressCallback, Reporter, size_text
 from txpanel.models.provenance import Provenance
@@ -243,7 +243,7 @@ def _catalogue(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loc
     if made is not None:
         return _made(entry, made)
     if entry.packages is None:
-        return _hub(entry.hub, entry.name, entry.title, reporter, offline, entry.terms)
+        return _hub(entry.hub, entry.name, entry.title, reporter, offline, again(entry.terms))
     return _first_of(entry, reporter, offline)
 
 
@@ -258,7 +258,7 @@ def _first_of(entry: catalogue.Entry, reporter: Reporter, offline: bool) -> Loca
     try:
         if not (here or offline or hub.reachable(repo)):
             raise DownloadFailed(_("The hub does not answer, or gives this model only to users with an account."))
-        return _hub(repo, entry.name, entry.title, reporter, offline, entry.terms)
+        return _hub(repo, entry.name, entry.title, reporter, offline, again(entry.terms))
     except Cancelled:
         raise
     except TxpanelError as error:

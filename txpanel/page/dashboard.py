@@ -21,6 +21,7 @@ from txpanel.page.top_bar.controller import Bar
 from txpanel.page.view_area import TOP_CSS, ViewArea
 from txpanel.toolkit.card import flow
 from txpanel.toolkit.first_picture import Piece, with_first_picture
+from txpanel.toolkit.palette import FONTS
 from txpanel.toolkit.text import Rich, rich
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Dashboard", "explain"]
 
 ROOT_CSS = """
-:host{background:var(--tx-background);color:var(--tx-text);font-family:Roboto,"Helvetica Neue",Arial,sans-serif;min-height:100%}
-"""
+:host{background:var(--tx-background);color:var(--tx-text);font-family:FONTS;min-height:100%}
+""".replace("FONTS", FONTS)
 BODY_CSS = """
 :host{opacity:var(--tx-behind,1)}
 :host{padding:6px 24px 28px;box-sizing:border-box;gap:8px;flex:none!important;height:auto!important;min-height:100%;max-height:none!important}

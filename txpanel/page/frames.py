@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from txpanel.messages import again
 from txpanel.views.frame import ViewFrame
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def openable(found: Iterable[Part]) -> dict[str, str]:
 def _part(state: ModelState, record: Record) -> Part:
     view = record.view_class
     origin = " ".join(piece for piece in (record.dist, record.version) if piece and record.dist != "txpanel")
-    frame = ViewFrame(state, record.load, name=view.title if view else record.name, origin=origin)
+    frame = ViewFrame(state, record.load, name=again(view.title) if view else record.name, origin=origin)
     if view is None:
         frame.fail(record.not_used())
         title = f"{record.name} ({record.dist})" if record.status == "shadowed" else record.name

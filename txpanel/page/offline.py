@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
@@ -22,7 +23,7 @@ from panel.io.save import Comm
 
 from txpanel.compat.saved_links import self_contained
 from txpanel.errors import BadFile
-from txpanel.messages import _
+from txpanel.messages import _, language
 from txpanel.models import disk
 from txpanel.page.saved_themes import themes
 from txpanel.toolkit.saving import saving
@@ -81,6 +82,7 @@ def save(
     told = {"words": {**_words(), "facts": list(facts)}, "views": list(views), "themes": found}
     data = json.dumps(told).replace("<", "\\u003c")
     start, head, rest = self_contained(page.getvalue()).partition("<head>")
+    start = re.sub(r'<html( lang="[^"]*")?', f'<html lang="{language().replace("_", "-")}"', start, count=1)
     _write(Path(filename), f"{start}{head}<script>globalThis.txpanelSaved = {data}</script>{rest}")
 
 

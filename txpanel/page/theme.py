@@ -11,8 +11,9 @@ from panel.io.state import state
 from txpanel.compat import page_resources
 from txpanel.compat.page_frame import NO_BAR, QUIET_LOADER
 from txpanel.compat.page_leak import release
+from txpanel.messages import language
 from txpanel.toolkit import figure_code
-from txpanel.toolkit.palette import colour, css_variables
+from txpanel.toolkit.palette import FONTS, colour, css_variables
 
 __all__ = ["choose", "page"]
 
@@ -38,6 +39,7 @@ DOCUMENT_CSS = (
     QUIET_LOADER
     + """
 html,body{background:light-dark(#f6f8fb,#0c1220)}
+html:lang(ja){line-break:strict;word-break:auto-phrase;overflow-wrap:break-word}
 @media print{html,body{height:auto!important;overflow:visible!important}}
 body{font-variant-numeric:tabular-nums}
 body::before,body::after{content:"A" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
@@ -55,10 +57,13 @@ class Page(pmui.Page):
     _first: Callable[[], page_resources.First | None] | None = None
     """Says, when the page is written, what the browser shows before anything of it runs."""
 
+    _language: str = ""
+    """Of the page's words, as HTML names it."""
+
     def server_doc(self, doc: Any = None, *args: Any, **kwargs: Any) -> Any:
         page_resources.inline_styles(doc or state.curdoc)
         doc = super().server_doc(doc, *args, **kwargs)
-        doc.template = page_resources.trim(doc.template, figure_code.script(), self._first)
+        doc.template = page_resources.trim(doc.template, figure_code.script(), self._first, self._language)
         return doc
 
 
@@ -90,7 +95,7 @@ def page(
         stylesheets=_styles(dark),
         raw_css=[css_variables(":root"), DOCUMENT_CSS, SCHEME_CSS[dark].replace(":host", "html")],
     )
-    made._first = first
+    made._first, made._language = first, language().replace("_", "-")
     release(made)
     return made
 
@@ -116,5 +121,5 @@ def _theme(*, dark: bool) -> dict[str, Any]:
             "divider": own("border"),
         },
         "shape": {"borderRadius": 10},
-        "typography": {"fontFamily": 'Roboto, "Helvetica Neue", Arial, sans-serif'},
+        "typography": {"fontFamily": FONTS},
     }

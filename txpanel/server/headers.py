@@ -14,7 +14,9 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform
 
 from txpanel.compat.script_nonces import CURRENT, Nonce
+from txpanel.messages import answer_in
 from txpanel.models.environment import environment
+from txpanel.page import language
 from txpanel.server.passed_on import SITE
 
 __all__ = ["Headers", "embedders", "may_embed", "page_policy", "plain_policy"]
@@ -93,6 +95,7 @@ class Headers(OutputTransform):
         self.request = request
         self.nonce = Nonce()
         CURRENT.set(self.nonce)  # the handler runs in a task that is made after this, and sees it
+        answer_in(language.of_request(request))
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool

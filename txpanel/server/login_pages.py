@@ -8,10 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, Template
+from markupsafe import Markup
 from tornado.web import RequestHandler
 
 from txpanel.compat.script_nonces import CURRENT
-from txpanel.messages import _
+from txpanel.messages import _, language
 from txpanel.server import visitors
 from txpanel.server.rates import Buckets
 from txpanel.server.refusals import refuse
@@ -28,7 +29,7 @@ FOLDER = Path(__file__).parent / "login"
 def template(name: str) -> Template:
     """One of them: ``login``, ``logout`` or ``error``; it takes what Panel gives to its own."""
     known = Environment(autoescape=True, loader=FileSystemLoader(FOLDER), trim_blocks=True, lstrip_blocks=True)
-    known.globals.update(words=_words, plain=_plain, colours=_colours)
+    known.globals.update(words=_words, language=_language, fonts=_fonts, plain=_plain, colours=_colours)
     return known.get_template(f"{name}.html")
 
 
@@ -104,6 +105,16 @@ def _colours() -> str:
 
     used = ("background", "surface", "border", "control", "text", "soft", "focus", "focus-ink", "on-focus", "bad")
     return "".join(f"--tx-{name}:light-dark({','.join(COLOURS[name])});" for name in used)
+
+
+def _language() -> str:
+    return language().replace("_", "-")
+
+
+def _fonts() -> Markup:
+    from txpanel.toolkit.palette import FONTS  # late: Bokeh, which the command line does without
+
+    return Markup(FONTS)
 
 
 def _plain() -> str:

@@ -20,10 +20,10 @@ from txpanel.compat import kept_connections, late_models, page_leak, process_wid
 from txpanel.compat.thread_handover import hand_over
 from txpanel.decoding.settings import USUAL
 from txpanel.errors import ModelNotFound
-from txpanel.messages import _
+from txpanel.messages import _, again, same_language
 from txpanel.models import figures
 from txpanel.models.limits import limits
-from txpanel.page import address, theme
+from txpanel.page import address, language, theme
 from txpanel.page.browser_storage import BrowserStorage
 from txpanel.page.connection.component import Connection
 from txpanel.page.dashboard import Dashboard
@@ -69,6 +69,8 @@ class Session:
         self.given = address.read(pn.state.location.search or "") if pn.state.location else {}
         self.doc: Document = pn.state.curdoc
         self.visitor = str(self.doc.session_context.id) if self.doc.session_context else ""
+        self.language = language.chosen(self.given.get("lang"), _header(self.doc, "Accept-Language"))
+        language.speak(self.doc, self.language)
         late_models.knows_all(self.doc)
         _open[self.doc] = weakref.ref(self)
         self.ended = threading.Event()
@@ -80,6 +82,7 @@ class Session:
         look["opened"] = self.given.get("view", "")
         self.dashboard = Dashboard(on_theme=self._themed, later=self._later, **look)
         self.bar, self.body = self.dashboard.bar.component, self.dashboard.body
+        self.bar.languages = language.others(self.language)
         self.kept = BrowserStorage(self.bar, self.given.get("film", ""))
         self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.answered, data))
         self.connection = Connection(styles={"position": "absolute"}, margin=0) if kept_connections.mended() else None
@@ -95,7 +98,7 @@ class Session:
             self._begin()
         else:
             self.dashboard.bar.say(_("Starting: loading PyTorch and the model code, once per server"))
-            pn.state.onload(threading.Thread(target=self._wait_for_imports, daemon=True).start)
+            pn.state.onload(threading.Thread(target=same_language(self._wait_for_imports), daemon=True).start)
 
     # -- beginning -----------------------------------------------------------------------------------------------------------
 
@@ -224,7 +227,7 @@ class Session:
         before = choose_at_once()
         if before is not None:
             policy.offer(before.name)
-            if not instead and self._shown_at_once(before.name, before.reason):
+            if not instead and self._shown_at_once(before.name, again(before.reason)):
                 return
         self.dashboard.bar.explain(instead)
         self.dashboard.bar.say(_("Looking for a model"))
@@ -242,7 +245,7 @@ class Session:
             policy.offer(chosen.name)  # the program's own choice: visitors may have it, and come back to it
             self.dispatch(lambda: self._load(chosen.name, f"{instead} {chosen.reason}".strip()))
 
-        threading.Thread(target=choose, daemon=True).start()
+        threading.Thread(target=same_language(choose), daemon=True).start()
 
     def _say_problem(self, said: str) -> None:
         if self.state is not None:
@@ -316,7 +319,7 @@ class Session:
         if self.state.progress is not None:  # while tokens are generated, the seed is that of the newest one
             values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
-        values |= {"dark": None if self.dashboard.follows else self.dashboard.dark}
+        values |= {"dark": None if self.dashboard.follows else self.dashboard.dark, "lang": self.given.get("lang")}
         # not by Panel's Location: that makes an entry in the browser's history of each change, and Back would seem dead
         self.bar.address = address.write(values | self._run_in_address(self.state))
 
@@ -357,6 +360,12 @@ class Session:
             self.connection.close()
         page_leak.release(self.page)
         self.state = None
+
+
+def _header(document: Document, name: str) -> str:
+    """A header of the request for the page; empty without one."""
+    request = getattr(document.session_context, "request", None)
+    return str(request.headers.get(name, "")) if request is not None else ""
 
 
 def _not_here() -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from txpanel.messages import _
+from txpanel.messages import _, language
 from txpanel.server.waiting_line import Answer
 
 __all__ = ["full", "policy", "too_often"]
@@ -51,7 +51,7 @@ def policy() -> str:
 def _page(title: str, inside: str, ticket: str, again: int, words: str) -> str:
     facts = f'data-ticket="{escape(ticket)}" data-again="{again}" data-words="{escape(words)}"'
     return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)} · txpanel</title>'
+        f'<!DOCTYPE html><html lang="{language().replace("_", "-")}"><head><meta charset="utf-8"><title>{escape(title)} · txpanel</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{_style()}</style></head><body><main {facts}><h1>{escape(title)}</h1>{inside}</main>"
         f"<script>{_script()}</script></body></html>"
@@ -66,11 +66,11 @@ def _script() -> str:
 
 @cache
 def _style() -> str:
-    from txpanel.toolkit.palette import COLOURS  # late: Bokeh, which the command line does without
+    from txpanel.toolkit.palette import COLOURS, FONTS  # late: Bokeh, which the command line does without
 
     used = ("background", "surface", "border", "text", "soft", "focus-ink")
     colours = "".join(f"--tx-{name}:light-dark({','.join(COLOURS[name])});" for name in used)
-    return f":root{{{colours}}}\n{(FOLDER / 'waiting_page.css').read_text(encoding='utf-8')}"
+    return f":root{{{colours}}}\n{(FOLDER / 'waiting_page.css').read_text(encoding='utf-8').replace('FONTS', FONTS)}"
 
 
 def _digest(text: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from txpanel.errors import Cancelled
+from txpanel.messages import same_language
 from txpanel.models.turns import SAID_AFTER, Asking, Rank, asked_by
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class Worker:
             job(ticket.cancel, self._publisher(ticket))
 
     def _started(self) -> threading.Thread:
-        thread = threading.Thread(target=self._work, name="txpanel-worker", daemon=True)
+        thread = threading.Thread(target=same_language(self._work), name="txpanel-worker", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the system gives no more threads

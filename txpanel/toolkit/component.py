@@ -15,8 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import param
 from panel.custom import JSComponent
 
+from txpanel.messages import ENGLISH, language
 from txpanel.toolkit import bundle, palette
 from txpanel.toolkit.incoming import heard
 
@@ -28,14 +30,15 @@ __all__ = ["BASE_CSS", "Component", "Teller", "palette_source"]
 FOLDER = Path(__file__).parents[1]
 
 BASE_CSS = """
-:host{font-family:Roboto,"Helvetica Neue",Arial,sans-serif;font-size:13px;line-height:1.5;color:var(--tx-text)!important;
+:host{font-family:FONTS;font-size:13px;line-height:1.5;color:var(--tx-text)!important;
 font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 *{box-sizing:border-box}
 .tx-needs{opacity:.45;cursor:not-allowed!important}
 :focus-visible{outline:2px solid var(--tx-focus);outline-offset:2px;border-radius:4px}
 .tx-blank{font-style:normal;font-weight:400;position:relative;top:-.16em;opacity:.65}
 @media (prefers-reduced-motion:reduce){*{transition:none!important;animation:none!important}}
-"""
+:where(:lang(ja)){line-break:strict;word-break:auto-phrase;overflow-wrap:break-word}
+""".replace("FONTS", palette.FONTS)
 """What all components look like before they look like themselves."""
 
 
@@ -107,6 +110,12 @@ class Component(JSComponent):
 
     _browser_sets: ClassVar[tuple[str, ...]] = ()
     """Parameters that its module sets. What a browser says of others is not heard: it draws them."""
+
+    language = param.String(default="", doc="Of its words, as HTML names it; empty: English, as everything around it.")
+
+    def __init__(self, **params: Any) -> None:
+        spoken = language()
+        super().__init__(**({} if spoken == ENGLISH else {"language": spoken.replace("_", "-")}) | params)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "_handle_msg" in cls.__dict__:

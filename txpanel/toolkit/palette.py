@@ -141,6 +141,13 @@ def gradient(kind: Kind, *, dark: bool | None = None, steps: int = 9) -> str:
     return f"linear-gradient(90deg,{','.join(stops)})"
 
 
+FONTS = (
+    'Roboto,"Helvetica Neue",Arial,"Hiragino Sans","Hiragino Kaku Gothic ProN","Noto Sans JP","Noto Sans CJK JP",'
+    '"BIZ UDPGothic","Yu Gothic UI",Meiryo,sans-serif'
+)
+"""The page's letters: Roboto, which it brings, and for Japanese what macOS, Linux, Android and Windows have of their own."""
+
+
 def css_variables(selector: str = ":host") -> str:
     """CSS rule that defines every colour as ``--tx-<meaning>`` and every ramp as ``--tx-ramp-<kind>`` (a gradient)."""
     lines = [f"--tx-{meaning}:light-dark({light},{dark});" for meaning, (light, dark) in COLOURS.items()]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from txpanel.messages import _, plural
+from txpanel.messages import _, again, plural
 from txpanel.toolkit.format import count
 
 if TYPE_CHECKING:
@@ -175,12 +175,12 @@ def why_closed(block: BlockAnatomy, part: str) -> str:
 
 def ended(reason: str) -> str:
     """A reason as a sentence of its own."""
-    said = reason.strip()
+    said = str(again(reason)).strip()
     if not said:
         return ""
-    return (
-        said[0].upper() + said[1:] + ("" if said.endswith((".", "!", "?", ")")) and not said.endswith("...") else ".")
-    )
+    said = said[0].upper() + said[1:]
+    whole = said.endswith((".", "!", "?", ")", "。", "！", "？", "）")) and not said.endswith("...")
+    return said if whole else _("{sentence}.").format(sentence=said)
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,13 @@ class ColourKey(Component):
 
     scale = param.Dict(default={}, doc="What `Scale.legend` returns.")
     caption = param.String(default="", doc="What the numbers are.")
-    half = param.String(
-        default=_("halfway {v}"), doc="What the colour half way stands for, where colours go by the square root."
-    )
+    half = param.String(default="", doc="What the colour half way stands for, where colours go by the square root.")
 
     _module = "legend.js"
     _styles = "legend.css"
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**{"half": _("halfway {v}"), **params})
 
     def show(self, scale: Scale) -> None:
         """Shows another scale."""

@@ -17,6 +17,7 @@ from bokeh.models import FixedTicker
 from holoviews.plotting.bokeh import BokehRenderer
 
 from txpanel.compat.stamp import Stamp
+from txpanel.messages import language
 from txpanel.toolkit.figure_code import callback
 
 __all__ = ["ink_axis", "plain", "rendered", "roomy", "sized", "tick"]
@@ -30,14 +31,14 @@ def rendered(element: Callable[..., Any], *given: Hashable) -> Any:
     Args:
         element: makes it, a function of a module. given: its arguments.
     """
-    figure = _stamp(element, *given)()
+    figure = _stamp(language(), element, *given)()
     if BokehRenderer.theme:
         curdoc().theme = BokehRenderer.theme  # as HoloViews does with the document of each figure
     return figure
 
 
 @cache
-def _stamp(element: Callable[..., Any], *given: Hashable) -> Stamp:
+def _stamp(_language: str, element: Callable[..., Any], *given: Hashable) -> Stamp:
     plot = BokehRenderer.instance().get_plot(element(*given), doc=Document())
     plot.document = None  # HoloViews cleans a plot up with its document
     plot.state.outline_line_color = None  # in the dark the page's theme would draw a frame around every other picture

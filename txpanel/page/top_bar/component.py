@@ -42,6 +42,7 @@ class TopBar(Messenger):
         default="", doc="The query string of what is shown: the browser puts it in the place of the one it has."
     )
     words = param.Dict(default={}, doc="All texts of the bar.")
+    languages = param.List(default=[], doc="In which other languages the page can be opened: code, name.")
     kept = param.Dict(default={}, doc="name, data: a run too long for the address, for the browser to keep.")
     wanted = param.String(default="", doc="Name of a run that the browser is asked for; it answers with ``kept``.")
 

@@ -9,7 +9,7 @@ from txpanel.decoding.ranges import RANGES, within
 from txpanel.decoding.settings import USUAL
 from txpanel.decoding.stages import for_browser
 from txpanel.errors import TxpanelError
-from txpanel.messages import _
+from txpanel.messages import _, again, of_kept
 from txpanel.models.chat import has_template
 from txpanel.models.number_tokens import EXAMPLE, reads_numbers
 from txpanel.models.tokens import alone
@@ -338,7 +338,7 @@ class Bar:
         model = state.model
         parts = model.report() if model is not None else report(anatomy, Seen())
         source = model.source if model is not None else None
-        more = [(_("why this model"), state.model_reason), (_("source"), source.note if source is not None else "")]
+        more = [(_("why this model"), again(state.model_reason)), (_("source"), of_kept(source.note) if source is not None else "")]
         more += [(_("compared"), remembered_since(parts.remembered))] if parts.remembered else []
         found = about(anatomy, parts, [(label, text) for label, text in more if text])
         return found | {"adapters": adapters_shown(adapters_of(state))}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES
 from txpanel.decoding.settings import SURPRISE, USUAL
-from txpanel.messages import _, plural
+from txpanel.messages import _, again, plural
 from txpanel.page.top_bar.words import gap_examples
 from txpanel.toolkit.format import count
 from txpanel.toolkit.part_words import blocks_named, kind_name, mixer_name
@@ -78,7 +78,7 @@ def entry_facts(entry: Entry) -> dict[str, str]:
         "name": entry.name,
         "title": entry.title,
         "facts": " · ".join([*facts, entry.licence]),
-        "note": " ".join(part for part in (entry.note, entry.terms) if part),
+        "note": " ".join(part for part in (again(entry.note), again(entry.terms)) if part),
     }
 
 

@@ -10,6 +10,7 @@ import {aboutModel} from "./about.js"
 import {amountChooser} from "./amount.js"
 import {putInto} from "./elsewhere.js"
 import {kernelOf} from "./kernel.js"
+import {languageLinks} from "./language.js"
 import {modelChooser} from "./models.js"
 import {samplingControls} from "./sampling_controls.js"
 import {sharing} from "./share.js"
@@ -224,7 +225,7 @@ export function render({model, view, el}) {
     h("span"),
     button("×", w.dismiss, () => (tooLong ? fits("") : send("dismiss")), {class: "icon"}),
   )
-  const status = h("div", {class: "status"}, examples, working, said, about.root)
+  const status = h("div", {class: "status"}, examples, working, said, about.root, ...languageLinks(model))
   const look = h("div", {class: "look", role: "group", "aria-label": w.look}, ...steppers.map((s) => s.root))
 
   el.append(

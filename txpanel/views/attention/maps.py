@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource
 
-from txpanel.messages import _
+from txpanel.messages import _, again
 from txpanel.toolkit.card import Legend, Table, row
 from txpanel.toolkit.format import number
 from txpanel.toolkit.heatmap import FEW, NUMBERS_UP_TO, Axis, Heatmap
@@ -164,7 +164,7 @@ class Maps:
                 "key",
                 tap=lambda q, k: self._tap(part, q, k),
                 inks=INKS,
-                hover=HOVER,
+                hover=tuple(map(again, HOVER)),
                 titles=titles(),
             )
             heat.link(self.cursor, row="query", column="key")

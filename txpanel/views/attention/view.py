@@ -11,7 +11,7 @@ import param
 from bokeh.models import ColumnDataSource
 from panel.viewable import Viewable
 
-from txpanel.messages import _
+from txpanel.messages import _, again
 from txpanel.toolkit.card import Rich, as_shown, card, engineers, rich, stack
 from txpanel.views.attention.all_heads import AllHeads
 from txpanel.views.attention.data import Look
@@ -82,7 +82,7 @@ class AttentionView(View):
         self.formulas = engineers()
         self.options = (
             pn.widgets.CheckBoxGroup(  # a group: a single Checkbox of Bokeh has no label that a screen reader finds
-                options={self.param[name].label: name for name in OPTIONS},
+                options={again(self.param[name].label): name for name in OPTIONS},
                 value=[name for name in OPTIONS if getattr(self, name)],
                 margin=(2, 0),
                 stylesheets=["label,span,:host{font-size:13px;color:var(--tx-text)}"],

@@ -65,7 +65,7 @@ class ResidualView(View):
     def named(cls, trace: Any) -> str:
         """As the flow calls what opens it."""
         if trace is None:
-            return cls.title
+            return super().named(trace)
         n = trace.anatomy.n_layers
         return _("The only block") if n == 1 else _("All {n} blocks").format(n=n)
 
