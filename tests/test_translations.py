@@ -119,13 +119,14 @@ def test_japanese_says_the_words_of_the_glossary(path: Path) -> None:
     assert terms().keys() >= TERMS
     wrong = []
     for message in sentences(path):
-        plain = re.sub(r"<code>.*?</code>|`[^`]*`|\w[\w.]*\([^()]*\)|\{[^{}]*\}|</?\w+>", "x ", asked(message))
+        plain = re.sub(r"<code>.*?</code>|`[^`]*`|“[^”]*”|\w[\w.]*\([^()]*\)|\{[^{}]*\}|</?\w+>", "x ", asked(message))
         for english in TERMS:
             if re.search(rf"(?<![\w_.-]){re.escape(english)}(?:s|es)?(?![\w_.-])", plain, re.IGNORECASE):
                 wrong += [(english, asked(message), text) for text in said(message) if terms()[english] not in text]
     assert not wrong
 
 
+COMMANDS = r"\{[^{}]*\}|`[^`]*`|<code>.*?</code>|(?<![A-Za-z])(?:pip|txpanel) [a-z]+ [a-z. ]+"
 UNTRANSLATED = re.compile(r"[A-Za-z]{3,} [a-z]{2,} [a-z]{2,}")
 
 
@@ -134,16 +135,19 @@ def test_japanese_is_written_as_japanese(path: Path) -> None:
     wrong = []
     for message in sentences(path):
         for text in said(message):
-            plain = re.sub(r"</?\w+>", "", text)
-            prose = re.sub(r"\{[^{}]*\}|`[^`]*`|<code>.*?</code>", "", text)
+            plain = re.sub(r"</?\w+>|(?a:\w[\w.^]*)\([^()]*\)", "", text)  # without marks, calls and powers
+            prose = re.sub(COMMANDS, "", text)
             if UNTRANSLATED.search(prose):
                 wrong.append(("English", text))
-            if re.search(r"[\u3040-\u30ff\u4e00-\u9fff][,.!?:;()]|[()][\u3040-\u30ff\u4e00-\u9fff]", plain):
+            if re.search(
+                r"[\u3040-\u30ff\u4e00-\u9fff](?:[,.!?:;](?![A-Za-z])|[()])|[()][\u3040-\u30ff\u4e00-\u9fff]", plain
+            ):
                 wrong.append(("half-width sign", text))
             if re.search(r"[\u3040-\u30ff\u4e00-\u9fff] +[\u3040-\u30ff\u4e00-\u9fff]", plain):
                 wrong.append(("blank between words", text))
             if (
-                asked(message).endswith(".")
+                " " in asked(message)
+                and asked(message).endswith(".")
                 and not asked(message).endswith(("...", "}."))
                 and not plain.rstrip().endswith(("。", "・"))
             ):
@@ -159,7 +163,7 @@ def test_plurals_are_those_of_the_language(path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", messages.languages())
-@pytest.mark.parametrize("value", [0, 7, 1234, 135_000_000, 1234.5, 41.67, 0.25])
+@pytest.mark.parametrize("value", [0, 7, 1234, 135_000_000, 23_252.0, 41.67, 7.125])
 def test_numbers_are_written_as_in_the_language(code: str, value: float) -> None:
     """The page writes numbers in one way, which English and Japanese share. A language with another one has to change that."""
     written = count(value) if isinstance(value, int) else number(value)
@@ -172,7 +176,9 @@ README = ROOT / "README.md", ROOT / "README.ja.md"
 def test_both_readmes_say_the_same_of_models_commands_and_pictures() -> None:
     english, japanese = (path.read_text(encoding="utf-8") for path in README)
     for what in (r"^\| `([\w.-]+)` \|", r"\]\(((?:docs|examples|plugins)[\w./#-]*|CHANGELOG.md|LICENSE)\)"):
-        assert set(re.findall(what, japanese, re.MULTILINE)) == set(re.findall(what, english, re.MULTILINE)) - {
+        theirs, ours = set(re.findall(what, japanese, re.MULTILINE)), set(re.findall(what, english, re.MULTILINE))
+        assert theirs - ours <= {"docs/glossary.md"}
+        assert ours - theirs <= {
             "docs/images/views-phone.png", "docs/families.md#models-that-fill-gaps", "docs/families.md#encoder-decoders"
         }  # fmt: skip
     blocks = [re.sub(r"#[^\n]*", "", block) for block in re.findall(r"```sh\n(.*?)```", japanese, re.DOTALL)]

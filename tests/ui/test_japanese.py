@@ -1,4 +1,4 @@
-"""The page in Japanese: chosen by the browser, the switch or the address; nothing left in English, no letter without a glyph, nothing that runs out of a phone."""
+"""The page in Japanese: chosen by browser, switch or address; nothing left in English, no letter without a glyph, nothing that runs out of a phone."""
 
 from __future__ import annotations
 
@@ -144,8 +144,10 @@ def test_nothing_runs_out_of_a_phone(server: Server, new_tab: Callable[..., Tab]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     out = """() => {
       const all = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])])
-      const scrolls = (e) => { for (let at = e; at; at = at.parentElement ?? at.getRootNode().host) if (/auto|scroll|hidden/.test(getComputedStyle(at).overflowX)
-        && at.clientWidth <= 390 && at.scrollWidth > at.clientWidth) return true }
+      const scrolls = (e) => {
+        for (let at = e; at; at = at.parentElement ?? at.getRootNode().host)
+          if (/auto|scroll|hidden/.test(getComputedStyle(at).overflowX) && at.clientWidth <= 390 && at.scrollWidth > at.clientWidth) return true
+      }
       return all(document.body).filter((e) => e.matches("button, a, h1, h2, h3, p, label, dt, dd") && e.checkVisibility() && !scrolls(e)
         && e.getBoundingClientRect().right > 391).map((e) => e.textContent.slice(0, 80))
     }"""

@@ -338,7 +338,10 @@ class Bar:
         model = state.model
         parts = model.report() if model is not None else report(anatomy, Seen())
         source = model.source if model is not None else None
-        more = [(_("why this model"), again(state.model_reason)), (_("source"), of_kept(source.note) if source is not None else "")]
+        more = [
+            (_("why this model"), again(state.model_reason)),
+            (_("source"), of_kept(source.note) if source is not None else ""),
+        ]
         more += [(_("compared"), remembered_since(parts.remembered))] if parts.remembered else []
         found = about(anatomy, parts, [(label, text) for label, text in more if text])
         return found | {"adapters": adapters_shown(adapters_of(state))}
