@@ -49,6 +49,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: time computed, for a busy machine")
     chosen = parser.parse_args()
+    if not chosen.quick and (lacking := report.missing()):  # before anything is computed or written
+        install = 'pip install -c constraints.txt -e ".[bench]"'
+        parser.error(f"{', '.join(lacking)}: not installed. Run {install}, or see with --quick that it runs.")
     torch.set_num_threads(chosen.threads)
     use_clock(chosen.clock)
     tables = run(chosen.quick, chosen.only, chosen.repeat)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from benchmarks.tables import FACTORS, UNITS, Table, heading
 
@@ -27,6 +31,21 @@ B-03b, B-07b, B-10 to B-10c, B-13b and R-01 to R-04 are measured by `python -m b
 All cases of any other table run in turn in one process (A, B, C, A, B, C, ...), after a check that their numbers agree. On a shared machine trust the
 ratios, the bytes and the counts, not the milliseconds. The identifiers are those of the project's list of comparisons.
 """
+
+
+def missing() -> list[str]:
+    """What the extra `bench` brings and is not here: without it the tables of everybody else would be overwritten with gaps."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = (Requirement(one).name for one in project["optional-dependencies"]["bench"])
+    return [name for name in wanted if not is_installed(name)]
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package is here."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def write(run: dict[str, Any]) -> None:

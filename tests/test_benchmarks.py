@@ -20,7 +20,7 @@ from txpanel.compat import process_wide
 
 NOT_FOR_SPEED = {
     "write_queue", "closed_tabs", "new_models", "own_bokeh", "late_resources",
-    "browser_patches", "held_exits", "kept_connections", "kept_connection", "plain_query", "without_eval",
+    "browser_patches", "held_exits", "kept_connections", "kept_connection", "plain_query", "without_eval", "when_idle",
 }  # fmt: skip
 
 
@@ -116,3 +116,26 @@ def test_a_visitor_of_the_load_never_asks_for_what_there_is(monkeypatch: pytest.
         asyncio.run(load.act(visitor, n, until, 0.0001, crowd))
     assert {what for what, _before, _now in asked} == {"head", "slider", "text"}
     assert [one for one in asked if one[1] == one[2]] == []
+
+
+WITHOUT_NNSIGHT = """
+import sys
+from benchmarks import report
+report.is_installed = lambda package: package != "nnsight"
+from benchmarks import __main__ as benchmarks
+benchmarks.run = lambda *given: sys.exit("it was begun")
+sys.argv = ["benchmarks", "--only", "B-02"]
+benchmarks.main()
+"""
+
+
+def test_without_its_extra_nothing_is_measured_and_no_file_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in (report.RESULTS, report.REPORT)}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NNSIGHT], cwd=report.ROOT, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 2
+    assert "error: nnsight: not installed. Run pip install -c constraints.txt -e" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    monkeypatch.setattr(report, "is_installed", lambda package: False)
+    assert {"matplotlib", "transformer_lens"} <= set(report.missing())

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from txpanel.compat.tried import TRIED, was_tried
+from txpanel.compat.tried import PYTHON, TRIED, was_tried
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +49,19 @@ def test_the_range_is_what_was_tried(name: str) -> None:
 def test_where_we_replace_methods_the_range_ends_with_what_was_tried(name: str) -> None:
     major, minor = Version(TRIED[name][1]).release
     assert not declared()[name].specifier.contains(f"{major}.{minor + 1}")
+
+
+def test_each_python_that_was_tried_is_named_to_the_index() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        one.rpartition(" ")[2]
+        for one in project["classifiers"]
+        if one.startswith("Programming Language :: Python :: 3.")
+    ]
+    assert (named[0], named[-1]) == PYTHON
+    assert project["requires-python"] == f">={PYTHON[0]}"
+    assert was_tried("Python", "3.12.9")
+    assert not was_tried("Python", "3.14.0")
 
 
 def test_within_and_outside() -> None:

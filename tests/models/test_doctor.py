@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from txpanel.models import cache, catalogue, doctor
 from txpanel.models.progress import Reporter
@@ -49,6 +50,23 @@ def test_doctor_names_versions(unreachable: None) -> None:
     assert checks["Python"].status == "ok"
     assert "threads" in checks["torch build"].detail
     assert all(check.advice for check in checks.values() if check.status != "ok")
+
+
+@pytest.mark.parametrize(
+    ("built_for", "gpu", "said"), [(None, False, "ok"), ("13.0", True, "ok"), ("13.0", False, "warning")]
+)
+def test_doctor_names_a_build_for_a_gpu_that_is_not_here(
+    unreachable: None, monkeypatch: pytest.MonkeyPatch, built_for: str | None, gpu: bool, said: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", built_for)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(gpu))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "A card")
+    check = status("torch build")
+    assert check.status == said
+    assert ("none is found" in check.detail) == (said == "warning")
+    assert ("cuda:0 A card" in check.detail) == gpu
+    assert ("CPU build" in check.advice) == (said == "warning")
 
 
 @pytest.mark.parametrize(("version", "said"), [("1.9.4", "ok"), ("1.9.3", "warning"), ("9.0", "warning")])
@@ -115,3 +133,14 @@ def test_doctor_reads_all_bytes_of_all_models_and_deletes_what_changed(
     assert cache.find("bad") is None
     assert cache.find("good") is not None
     assert "bad" not in {check.title for check in doctor.doctor(deep=True)}
+
+
+@pytest.mark.parametrize(("version", "said"), [("3.13.1", "ok"), ("3.14.0", "warning")])
+def test_doctor_names_a_python_that_was_not_tried(
+    unreachable: None, monkeypatch: pytest.MonkeyPatch, version: str, said: str
+) -> None:
+    monkeypatch.setattr(doctor.platform, "python_version", lambda: version)
+    check = status("Python")
+    assert check.status == said
+    assert check.detail.startswith(version)
+    assert said == "ok" or "3.11 to 3.13" in check.advice

@@ -151,11 +151,35 @@ def test_a_server_may_take_its_time_to_start() -> None:
     run.end()
 
 
-@pytest.mark.parametrize(("does", "code"), [("sys.exit(2)", 2), ("sys.exit(0)", 0)])
+@pytest.mark.parametrize(("does", "code"), [("sys.exit(2)", 2), ("sys.exit(0)", 0), ("sys.exit(130)", 130)])
 def test_a_wrong_command_or_a_willing_end_is_not_tried_again(does: str, code: int) -> None:
     run = Run(does, lambda run: "silent")
     run.thread.join(20)
     assert (run.code, run.supervisor.starts, run.said) == (code, 1, [])
+
+
+INTERRUPTED = """
+import sys
+from txpanel.server import cli, supervise
+supervise.SERVER = "import sys, time; print('up', flush=True); sys.stdin.read()"
+supervise.probe = lambda *given, **named: "well"
+sys.exit(cli.main(["serve", "--supervise", "--port", "0"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, "Stopped.\n"), (signal.SIGTERM, 0, "")])
+def test_a_ctrl_c_has_its_exit_code_and_an_ordered_end_is_none_that_failed(
+    number: signal.Signals, code: int, said: str
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        _out, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (code, said)
 
 
 def test_a_failure_that_a_start_does_not_mend_is_tried_more_and_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from txpanel.compat.replacing import replace
 
-__all__ = ["is_held", "mend"]
+__all__ = ["is_held", "mend", "was_interrupted"]
 
 log = logging.getLogger("txpanel")
 
@@ -42,6 +42,11 @@ def is_held(error: BaseException) -> bool:
     if isinstance(error, KeyboardInterrupt):
         return _watched and not _interrupted.is_set()
     return not isinstance(error, asyncio.CancelledError | GeneratorExit)
+
+
+def was_interrupted() -> bool:
+    """Whether there was a Ctrl-C; known from `mend` on."""
+    return _interrupted.is_set()
 
 
 def _held(own: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -8,6 +8,7 @@
 // Upstream: bokeh/bokeh, bokehjs/src/lib/models/plots/plot_canvas.ts, PlotView.schedule_paint: a queue for all figures of a page.
 // Test: tests/compat/test_bokeh_js.py::test_bokeh_still_paints_all_figures_in_one_frame
 import {bokehClasses} from "./own_bokeh.js"
+import {whenIdle} from "./when_idle.js"
 
 const AT_A_TIME = 10 // milliseconds
 const NEAR = "160px" // so far outside the screen a figure still counts as on it
@@ -50,7 +51,7 @@ function replaced() {
   function wake(soon = false) {
     if (asked || !waiting.size) return
     if (![...waiting].some(nearby)) {
-      if (!held && !idle) idle = requestIdleCallback(rest, {timeout: LATEST})
+      if (!held && !idle) idle = whenIdle(rest, {timeout: LATEST})
       return
     }
     asked = true

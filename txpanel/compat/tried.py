@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-__all__ = ["TRIED", "was_tried"]
+__all__ = ["PYTHON", "TRIED", "was_tried"]
+
+PYTHON = ("3.11", "3.13")
+"""Lowest and newest Python; `pyproject.toml` names each of them in a classifier."""
 
 TRIED: dict[str, tuple[str, str]] = {
     "panel": ("1.9.4", "1.9"),
@@ -41,9 +44,9 @@ TRIED: dict[str, tuple[str, str]] = {
 
 
 def was_tried(name: str, version: str) -> bool:
-    """Whether a version of a library is within what was tried; a name that is not in `TRIED` is."""
-    if name not in TRIED:
+    """Whether a version of a library, or of Python, is within what was tried; a name that is not in `TRIED` is."""
+    if name not in TRIED and name != "Python":
         return True
-    lowest, newest = (Version(end) for end in TRIED[name])
+    lowest, newest = (Version(end) for end in TRIED.get(name, PYTHON))
     found = Version(version)
     return found >= lowest and found.release[: len(newest.release)] <= newest.release

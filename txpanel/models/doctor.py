@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,17 +107,19 @@ def doctor(model: str | None = None, *, deep: bool = False) -> list[Check]:
 
 
 def _software() -> list[Check]:
-    python = platform.python_version()
-    old = sys.version_info < (3, 11)
-    checks = [
-        Check(
-            "Python",
-            "error" if old else "ok",
-            f"{python}, {platform.platform()}",
-            _("Use 3.11 or newer.") if old else "",
-        )
-    ]
-    return [*checks, *(_package(name) for name in PACKAGES)]
+    return [_python(), *(_package(name) for name in PACKAGES)]
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()}, {platform.platform()}"
+    if tried.was_tried("Python", platform.python_version()):
+        return Check("Python", "ok", found)
+    return Check("Python", "warning", found, _outside(*tried.PYTHON))
+
+
+def _outside(lowest: str, newest: str) -> str:
+    advice = _("txpanel was tested with {lowest} to {newest}; if something goes wrong, install one of these.")
+    return advice.format(lowest=lowest, newest=newest)
 
 
 def _package(name: str) -> Check:
@@ -128,9 +129,7 @@ def _package(name: str) -> Check:
         return Check(name, "error", _("not installed"), _("Run: pip install {name}").format(name=name))
     if tried.was_tried(name, version):
         return Check(name, "ok", version)
-    lowest, newest = tried.TRIED[name]
-    advice = _("txpanel was tested with {lowest} to {newest}; if something goes wrong, install one of these.")
-    return Check(name, "warning", version, advice.format(lowest=lowest, newest=newest))
+    return Check(name, "warning", version, _outside(*tried.TRIED[name]))
 
 
 def _torch() -> Check:
@@ -146,7 +145,17 @@ def _torch() -> Check:
     detail = _("{threads} threads on {cores} cores; devices: {devices}").format(
         threads=torch.get_num_threads(), cores=os.cpu_count() or 1, devices=", ".join(devices)
     )
-    return Check("torch build", "ok", detail)
+    built_for = torch.version.cuda or getattr(torch.version, "hip", None)
+    if built_for is None or torch.cuda.is_available():
+        return Check("torch build", "ok", detail)
+    said = _("{detail}; built for a GPU (CUDA or ROCm {version}), and none is found").format(
+        detail=detail, version=built_for
+    )
+    advice = _(
+        "It works on the CPU. If this machine has a GPU, its driver is missing or too old. If not, PyTorch's CPU build saves "
+        "about 5 GB on disk."
+    )
+    return Check("torch build", "warning", said, advice)
 
 
 def _variables() -> list[Check]:

@@ -68,6 +68,7 @@ def serve(
 
     Raises:
         TxpanelError: the port is taken or the address is not of this machine, in words.
+        KeyboardInterrupt: Ctrl-C has stopped it.
     """
     chosen = find_port(address, port)
     origins = plain_origins(origins)
@@ -103,8 +104,13 @@ def serve(
         command += ["--show"]
     from panel.command import main as panel  # late: seconds; the command says first where the page is
 
+    from txpanel.compat import held_exits
+
     sys.argv = command  # panel reads this, whatever it is given
+    held_exits.mend()
     panel(command)
+    if held_exits.was_interrupted():  # Bokeh takes a Ctrl-C for an end like any other
+        raise KeyboardInterrupt
     return 0
 
 

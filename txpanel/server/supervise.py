@@ -42,7 +42,7 @@ STEADY = 60.0
 """A server that has lived so long before it ended is started anew without a pause."""
 
 Answer = Literal["well", "failed", "silent"]
-WRONG_COMMAND = 2
+WRONG_COMMAND, WILLING = 2, (0, 130)  # a server that was stopped, or has had a Ctrl-C, is not started anew
 NOTES = "_TXPANEL_SWITCHED_OFF"
 """Tells the server which file of the supervisor's knows the views that are switched off; no setting."""
 SERVER = "from txpanel.server import cli, supervise; supervise.end_with_supervisor(); raise SystemExit(cli.main())"
@@ -107,7 +107,7 @@ class Supervisor:
         self._command, self._ask, self._say = list(command), ask, say
         self._environment = {**os.environ, **(environment or {})}
         self._patience, self._starting = patience, starting
-        self._stopped = False
+        self._stopped = self.interrupted = False
         self._bell = queue.SimpleQueue[
             None
         ]()  # not an event: a signal that comes while that is waited for would never return
@@ -116,6 +116,7 @@ class Supervisor:
 
     def stop(self, *_signal: Any) -> None:
         """Ends the server and `run`; may be called from a signal handler."""
+        self.interrupted = self.interrupted or _signal[:1] == (signal.SIGINT,)
         self._stopped = True
         self._bell.put(None)
 
@@ -138,7 +139,7 @@ class Supervisor:
                 code = self._end()
                 if self._stopped:
                     break
-                if code == WRONG_COMMAND or (code == 0 and not why):
+                if code == WRONG_COMMAND or (code in WILLING and not why):
                     return code
                 pause = 0.5 if time.monotonic() - begin > STEADY else min(2 * pause, LONGEST_PAUSE)
                 said = why or _("The server has ended (exit code {code}).").format(code=code)
@@ -193,7 +194,7 @@ class Supervisor:
 
 
 def supervise(arguments: Sequence[str], host: str, port: int, *, prefix: str = "", tls: bool = False) -> int:
-    """Runs ``txpanel serve`` with these arguments again and again until Ctrl-C or SIGTERM. Returns the exit code.
+    """Runs ``txpanel serve`` with these arguments again and again until SIGTERM, which is no failure, or Ctrl-C. Returns the exit code.
 
     Args:
         arguments: of the command, without the program's name.
@@ -208,7 +209,10 @@ def supervise(arguments: Sequence[str], host: str, port: int, *, prefix: str = "
         supervisor = Supervisor(command, lambda: probe(host, port, path, tls=tls), environment={NOTES: str(notes)})
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, supervisor.stop)
-        return supervisor.run()
+        code = supervisor.run()
+    if supervisor.interrupted:
+        raise KeyboardInterrupt
+    return code
 
 
 def _is_ours(word: str) -> bool:

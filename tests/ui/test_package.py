@@ -1,0 +1,180 @@
+"""What people install: the wheel, built from the source package, in an environment that has nothing of this checkout."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Callable
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.ui.conftest import start_command, stop_server
+from tests.ui.tab import Tab
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+pytestmark = pytest.mark.sweep
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with both packages; building them also checks them with twine and check-wheel-contents."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [str(ROOT / "scripts" / "package"), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of programs of a new environment with the wheel; what it depends on is lent by the one that runs the tests.
+
+    `tests/compat/test_tried.py` sees to it that all that is imported is declared.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    python = str(programs / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    mine = subprocess.run([python, "-c", where], capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    lent = str(Path(torch.__file__).parents[1])
+    (Path(mine.strip()) / "lent.pth").write_text(lent + "\n", encoding="utf-8")
+    return programs
+
+
+def test_the_wheel_has_what_runs_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    listed = subprocess.run(
+        ["git", "ls-files", "txpanel"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True
+    )
+    here = {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    assert {name for name in names if name.startswith("txpanel/")} == here
+    assert {"txpanel/py.typed", "txpanel/toolkit/served/txpanel.js", "txpanel/models/nano/model.safetensors"} <= names
+    assert not [name for name in names if name.endswith(".pot")]
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"txpanel"}
+    assert wheel.stat().st_size < 2_500_000
+
+
+def test_the_source_package_can_be_tested(built: Path) -> None:
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {
+        "pyproject.toml",
+        "hatch_build.py",
+        "constraints.txt",
+        "scripts/test",
+        "tests/conftest.py",
+        "LICENSE",
+    } <= names
+    assert not [name for name in names if name.endswith(".pot") or name.startswith((".ci", ".venv", "node_modules"))]
+
+
+def test_the_page_on_the_index_leads_into_the_repository(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = Parser().parsestr(archive.read(name).decode())
+    page, repository, version = str(told.get_payload()), PROJECT["urls"]["Repository"], PROJECT["version"]
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", page)
+    assert len(links) > 20
+    for picture, target in links:
+        below = f"{repository}/{'raw' if picture else 'blob'}/v{version}/"
+        assert target.startswith(below), target
+        assert (ROOT / target.removeprefix(below).partition("#")[0]).exists(), target
+    assert told["License-Expression"] == "Apache-2.0"
+    assert told["Author"]
+    assert {line.split(", ")[0] for line in told.get_all("Project-URL", [])} >= {"Repository", "Changelog", "Issues"}
+    wanted = {re.split(r"[<>=; ]", one)[0] for one in told.get_all("Requires-Dist", []) if "extra ==" not in one}
+    assert len(wanted) == len(PROJECT["dependencies"])
+
+
+def test_it_is_installed_with_its_commands_and_views(installed: Path, tmp_path: Path) -> None:
+    def says(*command: str) -> str:
+        settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    assert says(str(installed / "txpanel"), "--version") == f"txpanel {PROJECT['version']}\n"
+    place = says(str(installed / "python"), "-c", "import txpanel; print(txpanel.__file__)")
+    assert Path(place).is_relative_to(installed.parent), "the checkout was imported"
+    rows = says(str(installed / "txpanel"), "plugins", "--strict").splitlines()
+    assert {row.split()[0] for row in rows[1:]} >= set(PROJECT["entry-points"]["txpanel.views"])
+    out = tmp_path / "run.safetensors"
+    says(str(installed / "txpanel"), "export", "CBABBC=", "--model", "nano", "-o", str(out))
+    assert out.stat().st_size > 10_000
+
+
+def test_the_first_package_of_the_guide_is_installed_beside_it(installed: Path, tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    code, toml = (re.findall(rf"```{kind}\n(.*?)```", guide, re.DOTALL)[0] for kind in ("python", "toml"))
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "__init__.py").write_text(code, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(toml, encoding="utf-8")
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "-q",
+        "wheel",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "-w",
+        "dist",
+        ".",
+    ]
+    subprocess.run(pip, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / ".tools")}, check=True)
+    (made,) = (tmp_path / "dist").glob("*.whl")
+    assert made.name == "my_package-0.1.0-py3-none-any.whl"
+    beside = str(tmp_path / "beside")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "-q", "install", "--no-deps", "--target", beside, str(made)], check=True
+    )
+    command = [str(installed / "txpanel"), "plugins"]
+    settings = {**os.environ, "PYTHONPATH": beside}
+    rows = subprocess.run(
+        command, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
+    assert re.search(r"^surprisal +my-package +0\.1\.0 +ok +Surprisal$", rows, re.MULTILINE), rows
+
+
+@pytest.mark.parametrize("by", ["txpanel serve", "panel serve"])
+def test_it_opens_the_page(by: str, installed: Path, tmp_path: Path, new_tab: Callable[..., Tab]) -> None:
+    command, says = [str(installed / "txpanel"), "serve", "--model", "nano", "--port", "0"], r"txpanel is at (\S+)"
+    if by == "panel serve":  # as docs/installing.md has it
+        where = [str(installed / "python"), "-c", "import txpanel; print(*txpanel.__path__)"]
+        place = subprocess.run(
+            where, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=True
+        ).stdout.strip()
+        command = [str(installed / "python"), "-m", "panel", "serve", place, "--address", "localhost", "--port", "0"]
+        says = r"running at: (http://\S+)"
+    server = start_command(tmp_path, command, says, PYTHONPATH="", TXPANEL_PLUGINS="none")
+    try:
+        page = new_tab().open(server.address(text="CBABBC=", temperature=0)).page
+        assert page.get_by_role("textbox", name="Prompt").input_value() == "CBABBC="
+    finally:
+        stop_server(server)
+    assert not [line for line in server.lines if "Traceback" in line], io.StringIO("\n".join(server.lines)).read()

@@ -1,0 +1,16 @@
+// When the browser has nothing else to do: Safari cannot be asked, so there it is soon after what is at hand.
+//
+// Versions: any Safari without `requestIdleCallback` (17 and 18 have none).
+// Reason: correctness; figures outside the screen would never be painted there.
+// Upstream: WebKit/WebKit, Source/WebCore/page: `requestIdleCallback` is behind a switch.
+// Test: tests/test_browser_modules.py::test_by_itself
+const SOON = 50 // milliseconds
+const SLICE = 20 // milliseconds that such a moment is taken to last
+
+export function whenIdle(work, options) {
+  if (globalThis.requestIdleCallback) return requestIdleCallback(work, options)
+  return setTimeout(() => {
+    const end = performance.now() + SLICE
+    work({timeRemaining: () => Math.max(0, end - performance.now())})
+  }, SOON)
+}
