@@ -16,7 +16,7 @@ from bokeh.resources import Resources
 from jinja2 import Template
 from panel.io.document import Document
 from panel.io.resources import CDN_DIST, bundle_resources
-from panel.io.state import set_curdoc, state
+from panel.io.state import set_curdoc
 
 from txpanel.compat import page_resources
 from txpanel.page import theme
@@ -51,7 +51,12 @@ def test_the_scripts_of_models_that_are_not_there_are_left_out() -> None:
     assert "tabulator.min.js" in whole["bokeh_js"], "Panel does not add it any more: this can go"
     tags = left["bokeh_js"].partition('<script type="application/json"')[0]
     assert not re.search("tabulator|luxon|bokeh-gl", tags)
-    assert re.search(r"bokeh\.min\.js.*bokeh-widgets\.min\.js.*bokeh-tables\.min\.js.*panel\.min\.js", tags, re.DOTALL)
+    kept = re.findall(r'src="[^"]*/([\w.-]+\.js)', tags)
+    assert [name for name in kept if name != "bokeh-tables.min.js"] == [
+        "bokeh.min.js",
+        "bokeh-widgets.min.js",
+        "panel.min.js",
+    ]  # 3.10 has it in panel's
     late = withheld(left)
     names = [
         re.split(r"[/?]", address.partition("?")[0])[-1] for address in late["panel.models.tabulator.DataTabulator"]
@@ -103,7 +108,8 @@ def test_panels_style_sheets_are_in_the_document_once() -> None:
     assert not [sheet for sheet in sheets if "Imported" in type(sheet).__name__]
     assert len([sheet for sheet in inline.values() if "arc_spinner.svg" in sheet.css]) == 1
     assert all("url('../assets" not in sheet.css for sheet in inline.values())
-    cache = state._stylesheets[document]
+    cache = page_resources.inlined(document)
+    assert cache is not None
     assert f"{CDN_DIST}css/no_such_file.css" not in cache
     assert "https://example.org/x.css" not in cache
 

@@ -4,7 +4,7 @@
 // Versions: Bokeh 3.9 to 3.10.
 // Reason: correctness; what is typed or clicked while the connection is away is lost otherwise.
 // Upstream: bokeh/bokeh, bokehjs/src/lib/client/connection.ts, ClientConnection: reconnecting draws the page anew, from a document without its arrays.
-// Test: tests/compat/test_kept_connections.py::test_bokeh_still_pulls_a_document_without_its_buffers
+// Test: tests/compat/test_kept_connections.py::test_bokeh_still_draws_the_whole_page_anew
 import {bokehClasses} from "./own_bokeh.js"
 
 const MARK = "txpanel "

@@ -15,8 +15,8 @@ Besides Bokeh's frames there are a few of our own, text that begins with `MARK`,
 
 Versions: Bokeh 3.9 to 3.10, Panel 1.9.4 to 1.10.0.
 Reason: correctness; a text typed while the connection is away is lost otherwise, and an old prediction stands behind it.
-Upstream: bokeh/bokeh, bokehjs/src/lib/client/connection.ts, `_repull_session_doc` reads a document without its buffers; bokeh/server/views/ws.py.
-Test: tests/compat/test_kept_connections.py::test_bokeh_still_pulls_a_document_without_its_buffers
+Upstream: bokeh/bokeh, bokehjs/src/lib/client/connection.ts, `_repull_session_doc`: a new page (in 3.9 without its arrays); bokeh/server/views/ws.py.
+Test: tests/compat/test_kept_connections.py::test_bokeh_still_draws_the_whole_page_anew
 """
 
 from __future__ import annotations

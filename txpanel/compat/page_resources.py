@@ -1,4 +1,4 @@
-"""What a page of ours does not fetch, although Panel 1.9 puts it into every page of its server.
+"""What a page of ours does not fetch, although Panel puts it into every page of its server.
 
 Panel links to the scripts and style sheets of every model class that was ever imported in the process (Tabulator, luxon), panel-material-ui
 to fonts for all scripts of the world, twice and without saying which letters they have, so that one sign which none of them has fetches
@@ -9,7 +9,7 @@ all. Here, for documents of ours only:
 * fonts are fetched for the letters that are in them;
 * our own module is imported by the browser itself, not taken apart by es-module-shims, which is there for import maps.
 
-Versions: Panel 1.9.4, panel-material-ui 0.16.6.
+Versions: Panel 1.9.4 to 1.10.0 (which puts what a view brings later into requests of its own), panel-material-ui 0.16.6.
 Reason: requests and bytes of the first load; the tests count both.
 Upstream: holoviz/panel, panel/io/resources.py, `bundle_resources`; panel-extensions/panel-material-ui, dist/material-icons.css.
 Test: tests/compat/test_page_resources.py::test_the_cure_for_fonts_is_still_needed
@@ -36,7 +36,7 @@ from panel.io.state import state
 
 from txpanel.compat.script_nonces import marked
 
-__all__ = ["InlinedStyles", "inline_styles", "trim", "trimmed"]
+__all__ = ["InlinedStyles", "inline_styles", "inlined", "trim", "trimmed"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ DIST = Path(pn.__file__).parent / "dist"
 PANEL = re.compile(rf"^(?:{re.escape(CDN_DIST)}|[./]*static/extensions/panel/)([\w./@^-]+\.css)(?:\?.*)?$")
 SCRIPT = re.compile(r'<script type="text/javascript" src="([^"]+)"></script>\s*')
 SHEET = re.compile(r'<link rel="stylesheet" href="([^"]+)"[^>]*>\s*')
+DECLARED = re.compile(r"(const declared = )(\{.*\});")
 FACE = re.compile(r"@font-face\{[^}]*\}")
 COVERED = {
     "latin-ext": "U+100-130,U+132-151,U+154-17F,U+18F,U+192,U+1A0-1A1,U+1AF-1B0,U+1F0,U+1FA-1FF,U+218-21B,U+237,U+259,U+2C7,U+2C9,U+2DD,"
@@ -66,7 +67,19 @@ importShim = ((shim) => Object.assign((url, ...more) => (/\\/extensions\\/txpane
 
 def inline_styles(document: Any) -> None:
     """Panel's own style sheets will be in this document instead of being fetched; before any of its models are made."""
-    state._stylesheets[document] = InlinedStyles(state._stylesheets.get(document, {}))
+    kept = _kept()
+    kept[document] = InlinedStyles(kept.get(document, {}))
+
+
+def inlined(document: Any) -> InlinedStyles | None:
+    """Those of a document, if `inline_styles` was asked for."""
+    found = _kept().get(document)
+    return found if isinstance(found, InlinedStyles) else None
+
+
+def _kept() -> Any:
+    """Where Panel looks for a style sheet, by document; since 1.10 it has a place for those that are to be inside, which a notebook needs."""
+    return getattr(state, "_inline_stylesheets", state._stylesheets)
 
 
 First = Callable[[str, list[str]], str]
@@ -192,7 +205,9 @@ def trimmed(context: dict[str, Any]) -> dict[str, Any]:
     root = _root()
     listed = json.dumps({name: files for name, files in withheld.items() if files}).replace("<", "\\u003c")
     context["bokeh_js"] = (
-        SCRIPT.sub(script, scripts) + NATIVE + f'<script type="application/json" id="tx-late">{listed}</script>'
+        DECLARED.sub(lambda found: f"{found[1]}{_declared(found[2], set(full.values()))};", SCRIPT.sub(script, scripts))
+        + NATIVE
+        + f'<script type="application/json" id="tx-late">{listed}</script>'
     )
     context["bokeh_css"] = f"<style>{_fonts(root)}</style>\n" + SHEET.sub(sheet, sheets)
     resources = context.get("resources")
@@ -207,6 +222,14 @@ def trimmed(context: dict[str, Any]) -> dict[str, Any]:
             ],
         }
     return context
+
+
+def _declared(told: str, gone: set[str]) -> str:
+    """What a page tells Panel's own loader that it has (since 1.10), without what was left out."""
+    have = json.loads(told)
+    have["libs"] = [lib for lib in have.get("libs", []) if not gone & {*lib.get("js", []), *lib.get("css", [])}]
+    have["css"] = [sheet for sheet in have.get("css", []) if sheet not in gone]
+    return json.dumps(have).replace("<", "\\u003c")
 
 
 def _models() -> Iterator[Model]:
