@@ -21,6 +21,7 @@ _PUBLIC = {
     "Trace": ("txpanel.tracing", "Trace"),
     "record": ("txpanel.tracing", "record"),
     "open_trace": ("txpanel.tracing", "open_trace"),
+    "head_scores": ("txpanel.tracing.head_scores", "head_scores"),
     "generate": ("txpanel.decoding.generation", "generate"),
     "beam_search": ("txpanel.decoding.beams", "beam_search"),
     "ModelState": ("txpanel.session.state", "ModelState"),
@@ -44,6 +45,7 @@ __all__ = [
     "errors",
     "explain",
     "generate",
+    "head_scores",
     "load",
     "models",
     "open_trace",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from txpanel.page.dashboard import explain
     from txpanel.session.state import ModelState
     from txpanel.tracing import Trace, open_trace, record
+    from txpanel.tracing.head_scores import head_scores
     from txpanel.views.base import View
 
 

@@ -47,6 +47,7 @@ CONDITIONS: dict[str, Callable[[Situation], bool]] = {
     "sorts-letters": lambda here: here.trace.model is not None and here.trace.model.name == "nano",
     "several-tokens": lambda here: len(here.ids) > 2,
     "repeats": lambda here: here.repeat is not None,
+    "interventions": lambda here: hasattr(here.trace, "changed"),
     "generated": lambda here: here.generated > 0,
 }
 """What each asks of a `Situation`; with ``not-`` in front the opposite."""

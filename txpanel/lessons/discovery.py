@@ -42,15 +42,26 @@ class Found:
 def find_lessons(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> list[Found]:
     """All lessons that are installed, in their order; our own ids come first and cannot be taken by others. Nothing is raised.
 
+    Those that are installed are looked for once: each session asks.
+
     Args:
         entries: entry points to look at; None: those of the installed packages.
     """
-    given = _installed() if entries is None else list(entries)
-    wanted = environment().plugins
+    plugins = environment().plugins
+    wanted = None if plugins is None else frozenset(plugins)
+    return list(_all(wanted)) if entries is None else _found(entries, wanted)
+
+
+@lru_cache(maxsize=4)
+def _all(wanted: frozenset[str] | None) -> tuple[Found, ...]:
+    return tuple(_found(_installed(), wanted))
+
+
+def _found(given: Iterable[importlib.metadata.EntryPoint], wanted: frozenset[str] | None) -> list[Found]:
     found: dict[str, Found] = {}
     for entry in sorted(set(given), key=lambda one: (not _own(one), _package(one), one.name)):
         package = _package(entry)
-        if wanted is not None and not _own(entry) and not {entry.name, package} & set(wanted):
+        if wanted is not None and not _own(entry) and not {entry.name, package} & wanted:
             continue
         for lesson in _of_entry(entry, package):
             found.setdefault(lesson.id, lesson)

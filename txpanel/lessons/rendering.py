@@ -7,17 +7,32 @@ from typing import Any
 
 from txpanel.errors import Unsupported
 from txpanel.lessons.conditions import holds
+from txpanel.lessons.expressions import Expression
 from txpanel.lessons.lesson import Block, Lesson, Runs, Step, Task
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.tasks import as_shares, right_answer
-from txpanel.lessons.values import evaluate, shown
+from txpanel.lessons.values import evaluate, is_slow, shown
 from txpanel.models.tokens import visible
 
-__all__ = ["decidable", "paragraphs", "plain_text", "sentence", "steps_here", "task_shown"]
+__all__ = ["decidable", "needs_measuring", "paragraphs", "plain_text", "sentence", "steps_here", "task_shown"]
 
 Pairs = list[tuple[str, str]]
 MOST_TOKENS = 400
 """A text with more of them is not offered token by token."""
+
+
+def needs_measuring(step: Step) -> bool:
+    """Whether a step names values that take long enough to be computed beside the page."""
+    places = any(is_slow(place) for _name, place in step.look.places)
+    return places or any(is_slow(value) for _where, value in step.values()) or any(map(is_slow, _asked(step)))
+
+
+def _asked(step: Step) -> Iterable[Expression]:
+    if step.task is not None:
+        yield from step.task.answer
+        yield from (option.value for option in step.task.options)
+        for wrong in step.task.wrong:
+            yield from wrong.value
 
 
 def steps_here(lesson: Lesson, here: Situation | None) -> list[Step]:

@@ -2,6 +2,7 @@
 // page, where it covers neither what was clicked nor what has to stay readable (card_spot.js). A view that a click has opened comes into sight.
 import {released} from "../toolkit/elements.js"
 import {keptClear} from "../toolkit/keep_clear.js"
+import {offer} from "../toolkit/lit.js"
 import {hear} from "../toolkit/said.js"
 import {reducedMotion} from "../toolkit/theme.js"
 import {spot} from "./card_spot.js"
@@ -82,6 +83,7 @@ export function render({model, view, el}) {
     const [x, y] = [event.clientX || (box ? box.left + box.width / 2 : 0), event.clientY || (box ? box.top + box.height / 2 : 0)]
     if (!event.composedPath().includes(card())) clicked = {x, y, at: now()}
   }
+  const offered = offer(view, {card: () => (model.asked ? card() : null)})
   const unheard = hear("reveal", view, (id) => {
     wanted = {id, at: now()}
     clicked.at = now()
@@ -113,6 +115,7 @@ export function render({model, view, el}) {
   model.on("remove", () => {
     changes.disconnect()
     unheard()
+    offered()
     for (const [where, kind, act] of listeners) where.removeEventListener(kind, act, {capture: true})
   })
 }

@@ -16,6 +16,7 @@ from txpanel.messages import _
 from txpanel.page import offline
 from txpanel.page.card_place import CardPlace
 from txpanel.page.connection.component import before_it_is_there
+from txpanel.page.lessons.controller import LessonController
 from txpanel.page.timeline.controller import TimelineController
 from txpanel.page.top_bar.controller import Bar
 from txpanel.page.view_area import TOP_CSS, ViewArea
@@ -64,7 +65,7 @@ class Dashboard(pn.viewable.Viewer):
         later: calls a function after what is there has been sent to the browser; at once by default.
 
     Attributes:
-        bar: on top. timeline: of what was generated. views: all views. card: “why this number”.
+        bar: on top. timeline: of what was generated. views: all views. card: “why this number”. lessons: what leads through them.
     """
 
     dark = param.Boolean(default=False, doc="Whether it is dark.")
@@ -97,6 +98,7 @@ class Dashboard(pn.viewable.Viewer):
             dark=self.dark,
         )
         self.card = CardPlace(bar, opened=self.opened, dark=self.dark)
+        self.lessons = LessonController(self._open_view, lambda: self.views.opened, fixed=fixed)
         self._make_layout()
         self.param.watch(self._theme_changed, "dark")
         self.param.watch(lambda _event: setattr(self.views, "opened", self.opened), "opened")
@@ -121,7 +123,12 @@ class Dashboard(pn.viewable.Viewer):
     def __panel__(self) -> pn.Column:
         if not hasattr(self, "_layout"):
             self._layout = pn.Column(
-                self.bar.component, self.body, sizing_mode="stretch_width", margin=0, stylesheets=[ROOT_CSS]
+                self.bar.component,
+                self.body,
+                self.lessons.component,
+                sizing_mode="stretch_width",
+                margin=0,
+                stylesheets=[ROOT_CSS],
             )
             self._layout.styles = self._scheme()
         return self._layout
@@ -139,6 +146,7 @@ class Dashboard(pn.viewable.Viewer):
         self._watcher = state.param.watch(self._trace_changed, "trace")
         self._trace_changed()
         self.card.attach(state)
+        self.lessons.attach(state)
 
     def first_picture(self) -> First | None:
         """What is on screen first, if there is a run: the bar, what stands on top, the tabs."""
@@ -151,6 +159,7 @@ class Dashboard(pn.viewable.Viewer):
 
     def close(self) -> None:
         """The session is over: nothing is held any more."""
+        self.lessons.close()
         self.bar.close()
         self.timeline.close()
         self.views.close()
@@ -168,6 +177,10 @@ class Dashboard(pn.viewable.Viewer):
 
     def _opened_changed(self, _event: Any) -> None:
         self.opened = self.card.opened = self.views.opened  # as it is now: the area may have taken the change back
+        self.lessons.view_opened()
+
+    def _open_view(self, name: str) -> None:
+        self.views.opened = name
 
     # -- light and dark ------------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 // Which part is unfolded below the flow. A click opens it and comes to it, also when it is open; ✕ and Esc fold it.
 import {h} from "../toolkit/elements.js"
+import {offer} from "../toolkit/lit.js"
 import {keyed, patch, set, v} from "../toolkit/patch.js"
 import {say} from "../toolkit/said.js"
 import {isSaved, openHere, opensHere} from "../toolkit/saved_page.js"
 
-export function render({model, el}) {
+export function render({model, view, el}) {
   const root = h("div", {class: "tabs", role: "tablist", "aria-label": model.label})
   const unfold = (id) => {
     if (isSaved()) openHere(id)
@@ -58,6 +59,9 @@ export function render({model, el}) {
     }
     if (event.key === "Escape" && model.chosen) fold()
   })
+  // below the names stands what is unfolded
+  const offered = offer(view, {tabs: () => root, view: () => (model.chosen ? view.el.nextElementSibling : null)})
+  model.on("remove", offered)
   model.on(["tabs", "chosen"], draw)
   draw()
   new ResizeObserver(() => show(chosen())).observe(root)

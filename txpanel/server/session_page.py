@@ -86,7 +86,7 @@ class Session:
         self.kept = BrowserStorage(self.bar, self.given.get("film", ""))
         self.dashboard.bar.on_kept = lambda data: self.dispatch(partial(self.kept.answered, data))
         self.connection = Connection(styles={"position": "absolute"}, margin=0) if kept_connections.mended() else None
-        parts = [self.bar, *([self.connection] if self.connection else []), self.body]
+        parts = [self.bar, *([self.connection] if self.connection else []), self.body, self.dashboard.lessons.component]
         self.page = theme.page(
             parts, title="txpanel", dark=None if look["follows"] else look["dark"], first=self.dashboard.first_picture
         )

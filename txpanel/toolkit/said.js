@@ -1,7 +1,10 @@
 // What one part of the page says to the others, inside one dashboard: who speaks does not know who hears.
 //   reveal: somebody asked for a view, by its id: the page scrolls to it, whether it was open before or not
 //   sight:  whether the picture on top is on screen, or has scrolled away
-//   start:  somebody asked where to begin
+//   start:  somebody asked where to begin: the tour, or the lesson of that id
+//   guide:  the same where there is nobody who leads through a lesson, as on a saved page
+//   playto: how far the picture is to be played, by the name of a part; null: it is shown as a whole
+//   played: somebody has played the picture on to its next part
 //   asleep: in a notebook nobody answers (true), or somebody does again: what was asked for and has not come is taken back
 //   writing: tokens are about to come (true), or another text (false)
 //   settings: here is a place for the settings of sampling, under the bars that they move

@@ -69,6 +69,14 @@ def _q_norm(here: Situation, at: int) -> float:
     return float(np.linalg.norm(here.tensor("blocks.{l}.q")[here.head, at]))
 
 
+@value("rotated.norm", "word", "place")
+def _rotated_norm(here: Situation, at: int) -> str:
+    """“same” or “changed”: whether a query has the same norm before and after its rotation."""
+    before = np.linalg.norm(here.tensor("blocks.{l}.q_pre_rotary")[here.head, at])
+    after = np.linalg.norm(here.tensor("blocks.{l}.q")[here.head, at])
+    return "same" if np.isclose(before, after, rtol=1e-3) else "changed"
+
+
 @value("k.norm", "number", "place")
 def _k_norm(here: Situation, at: int) -> float:
     """Norm of a key."""

@@ -126,6 +126,12 @@ def _softened(here: Situation, temperature: float) -> np.ndarray:
     return np.asarray(powers / powers.sum())
 
 
+@value("run.ahead", "count")
+def _run_ahead(here: Situation) -> int:
+    """For how many tokens ahead a run gives probabilities: rows of its logits."""
+    return 1 if here.trace.logits.ndim == 1 else len(here.trace.logits)
+
+
 @value("given", "share", "place")
 def _given(here: Situation, at: int) -> float:
     """The probability that the model gave to a token of the text, from the tokens before it."""

@@ -62,6 +62,13 @@ def _key(here: Situation) -> int:
     return here.key
 
 
+@value("smallest", "place")
+def _smallest(here: Situation) -> int:
+    """The first token of the text in the order of their spelling, the last one left out."""
+    strings = list(here.trace.tokens.strings)[:-1]
+    return min(range(len(strings)), key=lambda at: strings[at])
+
+
 @value("before", "place", "place")
 def _before(here: Situation, at: int) -> int:
     """The position before another one."""

@@ -1,6 +1,7 @@
 // The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
+import {offer} from "../../toolkit/lit.js"
 import {hear} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
@@ -215,7 +216,11 @@ export function render({model, view, el}) {
     taken = on
     draw()
   })
-  model.on("remove", writing)
+  const offered = offer(view, {timeline: () => (line.length ? root : null)})
+  model.on("remove", () => {
+    writing()
+    offered()
+  })
   const draw = () => {
     const [i, n] = [at(), line.length]
     root.classList.toggle("bare", !n)

@@ -1,5 +1,6 @@
 // Controls of the bar that stand where their effect is seen, inside another part of the page: they stay the bar's own, with the bar's look.
 import {h} from "../../toolkit/elements.js"
+import {offer} from "../../toolkit/lit.js"
 
 /** Puts elements into `place`, in a shadow root that has all the styles of the root of `from`. Returns the box around them. */
 export function putInto(place, from, cls, ...elements) {
@@ -12,3 +13,13 @@ export function putInto(place, from, cls, ...elements) {
   place.replaceChildren(host)
   return box
 }
+
+/** What a lesson may point at in the bar; the settings only while they stand in it. */
+export const offerBar = (view, el, {field, models, generate, amount, undo, redo, sampling}) =>
+  offer(view, {
+    prompt: () => field,
+    model: () => models.root,
+    generate: () => [generate, amount],
+    undo: () => [undo, redo],
+    temperature: () => (sampling.inline.getRootNode() === el.getRootNode() ? sampling.inline : null),
+  })

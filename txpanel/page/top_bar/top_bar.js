@@ -6,9 +6,10 @@ import {percent} from "../../toolkit/numbers.js"
 import {hear, say} from "../../toolkit/said.js"
 import {isSaved, otherTheme} from "../../toolkit/saved_page.js"
 import {above, away, handedOver, onConnection, onLeave, setWaiting} from "../connection/state.js"
+import {begin} from "../lessons/asked.js"
 import {aboutModel} from "./about.js"
 import {amountChooser} from "./amount.js"
-import {putInto} from "./elsewhere.js"
+import {offerBar, putInto} from "./elsewhere.js"
 import {kernelOf} from "./kernel.js"
 import {languageLinks} from "./language.js"
 import {modelChooser} from "./models.js"
@@ -199,7 +200,8 @@ export function render({model, view, el}) {
   const about = aboutModel(model, send)
   const share = sharing(model, send)
   const theme = button("◐", w.theme, () => (isSaved() ? otherTheme() : send("theme")), {class: "icon", "data-alone": "saved"})
-  const start = button(`▶ ${w.start}`, w.start_title, () => say(el, "start"), {class: "start", "aria-label": w.start, "data-alone": ""})
+  const starts = {class: "start", "aria-label": w.start, "data-alone": ""}
+  const start = button(`▶ ${w.start}`, w.start_title, () => begin(el, model.isFirst && !isSaved()), starts)
 
   const steppers = [
     ["layer", w.block],
@@ -334,7 +336,7 @@ export function render({model, view, el}) {
   ]
   model.on("remove", () => {
     setWaiting(model, false)
-    for (const stop of [...stops, kernel.stop, sight, played, placed]) stop()
+    for (const stop of [...stops, offered, kernel.stop, sight, played, placed]) stop()
   })
   model.on("info", drawInfo)
   model.on("status", drawStatus)
@@ -369,11 +371,9 @@ export function render({model, view, el}) {
   const pictured = () => {
     look.hidden = model.pictured
   }
-  const seen = (on) => {
-    look.hidden = on
-  }
-  const sight = hear("sight", view, seen)
+  const sight = hear("sight", view, (on) => look.toggleAttribute("hidden", on))
   // Where there is a picture with the bars that they move, the settings stand under those.
+  const offered = offerBar(view, el, {field, models, generate, amount, undo, redo, sampling})
   const placed = hear("settings", view, (place) => putInto(place, el, "under", sampling.inline, sampling.more))
   const played = hear("play", view, (on) => {
     answering = on // the picture shows how the answer comes: it is not given away up here

@@ -1,4 +1,5 @@
-// "Start here": what is on this page, in one look. Five places of the picture, each with a few words and the numbers of the run on screen.
+// What is on this page, in one look: five places of the picture, each with a few words and the numbers of the run on screen. Where a lesson can lead,
+// "Start here" opens that instead; on a saved page it is this.
 import {h, s} from "../../toolkit/elements.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {fill, integer, percent, quoted} from "./core.js"

@@ -23,6 +23,7 @@ import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
+import {forLessons, stepped} from "./offered.js"
 import {syncOverlay} from "./overlay.js"
 import {paintAttentionWords} from "./pattern.js"
 import {paintPhone} from "./phone.js"
@@ -81,13 +82,8 @@ class Flow {
     dom.range.oninput = () => this.send({type: "window", start: Number(dom.range.value)})
     dom.allHeads.onclick = () => this.showGrid()
     const [play, step, end] = dom.play.children
-    play.onclick = () => {
-      const {motion} = this
-      if (!motion.asked) motion.show()
-      else if (motion.held) motion.go()
-      else motion.hold()
-    }
-    step.onclick = () => this.motion.step()
+    play.onclick = () => this.motion.toggle()
+    step.onclick = () => stepped(this)
     end.onclick = () => this.motion.skip()
     bindKeys(this)
     this.resizer = new ResizeObserver(() => this.relayout())
@@ -122,7 +118,7 @@ class Flow {
       this.relayout()
     })
     this.handles.observe(dom.handles)
-    this.asked = [hear("start", this.view, () => this.guide.show(true)), hear("asleep", this.view, () => this.later())]
+    this.asked = [hear("guide", this.view, () => this.guide.show(true)), hear("asleep", this.view, () => this.later()), ...forLessons(this)]
     this.covered = keepClear(() => [[...dom.next.children, dom.handles], [dom.legend]])
   }
 

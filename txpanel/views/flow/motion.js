@@ -40,6 +40,32 @@ export class Motion {
     else this.go()
   }
 
+  // Plays, holds, and goes on.
+  toggle() {
+    if (!this.asked) this.show()
+    else if (this.held) this.go()
+    else this.hold()
+  }
+
+  // As far as a lesson has come; undefined: it speaks of something else.
+  showTo(until) {
+    if (until === undefined) {
+      if (this.asked) this.skip()
+      return
+    }
+    if (!this.asked || this.run > until) {
+      this.from = 0
+      this.length = PLAY_MS
+      this.asked = true
+      this.run = STEPS.findLast((at) => at < until) ?? 0 // what comes before is there: only the part itself moves
+    }
+    if (reducedMotion()) {
+      this.run = until
+      this.runStart = null
+      this.request()
+    } else this.go(until)
+  }
+
   get held() {
     return this.asked && this.run < 1 && this.runStart === null
   }

@@ -1,0 +1,234 @@
+"""Where a learner is, what a step sets, and what comes of an answer: without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from txpanel.lessons.discovery import Found, lessons_in
+from txpanel.models.language_model import LanguageModel
+from txpanel.page.lessons import controller as module
+from txpanel.page.lessons.controller import LessonController
+from txpanel.session.state import ModelState
+from txpanel.tracing.head_scores import head_scores
+
+LESSON = """---
+title: Mine
+---
+
+(look)=
+## Look
+
+:::{look}
+lit: attention
+query: 2
+layer: last_block
+settings: {temperature: 1.5}
+open: mlp
+:::
+
+“{value}`token(query)`” and {value}`tokens.count`.
+
+:::{only} rotary
+Rotated.
+:::
+
+(guess)=
+## Guess
+
+:::{look}
+hide: next
+:::
+
+x
+
+:::{predict} number
+ask: How many?
+answer: tokens.count
+wrong:
+  twice: {value: 14, says: Twice as many., confusion: plans}
+hints: [Count., Count more., "{value}`tokens.count`"]
+after: "{value}`tokens.count` it is."
+:::
+
+(do)=
+## Do
+
+x
+
+:::{do}
+ask: Move it.
+reach: {temperature: above 1.2}
+:::
+
+(rotary-only)=
+## Not here
+
+:::{look}
+only: rotary
+:::
+
+x
+
+(undecided)=
+## Cannot be decided
+
+x
+
+:::{predict} number
+ask: How many?
+answer: model.experts
+:::
+
+(found)=
+## Found
+
+:::{look}
+layer: found.block("previous")
+head: found.head("previous")
+:::
+
+{value}`found.score("previous")`
+"""
+STEPS = ["look", "guess", "do", "rotary-only", "undecided", "found"]
+
+
+@pytest.fixture
+def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "en.md").write_text(LESSON, encoding="utf-8")
+    found: list[Found] = lessons_in(folder)
+    monkeypatch.setattr(module, "find_lessons", lambda: found)
+
+
+@pytest.fixture
+def state(nano: LanguageModel) -> ModelState:
+    return ModelState(model=nano, text="CBABBC=")
+
+
+@pytest.fixture
+def opened() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def lesson(lessons: None, state: ModelState, opened: list[str]) -> Iterator[LessonController]:
+    made = LessonController(opened.append, lambda: opened[-1] if opened else "")
+    made.attach(state)
+    yield made
+    made.close()
+
+
+def say(made: LessonController, kind: str, /, **more: Any) -> dict[str, Any]:
+    made.component._handle_msg({"kind": kind, **more})
+    return made.component.shown
+
+
+def words(pairs: Any) -> str:
+    return "".join(text for _kind, text in pairs)
+
+
+def test_nothing_is_shown_before_a_lesson_is_opened(lesson: LessonController, state: ModelState) -> None:
+    assert lesson.component.shown == {}
+    assert lesson.component.lessons == [{"id": "mine", "title": "Mine", "minutes": 0, "steps": STEPS}]
+    state.text = "AB="
+    assert lesson.component.shown == {}
+
+
+def test_a_step_sets_what_it_speaks_of_and_says_it_with_the_numbers_of_the_run(
+    lesson: LessonController, state: ModelState, opened: list[str]
+) -> None:
+    shown = say(lesson, "open", lesson="mine")
+    assert (state.query, state.layer, state.temperature, opened) == (2, 2, 1.5, ["mlp"])
+    assert (shown["step"], shown["i"], shown["lit"]) == ("look", 0, ["attention"])
+    assert shown["steps"] == ["look", "guess", "do", "undecided", "found"]  # nano does not rotate
+    (only,) = shown["paragraphs"]
+    assert words(only) == "“A” and 7."
+    assert ("token", "A") in only
+    state.text = "BA="
+    assert words(lesson.component.shown["paragraphs"][0]).endswith("and 3.")
+    assert say(lesson, "close") == {}
+
+
+def test_an_answer_is_judged_on_the_run_that_stands_there(lesson: LessonController, state: ModelState) -> None:
+    shown = say(lesson, "open", lesson="mine", step="guess")
+    assert (shown["task"]["kind"], shown["hidden"], shown["after"]) == ("number", ["next"], [])
+    shown = say(lesson, "answer", answer=14)
+    assert (shown["done"], words(shown["verdict"]["says"])) == (False, "Twice as many.")
+    assert "The model plans the whole sentence." in shown["verdict"]["confusion"]
+    assert [words(hint) for hint in say(lesson, "hint")["hints"]] == ["Count."]
+    for _more in range(5):
+        say(lesson, "hint")
+    assert words(lesson.component.shown["hints"][-1]) == "7"
+    state.text = "AB="
+    shown = say(lesson, "answer", answer=3)
+    assert (shown["done"], shown["hidden"], words(shown["after"][0])) == (True, [], "3 it is.")
+
+
+def test_the_answer_can_be_shown(lesson: LessonController) -> None:
+    say(lesson, "open", lesson="mine", step="guess")
+    shown = say(lesson, "reveal")
+    assert (shown["revealed"], shown["done"], words(shown["after"][0])) == ("7", False, "7 it is.")
+
+
+def test_a_goal_counts_once_something_was_done(lesson: LessonController, state: ModelState) -> None:
+    state.temperature = 1.8  # it is there already
+    say(lesson, "open", lesson="mine", step="do")
+    assert not lesson.component.shown["done"]
+    state.temperature = 1.0
+    assert not lesson.component.shown["done"]
+    state.temperature = 1.3
+    assert lesson.component.shown["done"]
+    state.temperature = 0.5
+    assert lesson.component.shown["done"]  # what was done stays done
+
+
+def test_a_question_that_cannot_be_decided_is_left_out(lesson: LessonController) -> None:
+    shown = say(lesson, "open", lesson="mine", step="undecided")
+    assert (shown["step"], shown["task"]) == ("undecided", None)
+
+
+def test_a_step_that_another_model_does_not_have_is_left_for_the_one_before(
+    lesson: LessonController, state: ModelState, nano: LanguageModel, tiny: Callable[[str], LanguageModel]
+) -> None:
+    state.model = tiny("llama")
+    assert say(lesson, "open", lesson="mine", step="rotary-only")["step"] == "rotary-only"
+    assert words(say(lesson, "go", step="look")["paragraphs"][1]) == "Rotated."
+    say(lesson, "go", step="rotary-only")
+    state.model = nano
+    assert lesson.component.shown["step"] == "do"
+
+
+def test_heads_of_the_model_are_found(lesson: LessonController, state: ModelState, nano: LanguageModel) -> None:
+    shown = say(lesson, "open", lesson="mine", step="found")
+    found = head_scores(nano, "previous").values
+    assert (state.layer, state.head) == np.unravel_index(int(found.argmax()), found.shape)
+    assert words(shown["paragraphs"][0]).endswith("%")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {}, {"kind": "none"}, {"kind": "_on_open"}, {"kind": "answer"}, {"kind": "answer", "answer": {"a": 1}}, {"kind": "answer", "answer": "x" * 99},
+        {"kind": "go", "step": 7}, {"kind": "go", "step": "<b>"}, {"kind": "open", "lesson": "../../etc"}, {"kind": "open", "lesson": 3, "step": []},
+        {"kind": "load"}, {"kind": "text"}, {"kind": "hint", "n": 9}, {"kind": "reveal"}, {"kind": "again"}, {"kind": ["open"]}, "open", None, 3,
+    ],
+)  # fmt: skip
+def test_whatever_a_browser_says_leaves_a_step(lesson: LessonController, state: ModelState, message: Any) -> None:
+    say(lesson, "open", lesson="mine", step="guess")
+    lesson.component._handle_msg(message)
+    assert lesson.component.shown["step"] in ("guess", "look")
+    assert state.error is None
+
+
+def test_before_there_is_a_run_a_lesson_can_be_opened(lessons: None) -> None:
+    made = LessonController(lambda _name: None, lambda: "")
+    made.attach(ModelState())
+    shown = say(made, "open", lesson="mine")
+    assert (shown["step"], shown["busy"]) == ("look", True)
+    made.close()

@@ -1,0 +1,140 @@
+"""The tour in a real browser, at a desk and on a phone: it leads, lights, goes on when something is done, and lets go at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.conftest import Server
+from tests.ui.tab import Tab
+
+TEXT = "CBABBC="
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Lesson: ")
+
+
+def lit(page: Page) -> list[dict[str, float]]:
+    """The boxes of what is lit, in pixels of the window."""
+    return page.locator(".spotlight .ring").evaluate_all(
+        "(rings) => rings.map((one) => { const {left, top, right, bottom} = one.getBoundingClientRect(); return {left, top, right, bottom} })"
+    )
+
+
+def step(page: Page, name: str) -> Locator:
+    return box(page).get_by_role("heading", name=name)
+
+
+def next_(page: Page) -> None:
+    box(page).get_by_role("button", name="Next", exact=True).click()
+
+
+def to(page: Page, name: str) -> None:
+    """Goes on until the step of that heading is there."""
+    for _more in range(15):
+        if step(page, name).count():
+            return
+        before = box(page).get_by_role("heading").inner_text()
+        next_(page)
+        expect(box(page).get_by_role("heading")).not_to_have_text(before)
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_tour_leads_through_the_page(server: Server, new_tab: Callable[..., Tab], width: int, height: int) -> None:
+    tab = new_tab(width, height).open(server.address(text=TEXT))
+    page = tab.page
+    start = page.get_by_role("button", name="Start here")
+    start.click()
+    heading = step(page, "One question, many numbers")
+    expect(heading).to_be_focused()  # a screen reader reads it
+    expect(box(page)).to_contain_text("1 / 13")
+    seen = []
+    for i in range(13):
+        expect(box(page)).to_contain_text(f"{i + 1} / 13")
+        seen.append(box(page).get_by_role("heading").inner_text())
+        tab.until(lambda: lit(page), f"nothing is lit in “{seen[-1]}”")
+        expect(box(page)).not_to_contain_text("{")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        tab.until(lambda: in_sight(page, height), f"what is lit in “{seen[-1]}” cannot be seen: {lit(page)}")
+        if i < 12:
+            next_(page)
+    assert len(set(seen)) == 13
+    page.keyboard.press("Escape")
+    expect(box(page)).to_be_hidden()
+    expect(start).to_be_focused()
+    expect(page.locator(".spotlight")).to_be_hidden()
+    expect(page.get_by_role("tab", selected=True)).to_have_count(1)  # nothing else was closed
+
+
+def in_sight(page: Page, height: int) -> bool:
+    """Whether some of each lit part is on screen, beside the box."""
+    over = box(page).bounding_box()
+    assert over is not None
+
+    def seen(one: dict[str, Any]) -> bool:
+        top, bottom = max(0.0, one["top"]), min(float(height), one["bottom"])
+        inside = one["left"] >= over["x"] and one["right"] <= over["x"] + over["width"]
+        covered = inside and top >= over["y"] and bottom <= over["y"] + over["height"]
+        return bottom - top > 8 and not covered
+
+    return any(map(seen, lit(page)))
+
+
+def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    page = tab.page
+    page.get_by_role("button", name="Start here").click()
+    to(page, "Who attends to whom")
+    expect(box(page)).to_contain_text("Click a circle in the last row")
+    x, y = page.locator(".flow").evaluate(
+        "(root) => { const {L, canvas} = root.flow, at = canvas.getBoundingClientRect(); return [at.left + L.c0, at.top + L.y0 + (L.n - 1) * L.gap] }"
+    )
+    page.mouse.click(x, y)  # what is lit is not covered by anything
+    expect(box(page)).to_contain_text("Well done.")
+    expect(box(page)).to_contain_text("The card shows the terms")
+    to(page, "Another head, another pattern")
+    page.locator(".headrow button").nth(2).click()
+    expect(box(page)).to_contain_text("Here is head 3")
+    to(page, "The temperature")
+    slider = page.get_by_role("slider", name="temperature", exact=False).filter(visible=True).first
+    slider.focus()
+    for _more in range(12):
+        slider.press("PageUp")
+    expect(box(page)).to_contain_text("Well done.")
+    expect(box(page)).to_contain_text("The order has not changed")
+
+
+def test_keys_go_through_it_and_it_is_remembered_in_this_browser(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    page = tab.page
+    page.get_by_role("button", name="Start here").click()
+    expect(step(page, "One question")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(step(page, "Text becomes tokens")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(step(page, "A token becomes a vector")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(step(page, "Text becomes tokens")).to_be_focused()
+    tab.prompt.focus()
+    page.keyboard.press("ArrowRight")  # in the prompt an arrow is an arrow
+    expect(step(page, "Text becomes tokens")).to_be_visible()
+    tab.open(server.address(text=TEXT))
+    expect(box(page)).to_be_hidden()
+    page.get_by_role("button", name="Start here").click()
+    expect(step(page, "Text becomes tokens")).to_be_visible()
+
+
+def test_it_survives_another_text(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    page = tab.page
+    page.get_by_role("button", name="Start here").click()
+    to(page, "Text becomes tokens")
+    expect(box(page)).to_contain_text("into 7 tokens")
+    tab.run("AB=")
+    expect(box(page)).to_contain_text("into 3 tokens")
+    expect(step(page, "Text becomes tokens")).to_be_visible()

@@ -1,0 +1,196 @@
+// The box that leads through a lesson, and the light on what it speaks of. It stands over the page and takes nothing away from it: what is dimmed can
+// be clicked all the same. Where the learner was is remembered in this browser only.
+import {h} from "../../toolkit/elements.js"
+import {hear, say} from "../../toolkit/said.js"
+import {isSaved} from "../../toolkit/saved_page.js"
+import {askedToStart, begun, listening} from "./asked.js"
+import {Light} from "./light.js"
+import {memory} from "./memory.js"
+import {feedback, question, runs} from "./task.js"
+
+export function render({model, view, el}) {
+  if (isSaved()) return // nobody is there to say what comes next
+  const w = model.words
+  const kept = memory()
+  const send = (kind, more = {}) => model.send_msg({kind, ...more})
+  const button = (label, act, more = {}) => h("button", {type: "button", onclick: act, ...more}, label)
+
+  const title = h("span", {class: "title"})
+  const count = h("span", {class: "count"})
+  const menu = button(`${w.lessons} ▾`, () => list(list_.hidden), {class: "quiet", "aria-expanded": "false"})
+  const leave = button("✕", () => close(), {class: "quiet leave", "aria-label": w.close, title: w.close})
+  const heading = h("h2", {tabindex: "-1"})
+  const words = h("div", {class: "words"})
+  const task = h("div", {class: "task"})
+  const said = h("div", {class: "said", role: "status"})
+  const list_ = h("ul", {class: "list", hidden: true})
+  const dots = h("div", {class: "dots", role: "group", "aria-label": w.progress})
+  const back = button(w.back, () => to(-1), {class: "quiet"})
+  const next = button(w.next, () => to(1), {class: "next", title: w.keys})
+  const head = h("header", null, title, count, h("i", {class: "room"}), menu, leave)
+  const body = h("div", {class: "body"}, heading, words, task, said)
+  const box = h(
+    "section",
+    {class: "box", role: "dialog", hidden: true},
+    head,
+    list_,
+    body,
+    h("footer", null, dots, h("i", {class: "room"}), back, next),
+  )
+  const light = new Light(view, box, w.hidden)
+  el.append(light.root, box)
+
+  let before = null // what had the focus when the lesson was opened
+  const now = () => model.shown
+  const open = () => Boolean(now()?.step)
+  const drawn = {} // of each section what it was drawn from
+
+  // --- what a person does --------------------------------------------------------------------------------------------------
+  const start = (id, step) => {
+    before ??= deepest()
+    list(false)
+    const name = id || "tour"
+    send("open", {lesson: name, step: step ?? kept.at(name)})
+  }
+  const close = () => {
+    send("close")
+    finish()
+  }
+  const finish = () => {
+    light.off()
+    box.hidden = true
+    say(el, "playto", null)
+    for (const name of Object.keys(drawn)) delete drawn[name]
+    if (before?.isConnected) before.focus({preventScroll: true})
+    before = null
+  }
+  const to = (by) => {
+    const {steps, i, lesson} = now()
+    if (i + by >= steps.length) {
+      kept.done(lesson)
+      if (others().length) list(true)
+      else close()
+    } else if (i + by >= 0) go(steps[i + by])
+  }
+  const go = (step) => {
+    list(false)
+    send("go", {step})
+  }
+  const others = () => model.lessons.filter(({id}) => id !== now()?.lesson)
+  const list = (on) => {
+    if (on)
+      list_.replaceChildren(
+        ...model.lessons.map(({id, title: name, minutes}) =>
+          h(
+            "li",
+            null,
+            button(name, () => start(id), {"aria-current": id === now()?.lesson ? "true" : null}),
+            h(
+              "span",
+              null,
+              [minutes ? w.minutes.replace("{n}", minutes) : "", kept.isDone(id) ? `✓ ${w.taken}` : ""].filter(Boolean).join(" · "),
+            ),
+          ),
+        ),
+      )
+    list_.hidden = !on
+    menu.setAttribute("aria-expanded", String(on))
+    light.place()
+    if (on) list_.querySelector("button")?.focus({preventScroll: true})
+  }
+  const keys = (event) => {
+    if (!open() || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return
+    const from = deepest()
+    const inside = from === document.body || from === document.documentElement || (box.contains(from) && !from.matches("input,select"))
+    if (event.key === "Escape" && (inside || box.contains(from))) {
+      event.preventDefault()
+      if (list_.hidden) close()
+      else list(false)
+    } else if (inside && event.key === "ArrowRight") to(1)
+    else if (inside && event.key === "ArrowLeft") to(-1)
+  }
+
+  // --- what the server says ----------------------------------------------------------------------------------------------------
+  const section = (name, from, draw) => {
+    const key = JSON.stringify(from) ?? ""
+    if (drawn[name] === key) return
+    drawn[name] = key
+    draw()
+  }
+  const draw = () => {
+    const s = now()
+    if (!open()) {
+      if (!box.hidden) finish()
+      return
+    }
+    const came = drawn.step !== `${s.lesson}/${s.step}`
+    drawn.step = `${s.lesson}/${s.step}`
+    box.hidden = false
+    box.setAttribute("aria-label", `${w.label}: ${s.title}`)
+    title.textContent = s.title
+    count.textContent = `${s.i + 1} / ${s.steps.length}`
+    count.setAttribute("aria-label", w.of.replace("{i}", s.i + 1).replace("{n}", s.steps.length))
+    menu.hidden = model.lessons.length < 2
+    section("heading", s.heading, () => heading.replaceChildren(...runs(s.heading)))
+    section("words", [s.paragraphs, s.needs, s.load, s.text], () =>
+      words.replaceChildren(
+        ...s.paragraphs.map((one) => h("p", null, runs(one))),
+        s.needs ? h("p", {class: "needs"}, s.needs) : "",
+        s.load ? button(w.load.replace("{model}", s.load.title), () => send("load"), {class: "do"}) : "",
+        s.text ? button(w.text.replace("{text}", s.text), () => send("text"), {class: "do"}) : "",
+      ),
+    )
+    section("task", [drawn.step, s.task, s.done], () => task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}))))
+    section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind], () => said.replaceChildren(...feedback(s, w, send)))
+    section("dots", [s.steps, s.i], () =>
+      dots.replaceChildren(
+        ...s.steps.map((id, i) =>
+          button("", () => go(id), {
+            "aria-label": w.of.replace("{i}", i + 1).replace("{n}", s.steps.length),
+            "aria-current": i === s.i ? "step" : null,
+            class: i < s.i ? "past" : null,
+          }),
+        ),
+      ),
+    )
+    back.disabled = s.i === 0
+    next.textContent = s.i + 1 === s.steps.length ? w.end : w.next
+    next.classList.toggle("primary", !s.task || s.done || Boolean(s.revealed))
+    light.on(s.lit, s.hidden, came)
+    if (!came) return
+    kept.reach(s.lesson, s.step)
+    body.scrollTop = 0
+    heading.focus({preventScroll: true})
+    say(el, "playto", s.play || null)
+  }
+
+  document.addEventListener("keydown", keys)
+  const stops = [
+    hear("start", view, (id, event) => {
+      event.preventDefault()
+      start(id)
+    }),
+    hear("played", view, (name) => {
+      if (open()) send("played", {name})
+    }),
+  ]
+  model.on(["shown", "lessons"], draw)
+  model.on("remove", () => {
+    document.removeEventListener("keydown", keys)
+    light.stop()
+    listening(false)
+    for (const stop of stops) stop()
+  })
+  listening(true)
+  draw()
+  if (askedToStart()) {
+    begun()
+    start()
+  }
+}
+
+function deepest() {
+  let node = document.activeElement
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
+  return node
+}

@@ -1,0 +1,127 @@
+// The light: what a step speaks of stays as it is, all else is dimmed; nothing is kept from being clicked. The page is moved until it can be seen, and the
+// box stands where it covers least of it.
+import {h, s} from "../../toolkit/elements.js"
+import {places} from "../../toolkit/lit.js"
+import {set} from "../../toolkit/patch.js"
+import {reducedMotion} from "../../toolkit/theme.js"
+import {above} from "../connection/state.js"
+import {bestSpot, hole} from "./spots.js"
+
+const EVERY = 120 // ms between two looks at where the parts are: they move when a view is built, a text grows, the picture is eased
+const AIR = 8
+const IN_BAR = new Set(["prompt", "model", "generate", "undo"]) // the bar goes when the page is scrolled: it is there at the top
+const how = () => (reducedMotion() ? "auto" : "smooth")
+
+export class Light {
+  constructor(view, box, mark) {
+    this.view = view
+    this.box = box
+    this.mark = mark
+    this.dim = s("path", {class: "dim", "fill-rule": "evenodd"})
+    this.rings = s("g")
+    this.svg = s("svg", {class: "spotlight", "aria-hidden": "true"}, this.dim, this.rings)
+    this.veils = h("div", {class: "veils"})
+    this.root = h("div", {hidden: true}, this.svg, this.veils)
+    this.narrow = matchMedia("(max-width:700px)")
+    this.look = () => this.draw()
+    this.lit = []
+    this.hidden = []
+  }
+
+  on(lit, hidden, came) {
+    this.lit = lit
+    this.hidden = hidden
+    if (!this.timer) {
+      this.timer = setInterval(this.look, EVERY)
+      for (const kind of ["scroll", "resize"]) addEventListener(kind, this.look, {capture: true, passive: true})
+    }
+    this.root.hidden = false
+    if (came) {
+      this.spot = null
+      this.until = performance.now() + 2500 // a part may still be on its way
+      this.bring = true
+    }
+    this.draw()
+  }
+
+  off() {
+    clearInterval(this.timer)
+    this.timer = null
+    for (const kind of ["scroll", "resize"]) removeEventListener(kind, this.look, {capture: true})
+    this.root.hidden = true
+    this.key = ""
+  }
+
+  stop() {
+    this.off()
+  }
+
+  place() {
+    this.spot = null
+    this.key = ""
+    if (this.timer) this.draw()
+  }
+
+  draw() {
+    if (this.root.hidden) return
+    const boxes = this.lit.flatMap((name) => places(this.view, name))
+    const card = places(this.view, "card").filter((box) => box.top < innerHeight && box.bottom > 0) // somebody has asked: it stays bright
+    const covered = this.hidden.flatMap((name) => places(this.view, name))
+    if (performance.now() > this.until) this.bring = false
+    if (this.bring && boxes.length) {
+      this.bring = false
+      this.move(boxes)
+    }
+    const tall = this.box.offsetHeight
+    const key = JSON.stringify([boxes, card, covered, innerWidth, innerHeight, tall, this.narrow.matches])
+    if (key === this.key) return
+    this.key = key
+    const [W, H] = [innerWidth, innerHeight]
+    set(this.svg, "width", W)
+    set(this.svg, "height", H)
+    const holes = boxes.map((box) => hole(box, AIR))
+    const bright = [...holes, ...(this.lit.includes("card") ? [] : card.map((box) => hole(box, 0)))]
+    set(this.dim, "d", boxes.length ? `M0 0H${W}V${H}H0Z${bright.join("")}` : "")
+    this.rings.replaceChildren(...holes.map((d) => s("path", {class: "ring", d})))
+    this.veils.replaceChildren(
+      ...covered.map(({left, top, right, bottom}) =>
+        h("div", {style: {left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px`}}, this.mark),
+      ),
+    )
+    this.stand([...boxes, ...card])
+  }
+
+  // On a phone the box lies at the lower edge; else where it covers least, and it stays there while that is as good.
+  stand(boxes) {
+    const {box} = this
+    box.classList.toggle("low", this.narrow.matches)
+    if (this.narrow.matches) {
+      box.style.removeProperty("left")
+      box.style.removeProperty("top")
+      return
+    }
+    const room = {left: 16, top: Math.max(8, above.bottom?.() ?? 0) + 8, right: innerWidth - 16, bottom: innerHeight - 16}
+    this.spot = bestSpot({w: box.offsetWidth, h: box.offsetHeight}, room, boxes, this.spot)
+    box.style.left = `${Math.round(this.spot.x)}px`
+    box.style.top = `${Math.round(this.spot.y)}px`
+  }
+
+  move(boxes) {
+    if (this.lit.some((name) => IN_BAR.has(name))) return scroller(this.view.el).scrollTo({top: 0, behavior: how()})
+    const top = Math.max(8, above.bottom?.() ?? 0) + 12
+    const bottom = this.narrow.matches ? innerHeight - this.box.offsetHeight - 12 : innerHeight - 12
+    const [from, to] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))]
+    if (from >= top - 4 && to <= bottom + 4) return
+    const by = to - from > bottom - top ? from - top : from < top ? from - top : to - bottom
+    scroller(this.view.el).scrollBy({top: by, behavior: how()})
+  }
+}
+
+// What scrolls the page: the nearest element around that can, through shadow roots; else the document.
+function scroller(el) {
+  for (let at = el; at; at = at.assignedSlot ?? at.parentElement ?? at.getRootNode().host) {
+    const style = getComputedStyle(at)
+    if (at.scrollHeight > at.clientHeight + 4 && /auto|scroll/.test(style.overflowY) && at !== document.body) return at
+  }
+  return document.scrollingElement
+}

@@ -1,0 +1,142 @@
+"""What the box is told of a step: plain data, made of the lesson and the moment that the session is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from txpanel.errors import TxpanelError, Unsupported
+from txpanel.lessons import rendering
+from txpanel.lessons.conditions import holds, missing
+from txpanel.lessons.confusions import confusion
+from txpanel.lessons.lesson import Lesson, Step
+from txpanel.lessons.situation import Situation
+from txpanel.lessons.tasks import Verdict, options_of, right_answer
+from txpanel.lessons.values import shown as value_shown
+from txpanel.messages import _
+from txpanel.models.catalogue import find
+from txpanel.models.tokens import visible
+
+__all__ = ["Answered", "shown"]
+
+
+@dataclass
+class Answered:
+    """What has come of the task of the step that is shown.
+
+    Attributes:
+        done: answered rightly, or done. verdict: on the last answer. hints: how many were asked for. revealed: the answer was asked for.
+        tries: wrong answers so far. given: the last answer.
+    """
+
+    done: bool = False
+    verdict: Verdict | None = None
+    hints: int = 0
+    revealed: bool = False
+    tries: int = 0
+    given: Any = None
+    begun: dict[str, float | str] = field(default_factory=dict)
+
+
+def shown(
+    lesson: Lesson,
+    steps: Sequence[Step],
+    step: Step,
+    here: Situation | None,
+    answered: Answered,
+    *,
+    fixed: bool = False,
+) -> dict[str, Any]:
+    """What the box draws.
+
+    Returns:
+        lesson, title, steps (ids), step, i, heading and paragraphs, lit, hidden, play, needs, load, text, task, done, verdict, hints, after, revealed.
+    """
+    found: dict[str, Any] = {
+        "lesson": lesson.id,
+        "title": lesson.title,
+        "steps": [one.id for one in steps],
+        "step": step.id,
+        "i": steps.index(step),
+        "heading": _safely(step, here),
+        "paragraphs": rendering.paragraphs(step.blocks, here),
+        "lit": list(step.look.lit),
+        "hidden": [],
+        "play": step.look.play,
+        "needs": "",
+        "load": None,
+        "text": "",
+        "task": None,
+        "done": answered.done,
+        "busy": here is None,
+    }
+    if here is None:
+        return found
+    found |= _wanted(lesson, step, here)
+    if fixed and found["load"]:
+        found["needs"] = _("This lesson is about another model: {model}.").format(model=found["load"]["title"])
+        found["load"] = None
+    if lesson.needs and not holds(lesson.needs, here):
+        found["needs"] = _("This lesson needs a model with: {parts}.").format(
+            parts=", ".join(missing(lesson.needs, here))
+        )
+    task = step.task
+    if task is None or found["needs"] or found["load"] or found["text"] or not rendering.decidable(task, here):
+        return found
+    found["task"] = rendering.task_shown(task, here)
+    found["hints"] = [_sentence(hint, here) for hint in task.hints[: answered.hints]]
+    found["revealed"] = _right(step, here) if answered.revealed and task.kind != "do" else ""
+    finished = answered.done or answered.revealed
+    found["hidden"] = [] if finished else list(step.look.hidden)
+    found["after"] = rendering.paragraphs(task.after, here) if finished else []
+    if answered.verdict is not None:
+        found["verdict"] = {
+            "right": answered.verdict.right,
+            "says": _sentence(answered.verdict.says, here),
+            "confusion": confusion(answered.verdict.confusion),
+            "tries": answered.tries,
+            "given": answered.given,
+        }
+    return found
+
+
+def _safely(step: Step, here: Situation | None) -> rendering.Pairs:
+    try:
+        return rendering.sentence(step.title, here)
+    except Unsupported:
+        return rendering.sentence(step.title, None)
+
+
+def _sentence(runs: Any, here: Situation) -> rendering.Pairs:
+    try:
+        return rendering.sentence(runs, here)
+    except Unsupported:
+        return []
+
+
+def _wanted(lesson: Lesson, step: Step, here: Situation) -> dict[str, Any]:
+    """The model and the text that the step is about, where others are on screen: a button offers them."""
+    model = step.look.model or lesson.model
+    running = here.trace.model.name if here.trace.model is not None else ""
+    if model and model != running:
+        entry = find(model)
+        return {"load": {"name": model, "title": entry.title if entry is not None else model}}
+    text = step.look.text or lesson.text
+    return {"text": text} if text and not here.trace.text.startswith(text) else {}
+
+
+def _right(step: Step, here: Situation) -> str:
+    """The right answer as a person reads it."""
+    task = step.task
+    assert task is not None
+    try:
+        right = right_answer(task, here)
+        if task.kind == "choice":
+            return rendering.plain_text(rendering.sentence(options_of(task)[right.option].text, here))
+        if task.kind == "number":
+            return value_shown(right.found[0], here)
+        names = [here.trace.tokens.strings[int(one.raw)] for one in right.found]
+        return " → ".join(f"“{visible(name)}”" for name in names)
+    except TxpanelError:
+        return ""

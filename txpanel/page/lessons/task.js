@@ -1,0 +1,103 @@
+// The question of a step, and what is said to an answer. All texts come as [kind, text] pairs and are set as text, never as HTML.
+import {blanks, h} from "../../toolkit/elements.js"
+
+const TAGS = {b: "strong", i: "em", code: "code", live: "span", token: "span"}
+
+export const runs = (pairs) =>
+  pairs.map(([kind, text]) => (TAGS[kind] ? h(TAGS[kind], {class: kind}, kind === "token" ? blanks(text) : text) : text))
+
+/** The elements that ask; `answer` is called with what was chosen. */
+export function question(s, w, answer) {
+  const {task} = s
+  if (!task) return []
+  const lead = h("p", {class: "ask"}, h("b", null, task.kind === "do" ? w.try_it : w.predict, " "), runs(task.ask))
+  if (task.kind === "do" || s.done) return [lead]
+  return [lead, FORMS[task.kind](task, w, answer)]
+}
+
+const check = (w) => h("button", {type: "submit", class: "do"}, w.check)
+
+function form(answer, read, ...children) {
+  const submit = (event) => {
+    event.preventDefault()
+    const found = read()
+    if (found !== null) answer(found)
+  }
+  return h("form", {onsubmit: submit, novalidate: true}, ...children)
+}
+
+const tokens = (label, task, w) =>
+  h(
+    "label",
+    null,
+    h("span", null, label),
+    h(
+      "select",
+      null,
+      h("option", {value: ""}, w.choose),
+      task.tokens.map((text, i) => h("option", {value: i}, `${i + 1} · ${text}`)),
+    ),
+  )
+
+const chosen = (label) => (label.lastChild.value === "" ? null : Number(label.lastChild.value))
+
+const FORMS = {
+  choice: (task, _w, answer) =>
+    h(
+      "div",
+      {class: "options", role: "group"},
+      task.options.map(([id, text]) => h("button", {type: "button", "data-option": id, onclick: () => answer(id)}, runs(text))),
+    ),
+  number: (task, w, answer) => {
+    const input = h("input", {type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": w.answer})
+    const read = () => {
+      const given = Number(input.value.trim().replace(/\s|%/g, "").replace(",", "."))
+      if (input.value.trim() === "" || !Number.isFinite(given)) {
+        input.setAttribute("aria-invalid", "true")
+        input.focus()
+        return null
+      }
+      return task.percent ? given / 100 : given
+    }
+    return form(answer, read, input, task.percent ? h("span", {title: w.percent}, "%") : "", check(w))
+  },
+  token: (task, w, answer) => {
+    const which = tokens(w.answer, task, w)
+    return form(answer, () => chosen(which), which, check(w))
+  },
+  cell: (task, w, answer) => {
+    const [query, key] = [tokens(w.query, task, w), tokens(w.key, task, w)]
+    const read = () => (chosen(query) === null || chosen(key) === null ? null : [chosen(query), chosen(key)])
+    return form(answer, read, query, key, check(w))
+  },
+}
+
+/** What is said: the verdict, hints, the answer, and what is to be observed; with the buttons for more. */
+export function feedback(s, w, send) {
+  const {task, verdict} = s
+  if (!task) return []
+  const found = []
+  if (verdict && !verdict.right) {
+    found.push(h("p", {class: "wrong"}, h("b", null, w.wrong, " "), runs(verdict.says)))
+    if (verdict.confusion) found.push(h("p", {class: "confusion"}, w.confusion.replace("{confusion}", verdict.confusion)))
+  }
+  for (const hint of s.hints ?? []) found.push(h("p", {class: "hint"}, h("b", null, w.hint, ": "), runs(hint)))
+  if (s.done) found.push(h("p", {class: "right"}, `✓ ${task.kind === "do" ? w.did_it : w.right}`))
+  else if (s.revealed)
+    found.push(
+      h(
+        "p",
+        {class: "right"},
+        w.revealed.replace("{answer}", () => s.revealed),
+      ),
+    )
+  for (const one of s.after ?? []) found.push(h("p", null, runs(one)))
+  const buttons = []
+  const button = (label, kind) => buttons.push(h("button", {type: "button", class: "quiet", onclick: () => send(kind)}, label))
+  if (!s.done && !s.revealed) {
+    if ((s.hints?.length ?? 0) < task.hints) button(w.hint, "hint")
+    if (task.kind !== "do" && verdict?.tries >= 2) button(w.reveal, "reveal")
+  }
+  if (buttons.length) found.push(h("div", {class: "more"}, buttons))
+  return found
+}

@@ -1,0 +1,63 @@
+// What a lesson may point at in this picture: each part by its name, as boxes in pixels of the window.
+import {offer} from "../../toolkit/lit.js"
+import {hear, say} from "../../toolkit/said.js"
+import {laneY} from "./layout.js"
+
+function parts(app) {
+  const {dom, canvas} = app
+  const box = (x, r, y, b) => {
+    const {left, top} = canvas.getBoundingClientRect()
+    return {left: left + x, right: left + r, top: top + y, bottom: top + b}
+  }
+  // a column of all lanes; on a phone a row of them
+  const column = (from, to, phone) => () => {
+    const {L} = app
+    if (!L || !app.block) return null
+    if (L.phone) return phone ? box(6, L.W - 6, ...phone(L.y)) : null
+    const [a, b] = [L.at[from], L.at[to]]
+    if (!a?.w || !b) return null
+    return box(a.x - 8, b.r + 8, laneY(L, 0) - Math.max(34, L.gap * 0.7), L.bottom + Math.max(18, L.gap * 0.5))
+  }
+  const shown =
+    (...elements) =>
+    () =>
+      elements.filter((one) => one.offsetParent !== null || one.getClientRects().length)
+  const opened = (find) => () => (app.block?.anatomy.mixer === "open" ? find() : null)
+  return {
+    tokens: () => [...dom.tokens.children],
+    embedding: column("embed", "embed", (y) => [y.embedding - 8, y.embed + 34]),
+    lanes: column("embed", "blocks", (y) => [y.embed + 10, y.frameEnd]),
+    qkv: opened(column("qkv", "qkv", (y) => [y.norm - 6, y.qkv + 78])),
+    attention: opened(column("mat", "mat", (y) => [y.cells - 34, y.cells + 34])),
+    values: opened(column("share", "plus1", (y) => [y.z - 18, y.plus1 + 22])),
+    mlp: column("mlp", "plus2", (y) => [y.mlpHead - 4, y.plus2 + 22]),
+    plus: column("plus1", "plus1", (y) => [y.plus1 - 18, y.plus1 + 18]),
+    heads: opened(() => {
+      const {L} = app
+      if (!L) return null
+      if (L.phone) return box(6, L.W - 6, L.y.thumbs - 34, L.y.frameEnd)
+      return box(L.box.x, L.box.r, L.headsY - 30, L.boxBottom)
+    }),
+    blocks: () => {
+      const {L} = app
+      if (!L || !app.block || app.layers < 2) return null
+      if (L.phone) return box(6, L.W - 6, L.y.blocks - 30, L.y.end - 18)
+      return box(L.at.blocks.x - 6, L.at.blocks.r + 6, L.top - 4, L.bottom + Math.max(18, L.gap * 0.5))
+    },
+    next: () => [...dom.next.children],
+    temperature: shown(dom.handles),
+    play: shown(dom.play),
+  }
+}
+
+// Where the pass through the model has come to each part, as in motion.js.
+const STOPS = {embedding: 0.1, qkv: 0.26, attention: 0.52, values: 0.72, mlp: 0.88, next: 1}
+
+/** Offers the parts, and plays as far as a lesson has come. Returns what ends both. */
+export const forLessons = (app) => [offer(app.view, parts(app)), hear("playto", app.view, (name) => app.motion.showTo(STOPS[name]))]
+
+/** On by one part, because somebody asked for it. */
+export function stepped(app) {
+  app.motion.step()
+  say(app.root, "played")
+}
