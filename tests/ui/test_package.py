@@ -5,20 +5,24 @@ from __future__ import annotations
 import io
 import os
 import re
+import socket
 import subprocess
 import sys
 import tarfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from email.parser import Parser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import torch
 
 from tests.ui.conftest import start_command, stop_server
-from tests.ui.tab import Tab
+from tests.ui.tab import PATIENCE, Tab
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -110,7 +114,7 @@ def test_the_page_on_the_index_leads_into_the_repository(wheel: Path) -> None:
 
 def test_it_is_installed_with_its_commands_and_views(installed: Path, tmp_path: Path) -> None:
     def says(*command: str) -> str:
-        settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        settings = {**os.environ, "PYTHONPATH": "", "TXPANEL_PLUGINS": "none"}  # the plugin's code lies in the checkout
         ran = subprocess.run(
             command, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", check=False
         )
@@ -161,6 +165,16 @@ def test_the_first_package_of_the_guide_is_installed_beside_it(installed: Path, 
     assert re.search(r"^surprisal +my-package +0\.1\.0 +ok +Surprisal$", rows, re.MULTILINE), rows
 
 
+def wait_until_it_listens(address: str) -> None:
+    """Our own command says first where the page will be."""
+    there, limit = urlsplit(address), time.monotonic() + PATIENCE / 1000
+    while True:
+        with suppress(OSError), socket.create_connection((there.hostname or "", there.port or 0)):
+            return
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("by", ["txpanel serve", "panel serve"])
 def test_it_opens_the_page(by: str, installed: Path, tmp_path: Path, new_tab: Callable[..., Tab]) -> None:
     command, says = [str(installed / "txpanel"), "serve", "--model", "nano", "--port", "0"], r"txpanel is at (\S+)"
@@ -173,6 +187,7 @@ def test_it_opens_the_page(by: str, installed: Path, tmp_path: Path, new_tab: Ca
         says = r"running at: (http://\S+)"
     server = start_command(tmp_path, command, says, PYTHONPATH="", TXPANEL_PLUGINS="none")
     try:
+        wait_until_it_listens(server.url)
         page = new_tab().open(server.address(text="CBABBC=", temperature=0)).page
         assert page.get_by_role("textbox", name="Prompt").input_value() == "CBABBC="
     finally:
