@@ -19,6 +19,7 @@ from babel.numbers import format_decimal
 from tests.test_messages import KEYWORDS
 from tests.wording import GLOSSARY, ROOT
 from txpanel import messages
+from txpanel.lessons.reading import read_lesson
 from txpanel.toolkit.format import count, number
 
 PACKAGES = [ROOT / "txpanel", *sorted(path.parent for path in ROOT.glob("plugins/*/*/locales"))]
@@ -191,3 +192,19 @@ def test_the_japanese_readme_has_the_figures_of_the_english_one() -> None:
         named = next(line for line in japanese.splitlines() if line.startswith(f"| `{row[0]}` |"))
         figures = re.findall(r"[\d.,]+", f"{row[1]} {row[2]}")
         assert re.findall(r"[\d.,]+", " ".join(named.split(" | ")[2:4])) == figures, row
+
+
+COURSE = sorted(path.parent for path in (ROOT / "txpanel" / "lessons" / "course").glob("*/en.md"))
+
+
+@pytest.mark.parametrize("code", messages.languages()[1:])
+@pytest.mark.parametrize("folder", COURSE, ids=lambda folder: folder.name)
+def test_every_lesson_is_there_with_the_same_values(folder: Path, code: str) -> None:
+    english, twin = read_lesson(folder, "en"), read_lesson(folder, code)
+    assert twin.title != english.title
+    for own, other in zip(english.steps, twin.steps, strict=True):
+        assert other.title != own.title
+        assert Counter(map(repr, own.values())) == Counter(map(repr, other.values())), own.id
+        assert [block.only for block in own.blocks if block.only] == [
+            block.only for block in other.blocks if block.only
+        ]

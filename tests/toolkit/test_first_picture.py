@@ -59,4 +59,4 @@ def test_all_parameters_of_a_component_are_there() -> None:
     page = with_first_picture(PAGE, [], stage="", css="", pieces=[piece])
     found = re.search(r'id="tx-first-data">(.*?)</script>', page)
     assert found is not None
-    assert json.loads(found[1])["parts"][0]["values"] == {"text": "x", "gives_way": True}
+    assert json.loads(found[1])["parts"][0]["values"] == {"language": "", "text": "x", "gives_way": True}

@@ -263,7 +263,7 @@ def _compared() -> list[Check]:
         try:
             parts = loading.load(name, device=device, dtype=dtype, offline=True, anew=True).report()
         except TxpanelError as error:
-            checks.append(Check(title, "warning", _("not compared anew"), str(error)))
+            checks.append(Check(title, "warning", _("not compared again"), str(error)))
             continue
         if parts.opaque:
             told = "; ".join(f"{part.name}: {part.reason}" for part in parts.opaque[:3])
@@ -271,7 +271,7 @@ def _compared() -> list[Check]:
             detail = words.format(n=len(parts.opaque), all=len(parts), parts=told)
             checks.append(Check(title, "error", detail, _("They are shown as closed. Please report this.")))
         else:
-            words = _("compared anew: all {n} parts agree with the model's own run")
+            words = _("compared again: all {n} parts agree with the model's own run")
             checks.append(Check(title, "ok", words.format(n=len(parts))))
     return checks
 
