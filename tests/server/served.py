@@ -146,8 +146,11 @@ def served(**options: Any) -> Iterator[Running]:
         yield Running(server, loop, f"http://127.0.0.1:{port}")
     finally:
 
-        def stop() -> None:
-            server.stop()
+        async def stop() -> None:
+            if hasattr(server, "stop_async"):  # since Bokeh 3.10, whose `stop` only begins it
+                await server.stop_async()
+            else:
+                server.stop()
             loop.stop()
 
         loop.add_callback(stop)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -182,6 +185,16 @@ def _keys(kwargs: dict[str, Any], given: Tensor) -> int:
     return int(mask.shape[-1] if mask is not None else given.shape[-1])
 
 
+@cache
+def _sines_first(attention: type) -> bool:
+    """Whether an attention's code takes the angles the other way round: GPT-J's does, from transformers 5.24 on."""
+    try:
+        code = inspect.getsource(inspect.unwrap(attention.forward))  # type: ignore[attr-defined]
+    except (OSError, TypeError):
+        return False
+    return re.search(r"\bsin\w*, *cos\w* *= *position_embeddings", code) is not None
+
+
 def angles(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], n: int) -> tuple[Tensor, Tensor]:
     """Cos and sin of every token's angles, one per pair: [T, dims / 2]."""
     assert facts.rotary is not None
@@ -195,9 +208,9 @@ def angles(facts: BlockAnatomy, parts: BlockParts, kwargs: dict[str, Any], n: in
         turns = given[0].detach()
         return turns.real, turns.imag
     cos, sin = (x[0].detach() for x in given)
-    if not cos[
-        0
-    ].any():  # GPT-J hands them over the other way round (from transformers 5.24 on); the first token's sines are zero
+    if (
+        _sines_first(cast("type", type(parts.attn))) or not cos[0].any()
+    ):  # without the code: the first token's sines are zero, its cosines are not
         cos, sin = sin, cos
     if facts.rotary.backwards:
         sin = -sin
