@@ -133,6 +133,24 @@ def words(pairs: Any) -> str:
     return "".join(text for _kind, text in pairs)
 
 
+def test_a_lesson_asked_for_while_the_model_loads_begins_when_it_is_there(lessons: None, state: ModelState) -> None:
+    made = LessonController(lambda _view: None, lambda: "")
+    assert say(made, "open", lesson="mine") == {}
+    made.attach(state)
+    assert made.component.shown["step"] == "look"
+    assert not made.component.shown["busy"]
+    made.close()
+
+
+def test_a_lesson_left_again_while_the_model_loads_does_not_begin(lessons: None, state: ModelState) -> None:
+    made = LessonController(lambda _view: None, lambda: "")
+    say(made, "open", lesson="mine")
+    say(made, "close")
+    made.attach(state)
+    assert made.component.shown == {}
+    made.close()
+
+
 def test_nothing_is_shown_before_a_lesson_is_opened(lesson: LessonController, state: ModelState) -> None:
     assert lesson.component.shown == {}
     assert lesson.component.lessons == [{"id": "mine", "title": "Mine", "minutes": 0, "steps": STEPS}]

@@ -58,6 +58,7 @@ class LessonController:
         self._to_look = False  # the step's places wait for what is measured beside the page
         self._worker: Any = None
         self._measured: Any = None  # the model whose heads were looked for last
+        self._early: dict[str, Any] | None = None  # a lesson that was asked for before there was a state
         self.component = LessonBox(self._on_message, words=lesson_words(), margin=0, width=0, height=0)
 
     def attach(self, state: ModelState) -> None:
@@ -75,6 +76,9 @@ class LessonController:
             for one in self._lessons().values()
             if (lesson := self._read(one)) is not None
         ]
+        early, self._early = self._early, None
+        if early is not None:
+            self._on_message(early)
 
     def close(self) -> None:
         """Lets go of the state."""
@@ -95,6 +99,7 @@ class LessonController:
     def _on_message(self, data: dict[str, Any]) -> None:
         kind = data.get("kind")
         if self._state is None or kind not in KINDS:
+            self._early = data if kind == "open" else None if kind == "close" else self._early
             return
         try:
             getattr(self, f"_on_{kind}")(data)
