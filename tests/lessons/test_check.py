@@ -52,6 +52,15 @@ def _said(runs: Runs) -> str:
     return "".join("{value}" if kind == "value" else str(text) for kind, text in runs)
 
 
+def test_each_confusion_has_a_question_in_the_course() -> None:
+    asked = set()
+    steps = [step for found in lessons_in(FOLDER) if found.lesson is not None for step in found.lesson.steps]
+    for task in filter(None, (step.task for step in steps)):
+        asked |= {one.confusion for one in (*task.options, *task.wrong)}
+    assert asked - {""} == set(CONFUSIONS)
+    assert len(steps) > 50
+
+
 def test_all_confusions_have_words() -> None:
     assert len(CONFUSIONS) == 10
     assert all(confusion(name).endswith(".") for name in CONFUSIONS)

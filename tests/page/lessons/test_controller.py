@@ -65,6 +65,18 @@ ask: Move it.
 reach: {temperature: above 1.2}
 :::
 
+(cell)=
+## A cell
+
+x
+
+:::{predict} cell
+ask: Where?
+answer: [4, 1]
+wrong:
+  turned: {value: [1, 4], says: Turned.}
+:::
+
 (rotary-only)=
 ## Not here
 
@@ -94,7 +106,7 @@ head: found.head("previous")
 
 {value}`found.score("previous")`
 """
-STEPS = ["look", "guess", "do", "rotary-only", "undecided", "found"]
+STEPS = ["look", "guess", "do", "cell", "rotary-only", "undecided", "found"]
 
 
 @pytest.fixture
@@ -164,7 +176,7 @@ def test_a_step_sets_what_it_speaks_of_and_says_it_with_the_numbers_of_the_run(
     shown = say(lesson, "open", lesson="mine")
     assert (state.query, state.layer, state.temperature, opened) == (2, 2, 1.5, ["mlp"])
     assert (shown["step"], shown["i"], shown["lit"]) == ("look", 0, ["attention"])
-    assert shown["steps"] == ["look", "guess", "do", "undecided", "found"]  # nano does not rotate
+    assert shown["steps"] == ["look", "guess", "do", "cell", "undecided", "found"]  # nano does not rotate
     (only,) = shown["paragraphs"]
     assert words(only) == "“A” and 7."
     assert ("token", "A") in only
@@ -186,6 +198,17 @@ def test_an_answer_is_judged_on_the_run_that_stands_there(lesson: LessonControll
     state.text = "AB="
     shown = say(lesson, "answer", answer=3)
     assert (shown["done"], shown["hidden"], words(shown["after"][0])) == (True, [], "3 it is.")
+
+
+def test_a_cell_is_chosen_by_a_click_in_the_picture(lesson: LessonController, state: ModelState) -> None:
+    state.ask("blocks.0.pattern", head=0, query=4, key=1)  # before anybody was asked
+    assert not say(lesson, "open", lesson="mine", step="cell")["done"]
+    state.ask("blocks.0.mlp_post", token=4, neuron=1)
+    assert "verdict" not in lesson.component.shown
+    state.ask("blocks.0.pattern", head=0, query=3, key=1)
+    assert lesson.component.shown["verdict"]["right"] is False
+    state.ask("blocks.0.scores", head=0, query=4, key=1)
+    assert lesson.component.shown["done"]
 
 
 def test_the_answer_can_be_shown(lesson: LessonController) -> None:
@@ -219,7 +242,7 @@ def test_a_step_that_another_model_does_not_have_is_left_for_the_one_before(
     assert words(say(lesson, "go", step="look")["paragraphs"][1]) == "Rotated."
     say(lesson, "go", step="rotary-only")
     state.model = nano
-    assert lesson.component.shown["step"] == "do"
+    assert lesson.component.shown["step"] == "cell"
 
 
 def test_heads_of_the_model_are_found(lesson: LessonController, state: ModelState, nano: LanguageModel) -> None:

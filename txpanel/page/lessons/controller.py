@@ -15,7 +15,7 @@ from txpanel.decoding.ranges import RANGES, within
 from txpanel.errors import BadLesson, TxpanelError
 from txpanel.lessons.discovery import Found, find_lessons, in_language
 from txpanel.lessons.goals import facts, moved, reached
-from txpanel.lessons.lesson import Lesson, Step
+from txpanel.lessons.lesson import Lesson, Step, Task
 from txpanel.lessons.rendering import decidable, needs_measuring, steps_here
 from txpanel.lessons.situation import Situation, situation_of
 from txpanel.lessons.tasks import judge
@@ -126,8 +126,11 @@ class LessonController:
         step, here = self._now(), self._here()
         if step is None or here is None or step.task is None or step.task.kind == "do" or self._answered.done:
             return
-        self._answered.verdict = judge(step.task, data.get("answer"), here)
-        self._answered.given = data.get("answer")
+        self._judge(step.task, data.get("answer"), here)
+
+    def _judge(self, task: Task, answer: Any, here: Situation) -> None:
+        self._answered.verdict = judge(task, answer, here)
+        self._answered.given = answer
         self._answered.done = self._answered.verdict.right
         self._answered.tries += not self._answered.done
 
@@ -178,7 +181,7 @@ class LessonController:
         self._look(step, here)
         begun = self._here()
         if begun is not None:
-            self._answered.begun = facts(begun)
+            self._answered.begun, self._answered.cell = facts(begun), dict(begun.cell)
 
     def _waits(self, step: Step, here: Situation) -> bool:
         """Whether the step names heads of the model that have not been found yet; they are looked for beside the page."""
@@ -265,9 +268,15 @@ class LessonController:
         self.component.shown = shown(self._lesson, steps, step, here, self._answered, fixed=self._fixed)
 
     def _look_at_goal(self, step: Step, here: Situation) -> None:
+        """Whether what is to be done is done, or a cell of the picture was clicked that answers the question."""
         task = step.task
         if task is None or self._answered.done:
             return
+        cell = dict(here.cell)
+        if task.kind == "cell" and cell != self._answered.cell:
+            self._answered.cell = cell
+            if {"query", "key"} <= cell.keys() and decidable(task, here):
+                self._judge(task, [cell["query"], cell["key"]], here)
         if task.kind == "do" and decidable(task, here):
             now = facts(here)
             self._answered.begun = self._answered.begun or now

@@ -27,7 +27,8 @@ class Answered:
 
     Attributes:
         done: answered rightly, or done. verdict: on the last answer. hints: how many were asked for. revealed: the answer was asked for.
-        tries: wrong answers so far. given: the last answer.
+        tries: wrong answers so far. given: the last answer. begun: how everything stood when the step began (`goals.facts`).
+        cell: the cell that somebody has asked about last.
     """
 
     done: bool = False
@@ -37,6 +38,7 @@ class Answered:
     tries: int = 0
     given: Any = None
     begun: dict[str, float | str] = field(default_factory=dict)
+    cell: dict[str, int] = field(default_factory=dict)
 
 
 def shown(
