@@ -152,7 +152,11 @@ def test_short_traceback_keeps_the_end() -> None:
     assert len(lines) == 7
     assert lines[0] == "…"
     assert lines[-1] == "KeyError: 'bottom'"
-    assert 'File "views/test_frame.py", line' in lines[1]  # not where it is on the server
+    where = [
+        line for line in lines if "File " in line
+    ]  # Python 3.13 marks more lines than 3.11, so they are not always the same
+    assert where
+    assert all('File "views/test_frame.py", line' in line for line in where), "not where it is on the server"
 
 
 class Odd(BaseException):

@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, Template
-from markupsafe import Markup
 from tornado.web import RequestHandler
 
 from txpanel.compat.script_nonces import CURRENT
@@ -111,10 +110,10 @@ def _language() -> str:
     return language().replace("_", "-")
 
 
-def _fonts() -> Markup:
+def _fonts() -> str:
     from txpanel.toolkit.palette import FONTS  # late: Bokeh, which the command line does without
 
-    return Markup(FONTS)
+    return FONTS
 
 
 def _plain() -> str:
