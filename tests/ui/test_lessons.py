@@ -90,7 +90,7 @@ def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
     page = tab.page
     page.get_by_role("button", name="Start here").click()
     to(page, "Who attends to whom")
-    expect(box(page)).to_contain_text("Click a circle in the last row")
+    expect(box(page)).to_contain_text("Click a circle to see")
     x, y = page.locator(".flow").evaluate(
         "(root) => { const {L, canvas} = root.flow, at = canvas.getBoundingClientRect(); return [at.left + L.c0, at.top + L.y0 + (L.n - 1) * L.gap] }"
     )
