@@ -32,7 +32,7 @@ VARIABLES: dict[str, str] = {
     "TXPANEL_DTYPE": "type of the weights",
     "TXPANEL_LANGUAGE": "language of notebooks, files and commands, such as `ja`, and of every page that does not name another in its address",
     "TXPANEL_MEMORY_MB": "how much may be kept besides the weights, in all: runs, replayed blocks, what runs begin with, explanations; "
-    "an open session's page counts as 25, up to half of it in all; 1000, but at most a quarter of the machine's or the container's memory",
+    "an open session's page counts as 40, up to half of it in all; 1000, but at most a quarter of the machine's or the container's memory",
     "TXPANEL_TRACE_MB": "replaced by `TXPANEL_MEMORY_MB`, and read, with a warning, only where that is not set",
     "TXPANEL_MODEL_MB": "how much loaded models may hold; 8000",
     "TXPANEL_MAX_SESSIONS": "see [limits](#limits)",
