@@ -132,7 +132,7 @@ def test_a_session_and_its_link(model: LanguageModel) -> None:
 
 
 def test_the_page_says_what_to_type(model: LanguageModel) -> None:
-    bar = Bar(lambda: None)
+    bar = Bar(lambda _system: None)
     bar.attach(txpanel.ModelState(model=model, text="12 5 7"))
     info = bar.component.info
     assert info["reads"] == "This model has no tokenizer: type token ids as numbers, such as “12 5 7”."

@@ -487,7 +487,7 @@ def test_about_this_model_says_of_which_day_it_is() -> None:
     loading.load("nano")
     facts = []
     for anew in (True, False):
-        bar, state = Bar(on_theme=lambda: None), ModelState(model=loading.load("nano", anew=anew), text="one")
+        bar, state = Bar(on_theme=lambda _system: None), ModelState(model=loading.load("nano", anew=anew), text="one")
         bar.attach(state)
         facts.append(dict(bar.component.info["about"]["facts"]))
         groups = bar.component.info["about"]["groups"]

@@ -16,7 +16,7 @@ from txpanel.testing import nano_state
 
 @pytest.fixture
 def bar() -> Bar:
-    return Bar(lambda: None)
+    return Bar(lambda _system: None)
 
 
 @pytest.fixture(scope="module")

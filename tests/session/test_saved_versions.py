@@ -69,7 +69,7 @@ def from_the_browser() -> TreeRecord:
 
 
 def come_back(address: str, data: str) -> TreeRecord | None:
-    bar, found = Bar(lambda: None), list[TreeRecord | None]()
+    bar, found = Bar(lambda _system: None), list[TreeRecord | None]()
     kept = BrowserStorage(bar.component, address)
     kept.then(found.append)
     kept.answered({"name": bar.component.wanted, "data": data})

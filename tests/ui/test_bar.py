@@ -21,7 +21,7 @@ class Stage:
         self.url, self.heard = "", list[dict[str, Any]]()
 
     def app(self) -> pn.Column:
-        self.bar, self.doc = Bar(on_theme=lambda: None), pn.state.curdoc
+        self.bar, self.doc = Bar(on_theme=lambda _system: None), pn.state.curdoc
         self.bar.component._on_message = self.heard.append
         self.bar.component.text = "from the start"
         return pn.Column(self.bar.component, sizing_mode="stretch_width")

@@ -21,7 +21,7 @@ def test_the_place_in_the_queue_is_shown_and_can_be_left(new_tab: Callable[..., 
 
     def app() -> pn.Column:
         document = pn.state.curdoc
-        bar = Bar(on_theme=lambda: None)
+        bar = Bar(on_theme=lambda _system: None)
         states.append(ModelState(dispatch=lambda result: hand_over(document, result), model=MODEL, text="CBABBC="))
         bar.attach(states[-1])
         return pn.Column(bar.component, sizing_mode="stretch_width")

@@ -184,7 +184,9 @@ class Dashboard(pn.viewable.Viewer):
 
     # -- light and dark ------------------------------------------------------------------------------------------------------
 
-    def _other_theme(self) -> None:
+    def _other_theme(self, system: Any = None) -> None:
+        if isinstance(system, bool):  # as the click saw it: the browser reports a change of it a frame later
+            self._system_is_dark = system
         seen = self._system_is_dark if self.follows else self.dark
         self.follows = False
         if self.dark == (not seen):  # the pictures have not followed the system yet

@@ -223,7 +223,7 @@ def test_the_bar_knows_chat_and_pace(state: ModelState) -> None:
 
 
 def test_why_it_ended_is_said_once(strip: TimelineController, state: ModelState) -> None:
-    bar = Bar(lambda: None)
+    bar = Bar(lambda _system: None)
     bar.attach(state)
     state.generate(None)
     assert state.notice == strip.component.ended != ""

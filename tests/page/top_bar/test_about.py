@@ -15,7 +15,7 @@ from txpanel.session.state import ModelState
 
 
 def bar_of(model: Any, **params: Any) -> tuple[Bar, ModelState]:
-    bar, state = Bar(on_theme=lambda: None), ModelState(model=model, text="the cat sat", **params)
+    bar, state = Bar(on_theme=lambda _system: None), ModelState(model=model, text="the cat sat", **params)
     bar.attach(state)
     return bar, state
 

@@ -28,7 +28,7 @@ def peft_model() -> Any:
 
 def test_a_switch_runs_the_text_anew_with_what_is_on(peft_model: Any) -> None:
     model = LanguageModel.wrap(peft_model, tiny_tokenizer(), name="two")
-    state, bar = ModelState(model=model, text="hello a b"), Bar(on_theme=lambda: None)
+    state, bar = ModelState(model=model, text="hello a b"), Bar(on_theme=lambda _system: None)
     bar.attach(state)
     others = ModelState(model=model, text="hello a b")
 
@@ -57,7 +57,7 @@ def test_a_switch_runs_the_text_anew_with_what_is_on(peft_model: Any) -> None:
 
 def test_what_a_browser_makes_up_switches_nothing(peft_model: Any) -> None:
     model = LanguageModel.wrap(peft_model, tiny_tokenizer())
-    state, bar = ModelState(model=model, text="hello a b"), Bar(on_theme=lambda: None)
+    state, bar = ModelState(model=model, text="hello a b"), Bar(on_theme=lambda _system: None)
     bar.attach(state)
     for on in (None, "style", {"style": 1}, 3):
         bar._on_message({"kind": "adapters", "on": on})
@@ -69,10 +69,10 @@ def test_what_a_browser_makes_up_switches_nothing(peft_model: Any) -> None:
 def test_one_that_is_merged_can_not_be_switched_and_others_have_no_switch() -> None:
     module = with_lora()
     module.merge_adapter()
-    bar = Bar(on_theme=lambda: None)
+    bar = Bar(on_theme=lambda _system: None)
     bar.attach(ModelState(model=LanguageModel.wrap(module, tiny_tokenizer()), text="hello a b"))
     assert "merged" in bar.component.info["about"]["adapters"]["why"]
-    plain = Bar(on_theme=lambda: None)
+    plain = Bar(on_theme=lambda _system: None)
     plain.attach(ModelState(model=tiny("llama"), text="hello a b"))
     assert plain.component.info["about"]["adapters"] == {}
     plain._on_message({"kind": "adapters", "on": ["style"]})

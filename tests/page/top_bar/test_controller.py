@@ -15,7 +15,7 @@ from txpanel.session.state import ModelState
 
 @pytest.fixture
 def bar() -> Bar:
-    return Bar(on_theme=lambda: None)
+    return Bar(on_theme=lambda _system: None)
 
 
 def test_a_text_that_was_run_before_there_was_a_state_is_run_then(bar: Bar, nano: LanguageModel) -> None:

@@ -60,7 +60,7 @@ class Bar:
     """Fills a `TopBar` from a `ModelState` and passes the browser's wishes on to it.
 
     Args:
-        on_theme: called when somebody asks for the other theme.
+        on_theme: called with whether the system is dark when somebody asks for the other theme.
         fixed: whether the model cannot be changed (a dashboard around a model at hand).
         pace: seconds to wait between two generated tokens.
     """
@@ -69,7 +69,7 @@ class Bar:
     """Hears what the browser has kept of a run that its address names."""
 
     def __init__(
-        self, on_theme: Callable[[], None], *, fixed: bool = False, pace: Callable[[], float] = lambda: 0.0
+        self, on_theme: Callable[[Any], None], *, fixed: bool = False, pace: Callable[[], float] = lambda: 0.0
     ) -> None:
         self._on_theme = on_theme
         self._pace = pace
@@ -161,7 +161,7 @@ class Bar:
     def _on_message(self, data: dict[str, Any]) -> None:
         kind = data.get("kind")
         if kind == "theme":
-            self._on_theme()
+            self._on_theme(data.get("system"))
         elif kind == "kept":
             if self.on_kept is not None:
                 self.on_kept(data)

@@ -199,7 +199,12 @@ export function render({model, view, el}) {
 
   const about = aboutModel(model, send)
   const share = sharing(model, send)
-  const theme = button("◐", w.theme, () => (isSaved() ? otherTheme() : send("theme")), {class: "icon", "data-alone": "saved"})
+  const theme = button(
+    "◐",
+    w.theme,
+    () => (isSaved() ? otherTheme() : send("theme", {system: matchMedia("(prefers-color-scheme:dark)").matches})),
+    {class: "icon", "data-alone": "saved"},
+  )
   const starts = {class: "start", "aria-label": w.start, "data-alone": ""}
   const start = button(`▶ ${w.start}`, w.start_title, () => begin(el, model.isFirst && !isSaved()), starts)
 
