@@ -4,7 +4,6 @@
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
 import {hear, say} from "../../toolkit/said.js"
-import {isSaved, otherTheme} from "../../toolkit/saved_page.js"
 import {above, away, handedOver, onConnection, onLeave, setWaiting} from "../connection/state.js"
 import {begin} from "../lessons/asked.js"
 import {aboutModel} from "./about.js"
@@ -13,6 +12,7 @@ import {offerBar, putInto} from "./elsewhere.js"
 import {kernelOf} from "./kernel.js"
 import {languageLinks} from "./language.js"
 import {modelChooser} from "./models.js"
+import {turnTheme} from "./other_theme.js"
 import {samplingControls} from "./sampling_controls.js"
 import {sharing} from "./share.js"
 import {stepper} from "./stepper.js"
@@ -199,14 +199,9 @@ export function render({model, view, el}) {
 
   const about = aboutModel(model, send)
   const share = sharing(model, send)
-  const theme = button(
-    "◐",
-    w.theme,
-    () => (isSaved() ? otherTheme() : send("theme", {system: matchMedia("(prefers-color-scheme:dark)").matches})),
-    {class: "icon", "data-alone": "saved"},
-  )
+  const theme = button("◐", w.theme, turnTheme(send), {class: "icon", "data-alone": "saved"})
   const starts = {class: "start", "aria-label": w.start, "data-alone": ""}
-  const start = button(`▶ ${w.start}`, w.start_title, () => begin(el, model.isFirst && !isSaved()), starts)
+  const start = button(`▶ ${w.start}`, w.start_title, () => begin(el, model.isFirst), starts)
 
   const steppers = [
     ["layer", w.block],
