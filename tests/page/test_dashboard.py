@@ -171,6 +171,15 @@ def test_the_other_theme_is_another_than_what_is_seen_now(state: Any) -> None:
     assert board._scheme() == {"color-scheme": "dark"}
 
 
+def test_the_click_says_what_the_system_was_where_its_report_comes_later(state: Any) -> None:
+    board = Dashboard(state, follows=True)
+    board.views.sheet._handle_msg({"narrow": False, "dark": True})
+    board.bar._on_message({"kind": "theme", "system": False})
+    assert board.dark, "the browser reports that it has turned light a frame after the click"
+    board.views.sheet._handle_msg({"narrow": False, "dark": False})
+    assert board.dark
+
+
 def test_the_theme_of_before_is_left_too_where_pictures_have_not_followed_the_system(state: Any) -> None:
     later: list[Callable[[], None]] = []
     board = Dashboard(state, follows=True, later=later.append)

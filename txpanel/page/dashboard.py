@@ -100,7 +100,7 @@ class Dashboard(pn.viewable.Viewer):
         self.card = CardPlace(bar, opened=self.opened, dark=self.dark)
         self.lessons = LessonController(self._open_view, lambda: self.views.opened, fixed=fixed)
         self._make_layout()
-        self.param.watch(self._theme_changed, "dark")
+        self.param.watch(self._theme_changed, ["dark", "follows"])
         self.param.watch(lambda _event: setattr(self.views, "opened", self.opened), "opened")
         self.views.param.watch(self._opened_changed, "opened")
         if state is not None:
@@ -188,10 +188,7 @@ class Dashboard(pn.viewable.Viewer):
         if isinstance(system, bool):  # as the click saw it: the browser reports a change of it a frame later
             self._system_is_dark = system
         seen = self._system_is_dark if self.follows else self.dark
-        self.follows = False
-        if self.dark == (not seen):  # the pictures have not followed the system yet
-            self._theme_changed()
-        self.dark = not seen
+        self.param.update(follows=False, dark=not seen)
 
     def _system_theme(self, dark: bool) -> None:
         self._system_is_dark = dark  # at once: a click on the other theme may come before the pictures have followed

@@ -140,7 +140,7 @@ class Session:
             self._ask_again()
         told = ["text", "tree", "chat", "busy", "model_name", "question", *address.OF_THE_STATE]
         self.state.param.watch(self._write_address, told)
-        self.dashboard.param.watch(self._write_address, ["opened", "dark"])
+        self.dashboard.param.watch(self._write_address, ["opened", "dark", "follows"])
 
     def _begin_text(self, state: ModelState, found: TreeRecord | None) -> None:
         """The text of the address, with what was generated from it. What can't be brought back is said."""
