@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from txpanel.decoding.ranges import RANGES
+from txpanel.decoding.softmax import softmax
 
 if TYPE_CHECKING:
     from txpanel.decoding.sampling import Sample
@@ -97,8 +98,7 @@ class Situation:
     @cached_property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """The model's own probabilities [V]."""
-        powers = np.exp(self.logits - self.logits.max())
-        return np.asarray(powers / powers.sum())
+        return softmax(self.logits)
 
     @cached_property
     def ranked(self) -> npt.NDArray[np.int64]:

@@ -14,6 +14,7 @@ from txpanel.decoding import Draw, Sample, Settings
 from txpanel.decoding import sample as sample_logits
 from txpanel.decoding.cumulative import bounds
 from txpanel.decoding.generation import End
+from txpanel.decoding.softmax import softmax
 from txpanel.errors import NoTokenLeft, TooLong
 from txpanel.messages import _
 from txpanel.models.allowance import allowance
@@ -48,7 +49,6 @@ def make_node(
         drawn: whether the token is the sample's, not somebody's choice.
     """
     piece, string, special = _read(model, token)
-    powers = np.exp(logits.astype(np.float64) - float(logits.max()))
     return TokenNode(
         parent=parent,
         token=token,
@@ -58,7 +58,7 @@ def make_node(
         settings=settings,
         draw=sample.draw if drawn and sample is not None else None,
         p=float(sample.probabilities[token]) if sample is not None else 0.0,
-        model_p=float(powers[token] / powers.sum()),
+        model_p=float(softmax(logits)[token]),
         rank=int(np.count_nonzero(logits > logits[token])),
         ended=ended,
     )

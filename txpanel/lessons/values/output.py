@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from txpanel.decoding.softmax import softmax
 from txpanel.errors import Unsupported
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.values.declared import value
@@ -122,8 +123,7 @@ def _next_at_temperature(here: Situation, temperature: float) -> int:
 def _softened(here: Situation, temperature: float) -> np.ndarray:
     if not 0.01 <= temperature <= 100:
         raise Unsupported(_("A temperature between 0.01 and 100 is expected."))
-    powers = np.exp((here.logits - here.logits.max()) / temperature)
-    return np.asarray(powers / powers.sum())
+    return softmax(here.logits / temperature)
 
 
 @value("run.ahead", "count")

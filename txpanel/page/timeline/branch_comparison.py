@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from txpanel.decoding.softmax import softmax
 from txpanel.messages import _
 from txpanel.models.tokens import visible
 from txpanel.page.top_bar.words import tokens_counted
@@ -114,9 +115,7 @@ def _parting(model: LanguageModel, ids: list[int], picks: list[TokenNode]) -> di
     from txpanel.session.shared import shared_trace
 
     trace = shared_trace(model, ids)
-    logits = trace.tensor("logits").double().numpy()
-    powers = np.exp(logits - logits.max())
-    own: Row = powers / powers.sum()
+    own: Row = softmax(trace.tensor("logits").double().numpy())
     best = np.argsort(-own, kind="stable")
     rows = [int(token) for token in best[:CHOICES]]
     rows += [token_node.token for token_node in picks if token_node.token not in rows]

@@ -14,6 +14,7 @@ from txpanel.decoding import FIELDS, Sample, Settings, uniform
 from txpanel.decoding import sample as sample_logits
 from txpanel.decoding.fast_sort import ascending
 from txpanel.decoding.ranking import listed
+from txpanel.decoding.softmax import softmax
 from txpanel.errors import NoTokenLeft
 from txpanel.views.distribution import others_name, token_names
 
@@ -74,8 +75,7 @@ def next_payload(
     """
     values = np.asarray(trace.logits_at(position).values, np.float32)
     logits = values.astype(np.float64)
-    weights = np.exp(logits - logits.max())
-    probability = weights / weights.sum()
+    probability = softmax(logits)
     whole = sample if sample is not None else sample_logits(logits, Settings())
     ids = listed(whole, most, sampled)
     share = whole.probabilities
