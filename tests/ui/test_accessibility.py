@@ -127,6 +127,8 @@ def look_at_what_opens(looks: Looks) -> None:
     expect(why.locator("article")).to_have_count(2)
     why.locator("summary").first.click()
     looks.look("two cards")
+    why.get_by_role("button", name="Unpin and remove this card").click()  # the next width uses the same tab
+    expect(why.locator("article")).to_have_count(1)
     why.locator(".term button").first.press("Escape")
     expect(why).to_be_hidden()
     if page.get_by_role("dialog").count():
