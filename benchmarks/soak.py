@@ -22,8 +22,9 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from math import inf, sqrt
 from pathlib import Path
-from statistics import linear_regression
+from statistics import fmean, linear_regression
 
 from benchmarks import report
 from benchmarks.start import _address, _cpu, around, options, served
@@ -78,15 +79,29 @@ class Course:
         """Something has been done once more."""
         self.done[what] = self.done.get(what, 0) + 1
 
-    def slope(self) -> float:
-        """Bytes a minute in the second half of the rows, by the least of each tenth of it."""
+    def least(self) -> tuple[list[float], list[int]]:
+        """Minutes and bytes of the least of each tenth of the second half of the rows."""
         late = self.rows[len(self.rows) // 2 : -1]
         begin, long = late[0][0], (late[-1][0] - late[0][0]) / PARTS
         least: dict[int, tuple[float, int]] = {}
         for seconds, resident, *_more in late:
             part = min(PARTS - 1, int((seconds - begin) / long))
             least[part] = min(least.get(part, (seconds, resident)), (seconds, resident), key=lambda one: one[1])
-        return linear_regression([one[0] / 60 for one in least.values()], [one[1] for one in least.values()]).slope
+        return [one[0] / 60 for one in least.values()], [one[1] for one in least.values()]
+
+    def slope(self) -> float:
+        """Bytes a minute in the second half of the rows, by the least of each tenth of it."""
+        return linear_regression(*self.least()).slope
+
+    def slope_error(self) -> float:
+        """Its standard error, as of any line through points that scatter: below twice as much, a slope cannot be told from none. Infinite by two points."""
+        minutes, found = self.least()
+        if len(minutes) < 3:
+            return inf
+        line = linear_regression(minutes, found)
+        off = sum((y - line.slope * x - line.intercept) ** 2 for x, y in zip(minutes, found, strict=True))
+        middle = fmean(minutes)
+        return sqrt(off / (len(minutes) - 2) / sum((x - middle) ** 2 for x in minutes))
 
 
 def text_of(visitor: int, n: int) -> str:
@@ -236,6 +251,7 @@ def result(course: Course, loaded: int, chosen: object, cpu: float) -> tuple[Tab
         ["with the model loaded and run once, nobody there", loaded],
         ["growth over that, greatest", most],
         ["slope of the least in the second half, a minute", round(slope)],
+        ["standard error of that slope", course.slope_error()],
         ["counted by the server itself, greatest", counted],
         [f"over the loaded model, {LEFT:.0f} s after the last visitor", after[1] - loaded],
         ["counted then", sum(after[2].values())],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import load, replacements, report, soak
@@ -74,6 +76,7 @@ def test_the_slope_of_a_soak_is_that_of_its_second_half(tmp_path: Path) -> None:
     course.rows = [(0.0, 0, {}, 0), (30.0, 900, {}, 1), (60.0, 1000, {}, 1), (90.0, 1005, {}, 1), (120.0, 1010, {}, 1)]
     course.rows.append((200.0, 0, {}, 0))  # when everybody has gone
     assert course.slope() == pytest.approx(10)
+    assert course.slope_error() == math.inf
     assert course.inside() == {}
     assert soak.text_of(1, 2) == soak.text_of(1, 2) != soak.text_of(2, 2)
 
@@ -86,6 +89,24 @@ def test_the_slope_of_a_soak_is_that_of_what_stays(tmp_path: Path) -> None:
     course.rows = [(2.0 * n, round(1000 * (growing[n] + peaks[n])), {}, 1) for n in range(900)]
     course.rows.append((2000.0, 0, {}, 0))
     assert course.slope() == pytest.approx(5000, rel=0.02)
+
+
+def test_a_soak_says_how_sure_its_slope_is(tmp_path: Path) -> None:
+    course = soak.Course(0, tmp_path / "none")
+    noise = np.random.default_rng(3).normal(0, 50_000, 900)
+    course.rows = [(2.0 * n, round(1e6 + noise[n]), {}, 1) for n in range(900)]
+    course.rows.append((2000.0, 0, {}, 0))
+    minutes, found = map(np.array, course.least())
+    assert len(minutes) == 10
+    fit = line_by_numpy(minutes, found)
+    assert (course.slope(), course.slope_error()) == pytest.approx(fit)
+    assert abs(course.slope()) < 3 * course.slope_error()
+
+
+def line_by_numpy(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and standard error from the covariance that NumPy's least squares gives."""
+    (slope, _start), covariance = np.polyfit(x, y, 1, cov=True)
+    return float(slope), float(np.sqrt(covariance[0, 0]))
 
 
 def test_a_visitor_of_the_load_never_asks_for_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,13 +31,14 @@ def test_every_variable_is_understood() -> None:
         "TXPANEL_MODEL_MB": "9",
         "TXPANEL_EMBED": "https://a.example, b.example",
         "TXPANEL_UNSAFE_EVAL": "yes",
+        "TXPANEL_CLASSES": "1",
         **{f"TXPANEL_{field.name.upper()}": str(n) for n, field in enumerate(fields(Limits), 1)},
     }
     assert set(given) | {"TXPANEL_LANGUAGE", *REPLACED} == set(VARIABLES)
     assert environment(given) == Environment(
         "nano", ("nano", "gpt2"), Path("/somewhere"), ("one", "two"), True, "cuda:1", "bfloat16", 7_000_000, 9_000_000,
         metrics=("local", "10.0.0.0/8"),
-        embed=("https://a.example", "b.example"), unsafe_eval=True,
+        embed=("https://a.example", "b.example"), unsafe_eval=True, classes=True,
         limits={field.name: n for n, field in enumerate(fields(Limits), 1)},
     )  # fmt: skip
 
@@ -51,6 +52,7 @@ def test_every_variable_is_understood() -> None:
         ("TXPANEL_PUBLIC", "0", "public", False),
         ("TXPANEL_PUBLIC", " ", "public", None),  # nobody has said so: it depends on who can come in
         ("TXPANEL_UNSAFE_EVAL", "0", "unsafe_eval", False),
+        ("TXPANEL_CLASSES", "0", "classes", False),
         ("TXPANEL_MEMORY_MB", "plenty", "memory_bytes", None),
         ("TXPANEL_MEMORY_MB", "0", "memory_bytes", 0),
         ("TXPANEL_TRACE_MB", "7", "memory_bytes", 7_000_000),

@@ -39,6 +39,7 @@ TRIED: dict[str, tuple[str, str]] = {
     "markdown-it-py": ("3", "4.3"),
     "mdit-py-plugins": ("0.4", "0.7"),
     "pyyaml": ("6", "6.0"),
+    "segno": ("1.6", "1.6"),
 }
 """Name -> lowest version, and newest one by its leading numbers: with ("5.21", "5.24") any 5.24.x was tried."""
 

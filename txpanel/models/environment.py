@@ -27,6 +27,7 @@ VARIABLES: dict[str, str] = {
     "except under a name that it was not told of; "
     "by default they are strangers wherever strangers can come in",
     "TXPANEL_EMBED": "the sites that may show the page in a frame or by its script, such as `https://school.example`, joined by commas; `*`: all",
+    "TXPANEL_CLASSES": "`1`: visitors may lead others through a lesson as a class (`--classes`); by default nobody may",
     "TXPANEL_UNSAFE_EVAL": "`1`: the page may evaluate JavaScript, for plugins with `CustomJS` or `ReactiveHTML`",
     "TXPANEL_DEVICE": "where models run",
     "TXPANEL_DTYPE": "type of the weights",
@@ -87,6 +88,7 @@ class Environment:
     metrics: tuple[str, ...] = ()
     embed: tuple[str, ...] = ()
     unsafe_eval: bool = False
+    classes: bool = False
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -124,6 +126,7 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         public=switch("TXPANEL_PUBLIC"),
         embed=listed("TXPANEL_EMBED"),
         unsafe_eval=bool(switch("TXPANEL_UNSAFE_EVAL")),
+        classes=bool(switch("TXPANEL_CLASSES")),
         device=text("TXPANEL_DEVICE") or usual.device,
         dtype=text("TXPANEL_DTYPE") or usual.dtype,
         memory_bytes=kept if kept is not None else megabytes("TXPANEL_TRACE_MB"),
@@ -203,6 +206,7 @@ def set_environment(
     dtype: str | None = None,
     public: bool | None = None,
     embed: Sequence[str] = (),
+    classes: bool = False,
     limits: Mapping[str, int] | None = None,
 ) -> None:
     """Set variables for everything that this process does from now on; what is empty, or ``None``, stays as it was."""
@@ -214,6 +218,7 @@ def set_environment(
         "TXPANEL_DTYPE": dtype,
         "TXPANEL_PUBLIC": "" if public is None else str(int(public)),
         "TXPANEL_EMBED": ",".join(embed),
+        "TXPANEL_CLASSES": "1" if classes else "",
         **{f"TXPANEL_{name.upper()}": str(number) for name, number in (limits or {}).items()},
     }
     os.environ.update({name: value for name, value in wanted.items() if value})

@@ -36,7 +36,7 @@ VERSION = max(VERSIONS)
 
 DEFAULTS: dict[str, Any] = {"layer": 0, "head": 0, "key": 0, "neuron": 0, **VERSIONS[VERSION]}
 
-NO_RUN = frozenset({"model", "view", "dark", "chat", "lang"})
+NO_RUN = frozenset({"model", "view", "dark", "chat", "lang", "lesson", "step", "class"})
 """Words that say nothing of a run: an address of no others begins as the bare page does."""
 
 
@@ -108,6 +108,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "view": _id,
     "dark": _flag,
     "lang": _id,
+    "lesson": _id,
+    "step": _id,
+    "class": _id,
     "v": lambda text: min(max(int(text), 1), VERSION),
 }
 

@@ -98,7 +98,7 @@ class Dashboard(pn.viewable.Viewer):
             dark=self.dark,
         )
         self.card = CardPlace(bar, opened=self.opened, dark=self.dark)
-        self.lessons = LessonController(self._open_view, lambda: self.views.opened, fixed=fixed)
+        self.lessons = LessonController(self._open_view, lambda: self.views.opened, fixed=fixed, later=self._later)
         self._make_layout()
         self.param.watch(self._theme_changed, ["dark", "follows"])
         self.param.watch(lambda _event: setattr(self.views, "opened", self.opened), "opened")

@@ -113,6 +113,9 @@ def _add_serve(commands: Commands) -> None:
         metavar="ORIGIN",
         help=_("a site that may show the page in a frame, such as https://school.example; may be repeated"),
     )
+    serve.add_argument(
+        "--classes", action="store_true", help=_("visitors may lead others through a lesson: a class, without accounts")
+    )
     passed_on.add_options(serve)
     for name, what in words().items():
         most = _("default: {generous} on this machine, {strict} for others; 0: no limit").format(
@@ -222,7 +225,7 @@ def _serve(given: argparse.Namespace) -> int:
     passed_on.prepare_secrets(given)
     return serve(
         model=given.model, models=models, device=given.device, dtype=given.dtype, address=given.address,
-        port=given.port, origins=given.allow_websocket_origin, open_browser=given.open, embed=given.embed_in,
+        port=given.port, origins=given.allow_websocket_origin, open_browser=given.open, embed=given.embed_in, classes=given.classes,
         public=True if given.public else False if given.trusted else None,
         prefix=given.prefix or "", https=bool(given.ssl_certfile), more=passed_on.taken(given), limits=limits,
     )  # fmt: skip

@@ -43,6 +43,7 @@ def serve(
     origins: Sequence[str] = (),
     open_browser: bool = False,
     embed: Sequence[str] = (),
+    classes: bool = False,
     public: bool | None = None,
     prefix: str = "",
     https: bool = False,
@@ -61,6 +62,7 @@ def serve(
         origins: further names under which visitors reach the page.
         open_browser: whether to open the page.
         embed: sites that may show it in a frame.
+        classes: whether visitors may lead others through a lesson.
         public: whether visitors are strangers; None: they are where the address or an origin lets strangers in.
         prefix: path in front of the page's. https: whether there is a certificate.
         more: further arguments for ``panel serve`` (:mod:`txpanel.server.passed_on`).
@@ -79,7 +81,7 @@ def serve(
     ):
         public = True
     _set_environment(model, models, device, dtype)
-    set_environment(public=public, embed=embed)
+    set_environment(public=public, embed=embed, classes=classes)
     host = "localhost" if not address or is_loopback(address) or address in EVERYWHERE else address
     path = "/".join(filter(None, [prefix.strip("/"), APP.name]))
     page = f"{'https' if https else 'http'}://{host}:{chosen}/{path}"

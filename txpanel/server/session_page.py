@@ -126,6 +126,8 @@ class Session:
         )  # fmt: skip
         self.dashboard.bar.offer(policy.allowed_models(host), any_model=policy.any_model(host))
         self.dashboard.attach(self.state)
+        lessons = self.dashboard.lessons
+        lessons.begin(*(self.given.get(name, "") for name in ("lesson", "step", "class")))
         self.kept.then(self._begin_run)
 
     def _begin_run(self, found: TreeRecord | None) -> None:
@@ -141,6 +143,7 @@ class Session:
         told = ["text", "tree", "chat", "busy", "model_name", "question", *address.OF_THE_STATE]
         self.state.param.watch(self._write_address, told)
         self.dashboard.param.watch(self._write_address, ["opened", "dark", "follows"])
+        self.dashboard.lessons.on_moved = self._write_address
 
     def _begin_text(self, state: ModelState, found: TreeRecord | None) -> None:
         """The text of the address, with what was generated from it. What can't be brought back is said."""
@@ -320,6 +323,7 @@ class Session:
             values["seed"] = self.state.tree.settings(self.state.tree.at).seed
         values |= {"why": self.state.question, "model": self.state.model_name, "view": self.dashboard.opened}
         values |= {"dark": None if self.dashboard.follows else self.dashboard.dark, "lang": self.given.get("lang")}
+        values |= self.dashboard.lessons.in_address()
         # not by Panel's Location: that makes an entry in the browser's history of each change, and Back would seem dead
         self.bar.address = address.write(values | self._run_in_address(self.state))
 

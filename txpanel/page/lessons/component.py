@@ -18,6 +18,12 @@ class LessonBox(Messenger):
         default={},
         doc="The step that is shown, see `txpanel.page.lessons.shown`; empty: no lesson is open.",
     )
+    classes = param.Boolean(default=False, doc="Whether a class may be begun here.")
+    wanted = param.String(default="", doc="Code of the class that the address names.")
+    classed = param.Dict(
+        default={}, doc="The class that this page leads or follows, see `Teaching.facts`; empty: none."
+    )
+    qr = param.Dict(default={}, doc="An address and its QR code: rows of 0 and 1; none where it is too long.")
 
     _module = "lesson_box.js"
     _styles = "lesson_box.css"

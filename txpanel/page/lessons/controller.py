@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +10,21 @@ import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
-from txpanel.decoding.ranges import RANGES, within
+from txpanel.decoding.ranges import RANGES
 from txpanel.errors import BadLesson, TxpanelError
 from txpanel.lessons.discovery import Found, find_lessons, in_language
 from txpanel.lessons.goals import facts, moved, reached
 from txpanel.lessons.lesson import Lesson, Step, Task
-from txpanel.lessons.rendering import decidable, needs_measuring, steps_here
+from txpanel.lessons.rendering import decidable, steps_here
 from txpanel.lessons.situation import Situation, situation_of
 from txpanel.lessons.tasks import judge
-from txpanel.lessons.values import evaluate
-from txpanel.messages import language
+from txpanel.messages import _, language
 from txpanel.page.lessons.component import LessonBox
+from txpanel.page.lessons.looking import Measuring, look_at
 from txpanel.page.lessons.shown import Answered, shown
+from txpanel.page.lessons.teaching import Teaching
 from txpanel.page.lessons.words import lesson_words
 from txpanel.toolkit.incoming import heard
-from txpanel.views.background import background
 
 if TYPE_CHECKING:
     from txpanel.session.state import ModelState
@@ -33,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["LessonController"]
 
 FOLLOWS = ("trace", "sampled", "tree", "layer", "head", "query", "key", "neuron", "question", *RANGES)
-KINDS = ("open", "go", "answer", "hint", "reveal", "close", "played", "load", "text", "again")
+AT_FIRST = ("open", "join", "lead")
+"""What a browser may ask for as soon as it has the box, and before it has said that it has the page."""
+EARLY = ("open", *Teaching.KINDS)
+KINDS = ("open", "go", "answer", "hint", "reveal", "close", "played", "load", "text", "classtext", "again")
 FARTHEST = 1_000_000
 
 
@@ -43,9 +45,21 @@ class LessonController:
     Args:
         open_view: unfolds a view by its id. opened: says which one is.
         fixed: whether the model cannot be changed here.
+        later: calls a function when the browser has the page; at once by default. Panel drops what changes before.
+
+    Attributes:
+        on_moved: called when `in_address` says something else. teaching: the class, if this page leads or follows one.
     """
 
-    def __init__(self, open_view: Callable[[str], None], opened: Callable[[], str], *, fixed: bool = False) -> None:
+    def __init__(
+        self,
+        open_view: Callable[[str], None],
+        opened: Callable[[], str],
+        *,
+        fixed: bool = False,
+        later: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._later = later or (lambda step: step())
         self._open_view, self._opened, self._fixed = open_view, opened, fixed
         self._state: ModelState | None = None
         self._watcher: Any = None
@@ -56,15 +70,17 @@ class LessonController:
         self._answered = Answered()
         self._scheduled = False
         self._to_look = False  # the step's places wait for what is measured beside the page
-        self._worker: Any = None
-        self._measured: Any = None  # the model whose heads were looked for last
-        self._early: dict[str, Any] | None = None  # a lesson that was asked for before there was a state
+        self._measuring = Measuring(self._draw)
+        self._early: dict[str, dict[str, Any]] = {}  # what was asked for before there was a state, by its kind
+        self.on_moved: Callable[[], object] = lambda: None
+        self._at: dict[str, str] = {}
         self.component = LessonBox(self._on_message, words=lesson_words(), margin=0, width=0, height=0)
+        self.teaching = Teaching(self.component, self._told, self._later)
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state = state
-        self._worker = background(waited_for=True)
+        self._measuring.begin()
         self._watcher = state.param.watch(self._changed, list(FOLLOWS))
         self.component.lessons = [
             {
@@ -76,17 +92,29 @@ class LessonController:
             for one in self._lessons().values()
             if (lesson := self._read(one)) is not None
         ]
-        early, self._early = self._early, None
-        if early is not None:
-            self._on_message(early)
+        early, self._early = self._early, {}
+        for data in early.values():
+            self._on_message(data)
+
+    def begin(self, lesson: str = "", step: str = "", code: str = "") -> None:
+        """What the address names: a lesson at a step, a class."""
+        if lesson:
+            self._on_message({"kind": "open", "lesson": lesson, "step": step})
+        if code:
+            self.teaching.want(code)
+
+    def in_address(self) -> dict[str, str]:
+        """What the address says: the lesson with its step, and the class; empty where there is none."""
+        lesson = self._lesson.id if self._lesson is not None else ""
+        return {"lesson": lesson, "step": self._step if lesson else "", "class": self.teaching.code}
 
     def close(self) -> None:
         """Lets go of the state."""
+        self.teaching.part.leave()
         if self._state is not None:
             self._state.param.unwatch(self._watcher)
-        if self._worker is not None:
-            self._worker.cancel()
-        self._state = self._lesson = self._measured = None
+        self._measuring.end()
+        self._state = self._lesson = None
         self.component.close()
 
     def view_opened(self) -> None:
@@ -98,15 +126,32 @@ class LessonController:
     @heard
     def _on_message(self, data: dict[str, Any]) -> None:
         kind = data.get("kind")
-        if self._state is None or kind not in KINDS:
-            self._early = data if kind == "open" else None if kind == "close" else self._early
+        if self._state is None:
+            if kind in EARLY:
+                self._early[str(kind)] = data
+            elif kind == "close":
+                self._early.pop("open", None)
+            return
+        if kind in AT_FIRST:
+            self._later(partial(self._hear, str(kind), data))
+        else:
+            self._hear(str(kind), data)
+
+    def _hear(self, kind: str, data: dict[str, Any]) -> None:
+        if self._state is None:
             return
         try:
-            getattr(self, f"_on_{kind}")(data)
-        except BadLesson:
-            return  # an answer to another step, or one that nobody can give here
+            if kind in Teaching.KINDS:
+                self.teaching.hear(kind, data)
+            elif kind in KINDS:
+                getattr(self, f"_on_{kind}")(data)
+        except BadLesson as error:
+            if kind not in Teaching.KINDS:
+                return  # an answer to another step, or one that nobody can give here
+            self._state.param.update(notice=str(error))
         except TxpanelError as error:
             self._state.param.update(error=str(error))
+        self._follow()
         self._draw()
 
     def _on_open(self, data: dict[str, Any]) -> None:
@@ -131,14 +176,17 @@ class LessonController:
     def _judge(self, task: Task, answer: Any, here: Situation) -> None:
         self._answered.verdict = judge(task, answer, here)
         self._answered.given = answer
-        self._answered.done = self._answered.verdict.right
-        self._answered.tries += not self._answered.done
+        if self._in_class():
+            self.teaching.answered(task, answer)
+        if not self._held():
+            self._answered.done = self._answered.verdict.right
+            self._answered.tries += not self._answered.done
 
     def _on_hint(self, data: dict[str, Any]) -> None:
         self._answered.hints += 1
 
     def _on_reveal(self, data: dict[str, Any]) -> None:
-        self._answered.revealed = True
+        self._answered.revealed = not self._held()
 
     def _on_played(self, data: dict[str, Any]) -> None:
         self._played = min(self._played + 1, FARTHEST)
@@ -151,7 +199,15 @@ class LessonController:
 
     def _on_text(self, data: dict[str, Any]) -> None:
         step = self._now()
-        text = (step.look.text if step is not None else "") or (self._lesson.text if self._lesson is not None else "")
+        self._use(
+            (step.look.text if step is not None else "") or (self._lesson.text if self._lesson is not None else "")
+        )
+
+    def _on_classtext(self, data: dict[str, Any]) -> None:
+        room = self.teaching.part.room
+        self._use(room.place.text if room is not None else "")
+
+    def _use(self, text: str) -> None:
         if text and self._state is not None:
             self._state.allowed().check_characters(text)
             self._state.text = text
@@ -159,7 +215,7 @@ class LessonController:
     def _on_again(self, data: dict[str, Any]) -> None:
         step, here = self._now(), self._here()
         if step is not None and here is not None:
-            self._look(step, here)
+            look_at(self._state, step, here, self._open_view)
 
     # -- steps ---------------------------------------------------------------------------------------------------------------
 
@@ -172,51 +228,46 @@ class LessonController:
         step = next((one for one in steps if one.id == name), steps[0])
         self._step, self._answered = step.id, Answered()
         self._to_look = True
-        if here is not None and not self._waits(step, here):
+        if here is not None and not self._measuring.needed(step, here):
             self._settle(step, here)
 
     def _settle(self, step: Step, here: Situation) -> None:
         """The step begins: what it asks for is set, and what comes then is the person's doing."""
         self._to_look = False
-        self._look(step, here)
+        look_at(self._state, step, here, self._open_view)
         begun = self._here()
         if begun is not None:
             self._answered.begun, self._answered.cell = facts(begun), dict(begun.cell)
 
-    def _waits(self, step: Step, here: Situation) -> bool:
-        """Whether the step names heads of the model that have not been found yet; they are looked for beside the page."""
-        from txpanel.tracing.head_scores import head_scores, kept_scores  # late: torch; the page is painted before
+    # -- in a class ----------------------------------------------------------------------------------------------------------
 
-        model = here.trace.model
-        if model is None or not needs_measuring(step) or kept_scores(model) is not None or model is self._measured:
-            return False
+    def _told(self) -> None:
+        """Something of the class has changed, by another page."""
+        if self._state is None:
+            return
+        if self.teaching.part.over():
+            self._state.param.update(notice=_("The class is over."))
+        self._follow()
+        self._draw()
 
-        def job(_cancel: object, publish: Callable[[Callable[[], object]], None]) -> None:
-            with suppress(TxpanelError):  # there are no heads: the step leaves out what it says of them
-                head_scores(model)
-            self._measured = model
-            publish(self._draw)
+    def _follow(self) -> None:
+        """Goes where the class has gone, if this page follows one; shows what is right as soon as that is shown."""
+        place = self.teaching.part.moved()
+        if place is not None and place.lesson:
+            self._on_open({"lesson": place.lesson, "step": place.step})
+        verdict = self._answered.verdict
+        if self._in_class() and not self._held() and not self._answered.revealed:
+            self._answered.revealed = True
+            self._answered.done = verdict is not None and verdict.right
 
-        self._worker.submit(job)
-        return model is not self._measured  # without a server it is done at once
+    def _in_class(self) -> bool:
+        """Whether this page follows a class, and stands where the class is."""
+        lesson = self._lesson.id if self._lesson is not None else ""
+        return self.teaching.part.follows and self.teaching.here(lesson, self._step)
 
-    def _look(self, step: Step, here: Situation) -> None:
-        """Sets what the step asks for: places, settings, the view. Model and text are offered, never taken."""
-        state = self._state
-        assert state is not None
-        places: dict[str, int] = {}
-        for name, expression in step.look.places:
-            try:
-                places[name] = int(evaluate(expression, here).raw)
-            except (TxpanelError, ValueError):
-                continue  # a place that this run does not have
-        if places:
-            state.focus(**places)
-        settings = {name: number for name, value in step.look.settings if (number := within(name, value)) is not None}
-        if settings:
-            state.param.update(**settings)
-        if step.look.open:
-            self._open_view(step.look.open)
+    def _held(self) -> bool:
+        """Whether what is right has to wait until the one who leads shows it."""
+        return self._in_class() and not self.teaching.shows()
 
     def _now(self) -> Step | None:
         return self._lesson.step(self._step) if self._lesson is not None else None
@@ -247,6 +298,8 @@ class LessonController:
     def _draw(self) -> None:
         if self._lesson is None or self._state is None:
             self.component.shown = {}
+            self.component.classed = self.teaching.facts("", "", None, None, shown=False)
+            self._move()
             return
         here = self._here()
         steps = steps_here(self._lesson, here) or list(self._lesson.steps)
@@ -258,14 +311,28 @@ class LessonController:
             self._step, self._answered = step.id, Answered(begun=facts(here) if here is not None else {})
         assert step is not None
         if here is not None and self._to_look:
-            if self._waits(step, here):
+            if self._measuring.needed(step, here):
                 here = None
             else:
                 self._settle(step, here)
                 here = self._here()
         if here is not None:
             self._look_at_goal(step, here)
-        self.component.shown = shown(self._lesson, steps, step, here, self._answered, fixed=self._fixed)
+        self._draw_step(self._lesson, steps, step, here)
+
+    def _draw_step(self, lesson: Lesson, steps: list[Step], step: Step, here: Situation | None) -> None:
+        what = shown(lesson, steps, step, here, self._answered, fixed=self._fixed, held=self._held())
+        task = step.task if what["task"] is not None else None
+        told = task is not None and task.kind != "do" and (self._answered.done or self._answered.revealed)
+        self.teaching.show(lesson.id, step.id, here, shown=told)
+        self.component.param.update(shown=what, classed=self.teaching.facts(lesson.id, step.id, task, here, shown=told))
+        self._move()
+
+    def _move(self) -> None:
+        at = self.in_address()
+        if at != self._at:
+            self._at = at
+            self.on_moved()
 
     def _look_at_goal(self, step: Step, here: Situation) -> None:
         """Whether what is to be done is done, or a cell of the picture was clicked that answers the question."""
@@ -283,6 +350,8 @@ class LessonController:
             self._answered.done = moved(task.reach, now, self._answered.begun) and reached(
                 task.reach, now, self._answered.begun
             )
+            if self._answered.done and self._in_class():
+                self.teaching.done()
 
     def _lessons(self) -> dict[str, Found]:
         if self._found is None:

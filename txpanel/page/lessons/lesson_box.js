@@ -7,6 +7,10 @@ import {askedToStart, begun, listening} from "./asked.js"
 import {Light} from "./light.js"
 import {memory} from "./memory.js"
 import {feedback, question, runs} from "./task.js"
+import {Teach} from "./teach.js"
+
+const ON = new Set(["ArrowRight", "PageDown"]) // what a presenter's remote control sends, too
+const BACK = new Set(["ArrowLeft", "PageUp"])
 
 export function render({model, view, el}) {
   if (isSaved()) return // nobody is there to say what comes next
@@ -18,6 +22,7 @@ export function render({model, view, el}) {
   const title = h("span", {class: "title"})
   const count = h("span", {class: "count"})
   const menu = button(`${w.lessons} ▾`, () => list(list_.hidden), {class: "quiet", "aria-expanded": "false"})
+  const teaches = button(`${w.teach} ▾`, () => sheet(teach.sheet.hidden), {class: "quiet", "aria-expanded": "false"})
   const leave = button("✕", () => close(), {class: "quiet leave", "aria-label": w.close, title: w.close})
   const heading = h("h2", {tabindex: "-1"})
   const words = h("div", {class: "words"})
@@ -25,15 +30,21 @@ export function render({model, view, el}) {
   const said = h("div", {class: "said", role: "status"})
   const list_ = h("ul", {class: "list", hidden: true})
   const dots = h("div", {class: "dots", role: "group", "aria-label": w.progress})
+  const teach = new Teach(model, send, () => {
+    draw()
+    light.place()
+  })
   const back = button(w.back, () => to(-1), {class: "quiet"})
   const next = button(w.next, () => to(1), {class: "next", title: w.keys})
-  const head = h("header", null, title, count, h("i", {class: "room"}), menu, leave)
+  const head = h("header", null, title, count, h("i", {class: "room"}), menu, teaches, leave)
   const body = h("div", {class: "body"}, heading, words, task, said)
   const box = h(
     "section",
     {class: "box", role: "dialog", hidden: true},
     head,
     list_,
+    teach.sheet,
+    teach.line,
     body,
     h("footer", null, dots, h("i", {class: "room"}), back, next),
   )
@@ -49,6 +60,7 @@ export function render({model, view, el}) {
   const start = (id, step) => {
     before ??= deepest()
     list(false)
+    sheet(false)
     const name = id || "tour"
     send("open", {lesson: name, step: step ?? kept.at(name)})
   }
@@ -74,10 +86,26 @@ export function render({model, view, el}) {
   }
   const go = (step) => {
     list(false)
+    sheet(false)
     send("go", {step})
+  }
+  // Presented, a question is shown first, then its answer, then the next step.
+  const advance = () => {
+    const s = now()
+    const asks = s.task && s.task.kind !== "do" && !s.done && !s.revealed && !s.held
+    if (teach.mayShow() && asks) send("reveal")
+    else to(1)
+  }
+  const sheet = (on) => {
+    if (on) list(false)
+    body.hidden = on
+    teach.show(on)
+    teaches.setAttribute("aria-expanded", String(on))
+    light.place()
   }
   const others = () => model.lessons.filter(({id}) => id !== now()?.lesson)
   const list = (on) => {
+    if (on) sheet(false)
     if (on)
       list_.replaceChildren(
         ...model.lessons.map(({id, title: name, minutes}) =>
@@ -104,10 +132,17 @@ export function render({model, view, el}) {
     const inside = from === document.body || from === document.documentElement || (box.contains(from) && !from.matches("input,select"))
     if (event.key === "Escape" && (inside || box.contains(from))) {
       event.preventDefault()
-      if (list_.hidden) close()
+      if (!teach.sheet.hidden) sheet(false)
+      else if (list_.hidden) close()
       else list(false)
-    } else if (inside && event.key === "ArrowRight") to(1)
-    else if (inside && event.key === "ArrowLeft") to(-1)
+    } else if (inside && ON.has(event.key)) turn(event, teach.mayShow() ? advance : () => to(1))
+    else if (inside && BACK.has(event.key)) turn(event, () => to(-1))
+    else if (inside && teach.mayShow() && event.key === " " && !from.matches?.("button,a,summary")) turn(event, advance)
+  }
+  const turn = (event, act) => {
+    if (event.key.startsWith("Page") && !teach.mayShow()) return // they scroll, as ever
+    event.preventDefault()
+    act()
   }
 
   // --- what the server says ----------------------------------------------------------------------------------------------------
@@ -123,6 +158,7 @@ export function render({model, view, el}) {
       if (!box.hidden) finish()
       return
     }
+    if (box.hidden) before ??= deepest()
     const came = drawn.step !== `${s.lesson}/${s.step}`
     drawn.step = `${s.lesson}/${s.step}`
     box.hidden = false
@@ -140,8 +176,18 @@ export function render({model, view, el}) {
         s.text ? button(w.text.replace("{text}", s.text), () => send("text"), {class: "do"}) : "",
       ),
     )
-    section("task", [drawn.step, s.task, s.done], () => task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}))))
-    section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind], () => said.replaceChildren(...feedback(s, w, send)))
+    box.classList.toggle("large", teach.presents)
+    teach.stands()
+    teach.draw()
+    const votes = teach.bars()
+    section("task", [drawn.step, s.task, s.done, s.held && s.given, votes], () =>
+      task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}), votes)),
+    )
+    const may = teach.mayShow()
+    section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind, s.held && s.given, may], () => {
+      said.replaceChildren(...feedback(s, w, send, may))
+      if (!came && said.childElementCount) said.scrollIntoView({block: "nearest"})
+    })
     section("dots", [s.steps, s.i], () =>
       dots.replaceChildren(
         ...s.steps.map((id, i) =>
@@ -174,7 +220,7 @@ export function render({model, view, el}) {
       if (open()) send("played", {name})
     }),
   ]
-  model.on(["shown", "lessons"], draw)
+  model.on(["shown", "lessons", "classed", "classes"], draw)
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
     light.stop()

@@ -49,11 +49,16 @@ def shown(
     answered: Answered,
     *,
     fixed: bool = False,
+    held: bool = False,
 ) -> dict[str, Any]:
     """What the box draws.
 
+    Args:
+        held: whether what is right waits until the one who leads the class shows it.
+
     Returns:
-        lesson, title, steps (ids), step, i, heading and paragraphs, lit, hidden, play, needs, load, text, task, done, verdict, hints, after, revealed.
+        lesson, title, steps (ids), step, i, heading and paragraphs, lit, hidden, play, needs, load, text, task, done, verdict, given,
+        held, hints, after, revealed.
     """
     found: dict[str, Any] = {
         "lesson": lesson.id,
@@ -71,6 +76,8 @@ def shown(
         "text": "",
         "task": None,
         "done": answered.done,
+        "given": None,
+        "held": False,
         "busy": here is None,
     }
     if here is None:
@@ -89,6 +96,10 @@ def shown(
     found["task"] = rendering.task_shown(task, here)
     found["hints"] = [_sentence(hint, here) for hint in task.hints[: answered.hints]]
     found["revealed"] = _right(step, here) if answered.revealed and task.kind != "do" else ""
+    found["given"], found["held"] = answered.given, held and task.kind != "do"
+    if found["held"]:
+        found["hidden"] = list(step.look.hidden)
+        return found
     finished = answered.done or answered.revealed
     found["hidden"] = [] if finished else list(step.look.hidden)
     found["after"] = rendering.paragraphs(task.after, here) if finished else []

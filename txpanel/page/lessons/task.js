@@ -6,13 +6,33 @@ const TAGS = {b: "strong", i: "em", code: "code", live: "span", token: "span"}
 export const runs = (pairs) =>
   pairs.map(([kind, text]) => (TAGS[kind] ? h(TAGS[kind], {class: kind}, kind === "token" ? blanks(text) : text) : text))
 
-/** The elements that ask; `answer` is called with what was chosen. */
-export function question(s, w, answer) {
+/** The elements that ask; `answer` is called with what was chosen; votes: how often a class has given each answer. */
+export function question(s, w, answer, votes = []) {
   const {task} = s
   if (!task) return []
   const lead = h("p", {class: "ask"}, h("b", null, task.kind === "do" ? w.try_it : w.predict, " "), runs(task.ask))
-  if (task.kind === "do" || s.done) return [lead]
-  return [lead, FORMS[task.kind](task, w, answer)]
+  const counted = votes.length ? tally(votes, task, w) : null
+  if (task.kind === "do" || s.done) return [lead, counted].filter(Boolean)
+  return [lead, FORMS[task.kind](task, w, answer, s.held ? s.given : null), counted].filter(Boolean)
+}
+
+/** How often each answer was given, as bars. */
+function tally(votes, task, w) {
+  const most = Math.max(1, ...votes.map(({n}) => n))
+  const text = ({option, text: said}) => (option ? runs(task.options.find(([id]) => id === option)?.[1] ?? []) : said)
+  return h(
+    "ul",
+    {class: "votes", "aria-label": w.votes_title},
+    votes.map((one) =>
+      h(
+        "li",
+        {class: one.right ? "is-right" : null},
+        h("span", {class: "what"}, one.right ? "✓ " : "", text(one)),
+        h("span", {class: "bar"}, h("i", {style: {width: `${(one.n / most) * 100}%`}})),
+        h("b", null, String(one.n)),
+      ),
+    ),
+  )
 }
 
 const check = (w) => h("button", {type: "submit", class: "do"}, w.check)
@@ -42,11 +62,17 @@ const tokens = (label, task, w) =>
 const chosen = (label) => (label.lastChild.value === "" ? null : Number(label.lastChild.value))
 
 const FORMS = {
-  choice: (task, _w, answer) =>
+  choice: (task, _w, answer, given) =>
     h(
       "div",
       {class: "options", role: "group"},
-      task.options.map(([id, text]) => h("button", {type: "button", "data-option": id, onclick: () => answer(id)}, runs(text))),
+      task.options.map(([id, text]) =>
+        h(
+          "button",
+          {type: "button", "data-option": id, "aria-pressed": given === null ? null : String(given === id), onclick: () => answer(id)},
+          runs(text),
+        ),
+      ),
     ),
   number: (task, w, answer) => {
     const input = h("input", {type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": w.answer})
@@ -72,10 +98,11 @@ const FORMS = {
   },
 }
 
-/** What is said: the verdict, hints, the answer, and what is to be observed; with the buttons for more. */
-export function feedback(s, w, send) {
+/** What is said: the verdict, hints, the answer, and what is to be observed; with the buttons for more. may: the answer may be shown before anybody has tried. */
+export function feedback(s, w, send, may = false) {
   const {task, verdict} = s
   if (!task) return []
+  if (s.held) return s.given === null ? [] : [h("p", {class: "held"}, w.counted)]
   const found = []
   if (verdict && !verdict.right) {
     found.push(h("p", {class: "wrong"}, h("b", null, w.wrong, " "), runs(verdict.says)))
@@ -96,7 +123,7 @@ export function feedback(s, w, send) {
   const button = (label, kind) => buttons.push(h("button", {type: "button", class: "quiet", onclick: () => send(kind)}, label))
   if (!s.done && !s.revealed) {
     if ((s.hints?.length ?? 0) < task.hints) button(w.hint, "hint")
-    if (task.kind !== "do" && verdict?.tries >= 2) button(w.reveal, "reveal")
+    if (task.kind !== "do" && (may || verdict?.tries >= 2)) button(w.reveal, "reveal")
   }
   if (buttons.length) found.push(h("div", {class: "more"}, buttons))
   return found

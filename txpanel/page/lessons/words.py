@@ -39,4 +39,30 @@ def lesson_words() -> dict[str, str]:
         "text": _("Use “{text}”"),
         "keys": _("← and → go through the steps, Esc leaves."),
         "hidden": "?",
+        "teach": _("Teach"),
+        "large": _("Large text, answers on request"),
+        "large_note": _("Space or Page Down shows the answer, then the next step. For a larger picture: Ctrl and +."),
+        "link": _("Link and QR code to this step"),
+        "qr": _("QR code of the link"),
+        "too_long": _("This link is too long for a QR code."),
+        "own_address": _(
+            "Only this computer can open this address. Others need a server on your network: docs/operating.md."
+        ),
+        "begin_class": _("Begin a class"),
+        "class_note": _(
+            "Others join by your link and follow your steps. Their answers are counted here, without names; nothing is stored."
+        ),
+        "no_classes": _("Classes are off on this server. Its operator can switch them on: txpanel serve --classes"),
+        "end_class": _("End the class"),
+        "code": _("Code of a class"),
+        "join": _("Join"),
+        "class_code": _("Class {code}"),
+        "present_answered": _("{n} here, {m} answered"),
+        "votes": _("Show the votes"),
+        "votes_title": _("How the class has answered"),
+        "follows": _("You follow the teacher's steps."),
+        "to_class": _("Go where the class is"),
+        "class_text": _("Use the class's text: “{text}”"),
+        "leave_class": _("Leave the class"),
+        "counted": _("Your answer is counted. You can change it until the answer is shown."),
     }

@@ -177,6 +177,9 @@ export function nextList(app) {
   const others = settled ? next.rest_left : next.others
   const rest = others ? fill(T.others, {n: integer(others)}) : T.others_all
   rows.push({key: "rest", text: rest, p: next.rest, share: next.rest_share})
+  const percents = rows.map((r) => (r.share > 0 ? percent(r.share) : T.cut))
+  const longest = Math.max(...percents.map((text) => text.length))
+  dom.next.style.setProperty("--tx-percents", longest > 7 ? `${Math.ceil(6.6 * longest)}px` : null) // else as in flow.css
   const wide = (p) => `${p > 0 ? Math.max(1.5, 100 * Math.min(1, p / most)) : 0}%`
   const say = (r) => {
     const both = settled ? `${T.with_settings}: ${r.share > 0 ? percent(r.share) : T.cut_off}` : ""
@@ -196,7 +199,7 @@ export function nextList(app) {
         ghost.style.width = wide(r.p)
         ghost.hidden = !settled
         bar.style.width = wide(r.share)
-        patch(n.children[2], r.share > 0 ? percent(r.share) : T.cut)
+        patch(n.children[2], percents[k])
         n.classList.toggle("sampled", next.sampled === k)
         n.classList.toggle("gone", !(r.share > 0))
         n.title = say(r)

@@ -1,0 +1,154 @@
+"""A class without a page: who leads, who follows, what is counted, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from txpanel.errors import BadLesson
+from txpanel.lessons import classroom as module
+from txpanel.lessons.classroom import CODE, MOST, Classes, Place
+
+HERE = Place("attention", "weights")
+WHO = ["0123456789abcdef", "fedcba9876543210", "0000000000000000"]
+
+
+class Told:
+    """Counts how often it was told."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def __call__(self) -> None:
+        self.n += 1
+
+
+@pytest.fixture
+def classes() -> Classes:
+    return Classes()
+
+
+def test_followers_are_brought_where_the_leader_goes_and_late_ones_come_in_there(classes: Classes) -> None:
+    leader, early, late = Told(), Told(), Told()
+    room = classes.begin("t", leader)
+    assert CODE.fullmatch(room.code)
+    room.join("a", WHO[0], early)
+    room.show("t", HERE)
+    assert early.n == 1
+    found = classes.find(f" {room.code.lower()} ")
+    assert found is room
+    room.join("b", WHO[1], late)
+    assert room.place == HERE
+    assert room.count().members == 2
+    room.show("t", HERE)  # nothing new
+    assert (early.n, late.n) == (1, 0)
+
+
+def test_nobody_else_can_lead(classes: Classes) -> None:
+    room = classes.begin("t", Told())
+    room.join("a", WHO[0], Told())
+    room.show("a", HERE)
+    room.show("x", HERE)
+    assert room.place == Place()
+    assert not room.leads("a")
+
+
+def test_each_counts_once_with_the_last_answer_also_after_a_reload(classes: Classes) -> None:
+    leader = Told()
+    room = classes.begin("t", leader)
+    room.show("t", HERE)
+    for page, who in zip("abc", WHO, strict=True):
+        room.join(page, who, Told())
+        room.answer(page, "left")
+    room.answer("a", "right")
+    before = leader.n
+    room.answer("a", "right")
+    assert leader.n == before  # nothing has changed
+    room.leave("b")
+    room.join("b2", WHO[1], Told())  # loaded anew
+    room.answer("b2", "right")
+    room.answer("nobody", "right")
+    count = room.count()
+    assert (count.members, count.answered, dict(count.answers)) == (3, 3, {"right": 2, "left": 1})
+    room.join("b2", "f" * 16, Told())  # a page that calls itself somebody else
+    room.answer("b2", "left")
+    assert room.count().answered == 3
+    room.show("t", Place("attention", "mask"))
+    assert room.count().answered == 0
+    room.show("t", Place("attention", "weights", shown=True))
+    assert room.count().answered == 3  # whoever leads has come back to it
+
+
+@pytest.mark.parametrize("who", ["", "x", "<b>", "0123456789ABCDEF", "0123456789abcdef0"])
+def test_who_follows_is_16_digits(classes: Classes, who: str) -> None:
+    room = classes.begin("t", Told())
+    with pytest.raises(BadLesson):
+        room.join("a", who, Told())
+    assert room.count().members == 0
+
+
+def test_a_class_whose_leader_is_gone_waits_and_then_ends(classes: Classes, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    room = classes.begin("t", Told())
+    room.join("a", WHO[0], ended.set)
+    room.leave("t")
+    assert not room.over
+    assert ended.wait(20)
+    assert room.over
+    assert classes.find(room.code) is None
+
+
+def test_a_leader_who_comes_back_leads_on(classes: Classes, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[Callable[[], object]] = []
+
+    class Timer:
+        daemon = False
+
+        def __init__(self, _seconds: float, act: Callable[[], object]) -> None:
+            timers.append(act)
+
+        def start(self) -> None: ...
+
+        def cancel(self) -> None: ...
+
+    monkeypatch.setattr(module.threading, "Timer", Timer)
+    room = classes.begin("t", Told())
+    room.leave("t")
+    room.lead("t2", Told())
+    timers[0]()  # too late to be cancelled
+    assert not room.over
+    room.show("t2", HERE)
+    assert room.place == HERE
+    room.leave("t")  # the page of before is let go of later
+    assert room.leads("t2")
+
+
+def test_there_are_only_so_many(classes: Classes) -> None:
+    rooms = [classes.begin(str(n), Told()) for n in range(MOST)]
+    assert len({room.code for room in rooms}) == MOST
+    with pytest.raises(BadLesson, match="40 classes"):
+        classes.begin("one more", Told())
+    rooms[0].end()
+    classes.begin("one more", Told())
+
+
+def test_many_at_once_lose_nothing(classes: Classes) -> None:
+    room = classes.begin("t", Told())
+    room.show("t", HERE)
+
+    def one(n: int) -> None:
+        room.join(f"p{n}", f"{n:016x}", Told())
+        for again in range(20):
+            room.answer(f"p{n}", str((n + again) % 4))
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    count = room.count()
+    assert (count.members, count.answered) == (32, 32)
+    assert dict(count.answers) == {str(k): 8 for k in range(4)}

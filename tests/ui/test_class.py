@@ -1,0 +1,163 @@
+"""A class in real browsers: one leads, others join by its link, answer, and see what is right when it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.conftest import Server, start_server, stop_server
+from tests.ui.tab import Tab
+
+TEXT = "CBABBC="
+LESSON = "sorting"
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose operator has switched classes on."""
+    running = start_server(tmp_path_factory.mktemp("school"), TXPANEL_PLUGINS="none", TXPANEL_CLASSES="1")
+    yield running
+    stop_server(running)
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Lesson: ")
+
+
+def press(page: Page, name: str) -> None:
+    box(page).get_by_role("button", name=name, exact=True).click()
+
+
+def heading(page: Page) -> str:
+    return box(page).get_by_role("heading").first.inner_text()
+
+
+def to_question(page: Page) -> None:
+    """Goes on to the first step that asks for one of several options."""
+    for _more in range(12):
+        if box(page).locator(".options button").count():
+            return
+        before = heading(page)
+        press(page, "Next")
+        expect(box(page).get_by_role("heading").first).not_to_have_text(before)
+    raise AssertionError("no question")
+
+
+def test_one_leads_and_others_follow_and_answer(school: Server, new_tab: Callable[..., Tab]) -> None:
+    teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    expect(box(teacher)).to_be_visible()
+    press(teacher, "Teach ▾")
+    press(teacher, "Begin a class")
+    expect(box(teacher)).to_contain_text("0 here, 0 answered")
+    press(teacher, "Link and QR code to this step")
+    link = box(teacher).get_by_role("textbox", name="Link and QR code").input_value()
+    assert "class=" in link
+    assert "step=" not in link
+    expect(box(teacher).get_by_role("img", name="QR code of the link")).to_be_visible()
+    expect(box(teacher)).to_contain_text("Only this computer can open this address")
+    press(teacher, "Teach ▾")
+
+    desk = new_tab().open(link).page
+    phone = new_tab(390, 844).open(link).page
+    expect(box(teacher)).to_contain_text("2 here, 0 answered")
+    to_question(teacher)
+    for student in (desk, phone):
+        expect(box(student).get_by_role("heading").first).to_have_text(heading(teacher))
+    late = new_tab().open(link).page
+    expect(box(late).get_by_role("heading").first).to_have_text(heading(teacher))
+
+    options = box(desk).locator(".options button")
+    ids = options.evaluate_all("(all) => all.map((one) => one.dataset.option)")
+    for student, at in ((desk, 0), (phone, 0), (late, 1)):
+        student.locator(f".options [data-option='{ids[at]}']").click()
+        expect(box(student)).to_contain_text("Your answer is counted.")
+    expect(box(teacher)).to_contain_text("3 here, 3 answered")
+    expect(box(teacher).locator(".votes")).to_have_count(0)
+    press(teacher, "Show the votes")
+    numbers = box(teacher).locator(".votes b").all_inner_texts()
+    assert [int(n) for n in numbers] == [{0: 2, 1: 1}.get(at, 0) for at in range(len(ids))]
+    late.locator(f".options [data-option='{ids[0]}']").click()
+    expect(box(teacher).locator(".votes b").first).to_have_text("3")
+
+    teacher.keyboard.press("PageDown")  # as a presenter's remote control sends it: first the answer
+    expect(box(teacher).locator(".votes .is-right")).to_have_count(1)
+    for student in (desk, phone, late):
+        expect(box(student)).to_contain_text("The answer is" if ids[0] != right(teacher, ids) else "Right.")
+    shown = heading(teacher)
+    teacher.keyboard.press("PageDown")  # then the next step
+    expect(box(teacher).get_by_role("heading").first).not_to_have_text(shown)
+    for student in (desk, phone, late):
+        expect(box(student).get_by_role("heading").first).to_have_text(heading(teacher))
+
+
+def right(teacher: Page, ids: list[str]) -> str:
+    rows = (
+        box(teacher).locator(".votes li").evaluate_all("(all) => all.map((one) => one.classList.contains('is-right'))")
+    )
+    return ids[rows.index(True)]
+
+
+def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab().open(school.address(text=TEXT, lesson=LESSON))
+    teacher = tab.page
+    press(teacher, "Teach ▾")
+    press(teacher, "Begin a class")
+    press(teacher, "Teach ▾")
+    to_question(teacher)
+    tab.until(lambda: "class=" in teacher.url)
+    student = new_tab().open(teacher.url.split("#")[0])
+    box(student.page).locator(".options button").first.click()
+    expect(box(teacher)).to_contain_text("1 here, 1 answered")
+    student.page.reload()
+    expect(box(student.page)).to_be_visible()
+    box(student.page).locator(".options button").nth(1).click()
+    expect(box(teacher)).to_contain_text("1 answered")
+    asked = heading(teacher)
+    teacher.reload()
+    expect(box(teacher)).to_contain_text("1 answered")
+    expect(box(teacher)).to_contain_text(asked)
+    press(teacher, "Next")
+    expect(box(student.page)).not_to_contain_text(asked)
+    press(teacher, "Teach ▾")
+    press(teacher, "End the class")
+    expect(student.page.get_by_text("The class is over.").first).to_be_visible()
+
+
+def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
+    school: Server, new_tab: Callable[..., Tab]
+) -> None:
+    page = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    before = box(page).locator("h2").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")
+    press(page, "Teach ▾")
+    press(page, "Large text, answers on request")
+    assert box(page).locator("h2").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)") >= 1.4 * before
+    press(page, "Teach ▾")
+    to_question(page)
+    box(page).locator("h2").focus()
+    asked = heading(page)
+    page.keyboard.press(" ")
+    expect(box(page)).to_contain_text("The answer is")
+    assert heading(page) == asked
+    page.keyboard.press(" ")
+    expect(box(page).get_by_role("heading").first).not_to_have_text(asked)
+    page.keyboard.press("PageUp")
+    expect(box(page).get_by_role("heading").first).to_have_text(asked)
+    page.reload()
+    expect(box(page).get_by_role("heading").first).to_have_text(asked)
+    expect(box(page)).to_have_class("box large")
+
+
+def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_tab: Callable[..., Tab]) -> None:
+    page = new_tab().open(server.address(text=TEXT, lesson=LESSON)).page
+    press(page, "Teach ▾")
+    expect(box(page).get_by_role("button", name="Begin a class")).to_be_disabled()
+    expect(box(page)).to_contain_text("txpanel serve --classes")
+    press(page, "Link and QR code to this step")
+    link = box(page).get_by_role("textbox", name="Link and QR code").input_value()
+    press(page, "Teach ▾")
+    other = new_tab().open(link).page
+    expect(box(other).get_by_role("heading").first).to_have_text(heading(page))
+    gone = new_tab().open(server.address(text=TEXT, **{"class": "ABCDEF"})).page
+    expect(gone.get_by_text("There is no class ABCDEF").first).to_be_visible()

@@ -1,0 +1,216 @@
+"""A class: one person leads through a lesson, the others follow and answer.
+
+It lives in this process, as long as somebody leads it; nothing of it is stored, and nothing in it is personal: who answers is a
+random word that a browser has made up for this class, so that a page that is loaded anew does not count twice.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from txpanel.errors import BadLesson
+from txpanel.messages import _
+
+__all__ = ["CODE", "Classes", "Classroom", "Count", "Place", "classes"]
+
+LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+"""Of codes, which are read aloud and typed: none of them looks like another one."""
+LENGTH = 6
+CODE = re.compile(f"[{LETTERS}]{{{LENGTH}}}")
+WHO = re.compile(r"[0-9a-f]{16}")
+MOST = 40
+"""Classes at a time."""
+MOST_VOTERS = 1000
+"""Of a class: more are not counted."""
+PATIENCE = 600.0
+"""Seconds for which a class waits for the one who leads it, whose page may have been closed by mistake."""
+
+Tell = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a class is.
+
+    Attributes:
+        lesson, step: ids. model: name in the catalogue, else empty. text: of the one who leads, which followers are offered.
+        shown: whether the answer of the step's question is shown.
+    """
+
+    lesson: str = ""
+    step: str = ""
+    model: str = ""
+    text: str = ""
+    shown: bool = False
+
+    @property
+    def question(self) -> str:
+        """By what answers are kept apart."""
+        return f"{self.lesson}/{self.step}"
+
+
+@dataclass(frozen=True)
+class Count:
+    """How a class stands: followers whose page is open, how many have answered the question of its place, and how often each answer was given."""
+
+    members: int
+    answered: int
+    answers: Mapping[str, int]
+
+
+class Classroom:
+    """One class. All methods may be called from any thread; whoever is told is called in the thread that has changed something.
+
+    Attributes:
+        code: by which it is joined. key: whoever has it may lead. place: where it is. over: whether it has ended.
+    """
+
+    def __init__(self, code: str, on_over: Callable[[Classroom], None]) -> None:
+        self.code, self.key = code, secrets.token_urlsafe(18)
+        self.place = Place()
+        self.over = False
+        self._on_over = on_over
+        self._lock = threading.Lock()
+        self._leader: tuple[str, Tell] | None = None
+        self._members: dict[str, tuple[str, Tell]] = {}  # by page: who it is, and how it is told
+        self._answers: dict[str, dict[str, str]] = {}  # by question: who gave which answer
+        self._alone: threading.Timer | None = None
+
+    # -- who leads -----------------------------------------------------------------------------------------------------------
+
+    def lead(self, page: str, tell: Tell) -> None:
+        """A page leads from now on, instead of the one that has led."""
+        with self._lock:
+            self._leader = (page, tell)
+            self._members.pop(page, None)
+            alone, self._alone = self._alone, None
+        if alone is not None:
+            alone.cancel()
+
+    def leads(self, page: str) -> bool:
+        """Whether it is this page that leads: another one may have taken over."""
+        return self._leader is not None and self._leader[0] == page
+
+    def show(self, page: str, place: Place) -> None:
+        """Brings the class to a place, if this page leads it; the followers are told."""
+        with self._lock:
+            if place == self.place or not self.leads(page):
+                return
+            self.place = place
+            told = [tell for _who, tell in self._members.values()]
+        for tell in told:
+            tell()
+
+    def end(self) -> None:
+        """The class is over: all are told, and nothing of it is left."""
+        with self._lock:
+            if self.over:
+                return
+            self.over = True
+            told = [tell for _who, tell in self._members.values()]
+            told += [self._leader[1]] if self._leader is not None else []
+            self._members, self._answers, self._leader = {}, {}, None
+        self._on_over(self)
+        for tell in told:
+            tell()
+
+    # -- who follows ---------------------------------------------------------------------------------------------------------
+
+    def join(self, page: str, who: str, tell: Tell) -> None:
+        """A page follows from now on.
+
+        Args:
+            page: of this process. who: 16 hexadecimal digits of the browser's own.
+        """
+        if not WHO.fullmatch(who):
+            raise BadLesson(_("This is not how a class is joined."))
+        with self._lock:
+            known = self._members.get(page)
+            self._members[page] = (known[0] if known else who, tell)  # one page, one answer
+        self._tell_leader()
+
+    def leave(self, page: str) -> None:
+        """A page is gone. Its answers still count: it may be loaded anew. Without the one who leads the class waits, and ends then."""
+        with self._lock:
+            self._members.pop(page, None)
+            if self.leads(page) and not self.over:
+                self._leader = None
+                self._alone = threading.Timer(PATIENCE, self._end_if_alone)
+                self._alone.daemon = True
+                self._alone.start()
+        self._tell_leader()
+
+    def answer(self, page: str, answer: str) -> None:
+        """Counts an answer to the question of the class's place, instead of the one that was given before."""
+        with self._lock:
+            if page not in self._members:
+                return
+            who = self._members[page][0]
+            given = self._answers.setdefault(self.place.question, {})
+            if who not in given and len(given) >= MOST_VOTERS:
+                return
+            if given.get(who) == answer:
+                return
+            given[who] = answer
+        self._tell_leader()
+
+    def count(self) -> Count:
+        """How it stands at its place."""
+        with self._lock:
+            given = self._answers.get(self.place.question, {})
+            return Count(len(self._members), len(given), Counter(given.values()))
+
+    def _tell_leader(self) -> None:
+        leader = self._leader
+        if leader is not None:
+            leader[1]()
+
+    def _end_if_alone(self) -> None:
+        if self._leader is None:
+            self.end()
+
+
+class Classes:
+    """The classes of a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: dict[str, Classroom] = {}
+
+    def begin(self, page: str, tell: Tell) -> Classroom:
+        """A class that a page leads.
+
+        Raises:
+            BadLesson: there are too many already.
+        """
+        with self._lock:
+            if len(self._all) >= MOST:
+                raise BadLesson(_("There are {n} classes on this server already; try again later.").format(n=MOST))
+            code = self._code()
+            room = self._all[code] = Classroom(code, self._forget)
+        room.lead(page, tell)
+        return room
+
+    def find(self, code: str) -> Classroom | None:
+        """The class of a code, however it was typed; None where there is none."""
+        with self._lock:
+            return self._all.get(code.strip().upper())
+
+    def _forget(self, room: Classroom) -> None:
+        with self._lock:
+            self._all.pop(room.code, None)
+
+    def _code(self) -> str:
+        while True:
+            code = "".join(secrets.choice(LETTERS) for _at in range(LENGTH))
+            if code not in self._all:
+                return code
+
+
+classes = Classes()
+"""Of this process."""

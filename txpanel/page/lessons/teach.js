@@ -1,0 +1,180 @@
+// For who teaches, and for who is taught: the sheet with size, link, class and files; the line that says how the class stands.
+import {h} from "../../toolkit/elements.js"
+import {keepKey, keyOf, who} from "./class_memory.js"
+import {isOwn, linkOf} from "./link.js"
+import {picture} from "./qr.js"
+
+const SIZE = "txpanel-presents"
+
+const stored = () => {
+  try {
+    return sessionStorage.getItem(SIZE) === "1"
+  } catch {
+    return false
+  }
+}
+
+export class Teach {
+  /** changed: called when the box has another size. */
+  constructor(model, send, changed) {
+    this.model = model
+    this.send = send
+    this.changed = changed
+    this.presents = stored()
+    this.linked = false // whether the link is shown
+    this.votes = "" // the step whose votes are shown before its answer is
+    this.sheet = h("div", {class: "teach", hidden: true})
+    this.line = h("div", {class: "class", hidden: true})
+    model.on("qr", () => this.draw())
+    model.on("wanted", () => this.come())
+    this.come()
+  }
+
+  /** Who comes by the address of a class leads it again, or follows. */
+  come() {
+    const code = this.model.wanted
+    if (!code) return
+    const key = keyOf(code)
+    if (key) this.send("lead", {code, key})
+    else this.send("join", {code, who: who()})
+  }
+
+  show(on) {
+    this.sheet.hidden = !on
+    if (!on) return
+    this.draw()
+    this.sheet.querySelector("button")?.focus({preventScroll: true})
+  }
+
+  present(on) {
+    this.presents = on
+    try {
+      sessionStorage.setItem(SIZE, on ? "1" : "0")
+    } catch {
+      // it is forgotten with the page
+    }
+    this.draw()
+    this.changed()
+  }
+
+  leads() {
+    return Boolean(this.model.classed?.leads)
+  }
+
+  /** Whether the answer may be shown before anybody has tried. */
+  mayShow() {
+    return this.presents || this.leads()
+  }
+
+  address() {
+    const {lesson, step} = this.model.shown
+    return linkOf(location.href, {lesson, step, code: this.model.classed?.code ?? ""})
+  }
+
+  draw() {
+    const {model, send} = this
+    const w = model.words
+    const {code, leads} = model.classed ?? {}
+    if (leads) keepKey(code, model.classed.key)
+    if (this.sheet.hidden) return
+    const item = (label, act, more = {}, note = "") =>
+      h("li", null, h("button", {type: "button", onclick: act, ...more}, label), note ? h("p", null, note) : null)
+    const address = this.address()
+    const link = this.linked && model.qr?.address === address ? this.link(address) : null
+    if (this.linked && !link && this.asked !== address) send("qr", {address})
+    this.asked = this.linked ? address : ""
+    const ask = () => {
+      this.linked = !this.linked
+      this.draw()
+    }
+    const begin = model.classes
+      ? item(w.begin_class, () => send("class"), {}, w.class_note)
+      : item(w.begin_class, () => {}, {disabled: true}, w.no_classes)
+    const end = item(w.end_class, () => {
+      keepKey("", "")
+      send("end")
+    })
+    this.sheet.replaceChildren(
+      h(
+        "ul",
+        null,
+        item(`${this.presents ? "✓ " : ""}${w.large}`, () => this.present(!this.presents), {"aria-pressed": this.presents}, w.large_note),
+        item(w.link, ask, {"aria-expanded": String(this.linked)}),
+        link,
+        leads ? end : code ? null : begin,
+        model.classes && !code ? this.joining() : null,
+      ),
+    )
+  }
+
+  link(address) {
+    const w = this.model.words
+    const field = h("input", {type: "text", readonly: true, value: address, "aria-label": w.link, onfocus: (e) => e.target.select()})
+    const {rows} = this.model.qr
+    return h(
+      "li",
+      {class: "link"},
+      rows.length ? picture(rows, w.qr) : h("p", null, w.too_long),
+      field,
+      isOwn(address) ? h("p", {class: "needs"}, w.own_address) : null,
+    )
+  }
+
+  joining() {
+    const w = this.model.words
+    const input = h("input", {type: "text", maxlength: 6, autocomplete: "off", autocapitalize: "characters", "aria-label": w.code})
+    const submit = (event) => {
+      event.preventDefault()
+      if (input.value.trim()) this.send("join", {code: input.value.trim(), who: who()})
+    }
+    return h(
+      "li",
+      null,
+      h("form", {onsubmit: submit}, h("label", null, h("span", null, w.code), input), h("button", {type: "submit", class: "do"}, w.join)),
+    )
+  }
+
+  /** The line of the class, under the title. */
+  stands() {
+    const {model, send} = this
+    const w = model.words
+    const c = model.classed ?? {}
+    this.line.hidden = !c.code
+    if (!c.code) return this.line.replaceChildren()
+    const quiet = (label, act) => h("button", {type: "button", class: "quiet", onclick: act}, label)
+    const {lesson, step} = model.shown
+    const says = c.leads
+      ? [
+          h("span", {role: "status"}, w.present_answered.replace("{n}", c.members).replace("{m}", c.answered)),
+          c.votes && !this.seesVotes() ? quiet(w.votes, () => this.unfold(`${lesson}/${step}`)) : "",
+        ]
+      : [
+          c.here ? h("span", null, w.follows) : quiet(w.to_class, () => send("join", {code: c.code, who: who()})),
+          c.text
+            ? quiet(
+                w.class_text.replace("{text}", () => c.text),
+                () => send("classtext"),
+              )
+            : "",
+          quiet(w.leave_class, () => send("leave")),
+        ]
+    this.line.replaceChildren(h("b", null, w.class_code.replace("{code}", c.code)), ...says)
+  }
+
+  unfold(question) {
+    this.votes = question
+    this.changed()
+  }
+
+  /** Whether the one who leads sees how often each answer was given. */
+  seesVotes() {
+    const {lesson, step, done, revealed} = this.model.shown
+    return this.leads() && (this.votes === `${lesson}/${step}` || done || Boolean(revealed))
+  }
+
+  /** How often each answer was given, as bars; of a choice by option. */
+  bars() {
+    const {votes} = this.model.classed ?? {}
+    return votes && this.seesVotes() ? votes : []
+  }
+}
