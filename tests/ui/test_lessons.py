@@ -138,3 +138,23 @@ def test_it_survives_another_text(server: Server, tab: Tab) -> None:
     tab.run("AB=")
     expect(box(page)).to_contain_text("into 3 tokens")
     expect(step(page, "Text becomes tokens")).to_be_visible()
+
+
+def test_play_says_what_the_tour_says_of_each_part(server: Server, new_tab: Callable[..., Tab]) -> None:
+    page = new_tab(reduced_motion="reduce").open(server.address(text=TEXT)).page
+    caption = page.locator("p.caption")
+    page.get_by_role("button", name="Play", exact=False).first.click()  # reduced motion: it waits at each part
+    expect(caption).to_contain_text("48 numbers")
+    step = page.get_by_role("button", name="Step ›", exact=False).first
+    seen = [caption.inner_text()]
+    for _part in range(5):
+        step.click()
+        expect(caption).not_to_have_text(seen[-1])
+        seen.append(caption.inner_text())
+    assert len(set(seen)) == 6
+    expect(page.locator(".flow")).to_have_attribute("data-playing", "false")
+    box_ = caption.bounding_box()
+    assert box_ is not None
+    assert box_["y"] + box_["height"] <= 900
+    page.get_by_role("button", name="Start here").click()  # a lesson speaks for itself
+    expect(caption).to_be_hidden()

@@ -14,7 +14,16 @@ from txpanel.lessons.tasks import as_shares, right_answer
 from txpanel.lessons.values import evaluate, is_slow, shown
 from txpanel.models.tokens import visible
 
-__all__ = ["decidable", "needs_measuring", "paragraphs", "plain_text", "sentence", "steps_here", "task_shown"]
+__all__ = [
+    "captions",
+    "decidable",
+    "needs_measuring",
+    "paragraphs",
+    "plain_text",
+    "sentence",
+    "steps_here",
+    "task_shown",
+]
 
 Pairs = list[tuple[str, str]]
 MOST_TOKENS = 400
@@ -70,6 +79,16 @@ def paragraphs(blocks: Iterable[Block], here: Situation | None) -> list[Pairs]:
             found.append(sentence(block.runs, here))
         except Unsupported:
             continue
+    return found
+
+
+def captions(lesson: Lesson, here: Situation) -> dict[str, Pairs]:
+    """What a lesson says first of each part that it plays, by the part's name."""
+    found: dict[str, Pairs] = {}
+    for step in steps_here(lesson, here):
+        said = paragraphs(step.blocks, here) if step.look.play else []
+        if said:
+            found.setdefault(step.look.play, said[0])
     return found
 
 

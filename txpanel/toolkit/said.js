@@ -8,6 +8,7 @@
 //   asleep: in a notebook nobody answers (true), or somebody does again: what was asked for and has not come is taken back
 //   writing: tokens are about to come (true), or another text (false)
 //   settings: here is a place for the settings of sampling, under the bars that they move
+//   playing: to which part ▶ Play has come, by its name; null: it is over. Taken by whoever says something of it, then it takes its time
 //   play:   the picture is played with its answer hidden, until it is there
 const kind = (name) => `tx-${name}`
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from txpanel.lessons.discovery import Found, lessons_in
+from txpanel.lessons.lit import PLAYED
 from txpanel.models.language_model import LanguageModel
 from txpanel.page.lessons import controller as module
 from txpanel.page.lessons.controller import LessonController
@@ -243,6 +244,23 @@ def test_a_step_that_another_model_does_not_have_is_left_for_the_one_before(
     say(lesson, "go", step="rotary-only")
     state.model = nano
     assert lesson.component.shown["step"] == "cell"
+
+
+def test_what_play_comes_to_is_said_in_the_tours_words(state: ModelState) -> None:
+    made = LessonController(lambda _view: None, lambda: "")
+    made.attach(state)
+    say(made, "captions")
+    said = {part: words(pairs) for part, pairs in made.component.captions.items()}
+    assert list(said) == list(PLAYED)
+    assert "48 numbers" in said["embedding"]  # the width of nano
+    attention = said["attention"]
+    assert "“=”" in attention
+    state.text = "ABC"
+    assert words(made.component.captions["attention"]) == attention  # said of the run with which it was asked for
+    say(made, "captions")
+    assert words(made.component.captions["attention"]) == attention.replace("“=”", "“C”")
+    assert made.component.shown == {}
+    made.close()
 
 
 def test_heads_of_the_model_are_found(lesson: LessonController, state: ModelState, nano: LanguageModel) -> None:

@@ -18,6 +18,9 @@ class LessonBox(Messenger):
         default={},
         doc="The step that is shown, see `txpanel.page.lessons.shown`; empty: no lesson is open.",
     )
+    captions = param.Dict(
+        default={}, doc="What the tour says of each part that ▶ Play comes to, for the run on screen."
+    )
     classes = param.Boolean(default=False, doc="Whether a class may be begun here.")
     wanted = param.String(default="", doc="Code of the class that the address names.")
     classed = param.Dict(

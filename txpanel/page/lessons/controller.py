@@ -15,7 +15,7 @@ from txpanel.errors import BadLesson, TxpanelError
 from txpanel.lessons.discovery import Found, find_lessons, in_language
 from txpanel.lessons.goals import facts, moved, reached
 from txpanel.lessons.lesson import Lesson, Step, Task
-from txpanel.lessons.rendering import decidable, steps_here
+from txpanel.lessons.rendering import captions, decidable, steps_here
 from txpanel.lessons.situation import Situation, situation_of
 from txpanel.lessons.tasks import judge
 from txpanel.messages import _, language
@@ -35,7 +35,7 @@ FOLLOWS = ("trace", "sampled", "tree", "layer", "head", "query", "key", "neuron"
 AT_FIRST = ("open", "join", "lead")
 """What a browser may ask for as soon as it has the box, and before it has said that it has the page."""
 EARLY = ("open", *Teaching.KINDS)
-KINDS = ("open", "go", "answer", "hint", "reveal", "close", "played", "load", "text", "classtext", "again")
+KINDS = ("open", "go", "answer", "hint", "reveal", "close", "played", "load", "text", "classtext", "again", "captions")
 FARTHEST = 1_000_000
 
 
@@ -211,6 +211,12 @@ class LessonController:
         if text and self._state is not None:
             self._state.allowed().check_characters(text)
             self._state.text = text
+
+    def _on_captions(self, data: dict[str, Any]) -> None:
+        tour = next(iter(self._lessons().values()), None)
+        lesson, here = self._read(tour) if tour is not None else None, self._here()
+        if lesson is not None and here is not None:
+            self.component.captions = captions(lesson, here)
 
     def _on_again(self, data: dict[str, Any]) -> None:
         step, here = self._now(), self._here()

@@ -4,6 +4,7 @@ import {h} from "../../toolkit/elements.js"
 import {hear, say} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {askedToStart, begun, listening} from "./asked.js"
+import {captions} from "./captions.js"
 import {Light} from "./light.js"
 import {memory} from "./memory.js"
 import {feedback, question, runs} from "./task.js"
@@ -49,7 +50,8 @@ export function render({model, view, el}) {
     h("footer", null, dots, h("i", {class: "room"}), back, next),
   )
   const light = new Light(view, box, w.hidden)
-  el.append(light.root, box)
+  const caption = captions({model, view, send, busy: () => open()})
+  el.append(light.root, box, caption.line)
 
   let before = null // what had the focus when the lesson was opened
   const now = () => model.shown
@@ -162,6 +164,7 @@ export function render({model, view, el}) {
     const came = drawn.step !== `${s.lesson}/${s.step}`
     drawn.step = `${s.lesson}/${s.step}`
     box.hidden = false
+    caption.draw()
     box.setAttribute("aria-label", `${w.label}: ${s.title}`)
     title.textContent = s.title
     count.textContent = `${s.i + 1} / ${s.steps.length}`
@@ -224,6 +227,7 @@ export function render({model, view, el}) {
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
     light.stop()
+    caption.stop()
     listening(false)
     for (const stop of stops) stop()
   })

@@ -23,7 +23,7 @@ import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
-import {forLessons, stepped} from "./offered.js"
+import {forLessons, speaks, stepped} from "./offered.js"
 import {syncOverlay} from "./overlay.js"
 import {paintAttentionWords} from "./pattern.js"
 import {paintPhone} from "./phone.js"
@@ -44,7 +44,7 @@ class Flow {
     this.ctx = this.canvas.getContext("2d")
     this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif"
     this.theme = new Theme(root)
-    this.motion = new Motion(() => this.draw())
+    this.motion = new Motion(() => this.draw(), speaks(root))
     this.grid = new Grid(this)
     this.guide = new Guide(this)
     this.dom.stage.append(this.guide.root)

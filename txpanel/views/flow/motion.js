@@ -4,12 +4,16 @@ import {clamp, easeInOut, lerp} from "./core.js"
 
 const RUN_MS = 2500
 const PLAY_MS = 7000 // when somebody asked for it, to look
+const SPOKEN_MS = 30000 // and to read what is said of each part
 const MIX_MS = 280
 const LATE_MS = 1500 // an appended token: its own lane only
 
 export class Motion {
-  constructor(draw) {
+  /** speaks: says to which part somebody's play has come (null: it is over), and gives back whether something is said there. */
+  constructor(draw, speaks = () => false) {
     this.draw = draw
+    this.speaks = speaks
+    this.part = null
     this.run = 1
     this.mix = 1
     this.from = 0
@@ -17,6 +21,7 @@ export class Motion {
     this.runStart = this.mixStart = null
     this.asked = false // somebody plays it, with the answer hidden
     this.until = 1
+    this.pace = PLAY_MS
   }
 
   play(from = 0) {
@@ -32,12 +37,21 @@ export class Motion {
   // From the start, because somebody asked for it: it can be held and taken step by step, also where nothing is to move.
   show() {
     this.from = 0
-    this.length = PLAY_MS
     this.asked = true
     this.run = 0
     this.runStart = null
+    this.part = null
+    this.pace = this.say() ? SPOKEN_MS : PLAY_MS
     if (reducedMotion()) this.step()
     else this.go()
+  }
+
+  // To which part it has come, once for each.
+  say() {
+    const part = this.asked ? STEPS.findIndex((at) => at >= this.run - 1e-6) : null
+    if (part === this.part) return false
+    this.part = part
+    return this.speaks(part === null ? null : PARTS[part])
   }
 
   // Plays, holds, and goes on.
@@ -55,7 +69,7 @@ export class Motion {
     }
     if (!this.asked || this.run > until) {
       this.from = 0
-      this.length = PLAY_MS
+      this.pace = PLAY_MS
       this.asked = true
       this.run = STEPS.findLast((at) => at < until) ?? 0 // what comes before is there: only the part itself moves
     }
@@ -70,9 +84,10 @@ export class Motion {
     return this.asked && this.run < 1 && this.runStart === null
   }
 
-  go(until = 1) {
+  go(until = 1, length = this.pace) {
     this.until = until
-    this.runStart = performance.now() - this.run * this.length
+    this.length = length
+    this.runStart = performance.now() - this.run * length
     this.request()
   }
 
@@ -88,7 +103,7 @@ export class Motion {
       this.run = to
       this.runStart = null
       this.request()
-    } else this.go(to)
+    } else this.go(to, PLAY_MS) // whoever goes on by steps reads as long as he likes
   }
 
   ease() {
@@ -100,6 +115,7 @@ export class Motion {
   skip() {
     this.run = this.mix = 1
     this.asked = false
+    this.say()
     this.runStart = this.mixStart = null
     this.request()
   }
@@ -132,7 +148,11 @@ export class Motion {
         this.mixStart = null
       }
     }
-    if (this.run >= 1) this.asked = false
+    this.say()
+    if (this.run >= 1 && this.asked) {
+      this.asked = false
+      this.say()
+    }
     this.draw()
     if (this.moving) this.request()
   }
@@ -145,6 +165,7 @@ export class Motion {
 
 // Where each part is done: embedding; query, key, value; who looks at whom; what is fetched; MLP; the answer.
 const STEPS = [0.1, 0.26, 0.52, 0.72, 0.88, 1]
+const PARTS = ["embedding", "qkv", "attention", "values", "mlp", "next"]
 
 const attention = (a) => [
   [0.17, a.qkv.x],

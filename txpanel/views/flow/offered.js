@@ -53,6 +53,9 @@ function parts(app) {
 // Where the pass through the model has come to each part, as in motion.js.
 const STOPS = {embedding: 0.1, qkv: 0.26, attention: 0.52, values: 0.72, mlp: 0.88, next: 1}
 
+/** Says to which part ▶ Play has come; whether there is somebody who says something of it. */
+export const speaks = (root) => (part) => say(root, "playing", part)
+
 /** Offers the parts, and plays as far as a lesson has come. Returns what ends both. */
 export const forLessons = (app) => [offer(app.view, parts(app)), hear("playto", app.view, (name) => app.motion.showTo(STOPS[name]))]
 

@@ -1,0 +1,39 @@
+// What the tour says of a part, in one line at the lower edge while ▶ Play comes to it; a lesson that is open speaks for itself.
+import {h} from "../../toolkit/elements.js"
+import {hear} from "../../toolkit/said.js"
+import {runs} from "./task.js"
+
+const LAST = 9000 // ms for which the last sentence stays when the play is over
+
+/** busy: whether a lesson is open. Returns the line, and what ends it. */
+export function captions({model, view, send, busy}) {
+  const line = h("p", {class: "caption", role: "status", hidden: true})
+  let part = null
+  let over = 0
+  const draw = () => {
+    const said = part === null || busy() ? null : model.captions[part]
+    line.hidden = !said
+    if (said) line.replaceChildren(...runs(said))
+  }
+  const stop = hear("playing", view, (name, event) => {
+    clearTimeout(over)
+    if (busy() || !model.lessons.length) return
+    event.preventDefault()
+    if (name === null) {
+      over = setTimeout(() => {
+        part = null
+        draw()
+      }, LAST)
+      return
+    }
+    if (part === null || name === "embedding") send("captions") // of the run as it is now
+    part = name
+    draw()
+  })
+  model.on("captions", draw)
+  const end = () => {
+    clearTimeout(over)
+    stop()
+  }
+  return {line, draw, stop: end}
+}
