@@ -1,6 +1,8 @@
 // What the tour says of a part, in one line at the lower edge while ▶ Play comes to it; a lesson that is open speaks for itself.
 import {h} from "../../toolkit/elements.js"
+import {places} from "../../toolkit/lit.js"
 import {hear} from "../../toolkit/said.js"
+import {intoSight} from "./sight.js"
 import {runs} from "./task.js"
 
 const LAST = 9000 // ms for which the last sentence stays when the play is over
@@ -9,11 +11,16 @@ const LAST = 9000 // ms for which the last sentence stays when the play is over
 export function captions({model, view, send, busy}) {
   const line = h("p", {class: "caption", role: "status", hidden: true})
   let part = null
+  let brought = null
   let over = 0
   const draw = () => {
     const said = part === null || busy() ? null : model.captions[part]
     line.hidden = !said
-    if (said) line.replaceChildren(...runs(said))
+    if (!said) return
+    line.replaceChildren(...runs(said))
+    if (brought === part) return
+    brought = part
+    intoSight(view.el, places(view, part), line.offsetHeight + 24) // on a phone the parts lie one below the other
   }
   const stop = hear("playing", view, (name, event) => {
     clearTimeout(over)
@@ -28,6 +35,7 @@ export function captions({model, view, send, busy}) {
     }
     if (part === null || name === "embedding") send("captions") // of the run as it is now
     part = name
+    brought = null
     draw()
   })
   model.on("captions", draw)

@@ -3,14 +3,13 @@
 import {h, s} from "../../toolkit/elements.js"
 import {places} from "../../toolkit/lit.js"
 import {set} from "../../toolkit/patch.js"
-import {reducedMotion} from "../../toolkit/theme.js"
 import {above} from "../connection/state.js"
+import {intoSight, toTop} from "./sight.js"
 import {bestSpot, hole} from "./spots.js"
 
 const EVERY = 120 // ms between two looks at where the parts are: they move when a view is built, a text grows, the picture is eased
 const AIR = 8
 const IN_BAR = new Set(["prompt", "model", "generate", "undo"]) // the bar goes when the page is scrolled: it is there at the top
-const how = () => (reducedMotion() ? "auto" : "smooth")
 
 export class Light {
   constructor(view, box, mark) {
@@ -107,21 +106,7 @@ export class Light {
   }
 
   move(boxes) {
-    if (this.lit.some((name) => IN_BAR.has(name))) return scroller(this.view.el).scrollTo({top: 0, behavior: how()})
-    const top = Math.max(8, above.bottom?.() ?? 0) + 12
-    const bottom = this.narrow.matches ? innerHeight - this.box.offsetHeight - 12 : innerHeight - 12
-    const [from, to] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))]
-    if (from >= top - 4 && to <= bottom + 4) return
-    const by = to - from > bottom - top ? from - top : from < top ? from - top : to - bottom
-    scroller(this.view.el).scrollBy({top: by, behavior: how()})
+    if (this.lit.some((name) => IN_BAR.has(name))) return toTop(this.view.el)
+    intoSight(this.view.el, boxes, this.narrow.matches ? this.box.offsetHeight : 0)
   }
-}
-
-// What scrolls the page: the nearest element around that can, through shadow roots; else the document.
-function scroller(el) {
-  for (let at = el; at; at = at.assignedSlot ?? at.parentElement ?? at.getRootNode().host) {
-    const style = getComputedStyle(at)
-    if (at.scrollHeight > at.clientHeight + 4 && /auto|scroll/.test(style.overflowY) && at !== document.body) return at
-  }
-  return document.scrollingElement
 }

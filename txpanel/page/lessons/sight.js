@@ -1,0 +1,27 @@
+// Brings parts of the page into sight, in whatever scrolls it.
+import {reducedMotion} from "../../toolkit/theme.js"
+import {above} from "../connection/state.js"
+
+const how = () => (reducedMotion() ? "auto" : "smooth")
+
+export const toTop = (el) => scroller(el).scrollTo({top: 0, behavior: how()})
+
+/** boxes: in pixels of the window. low: how much of the screen is covered at its lower edge. */
+export function intoSight(el, boxes, low = 0) {
+  if (!boxes.length) return
+  const top = Math.max(8, above.bottom?.() ?? 0) + 12
+  const bottom = innerHeight - low - 12
+  const [from, to] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))]
+  if (from >= top - 4 && to <= bottom + 4) return
+  const by = to - from > bottom - top ? from - top : from < top ? from - top : to - bottom
+  scroller(el).scrollBy({top: by, behavior: how()})
+}
+
+// What scrolls the page: the nearest element around that can, through shadow roots; else the document.
+function scroller(el) {
+  for (let at = el; at; at = at.assignedSlot ?? at.parentElement ?? at.getRootNode().host) {
+    const style = getComputedStyle(at)
+    if (at.scrollHeight > at.clientHeight + 4 && /auto|scroll/.test(style.overflowY) && at !== document.body) return at
+  }
+  return document.scrollingElement
+}
