@@ -133,6 +133,11 @@ def test_there_are_only_so_many(classes: Classes) -> None:
         classes.begin("one more", Told())
     rooms[0].end()
     classes.begin("one more", Told())
+    rooms[7].leave("7")  # it waits for its leader, and makes way
+    rooms[9].leave("9")
+    classes.begin("another one", Told())
+    assert (rooms[7].over, rooms[8].over, rooms[9].over) == (True, False, False)
+    rooms[9].end()
 
 
 def test_many_at_once_lose_nothing(classes: Classes) -> None:

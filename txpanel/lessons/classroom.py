@@ -96,6 +96,10 @@ class Classroom:
         """Whether it is this page that leads: another one may have taken over."""
         return self._leader is not None and self._leader[0] == page
 
+    def waits(self) -> bool:
+        """Whether nobody leads it at the moment."""
+        return self._leader is None
+
     def show(self, page: str, place: Place) -> None:
         """Brings the class to a place, if this page leads it; the followers are told."""
         with self._lock:
@@ -183,11 +187,13 @@ class Classes:
         self._all: dict[str, Classroom] = {}
 
     def begin(self, page: str, tell: Tell) -> Classroom:
-        """A class that a page leads.
+        """A class that a page leads. Where there are too many, one that waits for whoever has led it makes way.
 
         Raises:
-            BadLesson: there are too many already.
+            BadLesson: there are too many that are led.
         """
+        if len(self._all) >= MOST and (waiting := next((room for room in list(self._all.values()) if room.waits()), None)):
+            waiting.end()
         with self._lock:
             if len(self._all) >= MOST:
                 raise BadLesson(_("There are {n} classes on this server already; try again later.").format(n=MOST))

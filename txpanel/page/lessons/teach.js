@@ -152,7 +152,7 @@ export class Teach {
           c.here ? h("span", null, w.follows) : quiet(w.to_class, () => send("join", {code: c.code, who: who()})),
           c.text
             ? quiet(
-                w.class_text.replace("{text}", () => c.text),
+                w.class_text.replace("{text}", () => (c.text.length > 60 ? `${c.text.slice(0, 59)}…` : c.text)),
                 () => send("classtext"),
               )
             : "",

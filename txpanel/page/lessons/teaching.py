@@ -64,7 +64,8 @@ class Teaching:
             raise BadLesson(_("The class is over."))
 
     def _leave(self, _data: dict[str, Any]) -> None:
-        self.part.leave()
+        if self.part.follows:  # whoever leads ends the class
+            self.part.leave()
 
     def _end(self, _data: dict[str, Any]) -> None:
         self.part.end()
