@@ -1,5 +1,24 @@
 """Lessons: texts that drive the page, and questions whose right answers are computed from the run on screen.
 
 A lesson is a folder with one Markdown file per language; how it is written: docs/lessons.md. `reading` makes a `Lesson` of it, `values` what its
-sentences and answers may name, `tasks` what is right, `check` what an author wants to hear before anybody reads it.
+sentences and answers may name, `tasks` what is right, `check` what an author wants to hear before anybody reads it, `handout` puts a lesson on
+paper and into a notebook. `Walk` goes through one by code.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Walk"]
+
+if TYPE_CHECKING:
+    from txpanel.lessons.walk import Walk as Walk
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public name on its first use (PEP 562): rooms that need a part of lessons do not need all of them."""
+    if name == "Walk":
+        from txpanel.lessons.walk import Walk  # late: see above
+
+        return Walk
+    raise AttributeError(f"module 'txpanel.lessons' has no attribute {name!r}")

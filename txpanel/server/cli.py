@@ -20,7 +20,8 @@ from txpanel.messages import _
 from txpanel.models.limits import GENEROUS, STRICT, option, words
 from txpanel.server import passed_on
 from txpanel.server.lessons_command import add_lessons
-from txpanel.server.terminal import Bar, interruptible, table, write_anything
+from txpanel.server.loading import load_chosen
+from txpanel.server.terminal import table, write_anything
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -317,26 +318,15 @@ def _export(given: argparse.Namespace) -> int:
     if not given.output.parent.is_dir():
         raise ValueError(_("There is no folder {folder}.").format(folder=given.output.parent))
     text = sys.stdin.read() if given.text == "-" else given.text
-    model, reason = _load(given)
+    model, chosen = load_chosen(given.model, device=given.device, dtype=given.dtype)
     if suffix == ".html":
         txpanel.explain(text, model=model).save(given.output)
     else:
         model.trace(text).save(given.output)
-    print(_("Saved {file}, made by {model}. {reason}").format(file=given.output, model=model.title, reason=reason))
+    print(
+        _("Saved {file}, made by {model}. {reason}").format(file=given.output, model=model.title, reason=chosen.reason)
+    )
     return OK
-
-
-def _load(given: argparse.Namespace) -> tuple[Any, str]:
-    """The model asked for, or the one chosen, with a progress bar in the terminal."""
-    from txpanel.models.choice import choose  # late: each command imports what it needs
-
-    chosen, bar = choose(given.model), Bar()
-    try:
-        with interruptible() as cancel:
-            model = txpanel.load(chosen.name, device=given.device, dtype=given.dtype, progress=bar, cancel=cancel)
-    finally:
-        bar.close()
-    return model, chosen.reason
 
 
 def _print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""``txpanel lessons``: list those that are installed, check one, begin one."""
+"""``txpanel lessons``: list those that are installed, check one, begin one; `handout_command` has what writes files of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from txpanel.messages import _, plural
+from txpanel.server.handout_command import add_exports
 from txpanel.server.terminal import table
 
 OK, FAILED = 0, 1
@@ -52,6 +53,7 @@ def add_lessons(commands: Any) -> None:
     )
     new.add_argument("folder", type=Path, metavar="FOLDER", help=_("its folder; the name becomes the lesson's id"))
     new.set_defaults(run=_new)
+    add_exports(which)
 
 
 def _list(given: argparse.Namespace) -> int:

@@ -1,0 +1,154 @@
+"""A moment of a session at the place that a step speaks of: where it looks, with its settings. Nothing of the session changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from txpanel.decoding.ranges import RANGES, within
+from txpanel.decoding.stages import SPECS
+from txpanel.errors import TxpanelError
+from txpanel.lessons.conditions import holds
+from txpanel.lessons.goals import reached
+from txpanel.lessons.lesson import Goal, Lesson, Look, Step
+from txpanel.lessons.situation import Situation
+from txpanel.lessons.values import evaluate
+from txpanel.messages import _
+
+__all__ = ["PLACES", "example", "is_here", "placed", "places", "setting_named", "settings"]
+
+PLACES = ("layer", "head", "query", "key", "neuron")
+
+
+def is_here(step: Step, lesson: Lesson, here: Situation) -> bool:
+    """Whether this model and text have what a step is about: its conditions hold, and it asks for no other model or text."""
+    running = here.trace.model.name if here.trace.model is not None else ""
+    other_model = step.look.model and step.look.model not in (running, lesson.model)
+    other_text = step.look.text and not here.trace.text.startswith(step.look.text)
+    return holds(step.only, here) and not other_model and not other_text
+
+
+def places(look: Look, here: Situation) -> dict[str, int]:
+    """Where a step looks; a place that this run does not have is left out."""
+    found: dict[str, int] = {}
+    for name, expression in look.places:
+        try:
+            found[name] = int(evaluate(expression, here).raw)
+        except (TxpanelError, ValueError):
+            continue
+    return found
+
+
+def settings(look: Look) -> dict[str, float]:
+    """The settings of sampling that a step sets, within their ranges."""
+    return {name: number for name, value in look.settings if (number := within(name, value)) is not None}
+
+
+def placed(look: Look, here: Situation) -> Situation:
+    """The moment as a step leaves it: what it says nothing of stays."""
+    return _with_settings(_moved(here, places(look, here)), settings(look))
+
+
+def example(goals: tuple[Goal, ...], here: Situation) -> tuple[Situation, list[str]] | None:
+    """A moment in which what is to be done has been done, and in words what was set for it.
+
+    Returns:
+        None where it takes another run, such as one of another text.
+    """
+    to: dict[str, int] = {}
+    chosen: dict[str, float] = {}
+    said: list[str] = []
+    for goal in goals:
+        if goal.name in RANGES:
+            value = _setting(goal, float(here.settings.get(goal.name, 0.0)))
+            chosen[goal.name] = value
+            said.append(setting_named(goal.name, value))
+        elif goal.name in PLACES:
+            place = _place(goal, here)
+            to[goal.name] = place
+            said.append(_named(goal.name, place))
+        else:
+            return None
+    now = {**{name: float(getattr(here, name)) for name in PLACES}, **here.settings}
+    then = {**now, **to, **chosen}
+    moved = _with_settings(_moved(here, to), chosen)
+    return (moved, said) if reached(goals, then, now) and all(getattr(moved, name) == to[name] for name in to) else None
+
+
+def setting_named(name: str, value: float) -> str:
+    """A setting with its value, as the page calls it."""
+    labels = {spec.key: spec.words().label for spec in SPECS} | {"seed": _("seed")}
+    return f"{labels[name]} {value:g}"
+
+
+def _moved(here: Situation, to: Mapping[str, int]) -> Situation:
+    """Somewhere else in the run; clamped to it, as `ModelState.focus` does."""
+    wanted = {name: int(to.get(name, getattr(here, name))) for name in PLACES}
+    layer = min(max(0, wanted["layer"]), here.anatomy.n_layers - 1)
+    block = here.anatomy.blocks[layer]
+    ends = {"query": len(here.ids), "key": len(here.ids), "head": block.n_heads, "neuron": block.n_neurons}
+    inside = {name: min(max(0, wanted[name]), max(0, end - 1)) for name, end in ends.items()} | {"layer": layer}
+    if all(getattr(here, name) == value for name, value in inside.items()):
+        return here
+    more: dict[str, Any] = dict(inside)
+    if here.anatomy.fills and inside["query"] != here.query:
+        from txpanel.session.jobs import answering  # late: torch; reading a lesson needs none
+
+        trace = answering(here.trace, inside["query"])
+        if trace is not here.trace:
+            more |= {"trace": trace, "sample": _drawn(trace, here.settings)}
+    return replace(here, **more)
+
+
+def _with_settings(here: Situation, more: Mapping[str, float]) -> Situation:
+    merged = {**here.settings, **{name: float(value) for name, value in more.items()}}
+    if merged == dict(here.settings):
+        return here
+    return replace(here, settings=merged, sample=_drawn(here.trace, merged))
+
+
+def _drawn(trace: Any, chosen: Mapping[str, float]) -> Any:
+    from txpanel.decoding import FIELDS, Settings  # late: torch; reading a lesson needs none
+    from txpanel.session.jobs import drawn
+
+    return drawn(trace, Settings(**{name: RANGES[name][0](chosen[name]) for name in FIELDS if name in chosen}))[0]
+
+
+# -- a state in which a goal is reached ------------------------------------------------------------------------------------------
+
+
+def _setting(goal: Goal, now: float) -> float:
+    kind, least, most = RANGES[goal.name]
+    if goal.how == "is":
+        return float(goal.value)
+    bound = float(goal.value) if goal.value else now
+    if kind is int:
+        value = math.ceil(bound) - 1 if goal.how == "below" else math.floor(bound) + 1
+        return float(min(max(value, least), most))
+    down = goal.how == "below" or (goal.how == "changed" and now >= most)
+    return round((least + bound) / 2 if down else (bound + most) / 2, 2)
+
+
+def _place(goal: Goal, here: Situation) -> int:
+    now = int(getattr(here, goal.name))
+    if goal.how == "is":
+        return int(float(goal.value))
+    if goal.how == "below":
+        return math.ceil(float(goal.value)) - 1
+    if goal.how == "above":
+        return math.floor(float(goal.value)) + 1
+    end = {"layer": here.anatomy.n_layers, "head": here.block.n_heads, "neuron": here.block.n_neurons}
+    return (now + 1) % max(1, end.get(goal.name, len(here.ids)))
+
+
+def _named(name: str, place: int) -> str:
+    said = {
+        "layer": _("block {n}"),
+        "head": _("head {n}"),
+        "query": _("query {n}"),
+        "key": _("key {n}"),
+        "neuron": _("neuron {n}"),
+    }[name]
+    return said.format(n=place + (name != "neuron"))
