@@ -40,8 +40,14 @@ def told(*paragraphs: Pairs) -> Told:
     return Told(tuple(tuple(one) for one in paragraphs if plain_text(one).strip()))
 
 
-def markdown(pairs: Pairs) -> str:
-    """A sentence as Markdown. Tokens are set as code: in there a formula's ``$`` is a sign as well."""
+def markdown(pairs: Pairs, *, behind: str = "") -> str:
+    """A sentence as Markdown. Tokens are set as code: in there a formula's ``$`` is a sign as well.
+
+    Args:
+        behind: what it stands behind on its line, such as the signs of a heading.
+    """
+    if behind:
+        return behind + "".join(_piece(kind, text) for kind, text in pairs).strip()
     return BEGINS.sub(r"\1\\\2", "".join(_piece(kind, text) for kind, text in pairs).strip())
 
 

@@ -60,7 +60,7 @@ def _begin(lesson: Lesson, model_name: str, text: str, source: str) -> Iterator[
         "answers: put in another model or text, and they change."
     )
     live = _("The pictures are live: they move along with the steps below them.")
-    yield _said(f"# {markdown([('', lesson.title)])}\n\n{intro}\n\n{how} {live}")
+    yield _said(f"{markdown([('', lesson.title)], behind='# ')}\n\n{intro}\n\n{how} {live}")
     offline = _("works without the internet")
     language = ["from txpanel.messages import use_language", "", f"use_language({lesson.language!r})"]
     yield _code(
@@ -80,7 +80,7 @@ def _begin(lesson: Lesson, model_name: str, text: str, source: str) -> Iterator[
 
 
 def _step(step: Step, here: Situation | None, view_id: str) -> Iterator[Cell]:
-    yield _said(f"## {markdown(sentence(step.title, None))}")
+    yield _said(markdown(sentence(step.title, None), behind="## "))
     yield _code(f"walk.step({step.id!r})")
     view = _view(view_id)
     asked = step.task is not None and (here is None or step.task.kind == "do" or decidable(step.task, here))
