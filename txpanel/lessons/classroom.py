@@ -192,7 +192,9 @@ class Classes:
         Raises:
             BadLesson: there are too many that are led.
         """
-        if len(self._all) >= MOST and (waiting := next((room for room in list(self._all.values()) if room.waits()), None)):
+        if len(self._all) >= MOST and (
+            waiting := next((room for room in list(self._all.values()) if room.waits()), None)
+        ):
             waiting.end()
         with self._lock:
             if len(self._all) >= MOST:
