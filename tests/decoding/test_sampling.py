@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from dataclasses import replace
@@ -17,7 +18,8 @@ from transformers.generation.logits_process import LogitsProcessor
 from txpanel import sampling
 from txpanel.decoding.left_out import _rules
 from txpanel.decoding.stages import SPECS
-from txpanel.errors import NoTokenLeft
+from txpanel.errors import NoTokenLeft, Unsupported
+from txpanel.models.language_model import LanguageModel
 
 V = 997
 SETTINGS = [
@@ -306,6 +308,22 @@ def test_what_the_models_own_settings_leave_out_is_named(name: str) -> None:
     assert own == sampling.Settings(temperature=0.0)  # it says something beside the numbers
     later = replace(own, seed=3)
     assert later.left_out == own.left_out
+
+
+def test_a_model_is_asked_for_its_own_settings_and_nothing_is_made_of_what_is_none(gpt2: GPT2LMHeadModel) -> None:
+    said = copy.deepcopy(gpt2)
+    said.generation_config = GenerationConfig(suppress_tokens=[5], no_repeat_ngram_size=3)
+    model = LanguageModel.wrap(said)
+    expected = sampling.own_settings(said.generation_config)
+    assert expected is not None
+    assert expected.left_out
+    for given in (said, model):
+        own = sampling.own_settings(given)
+        assert own == expected
+        assert own is not None
+        assert own.left_out == expected.left_out
+    with pytest.raises(Unsupported, match="neither a model nor"):
+        sampling.own_settings({"suppress_tokens": [5]})
 
 
 def test_every_entry_of_a_generation_config_is_a_stage_or_named_or_changes_no_text() -> None:

@@ -157,7 +157,11 @@ def damage(folder: Path, kind: str) -> None:
         ("a part is missing", BadFile, "model-00001-of-00002.safetensors is missing"),
         ("index leads outside", BadFile, "outside its folder"),
         ("a weight is missing", BadFile, "transformer.h.1.attn.c_attn.weight"),
-        ("a weight of another shape", BadFile, "transformer.h.1.attn.c_attn.weight"),
+        (
+            "a weight of another shape",
+            BadFile,
+            r"1 weight is missing or of another shape, transformer\.h\.1\.attn\.c_attn\.weight\.$",
+        ),
         (
             "a weight too many",
             Unsupported,

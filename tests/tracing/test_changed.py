@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import nn
 
+import txpanel
 from tests.families import tiny_hf, tiny_tokenizer
 from tests.sweep.configs import model_of
-from txpanel.errors import Stale
+from txpanel.errors import Stale, TooLong
 from txpanel.models import changed
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.shared import shared_trace
@@ -290,7 +291,9 @@ def test_angles_that_follow_the_text_are_never_those_of_a_shorter_one(rope: dict
     dynamic = rope["rope_type"] == "dynamic"
     model = opened("llama", rope_parameters=rope, max_position_embeddings=12 if dynamic else 128)
     if dynamic:  # what the config says is where they begin to stretch; the model reads on
-        object.__setattr__(model.anatomy, "max_tokens", 128)
+        assert model.max_tokens == 48
+        with pytest.raises(TooLong):
+            record(model, [5] * 49)
     for n in (8, 11, 12, 13, 14, 20, 10, 12, 24):
         trace = record(model, TEXT[:n])
         fresh = opened("llama", rope_parameters=rope, max_position_embeddings=12 if dynamic else 128)
@@ -298,6 +301,35 @@ def test_angles_that_follow_the_text_are_never_those_of_a_shorter_one(rope: dict
         if n > 12 and dynamic:
             assert trace.recording.reused == 0
         assert trace.check(1).exact or trace.recording.reused
+
+
+def test_a_text_is_written_past_the_length_from_which_angles_are_stretched() -> None:
+    settings = {
+        "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0},
+        "max_position_embeddings": 12,
+    }
+    module = tiny_hf("llama", **settings)
+    ids = [int(i) for i in tiny_tokenizer()("hello abc!")["input_ids"]]
+    own = list(ids)
+    with (
+        torch.inference_mode()
+    ):  # not `generate`: in transformers it goes on with keys that were turned by the shorter text's angles
+        for _ in range(8):
+            own.append(int(module(input_ids=torch.tensor([own]), use_cache=False).logits[0, -1].argmax()))
+    steps = list(txpanel.generate(opened("llama", **settings), ids, max_new_tokens=8, temperature=0.0))
+    assert [step.token for step in steps] == own[len(ids) :][: len(steps)]
+    assert len(ids) < 12 < len(ids) + len(steps)
+
+
+def test_a_config_that_says_dynamic_of_a_model_that_does_not_stretch_gives_no_more_room() -> None:
+    settings = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}, "max_position_embeddings": 40}
+    module = tiny_hf("llama", **settings)
+    module.config.rope_parameters = {
+        "rope_type": "dynamic",
+        "rope_theta": 1e4,
+        "factor": 4.0,
+    }  # its angles are made already
+    assert LanguageModel.wrap(module, tiny_tokenizer()).max_tokens == 40
 
 
 def test_a_token_that_comes_out_otherwise_is_found_without_any_look(monkeypatch: pytest.MonkeyPatch) -> None:

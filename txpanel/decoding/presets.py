@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import nn
 from transformers import GenerationConfig
 
 from txpanel.compat.generation_defaults import generation_defaults
 from txpanel.decoding.left_out import left_out
 from txpanel.decoding.settings import SURPRISE, USUAL, Settings
 from txpanel.decoding.stages import SPECS
+from txpanel.errors import Unsupported
+from txpanel.messages import _
 
 __all__ = ["PRESETS", "own_settings"]
 
@@ -20,16 +25,20 @@ PRESETS: dict[str, Settings] = {
 """The model's own probabilities; always the likeliest token; the usual middle; more surprises, without the tail."""
 
 
-def own_settings(config: GenerationConfig | None) -> Settings | None:
+def own_settings(config: Any) -> Settings | None:
     """How transformers' ``generate`` would draw if nothing were said; None where a value makes no sense here (nor to ``generate``).
 
     Args:
-        config: a model's ``generation_config``. What it leaves open is transformers' default: greedy, unless
-            ``do_sample`` is set, and then top-k 50.
+        config: a model's ``generation_config``, or the model, txpanel's or transformers'. What it leaves open is transformers'
+            default: greedy, unless ``do_sample`` is set, and then top-k 50.
 
     Returns:
         The settings. Their ``left_out`` names what else it says that changes the text and that no stage here does.
+
+    Raises:
+        Unsupported: it is none of these, so that nothing would be left out of what was never read.
     """
+    config = _said(config)
     defaults = generation_defaults()
     stated = {name: getattr(config, name, None) for name in (*(spec.key for spec in SPECS), "do_sample")}
     values = {name: defaults.get(name) if value is None else value for name, value in stated.items()}
@@ -46,3 +55,14 @@ def own_settings(config: GenerationConfig | None) -> Settings | None:
         return Settings(**given, left_out=left_out(config))
     except ValueError:
         return None
+
+
+def _said(given: Any) -> GenerationConfig | None:
+    """The ``generation_config`` of what may be a model."""
+    if given is None or isinstance(given, GenerationConfig):
+        return given
+    module = next((place for place in (given, getattr(given, "model", None)) if isinstance(place, nn.Module)), None)
+    if module is not None:
+        return getattr(module, "generation_config", None)
+    words = _("This is a {kind}, neither a model nor its generation_config.")
+    raise Unsupported(words.format(kind=type(given).__name__))

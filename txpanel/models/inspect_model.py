@@ -22,6 +22,7 @@ from txpanel.models.parts import BlockParts, ModelParts, first
 from txpanel.models.quantised import is_plain
 from txpanel.models.quirks import quirk_of
 from txpanel.models.reading_order import calls, norm_places
+from txpanel.models.token_head import refuse_other_heads
 
 
 def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Anatomy, ModelParts]:
@@ -39,6 +40,7 @@ def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Ana
     _refuse_empty(model)
     family = str(getattr(config, "model_type", type(model).__name__))
     pair = pair_of(model)
+    refuse_other_heads(model)
     given = model if given is None else given
     tensors = [*given.named_parameters(remove_duplicate=False), *given.named_buffers()]
     names = {id(tensor): name for name, tensor in reversed(tensors)}  # of tied parameters the first name counts
@@ -82,6 +84,12 @@ def _refuse_empty(model: nn.Module) -> None:
                 "into memory, and open it again."
             ).format(name=empty[0])
         )
+
+
+def rope_kinds(config: Any) -> list[dict[str, Any]]:
+    """What a config says of rotary positions: for all blocks, and for each kind of block where they differ."""
+    rope = getattr(config, "rope_parameters", None)
+    return [rope, *(kind for kind in rope.values() if isinstance(kind, dict))] if isinstance(rope, dict) else []
 
 
 def text_config(model: nn.Module) -> Any:
@@ -330,15 +338,25 @@ class _Inspector(EndsInspector, CrossInspector):
     def _max_tokens(self, whole: ModelParts, facts: dict[str, Any]) -> int:
         """Positions that the model was built for; none and -1 (XLNet) in a config: any number. No more than its table of positions has rows for.
 
-        RoBERTa's begin behind the padding token's, so of 514 positions 512 are left.
+        RoBERTa's begin behind the padding token's, so of 514 positions 512 are left. Dynamic NTK stretches its angles to a text of up to ``factor``
+        times the length that the config says.
         """
         said = (getattr(self.config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
         stated = next((int(n) for n in said if isinstance(n, (int, float)) and n > 0), UNLIMITED)
+        if stated != UNLIMITED:
+            stated = int(stated * self._stretch())
         name, table = whole.tables.get("pos_embed", ("", None))
         if table is None or name not in dict(self.model.named_parameters(remove_duplicate=False)):  # buffers can grow
             return stated
         pad = facts.get("position_pad")
         return min(stated, len(table) - int(facts.get("position_offset", 0)) - (0 if pad is None else int(pad) + 1))
+
+    def _stretch(self) -> float:
+        """How many times its stated length a text may have by dynamic NTK; 1: the model's code does nothing of the kind."""
+        kinds = [str(getattr(module, "rope_type", "")) for module in self.model.modules()]
+        factors = [kind.get("factor") for kind in rope_kinds(self.config) if kind.get("rope_type") == "dynamic"]
+        known = [float(factor) for factor in factors if isinstance(factor, (int, float)) and factor > 1]
+        return min(known) if known and any("dynamic" in kind for kind in kinds) else 1.0
 
     def _width(self, parts: list[BlockParts], whole: ModelParts) -> int:
         """Numbers in the residual stream: what an output projection writes; else what the config says."""

@@ -65,7 +65,12 @@ class Pair:
         """
         first = next((i for i in map(self._stated, ("decoder_start_token_id", "bos_token_id")) if i is not None), None)
         if first is None:
-            raise Unsupported(_("The model does not say with which token its decoder begins (decoder_start_token_id)."))
+            raise Unsupported(
+                _(
+                    "The model does not say with which token its decoder begins (decoder_start_token_id). Set it in the "
+                    "model's config, or give it: having_read(text, start=[id])."
+                )
+            )
         generating = getattr(self.model, "generation_config", self.model.config)
         forced = getattr(generating, "forced_bos_token_id", None)
         return [first] if forced is None else [first, forced]

@@ -28,13 +28,15 @@ def refuse_gaps(folder: Path, info: dict[str, Any], model: Any) -> None:
         BadFile: a weight is missing, of another shape, there twice or holds what is no number. Unsupported: one that the model has no place for,
             or that is packed in a way that nothing here unpacks.
     """
-    gaps = sorted(info.get("missing_keys") or ()) + sorted(str(key) for key in info.get("mismatched_keys") or ())
+    unlike = [key if isinstance(key, str) else key[0] for key in info.get("mismatched_keys") or ()]  # with both shapes
+    gaps = sorted(info.get("missing_keys") or ()) + sorted(unlike)
     if gaps:
-        raise BadFile(
-            _("{folder} is incomplete: {n} weights are missing or of another shape, the first is {first}.").format(
-                folder=folder, n=len(gaps), first=gaps[0]
-            )
+        words = plural(
+            "{folder} is incomplete: {n} weight is missing or of another shape, {first}.",
+            "{folder} is incomplete: {n} weights are missing or of another shape, the first is {first}.",
+            len(gaps),
         )
+        raise BadFile(words.format(folder=folder, n=len(gaps), first=gaps[0]))
     stored = _stored(folder)
     masked, unexpected = fills_gaps(model), info.get("unexpected_keys") or ()
     beyond = sorted(key for key in unexpected if not _is_constant(key, stored.get(key, {}), masked))

@@ -12,6 +12,7 @@ from txpanel.errors import TxpanelError, Unsupported
 from txpanel.messages import _
 from txpanel.models.inspect_model import text_config
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.token_head import refuse_other_logits
 from txpanel.tracing.module_calls import Call
 from txpanel.tracing.passes import last_logits_only, with_cache
 from txpanel.tracing.taps import Taps
@@ -114,6 +115,7 @@ def probed_on(model: LanguageModel, ids: Tensor, *, last: int = 0) -> Probe:
         raise Unsupported(words.format(family=family, shapes=", ".join(map(str, sorted(shapes)))))
     if next(iter(shapes))[0] != len(found.ids):
         raise Unsupported(padded(model, next(iter(shapes))[0], len(found.ids)))
+    refuse_other_logits(family, found.logits, last or len(found.ids), model.anatomy.vocab)
     return found
 
 

@@ -18,7 +18,7 @@ from txpanel.errors import TxpanelError, Unsupported
 from txpanel.messages import _
 from txpanel.models.closing import close_end, close_part
 from txpanel.models.fills import mask_id
-from txpanel.models.inspect_model import text_config
+from txpanel.models.inspect_model import rope_kinds, text_config
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing import lens, opaque_runs, readings
 from txpanel.tracing.answer import positions, token_types
@@ -174,14 +174,13 @@ def _far_positions(model: LanguageModel, probe: Probe) -> None:
 def _starts(model: LanguageModel, n: int) -> list[int]:
     """First positions of a text of n tokens: so that it ends at the longest one that is used every day, and so that it lies across a switch."""
     config = text_config(model.model)
-    rope = getattr(config, "rope_parameters", None) or {}
-    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))] if isinstance(rope, dict) else []
+    kinds = rope_kinds(config)
     switches = {
         getattr(config, "original_max_position_embeddings", None),
         *(kind.get("original_max_position_embeddings") for kind in kinds),
     }
     if any(kind.get("rope_type") == "dynamic" for kind in kinds):
-        switches.add(model.max_tokens)
+        switches.add(getattr(config, "max_position_embeddings", None))
     starts = {min(model.max_tokens, FAR) - n, *(int(place) - n // 2 for place in switches if place)}
     return sorted(start for start in starts if start > 0)
 
