@@ -156,6 +156,11 @@ def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_t
     expect(box(page)).to_contain_text("txpanel serve --classes")
     press(page, "Link and QR code to this step")
     link = box(page).get_by_role("textbox", name="Link and QR code").input_value()
+    for label, ending in (("Handout to print", ".html"), ("Notebook (.ipynb)", ".ipynb")):
+        with page.expect_download() as coming:
+            press(page, label)
+        assert coming.value.suggested_filename == f"{LESSON}{ending}"
+        expect(box(page).get_by_role("button", name=label, exact=True)).to_be_enabled()
     press(page, "Teach ▾")
     other = new_tab().open(link).page
     expect(box(other).get_by_role("heading").first).to_have_text(heading(page))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -296,3 +298,19 @@ def test_too_many_classes_are_a_sentence(page: Page) -> None:
     assert "try again later" in leaders[0]._state.notice
     for room in rooms:
         room.end()
+
+
+def test_a_lesson_is_taken_along_as_a_file(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = page()
+    sent: list[dict[str, str]] = []
+    monkeypatch.setattr(one.component, "_send_msg", sent.append)
+    say(one, "file", what="handout")
+    assert sent == []  # no lesson is open
+    say(one, "open", lesson="mine")
+    say(one, "file", what="handout")
+    say(one, "file", what="notebook")
+    paper, book = (base64.b64decode(each["data"]).decode() for each in sent)
+    assert [each["name"] for each in sent] == ["mine.html", "mine.ipynb"]
+    assert "CBABBC=" in paper
+    assert "Seven it is." in paper
+    assert json.loads(book)["nbformat"] == 4

@@ -21,6 +21,7 @@ from txpanel.lessons.tasks import judge
 from txpanel.messages import _, language
 from txpanel.page.lessons.component import LessonBox
 from txpanel.page.lessons.looking import Measuring, look_at
+from txpanel.page.lessons.paper import Paper
 from txpanel.page.lessons.shown import Answered, shown
 from txpanel.page.lessons.teaching import Teaching
 from txpanel.page.lessons.words import lesson_words
@@ -35,7 +36,21 @@ FOLLOWS = ("trace", "sampled", "tree", "layer", "head", "query", "key", "neuron"
 AT_FIRST = ("open", "join", "lead")
 """What a browser may ask for as soon as it has the box, and before it has said that it has the page."""
 EARLY = ("open", *Teaching.KINDS)
-KINDS = ("open", "go", "answer", "hint", "reveal", "close", "played", "load", "text", "classtext", "again", "captions")
+KINDS = (
+    "open",
+    "go",
+    "answer",
+    "hint",
+    "reveal",
+    "close",
+    "played",
+    "load",
+    "text",
+    "classtext",
+    "again",
+    "captions",
+    "file",
+)
 FARTHEST = 1_000_000
 
 
@@ -75,12 +90,14 @@ class LessonController:
         self.on_moved: Callable[[], object] = lambda: None
         self._at: dict[str, str] = {}
         self.component = LessonBox(self._on_message, words=lesson_words(), margin=0, width=0, height=0)
+        self._paper = Paper(self.component, self._say)
         self.teaching = Teaching(self.component, self._told, self._later)
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state = state
         self._measuring.begin()
+        self._paper.begin()
         self._watcher = state.param.watch(self._changed, list(FOLLOWS))
         self.component.lessons = [
             {
@@ -114,6 +131,7 @@ class LessonController:
         if self._state is not None:
             self._state.param.unwatch(self._watcher)
         self._measuring.end()
+        self._paper.end()
         self._state = self._lesson = None
         self.component.close()
 
@@ -148,7 +166,7 @@ class LessonController:
         except BadLesson as error:
             if kind not in Teaching.KINDS:
                 return  # an answer to another step, or one that nobody can give here
-            self._state.param.update(notice=str(error))
+            self._say(str(error))
         except TxpanelError as error:
             self._state.param.update(error=str(error))
         self._follow()
@@ -212,6 +230,11 @@ class LessonController:
             self._state.allowed().check_characters(text)
             self._state.text = text
 
+    def _on_file(self, data: dict[str, Any]) -> None:
+        here = self._here()
+        if self._lesson is not None and here is not None:
+            self._paper.make(str(data.get("what", "")), self._lesson, here)
+
     def _on_captions(self, data: dict[str, Any]) -> None:
         tour = next(iter(self._lessons().values()), None)
         lesson, here = self._read(tour) if tour is not None else None, self._here()
@@ -252,7 +275,7 @@ class LessonController:
         if self._state is None:
             return
         if self.teaching.part.over():
-            self._state.param.update(notice=_("The class is over."))
+            self._say(_("The class is over."))
         self._follow()
         self._draw()
 
@@ -274,6 +297,10 @@ class LessonController:
     def _held(self) -> bool:
         """Whether what is right has to wait until the one who leads shows it."""
         return self._in_class() and not self.teaching.shows()
+
+    def _say(self, sentence: str) -> None:
+        if self._state is not None:
+            self._state.param.update(notice=sentence)
 
     def _now(self) -> Step | None:
         return self._lesson.step(self._step) if self._lesson is not None else None

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from txpanel.decoding.ranges import within
 from txpanel.errors import TxpanelError
 from txpanel.lessons.lesson import Step
+from txpanel.lessons.placing import places, settings
 from txpanel.lessons.rendering import needs_measuring
 from txpanel.lessons.situation import Situation
-from txpanel.lessons.values import evaluate
 from txpanel.views.background import background
 
 if TYPE_CHECKING:
@@ -24,17 +23,10 @@ def look_at(state: ModelState | None, step: Step, here: Situation, open_view: Ca
     """Sets what the step asks for: places, settings, the view. Model and text are offered, never taken."""
     if state is None:
         return
-    places: dict[str, int] = {}
-    for name, expression in step.look.places:
-        try:
-            places[name] = int(evaluate(expression, here).raw)
-        except (TxpanelError, ValueError):
-            continue  # a place that this run does not have
-    if places:
-        state.focus(**places)
-    settings = {name: number for name, value in step.look.settings if (number := within(name, value)) is not None}
-    if settings:
-        state.param.update(**settings)
+    if found := places(step.look, here):
+        state.focus(**found)
+    if wanted := settings(step.look):
+        state.param.update(**wanted)
     if step.look.open:
         open_view(step.look.open)
 

@@ -8,15 +8,14 @@ from typing import Any
 
 from txpanel.errors import TxpanelError, Unsupported
 from txpanel.lessons import rendering
+from txpanel.lessons.answers import right_shown
 from txpanel.lessons.conditions import holds, missing
 from txpanel.lessons.confusions import confusion
 from txpanel.lessons.lesson import Lesson, Step
 from txpanel.lessons.situation import Situation
-from txpanel.lessons.tasks import Verdict, options_of, right_answer
-from txpanel.lessons.values import shown as value_shown
+from txpanel.lessons.tasks import Verdict
 from txpanel.messages import _
 from txpanel.models.catalogue import find
-from txpanel.models.tokens import visible
 
 __all__ = ["Answered", "shown"]
 
@@ -141,15 +140,8 @@ def _wanted(lesson: Lesson, step: Step, here: Situation) -> dict[str, Any]:
 
 def _right(step: Step, here: Situation) -> str:
     """The right answer as a person reads it."""
-    task = step.task
-    assert task is not None
+    assert step.task is not None
     try:
-        right = right_answer(task, here)
-        if task.kind == "choice":
-            return rendering.plain_text(rendering.sentence(options_of(task)[right.option].text, here))
-        if task.kind == "number":
-            return value_shown(right.found[0], here)
-        names = [here.trace.tokens.strings[int(one.raw)] for one in right.found]
-        return " → ".join(f"“{visible(name)}”" for name in names)
+        return rendering.plain_text(right_shown(step.task, here))
     except TxpanelError:
         return ""

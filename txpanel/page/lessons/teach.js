@@ -1,5 +1,5 @@
 // For who teaches, and for who is taught: the sheet with size, link, class and files; the line that says how the class stands.
-import {h} from "../../toolkit/elements.js"
+import {download, h} from "../../toolkit/elements.js"
 import {keepKey, keyOf, who} from "./class_memory.js"
 import {isOwn, linkOf} from "./link.js"
 import {picture} from "./qr.js"
@@ -26,6 +26,12 @@ export class Teach {
     this.sheet = h("div", {class: "teach", hidden: true})
     this.line = h("div", {class: "class", hidden: true})
     model.on("qr", () => this.draw())
+    this.making = "" // the file that is on its way
+    model.on("msg:custom", ({kind, name, data}) => {
+      this.making = ""
+      this.draw()
+      if (kind === "file") download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
+    })
     model.on("wanted", () => this.come())
     this.come()
   }
@@ -87,6 +93,17 @@ export class Teach {
       this.linked = !this.linked
       this.draw()
     }
+    const file = (what, label, note) =>
+      item(
+        this.making === what ? w.making : label,
+        () => {
+          this.making = what
+          send("file", {what})
+          this.draw()
+        },
+        {disabled: Boolean(this.making)},
+        note,
+      )
     const begin = model.classes
       ? item(w.begin_class, () => send("class"), {}, w.class_note)
       : item(w.begin_class, () => {}, {disabled: true}, w.no_classes)
@@ -101,6 +118,8 @@ export class Teach {
         item(`${this.presents ? "✓ " : ""}${w.large}`, () => this.present(!this.presents), {"aria-pressed": this.presents}, w.large_note),
         item(w.link, ask, {"aria-expanded": String(this.linked)}),
         link,
+        file("handout", w.handout, w.handout_note),
+        file("notebook", w.notebook, w.notebook_note),
         leads ? end : code ? null : begin,
         model.classes && !code ? this.joining() : null,
       ),

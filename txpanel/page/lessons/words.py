@@ -48,6 +48,11 @@ def lesson_words() -> dict[str, str]:
         "own_address": _(
             "Only this computer can open this address. Others need a server on your network: docs/operating.md."
         ),
+        "handout": _("Handout to print"),
+        "handout_note": _("This lesson with the pictures and numbers of your run; the answers stand apart at its end."),
+        "notebook": _("Notebook (.ipynb)"),
+        "notebook_note": _("The same lesson in Jupyter, with live views and questions."),
+        "making": _("The file is being made …"),
         "begin_class": _("Begin a class"),
         "class_note": _(
             "Others join by your link and follow your steps. Their answers are counted here, without names; nothing is stored."
