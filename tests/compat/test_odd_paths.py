@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+import tornado
 from panel.io.application import Application
 from tornado.httputil import HTTPHeaders
 from tornado.web import StaticFileHandler
@@ -92,6 +93,7 @@ def test_the_libraries_still_stumble() -> None:
     """When this fails, Tornado refuses such a path by itself: look whether `odd_paths` is still needed."""
     with pytest.raises(ValueError, match=r"null (byte|character)"):
         os.path.realpath("/tmp/\0")
-    assert "os.path.realpath" in inspect.getsource(StaticFileHandler)
+    if tornado.version_info >= (6, 6):  # before, such a file was only one that is not there
+        assert "os.path.realpath" in inspect.getsource(StaticFileHandler)
     assert "\\0" not in inspect.getsource(StaticFileHandler)
     assert "abs_url[0].decode" in inspect.getsource(Application._set_session_prefix)

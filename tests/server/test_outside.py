@@ -50,8 +50,15 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
                 return error.code, error.read().decode()
 
     yield ask
-    loop.add_callback(server.stop)
-    loop.add_callback(loop.stop)
+
+    async def stop() -> None:
+        if hasattr(server, "stop_async"):  # since Bokeh 3.10, whose `stop` only begins it
+            await server.stop_async()
+        else:
+            server.stop()
+        loop.stop()
+
+    loop.add_callback(stop)
     thread.join(10)
 
 

@@ -231,11 +231,11 @@ def test_people_stay_logged_in_when_the_server_is_started_anew(
 
 def test_a_signal_ends_it_whatever_it_is_doing() -> None:
     """A lock that the interrupted thread holds, such as an event's, would keep the handler for ever."""
-    supervisor, stopped = Supervisor(["x"], lambda: "well"), 0
-    before = signal.signal(signal.SIGALRM, supervisor.stop)
+    before, stopped = signal.getsignal(signal.SIGALRM), 0
     try:
         for n in range(3000):
-            supervisor._stopped = False
+            supervisor = Supervisor(["x"], lambda: "well", environment={})
+            signal.signal(signal.SIGALRM, supervisor.stop)
             signal.setitimer(signal.ITIMER_REAL, 0.00002 + 0.0000001 * (n % 400))
             limit = time.monotonic() + 5
             while not supervisor._wait(0.00001):

@@ -6,6 +6,7 @@ row; so are the rules that are only said: the mask's (causal, window) and the se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.families import FAMILIES, tiny_tokenizer
+from txpanel.errors import Unsupported
 from txpanel.models.language_model import LanguageModel
 from txpanel.tracing import operations as ops
 from txpanel.tracing.record import extend, record
@@ -57,7 +59,7 @@ IGNORED: list[tuple[str, dict[str, Any], str | None]] = [
     ("mpt", {"logit_scale": "inv_sqrt_d_model"}, None), ("gpt2", {"logits_scaling": 2.0}, None), ("cohere", {"logits_scaling": 2.0}, None),
     ("llama", {"final_logit_softcapping": 3.0}, None), ("llama", {"rope_parameters": HALF}, None), ("cohere", {"rope_parameters": HALF}, None),
     ("falcon", {"rope_parameters": HALF}, None), ("opt", {"alibi": True}, None), ("llama", {"alibi": True}, None), ("llama", {"sliding_window": 4}, None),
-    ("gptj", {"return_dict": False}, None), ("mistral", {"layer_types": ["full_attention"] * 3}, None),
+    ("mistral", {"layer_types": ["full_attention"] * 3}, None),
     ("mistral", {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}, None),
     ("deepseek_v3", {"alibi": True, "logit_scale": 0.3}, None), ("llama", {"clip_qkv": 1.0, "residual_multiplier": 0.3, "embedding_multiplier": 3.0}, None),
 ]  # fmt: skip
@@ -128,6 +130,19 @@ def test_what_a_config_says_is_drawn_as_the_model_obeys_it(
     family: str, change: dict[str, Any], attn: str | None
 ) -> None:
     assert false_of(built(family, change, attn)) == []
+
+
+def test_tuples_for_answers_change_nothing_or_are_refused_with_the_models_own_error() -> None:
+    """transformers 5.24 runs no family with ``return_dict: false``."""
+    model = built("gptj", {"return_dict": False})
+    try:
+        with torch.inference_mode():
+            model(input_ids=torch.tensor([IDS]))
+    except AttributeError as error:
+        with pytest.raises(Unsupported, match=re.escape(str(error))):
+            record(LanguageModel.wrap(model, tiny_tokenizer(), name="tuples"), IDS)
+    else:
+        assert false_of(model) == []
 
 
 def test_a_wrong_limit_a_wrong_cap_and_a_wrong_mask_are_noticed() -> None:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.axe import COLOURS, serious
 from tests.ui.conftest import Server, Tab
 from tests.ui.kept import KeptTabs
 
 TEXT = "CBABBC="
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("Embedding", "Attention", "MLP", "All 3 blocks", "Next token", "Sampling", "KV cache")
-RUN = """async (options) => {
-  const usual = {resultTypes: ["violations"], preload: false, rules: {region: {enabled: false}}}
-  return (await axe.run(document, {...usual, ...options})).violations
-}"""
-"""Without the rule about landmarks: it looks at every node, and what it finds is moderate at most."""
-COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 INK = "node => getComputedStyle(node).color"
 DEEPEST = """() => {
   let at = document.activeElement
@@ -30,19 +23,6 @@ DEEPEST = """() => {
   while (up && !(up.tagName === "SECTION" && up.getAttribute("aria-label"))) up = up.parentElement ?? up.getRootNode().host
   return [at?.getAttribute("aria-label") || at?.getAttribute("title") || at?.textContent || "", up?.getAttribute("aria-label") ?? ""]
 }"""
-
-
-def serious(tab: Tab, **options: object) -> list[str]:
-    """What axe-core finds on the page as it stands: rule, element, and what is wrong with it."""
-    assert AXE.exists(), "axe-core is missing: run scripts/browser once"
-    if tab.page.evaluate("typeof axe") == "undefined":
-        tab.page.evaluate(AXE.read_text(encoding="utf-8"))
-    return [
-        f"{rule['id']}: {node['html'][:160]} ({node.get('failureSummary', '')[:200]})"
-        for rule in tab.page.evaluate(RUN, options)
-        if rule["impact"] in ("serious", "critical")
-        for node in rule["nodes"]
-    ]
 
 
 def settle(tab: Tab, view: str) -> None:
@@ -140,6 +120,20 @@ def look_at_what_opens(looks: Looks) -> None:
     page.locator(".timeline").first.wait_for()
     tab.until(lambda: page.locator("[data-busy=false]").count() > 0)
     looks.look("the timeline")
+
+
+def test_axe_finds_a_fault_that_is_seen_and_not_one_that_is_folded_away(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT))
+    tab.page.evaluate(
+        """() => {
+          const fault = "<img src='data:,' width=20 height=20>"
+          document.body.insertAdjacentHTML("beforeend", `<div id=seen>${fault}</div><div style="display:none"><div>${fault}</div></div>`)
+        }"""
+    )
+    found = [one for one in serious(tab) if one.startswith("image-alt")]
+    assert len(found) == 1
+    assert tab.page.locator("#seen img").count() == 1  # and the page is as it was
+    assert tab.page.evaluate("document.body.lastElementChild.childNodes.length") == 1
 
 
 def focused(tab: Tab) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import re
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from email.parser import Parser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,7 +27,8 @@ from tests.ui.conftest import start_command, stop_server
 from tests.ui.tab import PATIENCE, Tab
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TOLD = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = TOLD["project"]
 pytestmark = pytest.mark.sweep
 
 
@@ -94,20 +97,55 @@ def test_the_source_package_can_be_tested(built: Path) -> None:
     assert not [name for name in names if name.endswith(".pot") or name.startswith((".ci", ".venv", "node_modules"))]
 
 
-def test_the_page_on_the_index_leads_into_the_repository(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        told = Parser().parsestr(archive.read(name).decode())
-    page, repository, version = str(told.get_payload()), PROJECT["urls"]["Repository"], PROJECT["version"]
-    links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", page)
+@pytest.fixture
+def page_for(built: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """What the package's page shows, for a repository at that address."""
+    monkeypatch.syspath_prepend(str(ROOT / ".tools"))  # hatchling, of `built`
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def make(repository: str) -> dict[str, Any]:
+        metadata = {"version": PROJECT["version"]}
+        module.PackagePage(str(ROOT), {"repository": repository}).update(metadata)
+        return metadata
+
+    return make
+
+
+LINKS = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def test_the_page_on_the_index_leads_into_the_repository(page_for: Callable[[str], dict[str, Any]]) -> None:
+    repository, version = "https://forge.example/us/txpanel", PROJECT["version"]
+    page = page_for(repository + "/")
+    links = LINKS.findall(page["readme"]["text"])
     assert len(links) > 20
-    for picture, target in links:
+    for picture, target in [*links, ("", page["urls"]["Documentation"]), ("", page["urls"]["Changelog"])]:
         below = f"{repository}/{'raw' if picture else 'blob'}/v{version}/"
         assert target.startswith(below), target
         assert (ROOT / target.removeprefix(below).partition("#")[0]).exists(), target
+    assert page["urls"].keys() == {"Repository", "Documentation", "Changelog", "Issues"}
+
+
+def test_without_an_address_none_is_made_up(page_for: Callable[[str], dict[str, Any]]) -> None:
+    page = page_for("")
+    assert page["urls"] == {}
+    assert not LINKS.findall(page["readme"]["text"])
+    assert "The guide is docs/plugins.md, a whole package" in page["readme"]["text"]
+
+
+def test_the_wheel_says_what_it_is(wheel: Path, page_for: Callable[[str], dict[str, Any]]) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = Parser().parsestr(archive.read(name).decode())
+    page = page_for(TOLD["tool"]["hatch"]["metadata"]["hooks"]["custom"]["repository"])
+    assert str(told.get_payload()) == page["readme"]["text"]
+    assert dict(line.split(", ") for line in told.get_all("Project-URL", [])) == page["urls"]
     assert told["License-Expression"] == "Apache-2.0"
     assert told["Author"]
-    assert {line.split(", ")[0] for line in told.get_all("Project-URL", [])} >= {"Repository", "Changelog", "Issues"}
     wanted = {re.split(r"[<>=; ]", one)[0] for one in told.get_all("Requires-Dist", []) if "extra ==" not in one}
     assert len(wanted) == len(PROJECT["dependencies"])
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 import txpanel
+from tests.ui.axe import serious
 from tests.ui.conftest import BUNDLE, SMALL, Server, Tab
-from tests.ui.test_accessibility import serious
 from txpanel.page.top_bar.words import timeline_words
 from txpanel.sampling import Settings
 from txpanel.session import run_file

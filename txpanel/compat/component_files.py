@@ -10,7 +10,7 @@ only ever links to components of classes in the process, so ``sys.modules.get(mo
 ``vars(module).get(cls)`` instead of ``getattr`` (a module's ``__getattr__`` may import, too); then ``issubclass(component, ReactiveCustomBase |
 BaseTemplate | ...)`` before any of its attributes is looked at.
 
-Versions: Panel 1.9.4.
+Versions: Panel 1.9.4 to 1.10.0.
 Reason: one anonymous GET runs any module of the machine, and ends the server.
 Upstream: holoviz/panel, panel/io/server.py, ComponentResourceHandler.parse_url_path: to be reported with the text above.
 Test: tests/compat/test_component_files.py::test_panel_still_imports_what_an_address_names

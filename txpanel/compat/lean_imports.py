@@ -9,7 +9,7 @@ pages compiles nothing and is one process. So `install`, before transformers is 
 
 No number depends on either. Only servers do this: a notebook's process belongs to somebody who may want both.
 
-Versions: torch 2.13 to 2.14, transformers 5.21 to 5.24.
+Versions: torch 2.6 to 2.15, transformers 5.21 to 5.24.
 Reason: one second of every start; the row "without lean_imports" of ``python -m benchmarks.replacements``.
 Upstream: huggingface/transformers, src/transformers/modeling_utils.py: import both where they are used.
 Test: tests/compat/test_lean_imports.py::test_transformers_still_imports_both

@@ -3,7 +3,7 @@
 And a login's cookies are not sent along with what another site asks for, nor without https where there is https; and who logs in
 gets the page that was asked for, also after a wrong password.
 
-Versions: Panel 1.9.4.
+Versions: Panel 1.9.4 to 1.10.0.
 Reason: Panel's own ask its CDN for a logo and an icon, and Google for a font: the operator's visitors are told to others, and offline it is broken.
     After a wrong password they lead to ``/``, under a prefix another site's page. One password for all and no name: asked again without a word.
 Upstream: holoviz/panel, panel/_templates/basic_login.html, logout.html and error.html: files of the server instead of PANEL_CDN.

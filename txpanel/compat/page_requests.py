@@ -12,7 +12,7 @@ closed with `GONE`, so that the page can tell that from a server that is away.
 
 Requests for pages (the document and ``autoload.js``) first pass the `gates`, which may answer instead.
 
-Versions: Bokeh 3.9 to 3.10, Panel 1.9.4.
+Versions: Bokeh 3.9 to 3.10, Panel 1.9.4 to 1.10.0.
 Reason: a link puts two people into one session.
 Upstream: bokeh/bokeh, bokeh/server/views/session_handler.py, SessionHandler.get_session: no option to make every session anew.
 Test: tests/compat/test_page_requests.py::test_bokeh_still_takes_the_session_from_the_address

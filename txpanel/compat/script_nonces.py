@@ -3,7 +3,7 @@
 What a visitor wrote stands in the page itself only as JSON without a single ``<`` (`txpanel.toolkit.first_picture`), so every script in it is the
 server's.
 
-Versions: Bokeh 3.9 to 3.10, Panel 1.9.4.
+Versions: Bokeh 3.9 to 3.10, Panel 1.9.4 to 1.10.0.
 Reason: without it a Content-Security-Policy has to allow every inline script.
 Upstream: bokeh/bokeh, bokeh/embed/wrappers.py, wrap_in_script_tag: takes no nonce; so do the templates of Panel and panel-material-ui.
 Test: tests/compat/test_script_nonces.py::test_bokeh_still_writes_scripts_without_a_nonce

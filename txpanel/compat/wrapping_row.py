@@ -3,7 +3,7 @@
 Panel adds up the widths of a Row's parts and gives that to the Row, and to all boxes around it, as the least width. ``pn.FlexBox`` has no such
 width, but its parts come by a template that is evaluated in the browser, which a served page does not do.
 
-Versions: Panel 1.9.4.
+Versions: Panel 1.9.4 to 1.10.0.
 Reason: on a phone a card with two pictures of 280 pixels would be 590 wide.
 Upstream: holoviz/panel, panel/layout/base.py, SizingModeMixin._compute_sizing_mode; panel/layout/flex.py: a FlexBox of Bokeh's own.
 Test: tests/compat/test_wrapping_row.py::test_panel_still_adds_up_the_widths_of_a_row

@@ -17,6 +17,7 @@ from bokeh.settings import settings
 from txpanel.compat import (
     component_files,
     long_requests,
+    one_thread,
     page_requests,
     password_variable,
     root_requests,
@@ -70,7 +71,14 @@ def install() -> None:
     with _once:
         if _installed:
             return
-        for workaround in (component_files, page_requests, password_variable, root_requests, server_made):
+        for workaround in (
+            component_files,
+            one_thread,
+            page_requests,
+            password_variable,
+            root_requests,
+            server_made,
+        ):
             workaround.mend()
         long_requests.mend(odd_requests.too_large)
         entry_limits.install()
