@@ -114,6 +114,15 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_Stay)
 
 
+async def stop(server: Any, loop: IOLoop) -> None:
+    """Ends a server of Bokeh's, and then its loop."""
+    if hasattr(server, "stop_async"):  # since Bokeh 3.10, whose `stop` only begins it
+        await server.stop_async()
+    else:
+        server.stop()
+    loop.stop()
+
+
 @contextmanager
 def served(**options: Any) -> Iterator[Running]:
     """A running server; `options` are those of Panel's ``get_server``."""
@@ -145,13 +154,5 @@ def served(**options: Any) -> Iterator[Running]:
     try:
         yield Running(server, loop, f"http://127.0.0.1:{port}")
     finally:
-
-        async def stop() -> None:
-            if hasattr(server, "stop_async"):  # since Bokeh 3.10, whose `stop` only begins it
-                await server.stop_async()
-            else:
-                server.stop()
-            loop.stop()
-
-        loop.add_callback(stop)
+        loop.add_callback(stop, server, loop)
         thread.join(60)

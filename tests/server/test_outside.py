@@ -16,6 +16,7 @@ from bokeh.server import urls
 from bokeh.server.server import Server
 from tornado.ioloop import IOLoop
 
+from tests.server.served import stop
 from txpanel.server import health, outside
 
 Ask = Callable[..., tuple[int, str]]
@@ -51,14 +52,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
 
     yield ask
 
-    async def stop() -> None:
-        if hasattr(server, "stop_async"):  # since Bokeh 3.10, whose `stop` only begins it
-            await server.stop_async()
-        else:
-            server.stop()
-        loop.stop()
-
-    loop.add_callback(stop)
+    loop.add_callback(stop, server, loop)
     thread.join(10)
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from txpanel.errors import TxpanelError, Unsupported
+from txpanel.errors import TxpanelError
 from txpanel.lessons.confusions import confusion
-from txpanel.lessons.lesson import Runs, Task, Wrong
-from txpanel.lessons.rendering import Pairs, sentence
+from txpanel.lessons.lesson import Task, Wrong
+from txpanel.lessons.rendering import Pairs, said, sentence
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.tasks import judge, options_of, right_answer
 from txpanel.lessons.values import Found, evaluate, shown
 from txpanel.messages import _
 from txpanel.models.tokens import visible
 
-__all__ = ["Foreseen", "foreseen", "right_shown", "said"]
+__all__ = ["Foreseen", "foreseen", "right_shown"]
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,6 @@ class Foreseen:
     answer: Pairs
     says: Pairs
     confusion: str = ""
-
-
-def said(runs: Runs, here: Situation) -> Pairs:
-    """A sentence; empty where one of its values does not exist here."""
-    try:
-        return sentence(runs, here)
-    except Unsupported:
-        return []
 
 
 def right_shown(task: Task, here: Situation) -> Pairs:

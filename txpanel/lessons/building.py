@@ -13,7 +13,7 @@ from txpanel.lessons.confusions import CONFUSIONS
 from txpanel.lessons.draft import Draft, File
 from txpanel.lessons.expressions import Expression, parse
 from txpanel.lessons.goals import goal
-from txpanel.lessons.lesson import Block, Lesson, Look, Option, Runs, Step, Task, Wrong
+from txpanel.lessons.lesson import PLACES, Block, Lesson, Look, Option, Runs, Step, Task, Wrong
 from txpanel.lessons.markdown import at_line, inline
 from txpanel.lessons.values import checked
 from txpanel.messages import _
@@ -21,7 +21,6 @@ from txpanel.messages import _
 __all__ = ["build"]
 
 T = TypeVar("T")
-PLACES = ("layer", "head", "query", "key", "neuron")
 FRONT = {"title", "order", "minutes", "needs", "model", "text"}
 LOOK = {"lit", "hide", "play", "open", "model", "text", "settings", "only", *PLACES}
 KINDS = ("choice", "number", "token", "cell")

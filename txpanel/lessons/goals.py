@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from txpanel.decoding.ranges import RANGES
 from txpanel.errors import BadLesson
-from txpanel.lessons.lesson import Goal
+from txpanel.lessons.lesson import PLACES, Goal
 from txpanel.messages import _
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "facts", "goal", "moved", "reached"]
 
-NUMBERS = (*RANGES, "layer", "head", "query", "key", "neuron", "generated", "tokens")
+NUMBERS = (*RANGES, *PLACES, "generated", "tokens")
 WORDS = ("opened", "asked", "text", "model", "played")
 NAMES = NUMBERS + WORDS
 """opened: id of the view that is unfolded; asked: short name of the tensor in question; played: ▶ Play has run."""
@@ -42,7 +42,7 @@ def goal(name: str, text: str) -> Goal:
 def facts(here: Situation) -> dict[str, float | str]:
     """How everything stands now that a goal can name."""
     found: dict[str, float | str] = {name: float(here.settings[name]) for name in RANGES if name in here.settings}
-    found |= {name: float(getattr(here, name)) for name in ("layer", "head", "query", "key", "neuron", "generated")}
+    found |= {name: float(getattr(here, name)) for name in (*PLACES, "generated")}
     model = here.trace.model
     return found | {
         "tokens": float(len(here.ids)),

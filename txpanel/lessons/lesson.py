@@ -8,7 +8,10 @@ from typing import Literal
 
 from txpanel.lessons.expressions import Call, Expression
 
-__all__ = ["Block", "Goal", "Lesson", "Look", "Option", "Run", "Step", "Task", "Wrong"]
+__all__ = ["PLACES", "Block", "Goal", "Lesson", "Look", "Option", "Run", "Step", "Task", "Wrong"]
+
+PLACES = ("layer", "head", "query", "key", "neuron")
+"""Where one looks, by the names of `ModelState`."""
 
 Run = tuple[str, str | Expression]
 """A piece of a sentence: its kind ("" plain, b, i, code, value) and its text, or of a value its expression."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from txpanel.decoding.ranges import RANGES, within
 from txpanel.decoding.stages import SPECS
 from txpanel.errors import TxpanelError
 from txpanel.lessons.conditions import holds
 from txpanel.lessons.goals import reached
-from txpanel.lessons.lesson import Goal, Lesson, Look, Step
+from txpanel.lessons.lesson import PLACES, Goal, Lesson, Look, Step
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.values import evaluate
 from txpanel.messages import _
 
-__all__ = ["PLACES", "example", "is_here", "placed", "places", "setting_named", "settings"]
+if TYPE_CHECKING:
+    from txpanel.session.state import ModelState
 
-PLACES = ("layer", "head", "query", "key", "neuron")
+__all__ = ["example", "is_here", "move", "placed", "setting_named"]
 
 
 def is_here(step: Step, lesson: Lesson, here: Situation) -> bool:
@@ -30,7 +31,7 @@ def is_here(step: Step, lesson: Lesson, here: Situation) -> bool:
     return holds(step.only, here) and not other_model and not other_text
 
 
-def places(look: Look, here: Situation) -> dict[str, int]:
+def _places(look: Look, here: Situation) -> dict[str, int]:
     """Where a step looks; a place that this run does not have is left out."""
     found: dict[str, int] = {}
     for name, expression in look.places:
@@ -41,14 +42,22 @@ def places(look: Look, here: Situation) -> dict[str, int]:
     return found
 
 
-def settings(look: Look) -> dict[str, float]:
+def _settings(look: Look) -> dict[str, float]:
     """The settings of sampling that a step sets, within their ranges."""
     return {name: number for name, value in look.settings if (number := within(name, value)) is not None}
 
 
 def placed(look: Look, here: Situation) -> Situation:
     """The moment as a step leaves it: what it says nothing of stays."""
-    return _with_settings(_moved(here, places(look, here)), settings(look))
+    return _with_settings(_moved(here, _places(look, here)), _settings(look))
+
+
+def move(state: ModelState, look: Look, here: Situation) -> None:
+    """Moves a state itself to the place of a step, and gives it its settings."""
+    if found := _places(look, here):
+        state.focus(**found)
+    if wanted := _settings(look):
+        state.param.update(**wanted)
 
 
 def example(goals: tuple[Goal, ...], here: Situation) -> tuple[Situation, list[str]] | None:

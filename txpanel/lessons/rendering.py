@@ -17,9 +17,11 @@ from txpanel.models.tokens import visible
 __all__ = [
     "captions",
     "decidable",
+    "heading",
     "needs_measuring",
     "paragraphs",
     "plain_text",
+    "said",
     "sentence",
     "steps_here",
     "task_shown",
@@ -65,6 +67,19 @@ def sentence(runs: Runs, here: Situation | None) -> Pairs:
             value = evaluate(what, here)
             found.append(("token" if value.kind == "token" else "live", shown(value, here)))
     return found
+
+
+def said(runs: Runs, here: Situation) -> Pairs:
+    """A sentence; empty where one of its values does not exist here."""
+    try:
+        return sentence(runs, here)
+    except Unsupported:
+        return []
+
+
+def heading(step: Step, here: Situation | None) -> Pairs:
+    """The title of a step; with a value that does not exist here, as it is without a run."""
+    return (said(step.title, here) if here is not None else []) or sentence(step.title, None)
 
 
 def paragraphs(blocks: Iterable[Block], here: Situation | None) -> list[Pairs]:

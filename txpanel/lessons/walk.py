@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadLesson, Unsupported
-from txpanel.lessons.answers import right_shown, said
+from txpanel.lessons.answers import right_shown
 from txpanel.lessons.conditions import holds, missing
 from txpanel.lessons.confusions import confusion
 from txpanel.lessons.discovery import find_lessons, in_language, lessons_in
 from txpanel.lessons.goals import facts, moved, reached
 from txpanel.lessons.lesson import Lesson, Step, Task
-from txpanel.lessons.placing import is_here, placed, places, settings
-from txpanel.lessons.rendering import Pairs, decidable, paragraphs, task_shown
+from txpanel.lessons.placing import is_here, move, placed
+from txpanel.lessons.rendering import Pairs, decidable, paragraphs, said, task_shown
 from txpanel.lessons.situation import Situation, situation_of
 from txpanel.lessons.tasks import as_shares, judge
 from txpanel.lessons.telling import Told, told
@@ -76,11 +76,7 @@ class Walk:
         with speaking(self.lesson.language):
             if not is_here(step, self.lesson, here):
                 return told([("", _("This model or text does not have what this step is about."))])
-            to, chosen = places(step.look, here), settings(step.look)
-            if to:
-                self.state.focus(**to)
-            if chosen:
-                self.state.param.update(**chosen)
+            move(self.state, step.look, here)
             self._hints[id] = 0
             here = self._asked[id] = self._now()
             blocks = paragraphs(step.blocks, here)

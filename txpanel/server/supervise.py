@@ -108,12 +108,10 @@ class Supervisor:
         self._environment = {**os.environ, **(environment or {})}
         self._patience, self._starting = patience, starting
         self._stopped = self.interrupted = False
-        self._bell = queue.SimpleQueue[
-            None
-        ]()  # not an event: a signal that comes while that is waited for would never return
-        with suppress(
-            queue.Empty
-        ):  # CPython's first wait never ends if its time is over before it begins (a busy or sleeping machine)
+        # not an event: a signal that comes while that is waited for would never return
+        self._bell = queue.SimpleQueue[None]()
+        with suppress(queue.Empty):
+            # CPython's first wait never ends if its time is over before it begins (a busy or sleeping machine)
             self._bell.get_nowait()
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0

@@ -18,6 +18,7 @@ __all__ = [
     "MOST_TOKENS",
     "Picture",
     "bars",
+    "chosen",
     "column_heads",
     "few",
     "heads_high",
@@ -60,6 +61,11 @@ def left_out(here: Situation, shown: Sequence[int]) -> str:
 def numbered(here: Situation, at: int, room: float = 13) -> str:
     """A token as a label, with its position from 1 before it, its blanks drawn, cut where it is long."""
     return f"{at + 1}  {fitted(visible(here.trace.tokens.strings[at]), room)}"
+
+
+def chosen(here: Situation) -> str:
+    """The token that one looks from, for a caption."""
+    return visible(here.trace.tokens.strings[here.query])
 
 
 def widest(names: Iterable[str], size: float = 10) -> float:

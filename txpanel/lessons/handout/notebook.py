@@ -10,8 +10,8 @@ from typing import Any
 from txpanel.decoding.ranges import RANGES
 from txpanel.decoding.settings import OFF, USUAL
 from txpanel.lessons.handout.belongs import view_of
-from txpanel.lessons.lesson import Goal, Lesson, Step, Task
-from txpanel.lessons.placing import PLACES, is_here
+from txpanel.lessons.lesson import PLACES, Goal, Lesson, Step, Task
+from txpanel.lessons.placing import is_here
 from txpanel.lessons.rendering import decidable, paragraphs, sentence
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.telling import markdown

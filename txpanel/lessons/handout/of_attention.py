@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from txpanel.lessons.handout.frames import Picture, column_heads, few, heads_high, left_out, numbered, strip, widest
+from txpanel.lessons.handout.frames import (
+    Picture,
+    chosen,
+    column_heads,
+    few,
+    heads_high,
+    left_out,
+    numbered,
+    strip,
+    widest,
+)
 from txpanel.lessons.handout.svg import FAINT, GREY, INK, WIDEST, Drawing
 from txpanel.lessons.situation import Array, Situation
 from txpanel.messages import _
-from txpanel.models.tokens import visible
 from txpanel.toolkit.format import brief, count, number, percent
 from txpanel.toolkit.palette import Scale
 
@@ -53,7 +62,7 @@ def pattern(here: Situation) -> Picture:
     caption = _(
         "Attention weights in percent, {place}. A frame is around the row of query “{token}”; cells left empty are masked."
     )
-    return Picture(drawing.markup(), caption.format(place=_place(here), token=_token(here)) + left_out(here, shown))
+    return Picture(drawing.markup(), caption.format(place=_place(here), token=chosen(here)) + left_out(here, shown))
 
 
 def heads(here: Situation) -> Picture:
@@ -106,7 +115,7 @@ def qkv(here: Situation) -> Picture:
     said = _(
         "Query, key and value of “{token}”, {place}. Each bar is one number: up is positive, down is negative. Every row has a scale of its own."
     )
-    return Picture(svg.markup(), said.format(token=_token(here), place=_place(here)) + cut(rows))
+    return Picture(svg.markup(), said.format(token=chosen(here), place=_place(here)) + cut(rows))
 
 
 def vectors(rows: dict[str, Array], label: str) -> Drawing:
@@ -151,7 +160,7 @@ def values(here: Situation) -> Picture:
             drawing.text(x + wide + 5, y + 11, said, size=9)
     caption = _("What goes into z of “{token}”, {place}: each value is multiplied by its weight.")
     more = left_out(here, few(here))
-    return Picture(drawing.markup(), caption.format(token=_token(here), place=_place(here)) + more)
+    return Picture(drawing.markup(), caption.format(token=chosen(here), place=_place(here)) + more)
 
 
 def cache(here: Situation) -> Picture:
@@ -175,7 +184,3 @@ def cache(here: Situation) -> Picture:
 
 def _place(here: Situation) -> str:
     return _("block {b}, head {h}").format(b=here.layer + 1, h=here.head + 1)
-
-
-def _token(here: Situation) -> str:
-    return visible(here.trace.tokens.strings[here.query])

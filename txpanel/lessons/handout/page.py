@@ -11,14 +11,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, Template
 
 from txpanel.errors import Unsupported
-from txpanel.lessons.answers import Foreseen, foreseen, right_shown, said
+from txpanel.lessons.answers import Foreseen, foreseen, right_shown
 from txpanel.lessons.conditions import holds, missing
 from txpanel.lessons.handout.belongs import pictures_of
 from txpanel.lessons.handout.frames import Picture
 from txpanel.lessons.handout.pictures import picture
 from txpanel.lessons.lesson import Lesson, Step, Task
 from txpanel.lessons.placing import example, is_here, placed
-from txpanel.lessons.rendering import Pairs, decidable, paragraphs, plain_text, sentence
+from txpanel.lessons.rendering import Pairs, decidable, heading, paragraphs, plain_text, said, sentence
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.tasks import as_shares
 from txpanel.messages import _, speaking
@@ -151,7 +151,7 @@ def _parts(lesson: Lesson, here: Situation) -> tuple[list[Part], list[Answer], l
     figures = Figures()
     for step in lesson.steps:
         if not is_here(step, lesson, here):
-            left_out.append(plain_text(said(step.title, here) or sentence(step.title, None)))
+            left_out.append(plain_text(heading(step, here)))
             continue
         here = placed(step.look, here)
         parts.append(_part(step, here, len(asked) + 1, figures))
@@ -165,7 +165,7 @@ def _part(step: Step, here: Situation, number: int, figures: Figures) -> Part:
     shown, covered = pictures_of(step)
     asked = step.task is not None and decidable(step.task, here)
     found = figures.of(shown if asked else shown + covered, here)
-    part = Part(said(step.title, here) or sentence(step.title, None), paragraphs(step.blocks, here), found)
+    part = Part(heading(step, here), paragraphs(step.blocks, here), found)
     if asked and step.task is not None:
         part.question = _question(step.task, here, number)
         part.turn = bool(covered)
@@ -185,7 +185,7 @@ def _question(task: Task, here: Situation, number: int) -> Question:
 
 
 def _answer(step: Step, task: Task, here: Situation, number: int, figures: Figures) -> Answer:
-    heading = said(step.title, here) or sentence(step.title, None)
+    title = heading(step, here)
     hints = [one for hint in task.hints if (one := said(hint, here))]
     if task.kind == "do":
         done = example(task.reach, here)
@@ -194,12 +194,12 @@ def _answer(step: Step, task: Task, here: Situation, number: int, figures: Figur
         ]
         then, what = done if done is not None else (here, [])
         lead = ", ".join(what) if any(kind == "value" for block in after for kind, _what in block.runs) else ""
-        return Answer(number, "do", heading, [], paragraphs(after, then), hints, [], [], lead)
+        return Answer(number, "do", title, [], paragraphs(after, then), hints, [], [], lead)
     found = figures.of(pictures_of(step)[1], here)
     return Answer(
         number,
         task.kind,
-        heading,
+        title,
         right_shown(task, here),
         paragraphs(task.after, here),
         hints,

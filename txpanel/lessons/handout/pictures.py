@@ -14,6 +14,7 @@ from txpanel.lessons.handout.frames import (
     TWO_ROWS,
     Picture,
     bars,
+    chosen,
     column_heads,
     few,
     heads_high,
@@ -53,7 +54,7 @@ def tokens(here: Situation) -> Picture:
     boxes: list[tuple[float, float, float, int, str]] = []
     for at in shown:
         name = fitted(visible(here.trace.tokens.strings[at]), 24)
-        wide = max(34.0, 10 + 7.2 * sum(2 if ord(sign) > 0x2E7F else 1 for sign in name))
+        wide = max(34.0, 10 + long(name, 12))
         if x + wide > WIDEST:
             x, y = 0.0, y + 46
         boxes.append((x, y, wide, at, name))
@@ -78,7 +79,7 @@ def embedding(here: Situation) -> Picture:
     said = _(
         "The vector of “{token}”, number by number: up is positive, down is negative. Every row has a scale of its own."
     )
-    return Picture(drawing.markup(), said.format(token=_token(here)) + of_attention.cut(rows))
+    return Picture(drawing.markup(), said.format(token=chosen(here)) + of_attention.cut(rows))
 
 
 def norms(here: Situation) -> Picture:
@@ -112,7 +113,7 @@ def norms(here: Situation) -> Picture:
         if len(every) == layers + 1
         else " " + _("It shows {n} of {all} blocks.").format(n=len(every) - 1, all=layers)
     )
-    return Picture(drawing.markup(), said.format(token=_token(here)) + more + left_out(here, shown))
+    return Picture(drawing.markup(), said.format(token=chosen(here)) + more + left_out(here, shown))
 
 
 def added(here: Situation) -> Picture:
@@ -133,18 +134,18 @@ def added(here: Situation) -> Picture:
     said = _(
         "What the parts of block {block} add to the residual stream of “{token}”: the larger the circle, the longer the vector that is added."
     )
-    return Picture(drawing.markup(), said.format(block=here.layer + 1, token=_token(here)))
+    return Picture(drawing.markup(), said.format(block=here.layer + 1, token=chosen(here)))
 
 
 def neurons(here: Situation) -> Picture:
     """The largest neurons of the MLP at the chosen token; of a mixture the experts that it is sent to."""
-    token = _token(here)
+    token = chosen(here)
     if here.block.experts is not None:
-        chosen = here.tensor("blocks.{l}.expert_index")[here.query].astype(int).tolist()
+        experts = here.tensor("blocks.{l}.expert_index")[here.query].astype(int).tolist()
         shares = here.tensor("blocks.{l}.expert_weight")[here.query].tolist()
         rows = [
             (_("expert {n}").format(n=one), float(share), number(share, 3))
-            for one, share in zip(chosen, shares, strict=True)
+            for one, share in zip(experts, shares, strict=True)
         ]
         said = _("The experts of block {block} that “{token}” is sent to, with their weights.")
         return _rows(rows, _("Experts"), said.format(block=here.layer + 1, token=token))
@@ -240,10 +241,6 @@ def _norm(here: Situation, name: str) -> float:
 def _short(value: float) -> str:
     """A norm in at most five signs."""
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}" if value < 99_999 else number(value, 2)
-
-
-def _token(here: Situation) -> str:
-    return visible(here.trace.tokens.strings[here.query])
 
 
 PICTURES: dict[str, Callable[[Situation], Picture | None]] = {

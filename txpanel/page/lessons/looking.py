@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import TxpanelError
 from txpanel.lessons.lesson import Step
-from txpanel.lessons.placing import places, settings
+from txpanel.lessons.placing import move
 from txpanel.lessons.rendering import needs_measuring
 from txpanel.lessons.situation import Situation
 from txpanel.views.background import background
@@ -23,10 +23,7 @@ def look_at(state: ModelState | None, step: Step, here: Situation, open_view: Ca
     """Sets what the step asks for: places, settings, the view. Model and text are offered, never taken."""
     if state is None:
         return
-    if found := places(step.look, here):
-        state.focus(**found)
-    if wanted := settings(step.look):
-        state.param.update(**wanted)
+    move(state, step.look, here)
     if step.look.open:
         open_view(step.look.open)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from txpanel.errors import TxpanelError, Unsupported
+from txpanel.errors import TxpanelError
 from txpanel.lessons import rendering
 from txpanel.lessons.answers import right_shown
 from txpanel.lessons.conditions import holds, missing
@@ -65,7 +65,7 @@ def shown(
         "steps": [one.id for one in steps],
         "step": step.id,
         "i": steps.index(step),
-        "heading": _safely(step, here),
+        "heading": rendering.heading(step, here),
         "paragraphs": rendering.paragraphs(step.blocks, here),
         "lit": list(step.look.lit),
         "hidden": [],
@@ -93,7 +93,7 @@ def shown(
     if task is None or found["needs"] or found["load"] or found["text"] or not rendering.decidable(task, here):
         return found
     found["task"] = rendering.task_shown(task, here)
-    found["hints"] = [_sentence(hint, here) for hint in task.hints[: answered.hints]]
+    found["hints"] = [rendering.said(hint, here) for hint in task.hints[: answered.hints]]
     found["revealed"] = _right(step, here) if answered.revealed and task.kind != "do" else ""
     found["given"], found["held"] = answered.given, held and task.kind != "do"
     if found["held"]:
@@ -105,26 +105,12 @@ def shown(
     if answered.verdict is not None:
         found["verdict"] = {
             "right": answered.verdict.right,
-            "says": _sentence(answered.verdict.says, here),
+            "says": rendering.said(answered.verdict.says, here),
             "confusion": confusion(answered.verdict.confusion),
             "tries": answered.tries,
             "given": answered.given,
         }
     return found
-
-
-def _safely(step: Step, here: Situation | None) -> rendering.Pairs:
-    try:
-        return rendering.sentence(step.title, here)
-    except Unsupported:
-        return rendering.sentence(step.title, None)
-
-
-def _sentence(runs: Any, here: Situation) -> rendering.Pairs:
-    try:
-        return rendering.sentence(runs, here)
-    except Unsupported:
-        return []
 
 
 def _wanted(lesson: Lesson, step: Step, here: Situation) -> dict[str, Any]:
