@@ -166,3 +166,23 @@ def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_t
     expect(box(other).get_by_role("heading").first).to_have_text(heading(page))
     gone = new_tab().open(server.address(text=TEXT, **{"class": "ABCDEF"})).page
     expect(gone.get_by_text("There is no class ABCDEF").first).to_be_visible()
+
+
+def test_nothing_is_taken_from_under_a_hand_while_answers_come_in(school: Server, new_tab: Callable[..., Tab]) -> None:
+    teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    press(teacher, "Teach ▾")
+    press(teacher, "Begin a class")
+    press(teacher, "Teach ▾")
+    to_question(teacher)
+    button = box(teacher).get_by_role("button", name="Show the votes").element_handle()
+    student = new_tab().open(teacher.url.split("#")[0]).page
+    box(student).locator(".options button").first.click()
+    expect(box(teacher)).to_contain_text("1 here, 1 answered")
+    assert button is not None
+    assert button.evaluate("(one) => one.isConnected")
+    typing = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    press(typing, "Teach ▾")
+    code = box(typing).get_by_role("textbox", name="Code of a class")
+    code.press_sequentially("ABC")
+    typing.get_by_role("button", name="surprise me").click()  # the step is drawn anew
+    expect(box(typing).get_by_role("textbox", name="Code of a class")).to_have_value("ABC")

@@ -314,3 +314,20 @@ def test_a_lesson_is_taken_along_as_a_file(page: Page, monkeypatch: pytest.Monke
     assert "CBABBC=" in paper
     assert "Seven it is." in paper
     assert json.loads(book)["nbformat"] == 4
+
+
+def test_a_file_that_cannot_be_made_is_a_sentence(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = page()
+    sent: list[dict[str, str]] = []
+    monkeypatch.setattr(one.component, "_send_msg", sent.append)
+    say(one, "open", lesson="mine")
+
+    def broken(*_given: object, **_named: object) -> str:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("txpanel.lessons.handout.page.handout", broken)
+    say(one, "file", what="handout")
+    assert sent == [{"kind": "none"}]  # the button can be pressed again
+    assert one._state is not None
+    assert one._state.notice == "The file could not be made: by zero"
+    assert one.component.shown["step"] == "one"

@@ -236,7 +236,7 @@ class LessonController:
             self._paper.make(str(data.get("what", "")), self._lesson, here)
 
     def _on_captions(self, data: dict[str, Any]) -> None:
-        tour = next(iter(self._lessons().values()), None)
+        tour = self._lessons().get("tour")
         lesson, here = self._read(tour) if tour is not None else None, self._here()
         if lesson is not None and here is not None:
             self.component.captions = captions(lesson, here)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import datetime
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from txpanel.errors import TxpanelError
 from txpanel.lessons.lesson import Lesson
 from txpanel.lessons.situation import Situation
+from txpanel.messages import _
 from txpanel.page.lessons.component import LessonBox
 from txpanel.views.background import background
 
 __all__ = ["Paper"]
+
+log = logging.getLogger("txpanel.page")
 
 
 class Paper:
@@ -42,8 +46,10 @@ class Paper:
         def job(_cancel: object, publish: Callable[[Callable[[], object]], None]) -> None:
             try:
                 name, text = _file(what, lesson, here)
-            except TxpanelError as error:
-                said = str(error)
+            except Exception as error:
+                if not isinstance(error, TxpanelError):
+                    log.exception("a lesson could not be made a file")
+                said = _("The file could not be made: {error}").format(error=str(error) or type(error).__name__)
                 publish(lambda: self._done({"kind": "none"}, said))
                 return
             data = base64.b64encode(text.encode()).decode()

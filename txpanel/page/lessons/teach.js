@@ -1,5 +1,6 @@
 // For who teaches, and for who is taught: the sheet with size, link, class and files; the line that says how the class stands.
 import {download, h} from "../../toolkit/elements.js"
+import {patch} from "../../toolkit/patch.js"
 import {keepKey, keyOf, who} from "./class_memory.js"
 import {isOwn, linkOf} from "./link.js"
 import {picture} from "./qr.js"
@@ -24,7 +25,17 @@ export class Teach {
     this.linked = false // whether the link is shown
     this.votes = "" // the step whose votes are shown before its answer is
     this.sheet = h("div", {class: "teach", hidden: true})
-    this.line = h("div", {class: "class", hidden: true})
+    const w = model.words
+    const quiet = (label, act) => h("button", {type: "button", class: "quiet", onclick: act, hidden: true}, label)
+    this.parts = {
+      code: h("b"),
+      status: h("span", {role: "status"}),
+      votes: quiet(w.votes, () => this.unfold(`${model.shown.lesson}/${model.shown.step}`)),
+      back: quiet(w.to_class, () => send("join", {code: model.classed.code, who: who()})),
+      text: quiet("", () => send("classtext")),
+      leave: quiet(w.leave_class, () => send("leave")),
+    }
+    this.line = h("div", {class: "class", hidden: true}, Object.values(this.parts))
     model.on("qr", () => this.draw())
     this.making = "" // the file that is on its way
     model.on("msg:custom", ({kind, name, data}) => {
@@ -47,6 +58,7 @@ export class Teach {
 
   show(on) {
     this.sheet.hidden = !on
+    this.drawn = ""
     if (!on) return
     this.draw()
     this.sheet.querySelector("button")?.focus({preventScroll: true})
@@ -83,6 +95,9 @@ export class Teach {
     const {code, leads} = model.classed ?? {}
     if (leads) keepKey(code, model.classed.key)
     if (this.sheet.hidden) return
+    const drawn = JSON.stringify([this.presents, this.linked, model.qr, this.address(), model.classes, code, leads, this.making])
+    if (drawn === this.drawn) return // nothing is taken from under a hand, and a code that is being typed stays
+    this.drawn = drawn
     const item = (label, act, more = {}, note = "") =>
       h("li", null, h("button", {type: "button", onclick: act, ...more}, label), note ? h("p", null, note) : null)
     const address = this.address()
@@ -153,31 +168,25 @@ export class Teach {
     )
   }
 
-  /** The line of the class, under the title. */
+  /** The line of the class, under the title. Its parts stay: answers come in while somebody presses a button of it. */
   stands() {
-    const {model, send} = this
-    const w = model.words
-    const c = model.classed ?? {}
+    const w = this.model.words
+    const c = this.model.classed ?? {}
+    const {code, status, votes, back, text, leave} = this.parts
     this.line.hidden = !c.code
-    if (!c.code) return this.line.replaceChildren()
-    const quiet = (label, act) => h("button", {type: "button", class: "quiet", onclick: act}, label)
-    const {lesson, step} = model.shown
-    const says = c.leads
-      ? [
-          h("span", {role: "status"}, w.present_answered.replace("{n}", c.members).replace("{m}", c.answered)),
-          c.votes && !this.seesVotes() ? quiet(w.votes, () => this.unfold(`${lesson}/${step}`)) : "",
-        ]
-      : [
-          c.here ? h("span", null, w.follows) : quiet(w.to_class, () => send("join", {code: c.code, who: who()})),
-          c.text
-            ? quiet(
-                w.class_text.replace("{text}", () => (c.text.length > 60 ? `${c.text.slice(0, 59)}…` : c.text)),
-                () => send("classtext"),
-              )
-            : "",
-          quiet(w.leave_class, () => send("leave")),
-        ]
-    this.line.replaceChildren(h("b", null, w.class_code.replace("{code}", c.code)), ...says)
+    if (!c.code) return
+    patch(code, w.class_code.replace("{code}", c.code))
+    status.hidden = !c.leads && !c.here
+    patch(status, c.leads ? w.present_answered.replace("{n}", c.members).replace("{m}", c.answered) : w.follows)
+    votes.hidden = !c.leads || !c.votes || this.seesVotes()
+    back.hidden = c.leads || c.here
+    text.hidden = c.leads || !c.text
+    if (c.text)
+      patch(
+        text,
+        w.class_text.replace("{text}", () => (c.text.length > 60 ? `${c.text.slice(0, 59)}…` : c.text)),
+      )
+    leave.hidden = c.leads
   }
 
   unfold(question) {
