@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 import txpanel
 from txpanel.decoding import cumulative
@@ -133,3 +134,31 @@ def test_bad_arguments_are_refused_before_the_first_step(tiny: Tiny) -> None:
         generate(tiny("gpt2"), "a", 0)
     with pytest.raises(EmptyText):
         list(generate(tiny("gpt2"), ""))
+
+
+def test_dynamic_ntk_is_generated_as_without_a_cache_and_says_so() -> None:
+    """transformers' cache keeps keys with the angles of a shorter text: what comes from these is no pass of the model over the text."""
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
+    config = LlamaConfig(
+        **sizes, vocab_size=100, max_position_embeddings=16, initializer_range=0.5, rope_parameters=rope
+    )
+    module = LlamaForCausalLM(config).eval()
+    module.generation_config.eos_token_id = None
+    ids, n = torch.arange(5, 17)[None], 24
+    wanted = {  # each by a copy: its rotary module remembers the longest text so far
+        cache: copy.deepcopy(module)
+        .generate(ids, max_new_tokens=n, do_sample=False, use_cache=cache, pad_token_id=0)[0, 12:]
+        .tolist()
+        for cache in (True, False)
+    }
+    assert wanted[True] != wanted[False]
+    model = LanguageModel.wrap(module)
+    found = [step.token for step in txpanel.generate(model, ids[0].tolist(), n, temperature=0.0)]
+    assert found == wanted[False]
+    own = txpanel.sampling.own_settings(model)
+    assert own is not None
+    assert [said.split(":")[0] for said in own.left_out] == ["use_cache = True"]
+    module.generation_config.use_cache = False
+    assert not txpanel.sampling.own_settings(model).left_out

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from torch import nn
+
 from txpanel.messages import _
+from txpanel.models.as_in_use import moving_rotary
 
 __all__ = ["left_out"]
 
@@ -67,12 +70,25 @@ def _rules() -> dict[str, tuple[Wanted, str]]:
     }
 
 
-def left_out(config: Any) -> tuple[str, ...]:
+def left_out(config: Any, module: nn.Module | None = None) -> tuple[str, ...]:
     """Sentences, one for each entry of a ``generation_config`` that changes what ``generate`` writes and has no stage here.
 
     Each begins with the entry's name, such as ``suppress_tokens = [5, 7]: tokens that are never chosen``.
+
+    Args:
+        module: the model of transformers, where it is known: its positions may have a say in what ``generate`` writes.
     """
-    return tuple(_found(config))
+    return (*_found(config), *_of_positions(config, module))
+
+
+def _of_positions(config: Any, module: nn.Module | None) -> Iterator[str]:
+    """Dynamic NTK: a cache keeps keys that were turned by the angles of a shorter text, so ``generate`` differs from the model's own pass over that text."""
+    if module is None or getattr(config, "use_cache", True) is False:
+        return
+    if any("dynamic" in str(one.__dict__.get("rope_type", "")) for one in moving_rotary(module)):
+        yield "use_cache = True: " + _(
+            "keys of a shorter text are kept with its angles (dynamic NTK); here each text is computed with its own, as with use_cache = False"
+        )
 
 
 def _found(config: Any) -> Iterator[str]:

@@ -38,7 +38,7 @@ def own_settings(config: Any) -> Settings | None:
     Raises:
         Unsupported: it is none of these, so that nothing would be left out of what was never read.
     """
-    config = _said(config)
+    config, module = _said(config)
     defaults = generation_defaults()
     stated = {name: getattr(config, name, None) for name in (*(spec.key for spec in SPECS), "do_sample")}
     values = {name: defaults.get(name) if value is None else value for name, value in stated.items()}
@@ -52,17 +52,17 @@ def own_settings(config: Any) -> Settings | None:
             values[name] = 0.0
     given = {name: value for name, value in values.items() if value is not None}
     try:
-        return Settings(**given, left_out=left_out(config))
+        return Settings(**given, left_out=left_out(config, module))
     except ValueError:
         return None
 
 
-def _said(given: Any) -> GenerationConfig | None:
-    """The ``generation_config`` of what may be a model."""
+def _said(given: Any) -> tuple[GenerationConfig | None, nn.Module | None]:
+    """The ``generation_config`` of what may be a model, and the model's module."""
     if given is None or isinstance(given, GenerationConfig):
-        return given
+        return given, None
     module = next((place for place in (given, getattr(given, "model", None)) if isinstance(place, nn.Module)), None)
     if module is not None:
-        return getattr(module, "generation_config", None)
+        return getattr(module, "generation_config", None), module
     words = _("This is a {kind}, neither a model nor its generation_config.")
     raise Unsupported(words.format(kind=type(given).__name__))

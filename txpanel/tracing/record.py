@@ -30,6 +30,7 @@ from txpanel.models.memory import cap
 from txpanel.models.turns import Rank, asking
 from txpanel.tracing import answer as answers
 from txpanel.tracing import pieces
+from txpanel.tracing.adds_up import compare_ends
 from txpanel.tracing.growing import check_growth
 from txpanel.tracing.passes import in_words, last_logits_only, with_cache
 from txpanel.tracing.prefix import Prefix, Prefixes, cache_bytes
@@ -43,6 +44,9 @@ from txpanel.tracing.written import Hearing
 _prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
 _seconds: WeakKeyDictionary[LanguageModel, float] = WeakKeyDictionary()
 """How long a model's last pass over a single token took."""
+WHOLE = 512
+"""Up to so many tokens, all blocks of a model with somebody's hooks or replaced functions are compared with each run at once, so that a page shows from
+the beginning what is open; longer texts, and the steps of a generation, when one looks into a block."""
 MANY = 8
 """Of so many new tokens one more does not show."""
 
@@ -69,13 +73,20 @@ def record(model: LanguageModel, text: str | Sequence[int], *, reuse: bool = Tru
     figures.TOKENS.add(len(ids) - recording.reused)
     own = text if isinstance(text, str) and model.pair is None else None  # an encoder's text is another one
     tokens = model.tokens(ids, own, begins=True)
-    return Trace(
+    foreign = bool(model.watch.state.foreign)
+    if foreign:
+        compare_ends(model, recording, ids)
+    trace = Trace(
         recording,
         anatomy=model.anatomy,
         tokens=tokens,
         text=b"".join(tokens.pieces).decode("utf-8", "replace"),
         model=model,
     )
+    if foreign and not _continuing.get() and len(ids) <= WHOLE:
+        for layer in range(model.anatomy.n_layers):
+            trace.check(layer)
+    return trace
 
 
 def _of_now(model: LanguageModel, ids: list[int], reuse: bool) -> Recording:

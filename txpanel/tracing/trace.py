@@ -25,6 +25,7 @@ from txpanel.models.own_arithmetic import computing, ordinary
 from txpanel.models.tokens import Tokens
 from txpanel.tracing import answer as answers
 from txpanel.tracing import lens, opaque_runs, pieces, slices
+from txpanel.tracing.adds_up import adds_up, closes
 from txpanel.tracing.answering import Answering
 from txpanel.tracing.explain import Explanation, explain
 from txpanel.tracing.graph.build import Graph, graph_of
@@ -45,7 +46,7 @@ _counter = itertools.count(1)
 
 
 class Trace(Answering, Standing, TwoTexts):
-    """One run of a model on one text. Immutable; made by :func:`txpanel.tracing.record` or :func:`txpanel.open_trace`.
+    """One run of a model on one text; made by :func:`txpanel.tracing.record` or :func:`txpanel.open_trace`. Its numbers never change.
 
     ``trace["blocks.5.pattern"]`` is an :class:`xarray.DataArray` with named dimensions; :meth:`tensor` the bare torch tensor;
     :meth:`why` explains one cell. Names: :meth:`names`; all of them are listed in docs/reference.md.
@@ -362,12 +363,26 @@ class Trace(Answering, Standing, TwoTexts):
                     if self.on_growth is not None:
                         self.on_growth(self)
                 block = replay(self.model, layer, recording.streams[layer], recording.calls[layer])
+        if self._agrees_no_more(layer, block, ids):
+            return self._replay(layer, ids, ends)
         output = opaque_runs.handed(self.model, layer, block.output, ids, recording.streams[layer])
         self._checks[layer] = self._compared(layer, output)
         self._opaque.update({(layer, part): call for part, call in block.opaque.items()})
         for own, tensor in block.tensors.items():
             STORE.put(self.uid, f"blocks.{layer}.{own}", tensor)
         return block
+
+    def _agrees_no_more(self, layer: int, block: BlockTrace, ids: list[int]) -> bool:
+        """Whether something of a block does not agree in this run as it did in the comparison: it is closed from now on, here and in the model."""
+        assert self.model is not None
+        model, recording = self.model, self.recording
+        if not model.watch.state.foreign and adds_up(model, layer, recording.streams[layer], block):
+            return False
+        if not closes(model, layer, recording, ids, block.output):
+            return False
+        self.anatomy, self.graph = model.anatomy, graph_of(model)
+        STORE.forget(self.uid)
+        return True
 
     def _weight(self, name: str) -> Tensor | None:
         return None if self.model is None else self.model.weight(name)

@@ -61,7 +61,7 @@ def verify(model: LanguageModel) -> None:
         for layer in range(model.anatomy.n_layers):
             settle(model, layer, probe, seen)
         _far_positions(model, probe)
-        _embedding(model, probe)
+        check_embedding(model, probe)
         _output(model, probe)
         _continuing(model, probe)
         _encoder(model)
@@ -185,8 +185,8 @@ def _starts(model: LanguageModel, n: int) -> list[int]:
     return sorted(start for start in starts if start > 0)
 
 
-def _embedding(model: LanguageModel, probe: Probe) -> None:
-    """The way from ids to the first stream."""
+def check_embedding(model: LanguageModel, probe: Probe) -> None:
+    """Compare the way from ids to the first stream, and close it if it does not agree."""
     if "embed" in model.anatomy.opaque:
         return
     try:

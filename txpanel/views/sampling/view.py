@@ -111,8 +111,8 @@ class SamplingView(View):
         self.bench.words = bench_words(fills=fills)
         self._tell()
         model = self.state.model
-        config = getattr(model.model, "generation_config", None) if model is not None else None
-        own = own_settings(config) if config is not None and not fills else None
+        said = getattr(model.model, "generation_config", None) if model is not None else None
+        own = own_settings(model) if said is not None and not fills else None
         self.bench.param.update(
             logits=logits,
             names=list(zip(best.tolist(), token_names(trace, best), strict=True)),

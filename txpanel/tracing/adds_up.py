@@ -1,0 +1,74 @@
+"""Whether a run agrees with what is said of the model, as the text of the comparison did.
+
+Code may do something else for another text: a hook that scales long ones, a branch of a model's own. So the sums of each block that is run again are
+taken once more, which costs two additions; and where somebody's hooks or replaced functions are in a model, everything is compared with every run.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from txpanel.messages import _
+from txpanel.models.closing import close_end
+from txpanel.models.language_model import LanguageModel
+from txpanel.tracing import lens
+from txpanel.tracing.compare import gap
+from txpanel.tracing.graph.build import block_operations
+from txpanel.tracing.operations.elementwise import Add
+from txpanel.tracing.passes import collect_calls
+from txpanel.tracing.probe import Probe
+from txpanel.tracing.recording import Recording
+from txpanel.tracing.replay import BlockTrace
+from txpanel.tracing.verify import check_embedding, settle
+
+
+def adds_up(model: LanguageModel, layer: int, stream: Tensor, block: BlockTrace) -> bool:
+    """Whether the sums of a block that was run again give what was seen of it, its own output among that.
+
+    Args:
+        stream: its input [T, D]. block: what was seen of it.
+    """
+    pre = f"blocks.{layer}."
+    recorded = {pre + own: value for own, value in block.tensors.items()}
+    recorded[pre + "resid_post"] = block.output.float().cpu()
+    values = {**recorded, "stream": stream.float().cpu(), pre + "resid_pre": stream.float().cpu()}
+    for operation in block_operations(model.anatomy, model.anatomy.blocks[layer], model.parts.blocks[layer]):
+        if not isinstance(operation, Add) or not all(source in values for source in operation.inputs):
+            continue
+        inputs = {source: values[source] for source in operation.inputs}
+        again = operation.recompute(inputs)
+        if operation.output in recorded and not gap(operation, inputs, again, values[operation.output], model.dtype).ok:
+            return False
+        values.setdefault(operation.output, again)
+    return True
+
+
+def closes(model: LanguageModel, layer: int, recording: Recording, ids: list[int], output: Tensor) -> bool:
+    """Compare all of a block with a run of any text, and close what does not agree; whether something was closed.
+
+    Args:
+        ids: the T tokens. output: what the block gave when it was run again [T, D].
+    """
+    before = model.anatomy.blocks[layer].opaque
+    streams = [*recording.streams[: layer + 1], output, *recording.streams[layer + 2 :]]
+    state = recording.source.state if recording.source is not None else None
+    with model.lock, model.running():
+        calls = recording.calls or collect_calls(model, ids, recording.tuple_output)
+        probe = Probe(torch.tensor(ids), streams, calls, torch.empty(0), recording.tuple_output, state=state)
+        settle(model, layer, probe, set(), reread=False)
+    return model.anatomy.blocks[layer].opaque != before
+
+
+def compare_ends(model: LanguageModel, recording: Recording, ids: list[int]) -> None:
+    """Compare the way into the blocks and out of them with a run of any text, and close what does not agree."""
+    if model.inputs is None:
+        check_embedding(model, Probe(torch.tensor(ids), recording.streams, [], torch.empty(0), recording.tuple_output))
+    if "output" not in model.anatomy.opaque:
+        with model.lock, model.running():
+            again = lens.unembed(model, recording.streams[-1][recording.answer][None])[0]
+        found = gap(None, {}, again.float().cpu(), recording.logits, model.dtype)
+        if not found.ok:
+            model.seen.closed["output"] = found.size
+            reason = _("the model computes its logits in a way that txpanel does not know")
+            model.anatomy = close_end(model.anatomy, model.parts, "output", reason)
