@@ -1,5 +1,5 @@
 // The page in another language: the same address, with its code. All words come with the page, so it is opened anew; what is shown stands in the address.
-import {h} from "../../toolkit/elements.js"
+import {h, s} from "../../toolkit/elements.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 
 /** A link for each of `model.languages` ({code, name}); none where there is no server to ask for it. */
@@ -18,9 +18,20 @@ export const languageLinks = (model) =>
               event.currentTarget.href = address(code) // as it is now
             },
           },
+          globe(),
           name,
         ),
       )
+
+/** The sign of a choice of languages: an example beside it may bear a language's name, too. */
+const globe = () =>
+  s(
+    "svg",
+    {class: "globe", viewBox: "0 0 16 16", "aria-hidden": "true"},
+    s("circle", {cx: 8, cy: 8, r: 6.5}),
+    s("ellipse", {cx: 8, cy: 8, rx: 2.8, ry: 6.5}),
+    s("path", {d: "M1.5 8h13"}),
+  )
 
 function address(code) {
   const wanted = new URL(location.href)
