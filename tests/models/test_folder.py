@@ -48,7 +48,7 @@ def damage(folder: Path, kind: str) -> None:
         case "own code":
             edit(folder / "config.json", model_type="own", auto_map={"AutoModelForCausalLM": "own.Own"})
         case "encoder-decoder":
-            edit(folder / "config.json", model_type="whisper", is_encoder_decoder=True)
+            edit(folder / "config.json", model_type="musicgen", is_encoder_decoder=True)
         case "fills gaps":
             edit(folder / "config.json", model_type="bert", architectures=["BertForMaskedLM"])
         case "no weights":

@@ -20,7 +20,6 @@ from txpanel.messages import _
 from txpanel.models.chat import turn_ends
 from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel, opened
-from txpanel.models.tokens import token_ids
 from txpanel.tracing.record import continuing
 from txpanel.tracing.record import record as record_ids
 from txpanel.tracing.trace import Trace
@@ -97,7 +96,7 @@ def generate(
     if (text is None) == (inputs is None):
         raise BadText(_("generate needs either a text or inputs."))
     if inputs is not None:
-        model, text = model.with_inputs(inputs), token_ids(inputs["input_ids"])
+        model, text = model.begin_with(inputs)
     refuse_writing(model)
     model, ids = model.begin(cast(Any, text))
     check_room(model, ids)

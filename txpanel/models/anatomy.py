@@ -135,13 +135,16 @@ class Encoder:
 
     Attributes:
         module: its path in the model. blocks: those of its blocks; empty where the streams between them are not known.
-        made_by: class of the blocks. size: parameters of the whole.
+        made_by: class of the blocks. size: parameters of the whole. reads: the argument that is a sound or a picture, such as ``input_features``;
+            "": it reads token ids. axes: how many that tensor has.
     """
 
     module: str
     blocks: tuple[str, ...]
     made_by: str
     size: int
+    reads: str = ""
+    axes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Encoder-decoders: an encoder reads one text, the source; a decoder writes another, looking at what the encoder made of the source.
+"""Encoder-decoders: an encoder reads the source, a text (or a sound, or a picture); a decoder writes a text, looking at what the encoder made of it.
 
 A run is one of the decoder, on a source that was read before: :class:`Reading` is a model that has read one. Its token ids are the
 decoder's, beginning with :attr:`Reading.start`; all else is the model's that reads.
@@ -18,6 +18,7 @@ from torch import Tensor
 from txpanel.errors import EmptyText, TooLong
 from txpanel.messages import _, plural
 from txpanel.models.changed import State
+from txpanel.models.heard import Heard, source_tokens
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.pair import Pair, Read
 from txpanel.models.tokens import Tokens
@@ -31,22 +32,29 @@ _counter = itertools.count(1)
 
 @dataclass(frozen=True)
 class Source:
-    """A text as an encoder has read it.
+    """A text, a sound or a picture as an encoder has read it.
 
     Attributes:
-        tokens: of the text. state: what the encoder made of it, its last state, float32 [S, D] on the CPU.
+        tokens: of the text; of a sound what stands for the encoder's vectors. state: what the encoder made of it, its last state, float32 [S, D] on the CPU.
         streams: before each block of the encoder and after the last, float32 [S, D]; empty where they are not known. calls: see
-            :class:`~txpanel.models.pair.Read`; empty in a trace that was opened from a file.
+            :class:`~txpanel.models.pair.Read`; empty in a trace that was opened from a file. given: the sound or picture, by the names of the
+            encoder's arguments; empty of a text, and in a trace that was opened from a file.
     """
 
     tokens: Tokens
     state: Tensor
     streams: list[Tensor] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
+    given: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """``text``, ``audio`` or ``image``."""
+        return self.tokens.places[0].kind if self.tokens.places else "text"
 
     @property
     def text(self) -> str:
-        """The text that its tokens stand for."""
+        """The text that its tokens stand for; empty for a sound or a picture."""
         return b"".join(self.tokens.pieces).decode("utf-8", "replace")
 
 
@@ -56,12 +64,14 @@ class Sources:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[tuple[int, ...], str | None, tuple[int, ...]], Reading] = OrderedDict()
 
-    def of(self, model: LanguageModel, ids: list[int], text: str | None, start: list[int]) -> Reading:
-        """The reading of a source, the same for the same text (a tokenizer may make the same ids of two) and ids."""
-        key = (tuple(ids), text, tuple(start))
+    def of(
+        self, model: LanguageModel, ids: list[int], text: str | None, start: list[int], heard: Heard | None = None
+    ) -> Reading:
+        """The reading of a source, the same for the same text (a tokenizer may make the same ids of two) and ids, or for the same sound."""
+        key = (tuple(ids), text if heard is None else heard.key, tuple(start))
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = Reading(model, ids, text, start)
+            found = self._kept[key] = Reading(model, ids, text, start, heard)
             if len(self._kept) > SOURCES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -72,11 +82,13 @@ class Reading(LanguageModel):
     """A model that has read a source: what it writes are the decoder's tokens.
 
     Attributes:
-        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source.
+        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source. heard: the sound or picture; ``None``: a text.
     """
 
-    def __init__(self, first: LanguageModel, ids: list[int], text: str | None, start: list[int]) -> None:
-        self.first, self.source_ids, self.start = first, ids, start
+    def __init__(
+        self, first: LanguageModel, ids: list[int], text: str | None, start: list[int], heard: Heard | None = None
+    ) -> None:
+        self.first, self.source_ids, self.start, self.heard = first, ids, start, heard
         self.key = f"{first.key}<{next(_counter)}"
         self._text = text
         self._read: tuple[str, Read] | None = None
@@ -94,8 +106,10 @@ class Reading(LanguageModel):
         return self.first.with_adapters(*names).having_read(self._given, start=self.start)
 
     @property
-    def _given(self) -> str | list[int]:
-        """The source as it was given: its text, or ids."""
+    def _given(self) -> str | list[int] | Heard:
+        """The source as it was given: its text, ids, or a sound or picture."""
+        if self.heard is not None:
+            return self.heard
         return self.source_ids if self._text is None else self._text
 
     def state(self, *, thorough: bool = False, briefly: bool = False) -> State:
@@ -106,9 +120,9 @@ class Reading(LanguageModel):
         """A text is another source; ids are those of the decoder."""
         return self.first.begin(text) if isinstance(text, str) else (self, self.ids(text))
 
-    def having_read(self, text: str | Iterable[int], *, start: Iterable[int] | None = None) -> Reading:
+    def having_read(self, source: Any, *, start: Iterable[int] | None = None) -> Reading:
         """The same model after another source."""
-        return self.first.having_read(text, start=start)
+        return self.first.having_read(source, start=start)
 
     def read_anew(self) -> None:
         """See :meth:`LanguageModel.read_anew`."""
@@ -130,7 +144,9 @@ class Reading(LanguageModel):
         """What the encoder makes of the source, by the model as it is now; to be asked for with the model's turn."""
         key = self.first.watch.state.key
         if self._read is None or self._read[0] != key:
-            self._read = key, self._both.read(torch.tensor([self.source_ids], device=self.device))
+            both, heard = self._both, self.heard
+            ids = torch.tensor([self.source_ids], device=self.device)
+            self._read = key, both.read(ids) if heard is None else both.hear(heard.named)
         return self._read[1]
 
     def forward(self, ids: Tensor, **more: Any) -> Any:
@@ -139,9 +155,14 @@ class Reading(LanguageModel):
 
     def has_read(self) -> Source:
         """The source, and what the encoder made of it."""
-        tokens = self.first.tokens(self.source_ids, self._text, begins=True)
-        read = self.read()
-        return Source(tokens, read.state, [stream.float().cpu() for stream in read.streams], read.calls)
+        read, heard, encoder = self.read(), self.heard, self.anatomy.encoder
+        if heard is None:
+            tokens = self.first.tokens(self.source_ids, self._text, begins=True)
+        else:
+            tokens = source_tokens(heard, len(read.state), encoder.module if encoder is not None else "")
+        streams = [stream.float().cpu() for stream in read.streams]
+        given = {} if heard is None else {name: value.detach().float().cpu() for name, value in heard.named.items()}
+        return Source(tokens, read.state, streams, read.calls, given)
 
 
 def check_source(model: LanguageModel, pair: Pair, ids: list[int]) -> None:

@@ -67,9 +67,10 @@ def dtype_of(name: Any) -> Any:
 def _model(folder: Path, device: Any, dtype: Any) -> Any:
     import transformers  # late: torch and transformers take seconds
 
-    pair = bool(local.config(folder).get("is_encoder_decoder"))
+    content = local.config(folder)
+    pair = local.pair_loader(content["model_type"]) if content.get("is_encoder_decoder") else None
     opener: Any = transformers.AutoModelForMaskedLM if _fills_gaps(folder) else transformers.AutoModelForCausalLM
-    opener = transformers.AutoModelForSeq2SeqLM if pair else opener
+    opener = opener if pair is None else getattr(transformers, pair)
     with _quiet(), without_adapter(folder) as alone:
         try:
             model, info = opener.from_pretrained(

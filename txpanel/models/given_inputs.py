@@ -83,7 +83,7 @@ def read_inputs(model: Any, inputs: Any, device: torch.device) -> Inputs:
                 'processor(text=..., images=..., return_tensors="pt").'
             )
         )
-    given = {name: _plain(name, value, device) for name, value in inputs.items() if value is not None}
+    given = {name: plain(name, value, device) for name, value in inputs.items() if value is not None}
     ids = given.pop("input_ids")
     if not isinstance(ids, Tensor) or ids.dim() not in (1, 2) or (ids.dim() == 2 and len(ids) != 1):
         raise BadText(_("inputs must be of one text: input_ids of the shape [1, tokens]."))
@@ -113,7 +113,7 @@ def read_inputs(model: Any, inputs: Any, device: torch.device) -> Inputs:
         words = _("The model does not accept “{name}”. It accepts: {names}.")
         names = ", ".join(sorted(_taken(model)))
         raise Unsupported(words.format(name=unknown[0], names=names))
-    return Inputs(tuple(numbers), given, _digest(numbers, given), kinds_of(model))
+    return Inputs(tuple(numbers), given, digest(numbers, given), kinds_of(model))
 
 
 def kinds_of(model: Any) -> dict[int, str]:
@@ -127,7 +127,7 @@ def kinds_of(model: Any) -> dict[int, str]:
     return found
 
 
-def _plain(name: str, value: Any, device: torch.device) -> Any:
+def plain(name: str, value: Any, device: torch.device) -> Any:
     """A copy on the model's device: what is changed later must not change a recorded run."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(value)
@@ -150,7 +150,7 @@ def _taken(model: Any) -> set[str]:
     return found - OURS
 
 
-def _digest(ids: list[int], given: dict[str, Any]) -> str:
+def digest(ids: list[int], given: Mapping[str, Any]) -> str:
     """Of the content: equal digest, equal inputs."""
     made = hashlib.sha256(repr(ids).encode())
     for name, value in sorted(given.items()):

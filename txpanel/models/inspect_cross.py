@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from txpanel.models.adapters import core
@@ -11,6 +12,9 @@ from txpanel.models.anatomy import Cross, Encoder, Relative
 from txpanel.models.inspect_attention import AttentionInspector, number
 from txpanel.models.pair import Pair
 from txpanel.models.parts import BlockParts, first
+
+AXES = {"input_features": 3, "pixel_values": 4, "flattened_patches": 3, "input_values": 2}
+"""Axes of what encoders are given that read no text, with the one of the batch."""
 
 
 class CrossInspector(AttentionInspector):
@@ -25,19 +29,24 @@ class CrossInspector(AttentionInspector):
         own, blocks = self.pair.encoder, self.pair.blocks
         size = sum(parameter.numel() for parameter in own.parameters())
         made_by = type(blocks[0] if blocks else own).__name__
-        return Encoder(self.names.get(id(own), ""), tuple(self.names.get(id(one), "") for one in blocks), made_by, size)
+        module, names = self.names.get(id(own), ""), tuple(self.names.get(id(one), "") for one in blocks)
+        reads = "" if self.pair.reads_text else self.pair.reads
+        return Encoder(module, names, made_by, size, reads, AXES.get(reads, 3) if reads else 0)
 
     def open_cross(self, cross: Any, parts: BlockParts, facts: dict[str, Any]) -> None:
         """The projections of a cross-attention, and its factors."""
         n_heads = next(filter(None, (number(cross, name) for name in ("num_heads", "n_heads", "num_attn_heads"))), 0)
         n_heads = n_heads or number(self.config, "num_attention_heads")
         n_kv = n_heads // (number(cross, "num_key_value_groups") or 1)
+        fused = first(cross, "qkv") if first(cross, "k") is None else None  # GPT-2's: keys and values in one matrix
         for name in ("q", "k", "v", "o"):
-            module = first(cross, name)
+            module = first(cross, name) or (first(cross, "cross_q") if name == "q" else fused)
             if module is None:
                 raise self.fail("a projection of cross-attention")
             parts.modules[f"cross_{name}"] = module
-            parts.maps[f"cross_{name}"] = self.linear(module)
+            half = self.linear(module).outputs // 2
+            rows = torch.arange(half) + half * (name == "v") if fused is not None and name in ("k", "v") else None
+            parts.maps[f"cross_{name}"] = self.linear(module, rows)
         head_dim = parts.maps["cross_q"].outputs // n_heads
         facts["cross"] = Cross(
             n_heads,

@@ -21,7 +21,7 @@ from txpanel.models.pair import pair_of
 from txpanel.models.parts import BlockParts, ModelParts, first
 from txpanel.models.quantised import is_plain
 from txpanel.models.quirks import quirk_of
-from txpanel.models.reading_order import calls, norm_places
+from txpanel.models.reading_order import calls, norm_before, norm_places
 from txpanel.models.token_head import refuse_other_heads
 
 
@@ -225,7 +225,7 @@ class _Inspector(EndsInspector, CrossInspector):
         cross = first(block, "cross") if self.pair is not None else None
         if cross is None:
             return
-        norm = first(block, "cross_ln")
+        norm = first(block, "cross_ln") or norm_before(block, self._name_of(block, cross))
         if norm is None or facts["norm_place"] not in ("pre", "post") or facts["parallel"] or not facts["mlp_there"]:
             raise self.fail("the norm of cross-attention")
         parts.cross, parts.norms["cross_ln"] = cross, self._norm(norm)
@@ -285,11 +285,16 @@ class _Inspector(EndsInspector, CrossInspector):
 
     def _by_order(self, block: nn.Module, parts: BlockParts) -> tuple[Any, dict[str, Any]] | None:
         """Where the norms stand, by the order in which the block's code calls them."""
-        children = list(block.named_children())
-        mixer = next((name for name, child in children if any(parts.attn is m for m in child.modules())), "")
         inner = first(block, "up") if parts.mlp is block else parts.mlp
-        mlp = next((name for name, child in children if any(inner is m for m in child.modules())), "")
-        return norm_places(block, mixer, mlp)
+        named = first(block, "cross_ln") is not None  # else it may stand under the name of another
+        cross = first(block, "cross") if self.pair is not None and not named else None
+        return norm_places(block, *(self._name_of(block, part) for part in (parts.attn, inner, cross)))
+
+    @staticmethod
+    def _name_of(block: nn.Module, part: nn.Module | None) -> str:
+        """The attribute of a block that is a part, or has it inside; "": there is none."""
+        there = (name for name, child in block.named_children() if any(part is m for m in child.modules()))
+        return next(there, "") if part is not None else ""
 
     def _is_parallel(self, block: nn.Module) -> bool:
         for flag in ("use_parallel_residual", "parallel_attn"):

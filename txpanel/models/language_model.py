@@ -277,6 +277,8 @@ class LanguageModel(ReadsSource):
 
         if self.inputs is not None:
             self.inputs.deltas.clear()
+        if self.pair is not None:
+            self.pair.forget_probe()
         verify(self)
         if self.inputs is not None:
             self.verify_inputs()
@@ -360,7 +362,7 @@ class LanguageModel(ReadsSource):
         Args:
             text: or token ids.
             inputs: instead, for models that also read images or sound: what the model's processor makes of one text with them, such as
-                ``processor(text=..., images=..., return_tensors="pt")``.
+                ``processor(text=..., images=..., return_tensors="pt")``; of an encoder-decoder that hears (Whisper) of a sound alone.
 
         Raises:
             EmptyText, TooLong, BadText: in words. Unsupported: the inputs have something that the model does not take.
@@ -370,9 +372,7 @@ class LanguageModel(ReadsSource):
         if (text is None) == (inputs is None):
             raise BadText(_("trace needs either a text or inputs."))
         if inputs is not None:
-            found = self.with_inputs(inputs)
-            ids = found.inputs.ids if found.inputs is not None else token_ids(inputs["input_ids"])
-            return record(found, list(ids))
+            return record(*self.begin_with(inputs))
         return record(self, cast(Any, text))
 
 

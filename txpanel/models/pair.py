@@ -13,6 +13,7 @@ from txpanel.errors import Unsupported
 from txpanel.messages import _
 from txpanel.models.adapters import core
 from txpanel.models.find_blocks import find_blocks
+from txpanel.models.heard import Heard, probes
 
 __all__ = ["Pair", "Read", "pair_of"]
 
@@ -24,22 +25,25 @@ PROBE = 19
 
 @dataclass(frozen=True)
 class Read:
-    """What an encoder made of a text.
+    """What an encoder made of a source.
 
     Attributes:
         outputs: as the encoder gave it, with ``last_hidden_state`` [1, S, D]. streams: [S, D] before each of its blocks and after the last; empty
-            where they do not go through one after another. calls: of each block: module, arguments by place and by name.
+            where they do not go through one after another. calls: of each block: module, arguments by place and by name. projected: the last state
+            in the decoder's width, where the two stacks have different ones, [1, S, D].
     """
 
     outputs: Any
     streams: list[Tensor]
     calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]
 
+    projected: Tensor | None = None
+
     @property
     def state(self) -> Tensor:
-        """The last state, float32 [S, D] on the CPU."""
-        found: Tensor = self.outputs.last_hidden_state[0].detach().float().cpu()
-        return found
+        """The last state, as the decoder's keys and values are made from it, float32 [S, D] on the CPU."""
+        found: Tensor = self.outputs.last_hidden_state if self.projected is None else self.projected
+        return found[0].detach().float().cpu()
 
 
 class Pair:
@@ -47,10 +51,15 @@ class Pair:
 
     Attributes:
         encoder, decoder: the modules. blocks: of the encoder. start: ids with which the decoder begins: its start token, and one that must come first.
+        reads: what its encoder is given: ``input_ids``, or the argument that is a sound or a picture.
     """
 
     def __init__(self, model: Any, encoder: nn.Module, decoder: nn.Module) -> None:
         self.model, self.encoder, self.decoder = model, encoder, decoder
+        self.reads = str(getattr(model, "main_input_name", "input_ids"))
+        if self.reads == "inputs":  # of composed models: whatever their encoder reads
+            self.reads = str(getattr(encoder, "main_input_name", self.reads))
+        self._probe: tuple[Heard, Read] | None = None
         try:
             self.blocks = find_blocks(encoder, model.config, "")
         except Unsupported:
@@ -100,8 +109,20 @@ class Pair:
         )  # RoBERTa's begin behind it
         return int(rows) - int(getattr(table, "offset", 0)) - (0 if counted is None else int(counted) + 1)
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the source is a text."""
+        return self.reads == "input_ids"
+
     def read(self, ids: Tensor) -> Read:
         """What the encoder makes of ids [1, S]."""
+        return self._read({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+
+    def hear(self, named: dict[str, Tensor]) -> Read:
+        """What the encoder makes of a sound or a picture (:mod:`txpanel.models.heard`)."""
+        return self._read(named)
+
+    def _read(self, given: dict[str, Tensor]) -> Read:
         streams: list[Tensor] = []
         calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
 
@@ -115,14 +136,21 @@ class Pair:
         hooks: list[Any] = [block.register_forward_pre_hook(before, with_kwargs=True) for block in self.blocks]
         hooks += [block.register_forward_hook(after) for block in self.blocks[-1:]]
         try:
-            outputs = self.encoder(input_ids=ids, attention_mask=torch.ones_like(ids), return_dict=True)
+            outputs = self.encoder(**given, return_dict=True)
         finally:
             for hook in hooks:
                 hook.remove()
-        size = outputs.last_hidden_state.shape[:2]
+        size, joins = outputs.last_hidden_state.shape[:2], self._joins()
+        projected = None if joins is None else joins(outputs.last_hidden_state)
         if len(streams) != len(self.blocks) + 1 or any(stream.shape[:2] != size for stream in streams):
-            return Read(outputs, [], [])
-        return Read(outputs, [stream[0].detach() for stream in streams], calls)
+            return Read(outputs, [], [], projected)
+        return Read(outputs, [stream[0].detach() for stream in streams], calls, projected)
+
+    def _joins(self) -> Any:
+        """What brings the encoder's vectors to the decoder's width, where transformers' composed models have and use it."""
+        wide, own = (getattr(getattr(one, "config", None), "hidden_size", None) for one in (self.encoder, self.decoder))
+        named = getattr(getattr(self.decoder, "config", None), "cross_attention_hidden_size", None)
+        return getattr(self.model, "enc_to_dec_proj", None) if wide != own and named is None else None
 
     def forward(self, read: Read, ids: Tensor, **more: Any) -> Any:
         """One pass of the decoder over ids [1, T], after what the encoder made of the source."""
@@ -130,8 +158,37 @@ class Pair:
             if isinstance(more.get(name), DynamicCache):  # keys and values of the source are made anew: a few products
                 more[name] = EncoderDecoderCache(more[name], DynamicCache())
         outputs = read.outputs
-        seen = torch.ones(outputs.last_hidden_state.shape[:2], dtype=torch.long, device=ids.device)
-        return self.model(decoder_input_ids=ids, encoder_outputs=outputs, attention_mask=seen, **more)
+        if self.reads_text:  # of a sound the mask would count its steps, not the encoder's vectors: all of it is heard
+            more["attention_mask"] = torch.ones(
+                outputs.last_hidden_state.shape[:2], dtype=torch.long, device=ids.device
+            )
+        return self.model(decoder_input_ids=ids, encoder_outputs=outputs, **more)
+
+    def read_probe(self, vocab: int) -> Read:
+        """What the encoder makes of the source with which a model is verified.
+
+        Raises:
+            Unsupported: it reads no text, and takes nothing of a shape that its configuration lets one expect.
+        """
+        like = next(one for one in self.encoder.parameters() if one.is_floating_point())
+        if self.reads_text:
+            return self.read(self.probe(vocab, like.device))
+        if self._probe is not None:
+            return self._probe[1]
+        for heard in probes(self.reads, self.model.config, like):
+            try:
+                self._probe = heard, self.hear(heard.named)
+            except Exception:  # a shape that it does not take: whatever its own code may raise
+                continue
+            return self._probe[1]
+        words = _(
+            "The encoder of '{family}' reads {name}, and nothing of a shape that its config states could be read, so the model cannot be verified."
+        )
+        raise Unsupported(words.format(family=self.model.config.model_type, name=self.reads))
+
+    def forget_probe(self) -> None:
+        """To be called when the model has changed."""
+        self._probe = None
 
     def probe(self, vocab: int, device: torch.device) -> Tensor:
         """The source with which a model is verified: int64 [1, S]."""
@@ -140,10 +197,10 @@ class Pair:
 
 
 def pair_of(model: Any) -> Pair | None:
-    """The stacks of an encoder-decoder that reads text; ``None``: the model is another one.
+    """The stacks of an encoder-decoder; ``None``: the model is another one.
 
     Raises:
-        Unsupported: it is one, and has no stacks that are found, or does not read text.
+        Unsupported: it is one, and has no stacks that are found.
     """
     if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
         return None
@@ -161,9 +218,4 @@ def pair_of(model: Any) -> Pair | None:
             "'{family}' was loaded without the head that writes text. Load it with AutoModelForSeq2SeqLM and wrap that."
         )
         raise Unsupported(words.format(family=family))
-    if getattr(model, "main_input_name", "input_ids") != "input_ids":
-        words = _(
-            "The encoder of '{family}' does not read text ({name}), and txpanel opens only encoder-decoders that do."
-        )
-        raise Unsupported(words.format(family=family, name=model.main_input_name))
     return Pair(model, encoder, decoder)

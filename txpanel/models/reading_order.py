@@ -13,7 +13,7 @@ from torch import nn
 
 from txpanel.models.adapters import core
 
-__all__ = ["calls", "norm_places"]
+__all__ = ["calls", "norm_before", "norm_places"]
 
 
 def calls(kind: type[nn.Module]) -> tuple[str, ...]:
@@ -55,11 +55,18 @@ def _name(function: ast.expr) -> str:
     return path[-1] if path and isinstance(owner, ast.Name) and owner.id == "self" else ""
 
 
-def norm_places(block: nn.Module, mixer: str, mlp: str) -> tuple[str, dict[str, nn.Module]] | None:
+def norm_before(block: nn.Module, name: str) -> nn.Module | None:
+    """The norm that a block's code calls right before a part of that name; ``None``: something else is."""
+    order, children = calls(type(block)), dict(block.named_children())
+    before = order[order.index(name) - 1] if name in order[1:] else ""
+    return children.get(before) if "norm" in type(core(children.get(before))).__name__.lower() else None
+
+
+def norm_places(block: nn.Module, mixer: str, mlp: str, cross: str = "") -> tuple[str, dict[str, nn.Module]] | None:
     """Where a block's norms stand, by the order in which its code calls them; ``None`` where the order does not tell.
 
     Args:
-        mixer, mlp: names of the attributes that are called in between.
+        mixer, mlp: names of the attributes that are called in between. cross: of a cross-attention, whose own norm is none of these.
 
     Returns:
         The place, as `txpanel.models.anatomy.NormPlace` has it, and the norms by their standard names.
@@ -67,12 +74,14 @@ def norm_places(block: nn.Module, mixer: str, mlp: str) -> tuple[str, dict[str, 
     order = calls(type(block))
     if mixer not in order or mlp not in order or order.index(mixer) > order.index(mlp):
         return None
+    of_cross = norm_before(block, cross) if cross else None
     norms = [
         (order.index(name), child)
         for name, child in block.named_children()
         if name in order
         and "norm" in type(core(child)).__name__.lower()
-        and not name.startswith(("encoder_attn", "cross"))
+        and not name.startswith(("encoder_attn", "cross", "ln_cross"))
+        and child is not of_cross
     ]
     first, second = order.index(mixer), order.index(mlp)
     norms.sort(key=lambda one: one[0])

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
-from txpanel.errors import EmptyText, Unsupported
+from txpanel.errors import BadText, EmptyText, Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
+from txpanel.models.heard import Heard, read_heard, without_mask
 from txpanel.models.pair import Pair, Read
 from txpanel.models.tokens import token_ids
 
@@ -46,7 +47,7 @@ class ReadsSource:
     def read(self) -> Read:
         """What the encoder makes of the source that is read: of one with which the model is verified, where there is no other."""
         assert self.pair is not None
-        return self.pair.read(self.pair.probe(self._opened.rows, self._opened.device))
+        return self.pair.read_probe(self._opened.rows)
 
     def source_state(self) -> Tensor | None:
         """What the encoder gave for the source that is read, float32 [S, D] on the CPU; ``None``: there is no encoder."""
@@ -61,27 +62,62 @@ class ReadsSource:
     def read_anew(self) -> None:
         """Have the encoder read the source again before it is next used: the model may have changed where no look has seen it."""
 
-    def having_read(self, text: str | Iterable[int], *, start: Iterable[int] | None = None) -> Reading:
-        """An encoder-decoder that has read a text (or token ids), and writes another.
+    def having_read(self, source: Any, *, start: Iterable[int] | None = None) -> Reading:
+        """An encoder-decoder that has read a source, and writes a text.
 
         Args:
-            start: ids with which the decoder begins, such as the start token and the one of a language; ``None``: as ``generate`` begins.
+            source: a text or token ids. For an encoder that reads a sound or a picture: what the model's processor makes of it, such as
+                ``processor(audio, sampling_rate=16000, return_tensors="pt")``.
+            start: ids with which the decoder begins, such as the start token and the one of a language; ``None``: the ``decoder_input_ids`` of
+                such inputs, else as ``generate`` begins.
 
         Raises:
-            Unsupported: the model has no encoder. EmptyText, TooLong, BadText: the text can't be read. All in words.
+            Unsupported: the model has no encoder. EmptyText, TooLong, BadText: the source can't be read. All in words.
         """
         from txpanel.models.encoder_decoder import Sources, check_source  # late: only few models are such
 
-        if self.pair is None:
+        pair = self.pair
+        if pair is None:
             words = _("{model} continues the text that it reads. It has no encoder that reads another one.")
             raise Unsupported(words.format(model=self.title))
-        ids = self._opened.ids(text)
-        check_source(self._opened, self.pair, ids)
-        first = token_ids(start) if start is not None else self.pair.start
+        ids, text, heard = [], None, None
+        if pair.reads_text:
+            ids, text = self._opened.ids(source), source if isinstance(source, str) else None
+            check_source(self._opened, pair, ids)
+        else:
+            heard = source if isinstance(source, Heard) else self._heard(pair, source)
+        first = token_ids(start) if start is not None else list(heard.start) if heard and heard.start else pair.start
         if not first:
             raise EmptyText(_("start is empty. A decoder needs at least one token to begin with."))
         self._sources = self._sources or Sources()
-        return self._sources.of(self._opened, ids, text if isinstance(text, str) else None, first)
+        return self._sources.of(self._opened, ids, text, first, heard)
+
+    def _heard(self, pair: Pair, inputs: Any) -> Heard:
+        """What a processor made, read and tried on the encoder."""
+        like = next(one for one in pair.encoder.parameters() if one.is_floating_point())
+        found = read_heard(pair.reads, pair.encoder, inputs, like)
+        with self._opened.lock, self._opened.running():
+            found = without_mask(found, pair.encoder, lambda named: pair.hear(named).state)
+            try:
+                pair.hear(found.named)
+            except Exception as error:  # whatever an encoder's own code may raise
+                words = _(
+                    "The model cannot be run on these inputs ({reason}). Make them with its own processor, of one text."
+                )
+                raise BadText(words.format(reason=f"{type(error).__name__}: {error}"[:300])) from error
+        return found
+
+    def begin_with(self, inputs: Any) -> tuple[LanguageModel, list[int]]:
+        """What runs on what a model's processor has made, and the ids that it runs on: those of the text in it, or of an encoder-decoder the decoder's first.
+
+        Raises:
+            BadText, Unsupported: in words.
+        """
+        if self.pair is not None and not self.pair.reads_text:
+            reading = self.having_read(inputs)
+            return reading, list(reading.start)
+        found = self._opened.with_inputs(inputs)
+        return found, list(found.inputs.ids) if found.inputs is not None else token_ids(inputs["input_ids"])
 
     def begin(self, text: str | Sequence[int]) -> tuple[LanguageModel, list[int]]:
         """What runs on a text, and the ids that it runs on; of an encoder-decoder what has read the text, and the decoder's first ids.
@@ -92,5 +128,10 @@ class ReadsSource:
         if self.pair is None:
             ids = self._opened.ids(text)
             return self._opened.reading(ids), ids
+        if not self.pair.reads_text:
+            words = _(
+                "{model} does not read text: its encoder reads {name}. From Python: model.trace(inputs=...) with what the model's processor returns."
+            )
+            raise BadText(words.format(model=self.title, name=self.pair.reads))
         reading = self.having_read(text)
         return reading, list(reading.start)

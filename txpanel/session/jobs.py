@@ -15,6 +15,7 @@ from txpanel.errors import NoTokenLeft, OverLimit, TooLong, TxpanelError
 from txpanel.messages import _
 from txpanel.models.allowance import allowance
 from txpanel.models.anatomy import BlockAnatomy
+from txpanel.models.encoder_decoder import Reading
 from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
@@ -85,12 +86,12 @@ def filled(trace: Trace, token: int) -> str:
 
 
 def reader(model: LanguageModel, tree: TokenTree) -> LanguageModel:
-    """What runs on the tokens of a tree: the model; of an encoder-decoder the one that has read the tree's text.
+    """What runs on the tokens of a tree: the model; of an encoder-decoder the one that has read the tree's text, or a sound.
 
     Raises:
         EmptyText, TooLong: in words.
     """
-    if model.pair is None:
+    if model.pair is None or (isinstance(model, Reading) and model.heard is not None):
         return model
     allowance().check_characters(tree.root.text)
     return model.having_read(tree.root.text)

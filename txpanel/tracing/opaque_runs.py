@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from txpanel.errors import NoSuchTensor, Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.encoder_decoder import Source
+from txpanel.models.encoder_decoder import Reading, Source
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.own_arithmetic import ordinary
 from txpanel.models.tokens import Place
@@ -200,7 +200,7 @@ def bound(run: Run, operation: Operation) -> Operation:
 
 
 def _of_encoder(run: Run, part: str, layer: int | None, x: Tensor) -> Tensor:
-    """The encoder as a whole or what it makes before its first block, from ids [S]; or one of its blocks, from a stream [S, D]."""
+    """The encoder as a whole or what it makes before its first block, from ids [S], a sound or a picture; or one of its blocks, from a stream [S, D]."""
     model, source = run.model, run.source
     assert model is not None
     assert model.pair is not None
@@ -210,7 +210,12 @@ def _of_encoder(run: Run, part: str, layer: int | None, x: Tensor) -> Tensor:
         module, args, kwargs = source.calls[layer]
         return called(model, call_of(module, args, kwargs)[1])(x)
     with model.lock, model.running():
-        read = model.pair.read(x[None].to(model.device))
+        heard = model.heard if isinstance(model, Reading) else None
+        if heard is None:
+            read = model.pair.read(x[None].to(model.device))
+        else:
+            given = heard.named[heard.reads]
+            read = model.pair.hear({**heard.named, heard.reads: x.to(given)})
         return read.state if part == "encoder" else read.streams[0].float().cpu()
 
 

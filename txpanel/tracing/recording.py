@@ -16,7 +16,7 @@ from torch import Tensor
 from txpanel.errors import Unsupported
 from txpanel.messages import _
 from txpanel.models.changed import State
-from txpanel.tracing.names import SOURCE_STATE, SOURCE_TOKENS
+from txpanel.tracing.names import GIVEN, SOURCE_STATE, SOURCE_TOKENS
 from txpanel.tracing.rows import Rows
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ class Recording:
         """Keep what the encoder had read, under the names of its tensors, too."""
         self.source = source
         if source is not None:
-            ids = torch.from_numpy(np.asarray(source.tokens.ids))
-            self.stored |= {SOURCE_STATE: source.state, SOURCE_TOKENS: ids}
+            self.stored[SOURCE_STATE] = source.state
+            if source.kind == "text":
+                self.stored[SOURCE_TOKENS] = torch.from_numpy(np.asarray(source.tokens.ids))
+            self.stored |= {GIVEN + name: value for name, value in source.given.items()}
             for layer, (before, after) in enumerate(pairwise(source.streams)):
                 self.stored |= {
                     f"encoder.blocks.{layer}.resid_pre": before,

@@ -31,10 +31,9 @@ from txpanel.tracing.explain import Explanation, explain
 from txpanel.tracing.graph.build import Graph, graph_of
 from txpanel.tracing.long_replay import replay_in_pieces
 from txpanel.tracing.module_calls import ModuleCall
-from txpanel.tracing.names import split_name
+from txpanel.tracing.names import GIVEN, split_name
 from txpanel.tracing.operations.base import Operation
 from txpanel.tracing.operations.opaque import Opaque
-from txpanel.tracing.operations.placed import GIVEN
 from txpanel.tracing.passes import collect_calls
 from txpanel.tracing.recording import BlockCheck, Recording, describe_run
 from txpanel.tracing.replay import BlockTrace, as_recorded, replay

@@ -58,19 +58,31 @@ def config(folder: Path) -> dict[str, Any]:
     return content
 
 
+def pair_loader(kind: str) -> str | None:
+    """The class of transformers that loads an encoder-decoder of this type so that it writes text, whatever its encoder reads; ``None``: none does."""
+    from transformers.models.auto import modeling_auto as auto  # late: transformers takes seconds
+
+    loaders = {
+        "AutoModelForSeq2SeqLM": auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        "AutoModelForSpeechSeq2Seq": auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
+        "AutoModelForImageTextToText": auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    }
+    return next((loader for loader, known in loaders.items() if kind in known), None)
+
+
 def check_config(content: dict[str, Any], folder: Path) -> None:
     """Refuse, before anything heavy is loaded, what cannot be opened."""
     kind = content.get("model_type")
     if not isinstance(kind, str):
         raise BadFile(_("{folder}/config.json names no model type.").format(folder=folder))
     from transformers import CONFIG_MAPPING  # late: transformers takes seconds
-    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 
-    if content.get("is_encoder_decoder") and kind not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
-        words = _(
-            "{kind} models are encoder-decoders that do not go from text to text, and txpanel opens only those that do."
+    if content.get("is_encoder_decoder") and pair_loader(kind) is None:
+        raise Unsupported(
+            _(
+                "{kind} models are encoder-decoders that do not write text, and txpanel opens only those that do."
+            ).format(kind=kind)
         )
-        raise Unsupported(words.format(kind=kind))
     if kind in CONFIG_MAPPING:
         return
     if content.get("auto_map"):

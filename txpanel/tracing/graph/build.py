@@ -30,14 +30,14 @@ from txpanel.tracing.graph.builder import (
     opaque_facts,
     product,
 )
-from txpanel.tracing.graph.cross import cross_attention, encoder
+from txpanel.tracing.graph.cross import cross_attention, encoder, source_name
 from txpanel.tracing.graph.derived import Derived
 from txpanel.tracing.graph.embedding import position_row, summed, table_of
 from txpanel.tracing.graph.mlp import mlp
 from txpanel.tracing.graph.output import answer, final
-from txpanel.tracing.names import SOURCE_STATE, SOURCE_TOKENS
+from txpanel.tracing.names import GIVEN, SOURCE_STATE
 from txpanel.tracing.operations.base import Operation
-from txpanel.tracing.operations.placed import GIVEN, OF_TOKENS
+from txpanel.tracing.operations.placed import OF_TOKENS
 
 
 class Graph(OperationList):
@@ -60,7 +60,8 @@ class Graph(OperationList):
         if anatomy.token_types:
             self.dims["token_types"] = ("token",)
         if anatomy.encoder is not None:
-            self.dims.update({SOURCE_TOKENS: ("token",), SOURCE_STATE: STREAM})
+            axes = tuple(f"axis_{n}" for n in range(anatomy.encoder.axes)) or ("token",)
+            self.dims.update({source_name(anatomy.encoder): axes, SOURCE_STATE: STREAM})
         self._by_layer: dict[int | None, list[str]] = {None: []}
         put = {
             "places": places,

@@ -8,7 +8,7 @@ from txpanel.models.anatomy import Anatomy, BlockAnatomy, Encoder
 from txpanel.models.parts import BlockParts
 from txpanel.tracing import operations as ops
 from txpanel.tracing.graph.builder import HEADS, KV_HEADS, MAP, OPAQUE, ROW, STREAM, GraphBuilder, product
-from txpanel.tracing.names import SOURCE_STATE, SOURCE_TOKENS
+from txpanel.tracing.names import GIVEN, SOURCE_STATE, SOURCE_TOKENS
 
 
 def cross_attention(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
@@ -50,9 +50,14 @@ def cross_attention(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts 
     return w.add(ops.HeadSum, "cross_out", inputs, STREAM, formula, map=o)
 
 
+def source_name(e: Encoder) -> str:
+    """What an encoder is given, by the name of its tensor: token ids, or a sound or a picture."""
+    return GIVEN + e.reads if e.reads else SOURCE_TOKENS
+
+
 def encoder(w: GraphBuilder, e: Encoder) -> None:
     """An encoder that is run by its own code: block by block, where the streams between them are known, and as a whole."""
-    stream = SOURCE_TOKENS
+    given = stream = source_name(e)
     for layer, module in enumerate(e.blocks):
         pre = f"encoder.blocks.{layer}."
         if layer:
@@ -62,4 +67,4 @@ def encoder(w: GraphBuilder, e: Encoder) -> None:
             stream = w.add(ops.Opaque, f"{pre}resid_pre", (stream,), STREAM, OPAQUE, **more)
         more = {"part": "encoder_block", "module": module, "layer": layer}
         stream = w.add(ops.Opaque, f"{pre}resid_post", (stream,), STREAM, OPAQUE, **more)
-    w.add(ops.Opaque, SOURCE_STATE, (SOURCE_TOKENS,), STREAM, OPAQUE, part="encoder", module=e.module)
+    w.add(ops.Opaque, SOURCE_STATE, (given,), STREAM, OPAQUE, part="encoder", module=e.module)

@@ -13,9 +13,6 @@ from txpanel.models.tokens import Place
 from txpanel.tracing.operations.base import Cell, Values, no_weights
 from txpanel.tracing.operations.linear import Lookup
 
-GIVEN = "inputs."
-"""What names of tensors begin with that a model is given beside its tokens, such as ``inputs.pixel_values``."""
-
 OF_TOKENS = ("attention_mask", "token_type_ids", "mm_token_type_ids")
 """What a model is given of its tokens, not of the image or sound."""
 

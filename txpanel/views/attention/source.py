@@ -108,6 +108,13 @@ class SourceCard:
             "<token>{token}</token> attends most to <token>{key}</token>: attention weight {share}."
         )
         source = trace.source.text
+        if trace.source.kind != "text":
+            said = _(
+                "For each token of the decoder, the head compares a <q>query</q> with the <k>keys</k> of the "
+                "<b>source</b>: one for each vector that the encoder has made of what it was given. Keys and values are computed "
+                "from the encoder's output.\n\n"
+                "<token>{token}</token> attends most to <token>{key}</token>: attention weight {share}."
+            )
         return rich(
             said,
             source=source if len(source) <= 200 else f"{source[:200]}…",

@@ -327,13 +327,28 @@ def _heads() -> dict[str, Any]:
 
 def not_drawn(trace: Trace) -> list[Paragraph]:
     """Why there is no flow of an encoder-decoder, what it has read, and where its numbers are."""
-    read = trace.source.text if trace.source is not None else ""
-    said = _(
-        "This model has two parts. The <b>encoder</b> has read your text: <code>{read}</code> ({n} tokens). The "
-        "<b>decoder</b> writes another one, token by token, and each of its blocks also attends to the encoder's "
-        "text (<b>cross-attention</b>). This picture cannot show that yet.\n\n"
+    source = trace.source
+    n = count(len(source.tokens)) if source is not None else count(0)
+    below = _(
         "Attention and cross-attention of each block, the MLP, the residual stream, softmax and sampling are "
         "below, with the numbers of this run."
     )
-    n = len(trace.source.tokens) if trace.source is not None else 0
-    return rich(said, read=read if len(read) <= LONGEST else f"{read[:LONGEST]}…", n=count(n))
+    if source is not None and source.kind != "text":
+        said = _(
+            "This model has two parts. The <b>encoder</b> has read the {kind} that the run was given, and made {n} vectors of it. "
+            "The <b>decoder</b> writes a text, token by token, and each of its blocks also attends to these vectors "
+            "(<b>cross-attention</b>). This picture cannot show that yet."
+        )
+        return [*rich(said, kind=kind_word(source.kind), n=n), *rich(below)]
+    read = source.text if source is not None else ""
+    said = _(
+        "This model has two parts. The <b>encoder</b> has read your text: <code>{read}</code> ({n} tokens). The "
+        "<b>decoder</b> writes another one, token by token, and each of its blocks also attends to the encoder's "
+        "text (<b>cross-attention</b>). This picture cannot show that yet."
+    )
+    return [*rich(said, read=read if len(read) <= LONGEST else f"{read[:LONGEST]}…", n=n), *rich(below)]
+
+
+def kind_word(kind: str) -> str:
+    """What an encoder has read, in words."""
+    return {"audio": _("sound"), "image": _("image")}.get(kind, kind)

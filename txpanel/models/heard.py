@@ -1,0 +1,141 @@
+"""What an encoder reads that is no text: a sound or a picture, as the model's own processor makes it.
+
+Nothing here knows what a sound is. The tensors are handed to the encoder as they are, and what it makes of them has as many vectors as it has:
+these stand where a text has tokens, and are called by their number.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from txpanel.errors import BadText, Unsupported
+from txpanel.messages import _
+from txpanel.models.given_inputs import digest, plain
+from txpanel.models.tokens import Place, Tokens, token_ids
+
+__all__ = ["KINDS", "Heard", "probes", "read_heard", "source_tokens", "without_mask"]
+
+KINDS = {"input_features": "audio", "input_values": "audio", "pixel_values": "image", "flattened_patches": "image"}
+"""What the arguments of encoders stand for."""
+PARTS = ("encoder", "vision_config", "audio_config", "encoder_config")
+"""Where a config may keep what its encoder has of its own."""
+STEPS = 76
+"""Steps of a sound, and a hundredth of its samples, with which a model is verified whose encoder takes any length."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What an encoder is given instead of token ids.
+
+    Attributes:
+        reads: the argument that is the sound or the picture. named: all of them, by name, on the model's device. key: tells it from other contents.
+        start: ids with which the decoder is to begin, where they came with it.
+    """
+
+    reads: str
+    named: dict[str, Tensor]
+    key: str
+    start: tuple[int, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``audio`` or ``image``; else the name of the argument."""
+        return KINDS.get(self.reads, self.reads)
+
+
+def read_heard(reads: str, encoder: nn.Module, inputs: Any, like: Tensor) -> Heard:
+    """A processor's result, for an encoder that reads no text.
+
+    Args:
+        reads: the argument that must be there. inputs: a mapping such as ``processor(audio, return_tensors="pt")``, of one sound or picture.
+        like: a weight, whose device and type it gets.
+
+    Raises:
+        BadText: it is no such mapping, or of several. Unsupported: it has something that the encoder does not take. In words.
+    """
+    if not isinstance(inputs, Mapping) or reads not in inputs:
+        words = _(
+            "This model does not read text. Its encoder reads {name}: give what the model's processor returns, such as "
+            'model.trace(inputs=processor(..., return_tensors="pt")).'
+        )
+        raise BadText(words.format(name=reads))
+    given = {name: plain(name, value, like.device) for name, value in inputs.items() if value is not None}
+    first = given.pop("decoder_input_ids", None)
+    start = tuple(token_ids(first)) if isinstance(first, Tensor) else ()
+    given.pop("labels", None)
+    known = set(inspect.signature(type(encoder).forward).parameters) | {"attention_mask"}
+    unknown = sorted(given.keys() - known - {reads})
+    if unknown:
+        words = _("The model does not accept “{name}”. It accepts: {names}.")
+        raise Unsupported(words.format(name=unknown[0], names=", ".join(sorted({reads, "attention_mask"}))))
+    found = given[reads]
+    if not isinstance(found, Tensor) or found.dim() < 2 or len(found) != 1 or not found.is_floating_point():
+        words = _("“{name}” in inputs must be one sound or picture: a tensor of real numbers whose first size is 1.")
+        raise BadText(words.format(name=reads))
+    named = {name: value.to(like.dtype) if value.is_floating_point() else value for name, value in given.items()}
+    return Heard(reads, named, digest([], named), start)
+
+
+def without_mask(heard: Heard, encoder: nn.Module, state: Callable[[dict[str, Tensor]], Tensor]) -> Heard:
+    """The same without a mask that changes nothing: one of ones, or of an encoder that does not read it (Whisper's sounds end in silence).
+
+    Args:
+        state: what the encoder makes of what it is given.
+
+    Raises:
+        BadText: the mask leaves something out, so that not all vectors would stand for what was given.
+    """
+    mask = heard.named.get("attention_mask")
+    if mask is None:
+        return heard
+    bare = {name: value for name, value in heard.named.items() if name != "attention_mask"}
+    if not bool(mask.bool().all()):
+        takes = "attention_mask" in inspect.signature(type(encoder).forward).parameters
+        if takes and not torch.equal(state(bare), state(heard.named)):
+            raise BadText(_("inputs has padding. Remove it: a single one needs none."))
+    return replace(heard, named=bare, key=digest([], bare))
+
+
+def source_tokens(heard: Heard, vectors: int, module: str) -> Tokens:
+    """What stands where a text has tokens: ``<audio> 3 of 1500``. `module`: the encoder's path."""
+    name = f"<{heard.kind}> {{}} of {vectors}"
+    places = (Place(0, vectors, heard.kind, module),)
+    return Tokens(
+        np.zeros(vectors, np.int64), [name.format(i + 1) for i in range(vectors)], [b""] * vectors, True, places
+    )
+
+
+def probes(reads: str, config: Any, like: Tensor) -> Iterator[Heard]:
+    """Waves of the shapes that an encoder may take, the likeliest first, to verify a model with."""
+    configs = [config, *(getattr(config, part) for part in PARTS if hasattr(config, part))]
+
+    def said(*names: str) -> Any:
+        return next((value for one in configs for name in names if (value := getattr(one, name, None))), None)
+
+    shapes: list[tuple[int, ...]] = []
+    bins, room, size = said("num_mel_bins"), said("max_source_positions"), said("image_size")
+    if reads == "pixel_values":
+        high, wide = size if isinstance(size, (list, tuple)) else (size or 224, size or 224)
+        shapes += [(1, said("num_channels") or 3, high, wide)]
+    elif reads == "flattened_patches":
+        shapes += [(1, STEPS // 4, 2 + (said("patch_embed_hidden_size") or 768))]
+    elif reads == "input_values":
+        shapes += [(1, 100 * STEPS), (1, STEPS, bins or 80)]
+    else:
+        features = (said("input_feat_per_channel") or 80) * (said("input_channels") or 1)
+        shapes += [(1, bins, 2 * room)] if bins and room else []  # Whisper's has one length
+        shapes += [(1, STEPS, features), (1, STEPS, bins or 80), (1, bins or 80, STEPS)]
+    for shape in shapes:
+        numbers = (0.7919 * torch.arange(math.prod(shape))).sin().reshape(shape)
+        if reads == "flattened_patches":  # row and column of each, counted from 1
+            numbers[0, :, 0], numbers[0, :, 1] = 1, torch.arange(1, shape[1] + 1)
+        named = {reads: numbers.to(like.device, like.dtype)}
+        yield Heard(reads, named, digest([], named))
