@@ -6,11 +6,13 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 import torch
+from bokeh.document import Document
 from nbclient import NotebookClient
 
 import txpanel
@@ -20,25 +22,38 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 
-def run(*command: str) -> str:
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a program of that folder, as a command would, in this process: importing torch once more takes longer than most of them."""
+
+    def program(name: str, *arguments: str) -> str:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return program
 
 
 @pytest.mark.slow
 def test_why() -> None:
-    told = run("examples/why.py", "nano", "CBABBC=")
+    command = [sys.executable, "examples/why.py", "nano", "CBABBC="]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout
     assert "NOT" not in told
     assert "blocks.1.scores" in told.splitlines()[0]
     assert "tokens" in told.splitlines()[-1] or ".weight" in told.splitlines()[-1]
 
 
 @pytest.mark.slow
-def test_your_model(nano: LanguageModel, tmp_path: Path) -> None:
+def test_your_model(nano: LanguageModel, tmp_path: Path, run: Run) -> None:
     nano.model.save_pretrained(tmp_path)
     nano.tokenizer.save_pretrained(tmp_path)
-    told = run("examples/your_model.py", str(tmp_path), "CBABBC=")
+    told = run("your_model.py", str(tmp_path), "CBABBC=")
     assert told.count("replay exact") == nano.anatomy.n_layers
 
 
@@ -59,13 +74,13 @@ def test_training_goes_on_as_if_nobody_had_looked(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.slow
-def test_training_loop_learns() -> None:
-    assert run("examples/training_loop.py", "300").splitlines()[-1].endswith("; right")
+def test_training_loop_learns(run: Run) -> None:
+    assert run("training_loop.py", "300").splitlines()[-1].endswith("; right")
 
 
-@pytest.mark.slow
-def test_one_view() -> None:
-    run("-W", "ignore", "-c", "import runpy; runpy.run_path('examples/one_view.py')")
+@pytest.mark.filterwarnings("ignore")
+def test_one_view(doc: Document, run: Run) -> None:
+    run("one_view.py")
 
 
 @pytest.mark.real

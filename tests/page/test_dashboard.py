@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import re
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -211,16 +209,11 @@ def test_a_closed_dashboard_is_freed_with_all_it_held(nano: LanguageModel) -> No
     assert [ref() for ref in held] == [None] * len(held)
 
 
-def test_explain_shows_and_saves_one_file_that_needs_no_network(nano: LanguageModel, tmp_path: Path) -> None:
+def test_explain_shows_what_it_is_given(nano: LanguageModel) -> None:
     shown = txpanel.explain(TEXT, model=nano, layer=1, temperature=0.5)
     assert shown.state is not None
     assert (shown.state.layer, shown.state.temperature) == (1, 0.5)
     assert isinstance(shown.__panel__(), pn.Column)
-    shown.save(tmp_path / "x.html")
-    page = (tmp_path / "x.html").read_text(encoding="utf-8")
-    assert "FlowPicture" in page
-    assert re.findall(r'<(?:link|script|img)\b[^>]{0,300}?(?:href|src)="http[^"]*"', page) == []
-    assert re.findall(r"https://cdn\.holoviz\.org/panel/[^\"']*\.css", page) == []
     shown.close()
 
 

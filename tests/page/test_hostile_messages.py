@@ -11,6 +11,7 @@ from bokeh.events import DoubleTap, MouseMove, Tap
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sweeping import apart
 from txpanel.errors import ModelNotFound
 from txpanel.page.dashboard import Dashboard
 from txpanel.session.state import ModelState
@@ -166,12 +167,16 @@ def test_afterwards_the_next_text_runs(page: Page) -> None:
     page.still_works()
 
 
-@MANY
-@given(st.lists(MESSAGES, min_size=1, max_size=3))
-def test_the_bar_hears_anything_and_the_next_text_runs(page: Page, messages: list[Any]) -> None:
-    for each in messages:
-        page.dashboard.bar.component._handle_msg(each)
-    page.still_works()
+@pytest.mark.parametrize("examples", [50, apart(250)])
+def test_the_bar_hears_anything_and_the_next_text_runs(page: Page, examples: int) -> None:
+    @settings(MANY, max_examples=examples)
+    @given(st.lists(MESSAGES, min_size=1, max_size=3))
+    def says(messages: list[Any]) -> None:
+        for each in messages:
+            page.dashboard.bar.component._handle_msg(each)
+        page.still_works()
+
+    says()
 
 
 @settings(MANY, max_examples=100)

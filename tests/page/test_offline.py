@@ -32,6 +32,9 @@ def test_a_saved_page_points_nowhere(nano: LanguageModel, tmp_path: Path, caplog
     )
     assert addresses
     assert [address for address in addresses if not address.startswith("data:")] == []
+    assert "FlowPicture" in page
+    assert re.findall(r'<(?:link|script|img)\b[^>]{0,300}?(?:href|src)="http[^"]*"', page) == []
+    assert re.findall(r"https://cdn\.holoviz\.org/panel/[^\"']*\.css", page) == []
 
 
 def test_a_page_is_saved_wholly_or_not_at_all(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.axe import COLOURS, serious
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import SMALL, Server, Tab
 from tests.ui.kept import KeptTabs
 
 TEXT = "CBABBC="
@@ -45,6 +45,7 @@ class Looks:
     """What axe finds in one page, light and dark; all rules once in the dark, where only colours are others."""
 
     tab: Tab
+    views: tuple[str, ...]
     light: dict[str, list[str]] = field(default_factory=dict)
     dark: dict[str, list[str]] = field(default_factory=dict)
     now: Literal["light", "dark"] = "light"
@@ -66,12 +67,20 @@ class Looks:
         self.now = scheme
 
 
-@pytest.fixture(scope="module", params=[1440, 390])
+WALKS = [
+    pytest.param((1440, ("Sampling",)), id="a view"),  # besides Attention, which is open from the start
+    pytest.param((1440, VIEWS), id="every view", marks=pytest.mark.sweep),
+    pytest.param((390, VIEWS), id="on a phone", marks=pytest.mark.sweep),
+]
+
+
+@pytest.fixture(scope="module", params=WALKS)
 def looks(request: pytest.FixtureRequest, server: Server, kept_tabs: KeptTabs) -> Looks:
-    """Every view at a width, and what can be open beside them."""
-    tab = kept_tabs.get(server.address(text=TEXT) + "#axe", request.param, as_is=True)
-    looks, page = Looks(tab), tab.page
-    for title in ("", *VIEWS):
+    """Views at a width, and what can be open beside them."""
+    width, views = request.param
+    tab = kept_tabs.get(server.address(text=TEXT) + "#axe", width, as_is=True)
+    looks, page = Looks(tab, ("", *views)), tab.page
+    for title in looks.views:
         if title:
             page.get_by_role("tab", name=title, exact=True).click()
         settle(tab, title)
@@ -87,7 +96,7 @@ def looks(request: pytest.FixtureRequest, server: Server, kept_tabs: KeptTabs) -
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(looks: Looks, scheme: str) -> None:
     found: dict[str, list[str]] = getattr(looks, scheme)
-    assert len(found) == len(VIEWS) + 5
+    assert len(found) == len(looks.views) + 4
     assert {where: what for where, what in found.items() if what} == {}
 
 
@@ -123,7 +132,7 @@ def look_at_what_opens(looks: Looks) -> None:
 
 
 def test_axe_finds_a_fault_that_is_seen_and_not_one_that_is_folded_away(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
+    tab.open(server.address(text=TEXT, view=SMALL))
     tab.page.evaluate(
         """() => {
           const fault = "<img src='data:,' width=20 height=20>"
@@ -154,7 +163,7 @@ def tab_to(tab: Tab, name: str, region: str = "") -> str:
 
 
 def test_the_keyboard_alone_goes_from_the_prompt_to_a_weight(server: Server, tab: Tab) -> None:
-    tab.open(server.address(), ready=False)
+    tab.open(server.address(view=SMALL), ready=False)
     settle(tab, "")
     for _press in range(12):
         if focused(tab)[0] == "Prompt":

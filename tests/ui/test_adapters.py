@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.families import tiny_tokenizer
 from tests.of_peft import PEFT_WARNS
 from tests.tracing.test_adapters import LORA, stirred, with_lora
-from tests.ui.conftest import PATIENCE, Tab, served
+from tests.ui.conftest import PATIENCE, SMALL, Tab, served
 from txpanel.models.language_model import LanguageModel
 from txpanel.page import theme
 from txpanel.page.dashboard import Dashboard
@@ -30,7 +30,7 @@ def address() -> Iterator[str]:
 
     def app() -> Any:
         states.append(ModelState(model=model, text="hello a b"))
-        dashboard = Dashboard(states[-1], fixed=True)
+        dashboard = Dashboard(states[-1], fixed=True, opened=SMALL)
         return theme.page([dashboard.bar.component, dashboard.body], title="txpanel", dark=False)
 
     with served(app) as found:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
+from tests.sweeping import first
 from tests.ui.conftest import BUNDLE, Server, Tab
 from txpanel.models.language_model import LanguageModel
 
@@ -176,7 +177,7 @@ LINES = """
 """
 
 
-@pytest.mark.parametrize("width", [2560, 1440, 768])
+@pytest.mark.parametrize("width", first(1, [1440, 2560, 768]))
 def test_pictures_in_a_row_begin_on_one_line(server: Server, kept: Callable[..., Tab], width: int) -> None:
     """Also where the words above one of them take more lines than its neighbours'."""
     tab = kept(server.address(text=TEXT, view="attention"), width, 1440)

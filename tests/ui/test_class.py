@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.conftest import Server, start_server, stop_server
+from tests.ui.conftest import SMALL, Server, start_server, stop_server
 from tests.ui.tab import Tab
 
 TEXT = "CBABBC="
@@ -46,7 +46,7 @@ def to_question(page: Page) -> None:
 
 
 def test_one_leads_and_others_follow_and_answer(school: Server, new_tab: Callable[..., Tab]) -> None:
-    teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     expect(box(teacher)).to_be_visible()
     press(teacher, "Teach ▾")
     press(teacher, "Begin a class")
@@ -100,7 +100,7 @@ def right(teacher: Page, ids: list[str]) -> str:
 
 
 def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Callable[..., Tab]) -> None:
-    tab = new_tab().open(school.address(text=TEXT, lesson=LESSON))
+    tab = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL))
     teacher = tab.page
     press(teacher, "Teach ▾")
     press(teacher, "Begin a class")
@@ -128,7 +128,7 @@ def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Call
 def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
     school: Server, new_tab: Callable[..., Tab]
 ) -> None:
-    page = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    page = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     before = box(page).locator("h2").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")
     press(page, "Teach ▾")
     press(page, "Large text, answers on request")
@@ -150,7 +150,7 @@ def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
 
 
 def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_tab: Callable[..., Tab]) -> None:
-    page = new_tab().open(server.address(text=TEXT, lesson=LESSON)).page
+    page = new_tab().open(server.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(page, "Teach ▾")
     expect(box(page).get_by_role("button", name="Begin a class")).to_be_disabled()
     expect(box(page)).to_contain_text("txpanel serve --classes")
@@ -164,12 +164,12 @@ def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_t
     press(page, "Teach ▾")
     other = new_tab().open(link).page
     expect(box(other).get_by_role("heading").first).to_have_text(heading(page))
-    gone = new_tab().open(server.address(text=TEXT, **{"class": "ABCDEF"})).page
+    gone = new_tab().open(server.address(text=TEXT, view=SMALL, **{"class": "ABCDEF"})).page
     expect(gone.get_by_text("There is no class ABCDEF").first).to_be_visible()
 
 
 def test_nothing_is_taken_from_under_a_hand_while_answers_come_in(school: Server, new_tab: Callable[..., Tab]) -> None:
-    teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(teacher, "Teach ▾")
     press(teacher, "Begin a class")
     press(teacher, "Teach ▾")
@@ -180,7 +180,7 @@ def test_nothing_is_taken_from_under_a_hand_while_answers_come_in(school: Server
     expect(box(teacher)).to_contain_text("1 here, 1 answered")
     assert button is not None
     assert button.evaluate("(one) => one.isConnected")
-    typing = new_tab().open(school.address(text=TEXT, lesson=LESSON)).page
+    typing = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(typing, "Teach ▾")
     code = box(typing).get_by_role("textbox", name="Code of a class")
     code.press_sequentially("ABC")

@@ -31,7 +31,7 @@ def address() -> Iterator[str]:
     def app() -> Any:
         given = {name: values[0].decode() for name, values in pn.state.session_args.items()}
         state = ModelState(model=model(), text=given.get("text", TEXT))
-        dashboard = Dashboard(state, fixed=True, dark="dark" in given, opened=given.get("view", ""))
+        dashboard = Dashboard(state, fixed=True, dark="dark" in given, opened=given.get("view", SMALL))
         return theme.page([dashboard.bar.component, dashboard.body], title="txpanel", dark="dark" in given)
 
     model()
@@ -67,7 +67,7 @@ def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable
 
 
 def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
-    page = show(view=SMALL)
+    page = show()
     expect(page.locator("header .fill")).to_be_visible()
     expect(page.get_by_role("button", name="Generate", exact=True)).to_have_count(
         0
@@ -78,7 +78,7 @@ def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
 
 
 def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: Callable[..., Page]) -> None:
-    page = show(text="abcd", view=SMALL)
+    page = show(text="abcd")
     box = page.get_by_role("textbox", name="Prompt")
     box.focus()
     box.evaluate("(node) => node.setSelectionRange(1, 2)")

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Route, WebSocketRoute, expect
 
 import txpanel
+from tests.sweeping import first
 from tests.ui.conftest import SMALL, Server, Tab
 from tests.ui.test_content_policy import LISTEN
 
@@ -80,7 +81,7 @@ def held_back(tab: Tab, *, live: bool = True) -> Callable[[], None]:
     return go_on
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", first(1, [1440, 390]))
 def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
     trace = txpanel.load("nano").trace(
         DEFAULT
@@ -161,8 +162,8 @@ def test_the_first_picture_is_of_what_was_asked_for_or_there_is_none(
 def test_a_text_of_markup_is_text_in_the_first_picture(server: Server, new_tab: Callable[..., Tab]) -> None:
     text = "</script><img src=x: onerror='window.ran = 1'>"
     tab = new_tab()
-    tab.open(server.address(text=text))
-    page = page_of(server, text=text)
+    tab.open(server.address(text=text, view=SMALL))
+    page = page_of(server, text=text, view=SMALL)
     assert "<img src=x" not in page
     assert tab.page.evaluate("window.ran") is None
 
@@ -227,10 +228,10 @@ def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, 
 
 def test_the_page_is_not_live_before_the_server_has_been_told(server: Server, new_tab: Callable[..., Tab]) -> None:
     """However long that takes: what is done meanwhile would be lost."""
-    warmed(server, new_tab())
+    warmed(server, new_tab, view=SMALL)
     tab = new_tab()
     go_on = held_back(tab, live=False)
-    tab.page.goto(server.url, wait_until="commit")
+    tab.page.goto(server.address(view=SMALL), wait_until="commit")
     tab.page.locator("#tx-first .flow[data-shows]").wait_for()
     tab.page.evaluate("""() => {
       let bokeh
@@ -281,10 +282,10 @@ def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab])
 
 
 def test_who_has_scrolled_stays_where_he_is(server: Server, new_tab: Callable[..., Tab]) -> None:
-    warmed(server, new_tab)
+    warmed(server, new_tab, view=SMALL)
     tab = new_tab(width=390, height=844)
     go_on = held_back(tab)
-    tab.page.goto(server.url, wait_until="commit")
+    tab.page.goto(server.address(view=SMALL), wait_until="commit")
     token = tab.page.locator(".nextlist .next").first
     token.wait_for()
     tab.page.mouse.move(200, 400)

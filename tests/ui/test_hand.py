@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.families import tiny
+from tests.sweeping import first
 from tests.ui.conftest import SMALL, Server, Tab, served
 from tests.ui.flow_stage import Stage, flow_in, inside, open_flow
 from tests.ui.kept import KeptTabs
@@ -19,6 +20,7 @@ from txpanel.decoding.settings import SURPRISE, USUAL
 from txpanel.testing import nano_state
 
 TEXT = "CBABBC="
+SIZES = [(25, 1440), (11, 1280), (14, 1920), (11, 1440), (11, 1920), (14, 1280), (14, 1440), (25, 1280), (25, 1920)]
 
 
 def shares(page: Page, part: str = "share") -> list[float]:
@@ -101,7 +103,7 @@ def test_what_is_suggested_is_what_the_bars_say(server: Server, tab: Tab) -> Non
 
 
 def test_one_click_to_surprises_and_one_back(server: Server, tab: Tab) -> None:
-    tab.open(server.url)
+    tab.open(server.address(view=SMALL))
     tab.page.locator(".flow[data-shows]").wait_for()
     page = tab.page
     surprise = page.get_by_role("button", name="surprise me")
@@ -139,8 +141,7 @@ def flow_of(stage: Stage, kept: Callable[..., Tab]) -> Callable[..., Page]:
     return show
 
 
-@pytest.mark.parametrize("width", [1280, 1440, 1920])
-@pytest.mark.parametrize("tokens", [11, 14, 25])
+@pytest.mark.parametrize(("tokens", "width"), first(2, SIZES))
 def test_attention_is_read_without_opening_anything(
     tokens: int, width: int, flow_of: Callable[..., Page], stage: Stage
 ) -> None:

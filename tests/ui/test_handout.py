@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.lessons.handout.printed import lesson, run
+from tests.sweeping import first
 from txpanel.lessons.handout.page import handout
 from txpanel.models.language_model import LanguageModel
 
@@ -25,8 +26,12 @@ OUTSIDE = """(wide) => [...document.querySelectorAll("body *")].filter((e) => {
 TALL = """() => [...document.querySelectorAll("section")].map((e) => [e.getBoundingClientRect().height, e.querySelector("h2").textContent])"""
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.parametrize("name", ["attention", "next-token", "tokens-to-vectors"])
+@pytest.mark.parametrize(
+    ("name", "language"),
+    first(
+        2, [(name, language) for name in ("attention", "next-token", "tokens-to-vectors") for language in ("en", "ja")]
+    ),
+)
 def test_it_prints(browser: Browser, nano: LanguageModel, tmp_path: Path, name: str, language: str) -> None:
     path = tmp_path / "handout.html"
     path.write_text(handout(lesson(name, language), run(nano, "ABC" * 9 + "=")), encoding="utf-8")

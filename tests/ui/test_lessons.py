@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.conftest import Server
+from tests.sweeping import first
+from tests.ui.conftest import SMALL, Server
 from tests.ui.tab import Tab
 
 TEXT = "CBABBC="
@@ -44,7 +45,7 @@ def to(page: Page, name: str) -> None:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), first(1, [(1440, 900), (390, 844)]))
 def test_the_tour_leads_through_the_page(server: Server, new_tab: Callable[..., Tab], width: int, height: int) -> None:
     tab = new_tab(width, height).open(server.address(text=TEXT))
     page = tab.page
@@ -86,7 +87,7 @@ def in_sight(page: Page, height: int) -> bool:
 
 
 def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
+    tab.open(server.address(text=TEXT, view=SMALL))
     page = tab.page
     page.get_by_role("button", name="Start here").click()
     to(page, "Who attends to whom")
@@ -110,7 +111,7 @@ def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
 
 
 def test_keys_go_through_it_and_it_is_remembered_in_this_browser(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
+    tab.open(server.address(text=TEXT, view=SMALL))
     page = tab.page
     page.get_by_role("button", name="Start here").click()
     expect(step(page, "One question")).to_be_focused()
@@ -123,14 +124,14 @@ def test_keys_go_through_it_and_it_is_remembered_in_this_browser(server: Server,
     tab.prompt.focus()
     page.keyboard.press("ArrowRight")  # in the prompt an arrow is an arrow
     expect(step(page, "Text becomes tokens")).to_be_visible()
-    tab.open(server.address(text=TEXT))
+    tab.open(server.address(text=TEXT, view=SMALL))
     expect(box(page)).to_be_hidden()
     page.get_by_role("button", name="Start here").click()
     expect(step(page, "Text becomes tokens")).to_be_visible()
 
 
 def test_it_survives_another_text(server: Server, tab: Tab) -> None:
-    tab.open(server.address(text=TEXT))
+    tab.open(server.address(text=TEXT, view=SMALL))
     page = tab.page
     page.get_by_role("button", name="Start here").click()
     to(page, "Text becomes tokens")
@@ -141,7 +142,7 @@ def test_it_survives_another_text(server: Server, tab: Tab) -> None:
 
 
 def test_play_says_what_the_tour_says_of_each_part(server: Server, new_tab: Callable[..., Tab]) -> None:
-    page = new_tab(reduced_motion="reduce").open(server.address(text=TEXT)).page
+    page = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, view=SMALL)).page
     caption = page.locator("p.caption")
     page.get_by_role("button", name="Play", exact=False).first.click()  # reduced motion: it waits at each part
     expect(caption).to_contain_text("48 numbers")

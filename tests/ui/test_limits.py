@@ -71,7 +71,7 @@ def test_the_controls_say_what_is_allowed_and_a_refusal_keeps_what_was_typed(
     facts = {"v": 1, "s": [[1, 0, 1, 0, 1, 1, 0]], "n": [[3, 0, 0, 0, 1, 0]] * 20_000, "a": 1, "l": 1}
     film = base64.urlsafe_b64encode(zlib.compress(json.dumps(facts, separators=(",", ":")).encode(), 9)).decode()
     tab = new_tab()
-    tab.page.goto(small.address(text="CBA=", film=film.rstrip("=")))
+    tab.page.goto(small.address(text="CBA=", view=SMALL, film=film.rstrip("=")))
     tab.page.get_by_role("tab", selected=True).wait_for()  # at once, or when the one before is gone
     tab.wrong = [wrong for wrong in tab.wrong if "503" not in wrong]
     expect(tab.alert).to_contain_text("at most")  # the link of 20,000 branches

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.ui.conftest import Server, Tab
+from tests.ui.conftest import SMALL, Server, Tab
 
 NOTEBOOK = """
 import sys
@@ -94,7 +94,9 @@ def test_a_kernel_that_answers_late_wakes_it_up(server: Server, tab: Tab) -> Non
 
     tab.page.add_init_script("globalThis.PyViz = {}")
     tab.page.route_web_socket("**/ws*", through)
-    tab.open(server.address(text="DDAABBCC=", v=2))  # nobody has run it: there is no first picture, as in a notebook
+    tab.open(
+        server.address(text="DDAABBCC=", view=SMALL, v=2)
+    )  # nobody has run it: there is no first picture, as in a notebook
     head = tab.page.locator("button.head").nth(1)
     tab.page.wait_for_timeout(6500)
     expect(head).to_be_enabled()

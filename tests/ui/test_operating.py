@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests import nginx
-from tests.ui.conftest import FLAGS, PATIENCE, Server, Tab, chromium, start_command, stop_server
+from tests.ui.conftest import FLAGS, PATIENCE, SMALL, Server, Tab, chromium, start_command, stop_server
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "docs" / "operating" / "txpanel@.service"
@@ -67,17 +67,24 @@ def wait_until_ready(address: str, server: Server) -> None:
             time.sleep(0.1)
 
 
-@pytest.fixture
-def tab(site: Site, browser: Browser) -> Iterator[Tab]:
-    """A visitor somewhere else: a Chromium for which class.example.org is that nginx."""
+@pytest.fixture(scope="module")
+def elsewhere(site: Site, browser: Browser) -> Iterator[Browser]:
+    """A Chromium for which class.example.org is that nginx."""
     there = f"--host-resolver-rules=MAP {nginx.NAME}:443 127.0.0.1:{site.nginx.secure}"
     opened = browser.browser_type.launch(executable_path=chromium(), args=[*FLAGS, there])
-    tab = Tab(opened.new_context(ignore_https_errors=True, viewport={"width": 1440, "height": 900}).new_page())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tab(elsewhere: Browser) -> Iterator[Tab]:
+    """A visitor somewhere else."""
+    tab = Tab(elsewhere.new_context(ignore_https_errors=True, viewport={"width": 1440, "height": 900}).new_page())
     tab.page.set_default_timeout(PATIENCE)
     tab.page.on("console", tab._console)
     tab.page.on("pageerror", lambda error: tab.wrong.append(f"page error: {error}"))
     yield tab
-    opened.close()
+    tab.page.context.close()
     assert tab.wrong == []
 
 
@@ -98,7 +105,7 @@ def test_a_bare_panel_serve_has_health_and_metrics(server: Server, new_tab: obje
 def test_the_page_works_through_nginx(site: Site, tab: Tab) -> None:
     sockets: list[str] = []
     tab.page.on("websocket", lambda socket: sockets.append(socket.url))
-    tab.open(f"https://{nginx.NAME}/txpanel")
+    tab.open(f"https://{nginx.NAME}/txpanel?view={SMALL}")
     assert sockets
     assert all(url.startswith(f"wss://{nginx.NAME}/txpanel/ws") for url in sockets)
     tab.run("CBABBC=")
@@ -137,7 +144,7 @@ def test_who_comes_through_nginx_is_a_stranger_and_no_log_has_his_text(site: Sit
 
 
 def test_a_refusal_is_one_line_and_one_more_in_its_figure(site: Site, tab: Tab) -> None:
-    tab.open(f"https://{nginx.NAME}/txpanel")
+    tab.open(f"https://{nginx.NAME}/txpanel?view={SMALL}")
     before, lines = figures(site)["txpanel_refusals_total"], len(site.server.lines)
     tab.run("CABBA" * 10)
     expect(tab.alert).to_contain_text("20")

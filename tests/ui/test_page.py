@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.sweeping import first
 from tests.ui.conftest import SMALL, Server, Tab
 
 TEXT = "CBABBC="
@@ -127,7 +128,7 @@ def test_reload_keeps_the_state(server: Server, tab: Tab) -> None:
 def test_back_leaves_the_page_however_much_was_done_on_it(server: Server, tab: Tab) -> None:
     before = server.url.rsplit("/", 1)[0] + "/metrics"
     tab.page.goto(before)
-    tab.open(server.address(text=TEXT, temperature=0))
+    tab.open(server.address(text=TEXT, temperature=0, view=SMALL))
     entries = tab.page.evaluate("history.length")
     tab.page.get_by_role("button", name="Next block").click()
     tab.until(lambda: "layer=1" in tab.page.url)
@@ -147,7 +148,7 @@ def test_back_leaves_the_page_however_much_was_done_on_it(server: Server, tab: T
 
 def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab: Tab) -> None:
     field, run = tab.page.locator(".field"), tab.page.locator("button.run")
-    tab.open(server.address(text=TEXT, temperature=0))
+    tab.open(server.address(text=TEXT, temperature=0, view=SMALL))
     tab.prompt.fill("EDCBA")
     tab.page.get_by_role("button", name="Next block").click()
     tab.until(lambda: "layer=1" in tab.page.url)
@@ -157,7 +158,9 @@ def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab:
     expect(field).to_have_class(re.compile("dirty"))
     expect(run).to_be_visible()
     assert "text=CBABBC" in tab.page.url
-    tab.open(server.address(text="AAB="))  # another text: what was typed over the one before does not belong to it
+    tab.open(
+        server.address(text="AAB=", view=SMALL)
+    )  # another text: what was typed over the one before does not belong to it
     expect(tab.prompt).to_have_value("AAB=")
     tab.page.go_back()
     expect(tab.prompt).to_have_value("EDCBA")
@@ -190,7 +193,7 @@ def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int
 
 
 def test_the_theme_is_the_systems_until_somebody_chooses(server: Server, new_tab: Callable[..., Tab]) -> None:
-    tab = new_tab(color_scheme="dark").open(server.address(text=TEXT), ready=False)
+    tab = new_tab(color_scheme="dark").open(server.address(text=TEXT, view=SMALL), ready=False)
     ink = "node => getComputedStyle(node).color"
     bar = tab.page.locator("[data-runs]")
     light = "rgb(31, 41, 55)"
@@ -252,12 +255,15 @@ def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(usual: Tab) -> N
 
 @pytest.mark.parametrize(
     "query",
-    [
-        "layer=99999&head=-3&temperature=warm&text=CBABBC%3D",
-        "model=%3Cscript%3E&text=CBABBC%3D&top_p=nan&seed=1e9&view=%3Cb%3E",
-        "text=%FF%FE%00&key=x&&&==&layer",
-        "view=no-such-view&text=CBABBC%3D",
-    ],
+    first(
+        2,
+        [
+            "layer=99999&head=-3&temperature=warm&text=CBABBC%3D&view=kv-cache",
+            "model=%3Cscript%3E&text=CBABBC%3D&top_p=nan&seed=1e9&view=%3Cb%3E",
+            "text=%FF%FE%00&key=x&view=kv-cache&&&==&layer",
+            "view=no-such-view&text=CBABBC%3D",
+        ],
+    ),
 )
 def test_nonsense_in_the_address(server: Server, tab: Tab, query: str) -> None:
     tab.open(f"{server.url}?{query}", ready=False)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.sweeping import apart
 from tests.ui.conftest import Server, Tab
 
 TEXT = "CBABBC="
@@ -56,7 +57,7 @@ def _wire(tab: Tab) -> list[Any]:
     return received
 
 
-@pytest.mark.parametrize("name", list(MOST))
+@pytest.mark.parametrize("name", [one if one in ("mlp", "sampling") else apart(one) for one in MOST])
 def test_a_first_opening_is_light(server: Server, tab: Tab, name: str) -> None:
     received = _wire(tab)
     tab.open(server.address(text=TEXT))
@@ -72,7 +73,7 @@ def test_a_first_opening_is_light(server: Server, tab: Tab, name: str) -> None:
     assert tab.page.evaluate("wrong") == []
 
 
-@pytest.mark.parametrize("name", list(BELOW))
+@pytest.mark.parametrize("name", [one if one == "mlp" else apart(one) for one in BELOW])
 def test_what_is_below_the_window_comes_when_it_is_looked_at(
     server: Server, new_tab: Callable[..., Tab], name: str
 ) -> None:

@@ -8,14 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.removed import OWN, copy_without
+from tests.sweeping import apart
 
 PROGRAM = Path(__file__).parent / "without_view.py"
 
 
-def test_without_any_one_of_the_views_the_rest_works(tmp_path: Path) -> None:
-    places = {name: str(copy_without(tmp_path / name, name)) for name in OWN}
-    assert len(places) == 8
+@pytest.mark.parametrize(
+    "gone", [["attention"], apart([name for name in OWN if name != "attention"])], ids=["attention", "others"]
+)
+def test_without_any_one_of_the_views_the_rest_works(tmp_path: Path, gone: list[str]) -> None:
+    places = {name: str(copy_without(tmp_path / name, name)) for name in gone}
+    assert len(OWN) == 8
     environment = {**os.environ, "TXPANEL_PLUGINS": "none", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, str(PROGRAM), *places.values()], capture_output=True, text=True, env=environment, cwd=tmp_path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 import param
 
+from txpanel.compat.inlined_styles import shown
 from txpanel.decoding.settings import USUAL
 from txpanel.errors import BadText
 from txpanel.messages import _
@@ -232,7 +233,7 @@ class Dashboard(pn.viewable.Viewer):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         offline.notebook()
-        return super()._repr_mimebundle_(include, exclude)
+        return shown(self._create_view(), include, exclude)
 
 
 def explain(text: str | Trace, model: LanguageModel | str | None = None, **params: Any) -> Dashboard:

@@ -13,6 +13,7 @@ from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
 from txpanel.compat.held_exits import is_held
+from txpanel.compat.inlined_styles import shown
 from txpanel.compat.one_look_through import one_look_through
 from txpanel.messages import again
 from txpanel.toolkit.palette import Kind, Scale
@@ -176,6 +177,9 @@ class View(pn.viewable.Viewer):
         self._on_error = None
         self._built = None
         self.state = None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        return shown(self._create_view(), include, exclude)
 
     def _postpone(self) -> bool:
         """On a served page the views that are `first` are updated first, the others once that has been sent, with the newest state."""
