@@ -103,5 +103,11 @@ def test_what_a_browser_may_not_set_does_not_reach_the_component() -> None:
     assert Legend()._linked_properties == ()
 
 
+def test_no_sheet_outweighs_the_rule_by_which_bokeh_hides() -> None:
+    sheets = [path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.css")]
+    assert len(sheets) > 15
+    assert not [sheet[:80] for sheet in sheets if re.search(r"(?<!\():host *\{[^}]*display:", sheet)]
+
+
 def _all_of(cls: type[Component]) -> set[type[Component]]:
     return {cls}.union(*map(_all_of, cls.__subclasses__()))

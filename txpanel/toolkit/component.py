@@ -39,7 +39,8 @@ font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 @media (prefers-reduced-motion:reduce){*{transition:none!important;animation:none!important}}
 :where(:lang(ja)){line-break:strict;word-break:auto-phrase;overflow-wrap:break-word}
 """.replace("FONTS", palette.FONTS)
-"""What all components look like before they look like themselves."""
+"""What all components look like before they look like themselves. Their own sheets say ``:where(:host){display:block}``: what is not visible Bokeh hides by
+a rule of ``:host``, which a plain one of ours would outweigh."""
 
 
 @cache

@@ -27,7 +27,7 @@ from txpanel.page.top_bar.facts import (
     settings_ready,
     size_of_model,
 )
-from txpanel.page.top_bar.words import bar_words, examples, numbers_hint
+from txpanel.page.top_bar.words import bar_words, examples, hearing_hint, numbers_hint
 from txpanel.toolkit.incoming import heard
 
 if TYPE_CHECKING:
@@ -320,6 +320,9 @@ class Bar:
         shown["fills"] = gaps(state.model)
         texts = [EXAMPLE] if shown["reads"] else shown["fills"].get("examples")
         shown["examples"] = [(text, text) for text in texts] if texts else examples(name)
+        pair = state.model.pair if state.model is not None else None
+        if pair is not None and not pair.reads_text:
+            shown["reads"], shown["examples"] = hearing_hint(pair.reads), []
         shown["limits"] = limits_shown(state.limits)
         shown["models"] = [] if self._fixed else self._choices()
         shown["fixed"] = self._fixed or not self._any_model

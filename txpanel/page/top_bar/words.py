@@ -61,6 +61,12 @@ def numbers_hint() -> str:
     return _("This model has no tokenizer: type token ids as numbers, such as “{example}”.").format(example=EXAMPLE)
 
 
+def hearing_hint(name: str) -> str:
+    """What is said of a model whose encoder reads no text. `name`: what it reads, as transformers calls it."""
+    words = _("This model does not read text: its encoder reads {name}. A run of it comes from Python.")
+    return words.format(name=name)
+
+
 def bar_words() -> dict[str, str]:
     """All texts of `TopBar`."""
     return {
