@@ -39,6 +39,14 @@ def test_the_page_says_why_there_is_no_flow_and_shows_cross_attention(
         expect(card).to_be_visible()
         expect(page.locator("body")).to_contain_text(says)
         expect(page.locator(".flow")).to_be_hidden()  # it would ask for a text that is there
+        bar, under = (
+            page.get_by_role("group", name="Block, head and token").bounding_box(),
+            page.get_by_role("tablist").first.bounding_box(),
+        )
+        box = card.bounding_box()
+        assert None not in (bar, box, under)
+        assert bar["y"] + bar["height"] < box["y"]  # type: ignore[index]
+        assert under["y"] - box["y"] < 300  # type: ignore[index]  # no room is kept for a picture
         expect(page.get_by_role("heading", name="Cross-attention, block 1, head 1")).to_be_visible()
         if app is of_sound:
             expect(page.get_by_role("textbox", name="Prompt")).to_have_attribute(

@@ -142,8 +142,6 @@ class Dashboard(pn.viewable.Viewer):
         self.bar.attach(state)
         self.timeline.attach(state)
         self.views.attach(state)
-        bar = self.bar.component
-        bar.pictured = any(part.on_top for part in self.views.parts)
         self._watcher = state.param.watch(self._trace_changed, "trace")
         self._trace_changed()
         self.card.attach(state)
@@ -171,10 +169,13 @@ class Dashboard(pn.viewable.Viewer):
         self.state = self._watcher = None
 
     def _trace_changed(self, *_events: Any) -> None:
-        there = self.state is not None and self.state.trace is not None
+        trace = self.state.trace if self.state is not None else None
+        there = trace is not None
         self.empty.visible = not there
         self.lower.visible = there
-        self.views.show(there=there)
+        drawn = trace is None or not trace.anatomy.cross_there  # the flow of an encoder-decoder is a card
+        self.bar.component.pictured = drawn and any(part.on_top for part in self.views.parts)
+        self.views.show(there=there, drawn=drawn)
 
     def _opened_changed(self, _event: Any) -> None:
         self.opened = self.card.opened = self.views.opened  # as it is now: the area may have taken the change back

@@ -106,8 +106,11 @@ class ViewArea(param.Parameterized):
             part.frame.param.watch(lambda event: setattr(self, "opened", event.new), "opened")
         self._draw_tabs()
 
-    def show(self, *, there: bool) -> None:
-        """Shows the views, or nothing while there is no run; the first time it builds them."""
+    def show(self, *, there: bool, drawn: bool = True) -> None:
+        """Shows the views, or nothing while there is no run; the first time it builds them. `drawn`: whether what is on top is a picture, with its height."""
+        sheets = [TOP_CSS] if drawn else []
+        if self.top.stylesheets != sheets:
+            self.top.stylesheets = sheets
         self.top.visible = there and any(part.on_top for part in self.parts)
         self.lower.visible = self.tabs.visible = there
         self._draw_tabs()

@@ -367,9 +367,11 @@ export function render({model, view, el}) {
   const stick = () => {
     view.el.style.top = inside || !banner.hidden ? "0" : `${-el.offsetHeight}px`
   }
-  // Where there is a picture to choose in, the slim bar is there only while it is not: it hangs under the bar, and nothing moves when it comes.
+  // Where there is a picture to choose in, the slim bar is there only while it is not: it hangs under the bar, and nothing moves when it comes. Where
+  // there is none, it is part of the bar.
   const pictured = () => {
     look.hidden = model.pictured
+    look.classList.toggle("stands", !model.pictured)
   }
   const sight = hear("sight", view, (on) => look.toggleAttribute("hidden", on))
   // Where there is a picture with the bars that they move, the settings stand under those.
