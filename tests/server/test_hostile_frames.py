@@ -14,7 +14,7 @@ import pytest
 from tornado.websocket import WebSocketClosedError
 
 from tests.server.frames import Visitor
-from tests.sweeping import first
+from tests.sweeping import apart, first
 from tests.ui.conftest import Server, start_server, stop_server
 
 pytestmark = pytest.mark.slow
@@ -129,13 +129,14 @@ FRAMES: list[Any] = [
 ]  # fmt: skip
 
 
-def test_frames_of_any_shape_end_at_most_their_own_connection(server: Server) -> None:
+@pytest.mark.parametrize("rounds", [2, apart(6)])
+def test_frames_of_any_shape_end_at_most_their_own_connection(server: Server, rounds: int) -> None:
     """What is no message closes the connection that sent it, as Bokeh does; everybody else's goes on."""
     rest = random.Random(5)
 
     async def throw() -> None:
         async with Visitor.at(server.url) as other:
-            for _round in range(6):
+            for _round in range(rounds):
                 async with Visitor.at(server.url) as visitor:
                     for frame in rest.choices(FRAMES, k=8):
                         try:

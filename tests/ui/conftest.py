@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import panel as pn
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests import warm
 from tests.ui.kept import KeptTabs
 from tests.ui.tab import PATIENCE, Tab, tab_of
 from txpanel.models.doctor import find_browser
@@ -54,7 +55,7 @@ class Server:
     """A running ``panel serve txpanel``."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | warm.Forked
     lines: list[str] = field(default_factory=list)
 
     def address(self, **state: object) -> str:
@@ -67,15 +68,31 @@ FORGETFUL = ("--unused-session-lifetime", "8000", "--check-unused-sessions", "50
 
 
 def start_server(home: Path, app: Path = APP, options: Sequence[str] = (), **environment: str) -> Server:
-    """Starts a server on a free port with the nano model and waits until it answers."""
+    """Starts a server on a free port with the nano model and waits until it answers; forked, if it is of our own package."""
     # localhost: on every address visitors would be strangers, who may not choose a model
-    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", "0", "--address", "localhost", *options]
-    return start_command(home, command, r"running at: (http://\S+)", **environment)
+    words = ["panel", "serve", str(app), "--port", "0", "--address", "localhost", *options]
+    settings, says = settings_of(home, environment), r"running at: (http://\S+)"
+    if warm.CAN and app == APP:
+        return listening(warm.Forked(words, settings, home), says)
+    return start_command(home, [sys.executable, "-m", *words], says, **environment)
 
 
 def start_command(home: Path, command: list[str], says: str, **environment: str) -> Server:
     """Starts a command with the nano model and waits until it says its address, which is the group of the pattern."""
-    settings = {
+    process = subprocess.Popen(
+        command,
+        env=settings_of(home, environment),
+        cwd=home,
+        text=True,
+        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+    )
+    return listening(process, says)
+
+
+def settings_of(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a server's environment is."""
+    return {
         **os.environ,
         "TXPANEL_MODEL": "nano",
         "TXPANEL_CACHE": str(home / "cache"),
@@ -85,9 +102,10 @@ def start_command(home: Path, command: list[str], says: str, **environment: str)
         "PYTHONUNBUFFERED": "1",
         **environment,
     }
-    process = subprocess.Popen(
-        command, env=settings, cwd=home, text=True, stderr=subprocess.STDOUT, stdout=subprocess.PIPE
-    )
+
+
+def listening(process: subprocess.Popen[str] | warm.Forked, says: str) -> Server:
+    """A server whose lines are heard, once it has said its address."""
     server = Server("", process)
     threading.Thread(target=_listen, args=(server, says), daemon=True).start()
     limit = time.monotonic() + PATIENCE / 1000

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.sweeping import first
+from tests.sweeping import apart, first
 from tests.ui.conftest import SMALL, Server, Tab
 
 TEXT = "CBABBC="
@@ -35,8 +35,8 @@ def close_sheet(page: Page) -> None:
         expect(sheet).to_have_count(0)
 
 
-def asks_twice(tab: Tab, what: Locator, before: Callable[[], None]) -> None:
-    """A first click opens, a second one leaves it open; after both it is in sight."""
+def asks_twice(tab: Tab, what: Locator, before: Callable[[], None]) -> str:
+    """A first click opens, a second one leaves it open; after both it is in sight. Returns which view it is."""
     before()
     what.click()
     tab.until(lambda: in_sight(tab.page), f"{what} is opened and in sight")
@@ -50,6 +50,7 @@ def asks_twice(tab: Tab, what: Locator, before: Callable[[], None]) -> None:
     tab.page.wait_for_timeout(150)
     assert opened(tab.page) == now, "a second click closes nothing"
     close_sheet(tab.page)
+    return now
 
 
 @pytest.mark.parametrize(("width", "height"), first(1, SIZES))
@@ -64,7 +65,9 @@ def test_every_heading_and_tab_opens_and_stays_open(
     headings = page.locator(".heading:not([aria-disabled=true])")
     assert headings.count() == 5
     for i in range(headings.count()):
-        asks_twice(tab, headings.nth(i).locator("b"), tab.top)
+        now = asks_twice(tab, headings.nth(i).locator("b"), tab.top)
+        name = headings.nth(i).locator("b").inner_text().removesuffix(" ▾")
+        expect(page.locator(f"[role=tab][data-id='{now}']")).to_have_text(name)  # the same as the heading's
     tabs = page.get_by_role("tab")
     for i in range(tabs.count()):
         tabs.nth(i).click()
@@ -75,15 +78,6 @@ def test_every_heading_and_tab_opens_and_stays_open(
         expect(tabs.nth(i)).to_have_attribute("aria-selected", "true")
         tab.until(lambda: in_sight(page), "the view of the tab is in sight")
         close_sheet(page)
-
-
-def test_headings_and_tabs_have_the_same_names(server: Server, kept: Callable[..., Tab]) -> None:
-    page = kept(server.address(text=TEXT), as_is=True).page
-    for part in ("embedding", "attention", "mlp", "blocks", "next"):
-        heading = page.locator(f".heading[data-part={part}]")
-        name = heading.locator("b").inner_text().removesuffix(" ▾")
-        heading.locator("b").click()
-        expect(page.get_by_role("tab", selected=True)).to_have_text(name)
 
 
 @pytest.mark.parametrize("width", first(1, [1440, 1300, 1920]))
@@ -147,10 +141,17 @@ def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
     assert words["y"] < code["y"]
 
 
-def test_the_card_covers_neither_what_was_clicked_nor_the_answer(server: Server, new_tab: Callable[..., Tab]) -> None:
+@pytest.mark.parametrize(
+    "places",
+    [[(6, 5), (0, 0), (6, 5)], apart([(6, 5), (6, 6), (0, 0), (1, 0), (3, 2), (3, 3), (6, 5)])],
+    ids=["some", "more"],
+)
+def test_the_card_covers_neither_what_was_clicked_nor_the_answer(
+    server: Server, new_tab: Callable[..., Tab], places: list[tuple[int, int]]
+) -> None:
     """Each card finds a place of its own, also the next one on a page where another was closed."""
     tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT))
-    heights = [covers_nothing(tab, place) for place in ((6, 5), (6, 6), (0, 0), (1, 0), (3, 2), (3, 3), (6, 5))]
+    heights = [covers_nothing(tab, place) for place in places]
     assert heights[0] == pytest.approx(heights[-1], abs=2)
     assert min(heights) > 200
 

@@ -57,7 +57,7 @@ def _wire(tab: Tab) -> list[Any]:
     return received
 
 
-@pytest.mark.parametrize("name", [one if one in ("mlp", "sampling") else apart(one) for one in MOST])
+@pytest.mark.parametrize("name", [one if one == "mlp" else apart(one) for one in MOST])
 def test_a_first_opening_is_light(server: Server, tab: Tab, name: str) -> None:
     received = _wire(tab)
     tab.open(server.address(text=TEXT))

@@ -14,6 +14,7 @@ import pytest
 from bokeh.models import GlyphRenderer
 
 from tests import families
+from tests.sweeping import first
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.state import ModelState
 from txpanel.session.worker import Worker
@@ -43,7 +44,7 @@ def image(heat: Any) -> np.ndarray:
     return np.asarray(heat.source.data["image"][0])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", first(3, FAMILIES))
 def test_every_picture_holds_the_numbers_of_the_trace(build: Callable[..., AttentionView], family: str) -> None:
     view = build(family)
     state = view.state

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.families import tiny
+from tests.sweeping import first
 from txpanel.session.state import ModelState
 from txpanel.views.distribution import Distribution
 from txpanel.views.residual import view as view_module
@@ -127,7 +128,7 @@ def test_progress_is_told_block_by_block(trace: Any) -> None:
 # -- the view -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", first(3, FAMILIES))
 def test_the_view_draws_the_focus(family: str) -> None:
     state = ModelState(model=tiny(family), text=TEXT)
     view = ResidualView(state)
