@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import time
@@ -314,6 +315,33 @@ def test_a_page_that_sends_too_many_messages_is_slowed_down_and_nobody_else(
     assert refused("messages") == before + 1
     assert spoken(ask(pages[1], 1)) < 1
     assert refused("messages") == before + 1
+
+
+def test_what_a_page_said_that_was_left_meanwhile_is_nobodys_error(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A class goes home while its pages are still being opened: a last message waits for its turn when Bokeh's keep-alive finds that nobody is there."""
+    page, odd = place.get()[1], refused("message-odd")
+
+    async def talk() -> None:
+        socket = await place.connect(token_of(page))
+        await socket.read_message()
+        monkeypatch.setattr(entry_limits.budget, "pause", lambda _session: 0.45)  # a page is told of more
+        for piece in ({"msgid": "1", "msgtype": "PATCH-DOC"}, {}):
+            await socket.write_message(json.dumps(piece))
+        await asyncio.sleep(2.5)
+        await socket.write_message(json.dumps({"events": []}))
+        await asyncio.sleep(0.2)
+        await leave(socket, None)
+        for _each in range(4):
+            place.running._tornado._loop.add_callback(place.running._tornado._keep_alive)
+            await asyncio.sleep(0.05)
+
+    spoken(talk())
+    place.until(lambda: not any(session.connection_count for session in place.sessions))
+    time.sleep(1)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert refused("message-odd") == odd
 
 
 def test_the_limits_stand_before_each_way_to_a_session() -> None:

@@ -215,15 +215,17 @@ class LimitedSocket(WSHandler):
             self._protocol_error("too early")
             return
         session = _session_of(self)
-        if session is not None:
-            address = visitors.address(self.request)
-            pause, work = admission.pause(session.id, address, self._limits), budget.pause(session.id)
-            if pause or work > NOTED:
-                self._slowed(address, work=work > pause)
-            if pause or work:
-                await self._wait(max(pause, work))
-        name = str(session.id) if session is not None else ""
-        await measured(super().on_message(fragment), lambda seconds: budget.spent(name, seconds) if name else None)
+        if session is None:  # the page was left, and what it said just before is heard now
+            return
+        address, name = visitors.address(self.request), str(session.id)
+        pause, work = admission.pause(session.id, address, self._limits), budget.pause(session.id)
+        if pause or work > NOTED:
+            self._slowed(address, work=work > pause)
+        if pause or work:
+            await self._wait(max(pause, work))
+            if _session_of(self) is None:  # left meanwhile: Bokeh would call it an error
+                return
+        await measured(super().on_message(fragment), lambda seconds: budget.spent(name, seconds))
 
     async def _handle(self, message: Any) -> Any:
         """A page asks for its whole document once for each connection; more is read later."""
@@ -233,7 +235,7 @@ class LimitedSocket(WSHandler):
             if pause:
                 self._slowed(visitors.address(self.request), work=True)
                 await self._wait(pause)
-        return await super()._handle(message)
+        return await super()._handle(message) if _session_of(self) is not None else None
 
     async def _wait(self, seconds: float) -> None:
         """Reads nothing for a while; the page is told that the server is there, since its pings wait, too."""
