@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,10 +78,13 @@ def check_lesson(
     for model, texts in models:
         for text in texts:
             here = _here(model, lesson.text if lesson.text and lesson.model == model.name else text)
+            for on_page in (True, False) if here is not None else ():
+                at = replace(here, on_page=on_page)
+                if holds(lesson.needs, at):
+                    for one in (lesson, *twins):
+                        found += _moving(one, at)
             if here is not None and holds(lesson.needs, here):
-                for one in (lesson, *twins):
-                    found += _moving(one, here)
-                asked.on(model, here)
+                asked.on(model, replace(here, on_page=True))
     return list(dict.fromkeys([*found, *asked.problems()]))
 
 

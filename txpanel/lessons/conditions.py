@@ -49,6 +49,7 @@ CONDITIONS: dict[str, Callable[[Situation], bool]] = {
     "repeats": lambda here: here.repeat is not None,
     "interventions": lambda here: hasattr(here.trace, "changed"),
     "generated": lambda here: here.generated > 0,
+    "on-page": lambda here: here.on_page,
 }
 """What each asks of a `Situation`; with ``not-`` in front the opposite."""
 

@@ -33,6 +33,7 @@ class Situation:
         layer, head, query, key, neuron: where one looks. generated: tokens that were generated up to here.
         opened: the view that is unfolded. asked: short name of the tensor that the card explains, with its cell in `cell`.
         played: how often ▶ Play was used since the lesson was opened.
+        on_page: whether the lesson stands over the page itself, and not on paper or in a notebook.
     """
 
     trace: Trace
@@ -48,6 +49,7 @@ class Situation:
     asked: str = ""
     cell: Mapping[str, int] = field(default_factory=dict)
     played: int = 0
+    on_page: bool = False
 
     @property
     def anatomy(self) -> Anatomy:
@@ -125,7 +127,7 @@ def situation_of(state: ModelState, **more: Any) -> Situation | None:
     """The moment that a session is in; None while there is no run.
 
     Args:
-        more: opened, played: what the state does not know.
+        more: opened, played, on_page: what the state does not know.
     """
     trace = state.trace
     if trace is None:

@@ -25,8 +25,10 @@ from txpanel.lessons.handout.pictures import PICTURES
 from txpanel.lessons.lit import PARTS
 from txpanel.lessons.reading import read_lesson
 from txpanel.lessons.shapes import NANO_TEXTS, shapes
+from txpanel.lessons.walk import Walk
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.tokens import Tokens
+from txpanel.session.state import ModelState
 from txpanel.toolkit.format import brief, number, percent
 
 TEXT = "CABCAB="
@@ -192,6 +194,62 @@ def test_steps_that_are_not_here_are_left_out(nano: LanguageModel) -> None:
     assert len(titles) == 2
     assert not [title for title in titles if title in words(questions)]
     assert all(title in words(answers) for title in titles)
+
+
+OF_THE_PAGE = """(seen)=
+## Seen
+
+A sentence.
+
+:::{only} on-page
+Look at the purple line.
+:::
+
+:::{only} not-on-page
+Look at the frame.
+:::
+
+(clicked)=
+## Clicked
+
+:::{look}
+only: on-page
+:::
+
+Click it.
+
+(learned)=
+## Learned here, and not on the page
+
+:::{look}
+only: rotary
+:::
+
+x
+"""
+
+
+def test_what_speaks_of_the_page_stays_on_it(tmp_path: Path, nano: LanguageModel) -> None:
+    here = replace(run(nano, TEXT), on_page=True)
+    questions, answers = halves(handout(written(tmp_path, OF_THE_PAGE), here))
+    assert "Look at the frame." in words(questions)
+    for sentence in ("purple line", "Click it", "Clicked"):
+        assert sentence not in words(questions)
+    assert "These steps are for the page of txpanel alone: Clicked." in words(answers)
+    assert "what these steps are about: Learned here, and not on the page." in words(answers)
+
+
+def test_where_to_click_is_left_to_the_page(nano: LanguageModel) -> None:
+    here = replace(run(nano, TEXT), on_page=True)
+    step = lesson("attention").step("which-is-which")
+    assert step is not None
+    assert [block for block in step.blocks if "on-page" in block.only]
+    page = words(handout(lesson("attention"), here))
+    for sentence in ("choose it below", "Any cell of the matrix will do.", "Click one of the small pictures."):
+        assert sentence not in page
+    assert "The one that looks is the query." in page  # hints of what can be answered on paper stay
+    book = Walk("attention", ModelState(model=nano, text=TEXT))
+    assert "choose it below" not in str(book.step("which-is-which"))
 
 
 def test_a_question_that_cannot_be_decided_is_left_out(tmp_path: Path, nano: LanguageModel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from txpanel.decoding.ranges import RANGES
@@ -36,6 +37,7 @@ def notebook(lesson: Lesson, model_name: str, text: str, here: Situation | None 
             that its step is not.
         source: where the notebook finds the lesson: a folder; empty: it is installed under its id.
     """
+    here = replace(here, on_page=False) if here is not None else None
     with speaking(lesson.language):
         cells = list(_begin(lesson, model_name, text, source))
         last, since = "", 0

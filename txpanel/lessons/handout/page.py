@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -120,7 +120,8 @@ def handout(lesson: Lesson, here: Situation, *, date: str = "") -> str:
         if lesson.needs and not holds(lesson.needs, here):
             said_ = _("This lesson needs a model with: {parts}.")
             raise Unsupported(said_.format(parts=", ".join(missing(lesson.needs, here))))
-        parts, answers, left_out = _parts(lesson, here)
+        here = replace(here, on_page=False)
+        parts, answers, left_out, of_the_page = _parts(lesson, here)
         running = here.trace.model
         model = running.title if running is not None else str(here.trace.provenance.get("model", ""))
         page = _template().render(
@@ -132,6 +133,7 @@ def handout(lesson: Lesson, here: Situation, *, date: str = "") -> str:
             parts=parts,
             answers=answers,
             left_out=left_out,
+            of_the_page=of_the_page,
             language=lesson.language.replace("_", "-"),
             fonts=_fonts(),
             words=_words() | {"computed": _computed().format(model=model)},
@@ -144,21 +146,24 @@ def file_name(lesson: Lesson, suffix: str = "html") -> str:
     return f"{lesson.id}.{suffix}" if lesson.language == "en" else f"{lesson.id}.{lesson.language}.{suffix}"
 
 
-def _parts(lesson: Lesson, here: Situation) -> tuple[list[Part], list[Answer], list[str]]:
+def _parts(lesson: Lesson, here: Situation) -> tuple[list[Part], list[Answer], list[str], list[str]]:
+    """Steps, answers, and the headings of what is left out: of what this run does not have, of what is for the page alone."""
     parts: list[Part] = []
     asked: list[tuple[Step, Task, Situation]] = []
     left_out: list[str] = []
+    of_the_page: list[str] = []
     figures = Figures()
     for step in lesson.steps:
         if not is_here(step, lesson, here):
-            left_out.append(plain_text(heading(step, here)))
+            of_it = is_here(step, lesson, replace(here, on_page=True))
+            (of_the_page if of_it else left_out).append(plain_text(heading(step, here)))
             continue
         here = placed(step.look, here)
         parts.append(_part(step, here, len(asked) + 1, figures))
         if step.task is not None and parts[-1].question is not None:
             asked.append((step, step.task, here))
     answers = [_answer(*one, n, figures) for n, one in enumerate(asked, 1)]  # their pictures come behind all others
-    return parts, answers, left_out
+    return parts, answers, left_out, of_the_page
 
 
 def _part(step: Step, here: Situation, number: int, figures: Figures) -> Part:
@@ -186,15 +191,14 @@ def _question(task: Task, here: Situation, number: int) -> Question:
 
 def _answer(step: Step, task: Task, here: Situation, number: int, figures: Figures) -> Answer:
     title = heading(step, here)
-    hints = [one for hint in task.hints if (one := said(hint, here))]
-    if task.kind == "do":
+    if task.kind == "do":  # its hints say where on the page something is, which has them itself
         done = example(task.reach, here)
         after = [
             block for block in task.after if done is not None or not any(kind == "value" for kind, _what in block.runs)
         ]
         then, what = done if done is not None else (here, [])
         lead = ", ".join(what) if any(kind == "value" for block in after for kind, _what in block.runs) else ""
-        return Answer(number, "do", title, [], paragraphs(after, then), hints, [], [], lead)
+        return Answer(number, "do", title, [], paragraphs(after, then), [], [], [], lead)
     found = figures.of(pictures_of(step)[1], here)
     return Answer(
         number,
@@ -202,7 +206,7 @@ def _answer(step: Step, task: Task, here: Situation, number: int, figures: Figur
         title,
         right_shown(task, here),
         paragraphs(task.after, here),
-        hints,
+        [one for hint in task.hints if (one := said(hint, here))],
         foreseen(task, here),
         found,
     )
@@ -227,6 +231,7 @@ def _words() -> dict[str, str]:
         "confusion": _("A common confusion: {confusion}"),
         "hints": _("Hints"),
         "example": _("An example, with {what}:"),
+        "of_the_page": _("These steps are for the page of txpanel alone: {all}."),
         "left_out": _("This model or text does not have what these steps are about: {all}."),
     }
 

@@ -308,7 +308,7 @@ class LessonController:
     def _here(self) -> Situation | None:
         if self._state is None:
             return None
-        return situation_of(self._state, opened=self._opened(), played=self._played)
+        return situation_of(self._state, opened=self._opened(), played=self._played, on_page=True)
 
     # -- what it shows ---------------------------------------------------------------------------------------------------
 
