@@ -55,6 +55,37 @@ def test_nobody_else_can_lead(classes: Classes) -> None:
     assert not room.leads("a")
 
 
+def test_who_has_led_looks_on_when_a_copy_of_the_tab_takes_over_and_is_nobody_of_the_class(classes: Classes) -> None:
+    before, after = Told(), Told()
+    room = classes.begin("t", before)
+    room.show("t", HERE)
+    room.lead("copy", after)
+    assert before.n == 1
+    assert (room.leads("t"), room.leads("copy")) == (False, True)
+    room.show("copy", Place("attention", "mask"))
+    assert before.n == 2
+    room.answer("t", "right")
+    room.join("t", WHO[0], before)
+    room.answer("t", "right")
+    assert (room.count().members, room.count().answered) == (1, 1)  # once it says who it is, it is one of the class
+    room.lead("copy", after)
+    assert before.n == 2  # the same page again: nothing has changed
+    room.leave("copy")
+    assert room.waits()
+
+
+def test_one_with_two_pages_is_one(classes: Classes) -> None:
+    room = classes.begin("t", Told())
+    room.show("t", HERE)
+    for page in "ab":
+        room.join(page, WHO[0], Told())
+        room.answer(page, page)
+    count = room.count()
+    assert (count.members, dict(count.answers)) == (1, {"b": 1})
+    room.leave("a")
+    assert room.count().members == 1
+
+
 def test_each_counts_once_with_the_last_answer_also_after_a_reload(classes: Classes) -> None:
     leader = Told()
     room = classes.begin("t", leader)

@@ -27,6 +27,7 @@ NAMES = " ".join(
         "kept key kind layer leaf line listed n name narrow neuron node on open pace part penalty position query",
         "row save search seed seen sources source start steps stop switch sync take temperature tensor term text",
         "theme token tokens top_k top_p type value window x y vocab last",
+        "address answer code lesson step what who",
     ]
 ).split(" ")
 WORDS = " ".join(
@@ -35,6 +36,8 @@ WORDS = " ".join(
         "take pace hello seen sync ask cell feed more back forward close crumb pin unpin act next window grid",
         "retry tap table csv provenance search stop seed why others logits probs probs.entropy probs.sum",
         "blocks.0.pattern blocks.1.resid_pre embed attention mlp flow column row nano @0123456789abcdef0123.1.2",
+        "go answer hint reveal played text classtext classmodel again captions class join lead leave end qr",
+        "tour sorting attention which-is-which softmax ABCDEF 0123456789abcdef http://x",
     ]
 ).split(" ")
 TEXTS = st.one_of(
@@ -151,7 +154,7 @@ def test_the_page_has_all_its_listeners(page: Page) -> None:
         "VectorStrips",
         "SamplingBench",
     } <= names
-    assert {"BeamTree", "Probabilities", "Facts", "CacheMap", "Tools"} <= names
+    assert {"BeamTree", "Probabilities", "Facts", "CacheMap", "Tools", "LessonBox"} <= names
     assert page.figures
 
 

@@ -23,6 +23,8 @@ LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 LENGTH = 6
 CODE = re.compile(f"[{LETTERS}]{{{LENGTH}}}")
 WHO = re.compile(r"[0-9a-f]{16}")
+LOOKS_ON = ""
+"""Stands for who it is where a page is told and not counted."""
 MOST = 40
 """Classes at a time."""
 MOST_VOTERS = 1000
@@ -56,7 +58,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Count:
-    """How a class stands: followers whose page is open, how many have answered the question of its place, and how often each answer was given."""
+    """How a class stands: followers who have a page open, how many have answered the question of its place, and how often each answer was given."""
 
     members: int
     answered: int
@@ -84,13 +86,17 @@ class Classroom:
     # -- who leads -----------------------------------------------------------------------------------------------------------
 
     def lead(self, page: str, tell: Tell) -> None:
-        """A page leads from now on, instead of the one that has led."""
+        """A page leads from now on. One that has led until then, such as a copy of the tab, looks on: it is told, and not counted."""
         with self._lock:
-            self._leader = (page, tell)
+            before, self._leader = self._leader, (page, tell)
             self._members.pop(page, None)
+            if before is not None and before[0] != page:
+                self._members[before[0]] = (LOOKS_ON, before[1])
             alone, self._alone = self._alone, None
         if alone is not None:
             alone.cancel()
+        if before is not None and before[0] != page:
+            before[1]()
 
     def leads(self, page: str) -> bool:
         """Whether it is this page that leads: another one may have taken over."""
@@ -135,7 +141,7 @@ class Classroom:
             raise BadLesson(_("This is not how a class is joined."))
         with self._lock:
             known = self._members.get(page)
-            self._members[page] = (known[0] if known else who, tell)  # one page, one answer
+            self._members[page] = (known[0] or who if known else who, tell)  # one page, one answer
         self._tell_leader()
 
     def leave(self, page: str) -> None:
@@ -152,9 +158,9 @@ class Classroom:
     def answer(self, page: str, answer: str) -> None:
         """Counts an answer to the question of the class's place, instead of the one that was given before."""
         with self._lock:
-            if page not in self._members:
+            who = self._members[page][0] if page in self._members else LOOKS_ON
+            if who == LOOKS_ON:
                 return
-            who = self._members[page][0]
             given = self._answers.setdefault(self.place.question, {})
             if who not in given and len(given) >= MOST_VOTERS:
                 return
@@ -167,7 +173,8 @@ class Classroom:
         """How it stands at its place."""
         with self._lock:
             given = self._answers.get(self.place.question, {})
-            return Count(len(self._members), len(given), Counter(given.values()))
+            here = {who for who, _tell in self._members.values()} - {LOOKS_ON}  # one who has two pages open is one
+            return Count(len(here), len(given), Counter(given.values()))
 
     def _tell_leader(self) -> None:
         leader = self._leader

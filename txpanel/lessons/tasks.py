@@ -71,7 +71,8 @@ def judge(task: Task, answer: Any, here: Situation) -> Verdict:
         answer: of a choice the option's id; of a number a number; of a token its position from 0; of a cell query and key.
 
     Raises:
-        BadLesson: it is no answer to this task. Unsupported: the question cannot be decided here.
+        BadLesson: it is no answer to this task, or about a token that the text does not have. Unsupported: the question cannot be
+            decided here.
     """
     right = right_answer(task, here)
     if task.kind == "choice":
@@ -80,6 +81,8 @@ def judge(task: Task, answer: Any, here: Situation) -> Verdict:
             raise BadLesson(_("This is not one of the options."))
         return Verdict(True) if option.id == right.option else Verdict(False, option.says, option.confusion)
     given = _numbers(answer, 2 if task.kind == "cell" else 1)
+    if task.kind in ("token", "cell") and not all(one.is_integer() and 0 <= one < len(here.ids) for one in given):
+        raise BadLesson(_("The answer is not a token of this text."))
     wanted = tuple(float(one.raw) for one in right.found)
     if _near(given, wanted, task):
         return Verdict(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,58 @@ def test_the_class_is_offered_its_text_and_judged_on_its_own(page: Page) -> None
     say(other, "classtext")
     assert other._state.text == "CBABBC="
     assert other.component.classed["text"] == ""
+
+
+def test_the_class_is_offered_its_model(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher, code = begun(page)
+    first = joined(page, code, 0)
+    assert first.component.classed["model"] == ""
+    place = teacher.teaching.part.room.place  # type: ignore[union-attr]
+    monkeypatch.setattr(teacher.teaching.part.room, "place", replace(place, model="smollm2-135m"))
+    loaded: list[str] = []
+    assert first._state is not None
+    monkeypatch.setattr(first._state, "load", loaded.append)
+    say(first, "again")
+    assert "SmolLM2" in first.component.classed["model"]
+    say(first, "classmodel")
+    assert loaded == ["smollm2-135m"]
+    first.teaching._fixed = first._fixed = True
+    say(first, "classmodel")
+    assert (first.component.classed["model"], loaded) == ("", ["smollm2-135m"])
+
+
+@pytest.mark.parametrize("answer", [-5, 99, 1e14, 1.5, [-1, 0], [3, 99], [0.5, 1], [[1], 2], None])
+def test_a_token_that_is_not_there_is_no_answer_and_the_teacher_goes_on(page: Page, answer: Any) -> None:
+    teacher, code = begun(page)
+    first = joined(page, code, 0, text="CBABBCAAAAAAAA=")
+    say(teacher, "go", step="four")
+    say(first, "answer", answer=answer)
+    assert teacher.component.classed["answered"] == 0
+    say(first, "answer", answer=[14, 13])  # a token of a longer text
+    assert votes(teacher) == {"15 → 14": 1}
+    say(teacher, "go", step="one")
+    assert first.component.shown["step"] == "one"
+
+
+def test_a_copy_of_the_teachers_tab_takes_over_and_the_first_one_follows(page: Page) -> None:
+    teacher, code = begun(page)
+    first, copy = joined(page, code, 0), page()
+    say(copy, "open", lesson="mine", step="two")
+    say(copy, "lead", code=code, key=teacher.component.classed["key"])
+    assert (copy.component.classed["leads"], teacher.component.classed["leads"]) == (True, False)
+    assert copy.component.classed["members"] == 1
+    assert teacher._state is not None
+    assert "Another page leads the class now." in teacher._state.notice
+    teacher._state.notice = ""
+    say(teacher, "go", step="one")  # looks back, and takes nobody along
+    assert first.component.shown["step"] == "two"
+    say(copy, "go", step="three")
+    assert teacher.component.shown["step"] == first.component.shown["step"] == "three"
+    assert teacher._state.notice == ""
+    say(teacher, "end")  # not its own any more
+    assert first.component.classed
+    say(copy, "end")
+    assert teacher.component.classed == {}
 
 
 def test_a_class_ends(page: Page) -> None:

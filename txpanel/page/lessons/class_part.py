@@ -30,6 +30,7 @@ class ClassPart:
         self._told, self._later = told, later
         self._page = secrets.token_hex(8)
         self._seen = Place()
+        self._led = False
         self._waiting = False
 
     @staticmethod
@@ -57,6 +58,7 @@ class ClassPart:
             raise BadLesson(_("There are no classes on this server."))
         if self.room is None:
             self.room = classes.begin(self._page, self._tell)
+            self._led = True
 
     def lead(self, code: str, key: str) -> bool:
         """Leads again the class that was led from this browser's tab before it was loaded anew; whether there is one."""
@@ -65,7 +67,7 @@ class ClassPart:
             return False
         self.leave()
         room.lead(self._page, self._tell)
-        self.room, self._seen = room, room.place
+        self.room, self._seen, self._led = room, room.place, True
         return True
 
     def join(self, code: str, who: str) -> None:
@@ -87,7 +89,7 @@ class ClassPart:
 
     def leave(self) -> None:
         """Leads and follows no more; a class that this page has led waits for it to come back."""
-        room, self.room = self.room, None
+        room, self.room, self._led = self.room, None, False
         if room is not None:
             room.leave(self._page)
 
@@ -115,11 +117,16 @@ class ClassPart:
         before, self._seen = self._seen, self.room.place
         return self._seen if self._seen.question != before.question else None
 
+    def overtaken(self) -> bool:
+        """Whether this page has led its class until another one took over; said once."""
+        led, self._led = self._led, self.leads
+        return led and self.follows
+
     def over(self) -> bool:
         """Whether the class has ended; then this page is in none any more."""
         if self.room is None or not self.room.over:
             return False
-        self.room = None
+        self.room, self._led = None, False
         return True
 
     # -- from other pages ----------------------------------------------------------------------------------------------------

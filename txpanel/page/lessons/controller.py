@@ -23,6 +23,7 @@ from txpanel.page.lessons.component import LessonBox
 from txpanel.page.lessons.looking import Measuring, look_at
 from txpanel.page.lessons.paper import Paper
 from txpanel.page.lessons.shown import Answered, shown
+from txpanel.page.lessons.taking import TAKEN, take
 from txpanel.page.lessons.teaching import Teaching
 from txpanel.page.lessons.words import lesson_words
 from txpanel.toolkit.incoming import heard
@@ -44,9 +45,6 @@ KINDS = (
     "reveal",
     "close",
     "played",
-    "load",
-    "text",
-    "classtext",
     "again",
     "captions",
     "file",
@@ -91,7 +89,7 @@ class LessonController:
         self._at: dict[str, str] = {}
         self.component = LessonBox(self._on_message, words=lesson_words(), margin=0, width=0, height=0)
         self._paper = Paper(self.component, self._say)
-        self.teaching = Teaching(self.component, self._told, self._later)
+        self.teaching = Teaching(self.component, self._told, self._later, fixed=fixed)
 
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
@@ -161,6 +159,10 @@ class LessonController:
         try:
             if kind in Teaching.KINDS:
                 self.teaching.hear(kind, data)
+            elif kind in TAKEN:
+                room = self.teaching.part.room
+                at = room.place if room is not None else None
+                take(kind, self._state, self._lesson, self._now(), at, fixed=self._fixed)
             elif kind in KINDS:
                 getattr(self, f"_on_{kind}")(data)
         except BadLesson as error:
@@ -209,27 +211,6 @@ class LessonController:
     def _on_played(self, data: dict[str, Any]) -> None:
         self._played = min(self._played + 1, FARTHEST)
 
-    def _on_load(self, data: dict[str, Any]) -> None:
-        step = self._now()
-        name = (step.look.model if step is not None else "") or (self._lesson.model if self._lesson is not None else "")
-        if name and self._state is not None and not self._fixed:
-            self._state.load(name)
-
-    def _on_text(self, data: dict[str, Any]) -> None:
-        step = self._now()
-        self._use(
-            (step.look.text if step is not None else "") or (self._lesson.text if self._lesson is not None else "")
-        )
-
-    def _on_classtext(self, data: dict[str, Any]) -> None:
-        room = self.teaching.part.room
-        self._use(room.place.text if room is not None else "")
-
-    def _use(self, text: str) -> None:
-        if text and self._state is not None:
-            self._state.allowed().check_characters(text)
-            self._state.text = text
-
     def _on_file(self, data: dict[str, Any]) -> None:
         here = self._here()
         if self._lesson is not None and here is not None:
@@ -276,6 +257,8 @@ class LessonController:
             return
         if self.teaching.part.over():
             self._say(_("The class is over."))
+        if self.teaching.part.overtaken():
+            self._say(_("Another page leads the class now. To lead it from here, reload this page."))
         self._follow()
         self._draw()
 

@@ -7,7 +7,7 @@ import {askedToStart, begun, listening} from "./asked.js"
 import {captions} from "./captions.js"
 import {Light} from "./light.js"
 import {memory} from "./memory.js"
-import {feedback, question, runs} from "./task.js"
+import {feedback, question, runs, tally} from "./task.js"
 import {Teach} from "./teach.js"
 
 const ON = new Set(["ArrowRight", "PageDown"]) // what a presenter's remote control sends, too
@@ -28,6 +28,7 @@ export function render({model, view, el}) {
   const heading = h("h2", {tabindex: "-1"})
   const words = h("div", {class: "words"})
   const task = h("div", {class: "task"})
+  const counted = h("div")
   const said = h("div", {class: "said", role: "status"})
   const list_ = h("ul", {class: "list", hidden: true})
   const dots = h("div", {class: "dots", role: "group", "aria-label": w.progress})
@@ -38,7 +39,7 @@ export function render({model, view, el}) {
   const back = button(w.back, () => to(-1), {class: "quiet"})
   const next = button(w.next, () => to(1), {class: "next", title: w.keys})
   const head = h("header", null, title, count, h("i", {class: "room"}), menu, teaches, leave)
-  const body = h("div", {class: "body"}, heading, words, task, said)
+  const body = h("div", {class: "body"}, heading, words, task, counted, said)
   const box = h(
     "section",
     {class: "box", role: "dialog", hidden: true},
@@ -183,9 +184,11 @@ export function render({model, view, el}) {
     teach.stands()
     teach.draw()
     const votes = teach.bars()
-    section("task", [drawn.step, s.task, s.done, s.held && s.given, votes], () =>
-      task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}), votes)),
+    const pressed = s.task?.kind === "choice" && s.held && s.given // other forms keep what was typed into them
+    section("task", [drawn.step, s.task, s.done, pressed], () =>
+      task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}))),
     )
+    section("counted", [votes, s.task], () => counted.replaceChildren(tally(votes, s.task, w)))
     const may = teach.mayShow()
     section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind, s.held && s.given, may], () => {
       said.replaceChildren(...feedback(s, w, send, may))
@@ -205,11 +208,13 @@ export function render({model, view, el}) {
     back.disabled = s.i === 0
     next.textContent = s.i + 1 === s.steps.length ? w.end : w.next
     next.classList.toggle("primary", !s.task || s.done || Boolean(s.revealed))
-    light.on(s.lit, s.hidden, came)
+    const from = deepest()
+    const writes = !box.contains(from) && from?.matches("input,textarea,select") // a class goes on while somebody types
+    light.on(s.lit, s.hidden, came, !writes)
     if (!came) return
     kept.reach(s.lesson, s.step)
     body.scrollTop = 0
-    heading.focus({preventScroll: true})
+    if (!writes) heading.focus({preventScroll: true})
     say(el, "playto", s.play || null)
   }
 

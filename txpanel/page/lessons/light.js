@@ -27,7 +27,8 @@ export class Light {
     this.hidden = []
   }
 
-  on(lit, hidden, came) {
+  /** came: it is another step. brings: whether the page may be moved to it. */
+  on(lit, hidden, came, brings) {
     this.lit = lit
     this.hidden = hidden
     if (!this.timer) {
@@ -38,7 +39,7 @@ export class Light {
     if (came) {
       this.spot = null
       this.until = performance.now() + 2500 // a part may still be on its way
-      this.bring = true
+      this.bring = brings
     }
     this.draw()
   }

@@ -6,18 +6,17 @@ const TAGS = {b: "strong", i: "em", code: "code", live: "span", token: "span"}
 export const runs = (pairs) =>
   pairs.map(([kind, text]) => (TAGS[kind] ? h(TAGS[kind], {class: kind}, kind === "token" ? blanks(text) : text) : text))
 
-/** The elements that ask; `answer` is called with what was chosen; votes: how often a class has given each answer. */
-export function question(s, w, answer, votes = []) {
+/** The elements that ask; `answer` is called with what was chosen. */
+export function question(s, w, answer) {
   const {task} = s
   if (!task) return []
   const lead = h("p", {class: "ask"}, h("b", null, task.kind === "do" ? w.try_it : w.predict, " "), runs(task.ask))
-  const counted = votes.length ? tally(votes, task, w) : null
-  if (task.kind === "do" || s.done) return [lead, counted].filter(Boolean)
-  return [lead, FORMS[task.kind](task, w, answer, s.held ? s.given : null), counted].filter(Boolean)
+  return task.kind === "do" || s.done ? [lead] : [lead, FORMS[task.kind](task, w, answer, s.held ? s.given : null)]
 }
 
 /** How often each answer was given, as bars. */
-function tally(votes, task, w) {
+export function tally(votes, task, w) {
+  if (!task || !votes.length) return ""
   const most = Math.max(1, ...votes.map(({n}) => n))
   const text = ({option, text: said}) => (option ? runs(task.options.find(([id]) => id === option)?.[1] ?? []) : said)
   return h(

@@ -32,6 +32,7 @@ export class Teach {
       status: h("span", {role: "status"}),
       votes: quiet(w.votes, () => this.unfold(`${model.shown.lesson}/${model.shown.step}`)),
       back: quiet(w.to_class, () => send("join", {code: model.classed.code, who: who()})),
+      load: quiet("", () => send("classmodel")),
       text: quiet("", () => send("classtext")),
       leave: quiet(w.leave_class, () => send("leave")),
     }
@@ -172,7 +173,7 @@ export class Teach {
   stands() {
     const w = this.model.words
     const c = this.model.classed ?? {}
-    const {code, status, votes, back, text, leave} = this.parts
+    const {code, status, votes, back, load, text, leave} = this.parts
     this.line.hidden = !c.code
     if (!c.code) return
     patch(code, w.class_code.replace("{code}", c.code))
@@ -180,6 +181,8 @@ export class Teach {
     patch(status, c.leads ? w.present_answered.replace("{n}", c.members).replace("{m}", c.answered) : w.follows)
     votes.hidden = !c.leads || !c.votes || this.seesVotes()
     back.hidden = c.leads || c.here
+    load.hidden = c.leads || !c.model || Boolean(this.model.shown.load)
+    if (c.model) patch(load, w.class_model.replace("{model}", c.model))
     text.hidden = c.leads || !c.text
     if (c.text)
       patch(

@@ -28,15 +28,21 @@ class Teaching:
     """The class that a page leads or follows, and what the box is told of it.
 
     Args:
-        component: the box. told, later: as those of `ClassPart`.
+        component: the box. told, later: as those of `ClassPart`. fixed: whether the model cannot be changed here.
     """
 
     KINDS = ("class", "join", "lead", "leave", "end", "qr")
 
     def __init__(
-        self, component: LessonBox, told: Callable[[], None], later: Callable[[Callable[[], None]], None]
+        self,
+        component: LessonBox,
+        told: Callable[[], None],
+        later: Callable[[Callable[[], None]], None],
+        *,
+        fixed: bool = False,
     ) -> None:
         self.part = ClassPart(told, later)
+        self._fixed = fixed
         self.wanted = ""  # the code of the address, until the browser has said who it is
         self._component = component
         component.classes = self.part.offered()
@@ -123,7 +129,7 @@ class Teaching:
     def facts(
         self, lesson: str, step: str, task: Task | None, here: Situation | None, *, shown: bool
     ) -> dict[str, Any]:
-        """What the box is told: `ClassPart.facts`; of who leads the answers, of who follows where the class is and its text."""
+        """What the box is told: `ClassPart.facts`; of who leads the answers, of who follows where the class is, its text and its model."""
         found, room = self.part.facts(), self.part.room
         if room is None:
             return {}
@@ -133,4 +139,16 @@ class Teaching:
             return found
         text = room.place.text
         other = here is not None and bool(text) and not here.trace.text.startswith(text)
-        return found | {"here": self.here(lesson, step), "shown": room.place.shown, "text": text if other else ""}
+        return found | {
+            "here": self.here(lesson, step),
+            "shown": room.place.shown,
+            "text": text if other else "",
+            "model": self._other_model(room.place.model, here),
+        }
+
+    def _other_model(self, name: str, here: Situation | None) -> str:
+        """The title of the class's model where another one is on screen; empty where it is the same, or cannot be changed."""
+        entry = find(name) if name and not self._fixed and here is not None else None
+        if entry is None or here is None or here.trace.model is None or here.trace.model.name == name:
+            return ""
+        return entry.title

@@ -56,10 +56,8 @@ def _said(task: Task, given: str, here: Situation) -> str:
     if task.kind == "number":
         number = float(parts[0])
         return f"{number * 100:.4g} %" if as_shares(task, here) else f"{number:.4g}"
-    names = here.trace.tokens.strings
-    return " → ".join(
-        f"{int(one) + 1} · {visible(names[int(one)])}" if int(one) < len(names) else str(int(one) + 1) for one in parts
-    )
+    names = dict(enumerate(here.trace.tokens.strings))  # who follows may have a longer text
+    return " → ".join(f"{at + 1} · {visible(names[at])}" if at in names else str(at + 1) for at in map(int, parts))
 
 
 def _is_right(task: Task, given: str, here: Situation) -> bool:

@@ -68,6 +68,7 @@ def lesson_words() -> dict[str, str]:
         "follows": _("You follow the teacher's steps."),
         "to_class": _("Go where the class is"),
         "class_text": _("Use the class's text: “{text}”"),
+        "class_model": _("Load the class's model: {model}"),
         "leave_class": _("Leave the class"),
         "counted": _("Your answer is counted. You can change it until the answer is shown."),
     }
