@@ -269,6 +269,13 @@ class LimitedSocket(WSHandler):
     def on_close(self) -> None:
         """The connection is gone; so is the page, if it was closed, and then nobody needs what it has asked for."""
         session = _session_of(self)
+        if (
+            session is None and self.connection is not None
+        ):  # Bokeh's keep-alive has found it dead and given the session up
+            kept = getattr(self, "_txpanel_kept", None)
+            if kept is not None:
+                kept.closed(self)
+            return
         super().on_close()
         if session is None:
             return
