@@ -110,6 +110,11 @@ def language() -> str:
     return _speaking.get() or _of_page() or _answering.get() or _usual[0]
 
 
+def for_child() -> dict[str, str]:
+    """What a child process needs in its environment to speak the language in use here."""
+    return {"TXPANEL_LANGUAGE": language()}
+
+
 def usual() -> str:
     """Code of the language of the process."""
     return _usual[0]

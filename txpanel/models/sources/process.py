@@ -22,7 +22,7 @@ from typing import Any
 
 from txpanel import errors
 from txpanel.errors import DownloadFailed, TxpanelError
-from txpanel.messages import _
+from txpanel.messages import _, for_child
 from txpanel.models.progress import Reporter
 
 STDIN = 0
@@ -31,7 +31,7 @@ POLL = 0.1  # seconds between looks at the cancel button
 
 @contextmanager
 def started(command: list[str], env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Start a child process; it has ended when the block is left."""
+    """Start a child process, which speaks the language in use here; it has ended when the block is left."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -40,7 +40,7 @@ def started(command: list[str], env: Mapping[str, str] | None = None) -> Iterato
         text=True,
         encoding="utf-8",
         errors="replace",
-        env={**os.environ, **(env or {}), "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, **for_child(), **(env or {}), "PYTHONIOENCODING": "utf-8"},
     )
     try:
         yield process
