@@ -78,12 +78,13 @@ def check_lesson(
     for model, texts in models:
         for text in texts:
             here = _here(model, lesson.text if lesson.text and lesson.model == model.name else text)
-            for on_page in (True, False) if here is not None else ():
-                at = replace(here, on_page=on_page)
+            if here is None:
+                continue
+            for at in (replace(here, on_page=True), here):  # on the page, and off it
                 if holds(lesson.needs, at):
                     for one in (lesson, *twins):
                         found += _moving(one, at)
-            if here is not None and holds(lesson.needs, here):
+            if holds(lesson.needs, here):
                 asked.on(model, replace(here, on_page=True))
     return list(dict.fromkeys([*found, *asked.problems()]))
 

@@ -36,7 +36,7 @@ class Look:
     """The state that a step sets, and what of the page is lit.
 
     Attributes:
-        lit: parts of the page; the rest is dimmed. hidden: parts that are covered until the task is done.
+        lit: parts of the page; the rest is dimmed. hidden: parts that are covered until the task is done; without one, while the step is shown.
         play: a part to which ▶ Play runs. open: id of a view that is unfolded.
         model: name of a model that the step wants. text: a text that it wants.
         places: what to focus on (layer, head, query, key, neuron), as expressions. settings: of sampling.

@@ -26,6 +26,7 @@ title: Mine
 
 :::{look}
 lit: attention
+hide: next
 query: 2
 layer: last_block
 settings: {temperature: 1.5}
@@ -177,6 +178,7 @@ def test_a_step_sets_what_it_speaks_of_and_says_it_with_the_numbers_of_the_run(
     shown = say(lesson, "open", lesson="mine")
     assert (state.query, state.layer, state.temperature, opened) == (2, 2, 1.5, ["mlp"])
     assert (shown["step"], shown["i"], shown["lit"]) == ("look", 0, ["attention"])
+    assert shown["hidden"] == ["next"]  # for the question that comes
     assert shown["steps"] == ["look", "guess", "do", "cell", "undecided", "found"]  # nano does not rotate
     (only,) = shown["paragraphs"]
     assert words(only) == "“A” and 7."

@@ -43,9 +43,9 @@ MOST_PICTURES = 2
 
 
 def pictures_of(step: Step) -> tuple[list[str], list[str]]:
-    """The pictures of a step, and those of them that may be seen only when its question is answered."""
+    """The pictures of a step, and those of them that may be seen only when its question is answered, or a later one."""
     found = _distinct(_belonging(name, 0) for name in (step.look.open, *step.look.lit, *step.look.hidden))
-    covered = {_belonging(name, 0) for name in step.look.hidden} if step.task is not None else set()
+    covered = {_belonging(name, 0) for name in step.look.hidden}
     shown = [name for name in found if name not in covered]
     return shown[:MOST_PICTURES], [name for name in found if name in covered][:MOST_PICTURES]
 

@@ -169,7 +169,7 @@ def _parts(lesson: Lesson, here: Situation) -> tuple[list[Part], list[Answer], l
 def _part(step: Step, here: Situation, number: int, figures: Figures) -> Part:
     shown, covered = pictures_of(step)
     asked = step.task is not None and decidable(step.task, here)
-    found = figures.of(shown if asked else shown + covered, here)
+    found = figures.of(shown if asked or step.task is None else shown + covered, here)
     part = Part(heading(step, here), paragraphs(step.blocks, here), found)
     if asked and step.task is not None:
         part.question = _question(step.task, here, number)

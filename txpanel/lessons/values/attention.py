@@ -6,6 +6,7 @@ import numpy as np
 
 from txpanel.errors import Unsupported
 from txpanel.lessons.situation import Array, Situation
+from txpanel.lessons.values.comparing import CLEAR
 from txpanel.lessons.values.declared import value
 from txpanel.messages import _
 
@@ -114,9 +115,9 @@ def _z_norm(here: Situation, at: int) -> float:
 
 
 def _one_largest(row: Array) -> int:
-    """The place of the largest number; refused where a second one is as large."""
+    """The place of the largest number; refused where a second one comes close."""
     best = int(np.argmax(row))
     others = np.delete(row, best)
-    if others.size and np.isclose(others.max(), row[best], rtol=1e-4, atol=1e-7):
+    if others.size and not row[best] - others.max() > CLEAR * abs(row[best]):
         raise Unsupported(_("Two tokens share the first place here."))
     return best

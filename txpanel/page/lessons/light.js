@@ -30,7 +30,7 @@ export class Light {
   /** came: it is another step. brings: whether the page may be moved to it. */
   on(lit, hidden, came, brings) {
     this.lit = lit
-    this.hidden = hidden
+    this.hidden = hidden.includes("next") ? [...hidden, "drawn"] : hidden // the token behind the text is one of the list
     if (!this.timer) {
       this.timer = setInterval(this.look, EVERY)
       for (const kind of ["scroll", "resize"]) addEventListener(kind, this.look, {capture: true, passive: true})

@@ -90,6 +90,8 @@ def shown(
             parts=", ".join(missing(lesson.needs, here))
         )
     task = step.task
+    if task is None and not (found["needs"] or found["load"] or found["text"]):
+        found["hidden"] = list(step.look.hidden)  # for a question that comes later
     if task is None or found["needs"] or found["load"] or found["text"] or not rendering.decidable(task, here):
         return found
     found["task"] = rendering.task_shown(task, here)

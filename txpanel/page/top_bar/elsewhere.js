@@ -15,9 +15,10 @@ export function putInto(place, from, cls, ...elements) {
 }
 
 /** What a lesson may point at in the bar; the settings only while they stand in it. */
-export const offerBar = (view, el, {field, models, generate, amount, undo, redo, sampling}) =>
+export const offerBar = (view, el, {field, ghost, models, generate, amount, undo, redo, sampling}) =>
   offer(view, {
     prompt: () => field,
+    drawn: () => (ghost.hidden ? null : ghost),
     model: () => models.root,
     generate: () => [generate, amount],
     undo: () => [undo, redo],

@@ -375,7 +375,7 @@ export function render({model, view, el}) {
   }
   const sight = hear("sight", view, (on) => look.toggleAttribute("hidden", on))
   // Where there is a picture with the bars that they move, the settings stand under those.
-  const offered = offerBar(view, el, {field, models, generate, amount, undo, redo, sampling})
+  const offered = offerBar(view, el, {field, ghost, models, generate, amount, undo, redo, sampling})
   const placed = hear("settings", view, (place) => putInto(place, el, "under", sampling.inline, sampling.more))
   const played = hear("play", view, (on) => {
     answering = on // the picture shows how the answer comes: it is not given away up here
