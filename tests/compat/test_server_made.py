@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Any
 
@@ -25,12 +26,13 @@ def test_a_server_tells_its_addresses(address: str, monkeypatch: pytest.MonkeyPa
     told: list[tuple[Any, list[str]]] = []
     monkeypatch.setattr(server_made, "listeners", [lambda app, http: told.append((app, server_made.addresses(http)))])
     server_made.mend()
-    loop = IOLoop(make_current=False)
-    server = Server({"/x": Application()}, io_loop=loop, port=0, address=address, allow_websocket_origin=["a.example"])
-    try:
-        ((app, addresses),) = told
-        assert addresses == [address]
-        assert app.websocket_origins == {"a.example:80"}
-    finally:
+
+    async def make() -> None:
+        options = {"port": 0, "address": address, "allow_websocket_origin": ["a.example"]}
+        server = Server({"/x": Application()}, io_loop=IOLoop.current(), **options)
         server._http.stop()
-        loop.close()
+
+    asyncio.run(make())
+    ((app, addresses),) = told
+    assert addresses == [address]
+    assert app.websocket_origins == {"a.example:80"}

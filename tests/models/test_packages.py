@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sys
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gguf
 import pytest
@@ -192,12 +194,22 @@ def test_probe(index: Server) -> None:
 
 
 def test_without_pip_the_one_inside_python_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = packages.importlib.util.find_spec
-    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "pip" else find(name))
+    monkeypatch.setattr(packages, "PathFinder", SimpleNamespace(find_spec=lambda _name: None))
     assert "pip-" in packages.pip_env()["PYTHONPATH"]
     monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DownloadFailed, match="ensurepip"):
         packages.pip_env()
+
+
+def test_looking_for_pip_asks_nobody_who_would_take_distutils_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As setuptools does where both are there, with a warning in the terminal of whoever wanted a model."""
+
+    class Hook:
+        def find_spec(self, name: str, *_more: object) -> None:
+            assert name != "pip"
+
+    monkeypatch.setattr(sys, "meta_path", [Hook(), *sys.meta_path])
+    assert packages.pip_env() == {}
 
 
 def test_full_disk_is_a_sentence() -> None:

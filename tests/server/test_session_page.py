@@ -8,11 +8,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import panel as pn
 import pytest
 from bokeh.document import Document
+from panel.io.document import _destroy_document
 from panel.io.state import set_curdoc
 
 from txpanel.server import session_page
@@ -86,6 +88,26 @@ def test_an_ended_session_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     del session, document, callback
     gc.collect()
     assert [ref() for ref in held] == [None] * len(held)
+
+
+def test_an_end_is_an_end_although_the_document_is_gone_before(
+    begun: session_page.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a server ends a session: Bokeh takes the document apart, and only then says so."""
+    monkeypatch.setattr(type(pn.state), "schedule_task", lambda *_given, **_named: None)  # wants a server's loop
+    begun.page.server_doc(doc=begun.doc)
+    _ticks(begun)
+    frames = [part.frame for part in begun.dashboard.views.parts]
+    state = begun.state
+    assert any(frame.view is not None for frame in frames)
+    begun.doc.destroy = partial(_destroy_document, begun.doc)  # as Panel's server has it
+    begun.doc.destroy(None)
+    begun._end(None)
+    assert [frame.state for frame in frames] == [None] * len(frames)
+    assert begun.dashboard.state is None
+    assert begun.state is None
+    assert state is not None
+    assert begun.doc not in [view[2] for view in pn.state._views.values()]
 
 
 def test_the_page_does_not_wait_for_torch() -> None:

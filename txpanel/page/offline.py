@@ -22,6 +22,7 @@ from panel.io.model import add_to_doc
 from panel.io.save import Comm
 
 from txpanel.compat.saved_links import self_contained
+from txpanel.compat.unheard_root import unheard
 from txpanel.errors import BadFile
 from txpanel.messages import _, language
 from txpanel.models import disk
@@ -71,6 +72,7 @@ def save(
     try:
         with saving():
             root = content.get_root(doc, Comm())
+            unheard(root)
             add_to_doc(root, doc, hold=True)
             _switch_off(doc)
             found = themes(doc, dark) if dark is not None else {}

@@ -16,7 +16,7 @@ from bokeh.document import Document
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 
-from txpanel.compat import kept_connections, late_models, page_leak, process_wide
+from txpanel.compat import dead_document, kept_connections, late_models, page_leak, process_wide
 from txpanel.compat.thread_handover import hand_over
 from txpanel.decoding.settings import USUAL
 from txpanel.errors import ModelNotFound
@@ -359,6 +359,7 @@ class Session:
             budget.forget(self.visitor)
         self.ended.set()
         self._waiting = None
+        dead_document.let_go(self.doc)
         self.dashboard.close()
         if self.connection is not None:
             self.connection.close()

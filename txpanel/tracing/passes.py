@@ -119,7 +119,16 @@ def with_cache(model: Any, kept: Any) -> dict[str, Any]:
     """The argument with the keys and values of earlier tokens: it is called ``cache`` from transformers 5.24 on. ``None``: without."""
     if kept is None:
         return {"use_cache": False} if "use_cache" in _takes(type(model).forward) else {}
-    return {"cache" if "cache" in _takes(type(model).forward) else "past_key_values": kept, "use_cache": True}
+    return {_name_of_cache(model): kept, "use_cache": True}
+
+
+def _name_of_cache(model: Any) -> str:
+    """As the model's own pass names it; where that only hands on what it is given, as the first part inside that does name it."""
+    for part in model.modules():
+        names = {"cache", "past_key_values"} & _takes(type(part).forward)
+        if names:
+            return "cache" if "cache" in names else "past_key_values"
+    return "past_key_values"
 
 
 @cache

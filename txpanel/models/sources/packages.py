@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections import deque
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from txpanel.errors import DownloadFailed
@@ -179,7 +180,8 @@ def pip_env() -> dict[str, str]:
 
     It is inside Python, or in a folder that the distribution chose (Debian, Fedora).
     """
-    if importlib.util.find_spec("pip") is not None:
+    # not by importlib.util: setuptools hears of it, takes distutils away and says so in the terminal
+    if PathFinder.find_spec("pip") is not None:
         return {}
     spec = importlib.util.find_spec("ensurepip")
     bundled = Path(spec.origin).parent / "_bundled" if spec is not None and spec.origin else Path()
