@@ -42,6 +42,25 @@ def raw(text: str, here: Situation) -> Any:
     return evaluate(checked(parse(text)), here).raw
 
 
+def test_the_head_that_misleads_most_is_one_that_misleads(nano: LanguageModel) -> None:
+    """In every head by hand: where the largest weight and the largest share of z are those of two keys, and by how much they lead."""
+    misled = 0
+    for text in ("CABCAB=", "EDCBA=", "BADCAB=", "CBABBC=", "AADDB="):
+        found = situation_of(ModelState(model=nano, text=text))
+        assert found is not None
+        trace, leads = found.trace, {}
+        for layer, head in np.ndindex(3, 3):
+            weights = trace.tensor(f"blocks.{layer}.pattern")[head, -1].numpy()
+            brought = weights * np.linalg.norm(trace.tensor(f"blocks.{layer}.v")[head].numpy(), axis=1)
+            if weights.argmax() != brought.argmax():
+                leads[layer, head] = min(1 - np.sort(row)[-2] / row.max() for row in (weights, brought))
+        best = max(leads, key=lambda at: leads[at], default=(0, 0))
+        wanted = best if leads.get(best, 0) > 0.02 else (0, 0)
+        misled += wanted == best and bool(leads)
+        assert (raw("misleading.block(last)", found), raw("misleading.head(last)", found)) == wanted
+    assert misled
+
+
 def softmax(row: np.ndarray) -> np.ndarray:
     powers = np.exp(row - row.max())
     return powers / powers.sum()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import numpy as np
 
-from txpanel.errors import Unsupported
+from txpanel.errors import TxpanelError, Unsupported
 from txpanel.lessons.situation import Array, Situation
 from txpanel.lessons.values.comparing import CLEAR
 from txpanel.lessons.values.declared import value
@@ -112,6 +115,40 @@ def _z_largest(here: Situation, query: int) -> int:
 def _z_norm(here: Situation, at: int) -> float:
     """Norm of z."""
     return float(np.linalg.norm(here.tensor("blocks.{l}.z")[here.head, at]))
+
+
+@value("misleading.block", "ordinal", "place")
+def _misleading_block(here: Situation, query: int) -> int:
+    """Block of the head that misleads most: not the key of a query's largest weight brings most into z. Without one: the present block."""
+    return _misleading(here, query)[0]
+
+
+@value("misleading.head", "ordinal", "place")
+def _misleading_head(here: Situation, query: int) -> int:
+    """The head itself, in its block."""
+    return _misleading(here, query)[1]
+
+
+def _misleading(here: Situation, query: int) -> tuple[int, int]:
+    found, clearest = (here.layer, here.head), CLEAR
+    for layer, block in enumerate(here.anatomy.blocks):
+        for head in range(block.n_heads if block.has_attention else 0):
+            with suppress(TxpanelError):  # a block whose attention is not open
+                at = replace(here, layer=layer, head=head)
+                weights = at.pattern[query]
+                clear = _leads(weights, weights * np.linalg.norm(_values(at), axis=1))
+                if clear > clearest:
+                    found, clearest = (layer, head), clear
+    return found
+
+
+def _leads(weights: Array, brought: Array) -> float:
+    """By which share of itself the largest of either row leads, the smaller of both; 0 where it is at the same place in both."""
+    top, most = int(np.argmax(weights)), int(np.argmax(brought))
+    if top == most:
+        return 0.0
+    seconds = [float(np.delete(row, best).max() / row[best]) for row, best in ((weights, top), (brought, most))]
+    return 1 - max(seconds)
 
 
 def _one_largest(row: Array) -> int:
