@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,20 @@ def test_the_first_view_keeps_the_rules(page: str) -> None:
     (view,) = (one for one in found.values() if isinstance(one, type) and issubclass(one, View))
     check_view(view)
     assert view.id == "surprisal"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "README.ja.md"])
+def test_the_cell_for_a_notebook_runs_as_it_stands(page: str) -> None:
+    """In a Python that has imported nothing before; with the model that is inside the package, which has three blocks."""
+    code = next(block for block in blocks(page, "python") if "txpanel.load(" in block)
+    told = {"smollm2-135m": "nano", "Data visualization empowers users to": "CBABBC=", "blocks.5.": "blocks.1."}
+    for usual, small in told.items():
+        assert usual in code
+        code = code.replace(usual, small)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert "blocks.0" in done.stdout
 
 
 def test_the_first_package_can_be_built() -> None:

@@ -28,6 +28,8 @@ _PUBLIC = {
     "View": ("txpanel.views.base", "View"),
     "explain": ("txpanel.page.dashboard", "explain"),
     "errors": ("txpanel.errors", ""),
+    "lessons": ("txpanel.lessons", ""),
+    "messages": ("txpanel.messages", ""),
     "models": ("txpanel.models", ""),
     "sampling": ("txpanel.sampling", ""),
     "testing": ("txpanel.testing", ""),
@@ -46,7 +48,9 @@ __all__ = [
     "explain",
     "generate",
     "head_scores",
+    "lessons",
     "load",
+    "messages",
     "models",
     "open_trace",
     "record",
@@ -57,7 +61,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from txpanel import errors, models, sampling, testing, tracing, views
+    from txpanel import errors, lessons, messages, models, sampling, testing, tracing, views
     from txpanel.decoding.beams import beam_search
     from txpanel.decoding.generation import generate
     from txpanel.models.language_model import LanguageModel
