@@ -367,8 +367,7 @@ export function render({model, view, el}) {
   const stick = () => {
     view.el.style.top = inside || !banner.hidden ? "0" : `${-el.offsetHeight}px`
   }
-  // Where there is a picture to choose in, the slim bar is there only while it is not: it hangs under the bar, and nothing moves when it comes. Where
-  // there is none, it is part of the bar.
+  // Where there is a picture to choose in, the slim bar hangs under the bar while that is out of sight; where there is none, it is part of the bar.
   const pictured = () => {
     look.hidden = model.pictured
     look.classList.toggle("stands", !model.pictured)
@@ -381,8 +380,7 @@ export function render({model, view, el}) {
     answering = on // the picture shows how the answer comes: it is not given away up here
     grow()
   })
-  model.on("pictured", pictured)
-  pictured()
+  pictured(model.on("pictured", pictured))
   for (const [kind, now] of [
     ["focusin", true],
     ["focusout", false],
