@@ -380,13 +380,11 @@ export function render({model, view, el}) {
     answering = on // the picture shows how the answer comes: it is not given away up here
     grow()
   })
-  pictured(model.on("pictured", pictured))
-  for (const [kind, now] of [
-    ["focusin", true],
-    ["focusout", false],
-  ]) {
+  model.on("pictured", pictured)
+  pictured()
+  for (const kind of ["focusin", "focusout"]) {
     el.addEventListener(kind, (event) => {
-      inside = now && !look.contains(event.target) && event.target.matches(":focus-visible")
+      inside = kind === "focusin" && !look.contains(event.target) && event.target.matches(":focus-visible")
       stick()
     })
   }
