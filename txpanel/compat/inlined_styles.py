@@ -11,26 +11,34 @@ Test: tests/compat/test_inlined_styles.py::test_panel_still_looks_through_all_mo
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 import panel as pn
 from bokeh.models import UIElement
 from panel.io.notebook import patch_inline_stylesheets
+from panel.viewable import Viewable
 
 __all__ = ["shown"]
+
+_showing: ContextVar[bool] = ContextVar("txpanel_showing", default=False)
 
 
 def shown(layout: Any, include: Any = None, exclude: Any = None) -> Any:
     """What a notebook shows of a Panel object: as its own ``_repr_mimebundle_``."""
-    layout._hooks = [*(before := layout._hooks), _inline]
+    hooks, token = Viewable._preprocessing_hooks, _showing.set(True)
+    hooks.append(
+        _inline
+    )  # for all objects: a design may wrap the layout in one of its own, which knows none of its hooks
     try:
         return layout._repr_mimebundle_(include, exclude)
     finally:
-        layout._hooks = before
+        hooks.remove(_inline)
+        _showing.reset(token)
 
 
 def _inline(layout: Any, root: Any, changed: Any, _old_models: Any) -> None:
     """Panel calls it with the models of a layout before they are in a document."""
-    if changed is layout and pn.config.inline and not pn.state._is_pyodide:
+    if _showing.get() and changed is layout and pn.config.inline and not pn.state._is_pyodide:
         for model in root.select({"type": UIElement}):
             patch_inline_stylesheets(model)
