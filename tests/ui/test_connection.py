@@ -58,7 +58,8 @@ def port(server: Server) -> int:
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    made = Class(tmp_path_factory.mktemp("connection"))
+    # on a full machine a line is silent for longer than the 15 s for which a server keeps a session that nobody asks for
+    made = Class(tmp_path_factory.mktemp("connection"), ("--unused-session-lifetime", "120000"))
     yield made
     made.close()
 
