@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 import txpanel
 from tests.encoder_decoders import tiny_pair
-from tests.tracing.test_heard import tiny, whisper
+from tests.tracing.test_encoder_inputs import tiny, whisper
 from tests.ui.conftest import Tab, served
 from txpanel.models.language_model import LanguageModel
 

@@ -27,9 +27,8 @@ _showing: ContextVar[bool] = ContextVar("txpanel_showing", default=False)
 def shown(layout: Any, include: Any = None, exclude: Any = None) -> Any:
     """What a notebook shows of a Panel object: as its own ``_repr_mimebundle_``."""
     hooks, token = Viewable._preprocessing_hooks, _showing.set(True)
-    hooks.append(
-        _inline
-    )  # for all objects: a design may wrap the layout in one of its own, which knows none of its hooks
+    # For all objects: a design may wrap the layout in one of its own, which knows none of its hooks.
+    hooks.append(_inline)
     try:
         return layout._repr_mimebundle_(include, exclude)
     finally:

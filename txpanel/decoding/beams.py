@@ -226,8 +226,8 @@ class _Watcher(LogitsProcessor):
 def _begun(model: LanguageModel, ids: list[int]) -> dict[str, torch.Tensor]:
     """What the search begins with: the text; of an encoder-decoder what is written, beside what was read."""
     written = torch.tensor([ids], device=model.device)
-    if isinstance(model, Reading) and model.heard is not None:
-        return {**model.heard.named, "decoder_input_ids": written}
+    if model.encoder_inputs is not None:
+        return {**model.encoder_inputs.named, "decoder_input_ids": written}
     read = written if not isinstance(model, Reading) else torch.tensor([model.source_ids], device=model.device)
     begun = {"input_ids": read, "attention_mask": torch.ones_like(read)}
     return begun if read is written else {**begun, "decoder_input_ids": written}

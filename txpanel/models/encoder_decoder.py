@@ -18,7 +18,7 @@ from torch import Tensor
 from txpanel.errors import EmptyText, TooLong
 from txpanel.messages import _, plural
 from txpanel.models.changed import State
-from txpanel.models.heard import Heard, source_tokens
+from txpanel.models.encoder_inputs import EncoderInputs, source_tokens
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.pair import Pair, Read
 from txpanel.models.tokens import Tokens
@@ -65,13 +65,18 @@ class Sources:
         self._kept: OrderedDict[tuple[tuple[int, ...], str | None, tuple[int, ...]], Reading] = OrderedDict()
 
     def of(
-        self, model: LanguageModel, ids: list[int], text: str | None, start: list[int], heard: Heard | None = None
+        self,
+        model: LanguageModel,
+        ids: list[int],
+        text: str | None,
+        start: list[int],
+        given: EncoderInputs | None = None,
     ) -> Reading:
         """The reading of a source, the same for the same text (a tokenizer may make the same ids of two) and ids, or for the same sound."""
-        key = (tuple(ids), text if heard is None else heard.key, tuple(start))
+        key = (tuple(ids), text if given is None else given.key, tuple(start))
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = Reading(model, ids, text, start, heard)
+            found = self._kept[key] = Reading(model, ids, text, start, given)
             if len(self._kept) > SOURCES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -82,13 +87,18 @@ class Reading(LanguageModel):
     """A model that has read a source: what it writes are the decoder's tokens.
 
     Attributes:
-        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source. heard: the sound or picture; ``None``: a text.
+        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source. encoder_inputs: the sound or picture; ``None``: a text.
     """
 
     def __init__(
-        self, first: LanguageModel, ids: list[int], text: str | None, start: list[int], heard: Heard | None = None
+        self,
+        first: LanguageModel,
+        ids: list[int],
+        text: str | None,
+        start: list[int],
+        given: EncoderInputs | None = None,
     ) -> None:
-        self.first, self.source_ids, self.start, self.heard = first, ids, start, heard
+        self.first, self.source_ids, self.start, self.encoder_inputs = first, ids, start, given
         self.key = f"{first.key}<{next(_counter)}"
         self._text = text
         self._read: tuple[str, Read] | None = None
@@ -106,10 +116,10 @@ class Reading(LanguageModel):
         return self.first.with_adapters(*names).having_read(self._given, start=self.start)
 
     @property
-    def _given(self) -> str | list[int] | Heard:
+    def _given(self) -> str | list[int] | EncoderInputs:
         """The source as it was given: its text, ids, or a sound or picture."""
-        if self.heard is not None:
-            return self.heard
+        if self.encoder_inputs is not None:
+            return self.encoder_inputs
         return self.source_ids if self._text is None else self._text
 
     def state(self, *, thorough: bool = False, briefly: bool = False) -> State:
@@ -144,9 +154,9 @@ class Reading(LanguageModel):
         """What the encoder makes of the source, by the model as it is now; to be asked for with the model's turn."""
         key = self.first.watch.state.key
         if self._read is None or self._read[0] != key:
-            both, heard = self._both, self.heard
+            both, given = self._both, self.encoder_inputs
             ids = torch.tensor([self.source_ids], device=self.device)
-            self._read = key, both.read(ids) if heard is None else both.hear(heard.named)
+            self._read = key, both.read(ids) if given is None else both.read_inputs(given.named)
         return self._read[1]
 
     def forward(self, ids: Tensor, **more: Any) -> Any:
@@ -155,13 +165,13 @@ class Reading(LanguageModel):
 
     def has_read(self) -> Source:
         """The source, and what the encoder made of it."""
-        read, heard, encoder = self.read(), self.heard, self.anatomy.encoder
-        if heard is None:
+        read, inputs, encoder = self.read(), self.encoder_inputs, self.anatomy.encoder
+        if inputs is None:
             tokens = self.first.tokens(self.source_ids, self._text, begins=True)
         else:
-            tokens = source_tokens(heard, len(read.state), encoder.module if encoder is not None else "")
+            tokens = source_tokens(inputs, len(read.state), encoder.module if encoder is not None else "")
         streams = [stream.float().cpu() for stream in read.streams]
-        given = {} if heard is None else {name: value.detach().float().cpu() for name, value in heard.named.items()}
+        given = {} if inputs is None else {name: value.detach().float().cpu() for name, value in inputs.named.items()}
         return Source(tokens, read.state, streams, read.calls, given)
 
 

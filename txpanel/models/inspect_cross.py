@@ -9,12 +9,10 @@ from torch import nn
 
 from txpanel.models.adapters import core
 from txpanel.models.anatomy import Cross, Encoder, Relative
+from txpanel.models.encoder_inputs import KINDS
 from txpanel.models.inspect_attention import AttentionInspector, number
 from txpanel.models.pair import Pair
 from txpanel.models.parts import BlockParts, first
-
-AXES = {"input_features": 3, "pixel_values": 4, "flattened_patches": 3, "input_values": 2}
-"""Axes of what encoders are given that read no text, with the one of the batch."""
 
 
 class CrossInspector(AttentionInspector):
@@ -31,7 +29,7 @@ class CrossInspector(AttentionInspector):
         made_by = type(blocks[0] if blocks else own).__name__
         module, names = self.names.get(id(own), ""), tuple(self.names.get(id(one), "") for one in blocks)
         reads = "" if self.pair.reads_text else self.pair.reads
-        return Encoder(module, names, made_by, size, reads, AXES.get(reads, 3) if reads else 0)
+        return Encoder(module, names, made_by, size, reads, KINDS.get(reads, (reads, 3))[1] if reads else 0)
 
     def open_cross(self, cross: Any, parts: BlockParts, facts: dict[str, Any]) -> None:
         """The projections of a cross-attention, and its factors."""

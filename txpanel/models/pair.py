@@ -12,8 +12,8 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from txpanel.errors import Unsupported
 from txpanel.messages import _
 from txpanel.models.adapters import core
+from txpanel.models.encoder_inputs import probes
 from txpanel.models.find_blocks import find_blocks
-from txpanel.models.heard import Heard, probes
 
 __all__ = ["Pair", "Read", "pair_of"]
 
@@ -59,7 +59,7 @@ class Pair:
         self.reads = str(getattr(model, "main_input_name", "input_ids"))
         if self.reads == "inputs":  # of composed models: whatever their encoder reads
             self.reads = str(getattr(encoder, "main_input_name", self.reads))
-        self._probe: tuple[Heard, Read] | None = None
+        self._probe: Read | None = None
         try:
             self.blocks = find_blocks(encoder, model.config, "")
         except Unsupported:
@@ -118,8 +118,8 @@ class Pair:
         """What the encoder makes of ids [1, S]."""
         return self._read({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
 
-    def hear(self, named: dict[str, Tensor]) -> Read:
-        """What the encoder makes of a sound or a picture (:mod:`txpanel.models.heard`)."""
+    def read_inputs(self, named: dict[str, Tensor]) -> Read:
+        """What the encoder makes of a sound or a picture (:mod:`txpanel.models.encoder_inputs`)."""
         return self._read(named)
 
     def _read(self, given: dict[str, Tensor]) -> Read:
@@ -158,7 +158,7 @@ class Pair:
             if isinstance(more.get(name), DynamicCache):  # keys and values of the source are made anew: a few products
                 more[name] = EncoderDecoderCache(more[name], DynamicCache())
         outputs = read.outputs
-        if self.reads_text:  # of a sound the mask would count its steps, not the encoder's vectors: all of it is heard
+        if self.reads_text:  # of a sound the mask would count its steps, not the encoder's vectors: all of it is read
             more["attention_mask"] = torch.ones(
                 outputs.last_hidden_state.shape[:2], dtype=torch.long, device=ids.device
             )
@@ -174,13 +174,13 @@ class Pair:
         if self.reads_text:
             return self.read(self.probe(vocab, like.device))
         if self._probe is not None:
-            return self._probe[1]
-        for heard in probes(self.reads, self.model.config, like):
+            return self._probe
+        for inputs in probes(self.reads, self.model.config, like):
             try:
-                self._probe = heard, self.hear(heard.named)
+                self._probe = self.read_inputs(inputs.named)
             except Exception:  # a shape that it does not take: whatever its own code may raise
                 continue
-            return self._probe[1]
+            return self._probe
         words = _(
             "The encoder of '{family}' reads {name}, and nothing of a shape that its config states could be read, so the model cannot be verified."
         )

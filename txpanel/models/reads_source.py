@@ -10,7 +10,7 @@ from torch import Tensor
 from txpanel.errors import BadText, EmptyText, Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.heard import Heard, read_heard, without_mask
+from txpanel.models.encoder_inputs import EncoderInputs, read_encoder_inputs, without_mask
 from txpanel.models.pair import Pair, Read
 from txpanel.models.tokens import token_ids
 
@@ -24,12 +24,14 @@ class ReadsSource:
 
     Attributes:
         pair: the two stacks of an encoder-decoder; ``None``: the model continues the text that it reads.
+        encoder_inputs: the sound or picture that its encoder has read; ``None``: it has read none.
     """
 
     model: Any
     title: str
     anatomy: Anatomy
     pair: Pair | None
+    encoder_inputs: EncoderInputs | None = None
     _sources: Sources | None
 
     @property
@@ -80,26 +82,26 @@ class ReadsSource:
         if pair is None:
             words = _("{model} continues the text that it reads. It has no encoder that reads another one.")
             raise Unsupported(words.format(model=self.title))
-        ids, text, heard = [], None, None
+        ids, text, given = [], None, None
         if pair.reads_text:
             ids, text = self._opened.ids(source), source if isinstance(source, str) else None
             check_source(self._opened, pair, ids)
         else:
-            heard = source if isinstance(source, Heard) else self._heard(pair, source)
-        first = token_ids(start) if start is not None else list(heard.start) if heard and heard.start else pair.start
+            given = source if isinstance(source, EncoderInputs) else self._encoder_inputs(pair, source)
+        first = token_ids(start) if start is not None else list(given.start) if given and given.start else pair.start
         if not first:
             raise EmptyText(_("start is empty. A decoder needs at least one token to begin with."))
         self._sources = self._sources or Sources()
-        return self._sources.of(self._opened, ids, text, first, heard)
+        return self._sources.of(self._opened, ids, text, first, given)
 
-    def _heard(self, pair: Pair, inputs: Any) -> Heard:
+    def _encoder_inputs(self, pair: Pair, inputs: Any) -> EncoderInputs:
         """What a processor made, read and tried on the encoder."""
         like = next(one for one in pair.encoder.parameters() if one.is_floating_point())
-        found = read_heard(pair.reads, pair.encoder, inputs, like)
+        found = read_encoder_inputs(pair.reads, pair.encoder, inputs, like)
         with self._opened.lock, self._opened.running():
-            found = without_mask(found, pair.encoder, lambda named: pair.hear(named).state)
+            found = without_mask(found, pair.encoder, lambda named: pair.read_inputs(named).state)
             try:
-                pair.hear(found.named)
+                pair.read_inputs(found.named)
             except Exception as error:  # whatever an encoder's own code may raise
                 words = _(
                     "The model cannot be run on these inputs ({reason}). Make them with its own processor, of one text."

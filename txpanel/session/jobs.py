@@ -15,7 +15,6 @@ from txpanel.errors import NoTokenLeft, OverLimit, TooLong, TxpanelError
 from txpanel.messages import _
 from txpanel.models.allowance import allowance
 from txpanel.models.anatomy import BlockAnatomy
-from txpanel.models.encoder_decoder import Reading
 from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
@@ -91,7 +90,7 @@ def reader(model: LanguageModel, tree: TokenTree) -> LanguageModel:
     Raises:
         EmptyText, TooLong: in words.
     """
-    if model.pair is None or (isinstance(model, Reading) and model.heard is not None):
+    if model.pair is None or model.encoder_inputs is not None:
         return model
     allowance().check_characters(tree.root.text)
     return model.having_read(tree.root.text)

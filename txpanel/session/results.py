@@ -84,7 +84,7 @@ class Results(param.Parameterized):
     def _adopt(self, trace: Trace) -> None:
         """Look at a run that somebody else made: from a file, or from a script."""
         read = trace.model  # a sound or a picture can't be given on the page: its reading goes on
-        self._own_model = model = read.first if isinstance(read, Reading) and read.heard is None else read
+        self._own_model = model = read.first if isinstance(read, Reading) and read.encoder_inputs is None else read
         ids = tuple(int(token) for token in trace.tokens.ids)
         text = trace.text if trace.source is None else trace.source.text
         tree = TokenTree(Prompt(text, ids, apart=trace.source is not None), ids)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from txpanel.errors import NoSuchTensor, Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.encoder_decoder import Reading, Source
+from txpanel.models.encoder_decoder import Source
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.own_arithmetic import ordinary
 from txpanel.models.tokens import Place
@@ -210,12 +210,12 @@ def _of_encoder(run: Run, part: str, layer: int | None, x: Tensor) -> Tensor:
         module, args, kwargs = source.calls[layer]
         return called(model, call_of(module, args, kwargs)[1])(x)
     with model.lock, model.running():
-        heard = model.heard if isinstance(model, Reading) else None
-        if heard is None:
+        inputs = model.encoder_inputs
+        if inputs is None:
             read = model.pair.read(x[None].to(model.device))
         else:
-            given = heard.named[heard.reads]
-            read = model.pair.hear({**heard.named, heard.reads: x.to(given)})
+            given = inputs.named[inputs.reads]
+            read = model.pair.read_inputs({**inputs.named, inputs.reads: x.to(given)})
         return read.state if part == "encoder" else read.streams[0].float().cpu()
 
 

@@ -21,10 +21,15 @@ from txpanel.messages import _
 from txpanel.models.given_inputs import digest, plain
 from txpanel.models.tokens import Place, Tokens, token_ids
 
-__all__ = ["KINDS", "Heard", "probes", "read_heard", "source_tokens", "without_mask"]
+__all__ = ["KINDS", "EncoderInputs", "probes", "read_encoder_inputs", "source_tokens", "without_mask"]
 
-KINDS = {"input_features": "audio", "input_values": "audio", "pixel_values": "image", "flattened_patches": "image"}
-"""What the arguments of encoders stand for."""
+KINDS = {
+    "input_features": ("audio", 3),
+    "input_values": ("audio", 2),
+    "pixel_values": ("image", 4),
+    "flattened_patches": ("image", 3),
+}
+"""What the arguments of encoders stand for, and how many axes they have, with the one of the batch."""
 PARTS = ("encoder", "vision_config", "audio_config", "encoder_config")
 """Where a config may keep what its encoder has of its own."""
 STEPS = 76
@@ -32,7 +37,7 @@ STEPS = 76
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class EncoderInputs:
     """What an encoder is given instead of token ids.
 
     Attributes:
@@ -48,10 +53,10 @@ class Heard:
     @property
     def kind(self) -> str:
         """``audio`` or ``image``; else the name of the argument."""
-        return KINDS.get(self.reads, self.reads)
+        return KINDS.get(self.reads, (self.reads, 0))[0]
 
 
-def read_heard(reads: str, encoder: nn.Module, inputs: Any, like: Tensor) -> Heard:
+def read_encoder_inputs(reads: str, encoder: nn.Module, inputs: Any, like: Tensor) -> EncoderInputs:
     """A processor's result, for an encoder that reads no text.
 
     Args:
@@ -81,10 +86,12 @@ def read_heard(reads: str, encoder: nn.Module, inputs: Any, like: Tensor) -> Hea
         words = _("“{name}” in inputs must be one sound or picture: a tensor of real numbers whose first size is 1.")
         raise BadText(words.format(name=reads))
     named = {name: value.to(like.dtype) if value.is_floating_point() else value for name, value in given.items()}
-    return Heard(reads, named, digest([], named), start)
+    return EncoderInputs(reads, named, digest([], named), start)
 
 
-def without_mask(heard: Heard, encoder: nn.Module, state: Callable[[dict[str, Tensor]], Tensor]) -> Heard:
+def without_mask(
+    inputs: EncoderInputs, encoder: nn.Module, state: Callable[[dict[str, Tensor]], Tensor]
+) -> EncoderInputs:
     """The same without a mask that changes nothing: one of ones, or of an encoder that does not read it (Whisper's sounds end in silence).
 
     Args:
@@ -93,27 +100,27 @@ def without_mask(heard: Heard, encoder: nn.Module, state: Callable[[dict[str, Te
     Raises:
         BadText: the mask leaves something out, so that not all vectors would stand for what was given.
     """
-    mask = heard.named.get("attention_mask")
+    mask = inputs.named.get("attention_mask")
     if mask is None:
-        return heard
-    bare = {name: value for name, value in heard.named.items() if name != "attention_mask"}
+        return inputs
+    bare = {name: value for name, value in inputs.named.items() if name != "attention_mask"}
     if not bool(mask.bool().all()):
         takes = "attention_mask" in inspect.signature(type(encoder).forward).parameters
-        if takes and not torch.equal(state(bare), state(heard.named)):
+        if takes and not torch.equal(state(bare), state(inputs.named)):
             raise BadText(_("inputs has padding. Remove it: a single one needs none."))
-    return replace(heard, named=bare, key=digest([], bare))
+    return replace(inputs, named=bare, key=digest([], bare))
 
 
-def source_tokens(heard: Heard, vectors: int, module: str) -> Tokens:
+def source_tokens(inputs: EncoderInputs, vectors: int, module: str) -> Tokens:
     """What stands where a text has tokens: ``<audio> 3 of 1500``. `module`: the encoder's path."""
-    name = f"<{heard.kind}> {{}} of {vectors}"
-    places = (Place(0, vectors, heard.kind, module),)
+    name = f"<{inputs.kind}> {{}} of {vectors}"
+    places = (Place(0, vectors, inputs.kind, module),)
     return Tokens(
         np.zeros(vectors, np.int64), [name.format(i + 1) for i in range(vectors)], [b""] * vectors, True, places
     )
 
 
-def probes(reads: str, config: Any, like: Tensor) -> Iterator[Heard]:
+def probes(reads: str, config: Any, like: Tensor) -> Iterator[EncoderInputs]:
     """Waves of the shapes that an encoder may take, the likeliest first, to verify a model with."""
     configs = [config, *(getattr(config, part) for part in PARTS if hasattr(config, part))]
 
@@ -138,4 +145,4 @@ def probes(reads: str, config: Any, like: Tensor) -> Iterator[Heard]:
         if reads == "flattened_patches":  # row and column of each, counted from 1
             numbers[0, :, 0], numbers[0, :, 1] = 1, torch.arange(1, shape[1] + 1)
         named = {reads: numbers.to(like.device, like.dtype)}
-        yield Heard(reads, named, digest([], named))
+        yield EncoderInputs(reads, named, digest([], named))
