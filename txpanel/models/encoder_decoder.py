@@ -87,7 +87,7 @@ class Reading(LanguageModel):
     """A model that has read a source: what it writes are the decoder's tokens.
 
     Attributes:
-        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source. encoder_inputs: the sound or picture; ``None``: a text.
+        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source. encoder_inputs: a sound or picture; ``None``: a text.
     """
 
     def __init__(
