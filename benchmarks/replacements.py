@@ -3,7 +3,7 @@
 Writes tables R-01 to R-05 of results.json and docs/benchmarks.md (``--show``: only prints them): the page as it is, and the page without one of
 them, all in turn in one run. R-01: changes in a real Chromium, with the server's CPU. R-02: the start of a process. R-03: memory of a server
 after generating. R-04: sorting in the sampling pipeline. R-05: pages that close.
-`write_queue`, `closed_tabs` and those that are not listed are about being right, not fast.
+`write_queue`, `early_changes`, `closed_tabs` and those that are not listed are about being right, not fast.
 The model must be in the cache. Run it on a quiet machine. Linux only (/proc).
 """
 

@@ -21,7 +21,7 @@ from benchmarks.visitor import Visitor
 from txpanel.compat import process_wide
 
 NOT_FOR_SPEED = {
-    "write_queue", "closed_tabs", "new_models", "own_bokeh", "late_resources",
+    "write_queue", "early_changes", "closed_tabs", "new_models", "own_bokeh", "late_resources",
     "browser_patches", "held_exits", "kept_connections", "kept_connection", "plain_query", "without_eval", "when_idle",
 }  # fmt: skip
 

@@ -157,8 +157,10 @@ def served(app: Callable[[], Any]) -> Iterator[str]:
             break
         assert time.monotonic() < limit
         time.sleep(0.02)
-    yield f"http://localhost:{port}/"
-    running.stop()
+    try:
+        yield f"http://localhost:{port}/"
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

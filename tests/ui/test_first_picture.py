@@ -288,6 +288,8 @@ def test_who_has_scrolled_stays_where_he_is(server: Server, new_tab: Callable[..
     tab.page.goto(server.address(view=SMALL), wait_until="commit")
     token = tab.page.locator(".nextlist .next").first
     token.wait_for()
+    stage = tab.page.locator("#tx-first")
+    tab.until(lambda: stage.evaluate("stage => stage.scrollHeight - stage.clientHeight") >= 700, "it is all there")
     tab.page.mouse.move(200, 400)
     tab.page.mouse.wheel(0, 700)
     tab.until(lambda: tab.page.locator("#tx-first").evaluate("stage => stage.scrollTop") == 700)

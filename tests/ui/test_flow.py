@@ -18,6 +18,14 @@ from tests.ui.flow_stage import Stage, flow_in, inside, open_flow, until
 from tests.ui.kept import KeptTabs
 from txpanel.models.language_model import LanguageModel
 
+SLOWLY = """{
+  globalThis.slowly = 1
+  let last = performance.now(), shown = last
+  const real = performance.now.bind(performance), frame = requestAnimationFrame.bind(globalThis)
+  performance.now = () => { const now = real(); shown += (now - last) / slowly; last = now; return shown }
+  globalThis.requestAnimationFrame = (draw) => frame(() => draw(performance.now()))
+}"""
+"""Whatever moves takes `slowly` times as long: to be caught moving on a machine that is busy."""
 NASTY = '<img src=x onerror="document.title=1">'
 
 
@@ -42,11 +50,17 @@ def show(stage: Stage, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
     """Opens the flow of a text and waits until it stands still."""
 
     def open_page(
-        width: int = 1440, height: int = 900, motion: str = "reduce", model: Any = None, **options: Any
+        width: int = 1440,
+        height: int = 900,
+        motion: str = "reduce",
+        model: Any = None,
+        slowly: float = 1,
+        **options: Any,
     ) -> Page:
         before, stage.options = stage.model, options
         stage.model = model or stage.model
         page = new_tab(width, height, reduced_motion=motion).page
+        page.add_init_script(SLOWLY.replace("slowly = 1", f"slowly = {slowly}"))
         page.goto(stage.url, timeout=PATIENCE)
         page.locator(".flow[data-shows]").wait_for(timeout=PATIENCE)
         stage.model = before
@@ -258,18 +272,19 @@ def test_tab_stops_are_few_and_all_have_names(look: Callable[..., Page]) -> None
 
 
 def test_a_run_plays_once_and_can_be_skipped(show: Callable[..., Page]) -> None:
-    page = show(motion="no-preference")
+    page = show(motion="no-preference", slowly=100)
     expect(page.locator(".flow")).to_have_attribute("data-moving", "true")
     page.get_by_role("button", name="Skip").click()
     expect(page.locator(".flow")).to_have_attribute("data-moving", "false")
     page.get_by_role("button", name="Play").click()
     expect(page.locator(".flow")).to_have_attribute("data-moving", "true")
+    page.evaluate("slowly = 1")
     expect(page.locator(".flow")).to_have_attribute("data-moving", "false", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
 def test_it_is_played_step_by_step_with_the_answer_hidden(show: Callable[..., Page], motion: str) -> None:
-    page = show(motion=motion)
+    page = show(motion=motion, slowly=20)
     flow, answer = page.locator(".flow"), page.locator(".next").first
     if motion != "reduce":
         page.get_by_role("button", name="Skip").click()

@@ -1,6 +1,7 @@
 """The workarounds that change something for a whole process, in the order in which a server applies them.
 
-A notebook's process belongs to somebody else: nothing of this is done there. What each brings: ``python -m benchmarks.replacements``.
+Somebody else's process (a notebook, a program with `pn.serve`) is left as it is, but for those of "view", without which a page of ours
+there would miss messages: they lose nothing and change nothing else. What each brings: ``python -m benchmarks.replacements``.
 """
 
 from __future__ import annotations
@@ -22,17 +23,21 @@ AT: dict[str, tuple[str, ...]] = {
     "imports": (
         "lean_imports",
     ),
-    "page": (
+    "view": (
         "write_queue",
+        "early_changes",
+    ),
+    "page": (
         "late_collection",
         "style_lookup",
         "known_models",
     ),
 }  # fmt: skip
-"""When a server starts; before it imports torch and transformers; before it makes a page."""
+"""When a server starts; before it imports torch and transformers; where a view is put on a served page, whoever serves it; before our server
+makes a page."""
 
 
-def apply(when: Literal["start", "imports", "page"]) -> None:
+def apply(when: Literal["start", "imports", "view", "page"]) -> None:
     """Applies those of one moment; may be called again."""
     for name in AT[when]:
         importlib.import_module(f"{__package__}.{name}").mend()

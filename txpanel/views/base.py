@@ -12,6 +12,7 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewable
 
+from txpanel.compat import process_wide
 from txpanel.compat.held_exits import is_held
 from txpanel.compat.inlined_styles import shown
 from txpanel.compat.one_look_through import one_look_through
@@ -33,6 +34,8 @@ def _built_once(build: Callable[[View], Any]) -> Callable[[View], Any]:
     @functools.wraps(build)
     def panel(self: View) -> Any:
         if self._built is None:
+            if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+                process_wide.apply("view")
             self._built = build(self)
         return self._built
 
