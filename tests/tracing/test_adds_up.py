@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
 from torch import nn
+from transformers.models.llama.modeling_llama import LlamaForCausalLM, LlamaModel
 
+import txpanel
 from txpanel import LanguageModel
-from txpanel.errors import NoSuchTensor
+from txpanel.errors import NoSuchTensor, Unsupported
 from txpanel.tracing import adds_up
 from txpanel.tracing.probe import TOKENS
 
@@ -111,3 +114,89 @@ def test_a_model_that_nobody_touched_is_compared_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(adds_up, "settle", None)
     trace = LanguageModel.wrap(llama()).trace(LONG)
     assert trace.tensor("blocks.1.mlp_post").shape == (80, 48)
+
+
+class ScalesOneToken(LlamaModel):
+    def forward(self, input_ids: Any = None, inputs_embeds: Any = None, **more: Any) -> Any:
+        rows = self.embed_tokens(input_ids) * (1 + 2 * (input_ids == 77))[..., None]
+        return super().forward(inputs_embeds=rows, **more)
+
+
+class ScalesLongTexts(LlamaModel):
+    def forward(self, *args: Any, **named: Any) -> Any:
+        found = super().forward(*args, **named)
+        found.last_hidden_state = longer(found.last_hidden_state)
+        return found
+
+
+class LiftsAfterOneToken(LlamaForCausalLM):
+    def forward(self, input_ids: Any = None, **more: Any) -> Any:
+        found = super().forward(input_ids=input_ids, **more)
+        found.logits = found.logits + torch.arange(100) * (input_ids[0, -1] == 77)
+        return found
+
+
+def test_a_way_in_of_its_own_for_one_token_is_found_out_when_one_looks() -> None:
+    """Nobody's hook tells of it: it is the code of a class."""
+    module = llama()
+    module.model.__class__ = ScalesOneToken
+    model = LanguageModel.wrap(module)
+    assert model.trace([5, 6, 7, 8]).why("blocks.0.resid_pre", token=3, feature=5).opaque is None
+    trace = model.trace([5, 6, 77, 8])
+    found = trace.why("blocks.0.resid_pre", token=2, feature=5)
+    assert found.check.ok
+    assert set(trace.anatomy.opaque) == {"embed"}
+    assert trace.why("embed", token=2, feature=5).check.ok
+
+
+@pytest.mark.parametrize("kind", [ScalesLongTexts, LiftsAfterOneToken])
+def test_a_way_out_of_its_own_is_found_out_when_one_looks(kind: Any, tmp_path: Path) -> None:
+    """Its logits are the run's. Of a vector alone the code makes others, so none are shown of other vectors."""
+    module = llama()
+    owner = module.model if kind is ScalesLongTexts else module
+    owner.__class__ = kind
+    model = LanguageModel.wrap(module)
+    assert model.trace(SHORT).why("logits", vocab=7).opaque is None
+    trace = model.trace([*LONG[:79], 77])
+    found = trace.why("logits", vocab=7)
+    assert found.check.ok
+    assert found.opaque is not None
+    assert set(trace.anatomy.opaque) == {"output"}
+    assert trace.why("probs", vocab=7).check.ok
+    for ask in (trace.surprisal, lambda: trace.logits_at(3), lambda: trace.lens(1)):
+        with pytest.raises(Unsupported, match="only the logits of its answer"):
+            ask()
+    again = txpanel.open_trace(trace.save(tmp_path / "run.safetensors"))
+    assert torch.equal(again.tensor("logits"), trace.tensor("logits"))
+
+
+@pytest.mark.parametrize(("part", "closed"), [("self_attn", "mixer"), ("mlp", "mlp"), ("", "block")])
+def test_what_a_hook_changes_before_a_part_is_no_input_of_it(part: str, closed: str) -> None:
+    """What a part is given is what the step before has made; the hook's doing belongs to the part."""
+
+    def halve(_module: Any, args: Any, named: Any) -> Any:
+        if args:
+            return (args[0] / 2, *args[1:]), named
+        return args, {**named, "hidden_states": named["hidden_states"] / 2}
+
+    module = llama()
+    module.model.layers[1].get_submodule(part).register_forward_pre_hook(halve, with_kwargs=True)
+    trace = LanguageModel.wrap(module).trace(SHORT)
+    assert (trace.anatomy.blocks[0].opaque, set(trace.anatomy.blocks[1].opaque)) == ({}, {closed})
+    for name in trace.names(1):
+        cell = {dim: {"token": 3, "feature": 5}.get(dim, 1) for dim in trace.dims(name)}
+        assert trace.why(name, **cell).check.ok, name
+    assert trace.check(1).exact
+
+
+def test_a_model_with_numbers_that_are_none_is_open_all_the_same() -> None:
+    """Where the first NaN of a spoiled model comes from is what one wants to see."""
+    module = llama()
+    module.model.layers[1].mlp.down_proj.weight.data[3, 4] = float("nan")
+    model = LanguageModel.wrap(module)
+    assert not any(part.state == "opaque" for part in model.report())
+    trace = model.trace(SHORT)
+    assert trace.check(1).exact
+    assert trace.why("blocks.1.mlp_out", token=3, feature=3).check.ok
+    assert bool(trace.tensor("blocks.1.mlp_out").isnan()[:, 3].all())
+    assert not bool(trace.tensor("blocks.1.mlp_post").isnan().any())

@@ -182,11 +182,14 @@ def test_a_mask_that_changes_nothing_is_none_and_another_is_refused() -> None:
         model.trace(inputs={**inputs, "attention_mask": mask})
 
 
-WRONG: dict[str, tuple[dict[str, torch.Tensor], type[Exception], str]] = {
+WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "ids": ({"input_ids": torch.ones(1, 3)}, BadText, "reads input_features"),
     "two": ({"input_features": torch.zeros(2, 8, 40)}, BadText, "one sound"),
     "whole numbers": ({"input_features": torch.ones(1, 8, 40, dtype=torch.long)}, BadText, "real numbers"),
     "short": ({"input_features": torch.zeros(1, 8, 33)}, BadText, "cannot be run on these inputs"),
+    "nothing": ({"input_features": None}, BadText, "reads input_features"),
+    "no numbers": ({"input_features": torch.zeros(1, 8, 40, device="meta")}, BadText, "numbers cannot be read"),
+    "sparse": ({"input_features": torch.zeros(1, 8, 40).to_sparse()}, BadText, "numbers cannot be read"),
     "more": ({"input_features": torch.zeros(1, 8, 40), "rate": torch.ones(1)}, Unsupported, "does not accept “rate”"),
 }
 
@@ -196,6 +199,19 @@ def test_what_it_can_t_hear_is_refused_in_words(case: str) -> None:
     inputs, error, says = WRONG[case]
     with pytest.raises(error, match=says):
         LanguageModel.wrap(tiny(whisper)[0]).trace(inputs=inputs)
+
+
+def test_a_setting_of_the_encoder_is_handed_on() -> None:
+    """ViT takes a picture of another size where it is told to."""
+    module, _ = tiny(vit_gpt2)
+    inputs = {"pixel_values": torch.randn(1, 3, 40, 40), "interpolate_pos_encoding": True}
+    trace = LanguageModel.wrap(module).trace(inputs=inputs)
+    assert trace.source is not None
+    assert len(trace.source.tokens) == 26
+    with torch.inference_mode():
+        real = module(**inputs, decoder_input_ids=torch.tensor([[3]])).logits[0, -1]
+    assert torch.allclose(trace.tensor("logits"), real, atol=1e-5)
+    assert trace.why("encoder.state", token=2, feature=1).check.ok
 
 
 @pytest.mark.parametrize("given", ["hello", [5, 6]], ids=["text", "ids"])

@@ -223,7 +223,7 @@ class _Watcher(LogitsProcessor):
         self.nodes.append(BeamNode(len(self.nodes), parent, step, token, string, chance, score, state, step))
 
 
-def _begun(model: LanguageModel, ids: list[int]) -> dict[str, torch.Tensor]:
+def _begun(model: LanguageModel, ids: list[int]) -> dict[str, Any]:
     """What the search begins with: the text; of an encoder-decoder what is written, beside what was read."""
     written = torch.tensor([ids], device=model.device)
     if model.encoder_inputs is not None:

@@ -171,7 +171,8 @@ class Reading(LanguageModel):
         else:
             tokens = source_tokens(inputs, len(read.state), encoder.module if encoder is not None else "")
         streams = [stream.float().cpu() for stream in read.streams]
-        given = {} if inputs is None else {name: value.detach().float().cpu() for name, value in inputs.named.items()}
+        named = {} if inputs is None else inputs.named
+        given = {name: value.detach().float().cpu() for name, value in named.items() if isinstance(value, Tensor)}
         return Source(tokens, read.state, streams, read.calls, given)
 
 

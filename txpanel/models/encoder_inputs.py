@@ -41,12 +41,12 @@ class EncoderInputs:
     """What an encoder is given instead of token ids.
 
     Attributes:
-        reads: the argument that is the sound or the picture. named: all of them, by name, on the model's device. key: tells it from other contents.
+        reads: the argument that is the sound or the picture. named: all arguments by name, tensors on the model's device. key: tells it from other contents.
         start: ids with which the decoder is to begin, where they came with it.
     """
 
     reads: str
-    named: dict[str, Tensor]
+    named: dict[str, Any]
     key: str
     start: tuple[int, ...] = ()
 
@@ -66,7 +66,7 @@ def read_encoder_inputs(reads: str, encoder: nn.Module, inputs: Any, like: Tenso
     Raises:
         BadText: it is no such mapping, or of several. Unsupported: it has something that the encoder does not take. In words.
     """
-    if not isinstance(inputs, Mapping) or reads not in inputs:
+    if not isinstance(inputs, Mapping) or inputs.get(reads) is None:
         words = _(
             "This model does not read text. Its encoder reads {name}: give what the model's processor returns, such as "
             'model.trace(inputs=processor(..., return_tensors="pt")).'
@@ -85,13 +85,14 @@ def read_encoder_inputs(reads: str, encoder: nn.Module, inputs: Any, like: Tenso
     if not isinstance(found, Tensor) or found.dim() < 2 or len(found) != 1 or not found.is_floating_point():
         words = _("“{name}” in inputs must be one sound or picture: a tensor of real numbers whose first size is 1.")
         raise BadText(words.format(name=reads))
-    named = {name: value.to(like.dtype) if value.is_floating_point() else value for name, value in given.items()}
+    named = {
+        name: value.to(like.dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
+        for name, value in given.items()
+    }
     return EncoderInputs(reads, named, digest([], named), start)
 
 
-def without_mask(
-    inputs: EncoderInputs, encoder: nn.Module, state: Callable[[dict[str, Tensor]], Tensor]
-) -> EncoderInputs:
+def without_mask(inputs: EncoderInputs, encoder: nn.Module, state: Callable[[dict[str, Any]], Tensor]) -> EncoderInputs:
     """The same without a mask that changes nothing: one of ones, or of an encoder that does not read it (Whisper's sounds end in silence).
 
     Args:

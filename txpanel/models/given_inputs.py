@@ -131,6 +131,10 @@ def plain(name: str, value: Any, device: torch.device) -> Any:
     """A copy on the model's device: what is changed later must not change a recorded run."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(value)
+    if isinstance(value, Tensor) and (value.is_meta or value.is_nested or value.layout is not torch.strided):
+        kind = value.device if value.is_meta else "nested" if value.is_nested else value.layout
+        words = _("“{name}” in inputs is a tensor whose numbers cannot be read ({kind}). Give it as a plain one.")
+        raise BadText(words.format(name=name, kind=str(kind).removeprefix("torch.")))
     if isinstance(value, Tensor):
         return value.detach().to(device, copy=True)
     if isinstance(value, (list, tuple)) and value and all(isinstance(one, Tensor) for one in value):

@@ -118,11 +118,11 @@ class Pair:
         """What the encoder makes of ids [1, S]."""
         return self._read({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
 
-    def read_inputs(self, named: dict[str, Tensor]) -> Read:
+    def read_inputs(self, named: dict[str, Any]) -> Read:
         """What the encoder makes of a sound or a picture (:mod:`txpanel.models.encoder_inputs`)."""
         return self._read(named)
 
-    def _read(self, given: dict[str, Tensor]) -> Read:
+    def _read(self, given: dict[str, Any]) -> Read:
         streams: list[Tensor] = []
         calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
 
@@ -133,7 +133,9 @@ class Pair:
         def after(_module: nn.Module, _args: Any, output: Any) -> None:
             streams.append(output[0] if isinstance(output, (tuple, list)) else output)
 
-        hooks: list[Any] = [block.register_forward_pre_hook(before, with_kwargs=True) for block in self.blocks]
+        hooks: list[Any] = [
+            block.register_forward_pre_hook(before, with_kwargs=True, prepend=True) for block in self.blocks
+        ]
         hooks += [block.register_forward_hook(after) for block in self.blocks[-1:]]
         try:
             outputs = self.encoder(**given, return_dict=True)

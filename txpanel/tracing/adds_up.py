@@ -1,14 +1,18 @@
 """Whether a run agrees with what is said of the model, as the text of the comparison did.
 
 Code may do something else for another text: a hook that scales long ones, a branch of a model's own. So the sums of each block that is run again are
-taken once more, which costs two additions; and where somebody's hooks or replaced functions are in a model, everything is compared with every run.
+taken once more, which costs two additions; so are the ways into the blocks and out of them when one looks at them (:mod:`txpanel.tracing.agreeing`); and where
+somebody's hooks or replaced functions are in a model, everything is compared with every run.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from txpanel.errors import TxpanelError
 from txpanel.messages import _
 from txpanel.models.closing import close_end
 from txpanel.models.language_model import LanguageModel
@@ -16,7 +20,7 @@ from txpanel.tracing import lens
 from txpanel.tracing.compare import gap
 from txpanel.tracing.graph.build import block_operations
 from txpanel.tracing.operations.elementwise import Add
-from txpanel.tracing.passes import collect_calls
+from txpanel.tracing.passes import ODD, collect_calls
 from txpanel.tracing.probe import Probe
 from txpanel.tracing.recording import Recording
 from txpanel.tracing.replay import BlockTrace
@@ -60,15 +64,29 @@ def closes(model: LanguageModel, layer: int, recording: Recording, ids: list[int
     return model.anatomy.blocks[layer].opaque != before
 
 
+def compare_end(model: LanguageModel, recording: Recording, ids: list[int], end: str) -> None:
+    """Compare the way into the blocks (``embed``) or out of them (``output``) with a run of any text, and close what does not agree."""
+    if end in model.anatomy.opaque:
+        return
+    if end == "embed":
+        if model.inputs is None:
+            probe = Probe(torch.tensor(ids), recording.streams, [], torch.empty(0), recording.tuple_output)
+            check_embedding(model, probe, marks=False)
+        return
+    reason, size = _("the model computes its logits in a way that txpanel does not know"), math.inf
+    try:
+        again = lens.unembed(model, recording.streams[-1][recording.answer][None])[0]
+        found = gap(None, {}, again, recording.logits, model.dtype)
+        if found.ok:
+            return
+        size = found.size
+    except (*ODD, TxpanelError) as error:
+        reason = str(error) or type(error).__name__
+    model.seen.closed[end] = size
+    model.anatomy = close_end(model.anatomy, model.parts, end, reason)
+
+
 def compare_ends(model: LanguageModel, recording: Recording, ids: list[int]) -> None:
-    """Compare the way into the blocks and out of them with a run of any text, and close what does not agree."""
-    if model.inputs is None:
-        check_embedding(model, Probe(torch.tensor(ids), recording.streams, [], torch.empty(0), recording.tuple_output))
-    if "output" not in model.anatomy.opaque:
-        with model.lock, model.running():
-            again = lens.unembed(model, recording.streams[-1][recording.answer][None])[0]
-        found = gap(None, {}, again.float().cpu(), recording.logits, model.dtype)
-        if not found.ok:
-            model.seen.closed["output"] = found.size
-            reason = _("the model computes its logits in a way that txpanel does not know")
-            model.anatomy = close_end(model.anatomy, model.parts, "output", reason)
+    """Compare both."""
+    for end in ("embed", "output"):
+        compare_end(model, recording, ids, end)

@@ -57,7 +57,9 @@ def hear(
     def after(_module: nn.Module, _args: Any, output: Any) -> None:
         kept[name] = as_rows(rows(output))
 
-    return [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
+    # before somebody's own hooks, which change what is given: a repeated call goes through these once more
+    entered = module.register_forward_pre_hook(before, with_kwargs=True, prepend=True)
+    return [entered, module.register_forward_hook(after)]
 
 
 def _given_by(part: str, facts: BlockAnatomy) -> str:

@@ -85,7 +85,7 @@ def terms_gap(operation: Operation, inputs: Values, value: Tensor, cell: Cell, d
     """The sum of a cell's terms compared with the cell."""
     terms, got = values_of(operation.terms(inputs, cell)), float(value[cell])
     if not all(map(math.isfinite, terms)) or not math.isfinite(got):
-        same = sum(terms) == got
+        same = sum(terms) == got or (math.isnan(sum(terms)) and math.isnan(got))
         return Gap(same, 0.0 if same else math.inf)
     size = max(abs(got), math.fsum(map(abs, terms)))
     off = abs(math.fsum(terms) - got)

@@ -10,19 +10,20 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from txpanel.errors import NoSuchTensor, Unsupported
+from txpanel.errors import NoSuchTensor, Stale, Unsupported
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.encoder_decoder import Source
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.own_arithmetic import ordinary
 from txpanel.models.tokens import Place
+from txpanel.tracing.compare import gap
 from txpanel.tracing.module_calls import ModuleCall, call_of, handed_on, taken
 from txpanel.tracing.names import split_name
 from txpanel.tracing.operations.base import Operation
 from txpanel.tracing.operations.opaque import Opaque
 from txpanel.tracing.operations.placed import Placed
-from txpanel.tracing.passes import Replacement, skipping, with_cache
+from txpanel.tracing.passes import Replacement, last_logits_only, skipping, with_cache
 from txpanel.tracing.recording import not_repeatable
 
 
@@ -92,10 +93,13 @@ def handed(model: LanguageModel, layer: int, output: Tensor, ids: list[int], str
     return through(model, layer, torch.tensor(ids), stream) if model.parts.blocks[layer].between else output
 
 
-def logits_of(model: LanguageModel, stream: Tensor) -> Tensor:
+def logits_of(model: LanguageModel, stream: Tensor, text: Tensor | None = None) -> Tensor:
     """Logits of any streams, by the model's own code after its last block: [n, D] -> float32 [n, V].
 
     A pass in which the last block gives these streams, and the others nothing new.
+
+    Args:
+        text: int64 [n], the ids of a run whose streams these are; then only the last logits may be there. ``None``: any streams.
     """
     last = len(model.parts.blocks) - 1
 
@@ -106,9 +110,10 @@ def logits_of(model: LanguageModel, stream: Tensor) -> Tensor:
 
         return given
 
-    ids = torch.zeros(1, len(stream), dtype=torch.long, device=model.device)
+    ids = torch.zeros(len(stream), dtype=torch.long) if text is None else text
+    more = {} if text is None or model.anatomy.fills else {**last_logits_only(model.model), **model.arguments(text)}
     with model.lock, model.running(), skipping(model, model.parts.tuple_output, {last: give}):
-        output = model.forward(ids, **with_cache(model.model, None))
+        output = model.forward(ids[None].to(model.device), **with_cache(model.model, None), **more)
     return output.logits[0].float().cpu()
 
 
@@ -162,6 +167,10 @@ class Run(Protocol):
     def source(self) -> Source | None:
         """What an encoder has read."""
 
+    @property
+    def stale(self) -> str | None:
+        """A sentence if the model has changed since."""
+
     def called(self, layer: int, part: str) -> ModuleCall:
         """How the part's module was called."""
 
@@ -182,8 +191,7 @@ def bound(run: Run, operation: Operation) -> Operation:
     if operation.part == "embed":
         return replace(operation, call=partial(first_stream, model))
     if operation.part == "output":
-        row = operation.row
-        return replace(operation, call=lambda x: run.unembed(x if row is None else x[row][None])[0])
+        return replace(operation, call=partial(_way_out, run, operation))
     layer = operation.layer
     if operation.part.startswith("encoder"):
         return replace(operation, call=partial(_of_encoder, run, operation.part, layer))
@@ -197,6 +205,23 @@ def bound(run: Run, operation: Operation) -> Operation:
         return called(model, run.called(layer, operation.part))(stream)
 
     return replace(operation, call=call)
+
+
+def _way_out(run: Run, operation: Opaque, x: Tensor) -> Tensor:
+    """Logits by the model's own code, of one stream alone; where that gives others than in the run, of all streams of the run and its ids."""
+    model, row = run.model, operation.row
+    if row is None or model is None:
+        return run.unembed(x)[0]
+    stale = run.stale
+    if stale is not None:
+        raise Stale(stale)
+    recorded = run.tensor("logits")
+    found = logits_of(model, x[row][None])[0]
+    if not gap(None, {}, found, recorded, model.dtype).ok:
+        found = logits_of(model, x, run.tensor("tokens"))[row - len(x)]
+    if not gap(None, {}, found, recorded, model.dtype).ok:
+        raise not_repeatable(operation.output)
+    return found
 
 
 def _of_encoder(run: Run, part: str, layer: int | None, x: Tensor) -> Tensor:

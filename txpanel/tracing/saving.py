@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from txpanel.errors import BadFile
+from txpanel.errors import BadFile, Unsupported
 from txpanel.messages import _
 from txpanel.models import disk
 from txpanel.models.anatomy import Anatomy
@@ -77,7 +78,7 @@ def save(trace: Trace, path: Path) -> Path:
         BadFile: in words, if the file can't be written.
     """
     tensors = {"logits": trace.tensor("logits")}
-    if not trace.anatomy.fills:
+    with suppress(Unsupported):  # of a model that fills gaps, or whose logits are known after the last token alone
         tensors["surprisal"] = torch.from_numpy(np.array(trace.surprisal()))
     tensors["streams"] = torch.stack([stream.float().cpu() for stream in trace.recording.streams])
     for name in trace.names():
@@ -210,6 +211,8 @@ def _assemble(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Trace:
     streams, logits, length = tensors.pop("streams"), tensors.pop("logits"), len(tokens)
     if not 0 < anatomy.n_layers <= 10_000 or anatomy.n_layers != len(anatomy.blocks):
         raise ValueError("the number of blocks")
+    if not isinstance(anatomy.parameters, int):
+        raise ValueError("the number of parameters")
     if tuple(streams.shape) != (anatomy.n_layers + 1, length, anatomy.width) or tuple(logits.shape) != (anatomy.vocab,):
         raise ValueError("the shapes of the streams or logits")
     if not all(0 <= place.start < place.stop <= length for place in tokens.places):

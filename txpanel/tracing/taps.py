@@ -34,7 +34,9 @@ class Taps:
         self._last = (
             len(blocks) if len(modules) < len(blocks) else 0
         )  # of a module that is run several times only the last output counts
-        self._hooks = [module.register_forward_pre_hook(self._before, with_kwargs=True) for module in modules]
+        self._hooks = [  # first of all: what it is called with again goes through somebody's own hooks once more
+            module.register_forward_pre_hook(self._before, with_kwargs=True, prepend=True) for module in modules
+        ]
         self._hooks.append(blocks[-1].block.register_forward_hook(self._after))
 
     def _before(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:

@@ -25,7 +25,7 @@ from txpanel.models.own_arithmetic import computing, ordinary
 from txpanel.models.tokens import Tokens
 from txpanel.tracing import answer as answers
 from txpanel.tracing import lens, opaque_runs, pieces, slices
-from txpanel.tracing.adds_up import adds_up, closes
+from txpanel.tracing.agreeing import Agreeing
 from txpanel.tracing.answering import Answering
 from txpanel.tracing.explain import Explanation, explain
 from txpanel.tracing.graph.build import Graph, graph_of
@@ -44,7 +44,7 @@ from txpanel.tracing.two_texts import TwoTexts
 _counter = itertools.count(1)
 
 
-class Trace(Answering, Standing, TwoTexts):
+class Trace(Agreeing, Answering, Standing, TwoTexts):
     """One run of a model on one text; made by :func:`txpanel.tracing.record` or :func:`txpanel.open_trace`. Its numbers never change.
 
     ``trace["blocks.5.pattern"]`` is an :class:`xarray.DataArray` with named dimensions; :meth:`tensor` the bare torch tensor;
@@ -67,6 +67,7 @@ class Trace(Answering, Standing, TwoTexts):
         self.uid = next(_counter)
         self._lock = threading.Lock()
         self._checks: dict[int, BlockCheck] = {}
+        self._compared_ends = set[str]()
         self._opaque: dict[tuple[int, str], ModuleCall] = {}  # how parts that are not opened were called
         self.on_growth: Callable[[Trace], object] | None = None  # hears when the recording holds more than before
         weakref.finalize(self, STORE.forget, self.uid)
@@ -116,6 +117,7 @@ class Trace(Answering, Standing, TwoTexts):
         if kept is not None:
             return kept
         with computing():
+            self._compare_end(name)
             layer, _ = split_name(name)
             replayed = None
             if layer is not None and self.model is not None and 0 <= layer < self.anatomy.n_layers:
@@ -220,6 +222,7 @@ class Trace(Answering, Standing, TwoTexts):
             NoSuchTensor: no such tensor or cell. Unsupported: weights are needed and the trace has no model.
         """
         with computing():
+            self._compare_end(name)
             found = explain(self, name, index)
         stale = self.stale if self._needs_model(self.operation(name)) else None
         return found if stale is None else replace(found, note=stale)
@@ -261,6 +264,7 @@ class Trace(Answering, Standing, TwoTexts):
             Unsupported: the trace has no model.
         """
         self._still()
+        self._alone()
         return ordinary(lens.unembed(self.model, stream))
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
@@ -314,6 +318,8 @@ class Trace(Answering, Standing, TwoTexts):
             raise NoSuchTensor(opaque_runs.unknown(self, name))
         if self._needs_model(operation) or name.rpartition(".")[2] in ("ln_final", "logits"):
             self._still()
+        if name.startswith("lens."):
+            self._alone()
         found = lens.by_modules(self.model, self.recording.streams, name)
         if found is not None:
             return STORE.put(self.uid, name, found)
@@ -370,18 +376,6 @@ class Trace(Answering, Standing, TwoTexts):
         for own, tensor in block.tensors.items():
             STORE.put(self.uid, f"blocks.{layer}.{own}", tensor)
         return block
-
-    def _agrees_no_more(self, layer: int, block: BlockTrace, ids: list[int]) -> bool:
-        """Whether something of a block does not agree in this run as it did in the comparison: it is closed from now on, here and in the model."""
-        assert self.model is not None
-        model, recording = self.model, self.recording
-        if not model.watch.state.foreign and adds_up(model, layer, recording.streams[layer], block):
-            return False
-        if not closes(model, layer, recording, ids, block.output):
-            return False
-        self.anatomy, self.graph = model.anatomy, graph_of(model)
-        STORE.forget(self.uid)
-        return True
 
     def _weight(self, name: str) -> Tensor | None:
         return None if self.model is None else self.model.weight(name)

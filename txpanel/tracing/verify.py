@@ -185,8 +185,8 @@ def _starts(model: LanguageModel, n: int) -> list[int]:
     return sorted(start for start in starts if start > 0)
 
 
-def check_embedding(model: LanguageModel, probe: Probe) -> None:
-    """Compare the way from ids to the first stream, and close it if it does not agree."""
+def check_embedding(model: LanguageModel, probe: Probe, *, marks: bool = True) -> None:
+    """Compare the way from ids to the first stream, and close it if it does not agree. ``marks``: also for a text with masks and padding in it."""
     if "embed" in model.anatomy.opaque:
         return
     try:
@@ -209,7 +209,8 @@ def check_embedding(model: LanguageModel, probe: Probe) -> None:
                     found,
                     _("the model computes its first residual stream in a way that txpanel does not know"),
                 )
-        _marks(model, probe, graph)
+        if marks:
+            _marks(model, probe, graph)
     except (*ODD, TxpanelError) as error:
         _close_end(model, "embed", error)
 
