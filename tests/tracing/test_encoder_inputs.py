@@ -12,6 +12,7 @@ import torch
 import transformers as hf
 
 import txpanel
+from txpanel.decoding.beams import beam_search
 from txpanel.errors import BadText, Unsupported
 from txpanel.models.language_model import LanguageModel
 
@@ -125,6 +126,18 @@ def test_all_of_the_decoder_is_open_and_every_number_is_the_model_s(make: Callab
     for name in trace.names():
         sizes = zip(trace.dims(name), trace.shape(name), strict=True)
         assert trace.why(name, **{dim: min(2, size - 1) for dim, size in sizes}).check.ok, name
+
+
+@pytest.mark.parametrize("make", [whisper, trocr], ids=lambda make: make.__name__)
+def test_beam_search_finds_what_transformers_finds(make: Callable[[], Any]) -> None:
+    module, inputs = tiny(make)
+    reading = LanguageModel.wrap(module).having_read(inputs)
+    found = beam_search(reading, list(reading.start), n_beams=3, max_new_tokens=5)
+    with torch.inference_mode():
+        theirs = module.generate(**inputs, num_beams=3, max_new_tokens=5, do_sample=False)
+    tokens = list(found.hypotheses[0].tokens)
+    assert tokens == theirs[0].tolist()[-len(tokens) :]
+    assert len(found.hypotheses) == 3
 
 
 @pytest.mark.parametrize("make", [whisper, trocr], ids=lambda make: make.__name__)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import GenerationMixin, LogitsProcessor, LogitsProcessorList
 
 from txpanel.decoding.generation import end_tokens
 from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, Unsupported
@@ -149,7 +149,12 @@ def beam_search(
     ends = sorted(end_tokens(model))
     watcher = _Watcher(model, ids, n_beams, ends, max_new_tokens, cancel or threading.Event(), progress)
     with model.lock.turn(Rank.RUN), model.letting_others_in():
-        out = model.model.generate(
+        search = model.model.generate
+        if (
+            model.encoder_inputs is not None
+        ):  # Whisper's own searches piece by piece of a long sound, and gives back no scores
+            search = partial(GenerationMixin.generate, model.model)
+        out = search(
             **_begun(model, ids),
             num_beams=n_beams, num_return_sequences=n_beams, do_sample=False, max_new_tokens=max_new_tokens,
             length_penalty=float(length_penalty), early_stopping=early_stopping, temperature=1.0, top_k=50, top_p=1.0,
