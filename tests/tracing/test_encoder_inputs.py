@@ -13,7 +13,7 @@ import transformers as hf
 
 import txpanel
 from txpanel.decoding.beams import beam_search
-from txpanel.errors import BadText, Unsupported
+from txpanel.errors import BadText, NoSuchTensor, Unsupported
 from txpanel.models.language_model import LanguageModel
 
 BOTH: dict[str, Any] = {
@@ -150,6 +150,9 @@ def test_the_source_is_shown_as_what_it_is(make: Callable[[], Any], tmp_path: Pa
         assert (one.source.kind, one.source.text, len(one.source.tokens)) == (kind, "", n)
         assert one.source.tokens.strings[2] == f"<{kind}> 3 of {n}"
         assert one["blocks.1.cross_pattern"].shape == (4, 1, n)
+    with pytest.raises(NoSuchTensor, match="a saved run does not keep it"):
+        one.tensor(f"inputs.{name}")
+    assert "does not keep it" in one.why("encoder.state", token=2, feature=1).note
     assert torch.equal(trace.tensor(f"inputs.{name}"), inputs[name])
     why = trace.why("encoder.state", token=2, feature=1)
     assert (why.inputs, why.opaque) == ((f"inputs.{name}",), "model.encoder" if make is whisper else "encoder")

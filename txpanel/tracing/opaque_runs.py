@@ -19,7 +19,7 @@ from txpanel.models.own_arithmetic import ordinary
 from txpanel.models.tokens import Place
 from txpanel.tracing.compare import gap
 from txpanel.tracing.module_calls import ModuleCall, call_of, handed_on, taken
-from txpanel.tracing.names import split_name
+from txpanel.tracing.names import GIVEN, split_name
 from txpanel.tracing.operations.base import Operation
 from txpanel.tracing.operations.opaque import Opaque
 from txpanel.tracing.operations.placed import Placed
@@ -276,5 +276,10 @@ def unknown(run: Run, name: str) -> str:
         words = _("This run has no tensor named '{name}': blocks.{layer} is not fully opened. {reasons}")
         reasons = " ".join(f"{part}: {reason.rstrip('.')}." for part, reason in opaque.items())
         return words.format(name=name, layer=layer, reasons=reasons)
+    if name.startswith(GIVEN) and run.model is None:
+        words = _(
+            "'{name}' was given to the model beside the text, and a saved run does not keep it. Load the model and run it again."
+        )
+        return words.format(name=name)
     words = _("This run has no tensor named '{name}'. trace.names() lists those that exist for {model}.")
     return words.format(name=name, model=model)
