@@ -18,11 +18,11 @@ __all__ = [
     "captions",
     "decidable",
     "heading",
-    "needs_measuring",
     "paragraphs",
     "plain_text",
     "said",
     "sentence",
+    "slow_values",
     "steps_here",
     "task_shown",
 ]
@@ -32,10 +32,15 @@ MOST_TOKENS = 400
 """A text with more of them is not offered token by token."""
 
 
-def needs_measuring(step: Step) -> bool:
-    """Whether a step names values that take long enough to be computed beside the page."""
-    places = any(is_slow(place) for _name, place in step.look.places)
-    return places or any(is_slow(value) for _where, value in step.values()) or any(map(is_slow, _asked(step)))
+def slow_values(step: Step, here: Situation, *, settled: bool = False) -> list[Expression]:
+    """The values of a step that have to be computed beside the page before it can be shown.
+
+    Args:
+        settled: the page looks where the step wants it, so that its places do not count any more.
+    """
+    places = () if settled else (place for _name, place in step.look.places)
+    values = (value for _where, value in step.values())
+    return [one for one in (*places, *values, *_asked(step)) if is_slow(one, here)]
 
 
 def _asked(step: Step) -> Iterable[Expression]:

@@ -11,8 +11,10 @@ import pytest
 
 from txpanel.lessons.discovery import Found, lessons_in
 from txpanel.lessons.lit import PLAYED
+from txpanel.lessons.values import attention
 from txpanel.models.language_model import LanguageModel
 from txpanel.page.lessons import controller as module
+from txpanel.page.lessons import looking
 from txpanel.page.lessons.controller import LessonController
 from txpanel.session.state import ModelState
 from txpanel.tracing.head_scores import head_scores
@@ -107,8 +109,18 @@ head: found.head("previous")
 :::
 
 {value}`found.score("previous")`
+
+(misleading)=
+## Misleading
+
+:::{look}
+layer: misleading.block(last)
+head: misleading.head(last)
+:::
+
+{value}`head`
 """
-STEPS = ["look", "guess", "do", "cell", "rotary-only", "undecided", "found"]
+STEPS = ["look", "guess", "do", "cell", "rotary-only", "undecided", "found", "misleading"]
 
 
 @pytest.fixture
@@ -179,7 +191,7 @@ def test_a_step_sets_what_it_speaks_of_and_says_it_with_the_numbers_of_the_run(
     assert (state.query, state.layer, state.temperature, opened) == (2, 2, 1.5, ["mlp"])
     assert (shown["step"], shown["i"], shown["lit"]) == ("look", 0, ["attention"])
     assert shown["hidden"] == ["next"]  # for the question that comes
-    assert shown["steps"] == ["look", "guess", "do", "cell", "undecided", "found"]  # nano does not rotate
+    assert shown["steps"] == ["look", "guess", "do", "cell", "undecided", "found", "misleading"]  # nano does not rotate
     (only,) = shown["paragraphs"]
     assert words(only) == "“A” and 7."
     assert ("token", "A") in only
@@ -270,6 +282,51 @@ def test_heads_of_the_model_are_found(lesson: LessonController, state: ModelStat
     found = head_scores(nano, "previous").values
     assert (state.layer, state.head) == np.unravel_index(int(found.argmax()), found.shape)
     assert words(shown["paragraphs"][0]).endswith("%")
+
+
+class Later:
+    """A worker whose jobs wait until they are asked for."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Any] = []
+
+    def submit(self, job: Any) -> None:
+        self.jobs.append(job)
+
+    def run(self) -> None:
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            job(None, lambda done: done())
+
+    def cancel(self) -> None:
+        self.jobs.clear()
+
+
+def test_the_head_that_misleads_is_looked_for_beside_the_page(
+    lessons: None, state: ModelState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page goes on meanwhile; it is looked for once, for both places and whoever comes back to the step."""
+    later, looked = Later(), []
+    monkeypatch.setattr(looking, "background", lambda **_options: later)
+    monkeypatch.setattr(attention, "_looked_for", lambda _trace, query: looked.append(query) or (2, 1))
+    made = LessonController(lambda _view: None, lambda: "")
+    made.attach(state)
+    shown = say(made, "open", lesson="mine", step="misleading")
+    assert (shown["busy"], looked, state.layer) == (True, [], 0)
+    say(made, "again")
+    assert looked == [], "what is drawn meanwhile does not look for it on the page's thread"
+    later.run()
+    assert (made.component.shown["busy"], looked, state.layer, state.head) == (False, [6], 2, 1)
+    say(made, "go", step="look")
+    shown = say(made, "go", step="misleading")
+    assert (shown["busy"], looked, later.jobs) == (False, [6], [])
+    state.text = "BA="
+    state.layer = 0
+    say(made, "again")
+    assert (looked, state.layer) == ([6], 0)
+    later.run()
+    assert (looked, state.layer) == ([6, 2], 2)
+    made.close()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from txpanel.lessons.situation import Array, Situation
 from txpanel.lessons.values.comparing import CLEAR
 from txpanel.lessons.values.declared import value
 from txpanel.messages import _
+
+if TYPE_CHECKING:
+    from txpanel.tracing.trace import Trace
 
 
 @value("weight", "share", "place", "place")
@@ -117,29 +121,46 @@ def _z_norm(here: Situation, at: int) -> float:
     return float(np.linalg.norm(here.tensor("blocks.{l}.z")[here.head, at]))
 
 
-@value("misleading.block", "ordinal", "place")
+_most_misleading: WeakKeyDictionary[Trace, dict[int, tuple[int, int] | None]] = WeakKeyDictionary()
+"""Of runs and their queries: all blocks have to be looked into."""
+
+
+def _known(here: Situation, query: int) -> bool:
+    return query in _most_misleading.get(here.trace, {})
+
+
+@value("misleading.block", "ordinal", "place", known=_known)
 def _misleading_block(here: Situation, query: int) -> int:
     """Block of the head that misleads most: not the key of a query's largest weight brings most into z. Without one: the present block."""
     return _misleading(here, query)[0]
 
 
-@value("misleading.head", "ordinal", "place")
+@value("misleading.head", "ordinal", "place", known=_known)
 def _misleading_head(here: Situation, query: int) -> int:
     """The head itself, in its block."""
     return _misleading(here, query)[1]
 
 
 def _misleading(here: Situation, query: int) -> tuple[int, int]:
-    found, clearest = (here.layer, here.head), CLEAR
-    for layer, block in enumerate(here.anatomy.blocks):
-        for head in range(block.n_heads if block.has_attention else 0):
-            with suppress(TxpanelError):  # a block whose attention is not open
-                at = replace(here, layer=layer, head=head)
-                weights = at.pattern[query]
-                clear = _leads(weights, weights * np.linalg.norm(_values(at), axis=1))
+    found = _most_misleading.setdefault(here.trace, {})
+    if query not in found:
+        found[query] = _looked_for(here.trace, query)
+    return found[query] or (here.layer, here.head)
+
+
+def _looked_for(trace: Trace, query: int) -> tuple[int, int] | None:
+    best, clearest = None, CLEAR
+    for layer, block in enumerate(trace.anatomy.blocks):
+        if not block.has_attention:
+            continue
+        with suppress(TxpanelError):  # a block whose attention is not open
+            norms = np.linalg.norm(trace.tensor(f"blocks.{layer}.v").numpy(), axis=-1)
+            weights = trace.rows(f"blocks.{layer}.pattern", slice(query, query + 1))[:, 0].numpy()
+            for head, row in enumerate(weights):
+                clear = _leads(row, row * norms[head // max(1, block.group)])
                 if clear > clearest:
-                    found, clearest = (layer, head), clear
-    return found
+                    best, clearest = (layer, head), clear
+    return best
 
 
 def _leads(weights: Array, brought: Array) -> float:

@@ -31,14 +31,14 @@ class Declared:
 
     Attributes:
         takes: kinds of its arguments, each one or several; a last ``"..."`` lets the last two repeat.
-        slow: it takes long enough to be computed beside the page.
+        known: of a value that takes long enough to be computed beside the page: whether it has been computed.
     """
 
     name: str
     kind: Kind | None
     takes: tuple[str, ...]
     compute: Callable[..., Any]
-    slow: bool = False
+    known: Callable[..., bool] | None = None
 
 
 VALUES: dict[str, Declared] = {}
@@ -48,18 +48,18 @@ NUMERIC = ("count", "number", "share", "place", "ordinal", "size")
 
 
 def value(
-    name: str, kind: Kind | None, *takes: str, slow: bool = False
+    name: str, kind: Kind | None, *takes: str, known: Callable[..., bool] | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declares the value that a function computes from a `Situation` and its arguments.
 
     Args:
         name: in lesson files. kind: what it gives; None: the function gives a `Found`.
         takes: of each argument ``place``, ``rank``, ``number``, ``word``, ``any``; ``...`` at the end repeats the last two.
-        slow: it is computed beside the page.
+        known: it is computed beside the page, unless this function of the same arguments says that it is there already.
     """
 
     def declare(compute: Callable[..., Any]) -> Callable[..., Any]:
-        VALUES[name] = Declared(name, kind, takes, compute, slow)
+        VALUES[name] = Declared(name, kind, takes, compute, known)
         return compute
 
     return declare
@@ -88,11 +88,19 @@ def checked(expression: Expression) -> Expression:
     return expression
 
 
-def is_slow(expression: Expression) -> bool:
-    """Whether a value of it is computed beside the page."""
+def is_slow(expression: Expression, here: Situation) -> bool:
+    """Whether a value of it has to be computed beside the page first."""
     if not isinstance(expression, Call):
         return False
-    return VALUES[expression.name].slow or any(map(is_slow, expression.arguments))
+    if any(is_slow(argument, here) for argument in expression.arguments):
+        return True
+    known = VALUES[expression.name].known
+    if known is None:
+        return False
+    try:
+        return not known(here, *_given(expression, here))
+    except TxpanelError:  # nor does it take long to say that there is none
+        return False
 
 
 def evaluate(expression: Expression, here: Situation) -> Found:
@@ -106,14 +114,8 @@ def evaluate(expression: Expression, here: Situation) -> Found:
     if isinstance(expression, str):
         return Found("word", expression)
     declared = VALUES[expression.name]
-    arguments = [evaluate(argument, here) for argument in expression.arguments]
-    kinds = [one for one in declared.takes if one != "..."]
     try:
-        given = [
-            _as(kinds[i] if i < len(kinds) else kinds[len(kinds) - 2 + i % 2], one, here)
-            for i, one in enumerate(arguments)
-        ]
-        found = declared.compute(here, *given)
+        found = declared.compute(here, *_given(expression, here))
     except TxpanelError:
         raise
     except (IndexError, KeyError, ValueError, ZeroDivisionError, OverflowError) as error:
@@ -124,6 +126,15 @@ def evaluate(expression: Expression, here: Situation) -> Found:
     if declared.kind is None:
         raise AssertionError(declared.name)
     return Found(declared.kind, found if isinstance(found, str) else float(found))
+
+
+def _given(call: Call, here: Situation) -> list[Any]:
+    """The arguments of a value as its function takes them."""
+    kinds = [one for one in VALUES[call.name].takes if one != "..."]
+    return [
+        _as(kinds[i] if i < len(kinds) else kinds[len(kinds) - 2 + i % 2], evaluate(argument, here), here)
+        for i, argument in enumerate(call.arguments)
+    ]
 
 
 def _as(kind: str, found: Found, here: Situation) -> Any:

@@ -15,25 +15,32 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@value("found.block", "ordinal", "word", slow=True)
+def _known(here: Situation, *_kind: object) -> bool:
+    """Whether the heads have been measured, or cannot be."""
+    from txpanel.tracing.head_scores import kept_scores  # late: torch; a page is painted before
+
+    return here.trace.model is None or kept_scores(here.trace.model) is not None
+
+
+@value("found.block", "ordinal", "word", known=_known)
 def _found_block(here: Situation, kind: str) -> int:
     """Block of the head that does most of a kind: “previous”, “induction”, “duplicate”, “first” or “self”."""
     return _best(here, kind)[0]
 
 
-@value("found.head", "ordinal", "word", slow=True)
+@value("found.head", "ordinal", "word", known=_known)
 def _found_head(here: Situation, kind: str) -> int:
     """The head itself, in its block."""
     return _best(here, kind)[1]
 
 
-@value("found.score", "share", "word", slow=True)
+@value("found.score", "share", "word", known=_known)
 def _found_score(here: Situation, kind: str) -> float:
     """Its mean attention weight on the token that the kind is about, on repeated random tokens."""
     return float(np.nanmax(_scores(here, kind).values))
 
 
-@value("found.many", "count", "word", "number", slow=True)
+@value("found.many", "count", "word", "number", known=_known)
 def _found_many(here: Situation, kind: str, least: float) -> int:
     """How many heads of the model have at least such a score."""
     return int((np.nan_to_num(_scores(here, kind).values) >= least).sum())

@@ -224,7 +224,11 @@ class LessonController:
 
     def _on_again(self, data: dict[str, Any]) -> None:
         step, here = self._now(), self._here()
-        if step is not None and here is not None:
+        if step is None or here is None:
+            return
+        if self._measuring.needed(step, here):  # another text has come since the step began
+            self._to_look = True
+        else:
             look_at(self._state, step, here, self._open_view)
 
     # -- steps ---------------------------------------------------------------------------------------------------------------
@@ -326,12 +330,11 @@ class LessonController:
             step = (before or steps)[-1 if before else 0]
             self._step, self._answered = step.id, Answered(begun=facts(here) if here is not None else {})
         assert step is not None
-        if here is not None and self._to_look:
-            if self._measuring.needed(step, here):
-                here = None
-            else:
-                self._settle(step, here)
-                here = self._here()
+        if here is not None and self._measuring.needed(step, here, settled=not self._to_look):
+            here = None
+        elif here is not None and self._to_look:
+            self._settle(step, here)
+            here = self._here()
         if here is not None:
             self._look_at_goal(step, here)
         self._draw_step(self._lesson, steps, step, here)

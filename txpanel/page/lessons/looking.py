@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from txpanel.errors import TxpanelError
 from txpanel.lessons.lesson import Step
 from txpanel.lessons.placing import move
-from txpanel.lessons.rendering import needs_measuring
+from txpanel.lessons.rendering import slow_values
 from txpanel.lessons.situation import Situation
+from txpanel.lessons.values import evaluate
 from txpanel.views.background import background
 
 if TYPE_CHECKING:
@@ -29,16 +30,16 @@ def look_at(state: ModelState | None, step: Step, here: Situation, open_view: Ca
 
 
 class Measuring:
-    """Looks beside the page for the heads that a step names.
+    """Computes beside the page what takes long of the values that a step names.
 
     Args:
-        done: called on the page's thread when they are found.
+        done: called on the page's thread when they are there.
     """
 
     def __init__(self, done: Callable[[], object]) -> None:
         self._done = done
         self._worker: Any = None
-        self._measured: Any = None  # the model whose heads were looked for last
+        self._tried: tuple[int, Step] | None = None  # the run and the step whose values were computed last
 
     def begin(self) -> None:
         """The page is there."""
@@ -48,21 +49,24 @@ class Measuring:
         """The page is gone."""
         if self._worker is not None:
             self._worker.cancel()
-        self._measured = None
+        self._tried = None
 
-    def needed(self, step: Step, here: Situation) -> bool:
-        """Whether the step names heads of the model that have not been found yet; they are looked for then."""
-        from txpanel.tracing.head_scores import head_scores, kept_scores  # late: torch; the page is painted before
+    def needed(self, step: Step, here: Situation, *, settled: bool = False) -> bool:
+        """Whether the step names values that are not there yet and take long; they are computed then.
 
-        model = here.trace.model
-        if model is None or not needs_measuring(step) or kept_scores(model) is not None or model is self._measured:
+        Args:
+            settled: as `slow_values` takes it.
+        """
+        wanted = [] if (now := (here.trace.uid, step)) == self._tried else slow_values(step, here, settled=settled)
+        if not wanted:
             return False
 
         def job(_cancel: object, publish: Callable[[Callable[[], object]], None]) -> None:
-            with suppress(TxpanelError):  # there are no heads: the step leaves out what it says of them
-                head_scores(model)
-            self._measured = model
+            for one in wanted:
+                with suppress(TxpanelError):  # there is none: the step leaves out what it says of it
+                    evaluate(one, here)
+            self._tried = now
             publish(self._done)
 
         self._worker.submit(job)
-        return model is not self._measured  # without a server it is done at once
+        return now != self._tried  # without a server it is done at once
