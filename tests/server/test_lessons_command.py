@@ -42,6 +42,13 @@ def test_a_new_lesson_and_its_check(tmp_path: Path, capsys: Capture) -> None:
     assert {"ja.md" in row["said"] for row in json.loads(capsys.readouterr().out)} == {True, False}
 
 
+def test_installed_lessons_are_checked_by_their_ids(capsys: Capture) -> None:
+    assert cli.main(["lessons", "check", "sorting", "text-to-tokens", "--languages", "en,ja"]) == 0
+    assert "2 lessons on nano: 0 problems" in capsys.readouterr().out
+    assert cli.main(["lessons", "check", "sorting", "letters"]) == 1
+    assert "“letters”" in capsys.readouterr().err
+
+
 def test_what_cannot_be(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["lessons", "check", str(tmp_path)]) == 1
     assert "no lesson" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from tests.ui.conftest import start_command, stop_server
 from tests.ui.tab import PATIENCE, Tab
@@ -169,38 +170,67 @@ def test_it_is_installed_with_its_commands_and_views(installed: Path, tmp_path: 
     assert out.stat().st_size > 10_000
 
 
-def test_the_first_package_of_the_guide_is_installed_beside_it(installed: Path, tmp_path: Path) -> None:
-    guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+def beside(guide: str, folder: Path) -> str:
+    """Builds the package whose two files a guide has, with what lies in its folder already, and installs it. Returns where, for PYTHONPATH."""
     code, toml = (re.findall(rf"```{kind}\n(.*?)```", guide, re.DOTALL)[0] for kind in ("python", "toml"))
-    (tmp_path / "my_package").mkdir()
-    (tmp_path / "my_package" / "__init__.py").write_text(code, encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(toml, encoding="utf-8")
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "-q",
-        "wheel",
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "-w",
-        "dist",
-        ".",
-    ]
-    subprocess.run(pip, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / ".tools")}, check=True)
-    (made,) = (tmp_path / "dist").glob("*.whl")
+    (folder / "my_package").mkdir(exist_ok=True)
+    (folder / "my_package" / "__init__.py").write_text(code, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(toml, encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "-q"]
+    making = ["wheel", "--no-deps", "--no-index", "--no-build-isolation", "-w", "dist", "."]
+    subprocess.run([*pip, *making], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT / ".tools")}, check=True)
+    (made,) = (folder / "dist").glob("*.whl")
     assert made.name == "my_package-0.1.0-py3-none-any.whl"
-    beside = str(tmp_path / "beside")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "-q", "install", "--no-deps", "--target", beside, str(made)], check=True
-    )
+    where = str(folder / "beside")
+    subprocess.run([*pip, "install", "--no-deps", "--target", where, str(made)], check=True)
+    return where
+
+
+def test_the_first_package_of_the_guide_is_installed_beside_it(installed: Path, tmp_path: Path) -> None:
+    where = beside((ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"), tmp_path)
     command = [str(installed / "txpanel"), "plugins"]
-    settings = {**os.environ, "PYTHONPATH": beside}
+    settings = {**os.environ, "PYTHONPATH": where}
     rows = subprocess.run(
         command, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", check=True
     ).stdout
     assert re.search(r"^surprisal +my-package +0\.1\.0 +ok +Surprisal$", rows, re.MULTILINE), rows
+
+
+def test_a_package_of_lessons_made_as_the_guide_says_is_listed_and_led_through(
+    installed: Path, tmp_path: Path, new_tab: Callable[..., Tab]
+) -> None:
+    guide = (ROOT / "docs" / "lessons.md").read_text(encoding="utf-8").partition("## Bring it with a package")[2]
+    settings = {**os.environ, "PYTHONPATH": ""}
+
+    def says(*command: str) -> str:
+        line = [str(installed / "txpanel"), "lessons", *command]
+        ran = subprocess.run(
+            line, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    says(*guide.partition("`txpanel lessons ")[2].partition("`")[0].split())  # new my_package/lessons/letters
+    settings["PYTHONPATH"] = where = beside(guide, tmp_path)
+    assert re.search(r"^letters +my-package +en +2 +A lesson of my own$", says(), re.MULTILINE)
+    assert "Checked 1 lesson on nano" in says("check", "letters")
+    command = [str(installed / "txpanel"), "serve", "--model", "nano", "--port", "0"]
+    server = start_command(tmp_path, command, r"txpanel is at (\S+)", PYTHONPATH=where)
+    try:
+        wait_until_it_listens(server.url)
+        page = new_tab().open(server.address(text="CBABBC=", lang="en")).page
+        page.get_by_role("button", name="Start here").click()
+        box = page.get_by_role("dialog", name="Lesson: ")
+        box.get_by_role("button", name="Lessons ▾").click()
+        box.get_by_role("button", name="A lesson of my own").click()
+        expect(box.get_by_role("heading", name="How many tokens?")).to_be_visible()
+        box.get_by_role("textbox").or_(box.get_by_role("spinbutton")).fill("7")
+        box.get_by_role("button", name="Check").click()
+        expect(box).to_contain_text("There are 7. The last one is “=”.")
+        page.wait_for_load_state("networkidle")
+        page.goto("about:blank")
+    finally:
+        stop_server(server)
 
 
 def wait_until_it_listens(address: str) -> None:

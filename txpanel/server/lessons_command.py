@@ -30,11 +30,10 @@ def add_lessons(commands: Any) -> None:
         description=_("Try every value, state and question of lessons on several models and texts."),
     )
     check.add_argument(
-        "folders",
+        "lessons",
         nargs="*",
-        type=Path,
-        metavar="FOLDER",
-        help=_("folders of lessons (default: all that are installed)"),
+        metavar="LESSON",
+        help=_("ids of lessons that are installed, or folders of lessons (default: all that are installed)"),
     )
     check.add_argument(
         "--model",
@@ -95,9 +94,16 @@ def _check(given: argparse.Namespace) -> int:
     from txpanel.lessons.check import check_lesson
     from txpanel.lessons.discovery import find_lessons, lessons_in
 
-    found = [one for folder in given.folders for one in lessons_in(folder)] if given.folders else find_lessons()
-    if not found:
-        raise BadLesson(_("There is no lesson in {folder}: a folder with an en.md.").format(folder=given.folders[0]))
+    found = [] if given.lessons else find_lessons()
+    for name in given.lessons:
+        these = lessons_in(Path(name)) or [one for one in find_lessons() if one.id == name]
+        if not these:
+            raise BadLesson(
+                _(
+                    "There is no lesson “{name}”: neither an id that `txpanel lessons` lists, nor a folder with an en.md."
+                ).format(name=name)
+            )
+        found += these
     models = list(_models(given.model))
     wanted = [code.strip() for code in given.languages.split(",") if code.strip()]
     problems = [problem for one in found for problem in check_lesson(one.folder, models, wanted)]
