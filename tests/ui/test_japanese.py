@@ -169,6 +169,23 @@ def test_the_names_of_parts_fit_beside_each_other(server: Server, new_tab: Calla
     assert not [one.inner_text() for one in page.locator(".captions .caption").all() if one.evaluate(cut)]
 
 
+@pytest.mark.parametrize("width", first(2, [390, 1250, 1440, 1920]))
+def test_how_many_tokens_are_left_is_never_cut(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
+    """With the vocabulary of a large model, in as many words as there is room for."""
+    page = open_in_japanese(new_tab, server, width, view=SMALL, temperature=1, top_p=1).page
+    row, said = page.locator(".next.rest b"), []
+    page.locator(".flow[data-shows]").wait_for()
+    for n in (243, 49_139, 262_131):
+        page.locator(".flow").evaluate(
+            "(root, n) => { const app = root.flow; app.next = {...app.next, others: n, rest_left: n}; app.relayout() }",
+            n,
+        )
+        said.append(row.inner_text())
+        assert f"{n:,}" in said[-1]
+        assert row.evaluate("(e) => e.scrollWidth <= e.clientWidth"), said[-1]
+    assert said[0] in ("その他243個", "他243個")
+
+
 def test_lines_break_between_phrases(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = open_in_japanese(new_tab, server, 390, view=SMALL).page
     assert page.locator(".lead").first.evaluate("(e) => getComputedStyle(e).wordBreak") == "auto-phrase"

@@ -178,3 +178,38 @@ def test_play_says_what_the_tour_says_of_each_part(server: Server, new_tab: Call
     assert box_["y"] + box_["height"] <= 900
     page.get_by_role("button", name="Start here").click()  # a lesson speaks for itself
     expect(caption).to_be_hidden()
+
+
+def test_on_a_phone_nothing_lies_over_what_is_lit(server: Server, new_tab: Callable[..., Tab]) -> None:
+    """A step unfolds a view, as a sheet; the next one speaks of the picture under it, and asks for a click there."""
+    tab = new_tab(390, 844, reduced_motion="reduce").open(
+        server.address(text=TEXT, lesson="mlp-and-blocks", step="one-thing")
+    )
+    page = tab.page
+    sheet = page.get_by_role("dialog", name="MLP", exact=True)
+    expect(sheet).to_be_visible()
+    next_(page)
+    expect(step(page, "Which part adds more?")).to_be_focused()
+    expect(sheet).to_have_count(0)
+    expect(step(page, "Which part adds more?")).to_be_focused()
+    next_(page)
+    expect(step(page, "Many blocks")).to_be_focused()
+    tab.until(lambda: in_sight(page, 844), "the bars to be clicked are brought into sight")
+
+
+def test_a_step_whose_numbers_take_a_while_is_read_from_its_beginning(
+    server: Server, new_tab: Callable[..., Tab]
+) -> None:
+    """Its question comes after its words; the button for a hint stands below them, and is not scrolled to."""
+    tab = new_tab(390, 844, reduced_motion="reduce").open(
+        server.address(text="ABCCBAACB=", lesson="attention", step="softmax")
+    )
+    page = tab.page
+    expect(step(page, "Softmax")).to_be_visible()
+    next_(page)
+    expect(step(page, "The sum of the values")).to_be_visible()
+    expect(box(page).get_by_role("button", name="Hint")).to_have_count(1)
+    page.wait_for_timeout(300)
+    body = box(page).locator(".body")
+    assert body.evaluate("(e) => e.scrollHeight > e.clientHeight")
+    assert body.evaluate("(e) => e.scrollTop") == 0

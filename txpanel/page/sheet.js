@@ -58,12 +58,19 @@ export function render({model, view, el}) {
     draw()
   }
   document.addEventListener("keydown", keys)
-  const unheard = hear("reveal", view, (id) => narrow.matches && model.send_msg({reveal: id}))
+  const unheard = [
+    hear("reveal", view, (id) => narrow.matches && model.send_msg({reveal: id})),
+    hear("uncover", view, () => {
+      if (!up) return
+      before = null // who has said it has the focus
+      close()
+    }),
+  ]
   for (const query of [narrow, system]) query.addEventListener("change", report)
   model.on(["title", "shown"], draw)
   model.on("remove", () => {
     document.removeEventListener("keydown", keys)
-    unheard()
+    for (const stop of unheard) stop()
     for (const query of [narrow, system]) query.removeEventListener("change", report)
     if (up) document.documentElement.style.overflow = ""
   })

@@ -1,5 +1,6 @@
 // What one part of the page says to the others, inside one dashboard: who speaks does not know who hears.
 //   reveal: somebody asked for a view, by its id: the page scrolls to it, whether it was open before or not
+//   uncover: what lies over the picture on a phone is to go: something under it is spoken of
 //   sight:  whether the picture on top is on screen, or has scrolled away
 //   start:  somebody asked where to begin: the tour, or the lesson of that id
 //   guide:  the same where there is nobody who leads through a lesson, as on a saved page

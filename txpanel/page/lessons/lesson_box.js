@@ -192,7 +192,9 @@ export function render({model, view, el}) {
     const may = teach.mayShow()
     section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind, s.held && s.given, may], () => {
       said.replaceChildren(...feedback(s, w, send, may))
-      if (!came && said.childElementCount) said.scrollIntoView({block: "nearest"})
+      const asked = `${drawn.step}/${s.task?.kind}` // where values take a while the question comes after its step: read from the top
+      if (drawn.asked === asked && said.childElementCount) said.scrollIntoView({block: "nearest"})
+      drawn.asked = asked
     })
     section("dots", [s.steps, s.i], () =>
       dots.replaceChildren(
@@ -215,6 +217,7 @@ export function render({model, view, el}) {
     kept.reach(s.lesson, s.step)
     body.scrollTop = 0
     if (!writes) heading.focus({preventScroll: true})
+    if (s.lit.length && !s.lit.includes("view") && !s.lit.includes("card")) say(el, "uncover")
     say(el, "playto", s.play || null)
   }
 

@@ -1,10 +1,15 @@
 // The question of a step, and what is said to an answer. All texts come as [kind, text] pairs and are set as text, never as HTML.
 import {blanks, h} from "../../toolkit/elements.js"
 
-const TAGS = {b: "strong", i: "em", code: "code", live: "span", token: "span"}
+const TAGS = {b: "strong", i: "em", code: "code", live: "span"}
+
+const together = (text) => text.replace(/(\d) %/g, "$1\u00a0%") // no line ends between a number and its sign
 
 export const runs = (pairs) =>
-  pairs.map(([kind, text]) => (TAGS[kind] ? h(TAGS[kind], {class: kind}, kind === "token" ? blanks(text) : text) : text))
+  pairs.map(([kind, text]) => {
+    if (kind === "token") return h("span", {class: kind}, blanks(text))
+    return TAGS[kind] ? h(TAGS[kind], {class: kind}, together(text)) : together(text)
+  })
 
 /** The elements that ask; `answer` is called with what was chosen. */
 export function question(s, w, answer) {

@@ -9,15 +9,18 @@ function parts(app) {
     const {left, top} = canvas.getBoundingClientRect()
     return {left: left + x, right: left + r, top: top + y, bottom: top + b}
   }
-  // a column of all lanes; on a phone a row of them
-  const column = (from, to, phone) => () => {
-    const {L} = app
-    if (!L || !app.block) return null
-    if (L.phone) return phone ? box(6, L.W - 6, ...phone(L.y)) : null
-    const [a, b] = [L.at[from], L.at[to]]
-    if (!a?.w || !b) return null
-    return box(a.x - 8, b.r + 8, laneY(L, 0) - Math.max(34, L.gap * 0.7), L.bottom + Math.max(18, L.gap * 0.5))
-  }
+  const under = (L) => L.bottom + Math.max(18, L.gap * 0.5) + (L.dense ? 26 : 14) // with the names of the parts, which stand there
+  // a column of all lanes; on a phone a row of them. air: what belongs to it on either side of its signs, over: above the first lane, in pixels
+  const column =
+    (from, to, phone, {air = 0, over} = {}) =>
+    () => {
+      const {L} = app
+      if (!L || !app.block) return null
+      if (L.phone) return phone ? box(6, L.W - 6, ...phone(L.y)) : null
+      const [a, b] = [L.at[from], L.at[to]]
+      if (!a?.w || !b) return null
+      return box(a.x - air, b.r + air, laneY(L, 0) - (over ?? Math.max(34, L.gap * 0.7)), under(L))
+    }
   const shown =
     (...elements) =>
     () =>
@@ -28,8 +31,8 @@ function parts(app) {
     embedding: column("embed", "embed", (y) => [y.embedding - 8, y.embed + 34]),
     lanes: column("embed", "blocks", (y) => [y.embed + 10, y.frameEnd]),
     qkv: opened(column("qkv", "qkv", (y) => [y.norm - 6, y.qkv + 78])),
-    attention: opened(column("mat", "mat", (y) => [y.cells - 34, y.cells + 34])),
-    values: opened(column("share", "plus1", (y) => [y.z - 18, y.plus1 + 22])),
+    attention: opened(column("mat", "mat", (y) => [y.cells - 34, y.cells + 34], {air: 8})),
+    values: opened(column("share", "plus1", (y) => [y.z - 18, y.plus1 + 14], {over: 20})),
     mlp: column("mlp", "plus2", (y) => [y.mlpHead - 4, y.plus2 + 22]),
     plus: column("plus1", "plus1", (y) => [y.plus1 - 18, y.plus1 + 18]),
     heads: opened(() => {
@@ -42,7 +45,7 @@ function parts(app) {
       const {L} = app
       if (!L || !app.block || app.layers < 2) return null
       if (L.phone) return box(6, L.W - 6, L.y.blocks - 30, L.y.end - 18)
-      return box(L.at.blocks.x - 6, L.at.blocks.r + 6, L.top - 4, L.bottom + Math.max(18, L.gap * 0.5))
+      return box(L.at.blocks.x - 6, L.at.blocks.r + 6, L.top - 4, under(L))
     },
     next: () => [...dom.next.children],
     temperature: shown(dom.handles),

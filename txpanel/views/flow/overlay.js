@@ -162,6 +162,25 @@ function headButtons(app) {
   else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14)
 }
 
+const NAME = 60 // pixels that a token's name has at least, where the bars can give them
+
+// The columns of the list: names, bars, percents. Returns how wide the names' is.
+function nameColumn({L, dom}, width, longest) {
+  const percents = longest > 7 ? Math.ceil(6.6 * longest) : L.phone ? 48 : L.compact ? 42 : 44
+  const left = width - percents - 12 // two gaps
+  const bars = Math.max(24, Math.min(width * (L.phone ? 0.5 : L.compact ? 0.27 : 0.34), left - NAME))
+  dom.next.style.setProperty("--tx-bars", `${bars.toFixed(1)}px`)
+  dom.next.style.setProperty("--tx-percents", `${percents}px`)
+  return left - bars
+}
+
+// What the last row is called: a number that is cut would be another number, so it is said with fewer words where there is little room.
+function restName({ctx, font, T}, n, room) {
+  ctx.font = `11.5px ${font}`
+  const names = [fill(T.others, {n}), fill(T.others_short, {n}), `+${n}`]
+  return names.find((text) => ctx.measureText(text).width <= room - 1) ?? T.others_all
+}
+
 // The list of next tokens: bars with the settings in use, the model's own behind them as ghosts. They are elements, so their change is eased by CSS.
 export function nextList(app) {
   const {L, T, next, dom} = app
@@ -175,11 +194,10 @@ export function nextList(app) {
   const rows = next.strings.map((text, k) => ({key: k, text, p: next.probability[k], share: next.share[k], id: next.ids[k]}))
   const most = Math.max(1e-9, ...rows.map((r) => Math.max(r.p, r.share)))
   const others = settled ? next.rest_left : next.others
-  const rest = others ? fill(T.others, {n: integer(others)}) : T.others_all
-  rows.push({key: "rest", text: rest, p: next.rest, share: next.rest_share})
+  rows.push({key: "rest", p: next.rest, share: next.rest_share})
   const percents = rows.map((r) => (r.share > 0 ? percent(r.share) : T.cut))
-  const longest = Math.max(...percents.map((text) => text.length))
-  dom.next.style.setProperty("--tx-percents", longest > 7 ? `${Math.ceil(6.6 * longest)}px` : null) // else as in flow.css
+  const names = nameColumn(app, w, Math.max(...percents.map((text) => text.length)))
+  const rest = others ? restName(app, integer(others), names) : T.others_all
   const wide = (p) => `${p > 0 ? Math.max(1.5, 100 * Math.min(1, p / most)) : 0}%`
   const say = (r) => {
     const both = settled ? `${T.with_settings}: ${r.share > 0 ? percent(r.share) : T.cut_off}` : ""
@@ -194,7 +212,7 @@ export function nextList(app) {
       key: r.key,
       update(n) {
         put(n, x, app.listRowY(k) - L.rowH / 2, w, L.rowH)
-        patch(n.children[0], r.key === "rest" ? r.text : shown(r.text))
+        patch(n.children[0], r.key === "rest" ? rest : shown(r.text))
         const [ghost, bar] = n.children[1].children
         ghost.style.width = wide(r.p)
         ghost.hidden = !settled

@@ -86,6 +86,7 @@ def _parts() -> dict[str, Any]:
         "id_pos": _("id {id} · position {pos}"),
         "id": _("id {id}"),
         "others": _("{n} others"),
+        "others_short": _("{n} more"),
         "others_all": _("all others"),
         "the_model": _("the model"),
         "with_settings": _("with your settings"),
