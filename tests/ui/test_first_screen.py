@@ -92,3 +92,30 @@ def test_the_line_of_the_timeline_is_taken_by_the_click_that_writes(server: Serv
     expect(tab.prompt).to_have_value(TEXT)
     tab.run("AB=")
     expect(page.locator(".timeline")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("width", "height"), first(1, [(1440, 900), (390, 844), (768, 1024)]))
+def test_the_list_of_models_lies_in_the_window(
+    server: Server, new_tab: Callable[..., Tab], width: int, height: int
+) -> None:
+    page = new_tab(width, height).open(server.address(text=TEXT, view=SMALL)).page
+    for name in ("Choose the model", "Share and save", "About this model"):
+        page.get_by_role("button", name=name).click()
+        sheet = page.get_by_role("dialog", name=name)
+        expect(sheet).to_be_visible()
+        box = sheet.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= width, name
+        assert box["y"] >= 0, name
+        assert box["y"] + box["height"] <= height, name
+        page.keyboard.press("Escape")
+        expect(sheet).to_be_hidden()
+
+
+def test_without_a_text_no_empty_strip_hangs_under_the_bar(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(1440, 900).open(server.address(text=TEXT, view=SMALL))
+    tab.run("")
+    expect(tab.alert).to_contain_text("no text")
+    tab.page.wait_for_timeout(300)
+    expect(tab.page.locator(".look")).to_be_hidden()

@@ -30,6 +30,8 @@ SHELL_CSS = (
 .main,.main-content{background:var(--tx-background)!important;color:var(--tx-text)}
 .main-content{scroll-padding-top:60px}
 @media print{
+:host{color-scheme:light!important;--tx-background:#fff}
+.mui-light,.mui-dark{color-scheme:light!important}
 :host,.mui-light,.mui-dark,.main,.main>.MuiBox-root,.main-content{display:block!important;height:auto!important;min-height:0!important;overflow:visible!important}
 }
 """
@@ -40,7 +42,11 @@ DOCUMENT_CSS = (
     + """
 html,body{background:light-dark(#f6f8fb,#0c1220)}
 html:lang(ja){line-break:strict;word-break:auto-phrase;overflow-wrap:break-word}
-@media print{html,body{height:auto!important;overflow:visible!important}}
+@page{size:landscape;margin:8mm}
+@media print{
+html,body{height:auto!important;overflow:visible!important;background:#fff!important;color-scheme:light!important;print-color-adjust:exact}
+body{width:var(--tx-paper-width,auto);zoom:var(--tx-paper-zoom,1)}
+}
 body{font-variant-numeric:tabular-nums}
 body::before,body::after{content:"A" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
 """

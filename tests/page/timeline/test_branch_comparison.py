@@ -86,6 +86,7 @@ def test_other_settings_at_the_parting_have_a_column_each() -> None:
     assert ["temperature", "3", "9"] in shown["settings"]
     assert ["seed", "3", str(seed)] in shown["settings"]
     pick = [token for token, _text in shown["choices"]].index(shown["sides"][1]["token"])
+    assert shown["columns"][2]["rest"] == 0, "all others are cut off: nothing, and not what rounding leaves"
     assert shown["columns"][2]["p"][pick] == pytest.approx(tree.node(tree.leaf).p, rel=1e-5)
     assert shown["shared"] == 0
 

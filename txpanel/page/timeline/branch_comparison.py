@@ -135,4 +135,5 @@ def _parting(model: LanguageModel, ids: list[int], picks: list[TokenNode]) -> di
 
 
 def _column(title: str, p: Row, rows: list[int]) -> dict[str, Any]:
-    return {"title": title, "p": [float(p[token]) for token in rows], "rest": max(0.0, 1.0 - float(p[rows].sum()))}
+    others = np.delete(p, rows)  # summed, not what 1 leaves over: where all others are cut off that is a rounding error
+    return {"title": title, "p": [float(p[token]) for token in rows], "rest": float(others.sum())}

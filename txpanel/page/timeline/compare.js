@@ -72,7 +72,7 @@ function parting({choices, columns, rest, sides}, w) {
         "tr",
         {class: "others"},
         h("th", {scope: "row"}, h("span", {class: "who"}), w.rest.replace("{n}", grouped(String(rest)))),
-        columns.map((column) => h("td", null, h("span", null, percent(column.rest)))),
+        columns.map((column) => h("td", null, h("span", null, column.rest > 0 ? percent(column.rest) : w.cut))),
       ),
     ),
   )

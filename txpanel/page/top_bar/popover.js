@@ -1,6 +1,19 @@
 // A button, and a sheet that closes on Esc or a click elsewhere.
 import {h} from "../../toolkit/elements.js"
 
+const EDGE = 8 // pixels between a sheet and the edge of the window
+const BELOW = 6 // and between it and its button
+
+// A sheet hangs from its button; one that would leave the window is pushed back into it.
+function keepInside(sheet, opener) {
+  sheet.style.translate = ""
+  const at = sheet.getBoundingClientRect()
+  if (!at.width) return
+  const x = Math.max(Math.min(0, document.documentElement.clientWidth - EDGE - at.right), EDGE - at.left)
+  const y = at.top < EDGE ? Math.max(EDGE, opener.getBoundingClientRect().bottom + BELOW) - at.top : 0
+  sheet.style.translate = x || y ? `${x}px ${y}px` : ""
+}
+
 export const popover = (label, title, more = {}) => {
   const sheet = h("div", {class: `sheet ${more.sheet ?? ""}`, role: "dialog", "aria-label": title, hidden: true})
   const opener = h(
@@ -14,10 +27,12 @@ export const popover = (label, title, more = {}) => {
     opener.setAttribute("aria-expanded", on)
     if (on) {
       more.fill?.()
+      keepInside(sheet, opener)
       sheet.querySelector("button,input,select")?.focus()
     }
   }
   opener.addEventListener("click", () => show(sheet.hidden))
+  new ResizeObserver(() => keepInside(sheet, opener)).observe(sheet) // what it lists may come later
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !sheet.hidden) {
       event.stopPropagation()
