@@ -135,6 +135,10 @@ def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
     tip = page.locator(".flow .tip")
     expect(tip.locator("span")).to_have_text("Attention weight of the query “B” on the key “A”. Block 2, head 3.")
     expect(tip.locator("code")).to_have_text("blocks.1.pattern [head 2, query 4, key 2]")
+    drawn = page.locator(".nextlist .sampled")  # and why just this one is suggested
+    expect(drawn).to_have_attribute(
+        "title", re.compile(r"drawn: seed \d+ gives u = 0\.\d+, which falls into its interval$")
+    )
     words, code = tip.locator("span").bounding_box(), tip.locator("code").bounding_box()
     assert words is not None
     assert code is not None

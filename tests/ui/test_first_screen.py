@@ -100,14 +100,17 @@ def test_the_list_of_models_lies_in_the_window(
 ) -> None:
     page = new_tab(width, height).open(server.address(text=TEXT, view=SMALL)).page
     for name in ("Choose the model", "Share and save", "About this model"):
-        page.get_by_role("button", name=name).click()
+        opener = page.get_by_role("button", name=name)
+        opener.click()
         sheet = page.get_by_role("dialog", name=name)
         expect(sheet).to_be_visible()
         box = sheet.bounding_box()
         assert box is not None
         assert box["x"] >= 0, name
         assert box["x"] + box["width"] <= width, name
-        assert box["y"] >= 0, name
+        from_it = opener.bounding_box()
+        assert from_it is not None
+        assert box["y"] >= from_it["y"] + from_it["height"], name
         assert box["y"] + box["height"] <= height, name
         page.keyboard.press("Escape")
         expect(sheet).to_be_hidden()

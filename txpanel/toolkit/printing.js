@@ -31,9 +31,9 @@ export async function whole() {
 // and is made smaller as a whole, and what is painted for the dark is turned over, which leaves its hues.
 const WIDEST = 1440 // pixels; a browser makes a page half as large at most, and upright paper is 720 pixels wide
 const TURNED = "invert(1) hue-rotate(180deg) brightness(1.06)"
-const PAPER = 1060 // pixels: how wide paper that lies across is where nothing is made smaller
-const TALL = 0.66 // of its width is the height of a page that lies across: A4, which is the lower one, less its margins
-const SMALLEST = 0.5 // a card may be made so much smaller to stand on one page
+const PAPER = 1060 // pixels: the width of landscape paper where nothing is made smaller
+const TALL = 0.66 // of its width is the height of a landscape page: A4 less its margins (Letter is higher)
+const SMALLEST = 0.45 // a card may be made so much smaller to stand on one page
 const TABS = 60 // pixels of the row of tabs above the first of them
 const GAP = 18 // pixels between two cards
 

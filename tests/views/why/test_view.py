@@ -130,6 +130,8 @@ def test_a_card_says_of_which_token_and_layer_a_number_is(trace: Any) -> None:
     assert made["text"].startswith("The model's own prediction after “e”.")
     made, _vectors, found = card(trace, "lens.1.2.probs", {"vocab": 70})
     assert made["text"].startswith("Logit lens: as if the model ended before block 2, after “e”.")
+    own = card(trace, "probs", {"vocab": 70})[0]["text"]
+    assert own.startswith("The model's own probability, before your settings."), "a bar beside it shows another one"
     assert made["totals"][1][0] == "computed directly"  # nothing of it was recorded
     assert card(trace, "surprisal.2", {})[0]["text"].startswith("The token “e” after “h”.")
     assert card(trace, "embed.70.71.cosine", {})[0]["text"].startswith("The rows of “")

@@ -10,7 +10,9 @@ function keepInside(sheet, opener) {
   const at = sheet.getBoundingClientRect()
   if (!at.width) return
   const x = Math.max(Math.min(0, document.documentElement.clientWidth - EDGE - at.right), EDGE - at.left)
-  const y = at.top < EDGE ? Math.max(EDGE, opener.getBoundingClientRect().bottom + BELOW) - at.top : 0
+  const from = opener.getBoundingClientRect()
+  const over = at.top < from.bottom && at.bottom > from.top // on a phone, where it is as wide as the window
+  const y = over || at.top < EDGE ? Math.max(EDGE, from.bottom + BELOW) - at.top : 0
   sheet.style.translate = x || y ? `${x}px ${y}px` : ""
 }
 

@@ -2,7 +2,7 @@
 import {h} from "../../toolkit/elements.js"
 import {keyed, patch, set} from "../../toolkit/patch.js"
 import {boxOf, closedParts} from "./closed.js"
-import {fill, integer, percent, quoted, shown} from "./core.js"
+import {fill, integer, number, percent, quoted, shown} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY, thumbAt} from "./layout.js"
 import {besideLegend} from "./legend.js"
@@ -201,7 +201,8 @@ export function nextList(app) {
   const wide = (p) => `${p > 0 ? Math.max(1.5, 100 * Math.min(1, p / most)) : 0}%`
   const say = (r) => {
     const both = settled ? `${T.with_settings}: ${r.share > 0 ? percent(r.share) : T.cut_off}` : ""
-    const drawn = r.id !== undefined && next.sampled === r.key ? T.drawn : ""
+    const drawn =
+      r.id !== undefined && next.sampled === r.key ? fill(T.drawn, {seed: next.settings.seed, u: number(next.settings.uniform)}) : ""
     const name =
       r.id === undefined ? fill(T.others, {n: integer(next.others)}) : `${JSON.stringify(r.text)} · ${fill(T.id, {id: integer(r.id)})}`
     return [name, `${T.the_model}: ${percent(r.p)}`, both, drawn].filter(Boolean).join(" · ")

@@ -92,7 +92,7 @@ def _parts() -> dict[str, Any]:
         "with_settings": _("with your settings"),
         "cut": _("cut"),
         "cut_off": _("cut off"),
-        "drawn": _("drawn with this seed"),
+        "drawn": _("drawn: seed {seed} gives u = {u}, which falls into its interval"),
         "key": _("key"),
         "query": _("query"),
         "qkv": "q  k  v",

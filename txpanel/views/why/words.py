@@ -110,6 +110,8 @@ def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> st
     if (near := NEAR.fullmatch(name)) and trace.model is not None:
         one, other = map(visible, trace.model.tokens([int(near[1]), int(near[2])]).strings)
         return _("The rows of “{one}” and “{other}” in the embedding matrix.").format(one=one, other=other)
+    if name == "probs":  # clicked on a bar that is as long as the settings make it
+        return _("The model's own probability, before your settings.")
     return f"{_after(trace, name)} {_which(trace, name, index or {})}".strip()
 
 
