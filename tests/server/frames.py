@@ -30,6 +30,7 @@ class Visitor:
         self.models: dict[str, str] = {}  # class of a component -> id of its model
         self.ids: list[str] = []
         self.said: list[str] = []  # contents of what the server has sent
+        self.closed = False
 
     @classmethod
     @asynccontextmanager
@@ -39,9 +40,7 @@ class Visitor:
         try:
             yield visitor
         finally:
-            visitor.socket.close()
-            while await visitor.socket.read_message() is not None:
-                pass
+            await visitor.leave()
 
     @classmethod
     async def _come(cls, url: str) -> Visitor:
@@ -63,6 +62,12 @@ class Visitor:
                 visitor.models[kind] = model["id"]
         await visitor.event("document_ready", {})
         return visitor
+
+    async def leave(self) -> None:
+        """Closes the connection; of one that is closed already, the end is told once only."""
+        self.socket.close()
+        while not self.closed:
+            self.closed = await asyncio.wait_for(self.socket.read_message(), 60) is None
 
     async def send(self, kind: str, content: Any, *, raw: str | None = None) -> None:
         """One message: header, metadata, content."""
@@ -89,6 +94,7 @@ class Visitor:
             left = limit - time.monotonic()
             assert left > 0, f"not heard within {seconds} s"
             content = await asyncio.wait_for(self.socket.read_message(), left)
+            self.closed = content is None
             assert content is not None, "the server has closed the connection"
             if isinstance(content, str):
                 self.said.append(content)
