@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import panel as pn
 import param
 import pytest
-from bokeh.client import pull_session
 from bokeh.document.events import ModelChangedEvent
 from panel.custom import JSComponent
 from panel.io import document as panel_document
 
+from tests.server.frames import Visitor
 from tests.ui.conftest import served
 from txpanel.compat import early_changes
 from txpanel.compat.replacing import original
 from txpanel.compat.thread_handover import hand_over
 
-# Bokeh's own client asks for a loop where there is none.
-pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop")
 NEEDED = not hasattr(panel_document, "_client_has_document")
 """Panel 1.10 asks whether the browser has the document."""
 
@@ -49,14 +48,17 @@ def _sent(fetched: bool = True) -> list[str]:
     def change(value: str) -> Callable[[], None]:
         return lambda: setattr(built[0][1], "word", value)
 
+    async def visit(address: str) -> None:
+        async with Visitor.at(address, ready=False):
+            for value in ("first", "second") if fetched else ():
+                dealt_with = asyncio.Event()
+                done = partial(asyncio.get_running_loop().call_soon_threadsafe, dealt_with.set)
+                hand_over(built[0][0], change(value))
+                hand_over(built[0][0], partial(hand_over, built[0][0], done))
+                await asyncio.wait_for(dealt_with.wait(), 60)
+
     with served(page) as address:
-        session = pull_session(url=address)
-        for value in ("first", "second") if fetched else ():
-            dealt_with = threading.Event()
-            hand_over(built[0][0], change(value))
-            hand_over(built[0][0], lambda done=dealt_with: hand_over(built[0][0], done.set))
-            assert dealt_with.wait(60)
-        session.close()
+        asyncio.run(visit(address.rstrip("/")))
     return sent
 
 

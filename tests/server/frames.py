@@ -34,9 +34,15 @@ class Visitor:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, url: str) -> AsyncIterator[Visitor]:
-        """Opens a page and its connection, as a browser does, and closes it."""
+    async def at(cls, url: str, *, ready: bool = True) -> AsyncIterator[Visitor]:
+        """Opens a page and its connection, as a browser does, and closes it.
+
+        Args:
+            ready: False: as a browser that has the document and still draws it.
+        """
         visitor = await cls._come(url)
+        if ready:
+            await visitor.event("document_ready", {})
         try:
             yield visitor
         finally:
@@ -60,7 +66,6 @@ class Visitor:
             kind = model.get("attributes", {}).get("class_name")
             if kind:
                 visitor.models[kind] = model["id"]
-        await visitor.event("document_ready", {})
         return visitor
 
     async def leave(self) -> None:

@@ -238,7 +238,9 @@ def test_messages_that_make_much_work_are_read_later_while_somebody_else_is_here
 ) -> None:
     monkeypatch.setattr(entry_limits, "WHOLE", (1000.0, 1000.0))
     monkeypatch.setattr(work_budget, "ROOM", 0.3)
-    monkeypatch.setattr(work_budget, "SHARE", 0.1)
+    monkeypatch.setattr(
+        work_budget, "SHARE", 0.02
+    )  # little: on a busy machine the work takes long, and what was used up comes back by the clock
     own = Document.to_json
 
     def dear(self: Document, *args: Any, **named: Any) -> Any:
@@ -251,7 +253,7 @@ def test_messages_that_make_much_work_are_read_later_while_somebody_else_is_here
     async def both() -> tuple[float, list[float]]:
         one, other = await opened(running, tokens[0]), await opened(running, tokens[1])
         await pulled(other, 1)
-        flood = asyncio.ensure_future(pulled(one, 10))
+        flood = asyncio.ensure_future(pulled(one, 8))
         theirs = []
         for _each in range(3):
             await asyncio.sleep(0.2)
@@ -260,7 +262,7 @@ def test_messages_that_make_much_work_are_read_later_while_somebody_else_is_here
         await closed(one, other)
         return mine, theirs
 
-    mine, theirs = asyncio.run(asyncio.wait_for(both(), 30))
-    assert mine > 1  # half a second of work; the other one waits for a piece of it at a time
+    mine, theirs = asyncio.run(asyncio.wait_for(both(), 60))
+    assert mine > 1  # 0.4 s of work; the other one waits for a piece of it at a time
     assert min(theirs) < mine / 2
     assert int(figures.REFUSALS.values()["work"]) >= before + 1
