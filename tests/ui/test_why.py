@@ -84,6 +84,22 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
     expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
 
 
+def test_who_goes_along_a_strip_stays_there_when_its_numbers_change(below: Callable[..., Tab]) -> None:
+    tab = below()
+    line = tab.page.get_by_role("slider", name=re.compile("MLP output")).first
+    line.focus()
+    line.press("Home")
+    for _step in range(5):
+        line.press("ArrowRight")
+    before = line.get_attribute("aria-valuetext") or ""
+    tab.page.locator("button.token").nth(2).evaluate("(button) => button.click()")  # which leaves the focus where it is
+    expect(line).not_to_have_attribute("aria-valuetext", before)
+    expect(line).to_be_focused()
+    expect(line).to_have_attribute("aria-valuenow", "5")
+    tab.page.keyboard.press("ArrowRight")
+    expect(line).to_have_attribute("aria-valuenow", "6")
+
+
 def test_a_product_can_be_stepped_and_ends_at_the_value(below: Callable[..., Tab], trace: Any) -> None:
     tab = below()
     ask(tab, "MLP output", 3)

@@ -30,6 +30,11 @@ export function render({model}) {
     tip.style.top = `${above < -40 ? strip.bottom - box.top + 6 : above}px`
     entry.cursor.style.left = `${((i + 0.5) / entry.row.length) * 100}%`
     entry.cursor.style.display = "block"
+    stand(entry, i)
+  }
+
+  function stand(entry, i) {
+    const {v, where} = read(entry, i)
     entry.at = i
     entry.box.setAttribute("aria-valuenow", i)
     entry.box.setAttribute("aria-valuetext", `${where} = ${number(v)}`)
@@ -139,7 +144,21 @@ export function render({model}) {
     drawn.forEach((e) => paintStrip(e.canvas, e.values, e.row.scale, dark))
   }
 
+  // Who goes along a strip by keys stays where he is when other numbers come into it, such as those of the next block.
+  function resume(before, active) {
+    for (const old of before) {
+      const now = drawn.find((e) => e.number === old.number && e.row.length === old.row.length)
+      if (!now) continue
+      if (old.at !== null) stand(now, old.at)
+      if (old.box !== active) continue
+      now.box.focus({preventScroll: true})
+      if (old.at !== null) showTip(now, old.at)
+    }
+  }
+
   function build() {
+    const before = drawn
+    const active = root.getRootNode().activeElement
     drawn = []
     const rows = model.rows.map((row, i) => line(row, i))
     const scales = [...new Set(drawn.map((e) => e.row.scale))]
@@ -149,6 +168,7 @@ export function render({model}) {
     root.append(tip)
     hide()
     light()
+    resume(before, active)
     requestAnimationFrame(paint)
   }
 
