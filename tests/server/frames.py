@@ -30,6 +30,7 @@ class Visitor:
         self.models: dict[str, str] = {}  # class of a component -> id of its model
         self.ids: list[str] = []
         self.said: list[str] = []  # contents of what the server has sent
+        self.since_it_came: list[str] = []  # the same, of the whole visit: `runs` begins `said` anew
         self.closed = False
 
     @classmethod
@@ -103,6 +104,7 @@ class Visitor:
             assert content is not None, "the server has closed the connection"
             if isinstance(content, str):
                 self.said.append(content)
+                self.since_it_came.append(content)
                 if wanted(content):
                     return content
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -308,6 +309,7 @@ def test_the_head_that_misleads_is_looked_for_beside_the_page(
     """The page goes on meanwhile; it is looked for once, for both places and whoever comes back to the step."""
     later, looked = Later(), []
     monkeypatch.setattr(looking, "background", lambda **_options: later)
+    monkeypatch.setattr(attention, "_most_misleading", WeakKeyDictionary())  # other tests look at the same run
     monkeypatch.setattr(attention, "_looked_for", lambda _trace, query: looked.append(query) or (2, 1))
     made = LessonController(lambda _view: None, lambda: "")
     made.attach(state)
