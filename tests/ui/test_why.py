@@ -84,8 +84,8 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
     expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
 
 
-def test_who_goes_along_a_strip_stays_there_when_its_numbers_change(below: Callable[..., Tab]) -> None:
-    tab = below()
+def test_who_goes_along_a_strip_stays_there_when_its_numbers_change(server: Server, tab: Tab) -> None:
+    tab.open(server.address(text=TEXT, view="residual", layer=0))
     line = tab.page.get_by_role("slider", name=re.compile("MLP output")).first
     line.focus()
     line.press("Home")
