@@ -32,11 +32,8 @@ def mend() -> None:
             if not (_sent(doc) and getattr(session, "_pending_writes", None) is not None):
                 return own(doc, lock)
             with lock:  # the session's own thread, with its document locked: Bokeh sends what it is told now
-                events, doc.callbacks._held_events, doc.callbacks._hold = (
-                    list(doc.callbacks._held_events or ()),
-                    [],
-                    None,
-                )
+                events = list(doc.callbacks._held_events or ())
+                doc.callbacks._held_events, doc.callbacks._hold = [], None
             return events
 
         return drain

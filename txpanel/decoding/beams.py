@@ -150,9 +150,8 @@ def beam_search(
     watcher = _Watcher(model, ids, n_beams, ends, max_new_tokens, cancel or threading.Event(), progress)
     with model.lock.turn(Rank.RUN), model.letting_others_in():
         search = model.model.generate
-        if (
-            model.encoder_inputs is not None
-        ):  # Whisper's own searches piece by piece of a long sound, and gives back no scores
+        if model.encoder_inputs is not None:
+            # Whisper's own searches piece by piece of a long sound, and gives back no scores
             search = partial(GenerationMixin.generate, model.model)
         out = search(
             **_begun(model, ids),
