@@ -42,7 +42,7 @@ def test_what_runs_by_itself(world: dict[str, bool], true: tuple[str, ...], name
     assert words in chosen.reason
 
 
-def test_wishes_come_first(world: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_for_comes_first(world: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
     world["gpt2"] = True
     monkeypatch.setenv("TXPANEL_MODEL", "distilgpt2")
     assert choose().name == "distilgpt2"
@@ -65,7 +65,7 @@ def test_every_reason_is_a_sentence(world: dict[str, bool]) -> None:
     assert choose("x").reason.endswith(".")
 
 
-def test_a_wish_asks_nobody(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chosen_model_needs_no_network(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> bool:
         raise AssertionError
 

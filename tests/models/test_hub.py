@@ -130,7 +130,7 @@ def test_silence_is_given_up_within_seconds(server: Server, seen: Seen) -> None:
     assert time.monotonic() - begun < 25
 
 
-def test_nobody_there(cache_root: Path, seen: Seen, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_said(cache_root: Path, seen: Seen, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port}")
     with pytest.raises(DownloadFailed, match="connection to the hub failed"):
         hub.fetch(REPO, seen)
@@ -158,7 +158,7 @@ def test_no_permission_to_write(server: Server, seen: Seen, tmp_path: Path, monk
         hub.fetch(REPO, seen)
 
 
-def test_probe(server: Server) -> None:
+def test_reachable(server: Server) -> None:
     assert hub.reachable(REPO)
     assert not hub.reachable("someone/else")
     server.silent = 30

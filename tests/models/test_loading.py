@@ -98,7 +98,7 @@ def test_a_catalogue_name_from_the_hub(server: Server) -> None:
     assert model.source.where == "openai-community/gpt2"
 
 
-def test_offline_asks_nobody(server: Server) -> None:
+def test_offline_makes_no_request(server: Server) -> None:
     for name in ("gpt2", "someone/small", "smollm2-135m"):
         with pytest.raises(DownloadFailed, match="not on this machine"):
             txpanel.load(name, offline=True)

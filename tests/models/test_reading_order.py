@@ -49,7 +49,7 @@ class Odd(Block):
         (Both, "sandwich", {"ln1": "one", "attn_norm": "two", "ln2": "three", "mlp_norm": "four"}),
     ],
 )
-def test_places(kind: type[Block], place: str, names: dict[str, str]) -> None:
+def test_where_norms_stand_by_the_order_of_calls(kind: type[Block], place: str, names: dict[str, str]) -> None:
     block = kind(*names.values())
     found = norm_places(block, "mix", "think")
     assert found is not None

@@ -81,7 +81,7 @@ class BeamSearch:
     """A beam search and all that it looked at.
 
     Attributes:
-        ids: the tokens that were continued.
+        ids: the token ids that were continued, T of them.
         n_beams: how many texts go on from each step. looked_at: how many are looked at in each step.
         length_penalty: above 0 favours long texts, below 0 short ones.
         nodes: the tree, step by step, best first within a step.
@@ -126,13 +126,16 @@ def beam_search(
     """Search for the continuation with the best score, as ``generate(num_beams=n_beams, do_sample=False)`` does.
 
     Args:
-        model: which continues. text: what; or token ids.
+        model: continues the text. text: a text or token ids.
         n_beams: how many texts go on from each step, 2 or more.
         max_new_tokens: at most this many steps.
         length_penalty: exponent of the length by which a finished text's score is divided.
         early_stopping: end as soon as ``n_beams`` texts are finished.
         repetition_penalty, no_repeat_ngram_size: as in `txpanel.sampling.pipeline`.
-        cancel: when set, the next step raises `Cancelled`. progress: hears of each step.
+        cancel: when set, the next step raises `Cancelled`. progress: called with a `Progress` at each step.
+
+    Returns:
+        The tree of all continuations that were looked at, and the finished texts, best first.
 
     Raises:
         ValueError: a number is out of its range. EmptyText, TooLong, OverLimit, Cancelled: in words. Unsupported: there is an image or a sound in the text.
@@ -154,7 +157,7 @@ def beam_search(
             # Whisper's own searches piece by piece of a long sound, and gives back no scores
             search = partial(GenerationMixin.generate, model.model)
         out = search(
-            **_begun(model, ids),
+            **_search_inputs(model, ids),
             num_beams=n_beams, num_return_sequences=n_beams, do_sample=False, max_new_tokens=max_new_tokens,
             length_penalty=float(length_penalty), early_stopping=early_stopping, temperature=1.0, top_k=50, top_p=1.0,
             repetition_penalty=float(repetition_penalty), no_repeat_ngram_size=no_repeat_ngram_size,
@@ -163,7 +166,7 @@ def beam_search(
         )  # fmt: skip
     hypotheses = tuple(_finished(watcher, out, len(ids)))
     return BeamSearch(
-        tuple(ids), n_beams, watcher.looked_at, float(length_penalty), tuple(_lives(watcher.nodes)), hypotheses
+        tuple(ids), n_beams, watcher.looked_at, float(length_penalty), tuple(_with_lifetimes(watcher.nodes)), hypotheses
     )
 
 
@@ -227,8 +230,8 @@ class _Watcher(LogitsProcessor):
         self.nodes.append(BeamNode(len(self.nodes), parent, step, token, string, chance, score, state, step))
 
 
-def _begun(model: LanguageModel, ids: list[int]) -> dict[str, Any]:
-    """What the search begins with: the text; of an encoder-decoder what is written, beside what was read."""
+def _search_inputs(model: LanguageModel, ids: list[int]) -> dict[str, Any]:
+    """The arguments for ``generate``: the text; for an encoder-decoder the source and the decoder's first ids."""
     written = torch.tensor([ids], device=model.device)
     if model.encoder_inputs is not None:
         return {**model.encoder_inputs.named, "decoder_input_ids": written}
@@ -238,7 +241,7 @@ def _begun(model: LanguageModel, ids: list[int]) -> dict[str, Any]:
 
 
 def _finished(watcher: _Watcher, out: Any, given: int) -> Iterator[Hypothesis]:
-    """What transformers returned, without its padding and without places that no finished text has taken."""
+    """The texts that transformers returned, without padding and without entries for unfinished texts."""
     for row, score in zip(out.sequences.tolist(), out.sequences_scores.tolist(), strict=True):
         tokens = row[given:]
         end = next((i + 1 for i, token in enumerate(tokens) if token in watcher.ends), len(tokens))
@@ -247,7 +250,7 @@ def _finished(watcher: _Watcher, out: Any, given: int) -> Iterator[Hypothesis]:
             yield Hypothesis(tuple(tokens[:end]), score, node)
 
 
-def _lives(nodes: list[BeamNode]) -> list[BeamNode]:
+def _with_lifetimes(nodes: list[BeamNode]) -> list[BeamNode]:
     """The nodes with `lived_until`: children come after their parents."""
     until = [node.step if node.state != "dropped" else node.step - 1 for node in nodes]
     for node in reversed(nodes):

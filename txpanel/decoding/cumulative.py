@@ -28,7 +28,7 @@ class Draw:
     """The uniform number and the interval into which it fell: ``low <= uniform < high``.
 
     Attributes:
-        seed: which gave `uniform`.
+        seed: from which `uniform` follows.
         uniform: the number in [0, 1).
         low: probability of all tokens that lie before the drawn one (the likelier ones).
         high: `low` plus the probability of the drawn token.
@@ -50,7 +50,7 @@ def uniform(seed: int) -> float:
 def bounds(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """float64 [K + 1]: where the intervals of K probabilities, one after the other, begin and end; 0 first, 1 last."""
     found = np.concatenate([[0.0], np.cumsum(probabilities)])
-    found[found >= found[-1]] = 1.0  # the sum of K roundings may miss 1 by a hair: no u may fall off the end
+    found[found >= found[-1]] = 1.0  # rounding may make the sum slightly less than 1; every u below 1 must fall into an interval
     return found
 
 

@@ -1,4 +1,4 @@
-"""Token after token, each one recorded: the draw that chose it and the run of the model that follows from it.
+"""Generation token by token, each step recorded: the draw that chose the token and the run of the model with it.
 
 This is the loop of ``transformers``' ``generate`` written out, so that it can be watched, stopped between two tokens,
 and explained: sample from the last position's logits, append, run the model on the one new token (the keys and values
@@ -38,8 +38,8 @@ class Step:
         sample: every stage from those logits to the token, and the draw.
         trace: the run with the token appended, T + 1 tokens.
         ended: why this is the last step: the model said ``"end of text"``, it is ``"full"`` (no position is left), or
-            the wanted number is there (``"enough"``); empty while it goes on. Trees also know ``"stopped"``: somebody
-            cancelled. `why_ended` has the sentences.
+            the wanted number is there (``"enough"``); empty while it goes on. Trees also know ``"stopped"``: the generation
+            was cancelled. `why_ended` has the sentences.
     """
 
     index: int
@@ -75,12 +75,15 @@ def generate(
     The first step is drawn with ``seed``, the next with ``seed + 1`` and so on: the same call gives the same text.
 
     Args:
-        model: which continues.
-        text: or token ids. inputs: instead, what the model's processor makes of a text with an image or a sound, as for `LanguageModel.trace`.
+        model: continues the text.
+        text: a text or token ids. inputs: instead, what the model's processor makes of a text with an image or a sound, as for `LanguageModel.trace`.
         max_new_tokens: at most this many steps; fewer at an end-of-text token or when the model is full.
         cancel: when set, no further step is begun.
         record: runs the model on ids; sessions give one that shares runs.
         settings: the fields of `Settings` by name, such as ``temperature=0.7, top_p=0.9``; `seed` is that of the first draw.
+
+    Returns:
+        An iterator of the recorded steps; each runs when it is asked for.
 
     Raises:
         ValueError: a setting is out of its range (at once, not at the first step).

@@ -1,4 +1,4 @@
-"""What transformers' ``generate`` would do with a model's ``generation_config`` that no stage here does: named, so that nobody takes it for done."""
+"""What transformers' ``generate`` would do with a model's ``generation_config`` that no stage here does: named, so that nobody thinks it is done."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def left_out(config: Any, module: nn.Module | None = None) -> tuple[str, ...]:
     Each begins with the entry's name, such as ``suppress_tokens = [5, 7]: tokens that are never chosen``.
 
     Args:
-        module: the model of transformers, where it is known: its positions may have a say in what ``generate`` writes.
+        module: the model of transformers, where it is known: its kind of positions may change what ``generate`` writes.
     """
     return (*_found(config), *_of_positions(config, module))
 
 
 def _of_positions(config: Any, module: nn.Module | None) -> Iterator[str]:
-    """Dynamic NTK: a cache keeps keys that were turned by the angles of a shorter text, so ``generate`` differs from the model's own pass over that text."""
+    """Dynamic NTK: a cache keeps keys that were rotated by the angles of a shorter text, so ``generate`` differs from the model's own pass over that text."""
     if module is None or getattr(config, "use_cache", True) is False:
         return
     if any("dynamic" in str(one.__dict__.get("rope_type", "")) for one in moving_rotary(module)):
@@ -94,11 +94,11 @@ def _of_positions(config: Any, module: nn.Module | None) -> Iterator[str]:
 def _found(config: Any) -> Iterator[str]:
     for name, (wanted, does) in _rules().items():
         value = getattr(config, name, None)
-        if value is not None and wanted(value) and not (name == "penalty_alpha" and _plain(config)):
+        if value is not None and wanted(value) and not (name == "penalty_alpha" and _penalty_unused(config)):
             yield f"{name} = {_short(value)}: {does}"
 
 
-def _plain(config: Any) -> bool:
+def _penalty_unused(config: Any) -> bool:
     """Contrastive search is greedy with more than one candidate: elsewhere its penalty does nothing."""
     top_k = getattr(config, "top_k", None)
     return bool(getattr(config, "do_sample", False)) or (top_k is not None and top_k <= 1)

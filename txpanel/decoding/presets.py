@@ -22,7 +22,8 @@ PRESETS: dict[str, Settings] = {
     "balanced": Settings(**USUAL),
     "creative": Settings(**SURPRISE),
 }
-"""The model's own probabilities; always the likeliest token; the usual middle; more surprises, without the tail."""
+"""``plain``: the model's own probabilities; ``greedy``: always the most likely token; ``balanced``: what a page begins with;
+``creative``: more unlikely tokens."""
 
 
 def own_settings(config: Any) -> Settings | None:
@@ -38,7 +39,7 @@ def own_settings(config: Any) -> Settings | None:
     Raises:
         Unsupported: it is none of these, so that nothing would be left out of what was never read.
     """
-    config, module = _said(config)
+    config, module = _config_and_module(config)
     defaults = generation_defaults()
     stated = {name: getattr(config, name, None) for name in (*(spec.key for spec in SPECS), "do_sample")}
     values = {name: defaults.get(name) if value is None else value for name, value in stated.items()}
@@ -57,7 +58,7 @@ def own_settings(config: Any) -> Settings | None:
         return None
 
 
-def _said(given: Any) -> tuple[GenerationConfig | None, nn.Module | None]:
+def _config_and_module(given: Any) -> tuple[GenerationConfig | None, nn.Module | None]:
     """The ``generation_config`` of what may be a model, and the model's module."""
     if given is None or isinstance(given, GenerationConfig):
         return given, None

@@ -1,4 +1,4 @@
-"""How far each sampling setting can be turned on the page, in its boxes and in its address alike. Needs no torch."""
+"""The range of each sampling setting on the page, in its boxes and in its address. Needs no torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ RANGES: dict[str, tuple[type[int] | type[float], float, float]] = {
     **{spec.key: (spec.kind, spec.least, spec.most) for spec in SPECS},
     "seed": (int, 0, 2**52),
 }
-"""Type, least and most of what somebody can set."""
+"""By setting: its type, and the least and the largest value that can be set on the page."""
 
 FARTHEST_SEED = 2**53 - 1
-"""Each generated token moves the seed on, beyond what can be typed if need be. A browser counts so far without loss."""
+"""Each generated token adds 1 to the seed, possibly beyond what can be typed; this is the largest integer that JavaScript holds exactly."""
 
 
 def within(name: str, value: Any) -> int | float | None:

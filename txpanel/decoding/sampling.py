@@ -1,4 +1,4 @@
-"""From the model's logits through all stages to a token, each to be looked at over all V tokens, before and after.
+"""From the model's logits through all stages to a token; each stage keeps its result for all V tokens.
 
 The stages are those of `txpanel.decoding.stages`: transformers' own processors in the order of its ``generate``
 (``_get_logits_processor``, 5.23) and what is declared beside them. The last is transformers' ``LogitNormalization``, which
@@ -31,7 +31,7 @@ STAGES = ("logits", *(spec.key for spec in SPECS), "renormalise")
 
 @dataclass(frozen=True)
 class Stage:
-    """The state of things after one processor.
+    """The logits after one processor.
 
     Attributes:
         name: one of `STAGES`; ``"logits"`` is as the model gave them.
@@ -91,8 +91,8 @@ class Renormalised(Stage):
 class Sample:
     """All stages from the model's logits to one token.
 
-    What the draw did not need is worked out from logits and settings when it is looked at: in a generation nobody looks at
-    most steps, and a step then keeps one row of logits, not one for each stage.
+    What the draw did not need is computed from logits and settings on access: most steps of a generation are never
+    looked at, and keep one row of logits, not one for each stage.
 
     Attributes:
         settings: temperature and the rest.
@@ -126,7 +126,11 @@ class Sample:
         return likeliest(self.stages[-2].logits, len(self.stages[-2].logits))
 
     def stage(self, name: str) -> Stage:
-        """The stage of that name, one of `STAGES`."""
+        """The stage of that name, one of `STAGES`.
+
+        Raises:
+            ValueError: there is no such stage.
+        """
         return self.stages[STAGES.index(name)]
 
     @cached_property
@@ -170,7 +174,11 @@ def pipeline(logits: Logits, *values: float, ids: Ids | None = None, **settings:
 
 
 def sample(logits: Logits, settings: Settings, ids: Ids | None = None, *, final: bool = False) -> Sample:
-    """As `pipeline`, with the settings as one value. `final`: nobody will write to the logits, so they need not be copied."""
+    """As `pipeline`, with the settings as one value. `final`: nobody will write to the logits, so they need not be copied.
+
+    Raises:
+        ValueError, NoTokenLeft: as `pipeline`.
+    """
     if settings.looks_back and ids is None:
         raise ValueError(_("A penalty on repetition needs the ids of the tokens so far."))
     row = _row(logits, copy=not final)

@@ -58,7 +58,7 @@ class StageSpec:
         key: name of the setting, of the stage and of the word in an address.
         order: its place in the chain, any number; that of transformers' ``generate`` where that has it.
         kind: int or float. off: the value that changes nothing.
-        least, most: how far it can be turned on the page. slider: the slider's ends and its step.
+        least, most: its range on the page. slider: the slider's ends and its step.
         positive: whether 0 itself is impossible. at_most: the largest value that makes sense at all.
         removes: it removes tokens; else it changes logits and removes none (temperature at 0 apart).
         looks_back: whether it needs the ids so far.

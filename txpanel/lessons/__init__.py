@@ -1,8 +1,8 @@
 """Lessons: texts that drive the page, and questions whose right answers are computed from the run on screen.
 
 A lesson is a folder with one Markdown file per language; how it is written: docs/lessons.md. `reading` makes a `Lesson` of it, `values` what its
-sentences and answers may name, `tasks` what is right, `check` what an author wants to hear before anybody reads it, `handout` puts a lesson on
-paper and into a notebook. `Walk` goes through one by code.
+sentences and answers may name, `tasks` which answer is right, `check` finds an author's mistakes, `handout` makes a page to print and a notebook.
+`Walk` goes through a lesson by code.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ __all__ = ["Foreseen", "foreseen", "right_shown"]
 
 @dataclass(frozen=True)
 class Foreseen:
-    """A wrong answer: what somebody answers, what is said to it, and the confusion behind it, a sentence or empty."""
+    """A foreseen wrong answer: the answer, what is said to it, and the confusion behind it, a sentence or empty."""
 
     answer: Pairs
     says: Pairs

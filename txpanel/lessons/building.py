@@ -1,4 +1,4 @@
-"""From what a file says to the values of `lesson`: every name is checked here, so that a page never meets one that it does not know."""
+"""From the parts of a file to the values of `lesson`: every name is checked here, so that a page never gets an unknown one."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ MOST_HINTS = 3
 def build(name: str, language: str, english: File, texts: File) -> Lesson:
     """The lesson; `texts` is the English file itself, or that of another language."""
     front = english.front
-    _only(front, FRONT)
+    _check_names(front, FRONT)
     if texts is not english:
-        _only(texts.front, {"title"})
+        _check_names(texts.front, {"title"})
     title = texts.front.get("title", "")
     if not isinstance(title, str) or not title.strip():
         raise BadLesson(_("The front matter needs a title."))
@@ -65,24 +65,25 @@ def _step(draft: Draft, texts: Draft) -> Step:
         said = _("The task of “{id}” is not of the kind that the English file has.")
         raise at_line(BadLesson(said.format(id=draft.id)), texts.task_line or texts.line)
     look = draft.look or {}
-    only = _place(draft.look_line, lambda: _conditions(look.get("only", "")))
+    only = _with_line(draft.look_line, lambda: _conditions(look.get("only", "")))
     task = None
     if draft.task is not None:
-        task = _place(
+        task = _with_line(
             texts.task_line, lambda: _task(draft.kind, draft.task or {}, texts.task or {}, texts.task_line, own)
         )
     return Step(
         id=draft.id,
         title=texts.title,
-        blocks=tuple(_place(texts.line, lambda block=block: _block(block)) for block in texts.blocks),  # type: ignore[misc]
-        look=_place(draft.look_line, lambda: _look(look)),
+        blocks=tuple(_with_line(texts.line, lambda block=block: _block(block)) for block in texts.blocks),  # type: ignore[misc]
+        look=_with_line(draft.look_line, lambda: _look(look)),
         task=task,
         only=only,
         line=texts.line,
     )
 
 
-def _place(line: int, step: Callable[[], T]) -> T:
+def _with_line(line: int, step: Callable[[], T]) -> T:
+    """What `step` returns; an error of it gets the line of the file in front."""
     try:
         return step()
     except BadLesson as error:
@@ -94,10 +95,10 @@ def _block(block: Block) -> Block:
 
 
 def _look(given: Mapping[str, Any]) -> Look:
-    _only(given, LOOK)
+    _check_names(given, LOOK)
     places = tuple((name, _expression(given[name])) for name in PLACES if name in given)
     settings = given.get("settings", {})
-    _only(settings, set(RANGES))
+    _check_names(settings, set(RANGES))
     play = _text(given.get("play", ""))
     if play and play not in lit.PLAYED:
         raise BadLesson(_("“{name}” is not a part that ▶ Play stops at.").format(name=play[:40]))
@@ -116,9 +117,9 @@ def _look(given: Mapping[str, Any]) -> Look:
 def _task(kind: str, given: Mapping[str, Any], texts: Mapping[str, Any], line: int, own: bool) -> Task:
     if kind not in (*KINDS, "do"):
         raise BadLesson(_("A task is “predict choice”, “number”, “token” or “cell”, or “do”."))
-    _only(given, TASK)
+    _check_names(given, TASK)
     if not own:
-        _only(texts, TASK_TEXTS | {"options", "wrong"})
+        _check_names(texts, TASK_TEXTS | {"options", "wrong"})
     answer = _list(given.get("answer", ""))
     sizes = {"cell": 2, "do": 0}
     if len(answer) != sizes.get(kind, 1):
@@ -162,10 +163,10 @@ def _pairs(
     if list(one or ()) != list(other or ()):
         raise BadLesson(_("“{name}” does not have the ids of the English file, in the same order.").format(name=name))
     for each in (one or {}).values():
-        _only(each, EACH)
+        _check_names(each, EACH)
     if not own:
         for each in (other or {}).values():
-            _only(each, EACH_TEXTS)
+            _check_names(each, EACH_TEXTS)
     return [(id, one[id], other[id]) for id in one or ()]
 
 
@@ -247,7 +248,8 @@ def _number(given: Any) -> float:
     return found
 
 
-def _only(given: Any, names: set[str]) -> None:
+def _check_names(given: Any, names: set[str]) -> None:
+    """Refuse a mapping with other keys than these names."""
     if not isinstance(given, dict):
         raise BadLesson(_("There must be names and values, such as “lit: embedding”."))
     unknown = sorted(set(given) - names)

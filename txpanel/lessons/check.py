@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["Problem", "check_lesson"]
 
 ENOUGH = 3
-"""On so many texts of each model a question must have exactly one right answer."""
+"""A question must have exactly one right answer on at least so many texts of each model."""
 VIEWS = "txpanel.views"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that an author has to mend: in which lesson, language and step (empty: the file as a whole), and what, a sentence."""
+    """A mistake in a lesson: lesson, language and step (empty: the file as a whole), and a sentence that says what is wrong."""
 
     lesson: str
     language: str
@@ -59,7 +59,7 @@ def check_lesson(
         lesson = read_lesson(folder)
     except BadLesson as error:
         return [Problem(folder.name, LANGUAGE, "", str(error))]
-    found = list(_still(lesson))
+    found = list(_static_problems(lesson))
     found += [
         Problem(lesson.id, code, "", _("There is no file {file}.").format(file=f"{code}.md"))
         for code in wanted
@@ -73,23 +73,23 @@ def check_lesson(
             except BadLesson as error:
                 found.append(Problem(lesson.id, code, "", str(error)))
     for twin in twins:
-        found += _in_step(lesson, twin)
-    asked = _Asked(lesson)
+        found += _translation_problems(lesson, twin)
+    asked = _Questions(lesson)
     for model, texts in models:
         for text in texts:
-            here = _here(model, lesson.text if lesson.text and lesson.model == model.name else text)
+            here = _situation(model, lesson.text if lesson.text and lesson.model == model.name else text)
             if here is None:
                 continue
             for at in (replace(here, on_page=True), here):  # on the page, and off it
                 if holds(lesson.needs, at):
                     for one in (lesson, *twins):
-                        found += _moving(one, at)
+                        found += _run_problems(one, at)
             if holds(lesson.needs, here):
                 asked.on(model, replace(here, on_page=True))
     return list(dict.fromkeys([*found, *asked.problems()]))
 
 
-def _here(model: LanguageModel, text: str) -> Situation | None:
+def _situation(model: LanguageModel, text: str) -> Situation | None:
     from txpanel.session.state import ModelState  # late: torch; reading a lesson needs none
 
     try:
@@ -99,11 +99,11 @@ def _here(model: LanguageModel, text: str) -> Situation | None:
         return None  # this model does not read that text
 
 
-# -- what needs no run -----------------------------------------------------------------------------------------------------------
+# -- checks without a run -----------------------------------------------------------------------------------------------------------
 
 
-def _still(lesson: Lesson) -> Iterable[Problem]:
-    """States that no page has: a view that is not installed, a model that nobody knows, a goal out of its range."""
+def _static_problems(lesson: Lesson) -> Iterable[Problem]:
+    """Problems that need no run: a view that is not installed, an unknown model, a goal or a setting out of its range."""
     views = {entry.name for entry in importlib.metadata.entry_points(group=VIEWS)}
     if lesson.model and find(lesson.model) is None:
         yield Problem(lesson.id, LANGUAGE, "", _("There is no model “{name}”.").format(name=lesson.model))
@@ -132,8 +132,8 @@ def _in_range(goal: Goal) -> bool:
     return least <= value <= most if goal.how == "is" else value < most if goal.how == "above" else value > least
 
 
-def _in_step(lesson: Lesson, twin: Lesson) -> Iterable[Problem]:
-    """Whether another language says the same: the same values and conditions in each step."""
+def _translation_problems(lesson: Lesson, twin: Lesson) -> Iterable[Problem]:
+    """Differences between a translation and the English file: other values or conditions in a step."""
     for own, other in zip(lesson.steps, twin.steps, strict=True):
         if sorted(map(repr, own.values())) != sorted(map(repr, other.values())):
             lost = set(map(repr, own.values())) ^ set(map(repr, other.values()))
@@ -146,8 +146,8 @@ def _in_step(lesson: Lesson, twin: Lesson) -> Iterable[Problem]:
 # -- on one run --------------------------------------------------------------------------------------------------------------------
 
 
-def _moving(lesson: Lesson, here: Situation) -> Iterable[Problem]:
-    """Places and sentences that a model does not have although the step says that it does."""
+def _run_problems(lesson: Lesson, here: Situation) -> Iterable[Problem]:
+    """Places and sentences that this run does not have, although the step's conditions hold."""
     on = here.trace.model.name if here.trace.model is not None else ""
     for step in lesson.steps:
         if not holds(step.only, here):
@@ -164,7 +164,7 @@ def _moving(lesson: Lesson, here: Situation) -> Iterable[Problem]:
             yield Problem(lesson.id, lesson.language, step.id, said.format(model=on, problem=error))
 
 
-class _Asked:
+class _Questions:
     """Counts on how many texts of each model the question of a step could be decided."""
 
     def __init__(self, lesson: Lesson) -> None:
@@ -207,7 +207,7 @@ class _Asked:
             raise Unsupported(_("This text has too many tokens to choose one."))
 
     def _reachable(self, step: Step, here: Situation) -> None:
-        """A goal that is reached before anything was done asks for nothing."""
+        """Refuse a task whose goal cannot be reached here, or is reached before anything was done."""
         from txpanel.lessons.goals import facts  # late: only here
 
         assert step.task is not None

@@ -1,7 +1,7 @@
 """A class: one person leads through a lesson, the others follow and answer.
 
-It lives in this process, as long as somebody leads it; nothing of it is stored, and nothing in it is personal: who answers is a
-random word that a browser has made up for this class, so that a page that is loaded anew does not count twice.
+It exists in this process as long as somebody leads it. Nothing of it is stored, and nothing in it is personal: a follower is a random
+id that the browser has made for this class, so that a reloaded page does not count twice.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from txpanel.messages import _
 __all__ = ["CODE", "Classes", "Classroom", "Count", "Place", "classes"]
 
 LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
-"""Of codes, which are read aloud and typed: none of them looks like another one."""
+"""The letters of codes, which are read aloud and typed: no two look alike."""
 LENGTH = 6
 CODE = re.compile(f"[{LETTERS}]{{{LENGTH}}}")
 WHO = re.compile(r"[0-9a-f]{16}")
 LOOKS_ON = ""
-"""Stands for who it is where a page is told and not counted."""
+"""The follower id of a page that gets updates but is not counted."""
 MOST = 40
 """Classes at a time."""
 MOST_VOTERS = 1000
-"""Of a class: more are not counted."""
+"""Answers of a class that are counted at most."""
 PATIENCE = 600.0
 """Seconds for which a class waits for the one who leads it, whose page may have been closed by mistake."""
 
@@ -52,13 +52,13 @@ class Place:
 
     @property
     def question(self) -> str:
-        """By what answers are kept apart."""
+        """The key under which the answers to its question are counted."""
         return f"{self.lesson}/{self.step}"
 
 
 @dataclass(frozen=True)
 class Count:
-    """How a class stands: followers who have a page open, how many have answered the question of its place, and how often each answer was given."""
+    """Numbers of a class: followers with an open page, how many have answered the question of its place, and how often each answer was given."""
 
     members: int
     answered: int
@@ -66,7 +66,7 @@ class Count:
 
 
 class Classroom:
-    """One class. All methods may be called from any thread; whoever is told is called in the thread that has changed something.
+    """One class. All methods may be called from any thread; callbacks run in the thread that has changed something.
 
     Attributes:
         code: by which it is joined. key: whoever has it may lead. place: where it is. over: whether it has ended.
@@ -86,7 +86,7 @@ class Classroom:
     # -- who leads -----------------------------------------------------------------------------------------------------------
 
     def lead(self, page: str, tell: Tell) -> None:
-        """A page leads from now on. One that has led until then, such as a copy of the tab, looks on: it is told, and not counted."""
+        """A page leads from now on. The page that led before, such as a copy of the tab, still gets updates, but is not counted."""
         with self._lock:
             before, self._leader = self._leader, (page, tell)
             self._members.pop(page, None)
@@ -117,7 +117,7 @@ class Classroom:
             tell()
 
     def end(self) -> None:
-        """The class is over: all are told, and nothing of it is left."""
+        """End the class: all its pages are told, and its answers are deleted."""
         with self._lock:
             if self.over:
                 return
@@ -135,7 +135,10 @@ class Classroom:
         """A page follows from now on.
 
         Args:
-            page: of this process. who: 16 hexadecimal digits of the browser's own.
+            page: id of the page. who: id of the follower, 16 hexadecimal digits that the browser has made.
+
+        Raises:
+            BadLesson: ``who`` is not such an id.
         """
         if not WHO.fullmatch(who):
             raise BadLesson(_("This is not how a class is joined."))
@@ -145,7 +148,7 @@ class Classroom:
         self._tell_leader()
 
     def leave(self, page: str) -> None:
-        """A page is gone. Its answers still count: it may be loaded anew. Without the one who leads the class waits, and ends then."""
+        """A page is closed. Its answers still count, since it may be reloaded. If it led, the class waits `PATIENCE` seconds, then ends."""
         with self._lock:
             self._members.pop(page, None)
             if self.leads(page) and not self.over:
@@ -170,7 +173,7 @@ class Classroom:
         self._tell_leader()
 
     def count(self) -> Count:
-        """How it stands at its place."""
+        """The numbers for its present place."""
         with self._lock:
             given = self._answers.get(self.place.question, {})
             here = {who for who, _tell in self._members.values()} - {LOOKS_ON}  # one who has two pages open is one
@@ -194,7 +197,7 @@ class Classes:
         self._all: dict[str, Classroom] = {}
 
     def begin(self, page: str, tell: Tell) -> Classroom:
-        """A class that a page leads. Where there are too many, one that waits for whoever has led it makes way.
+        """Begin a class that a page leads. If there are too many, one without a leader is ended.
 
         Raises:
             BadLesson: there are too many that are led.
@@ -228,4 +231,4 @@ class Classes:
 
 
 classes = Classes()
-"""Of this process."""
+"""The classes of this process."""

@@ -1,4 +1,4 @@
-"""What is to be reached in a task “do”: a name of the session's state, and how it has to stand."""
+"""The goals of a task “do”: a value of the session's state, and the condition that it must meet."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def goal(name: str, text: str) -> Goal:
 
 
 def facts(here: Situation) -> dict[str, float | str]:
-    """How everything stands now that a goal can name."""
+    """The present values of everything that a goal can name."""
     found: dict[str, float | str] = {name: float(here.settings[name]) for name in RANGES if name in here.settings}
     found |= {name: float(getattr(here, name)) for name in (*PLACES, "generated")}
     model = here.trace.model
@@ -58,13 +58,13 @@ def reached(goals: tuple[Goal, ...], now: Mapping[str, float | str], begun: Mapp
     """Whether all goals are reached.
 
     Args:
-        begun: how everything stood when the step began.
+        begun: the values of `facts` when the step began.
     """
     return all(_reached(one, now.get(one.name, ""), begun.get(one.name, "")) for one in goals)
 
 
 def moved(goals: tuple[Goal, ...], now: Mapping[str, float | str], begun: Mapping[str, float | str]) -> bool:
-    """Whether anything that the goals name stands otherwise than when the step began: else nobody has done anything."""
+    """Whether any value that the goals name has changed since the step began; if not, nothing was done yet."""
     return any(now.get(one.name) != begun.get(one.name) for one in goals)
 
 

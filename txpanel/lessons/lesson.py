@@ -11,7 +11,7 @@ from txpanel.lessons.expressions import Call, Expression
 __all__ = ["PLACES", "Block", "Goal", "Lesson", "Look", "Option", "Run", "Step", "Task", "Wrong"]
 
 PLACES = ("layer", "head", "query", "key", "neuron")
-"""Where one looks, by the names of `ModelState`."""
+"""What is selected in the model and the text, by the names of `ModelState`."""
 
 Run = tuple[str, str | Expression]
 """A piece of a sentence: its kind ("" plain, b, i, code, value) and its text, or of a value its expression."""
@@ -33,7 +33,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Look:
-    """The state that a step sets, and what of the page is lit.
+    """The state that a step sets, and the parts of the page that it highlights.
 
     Attributes:
         lit: parts of the page; the rest is dimmed. hidden: parts that are covered until the task is done; without one, while the step is shown.

@@ -1,4 +1,4 @@
-"""A moment of a session at the place that a step speaks of: where it looks, with its settings. Nothing of the session changes."""
+"""A `Situation` moved to the place that a step speaks of, with the step's selection and settings. The session itself does not change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_here(step: Step, lesson: Lesson, here: Situation) -> bool:
 
 
 def _places(look: Look, here: Situation) -> dict[str, int]:
-    """Where a step looks; a place that this run does not have is left out."""
+    """The selection of a step; a place that this run does not have is left out."""
     found: dict[str, int] = {}
     for name, expression in look.places:
         try:
@@ -48,7 +48,7 @@ def _settings(look: Look) -> dict[str, float]:
 
 
 def placed(look: Look, here: Situation) -> Situation:
-    """The moment as a step leaves it: what it says nothing of stays."""
+    """The situation with a step's selection and settings; whatever the step does not set stays."""
     return _with_settings(_moved(here, _places(look, here)), _settings(look))
 
 
@@ -61,7 +61,7 @@ def move(state: ModelState, look: Look, here: Situation) -> None:
 
 
 def example(goals: tuple[Goal, ...], here: Situation) -> tuple[Situation, list[str]] | None:
-    """A moment in which what is to be done has been done, and in words what was set for it.
+    """A situation in which the goals are reached, and in words what was set for it.
 
     Returns:
         None where it takes another run, such as one of another text.
@@ -77,7 +77,7 @@ def example(goals: tuple[Goal, ...], here: Situation) -> tuple[Situation, list[s
         elif goal.name in PLACES:
             place = _place(goal, here)
             to[goal.name] = place
-            said.append(_named(goal.name, place))
+            said.append(_goal_text(goal.name, place))
         else:
             return None
     now = {**{name: float(getattr(here, name)) for name in PLACES}, **here.settings}
@@ -93,7 +93,7 @@ def setting_named(name: str, value: float) -> str:
 
 
 def _moved(here: Situation, to: Mapping[str, int]) -> Situation:
-    """Somewhere else in the run; clamped to it, as `ModelState.focus` does."""
+    """The situation with another selection, clamped to what the run has, as `ModelState.focus` does."""
     wanted = {name: int(to.get(name, getattr(here, name))) for name in PLACES}
     layer = min(max(0, wanted["layer"]), here.anatomy.n_layers - 1)
     block = here.anatomy.blocks[layer]
@@ -152,7 +152,7 @@ def _place(goal: Goal, here: Situation) -> int:
     return (now + 1) % max(1, end.get(goal.name, len(here.ids)))
 
 
-def _named(name: str, place: int) -> str:
+def _goal_text(name: str, place: int) -> str:
     said = {
         "layer": _("block {n}"),
         "head": _("head {n}"),

@@ -15,7 +15,7 @@ DEEPEST = 12
 
 
 class _Loader(yaml.BaseLoader):  # makes texts, lists and mappings only: no numbers that were meant as words, no objects
-    """Refuses what could grow (an alias) and what would be lost without a word (a key that stands there twice)."""
+    """Refuses aliases, which could expand without end, and keys that occur twice, of which one would silently be lost."""
 
     depth = 0
 

@@ -78,18 +78,19 @@ def parse_file(text: str) -> File:
     found = File({}, [], [])
     for part in parts(text):
         if isinstance(part, Front):
-            found.front = _at(part, lambda part=part: plain(part.yaml))  # type: ignore[misc]
+            found.front = _with_line(part, lambda part=part: plain(part.yaml))  # type: ignore[misc]
         elif isinstance(part, Heading):
             found.steps.append(_new_step(part, found.steps))
         else:
             draft = found.steps[-1] if found.steps else None
-            _at(part, lambda part=part, draft=draft: _take(part, draft, found.intro))  # type: ignore[misc]
+            _with_line(part, lambda part=part, draft=draft: _take(part, draft, found.intro))  # type: ignore[misc]
     if len(found.steps) > MOST_STEPS:
         raise BadLesson(_("A lesson has at most {n} steps.").format(n=MOST_STEPS))
     return found
 
 
-def _at(part: Part, step: Callable[[], T]) -> T:
+def _with_line(part: Part, step: Callable[[], T]) -> T:
+    """What `step` returns; an error of it gets the part's line in front."""
     try:
         return step()
     except BadLesson as error:

@@ -33,10 +33,10 @@ MOST_TOKENS = 400
 
 
 def slow_values(step: Step, here: Situation, *, settled: bool = False) -> list[Expression]:
-    """The values of a step that have to be computed beside the page before it can be shown.
+    """The values of a step that have to be computed in the background before it can be shown.
 
     Args:
-        settled: the page looks where the step wants it, so that its places do not count any more.
+        settled: the page already has the step's selection, so that the expressions of its places need not be computed.
     """
     places = () if settled else (place for _name, place in step.look.places)
     values = (value for _where, value in step.values())

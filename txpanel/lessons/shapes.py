@@ -54,7 +54,7 @@ def shapes() -> Iterator[tuple[LanguageModel, tuple[str, ...]]]:
                     if weight.dim() == 1:  # the weights of norms differ in a trained model
                         weight.add_(torch.from_numpy(noise.normal(0, 0.3, len(weight))).to(weight.dtype))
         finally:
-            torch.set_rng_state(before)  # whoever trains beside it draws on as before
+            torch.set_rng_state(before)  # other code that uses torch's generator is not affected
         yield LanguageModel.wrap(model, _bytes(), name=f"tiny-{family}", title=f"tiny {family}"), TEXTS
 
 

@@ -1,4 +1,4 @@
-"""What a lesson's values are computed from: the run on screen, the settings, and where one looks."""
+"""What a lesson's values are computed from: the run on screen, the settings, and the selection."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Array = npt.NDArray[np.float32]
 
 @dataclass
 class Situation:
-    """One moment of a session. Nothing of it changes; what is computed from it is kept with it.
+    """A snapshot of a session. It does not change; what is computed from it is kept with it.
 
     Attributes:
         trace: the run. sample: the draw of its next token, None where there is none. settings: of sampling.
-        layer, head, query, key, neuron: where one looks. generated: tokens that were generated up to here.
+        layer, head, query, key, neuron: the selection, each from 0. generated: tokens that were generated up to here.
         opened: the view that is unfolded. asked: short name of the tensor that the card explains, with its cell in `cell`.
         played: how often ▶ Play was used since the lesson was opened.
         on_page: whether the lesson stands over the page itself, and not on paper or in a notebook.
@@ -58,7 +58,7 @@ class Situation:
 
     @property
     def block(self) -> BlockAnatomy:
-        """The block that one looks at."""
+        """The selected block."""
         return self.anatomy.blocks[self.layer]
 
     @cached_property
@@ -67,7 +67,7 @@ class Situation:
         return np.asarray(self.trace.tokens.ids)
 
     def tensor(self, name: str) -> Array:
-        """A tensor of the run as an array; ``{l}`` stands for the block that one looks at.
+        """A tensor of the run as an array; ``{l}`` stands for the selected block.
 
         Raises:
             NoSuchTensor: this model has none.
@@ -124,7 +124,7 @@ class Situation:
 
 
 def situation_of(state: ModelState, **more: Any) -> Situation | None:
-    """The moment that a session is in; None while there is no run.
+    """The present situation of a session; None while there is no run.
 
     Args:
         more: opened, played, on_page: what the state does not know.

@@ -1,4 +1,4 @@
-"""What is right, from the run on screen, and what is said to an answer."""
+"""The right answer, computed from the run on screen, and what is said to an answer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def right_answer(task: Task, here: Situation) -> Right:
 
 
 def judge(task: Task, answer: Any, here: Situation) -> Verdict:
-    """What an answer is worth.
+    """Judge an answer.
 
     Args:
         answer: of a choice the option's id; of a number a number; of a token its position from 0; of a cell query and key.

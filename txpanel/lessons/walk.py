@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Walk", "lesson_of"]
 
 ON_THE_PAGE = ("opened", "played")
-"""What a goal may name and only a page has."""
+"""Names in goals that only a page has."""
 
 
 class Walk:
@@ -50,7 +50,7 @@ class Walk:
     def __init__(self, lesson: Lesson | str | Path, state: ModelState, *, language: str | None = None) -> None:
         self.lesson = lesson if isinstance(lesson, Lesson) else lesson_of(lesson, language)
         self.state = state
-        self._asked: dict[str, Situation] = {}  # how everything stood when a step was shown
+        self._asked: dict[str, Situation] = {}  # the situation when a step was shown
         self._hints: dict[str, int] = {}
         here = self._now()
         with speaking(self.lesson.language):
@@ -85,7 +85,7 @@ class Walk:
             return told(*blocks)
 
     def check(self, id: str, answer: Any = None) -> Told:
-        """What an answer is worth, with what is said to it; of a step where something is to be done, whether it is done.
+        """Whether an answer is right, with what is said to it; of a step where something is to be done, whether it is done.
 
         Args:
             answer: of a choice an option's id; a number, a share in percent; the position of a token, from 1; of a cell ``[query, key]``, from 1.
@@ -164,7 +164,7 @@ class Walk:
         return here
 
     def _here(self, step: Step) -> Situation:
-        """The moment in which a question was asked; where it was not, or the run is another one now, at the step's place in this one."""
+        """The situation in which a question was asked; if it was not asked, or the run has changed, the present one at the step's place."""
         asked = self._asked.get(step.id)
         if asked is not None and (
             asked.trace is self.state.trace or (step.task is not None and step.task.kind == "do")

@@ -1,4 +1,4 @@
-"""The accounts behind :mod:`txpanel.models.memory`: who holds which storages, what was used when, what is on a screen, and what has to go."""
+"""Counts the bytes behind :mod:`txpanel.models.memory`: which entries hold which storages, when each was used, which are on a screen; drops the oldest."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Entry", "Memory", "Sizes"]
 log = logging.getLogger(__name__)
 
 ROOM = 0.95
-"""What is over the cap is brought to this share of it, so that not every further number asks for another clearing."""
+"""Above the cap, entries are dropped down to this share of it, so that not every new value causes another clearing."""
 
 Sizes = Mapping[Hashable, int]
-"""Bytes by what identifies a storage."""
+"""Bytes of each storage, by an id of the storage."""
 
 
 @dataclass(eq=False, slots=True)
@@ -31,8 +31,8 @@ class Entry:
     """One thing that is kept.
 
     Attributes:
-        store: number of its store. owner: of which run it is a part, by the run's number; None: of no single one.
-        sizes: of its storages. used: when it was last used, as a count.
+        store: number of its store. owner: number of the run that it belongs to; None: it belongs to no single run.
+        sizes: bytes of its storages. used: count of the last use (a larger count is later).
     """
 
     store: int
@@ -48,7 +48,7 @@ class Memory:
     """Counts what all stores hold and keeps it below a cap. Thread-safe.
 
     Args:
-        cap: bytes, asked for whenever something is added.
+        cap: returns the limit in bytes; called whenever something is added.
         reserved: bytes that others take besides, such as the pages of open sessions; at most half of the cap is left to them.
     """
 
@@ -57,7 +57,7 @@ class Memory:
     nbytes: int = 0
     """Bytes held now by all stores and screens, shared storages counted once."""
     dropped: int = 0
-    """Bytes that were let go so far."""
+    """Bytes that were dropped so far."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _names: dict[int, str] = field(default_factory=dict)
     _entries: dict[int, OrderedDict[Hashable, Entry]] = field(default_factory=dict)
@@ -65,18 +65,18 @@ class Memory:
     _holders: dict[Hashable, list[int]] = field(default_factory=dict)  # storage -> entries that hold it, bytes
     _screens: dict[Hashable, Entry] = field(default_factory=dict)
     _on_screen: Counter[Hashable] = field(default_factory=Counter)  # runs and storages -> screens
-    _gone: deque[Callable[[], list[Entry]]] = field(default_factory=deque)
+    _pending: deque[Callable[[], list[Entry]]] = field(default_factory=deque)
     _clock: itertools.count[int] = field(default_factory=itertools.count)
-    _said: bool = False
+    _warned: bool = False
 
     # -- what stores ask -------------------------------------------------------------------------------------------------------
 
     def register(self, store: object, name: str) -> int:
-        """A new store: its number. What it holds is let go when the store is."""
+        """The number of a new store. Its entries are dropped when the store object is freed."""
         number = next(self._clock)
         with self._lock:
             self._names[number], self._entries[number] = name, OrderedDict()
-        weakref.finalize(store, self._later, lambda: self._close(number)).atexit = False
+        weakref.finalize(store, self._defer, lambda: self._close(number)).atexit = False
         return number
 
     def get(self, store: int, key: Hashable, *, touch: bool = True) -> Entry | None:
@@ -86,11 +86,11 @@ class Memory:
             if found is not None and touch:
                 self._entries[store].move_to_end(key)
                 found.used = next(self._clock)
-        self._sweep()
+        self._run_pending()
         return found
 
     def put(self, store: int, key: Hashable, value: Any, sizes: Sizes, owner: Hashable) -> None:
-        """Keep a value; what is over the cap goes, but never this."""
+        """Keep a value; above the cap others are dropped, never this one."""
         gone: list[Entry] = []
         with self._lock:
             entry = Entry(store, key, value, owner, sizes, next(self._clock))
@@ -102,16 +102,16 @@ class Memory:
             if owner is not None:
                 self._owned.setdefault(owner, set()).add(entry)
             gone += self._fit(entry)
-        self._sweep()
+        self._run_pending()
         del gone  # what is freed by this is freed outside the lock
 
     def pop(self, store: int, key: Hashable) -> Entry | None:
-        """Let an entry go."""
+        """Remove an entry and return it; ``None`` if there is none."""
         with self._lock:
             found = self._entries[store].get(key)
             if found is not None:
                 self._remove(found)
-        self._sweep()
+        self._run_pending()
         return found
 
     def of_store(self, store: int) -> list[Entry]:
@@ -125,11 +125,11 @@ class Memory:
             return list(self._owned.get(owner, ()))
 
     def forget(self, owner: Hashable) -> None:
-        """Let go of all that belongs to a run. May be called while anything is freed, in any thread: it never waits."""
-        self._later(lambda: [self._remove(entry) for entry in list(self._owned.get(owner, ()))])
+        """Drop all entries of a run. Never waits for the lock, so it may be called from a finaliser, in any thread."""
+        self._defer(lambda: [self._remove(entry) for entry in list(self._owned.get(owner, ()))])
 
     def recount(self, entry: Entry, sizes: Sizes) -> None:
-        """A value has grown, or has let go of something."""
+        """Count an entry again after its value has grown or shrunk."""
         gone: list[Entry] = []
         with self._lock:
             if entry.store in self._entries and self._entries[entry.store].get(entry.key) is entry:
@@ -137,28 +137,28 @@ class Memory:
                 self._release(entry)
                 entry.sizes = sizes
                 gone = self._fit(entry)
-        self._sweep()
+        self._run_pending()
         del gone
 
     # -- screens -------------------------------------------------------------------------------------------------------------
 
     def show(self, screen: Hashable, value: Any, *, owner: Hashable, sizes: Sizes) -> None:
-        """Somebody looks at a run now.
+        """A screen shows a run from now on.
 
         Args:
-            screen: whose. value: the run, which is held until the screen shows another one. owner: its number. sizes: of its storages.
+            screen: id of the screen. value: the run, held until the screen shows another one. owner: its number. sizes: bytes of its storages.
         """
         with self._lock:
-            before = self._left(screen)
+            before = self._leave_now(screen)
             self._screens[screen] = entry = Entry(-1, screen, value, owner, sizes)
             self._hold(entry)
             self._on_screen.update([owner, *entry.sizes])
-        self._sweep()
+        self._run_pending()
         del before
 
     def leave(self, screen: Hashable) -> None:
-        """Somebody looks at no run any more. May be called while anything is freed, as `forget`."""
-        self._later(lambda: self._left(screen))
+        """A screen shows no run any more. Never waits, as `forget`."""
+        self._defer(lambda: self._leave_now(screen))
 
     def shown(self, entry: Entry) -> bool:
         """Whether an entry belongs to a run that is on a screen."""
@@ -184,11 +184,11 @@ class Memory:
         return found
 
     def clear(self) -> None:
-        """Let everything go, except what is on a screen."""
+        """Drop everything except what is on a screen."""
         with self._lock:
             every = [entry for kept in self._entries.values() for entry in kept.values() if not self.shown(entry)]
             gone = [self._remove(entry) for entry in every]
-        self._sweep()
+        self._run_pending()
         del gone, every
 
     # -- inside, under the lock ------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class Memory:
                 del self._owned[entry.owner]
         return entry
 
-    def _left(self, screen: Hashable) -> list[Entry]:
+    def _leave_now(self, screen: Hashable) -> list[Entry]:
         before = self._screens.pop(screen, None)
         if before is None:
             return []
@@ -252,29 +252,29 @@ class Memory:
                 if entry is fresh or self.shown(entry) != on_screen or (on_screen and not self._frees(entry)):
                     continue
                 gone.append(self._remove(entry))
-        if self.nbytes > limit and self._screens and not self._said:
-            self._said = True
+        if self.nbytes > limit and self._screens and not self._warned:
+            self._warned = True
             text = _("The open pages alone need {held}, more than TXPANEL_MEMORY_MB allows ({cap}).")
             log.warning(text.format(held=size_text(self.nbytes), cap=size_text(limit)))
         return gone
 
     def _frees(self, entry: Entry) -> bool:
-        """Whether anything is freed with it; the storages of a run on a screen are not."""
+        """Whether dropping it frees any bytes: storages that a run on a screen shares stay."""
         return any(self._holders[storage][0] == 1 for storage in entry.sizes)
 
-    # -- what is let go while things are freed -----------------------------------------------------------------------------------
+    # -- work from finalisers, which must not wait -----------------------------------------------------------------------------------
 
-    def _later(self, work: Callable[[], list[Entry]]) -> None:
-        """Do something under the lock, now or, where this thread or another has it, when it is given back."""
-        self._gone.append(work)
-        self._sweep()
+    def _defer(self, work: Callable[[], list[Entry]]) -> None:
+        """Do something under the lock: now, or, if the lock is held, when it is released."""
+        self._pending.append(work)
+        self._run_pending()
 
-    def _sweep(self) -> None:
-        while self._gone and self._lock.acquire(blocking=False):
+    def _run_pending(self) -> None:
+        while self._pending and self._lock.acquire(blocking=False):
             gone: list[Entry] = []
             try:
-                while self._gone:
-                    gone += self._gone.popleft()()
+                while self._pending:
+                    gone += self._pending.popleft()()
             finally:
                 self._lock.release()
             del gone

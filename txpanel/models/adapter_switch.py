@@ -1,7 +1,7 @@
 """Which adapters are on: read before a run, kept with it, and set again for as long as something of that run is computed.
 
-A trace taken with an adapter and one taken without it can so be looked at side by side, whatever is on meanwhile. What is set is
-taken back when the turn with the model ends; nothing else of the model is touched.
+So a trace with an adapter and one without it can be shown side by side, whichever adapters are on now. What was set is restored
+when the thread releases the model's lock (:mod:`txpanel.models.turns`); nothing else of the model is touched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from txpanel.models.turns import Rank, Turns
 
 @dataclass(frozen=True)
 class AdapterState:
-    """What was on, layer by layer.
+    """Which adapters are on, layer by layer.
 
     Attributes:
         layers: for each layer of peft: the module, names of the adapters that take part (in order), of those merged into its weights,
@@ -52,7 +52,7 @@ class AdapterState:
 
 
 def state_of(model: nn.Module) -> AdapterState:
-    """What is on now.
+    """Which adapters are on now.
 
     Raises:
         Unsupported: adapters are merged and turned off at once: the next pass would take them out of the weights.
@@ -95,7 +95,7 @@ def _scales(layer: Any, names: tuple[str, ...]) -> tuple[float, ...]:
 
 
 class Switch:
-    """Sets what is on in one model, for whoever has the turn with it, and takes it back after the last one."""
+    """Turns adapters of one model on and off for the thread that holds its lock, and restores them when the last such thread leaves."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
@@ -105,16 +105,16 @@ class Switch:
         self._set: list[tuple[Any, tuple[bool, Any], tuple[bool, Any]]] = []  # layer, as it was, as it was set
 
     def enter(self, state: AdapterState) -> None:
-        """Set a state. With the turn.
+        """Set a state; call with the model's lock held.
 
         Raises:
-            Unsupported: it can't be had any more.
+            Unsupported: the model's adapters have changed, so the state cannot be set.
         """
         self.put(state)
         self._wanted[threading.get_ident()].append(state)
 
     def leave(self) -> None:
-        """Take back what the last `enter` of this thread has set."""
+        """Undo the last `enter` of this thread."""
         mine = self._wanted[threading.get_ident()]
         mine.pop()
         if mine:
@@ -123,18 +123,22 @@ class Switch:
         del self._wanted[threading.get_ident()]
         if not self._wanted:
             for layer, was, made in reversed(self._set):
-                if (layer._disable_adapters, layer._active_adapter) == made:  # somebody's own switch meanwhile counts
+                if (layer._disable_adapters, layer._active_adapter) == made:  # else the user has switched adapters meanwhile: that stays
                     layer._disable_adapters, layer._active_adapter = was
             self._set.clear()
 
     def again(self) -> None:
-        """Set this thread's state again, after it has let others in."""
+        """Set this thread's state again, after other threads had the lock."""
         mine = self._wanted.get(threading.get_ident())
         if mine:
             self.put(mine[-1])
 
     def put(self, state: AdapterState) -> None:
-        """Set a state, noting what was there."""
+        """Set a state, and remember what it replaces.
+
+        Raises:
+            Unsupported: an adapter was merged, removed or rescaled since the state was read.
+        """
         for layer, names, merged, scales in state.layers:
             now: Any = layer
             if tuple(now.merged_adapters) != merged:
@@ -144,11 +148,11 @@ class Switch:
             elif _scales(now, names) != scales:
                 changed = _("The scale of an adapter was changed since this text was run.")
             else:
-                self._turn(now, names)
+                self._activate(now, names)
                 continue
             raise Unsupported(changed + " " + _("Run the text again."))
 
-    def _turn(self, layer: Any, names: tuple[str, ...]) -> None:
+    def _activate(self, layer: Any, names: tuple[str, ...]) -> None:
         if adapters.active(layer) == names:
             return
         was = (layer._disable_adapters, layer._active_adapter)
@@ -159,7 +163,7 @@ class Switch:
 
 
 class SwitchedTurns(Turns):
-    """The turns of a model, in which its adapters are as they were at a run."""
+    """The lock of a model that also sets the adapters of a run while it is held."""
 
     def __init__(self, turns: Turns, switch: Switch, state: AdapterState) -> None:
         self._turns, self._switch, self.state = turns, switch, state

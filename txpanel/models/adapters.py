@@ -55,7 +55,7 @@ def is_layer(module: object) -> bool:
 
 
 def layers(model: nn.Module) -> list[Any]:
-    """All such modules of a model."""
+    """All layers of peft in a model (see `is_layer`)."""
     return [module for module in modules_of(model) if is_layer(module)] if _tuners() else []
 
 
@@ -179,7 +179,7 @@ def adapted(module: Any, base: LinearMap, names: dict[int, str]) -> LinearMap:
     if not on:
         return base
     kind = type(module)
-    if base.adapted:  # layers of peft in one another: nobody says in which order they count
+    if base.adapted:  # nested layers of peft: the order in which they apply is not defined
         raise _unread(module, on)
     if kind.__module__ == "peft.tuners.ia3.layer" or kind.__module__ == "peft.tuners.ia3.bnb":
         factors = tuple(Rescale(name, names[id(p)], p) for name in on for p in [module.ia3_l[name]])
@@ -258,10 +258,10 @@ def refuse_foreign(model: nn.Module) -> None:
 
 
 def unread(model: nn.Module, read: set[int]) -> Iterator[tuple[nn.Module, str]]:
-    """Layers of peft that are on and that nobody has looked into, each with what to say of it.
+    """Layers of peft that are on and that the inspector has not read, each with the reason to show.
 
     Args:
-        read: identities of those that were.
+        read: ``id`` of each layer that was read.
     """
     for module in layers(model):
         names = active(module)

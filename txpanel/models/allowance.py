@@ -1,6 +1,6 @@
 """What one request may use: its limits, and how long the model has worked on it. Known to the thread that works on it.
 
-Only the thread's own processor time counts, so nobody's time runs out while others have the model or while the page is drawn.
+Only the thread's own processor time counts, not the time in which it waits for others or in which the page is drawn.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from txpanel.models.limits import Limits
 __all__ = ["Allowance", "OnRefusal", "allowance", "working_under"]
 
 OnRefusal = Callable[[str], object]
-"""Hears the kind of what was refused, as `txpanel.server.refusals` has them."""
+"""Called with the kind of each refusal, one of those of `txpanel.server.refusals`."""
 
 
 @dataclass
 class Allowance:
-    """Of one request.
+    """What one request may use.
 
     Attributes:
-        limits: that hold for it. refused: hears of each refusal. cancel: when set, nothing more is begun.
+        limits: that hold for it. refused: called with the kind of each refusal. cancel: when set, nothing more is begun.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -35,14 +35,14 @@ class Allowance:
     _begin: float = field(default_factory=lambda: time.thread_time())
 
     def begin_again(self) -> None:
-        """What was done up to now does not count, such as loading the model."""
+        """Start measuring the time from now on: what came before, such as loading the model, does not count."""
         self._begin = time.thread_time()
 
     def check(self) -> None:
-        """To be called before each step that takes long.
+        """Check the time; to be called before each step that takes long.
 
         Raises:
-            Cancelled: nobody wants it any more. OverLimit: it has taken too long, in words.
+            Cancelled: the request was cancelled. OverLimit: it has taken too long, in words.
         """
         if self.cancel is not None and self.cancel.is_set():
             raise Cancelled(_("Stopped."))
@@ -103,7 +103,7 @@ class Allowance:
 
 
 class _Here(threading.local):
-    """Of each thread."""
+    """The allowance of each thread."""
 
     allowance = Allowance()
 
@@ -112,13 +112,13 @@ _here = _Here()
 
 
 def allowance() -> Allowance:
-    """Of the request on which this thread works; without limits where there is none."""
+    """The allowance of the request on which this thread works; one without limits where there is none."""
     return _here.allowance
 
 
 @contextmanager
 def working_under(given: Allowance) -> Iterator[Allowance]:
-    """Inside, this thread works on one request."""
+    """Inside, this thread works on one request, with this allowance."""
     before, _here.allowance = _here.allowance, given
     try:
         yield given

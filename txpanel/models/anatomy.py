@@ -160,7 +160,7 @@ class BlockAnatomy:
         qk_norm: ``head``: one norm shared by all heads; ``per-head``: own weights per head; ``all``: over all heads together.
         qk_norm_late: these norms come after the rotation (usually: before).
         rotary: ``None`` without rotary embedding. alibi: position enters as a bias on the scores (arXiv:2108.12409).
-        window: how many tokens back a query can look, ``None``: all. sinks: a learned extra logit per head in the softmax.
+        window: how many tokens back a query can attend to, ``None``: all. sinks: a learned extra logit per head in the softmax.
         causal: no query sees a later key. clip: q, k and v are kept within so far from zero.
         gate: what heads give is multiplied by this function of a projection of their own (arXiv:2505.06708), number by number or
             (gate_per_head) one for a head. v_norm: kind of a norm of each head's values.
@@ -269,13 +269,13 @@ OF_ATTENTION = (
     "n_heads", "n_kv_heads", "head_dim", "value_dim", "scaling", "qk_norm", "qk_norm_kind", "qk_norm_late", "rotary", "alibi", "window", "clip",
     "sinks", "gate", "gate_per_head", "v_norm", "softcap", "q_factor", "v_factor", "latent", "attn_bias", "relative",
 )  # fmt: skip
-"""What a block says of an attention that is opened. Not ``causal``, which is true of a closed one as well."""
+"""Fields of a block that describe an opened attention. Not ``causal``, which is also known of a closed one."""
 OF_MLP = ("n_neurons", "activation", "gated", "gate_kind", "swiglu_limit", "swiglu_alpha", "experts", "mlp_bias")
-"""What a block says of an MLP that is opened."""
+"""Fields of a block that describe an opened MLP."""
 
 
 def defaults(names: Iterable[str]) -> dict[str, Any]:
-    """What a block says where it has no such part."""
+    """The default values of these fields, as a block without that part has them."""
     empty = BlockAnatomy(0)
     return {name: getattr(empty, name) for name in names}
 
@@ -343,7 +343,7 @@ class Anatomy:
 
     @property
     def cross_there(self) -> bool:
-        """Whether it looks at what an encoder has read."""
+        """Whether any block has a cross-attention, opened or not."""
         return any(block.cross_there for block in self.blocks)
 
     @property
@@ -379,5 +379,5 @@ def _block(data: dict[str, Any]) -> BlockAnatomy:
 
 
 def _adapters(data: dict[str, Any]) -> dict[str, tuple[Adapter, ...]]:
-    """Those of a block or model; none in files that were written before there were any."""
+    """The adapters of a block or model; files of earlier versions have none."""
     return {part: tuple(Adapter(**one) for one in found) for part, found in data.get("adapters", {}).items()}

@@ -1,8 +1,8 @@
-"""Looking at a model leaves it as it was: whatever a pass needs otherwise is set for that pass and put back, also after an exception.
+"""Explaining a model does not change it: whatever a pass sets is restored after the pass, also after an exception.
 
-A model in training is run as it is in use: without dropout, without autocast. Rotary embeddings that follow the length of the text
-(LongRoPE, dynamic NTK) remember the longest text so far in their module; that memory is put back as well. Passes of several threads
-lie in each other, since one lets others in between two blocks: the first one in sets, the last one out puts back.
+A model in training mode is run as in inference: without dropout, without autocast. Rotary embeddings that follow the length of the text
+(LongRoPE, dynamic NTK) remember the longest text so far in their module; that is restored as well. Passes of several threads can
+overlap, since a pass releases the lock between two blocks: the first pass sets the mode, the last one to end restores it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOVING = ("dynamic", "longrope")
 
 @dataclass
 class _Kept:
-    """How a model was when the first pass came in."""
+    """The state of a model before its first running pass, to be restored after the last one."""
 
     passes: int = 0
     training: list[nn.Module] = field(default_factory=list)
@@ -40,10 +40,10 @@ _guard = threading.Lock()
 
 @contextmanager
 def as_in_use(model: nn.Module, modules: list[nn.Module] | None = None) -> Iterator[None]:
-    """Inside, a model runs as it does in use; afterwards each of its modules is as it was before.
+    """Inside, a model runs in inference mode; afterwards each of its modules is as it was before.
 
     Args:
-        model: of which each module may be in a mode of its own. modules: all of its modules, if they are known: finding them takes a while.
+        model: its modules may be in different modes. modules: all of its modules, if they are known: finding them takes a while.
     """
     with _guard:
         kept = _kept.setdefault(model, _Kept())

@@ -170,7 +170,7 @@ def finish(name: str, folder: Path, provenance: Provenance) -> Entry:
 
 
 def _write(folder: Path, manifest: dict[str, Any]) -> None:
-    """All of it or nothing, whatever happens meanwhile."""
+    """Write the manifest in one step: a reader sees the old or the new one, never a part."""
     new = folder / f"{MANIFEST}.{os.getpid()}.new"
     try:
         new.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -180,7 +180,7 @@ def _write(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def damaged(name: str, *, deep: bool = False) -> str | None:
-    """Looks whether the bytes of the finished model `name` are still those that were written.
+    """Check whether the bytes of the finished model `name` are still those that were written.
 
     A model that an older txpanel made has no checksums: it gets them now.
 

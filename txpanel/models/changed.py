@@ -1,14 +1,14 @@
 """Whether a model is still the one that a run was recorded with.
 
-What is kept of earlier runs (keys and values of a prefix, replayed blocks, what was verified) holds only as long as the model stays as it
-was, and nobody says when it changes. `Watch.look` is asked before anything kept is used. Each time it compares
+What is kept of earlier runs (keys and values of a prefix, replayed blocks, what was verified) is valid only as long as the model stays as it
+was, and no event tells when it changes. So `Watch.look` is called before anything kept is used. Each time it compares
 
 * everything but the numbers (:mod:`txpanel.models.structure`): modules, hooks, settings, adapters, code, configuration;
-* of every tensor its place and torch's count of writes, and a few samples, which no change of a whole tensor leaves as they are;
-* all bits of a small model; of a large one as much as takes `SHARE` of the time that has passed: all of it after a pause of a few
-  seconds, and in a loop without pauses bit by bit.
+* of every tensor its address, torch's count of writes, and a few samples, which any change of the whole tensor changes;
+* all bits of a small model; of a large one as many as can be read in `SHARE` of the time that has passed: all of them after a pause of
+  a few seconds, in a loop without pauses a part each time.
 
-What slips through all of this, a single number of a large model changed through ``.data`` or a NumPy view a moment ago, is noticed where
+What this misses (a single number of a large model that was changed a moment ago through ``.data`` or a NumPy view) is noticed where
 it matters: when a prefix is continued, its last token is computed again and compared (:mod:`txpanel.tracing.prefix`).
 """
 
@@ -30,13 +30,13 @@ from txpanel.models.structure import Structure
 SMALL = 16 * 1024**2
 """Bytes of weights up to which all bits are read each time: two milliseconds."""
 SHARE = 0.015
-"""Of the time that passes, how much may go into reading a large model's bits, and as much again into computing last tokens anew."""
+"""Share of the elapsed time that may be spent on reading a large model's bits; the same share again on computing last tokens again."""
 SLICE = 8 * 1024**2
-"""Bytes that a visitor's keystroke or one generated token waits for at most."""
+"""Most bytes that are read while a visitor waits for a keystroke or for one generated token."""
 
 
 OVERHEAD = 256 * 1024
-"""Bytes that are read in the time that it takes to begin with a tensor."""
+"""The fixed cost of reading one tensor, as the bytes that could be read in that time."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class State:
 
 
 class Watch:
-    """Looks after one model. To be asked with the model's turn."""
+    """Notices changes of one model. Call its methods with the model's lock held."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -79,7 +79,7 @@ class Watch:
         return self._structure.modules
 
     def begin(self) -> None:
-        """Take the model as it is for what was verified: whatever is another one from here on has changed."""
+        """Take the model as it is now as the verified one: whatever differs later is a change."""
         self.settle()
         self.look()
 
@@ -87,7 +87,7 @@ class Watch:
         """The model's state now.
 
         Args:
-            thorough: read all bits. briefly: somebody waits for one token, so never more than `SLICE` bytes.
+            thorough: read all bits. briefly: a visitor waits for one token, so read at most `SLICE` bytes.
         """
         with self._guard:
             first = not self.state.key
@@ -108,14 +108,14 @@ class Watch:
             if moved or self._samples is None or new:
                 self._samples = Samples(self._tensors)
             if first or changed or new:
-                self._name(renewed=(changed or new) and not first)
+                self._update_state(renewed=(changed or new) and not first)
             return self.state
 
-    def told(self, words: Callable[[Any], str]) -> tuple[str, str]:
-        """Digests of all numbers, as they were read last, and of everything else; after a look.
+    def digests(self, words: Callable[[Any], str]) -> tuple[str, str]:
+        """Digests (hex) of all numbers as they were read last, and of everything else; call `look` first.
 
         Args:
-            words: tells an object whose content can't be seen; with the same words in every process, the digests are the same in every process.
+            words: a text for an object whose content cannot be read. If it is the same in every process, so are the digests.
         """
         with self._guard:
             numbers, other = hashlib.blake2b(digest_size=32), hashlib.blake2b(digest_size=32)
@@ -126,7 +126,7 @@ class Watch:
             return numbers.hexdigest(), other.hexdigest()
 
     def settle(self) -> None:
-        """After a pass of our own: what it has changed itself, such as a table of positions that grows, is no change of the model."""
+        """Call after a pass of txpanel: what the pass itself has changed, such as a growing table of positions, is not a change of the model."""
         with self._guard:
             for _ in range(len(self._structure.names)):
                 found = self._structure.all_changed()  # at once: reading anew forgets the others
@@ -142,7 +142,7 @@ class Watch:
             elif not found and not self._passing:
                 return
             if self.state.key and (found or written):
-                self._name(renewed=False)
+                self._update_state(renewed=False)
 
     def rows_same(self, ids: list[int]) -> bool:
         """Whether the rows of the tables of tokens and positions that a text uses are what they were when they were used first."""
@@ -163,7 +163,7 @@ class Watch:
         return same
 
     def may_compute(self, seconds: float) -> bool:
-        """Whether computing a token again, which takes about so long, is due: after a pause, and now and then in a loop."""
+        """Whether it is time to compute a token again, which takes about so many seconds: after a pause, and now and then in a loop."""
         now = time.monotonic()
         if (now - self._computed) * SHARE < seconds:
             return False
@@ -201,7 +201,7 @@ class Watch:
         del before
 
     def _due(self, briefly: bool) -> list[int]:
-        """Which tensors are to be read now: all of a small model, of others those whose turn it is."""
+        """Which tensors to read now: all of a small model, of a large one the next ones in order, as many as there is time for."""
         if self.small:
             return list(range(len(self._tensors)))
         now = time.monotonic()
@@ -234,7 +234,7 @@ class Watch:
             self._speed = nbytes / max(1e-6, time.perf_counter() - begin)
         return new
 
-    def _name(self, *, renewed: bool) -> None:
+    def _update_state(self, *, renewed: bool) -> None:
         made = hashlib.blake2b(digest_size=16)
         for line in self._structure.lines(self._serial):
             made.update(line.encode())
@@ -251,5 +251,5 @@ class Watch:
 
 
 def _place(marked: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A mark without the count of writes."""
+    """A mark (see `txpanel.models.fingerprint.mark`) without the count of writes."""
     return (*marked[:2], *marked[3:])

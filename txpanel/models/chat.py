@@ -42,10 +42,10 @@ def turn_ends(model: LanguageModel) -> frozenset[int]:
         ids = _rendered(model, turns)
     except TxpanelError:  # a template may refuse such a conversation; the model's own end tokens are known without it
         return frozenset()
-    return frozenset(_first_mark(model, ids))
+    return frozenset(_first_special(model, ids))
 
 
-def _first_mark(model: LanguageModel, ids: list[int]) -> list[int]:
+def _first_special(model: LanguageModel, ids: list[int]) -> list[int]:
     """The first special token after the answer."""
     special = {token for token, entry in model.tokenizer.added_tokens_decoder.items() if entry.special}
     text, found = "", list[int]()

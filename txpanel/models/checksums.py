@@ -1,7 +1,7 @@
-"""Whether files are still what they were: cheaply each time a model is opened, wholly when somebody asks for it.
+"""Whether files have changed: a quick check each time a model is opened, a full one on request.
 
 Of each file its SHA-256 is kept, when it was written, and a hash of `SAMPLE` bytes of every `STRIDE`: these are read in milliseconds and
-notice any piece as long as `STRIDE` that has become another one. A file that was written to since is read wholly.
+notice a change of any piece of `STRIDE` bytes. A file that was written to since then is read wholly.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 STRIDE = 1 << 20
-"""Bytes from the begin of one sample to that of the next."""
+"""Bytes from the start of one sample to the start of the next."""
 SAMPLE = 4096
 
 

@@ -10,7 +10,7 @@ from txpanel.models.environment import environment
 from txpanel.models.sources import hub, packages
 
 FIRST, SECOND = "gpt2", "smollm2-135m"
-PATIENT, QUICK = 3.0, 1.0  # seconds for the hub to answer; quick where something is here already
+PATIENT, QUICK = 3.0, 1.0  # seconds to wait for the hub; `QUICK` where SmolLM2 is on this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ _found: Choice | None = None
 
 
 def choose_at_once() -> Choice | None:
-    """As `choose`, without asking anybody: what the environment names, or what this process has chosen before; else None."""
+    """As `choose`, without network requests: what the environment names, or what this process has chosen before; else None."""
     return _named() or _found
 
 

@@ -1,4 +1,4 @@
-"""Closing a part of an opened model: from then on it is shown as what it is, run by calling its module, and not explained."""
+"""Closing a part of an opened model: from then on it is run by calling its module, and its numbers have no terms."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def close_part(anatomy: Anatomy, parts: ModelParts, layer: int, part: str, reaso
 
 
 def close_end(anatomy: Anatomy, parts: ModelParts, end: str, reason: str) -> Anatomy:
-    """The anatomy with the way into the blocks (``embed``) or out of them (``output``) closed; `parts` is changed with it."""
+    """The anatomy with the embedding (``embed``) or the steps after the last block (``output``) closed; `parts` is changed with it."""
     opaque = {**anatomy.opaque, end: reason}
     if end == "embed":
         parts.norms.pop("embed_norm", None)

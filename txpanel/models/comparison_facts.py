@@ -20,23 +20,23 @@ OWN = ("models", "tracing", "compat")
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 """Libraries whose code a run, or its comparison, goes through."""
 KERNELS = ("ONEDNN_", "DNNL_", "MKL_", "ATEN_")
-"""How the variables begin that choose between kernels."""
+"""Prefixes of the environment variables that choose between kernels."""
 
 Facts = dict[str, str]
-LanguageModel = Any  # which makes use of this module
+LanguageModel = Any  # its module imports this one
 
 
 def facts_of(model: LanguageModel) -> Facts | None:
-    """Of a model as it is now. Reads all of its bits, at the speed of memory.
+    """The facts of a model as it is now. Reads all bits of its weights, at the speed of memory.
 
     Returns:
-        ``None``: somebody else's hook or function is in it, or our code can't be read: nothing is known of such a run.
+        ``None``: the user has put a hook or function into it, or txpanel's own code cannot be read: then nothing is remembered.
     """
     state = model.watch.look()
     own = own_code()
     if state.foreign or own is None:
         return None
-    bits, structure = model.watch.told(_told)
+    bits, structure = model.watch.digests(_stable_name)
     anatomy = json.dumps(model.anatomy.as_dict(), sort_keys=True, default=str)
     return {
         "weights": bits,
@@ -55,10 +55,10 @@ def facts_of(model: LanguageModel) -> Facts | None:
 
 @cache
 def own_code(root: Path = Path(__file__).parents[1]) -> str | None:
-    """A digest of our own code, as far as it decides what is opened and how it is compared.
+    """A digest of txpanel's own code, as far as it decides what is opened and how it is compared.
 
     Returns:
-        ``None``: it can't be read, or was written to since this process began: what runs may be another code than what is there.
+        ``None``: it can't be read, or a file was changed since this process began, so that the code that runs may differ from the files.
     """
     made = hashlib.sha256()
     try:
@@ -96,7 +96,7 @@ def _tokenizer(tokenizer: Any) -> str:
 
 @cache
 def _processor() -> str:
-    """The kind of the CPU and what it can: kernels are chosen by it."""
+    """Model and features of the CPU: libraries choose their kernels by them."""
     names = {"model name", "flags", "Features", "CPU implementer", "CPU part"}
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
@@ -108,7 +108,7 @@ def _processor() -> str:
 
 
 def _arithmetic() -> str:
-    """What a process may have set that changes digits."""
+    """Settings of the process that change the last digits of results."""
     backends: Any = torch.backends
     chosen = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(KERNELS))
     told = [
@@ -125,8 +125,8 @@ def _arithmetic() -> str:
     return " ".join(map(str, told + [one for one in chosen if "_NUM_THREADS" not in one]))
 
 
-def _told(thing: Any) -> str:
-    """An object in words that are the same in every process: a function by its name and its code, anything else by its class."""
+def _stable_name(thing: Any) -> str:
+    """A text for an object that is the same in every process: a function by its name and its code, anything else by its class."""
     if isinstance(thing, FunctionType):
         return f"{thing.__module__}.{thing.__qualname__} {_code(thing.__code__)}"
     kind = thing if isinstance(thing, type) else type(thing)

@@ -17,7 +17,7 @@ __all__ = ["delete", "move"]
 HELD = {5, 32, 33, 145}
 """Windows: access denied, sharing violation, lock violation, folder not empty (of a file in it that is not quite gone)."""
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
-"""Seconds before each further try."""
+"""Seconds to wait before each further try."""
 
 
 def move(source: str | Path, target: str | Path) -> Path:
@@ -26,7 +26,7 @@ def move(source: str | Path, target: str | Path) -> Path:
     Raises:
         OSError: it stays where it was.
     """
-    _again(lambda: os.replace(source, target))
+    _retry(lambda: os.replace(source, target))
     return Path(target)
 
 
@@ -40,16 +40,16 @@ def delete(folder: Path, *, strict: bool = False) -> None:
         OSError: with `strict`.
     """
     try:
-        _again(lambda: shutil.rmtree(folder))
+        _retry(lambda: shutil.rmtree(folder))
     except FileNotFoundError:
         return
     except OSError:
         if strict:
             raise
-        shutil.rmtree(folder, ignore_errors=True)  # all the rest of it
+        shutil.rmtree(folder, ignore_errors=True)  # delete what can be deleted
 
 
-def _again(work: Callable[[], object]) -> None:
+def _retry(work: Callable[[], object]) -> None:
     for pause in PAUSES:
         try:
             work()

@@ -32,7 +32,7 @@ BROWSERS = (
     "chrome",
     "msedge",
 )
-"""Chromium and its kin by the names of their programs."""
+"""Program names of Chromium and of browsers built on it."""
 ELSEWHERE = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -40,7 +40,7 @@ ELSEWHERE = (
     "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
-"""Where macOS and Windows have them, which is not on PATH."""
+"""Where macOS and Windows install them; these folders are not on PATH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ def doctor(model: str | None = None, *, deep: bool = False) -> list[Check]:
     """Look at Python, packages, torch, variables, memory, cache, hub, package index and browser. Takes up to about ten seconds.
 
     Args:
-        model: whose needs are told; None: the one that would run.
-        deep: read all bytes of all models that were brought here, too, and delete what has changed from txpanel's cache; load and compare
-            anew each model of which it is remembered that it agreed with its own run.
+        model: whose memory needs are reported; None: the one that would run.
+        deep: also read all bytes of all downloaded models, and delete those that have changed from txpanel's cache; load each model with a
+            remembered comparison, and compare it with its own run again.
     """
     contents = (*_contents(), *_compared()) if deep else ()
     return [*_software(), _torch(), *_variables(), _memory(model), _cache(), *contents, _hub(), _index(), _browser()]

@@ -1,4 +1,4 @@
-"""Encoder-decoders: an encoder reads the source, a text (or a sound, or a picture); a decoder writes a text, looking at what the encoder made of it.
+"""Encoder-decoders: an encoder reads the source, a text (or a sound, or a picture); a decoder writes a text and attends to the encoder's output.
 
 A run is one of the decoder, on a source that was read before: :class:`Reading` is a model that has read one. Its token ids are the
 decoder's, beginning with :attr:`Reading.start`; all else is the model's that reads.
@@ -26,7 +26,7 @@ from txpanel.models.tokens import Tokens
 __all__ = ["Reading", "Source", "Sources", "check_source"]
 
 SOURCES = 64
-"""Sources of one model that are remembered, so that the same text is the same reading for all who ask."""
+"""Sources of one model that are remembered, so that the same text gives the same `Reading` each time."""
 _counter = itertools.count(1)
 
 
@@ -59,7 +59,7 @@ class Source:
 
 
 class Sources:
-    """The sources that a model has read of late."""
+    """The sources that a model has read recently."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[tuple[int, ...], str | None, tuple[int, ...]], Reading] = OrderedDict()
@@ -72,7 +72,7 @@ class Sources:
         start: list[int],
         given: EncoderInputs | None = None,
     ) -> Reading:
-        """The reading of a source, the same for the same text (a tokenizer may make the same ids of two) and ids, or for the same sound."""
+        """The reading of a source: the same object for the same text and ids (two texts may have the same ids), or for the same sound."""
         key = (tuple(ids), text if given is None else given.key, tuple(start))
         found = self._kept.get(key)
         if found is None:
@@ -84,10 +84,10 @@ class Sources:
 
 
 class Reading(LanguageModel):
-    """A model that has read a source: what it writes are the decoder's tokens.
+    """A model together with a source that its encoder has read; its token ids are the decoder's.
 
     Attributes:
-        first: the model that reads. start: ids with which the decoder begins. source_ids: of the source. encoder_inputs: a sound or picture; ``None``: a text.
+        first: the model itself. start: ids with which the decoder begins. source_ids: of the source. encoder_inputs: a sound or picture; ``None``: a text.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class Reading(LanguageModel):
         return self.source_ids if self._text is None else self._text
 
     def state(self, *, thorough: bool = False, briefly: bool = False) -> State:
-        """Of the model that reads."""
+        """The state of :attr:`first`."""
         return self.first.state(thorough=thorough, briefly=briefly)
 
     def begin(self, text: str | Sequence[int]) -> tuple[LanguageModel, list[int]]:
-        """A text is another source; ids are those of the decoder."""
+        """The model to run and its ids: a text is read as another source; ids are the decoder's, for this source."""
         return self.first.begin(text) if isinstance(text, str) else (self, self.ids(text))
 
     def having_read(self, source: Any, *, start: Iterable[int] | None = None) -> Reading:
@@ -145,23 +145,23 @@ class Reading(LanguageModel):
         return int(rows) or self.first.rows
 
     @property
-    def _both(self) -> Pair:
+    def _pair(self) -> Pair:
         pair = self.first.pair
         assert pair is not None
         return pair
 
     def read(self) -> Read:
-        """What the encoder makes of the source, by the model as it is now; to be asked for with the model's turn."""
+        """The encoder's output for the source, by the model as it is now; call with the model's lock held."""
         key = self.first.watch.state.key
         if self._read is None or self._read[0] != key:
-            both, given = self._both, self.encoder_inputs
+            both, given = self._pair, self.encoder_inputs
             ids = torch.tensor([self.source_ids], device=self.device)
             self._read = key, both.read(ids) if given is None else both.read_inputs(given.named)
         return self._read[1]
 
     def forward(self, ids: Tensor, **more: Any) -> Any:
         """One pass of the decoder over ids [1, T]."""
-        return self._both.forward(self.read(), ids, **more)
+        return self._pair.forward(self.read(), ids, **more)
 
     def has_read(self) -> Source:
         """The source, and what the encoder made of it."""

@@ -1,7 +1,6 @@
 """What an encoder reads that is no text: a sound or a picture, as the model's own processor makes it.
 
-Nothing here knows what a sound is. The tensors are handed to the encoder as they are, and what it makes of them has as many vectors as it has:
-these stand where a text has tokens, and are called by their number.
+The tensors are passed to the encoder unchanged. Its output vectors take the place of a text's tokens, and are named by their number.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ KINDS = {
 }
 """What the arguments of encoders stand for, and how many axes they have, with the one of the batch."""
 PARTS = ("encoder", "vision_config", "audio_config", "encoder_config")
-"""Where a config may keep what its encoder has of its own."""
+"""Sub-configs that may hold the encoder's own settings."""
 STEPS = 76
-"""Steps of a sound, and a hundredth of its samples, with which a model is verified whose encoder takes any length."""
+"""Length of the sound with which a model is verified whose encoder takes any length: frames, or hundreds of samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +121,7 @@ def source_tokens(inputs: EncoderInputs, vectors: int, module: str) -> Tokens:
 
 
 def probes(reads: str, config: Any, like: Tensor) -> Iterator[EncoderInputs]:
-    """Waves of the shapes that an encoder may take, the likeliest first, to verify a model with."""
+    """Sine waves to verify a model with, in the shapes that its encoder may take, the most likely shape first."""
     configs = [config, *(getattr(config, part) for part in PARTS if hasattr(config, part))]
 
     def said(*names: str) -> Any:

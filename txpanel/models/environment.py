@@ -53,7 +53,7 @@ VARIABLES: dict[str, str] = {
 """All of them, with the words of docs/reference.md."""
 
 LIMIT = "TXPANEL_" + "MAX_"
-"""How the variables of limits begin."""
+"""Prefix of the variables of limits."""
 
 REPLACED = {"TXPANEL_TRACE_MB": "TXPANEL_MEMORY_MB"}
 """Variables of earlier versions, and what has taken their place."""
@@ -140,7 +140,7 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
 
 
 def memory_said() -> int | None:
-    """`Environment.memory_bytes` alone; quick, since it is asked for each tensor that is kept."""
+    """`Environment.memory_bytes` alone; quick, since it is read for each tensor that is kept."""
     return _memory(*(os.environ.get(name, "") for name in ("TXPANEL_MEMORY_MB", "TXPANEL_TRACE_MB")))
 
 
@@ -172,7 +172,7 @@ def replaced(variables: Mapping[str, str] | None = None) -> list[str]:
 
 
 def wrong(variables: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each variable that begins like ours and is none, or whose number is no number: it counts as not set.
+    """A sentence for each variable that begins with ``TXPANEL_`` and is unknown, or whose number is not one: it counts as not set.
 
     Args:
         variables: instead of those of the process.

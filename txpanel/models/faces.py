@@ -1,4 +1,4 @@
-"""Other faces of a model: the same module, with certain adapters on, or with an image or a sound in its runs. They share module, tokenizer and turns."""
+"""Variants (“faces”) of a model: the same module with certain adapters on, or with an image or a sound in its runs. They share module, tokenizer and lock."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from txpanel.models.changed import Watch
 from txpanel.models.given_inputs import Inputs, read_inputs
 from txpanel.models.openness import Seen
 
-LanguageModel = Any  # which makes use of this module
+LanguageModel = Any  # its module imports this one
 FACES = 8
 """Sets of adapters of one model that are remembered."""
 READINGS = 4
-"""Images or sounds that are remembered, with what comparing the model with its run of them has shown."""
+"""Images or sounds that are remembered, with the result of comparing the model with its run of them."""
 _counter = itertools.count(1)
 
 
@@ -29,19 +29,19 @@ def next_key(name: str) -> str:
 
 
 class Switched:
-    """A model's other faces: one for each set of adapters that was on in one of its runs. They share module, tokenizer and turns.
+    """A model's variants by adapters: one for each set of adapters that was on in one of its runs.
 
     Args:
-        switch: sets its adapters.
+        switch: turns its adapters on and off.
     """
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._first: LanguageModel | None = (
-            None  # as it was wrapped, once it has other faces, which outlive a name for it
+            None  # the model as it was wrapped; kept, since its variants are copies of it
         )
         self._faces: OrderedDict[AdapterState, LanguageModel] = OrderedDict()
-        self._guard = threading.Lock()  # of these two; never held while somebody waits for a turn with the model
+        self._guard = threading.Lock()  # guards these two; never held while a thread waits for the model's lock
 
     def as_set_now(self, model: LanguageModel) -> LanguageModel:
         """See :meth:`LanguageModel.now`."""
@@ -66,7 +66,7 @@ class Switched:
         if found is not None:
             return found
         turns = SwitchedTurns(first.lock, self._switch, state)
-        with turns:  # of several threads that want the same face, one makes it
+        with turns:  # of several threads that want the same variant, one makes it
             return self._known(state) or self._keep(state, self._made(first, turns, state))
 
     def _known(self, state: AdapterState) -> LanguageModel | None:
@@ -83,7 +83,7 @@ class Switched:
         return face
 
     def _made(self, first: LanguageModel, turns: SwitchedTurns, state: AdapterState) -> LanguageModel:
-        """A new face; with the turn."""
+        """A new variant; called with the model's lock held."""
         if state == first.adapters:
             first.state()  # what was read of it may no longer hold
         face = copy(first)
@@ -98,7 +98,7 @@ class Switched:
 
 
 class Readings:
-    """A model's faces with an image or a sound, known by its content."""
+    """A model's variants with an image or a sound, found by a digest of its content."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[tuple[str, str], LanguageModel] = OrderedDict()

@@ -1,9 +1,9 @@
-"""What a server counts for its operator, in one registry that every room can reach; ``/metrics`` shows it (:mod:`txpanel.server.metrics`).
+"""The metrics of a server for its operator (“figures”), in one registry that every package can reach; ``/metrics`` shows it (:mod:`txpanel.server.metrics`).
 
 Numbers and nothing else: what a label may say is declared here or in code, and a word that does not look like one of ours becomes
 "other". So nothing that a visitor has typed can get into a figure, and no visitor can make the list of figures grow.
 
-Who counts declares nothing: all figures stand in this file. ``figures.PASSES.add()``, ``figures.REFUSALS.add(kind="sessions")``,
+All figures are declared in this file; other modules only count: ``figures.PASSES.add()``, ``figures.REFUSALS.add(kind="sessions")``,
 ``figures.WAIT.seen(0.3, kind="look")``, ``figures.QUEUE.of(lambda: len(queue))``. Counting takes a microsecond and never raises.
 """
 
@@ -43,7 +43,7 @@ class Figure:
         ALL[self.name] = self
 
     def _key(self, kind: str, known: Mapping[str, object]) -> str:
-        """The label's value: a word from code, never a text of somebody, and not more of them than a page can show."""
+        """The label's value: a word from code, never a visitor's text; beyond `MOST` different words it is ``other``."""
         if not self.label:
             return ""
         word = str(kind)
@@ -52,40 +52,40 @@ class Figure:
 
 @dataclass(eq=False)
 class Counter(Figure):
-    """Something that only grows."""
+    """A number that only grows."""
 
     _values: dict[str, float] = field(default_factory=dict)
 
     def add(self, more: float = 1, *, kind: str = "") -> None:
-        """Count: how many more, of which kind."""
+        """Count ``more`` events of a kind."""
         with self._guard:
             key = self._key(kind, self._values)
             self._values[key] = self._values.get(key, 0) + max(0, more)
 
     def values(self) -> dict[str, float]:
-        """By kind; a counter without label has one value, under the empty word, from the beginning."""
+        """The counts by kind; a counter without label has one value, under the empty word, from the beginning."""
         with self._guard:
             return dict(self._values) if self.label else {"": 0, **self._values}
 
 
 @dataclass(eq=False)
 class Gauge(Figure):
-    """Something that is asked for when somebody looks: a length, a number of bytes."""
+    """A number that is read when the metrics are asked for: a length, a number of bytes."""
 
     _readers: dict[str, Callable[[], float]] = field(default_factory=dict)
     _all: Callable[[], Mapping[str, float]] | None = None
 
     def of(self, read: Callable[[], float], *, kind: str = "") -> None:
-        """Who knows the value; the newest one that said so for this kind is asked. It must be quick and take no lock for long."""
+        """Register a function that returns the value; a newer one for the same kind replaces it. It must be quick and take no lock for long."""
         with self._guard:
             self._readers[self._key(kind, self._readers)] = read
 
     def each(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Who knows the values of all kinds at once."""
+        """Register a function that returns the values of all kinds at once."""
         self._all = read
 
     def values(self) -> dict[str, float]:
-        """By kind, now. What can't be told is left out."""
+        """The values by kind, read now. One whose function raises is left out."""
         with self._guard:
             readers = dict(self._readers)
         found: dict[str, float] = {}
@@ -95,7 +95,7 @@ class Gauge(Figure):
         for kind, read in readers.items():
             try:
                 found[kind] = float(read())
-            except Exception:  # an operator's look must not depend on the part that is in trouble
+            except Exception:  # metrics must stay readable when one part of the server fails
                 continue
         return found
 
@@ -109,7 +109,7 @@ class Times(Figure):
     _sums: dict[str, float] = field(default_factory=dict)
 
     def seen(self, seconds: float, *, kind: str = "") -> None:
-        """Count one that took so long."""
+        """Count one event that took this many seconds."""
         place = sum(seconds > bound for bound in self.bounds)
         with self._guard:
             key = self._key(kind, self._counts)

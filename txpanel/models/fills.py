@@ -1,4 +1,4 @@
-"""Which models fill gaps in a text instead of writing on (BERT and its kin)."""
+"""Which models predict masked tokens (BERT and its kin, “models that fill gaps”) instead of continuing a text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fills_gaps(model: Any) -> bool:
 
 
 def mask_id(tokenizer: Any, config: Any = None) -> int | None:
-    """The id of the token that stands for a gap: the tokenizer's, or that of a config; ``None``: there is none."""
+    """The id of the mask token: the tokenizer's, or that of a config; ``None``: there is none."""
     found = getattr(tokenizer, "mask_token_id", None)
     if found is None:
         found = getattr(config, "mask_token_id", None)
@@ -43,7 +43,7 @@ def mask_id(tokenizer: Any, config: Any = None) -> int | None:
 
 
 def fills_only() -> str:
-    """What is said where a model that fills gaps is asked to write on."""
+    """The sentence for a request to continue a text with a model that fills gaps."""
     return _(
         "This model predicts masked tokens; it does not continue a text. Put its mask token into the text, and "
         "it predicts the token that belongs there."
@@ -51,7 +51,7 @@ def fills_only() -> str:
 
 
 def refuse_writing(model: Any) -> None:
-    """Raise a sentence where a model that fills gaps is asked to write on.
+    """Refuse to continue a text with a model that fills gaps.
 
     Raises:
         Unsupported: it fills gaps.

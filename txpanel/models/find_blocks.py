@@ -1,7 +1,7 @@
 """Where the decoder blocks of a loaded model are, and of what kind each one is.
 
 The language model is found from its token table (and from there upwards), never as the longest list of layers: a model that also reads
-images or sound may have a tower that is deeper.
+images or sound may have an encoder for them with more layers.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ def digest(tensor: Tensor) -> bytes:
 
 
 def _on_cpu(flat: Tensor) -> list[np.ndarray]:
+    """Column sums, row sums and the remaining bytes of a flat tensor on the CPU."""
     whole = flat.view(torch.uint8).numpy()
     numbers = whole[: len(whole) // 8 * 8].view(np.uint64)
     rows = len(numbers) // WIDTH
@@ -70,6 +71,7 @@ def _on_cpu(flat: Tensor) -> list[np.ndarray]:
 
 
 def _elsewhere(flat: Tensor) -> list[np.ndarray]:
+    """The same of a tensor on another device, with 32-bit numbers."""
     whole = flat.view(torch.uint8)
     numbers = whole[: len(whole) // 4 * 4].view(torch.int32)
     rows = len(numbers) // WIDTH
@@ -108,7 +110,7 @@ def _odd(n: int) -> Tensor:
 
 
 class TableRows:
-    """The rows of one table (of tokens or positions) that texts have used: a changed row of a token shows at no other token."""
+    """Checksums of the rows of one table (of tokens or positions) that texts have used: a changed row affects only texts with that token."""
 
     def __init__(self, table: Tensor) -> None:
         self._weights = _odd(table.shape[-1])

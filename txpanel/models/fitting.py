@@ -1,7 +1,7 @@
-"""Which bytes of a text each of its tokens stands for, by the tokenizer's own account of where each came from.
+"""Which bytes of a text each of its tokens stands for, from the character offsets that the tokenizer reports.
 
 Vocabulary entries alone cannot tell: a blank before the first word may be the tokenizer's own, blanks between words may be in no entry, an
-unknown word is the entry ``<unk>``. What a tokenizer has changed before it cut (capitals, accents) stays as it has changed it: then the pieces do
+unknown word is the entry ``<unk>``. What a tokenizer changes before it splits the text (capitals, accents) stays changed: then the pieces do
 not join to the text.
 """
 
@@ -70,7 +70,7 @@ def _one(data: bytes, at: int, end: int, follows: int, entry: Entry) -> tuple[by
     plain = not lead.strip(b" ")
     for wanted in candidates:
         said = wanted.lstrip(b" ")
-        if wanted and (said == wanted or plain):  # one that says “blank” does not stand for the end of a line
+        if wanted and (said == wanted or plain):  # an entry for a blank does not stand for a line break
             if bare.rstrip(BLANKS) == said.rstrip(b" "):
                 return here, max(at, end)
             if shared and said and bare.startswith(said):
@@ -84,7 +84,7 @@ def _one(data: bytes, at: int, end: int, follows: int, entry: Entry) -> tuple[by
 
 
 def _without_blanks(data: bytes) -> bytes:
-    """Without the blanks before it, of any alphabet."""
+    """The bytes without leading blanks, of any alphabet."""
     try:
         return data.decode("utf-8").lstrip().encode("utf-8")
     except UnicodeDecodeError:  # it begins or ends within a character

@@ -1,7 +1,7 @@
-"""What a model's processor makes of text with images or sound: read, held to what is understood, and known by its content.
+"""What a model's processor returns for text with images or sound: read, checked, and identified by a digest of its content.
 
-Everything but the token ids is handed to the model as it is; nothing here knows what a picture is. What only the whole text is given
-(pixels, grids, kinds of tokens) grows with the text as in the model's own ``generate``.
+Everything but the token ids is passed to the model unchanged. Arguments with an entry per token (masks, kinds of tokens) grow with the
+text as in the model's own ``generate``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OURS = frozenset(
         "output_hidden_states", "return_dict", "logits_to_keep", "kwargs", "self", "input_ids",
     }
 )  # fmt: skip
-"""Arguments of a model's pass that are no part of what it reads."""
+"""Arguments of a model's pass that txpanel sets itself; they may not stand in the inputs."""
 
 
 @dataclass(eq=False)
@@ -128,7 +128,11 @@ def kinds_of(model: Any) -> dict[int, str]:
 
 
 def plain(name: str, value: Any, device: torch.device) -> Any:
-    """A copy on the model's device: what is changed later must not change a recorded run."""
+    """A copy on the model's device, so that later changes of the original do not change a recorded run.
+
+    Raises:
+        BadText: it is neither a plain tensor, a list of them, an array, a number nor a text. In words.
+    """
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(value)
     if isinstance(value, Tensor) and (value.is_meta or value.is_nested or value.layout is not torch.strided):
@@ -155,7 +159,7 @@ def _taken(model: Any) -> set[str]:
 
 
 def digest(ids: list[int], given: Mapping[str, Any]) -> str:
-    """Of the content: equal digest, equal inputs."""
+    """SHA-256 (hex) of ids and arguments: equal digest, equal inputs."""
     made = hashlib.sha256(repr(ids).encode())
     for name, value in sorted(given.items()):
         for one in value if isinstance(value, (list, tuple)) else (value,):

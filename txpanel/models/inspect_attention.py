@@ -60,7 +60,7 @@ class AttentionInspector(MLPInspector):
         )  # Gemma 3 keeps one that it does not use
         usual = (
             not self.fills
-        )  # an attention that does not say it hides later keys, but where every token is to see both sides
+        )  # an attention without `is_causal` hides later keys, except in a masked language model
         facts["causal"] = bool(getattr(attn, "is_causal", usual)) and getattr(config, "is_causal", True) is not False
         facts["window"] = self._window(attn, self._base(parts.block))
         facts["clip"] = self._clip(attn)
@@ -93,7 +93,7 @@ class AttentionInspector(MLPInspector):
         return int(window) if window else None
 
     def _clip(self, attn: nn.Module) -> float | None:
-        """How far q, k and v may lie from zero."""
+        """The limit to which q, k and v are clipped (``clip_qkv``); ``None``: they are not."""
         if not reads(attn, "clip_qkv"):
             return None
         found: Any = attn.clip_qkv if hasattr(attn, "clip_qkv") else getattr(self.config, "clip_qkv", None)
@@ -257,7 +257,7 @@ def follows(angles: Tensor, base: float | None) -> bool:
 
 
 def number(owner: Any, name: str) -> int:
-    """A number that an object says; 0 where it says none, or another for each block."""
+    """An integer attribute of an object; 0 where there is none, or where it differs from block to block."""
     try:
         found = getattr(owner, name, None)
     except Exception:  # configurations that differ from block to block raise errors of their own

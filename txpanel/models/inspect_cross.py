@@ -21,7 +21,7 @@ class CrossInspector(AttentionInspector):
     pair: Pair | None = None
 
     def encoder(self) -> Encoder | None:
-        """What reads the source."""
+        """The facts of the encoder, which reads the source; ``None``: there is none."""
         if self.pair is None:
             return None
         own, blocks = self.pair.encoder, self.pair.blocks

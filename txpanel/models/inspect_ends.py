@@ -24,7 +24,7 @@ class EndsInspector(AttentionInspector):
 
     # -- the way in -----------------------------------------------------------------------------------------------
 
-    def _before(self, whole: ModelParts, facts: dict[str, Any], embed: Any, base: Any) -> None:
+    def _read_embedding(self, whole: ModelParts, facts: dict[str, Any], embed: Any, base: Any) -> None:
         """From token ids to the first stream."""
         owner = self._parent(embed)
         embed = self.plain(embed)
@@ -99,7 +99,7 @@ class EndsInspector(AttentionInspector):
 
     # -- the way out ----------------------------------------------------------------------------------------------
 
-    def _after(self, whole: ModelParts, facts: dict[str, Any], head: Any, base: Any) -> None:
+    def _read_output(self, whole: ModelParts, facts: dict[str, Any], head: Any, base: Any) -> None:
         """From the last stream to the logits."""
         facts["final_norm"] = None
         if head is None:

@@ -142,7 +142,7 @@ class MLPInspector:
             modules[prefix + "gate"], maps[prefix + "gate"] = gate, self.linear(gate)
 
     def _activation_name(self, gated: bool = False) -> str:
-        """As the config says; a family that keeps it in its code is verified with the usual one."""
+        """The activation's name in the config; for a family that has it only in its code, the usual one, which is then verified."""
         keys = ("activation_function", "hidden_activation", "hidden_act", "activation")
         found = next((value for key in keys if isinstance(value := getattr(self.config, key, None), str)), None)
         return found or ("silu" if gated and self.family not in QUIRKS else self.quirk.activation)

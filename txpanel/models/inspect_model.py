@@ -50,13 +50,13 @@ def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Ana
     inspector.pair = pair
     blocks = find_blocks(model if pair is None else pair.decoder, config, family)
     found = inspector.whole([inspector.block(index, block) for index, block in enumerate(blocks)])
-    return _without_unread(model, *found, inspector.adapters_read)
+    return _close_unread(model, *found, inspector.adapters_read)
 
 
-def _without_unread(
+def _close_unread(
     model: nn.Module, anatomy: Anatomy, parts: ModelParts, read: set[int]
 ) -> tuple[Anatomy, ModelParts]:
-    """The same, with those parts of blocks closed in which an adapter is that nobody has read.
+    """The same, with those parts of blocks closed that have an active adapter which the inspector did not read.
 
     Outside the blocks (an image's tower, an encoder, another head) nothing is closed for it: the ways in and out are compared with the run.
     """
@@ -71,7 +71,7 @@ def _without_unread(
 
 
 def _refuse_empty(model: nn.Module) -> None:
-    """Refuse a model of which weights were never loaded: what runs on them gives whatever stands in memory.
+    """Refuse a model with weights that were never loaded (device “meta”): its results would be arbitrary.
 
     Raises:
         Unsupported: in words, with the name of the first.
@@ -87,7 +87,7 @@ def _refuse_empty(model: nn.Module) -> None:
 
 
 def rope_kinds(config: Any) -> list[dict[str, Any]]:
-    """What a config says of rotary positions: for all blocks, and for each kind of block where they differ."""
+    """The rotary settings of a config: those for all blocks, and those for each kind of block where they differ."""
     rope = getattr(config, "rope_parameters", None)
     return [rope, *(kind for kind in rope.values() if isinstance(kind, dict))] if isinstance(rope, dict) else []
 
@@ -108,8 +108,8 @@ def text_config(model: nn.Module) -> Any:
 
 UNLIMITED = 10**9
 """Positions of a model that has no limit."""
-READING = (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, ZeroDivisionError, Unsupported)
-"""What reading a structure that was never seen before may raise."""
+READ_ERRORS = (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, ZeroDivisionError, Unsupported)
+"""Errors that reading an unknown structure may raise."""
 
 
 class _Inspector(EndsInspector, CrossInspector):
@@ -118,6 +118,7 @@ class _Inspector(EndsInspector, CrossInspector):
     # -- blocks ---------------------------------------------------------------------------------------------------
 
     def block(self, index: int, block: nn.Module) -> tuple[BlockAnatomy, BlockParts]:
+        """Facts and parts of one block; what cannot be read in it is opaque."""
         mixer, mlp = find_mixer(block), find_mlp(block)
         if mlp is None and first(block, "down") is not None:
             mlp = ("", block)  # OPT keeps the two projections of its MLP in the block itself
@@ -138,11 +139,11 @@ class _Inspector(EndsInspector, CrossInspector):
         try:
             self._norms(block, parts, facts)
             self._cross(block, parts, facts)
-        except READING as error:
+        except READ_ERRORS as error:
             self._close(facts, parts, "block", block, self._reason(_("its normalisations"), error))
             return BlockAnatomy(**facts), parts
         if kind == "attention":
-            self._try(
+            self._read_part(
                 facts,
                 parts,
                 "mixer",
@@ -154,7 +155,7 @@ class _Inspector(EndsInspector, CrossInspector):
             words = _("{name} is not attention but a layer of another kind ({kind})")
             self._close(facts, parts, "mixer", attn, words.format(name=type(attn).__name__, kind=kind))
         if mlp is not None:
-            self._try(
+            self._read_part(
                 facts,
                 parts,
                 "mlp",
@@ -183,7 +184,7 @@ class _Inspector(EndsInspector, CrossInspector):
             return 1.0 / divisor
         return float(getattr(block, "residual_multiplier", getattr(block, "residual_scale", 1.0)))
 
-    def _try(
+    def _read_part(
         self,
         facts: dict[str, Any],
         parts: BlockParts,
@@ -198,7 +199,7 @@ class _Inspector(EndsInspector, CrossInspector):
         try:
             read(own)
             facts.update(own)
-        except READING as error:
+        except READ_ERRORS as error:
             parts.maps, parts.norms, parts.modules = kept
             self._close(
                 facts, parts, part if module is not None else "block", module or parts.block, self._reason(what, error)
@@ -229,7 +230,7 @@ class _Inspector(EndsInspector, CrossInspector):
         if norm is None or facts["norm_place"] not in ("pre", "post") or facts["parallel"] or not facts["mlp_there"]:
             raise self.fail("the norm of cross-attention")
         parts.cross, parts.norms["cross_ln"] = cross, self._norm(norm)
-        self._try(
+        self._read_part(
             facts,
             parts,
             "cross",
@@ -276,7 +277,7 @@ class _Inspector(EndsInspector, CrossInspector):
                 continue
             try:
                 parts.norms[name] = self._norm(module)
-            except READING as error:
+            except READ_ERRORS as error:
                 self._close(facts, parts, name, module, str(error))
         there = {*parts.norms, *facts["opaque"]}
         facts["shared_norm"] = facts["parallel"] and "ln2" not in there
@@ -309,6 +310,7 @@ class _Inspector(EndsInspector, CrossInspector):
     # -- the rest -------------------------------------------------------------------------------------------------
 
     def whole(self, opened: list[tuple[BlockAnatomy, BlockParts]]) -> tuple[Anatomy, ModelParts]:
+        """Facts and parts of the model, from those of its blocks."""
         model: Any = adapters.inner_model(self.model)
         blocks, parts = [facts for facts, _parts in opened], [part for _facts, part in opened]
         embed, head = model.get_input_embeddings(), model.get_output_embeddings()
@@ -319,12 +321,12 @@ class _Inspector(EndsInspector, CrossInspector):
         facts: dict[str, Any] = {"opaque": {}, "norm_eps": {}}
         base = self._base(parts[0].block)
         try:
-            self._before(whole, facts, embed, base)
-        except READING as error:
+            self._read_embedding(whole, facts, embed, base)
+        except READ_ERRORS as error:
             facts["opaque"]["embed"] = self._reason(_("the step from a token to the residual stream"), error)
         try:
-            self._after(whole, facts, head, base)
-        except READING as error:
+            self._read_output(whole, facts, head, base)
+        except READ_ERRORS as error:
             facts["opaque"]["output"] = self._reason(_("the step from the residual stream to the logits"), error)
         facts["norm_eps"] = {name: norm.eps for name, norm in whole.norms.items()}
         facts["encoder"] = self.encoder()
@@ -364,7 +366,7 @@ class _Inspector(EndsInspector, CrossInspector):
         return min(known) if known and any("dynamic" in kind for kind in kinds) else 1.0
 
     def _width(self, parts: list[BlockParts], whole: ModelParts) -> int:
-        """Numbers in the residual stream: what an output projection writes; else what the config says."""
+        """Width of the residual stream: the outputs of an output projection; else what the config says."""
         for part in parts:
             if "o" in part.maps:
                 return int(part.maps["o"].outputs)

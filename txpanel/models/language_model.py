@@ -43,9 +43,9 @@ class LanguageModel(ReadsSource):
         name: short name ("smollm2-135m"). title: name for people. model: the Hugging Face model; looking leaves it as it is.
         tokenizer: its tokenizer, or `NumberTokens` where it has none. anatomy: its shape. parts: its modules and weights. source: where the weights came from.
         given: the module that was handed over: `model`, or peft's around it; its names are those of parameters.
-        adapters: which adapters of peft are on, in this object's eyes (:meth:`now`). watch: notices when the module changes (:meth:`state`).
-        seen: what comparing it with its own untouched run has shown (:meth:`report`).
-        lock: held while the model runs: whose turn it is.
+        adapters: which adapters of peft are on in the runs of this object (:meth:`now`). watch: notices when the module changes (:meth:`state`).
+        seen: the result of comparing it with its own untouched run (:meth:`report`).
+        lock: held while the model runs (:class:`~txpanel.models.turns.Turns`).
         key: identifies this object in caches; no two objects have the same.
         inputs: an image or a sound that its runs begin with (:meth:`with_inputs`); ``None``: text alone. base: the model without it.
     """
@@ -100,6 +100,9 @@ class LanguageModel(ReadsSource):
             tokenizer: the tokenizer that belongs to it, of transformers or of ``tokenizers``; None: its text is token ids, typed as numbers.
             token_text: for a model without tokenizer: what to show for an id, such as ``lambda id: names[id]``.
 
+        Returns:
+            The opened model, compared with its own run.
+
         Raises:
             Unsupported: in words, if not even its residual stream and its logits can be followed (no list of blocks).
         """
@@ -112,7 +115,7 @@ class LanguageModel(ReadsSource):
         return cls(model, tokenizer, name=label, title=title or label, source=source or Provenance("wrapped", label))
 
     def _inspect(self) -> None:
-        """Find out what the model is made of, with its adapters as they are set."""
+        """Read the model's anatomy and parts, with its adapters as they are set."""
         with without_autocast():
             self.anatomy, self.parts = inspect_model(self.model, self.given)
         maps = [
@@ -127,7 +130,7 @@ class LanguageModel(ReadsSource):
         return f"<LanguageModel {self.name}: {facts.family}, {facts.n_layers} blocks, {facts.parameters / 1e6:.1f} M parameters>"
 
     def now(self) -> LanguageModel:
-        """The model as its adapters are set at this moment: another object with a view and runs of its own, or this one where there are none.
+        """The model as its adapters are set at this moment: another object with its own anatomy and runs, or this one if there are no adapters.
 
         Raises:
             Unsupported: in words, if one of those that are on can't be read.
@@ -225,7 +228,7 @@ class LanguageModel(ReadsSource):
         While another thread runs the model: as it was at the last look.
 
         Args:
-            thorough: read all bits of the weights. briefly: somebody waits for a single token (:mod:`txpanel.models.changed`).
+            thorough: read all bits of the weights. briefly: a visitor waits for a single token, so read few bytes (:mod:`txpanel.models.changed`).
 
         Raises:
             Unsupported: it has changed into something that can't be opened.
@@ -251,7 +254,7 @@ class LanguageModel(ReadsSource):
 
     @contextmanager
     def letting_others_in(self) -> Iterator[None]:
-        """Inside, a pass of this thread lets in, before each block, those who go before it (:mod:`txpanel.models.turns`).
+        """Inside, a pass of this thread gives the lock, before each block, to waiting threads that go first (:mod:`txpanel.models.turns`).
 
         Where it has taken longer than one request may, it ends there (:mod:`txpanel.models.allowance`).
         """
@@ -360,9 +363,12 @@ class LanguageModel(ReadsSource):
         """Run the model on a text (or token ids) and keep what is needed to explain every number of the run.
 
         Args:
-            text: or token ids.
+            text: a text or token ids.
             inputs: instead, for models that also read images or sound: what the model's processor makes of one text with them, such as
                 ``processor(text=..., images=..., return_tensors="pt")``; of an encoder-decoder that hears (Whisper) of a sound alone.
+
+        Returns:
+            The recorded run.
 
         Raises:
             EmptyText, TooLong, BadText: in words. Unsupported: the inputs have something that the model does not take.

@@ -36,7 +36,7 @@ class Limits:
 
     @property
     def characters(self) -> float:
-        """Characters of a text that may be looked at at all: no tokenizer is given more, since that alone takes seconds."""
+        """Most characters of a text that is tokenized at all: tokenizing more would itself take seconds."""
         by_tokens = PER_TOKEN * self.max_tokens or math.inf
         by_message = self.max_message_mb * 1_000_000 // 4 or math.inf
         return min(by_tokens, by_message)

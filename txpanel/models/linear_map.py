@@ -74,7 +74,7 @@ class LinearMap:
         stored: the parameter. transposed: it is stored as [in, out] (GPT-2's Conv1D).
         rows: int64, which of its outputs this map uses, in order; ``None``: all.
         stacked: the parameter has a leading axis of experts.
-        packed: how the numbers are kept where they are quantised; `stored` is then what its method has packed, and nobody's weights.
+        packed: how the numbers are kept where they are quantised; `stored` then holds packed numbers, not weights.
         updates: what adapters add to it, in order: a DoRA adapter rescales all before it as well.
         scaled_in, scaled_out: factors of IA3 on its inputs and its outputs.
     """

@@ -43,7 +43,7 @@ class Located:
         shared: the hub's name for it where it is in the cache of Hugging Face's own tools: looked at as well, never
             written to; where it is damaged, the next `locate` fetches a copy of our own.
         adapter: folder of an adapter that is put on the model; ``None``: none is.
-        known: it is a model of the catalogue, as it was brought here.
+        known: it is a model of the catalogue, as it was downloaded.
     """
 
     name: str
@@ -83,7 +83,7 @@ def load(
 
     Raises:
         ModelNotFound: there is no model of that name.
-        DownloadFailed: it could not be brought here; the text says what each source answered.
+        DownloadFailed: it could not be downloaded; the text says what each source answered.
         BadFile: weights or configuration are missing or damaged.
         Unsupported: it cannot be opened (pickles, own code).
         TooLarge: it does not fit into the memory that there is.
@@ -106,7 +106,7 @@ def load(
 
 
 def _put_aside(located: Located) -> bool:
-    """Lets the next `locate` bring the model anew; False where its files are the user's own."""
+    """Let the next `locate` download the model again; False where its files are the user's own."""
     if located.cached is not None:
         cache.remove(located.cached)
         return True
@@ -114,7 +114,7 @@ def _put_aside(located: Located) -> bool:
 
 
 def _changed(located: Located) -> str | None:
-    """The path of a file that is not what was brought here."""
+    """The path of a file whose content has changed since the download; ``None``: there is none."""
     if located.cached is not None:
         return cache.damaged(located.cached)
     return hub.damaged(located.shared, located.folder) if located.shared is not None else None
@@ -128,7 +128,7 @@ def _import_bars() -> None:
 
 
 def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False) -> Located:
-    """Find a model by name and bring it to this machine where it is not here yet.
+    """Find a model by name, and download it if it is not on this machine yet.
 
     Raises:
         As `load`.
@@ -150,7 +150,7 @@ def locate(name: str, reporter: Reporter | None = None, *, offline: bool = False
 
 
 def problem(name: str) -> str:
-    """Why a name cannot be one of a model, as far as that can be told without asking anybody; empty: it may be one."""
+    """Why a name cannot be one of a model, as far as that is known without network requests; empty: it may be one."""
     name = name.strip()
     if _is_path(name):
         path = Path(name).expanduser()
@@ -311,7 +311,7 @@ def _open(located: Located, device: str, dtype: Any, reporter: Reporter, anew: b
 
 
 def _refuse_before_fetching(name: str, device: str, dtype: Any) -> None:
-    """A model of the catalogue that cannot fit is not brought here first."""
+    """Refuse a model of the catalogue that cannot fit into memory before it is downloaded."""
     name = os.fspath(name).strip()
     entry = catalogue.find(name) if name and not _is_path(name) else None
     if entry is not None and entry.hub is not None:
@@ -319,7 +319,7 @@ def _refuse_before_fetching(name: str, device: str, dtype: Any) -> None:
 
 
 def _of_device(name: str) -> dict[str, Any]:
-    """What is free on a device with a memory of its own; nothing for the processor, or where nobody can tell."""
+    """The free bytes of a device with memory of its own; nothing for the CPU, or where that is not known."""
     if not name.startswith("cuda"):
         return {}
     import torch  # late: torch takes seconds

@@ -27,12 +27,12 @@ class Room:
 
 
 def now() -> Room:
-    """Of this process, as it is now."""
+    """The memory of this process as it is now."""
     return room(PROC, CGROUPS)
 
 
 def room(proc: Path, cgroups: Path) -> Room:
-    """As it is now.
+    """The memory of this process as it is now.
 
     Args:
         proc, cgroups: where Linux tells of processes and of their limits; other systems have no such folders.

@@ -1,8 +1,8 @@
 """One cap for everything that is kept besides the weights: runs, replayed blocks, prefixes, explanations, streams of views.
 
 Whatever is kept so that it need not be computed again is in a `Store`, and all stores count together. Where their bytes exceed the cap
-(:func:`cap`), what was not used for longest goes first, from whichever store; what belongs to a run that is on somebody's screen goes last,
-and the run itself stays, since it is being looked at. Storages that several entries share (the runs of a growing text, and the prefix that
+(:func:`cap`), the least recently used goes first, from whichever store; what belongs to a run that is on a screen goes last,
+and the run itself stays. Storages that several entries share (the runs of a growing text, and the prefix that
 the next one starts from) are counted once.
 """
 
@@ -19,7 +19,7 @@ from txpanel.models.environment import memory_said
 __all__ = ["MEMORY", "Memory", "Store", "cap", "held", "replaced_limit", "storages"]
 
 USUAL = 1_000_000_000
-"""Bytes, where nobody says otherwise; but never more than this `SHARE` of the machine."""
+"""The default cap in bytes; but never more than `SHARE` of the machine's memory."""
 SHARE = 0.25
 
 K = TypeVar("K", bound=Hashable)
@@ -45,9 +45,9 @@ class Store(Generic[K, V]):
     """Values by key that are kept while there is room for them, the least recently used dropped first.
 
     Args:
-        name: for people and programs that ask what is held (`held`); several stores may have the same.
-        measure: bytes of a value, or of each of its storages.
-        most: values; None: as many as there is room for. memory: which counts them; by default that of the process.
+        name: under which `held` reports its bytes; several stores may have the same.
+        measure: returns the bytes of a value, or those of each of its storages.
+        most: number of values at most; None: as many as there is room for. memory: counts their bytes; by default that of the process.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Store(Generic[K, V]):
                 self.memory.recount(entry, self._sizes(entry.value))
 
     def pop(self, key: K) -> None:
-        """Let a value go."""
+        """Remove a value; nothing happens if it is not there."""
         self.memory.pop(self._number, key)
 
     def values(self) -> list[V]:
@@ -112,7 +112,7 @@ class Store(Generic[K, V]):
         return sum(sizes.values())
 
     def clear(self) -> None:
-        """Let all of them go."""
+        """Remove all of them."""
         for entry in self.memory.of_store(self._number):
             self.memory.pop(self._number, entry.key)
 
@@ -122,7 +122,7 @@ class Store(Generic[K, V]):
 
 
 MEMORY = Memory(cap)
-"""Of this process."""
+"""The one of this process."""
 
 
 def held() -> dict[str, int]:

@@ -25,7 +25,7 @@ FRESH = 40_000_000
 """Bytes of a session that has looked at all views and at 25 texts: its page on the server, and what lies free between its objects.
 Measured by `python -m benchmarks.soak`; one that has just been opened takes 11 million."""
 BESIDE = 1.05
-"""What loading takes beside the weights themselves: buffers, and one tensor at a time in the type of the file."""
+"""Factor on the weights for what loading takes beside them: buffers, and one tensor at a time in the type of the file."""
 
 WIDTH = ("hidden_size", "n_embd", "d_model", "dim")
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -36,7 +36,7 @@ SHARED = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes.
+    """The memory that a model needs, in bytes.
 
     Attributes:
         weights: of the model as it will be loaded. token: of each token of a text that is kept: its streams, keys and values; 0: not known.
@@ -51,7 +51,7 @@ class Needs:
 
 
 def of_folder(folder: Path, dtype: Any = None) -> Needs:
-    """Of a model in a folder.
+    """The needs of a model in a folder.
 
     Args:
         folder: with config.json and safetensors.
@@ -67,7 +67,7 @@ def of_folder(folder: Path, dtype: Any = None) -> Needs:
 
 
 def of_entry(entry: catalogue.Entry, dtype: Any = None) -> Needs:
-    """Of a model of the catalogue that is not on this machine yet."""
+    """The needs of a model of the catalogue that is not on this machine yet."""
     return _needs(entry.parameters, _name(dtype), {})
 
 

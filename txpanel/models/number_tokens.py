@@ -21,13 +21,13 @@ WORD = re.compile(r"[^\s,;\[\]()]+")
 """What stands between blanks, commas and brackets: ids copied from a program are read, too."""
 NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
 TOKENIZER = ("convert_ids_to_tokens", "all_special_ids", "added_tokens_decoder")
-"""What is asked of a tokenizer."""
+"""Attributes that a tokenizer must have."""
 LONGEST = 60
 """Characters of a token's name that are shown."""
 
 
 class NumberTokens:
-    """Stands where other models have a tokenizer.
+    """The tokenizer of a model that has none: a text is token ids, typed as numbers.
 
     Args:
         size: how many ids there are, from 0. token_text: what to show for an id; the id itself where it raises, or gives no text.

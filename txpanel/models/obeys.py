@@ -1,4 +1,4 @@
-"""Which settings a model's own code obeys: a config can say what its family's code never looks at, and then it must not be drawn.
+"""Which settings of a config a model's code really reads: one that it never reads must not be shown.
 
 A name counts as read where the code of a pass names it: as an attribute, an argument or a key.
 """
@@ -24,6 +24,7 @@ def reads(module: nn.Module, name: str) -> bool:
 
 
 def _passes(module: nn.Module) -> Iterator[CodeType]:
+    """The code of a module's ``forward``, and of those that it calls by ``super()``."""
     for kind in type(module).__mro__:
         forward = vars(kind).get("forward")
         if forward is None or kind is nn.Module:

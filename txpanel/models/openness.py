@@ -56,14 +56,14 @@ class Report(list[Part]):
 
 
 def remembered_since(day: date) -> str:
-    """What is said of a comparison that is remembered."""
+    """The sentence about a remembered comparison."""
     words = _("Compared on {day}, and remembered: weights, programs and processor are the same as on that day.")
     return words.format(day=day.isoformat())
 
 
 @dataclass
 class Seen:
-    """What the comparison of a model with its own untouched run has seen.
+    """The result of comparing a model with its own untouched run.
 
     Attributes:
         differences: of the parts that are open. closed: of those that were closed because they differed.

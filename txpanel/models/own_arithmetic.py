@@ -1,4 +1,4 @@
-"""Numbers do not depend on the mode in which somebody asks for them: gradients on, ``no_grad``, ``inference_mode``, autocast.
+"""Numbers do not depend on the mode of torch in which they are asked for: gradients on, ``no_grad``, ``inference_mode``, autocast.
 
 What is computed here is computed without gradients and without autocast, which would round it. What is given back are ordinary tensors: those
 made in inference mode can't be used where gradients are wanted, such as to train a probe on a stream.

@@ -67,7 +67,7 @@ class Pair:
 
     @property
     def start(self) -> list[int]:
-        """As ``generate`` of transformers begins.
+        """The decoder's first ids, as in ``generate`` of transformers.
 
         Raises:
             Unsupported: the model does not say.
@@ -96,7 +96,7 @@ class Pair:
 
     @property
     def room(self) -> int | None:
-        """Most tokens of a source, where its positions are numbered."""
+        """Most tokens of a source; ``None``: the encoder has no table of positions that limits them."""
         owner = getattr(
             self.encoder, "embeddings", self.encoder
         )  # BERT's as an encoder keeps its tables in a module of their own
@@ -149,7 +149,7 @@ class Pair:
         return Read(outputs, [stream[0].detach() for stream in streams], calls, projected)
 
     def _joins(self) -> Any:
-        """What brings the encoder's vectors to the decoder's width, where transformers' composed models have and use it."""
+        """The projection from the encoder's width to the decoder's, where transformers' composed models have and use one."""
         wide, own = (getattr(getattr(one, "config", None), "hidden_size", None) for one in (self.encoder, self.decoder))
         named = getattr(getattr(self.decoder, "config", None), "cross_attention_hidden_size", None)
         return getattr(self.model, "enc_to_dec_proj", None) if wide != own and named is None else None
@@ -189,7 +189,7 @@ class Pair:
         raise Unsupported(words.format(family=self.model.config.model_type, name=self.reads))
 
     def forget_probe(self) -> None:
-        """To be called when the model has changed."""
+        """Drop the encoder's output for that source; call it when the model has changed."""
         self._probe = None
 
     def probe(self, vocab: int, device: torch.device) -> Tensor:

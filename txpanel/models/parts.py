@@ -113,7 +113,7 @@ class ModelParts:
         return list(dict.fromkeys(part.block for part in self.blocks))
 
     def copied(self) -> ModelParts:
-        """The same, of which something can be closed without closing it here."""
+        """A copy in which parts can be closed without closing them here."""
         return _copied(self, blocks=[_copied(block) for block in self.blocks])
 
 

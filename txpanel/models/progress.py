@@ -24,7 +24,7 @@ class Progress:
         rate: bytes per second over the last seconds; ``None`` at the start.
         remaining: seconds left by that rate; ``None`` where it cannot be told.
         message: a sentence for the page and the terminal.
-        place: in the queue for the model, 1 for the next one, 0 for a run that comes with somebody else's; ``None``: nobody waits.
+        place: in the queue for the model, 1 for the next one; 0: the result comes from another visitor's run; ``None``: not waiting.
     """
 
     stage: str

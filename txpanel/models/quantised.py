@@ -1,7 +1,7 @@
 """Weights that are stored in fewer bits: which method keeps them, the matrix that its kernel multiplies with, and the kernel's own error.
 
-A packed matrix is unpacked when it is needed and not kept. Read are the methods whose kernels ran beside this code (bitsandbytes 8 and
-4 bit, torchao, quanto); the others are told by what their modules hold, and refused by name: packed numbers are never shown as weights.
+A packed matrix is unpacked when it is needed and not kept. Supported are the methods whose kernels were compared with this code (bitsandbytes 8 and
+4 bit, torchao, quanto); others are recognised by their modules' attributes and refused by name: packed numbers are never shown as weights.
 
 Kernels that also round their input (8-bit integers, float8) give another number than the unpacked matrix does. How far off that can be
 is part of the explanation (`PackedWeight.error`): rounding errors are independent, so six standard deviations of their sum.
@@ -33,7 +33,7 @@ HELD = {
     "qweight": "GPTQ or AWQ", "W_q": "HQQ", "weight_packed": "compressed-tensors", "codebooks": "AQLM", "weight_scale_inv": "FP8",
     "gate_up_proj_blocks": "MXFP4", "trellis": "QTIP", "Qidxs": "QuIP#",
 }  # fmt: skip
-"""What modules of methods that are not read here hold."""
+"""Attributes by which modules of unsupported methods are recognised, and the methods' names."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PackedWeight:
     outliers: float = 0.0
 
     def dense(self) -> Tensor:
-        """Float32 [out, in]: the numbers that the kernel multiplies with. Not to be written to: the last one is kept for whoever asks next."""
+        """Float32 [out, in]: the numbers that the kernel multiplies with. Not to be written to: the last one is cached."""
         global _last
         key = [(one.data_ptr(), one._version) for one in plain_parts(self.module.weight) if not one.is_inference()]  # type: ignore[arg-type]
         last, was, found = _last

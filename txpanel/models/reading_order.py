@@ -31,7 +31,7 @@ def _calls(forward: Hashable) -> tuple[str, ...]:
 
 
 def _called(node: ast.AST) -> Iterator[str]:
-    """Arguments come before what is called with them."""
+    """The names that are called, in order of execution: arguments before the function that gets them."""
     if isinstance(node, ast.Call):
         for part in [*node.args, *(keyword.value for keyword in node.keywords)]:
             yield from _called(part)

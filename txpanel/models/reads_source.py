@@ -1,4 +1,4 @@
-"""What of a language model differs where an encoder reads the text: what is called, and what a run begins with."""
+"""How a pass begins: with a text, or, in an encoder-decoder, with a source that the encoder reads first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ReadsSource:
-    """The part of a :class:`~txpanel.models.language_model.LanguageModel` that says what runs on a text.
+    """The part of a :class:`~txpanel.models.language_model.LanguageModel` that prepares and runs a pass.
 
     Attributes:
         pair: the two stacks of an encoder-decoder; ``None``: the model continues the text that it reads.
@@ -47,22 +47,22 @@ class ReadsSource:
         return self.model(input_ids=ids, **more)
 
     def read(self) -> Read:
-        """What the encoder makes of the source that is read: of one with which the model is verified, where there is no other."""
+        """The encoder's output for the source; where no source was given, for the one with which the model is verified."""
         assert self.pair is not None
         return self.pair.read_probe(self._opened.rows)
 
     def source_state(self) -> Tensor | None:
-        """What the encoder gave for the source that is read, float32 [S, D] on the CPU; ``None``: there is no encoder."""
+        """The encoder's last state for the source, float32 [S, D] on the CPU; ``None``: there is no encoder."""
         if self.pair is None:
             return None
         return self.read().state
 
     def has_read(self) -> Source | None:
-        """The source that is read, with what the encoder made of it; ``None``: the model has read none."""
+        """The source, with the encoder's output for it; ``None``: the model has read none."""
         return None
 
     def read_anew(self) -> None:
-        """Have the encoder read the source again before it is next used: the model may have changed where no look has seen it."""
+        """Have the encoder read the source again before it is next used: the model may have changed unnoticed."""
 
     def having_read(self, source: Any, *, start: Iterable[int] | None = None) -> Reading:
         """An encoder-decoder that has read a source, and writes a text.
@@ -95,7 +95,7 @@ class ReadsSource:
         return self._sources.of(self._opened, ids, text, first, given)
 
     def _encoder_inputs(self, pair: Pair, inputs: Any) -> EncoderInputs:
-        """What a processor made, read and tried on the encoder."""
+        """A processor's result, checked and tried on the encoder."""
         like = next(one for one in pair.encoder.parameters() if one.is_floating_point())
         found = read_encoder_inputs(pair.reads, pair.encoder, inputs, like)
         with self._opened.lock, self._opened.running():
@@ -110,7 +110,7 @@ class ReadsSource:
         return found
 
     def begin_with(self, inputs: Any) -> tuple[LanguageModel, list[int]]:
-        """What runs on what a model's processor has made, and the ids that it runs on: those of the text in it, or of an encoder-decoder the decoder's first.
+        """The model and the ids to run, for a processor's result: the ids of the text in it, or, for an encoder-decoder, the decoder's first ids.
 
         Raises:
             BadText, Unsupported: in words.
@@ -122,7 +122,7 @@ class ReadsSource:
         return found, list(found.inputs.ids) if found.inputs is not None else token_ids(inputs["input_ids"])
 
     def begin(self, text: str | Sequence[int]) -> tuple[LanguageModel, list[int]]:
-        """What runs on a text, and the ids that it runs on; of an encoder-decoder what has read the text, and the decoder's first ids.
+        """The model and the ids to run, for a text; for an encoder-decoder the reading of the text, and the decoder's first ids.
 
         Raises:
             EmptyText, TooLong, BadText: in words.

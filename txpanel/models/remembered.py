@@ -1,8 +1,8 @@
-"""What comparing a model of the catalogue with its own run has shown, kept in the cache, so that the next process need not do it again.
+"""The result of comparing a model of the catalogue with its own run, kept in the cache, so that the next process need not compare again.
 
 Layout: ``<cache>/verified/<name>@<dtype>@<device>.json``. It is believed only where everything that the comparison depends on is the same
-(:mod:`txpanel.models.comparison_facts`), nobody else can have written it, and its checksum is right; else the model is compared as ever.
-Only what agreed as a whole is kept: where a part had to be closed or read in another way, the next process finds out anew.
+(:mod:`txpanel.models.comparison_facts`), no other user can have written it, and its checksum is right; else the model is compared.
+It is kept only if the whole model agreed: where a part had to be closed or read in another way, the next process compares again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = 1
 LARGEST = 1_000_000
 """Bytes of a file that is read: a model of 100 blocks has 10,000."""
 
-LanguageModel = Any  # which makes use of this module
+LanguageModel = Any  # its module imports this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Kept:
 
 
 def compare(model: LanguageModel, *, anew: bool = False) -> None:
-    """Compare a model with its own run, unless it is known what that would show; what was passed is kept.
+    """Compare a model with its own run, unless a valid result is kept; keep the result if all parts agree.
 
     Args:
         model: of the catalogue, just opened. anew: compare in any case.
@@ -63,7 +63,7 @@ def compare(model: LanguageModel, *, anew: bool = False) -> None:
         return
     before = model.anatomy, model.parts.continues
     model.compare_now()
-    model.watch.settle()  # what the runs have grown, such as a table of positions, is no change of the model
+    model.watch.settle()  # what the runs themselves have changed, such as a growing table of positions, does not count
     if facts is None:
         return
     if (model.anatomy, model.parts.continues) != before or model.seen.closed or model.report().opaque:
@@ -92,36 +92,36 @@ def _folder() -> Path:
 
 
 def read(path: Path) -> Kept | None:
-    """What is in a file; ``None``: there is none, somebody else may have written it, or it is not as it was written."""
+    """The content of a file; ``None``: there is none, another user may have written it, or it is damaged."""
     try:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode) or not _ours(facts) or not _ours(path.parent.stat()):
+            if not stat.S_ISREG(facts.st_mode) or not _only_owner_writes(facts) or not _only_owner_writes(path.parent.stat()):
                 return None
             content = file.read(LARGEST + 1)
-        given = json.loads(content, parse_constant=_refuse) if len(content) <= LARGEST else {}
+        given = json.loads(content, parse_constant=_refuse_constant) if len(content) <= LARGEST else {}
         body = given["kept"]
         if given["format"] != FORMAT or given["checksum"] != _checksum(body):
             return None
-        return _kept(body)
+        return _parsed(body)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _ours(facts: os.stat_result) -> bool:
-    """Whether only this user, or the system's, may write there. Windows has no such modes: there it is the user's own folder that keeps others out."""
+def _only_owner_writes(facts: os.stat_result) -> bool:
+    """Whether only this user or root may write there. Windows has no such modes: there the user's folder itself keeps others out."""
     if not hasattr(os, "geteuid"):
         return True
     return facts.st_uid in (os.geteuid(), 0) and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _refuse(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _kept(body: dict[str, Any]) -> Kept | None:
-    """From JSON, if all of it makes sense."""
+def _parsed(body: dict[str, Any]) -> Kept | None:
+    """The content of JSON; ``None``: its values are not of the right kinds."""
     facts, differences = body["facts"], body["differences"]
     count, hands_on = body["tuple_output"], body["hands_on"]
     texts = all(isinstance(value, str) for value in facts.values())
@@ -133,7 +133,7 @@ def _kept(body: dict[str, Any]) -> Kept | None:
 
 
 def write(path: Path, kept: Kept) -> None:
-    """All of it or nothing. A cache that may not be written to stays as it is."""
+    """Write a file in one step. If the cache cannot be written to, nothing happens."""
     body = {
         "day": kept.day.isoformat(),
         "facts": kept.facts,

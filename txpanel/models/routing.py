@@ -64,7 +64,7 @@ def biases(router: Any, mlp: Any) -> list[Tensor]:
 
 
 def follows(router: nn.Module, weight: Tensor, mlp: nn.Module, first: Experts) -> tuple[Experts, Tensor | None]:
-    """The rule that a router follows and the bias that it adds: of all rules, the one that gives what it gives.
+    """The rule that a router follows and the bias that it adds: of all rules, the one with the same results.
 
     Args:
         weight: of its matrix, [n, D]. first: the rule that its attributes suggest, which stays if none fits.

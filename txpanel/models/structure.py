@@ -1,6 +1,6 @@
 """What a model consists of apart from its numbers: modules, their settings, their hooks, their code, its configuration.
 
-Anybody who holds the model can change any of it between two runs: replace a module, add a hook, switch an adapter off, set an attention
+The user can change any of it between two runs: replace a module, add a hook, switch an adapter off, set an attention
 implementation, overwrite a function. `Structure.same` compares all of it with what was there before, in well under a millisecond.
 """
 
@@ -26,31 +26,31 @@ IGNORED = frozenset(
         "_output_capturing_hooks_installed", "rope_deltas",
     }
 )  # fmt: skip
-"""Settings of modules and configurations that no number of a run depends on."""
+"""Settings of modules and configurations that do not affect the numbers of a run."""
 PLAIN = (bool, int, float, str, bytes, type(None))
 COLLECTING = "transformers.utils.output_capturing"
-"""Where transformers' own hooks come from that only collect outputs; they stay in a model once it was asked for its hidden states."""
+"""Module of transformers' own hooks that only collect outputs; they stay in a model once it was asked for its hidden states."""
 
 Hook = tuple[str, Any]
 
 
 class Structure:
-    """A model as it is now.
+    """A snapshot of a model's structure.
 
     Attributes:
         tensors: its parameters, buffers and other tensors by name, each once. foreign: why earlier numbers are not reused at all; empty: they may be.
     """
 
     def __init__(self, model: nn.Module, passing: frozenset[tuple[str, str]] = frozenset()) -> None:
-        """``passing``: (module, attribute) that the model's own passes change."""
+        """``passing``: (module, attribute) pairs that the model's own passes change, and that are not compared."""
         self._root = model
         named = list(model.named_modules())
         self.names = {id(module): name for name, module in named}
         self.modules = [module for _, module in named]
-        self._places = [_Place(name, module, passing) for name, module in named]
+        self._snapshots = [_Snapshot(name, module, passing) for name, module in named]
         self.tensors: dict[str, Tensor] = {}
         seen = set[int]()
-        for name, place in zip(self.names.values(), self._places, strict=True):
+        for name, place in zip(self.names.values(), self._snapshots, strict=True):
             for key, tensor in place.tensors.items():
                 if id(tensor) not in seen:
                     seen.add(id(tensor))
@@ -63,12 +63,12 @@ class Structure:
     # -- the same as before? --------------------------------------------------------------------------------------
 
     def same(self) -> bool:
-        """Whether everything is as it was. Numbers in tensors apart: only whether they are the same tensors."""
+        """Whether everything is as it was. Of tensors only whether they are the same objects, not their numbers."""
         return self.what_changed() is None
 
     def what_changed(self) -> tuple[str, str] | None:
-        """The first (module, attribute) that is another than before; None: nothing is."""
-        for place in self._places:
+        """The first (module, attribute) that has changed; None: nothing has."""
+        for place in self._snapshots:
             found = place.what_changed()
             if found is not None:
                 return place.name, found
@@ -85,18 +85,18 @@ class Structure:
         return None if self._why_foreign() == self.foreign else ("foreign", "")
 
     def all_changed(self) -> set[tuple[str, str]]:
-        """Of every module that is another than before, the first such attribute; where none is, what else has changed."""
-        found = {(place.name, key) for place in self._places if (key := place.what_changed()) is not None}
+        """For every module that has changed its first changed attribute; if no module has, what else has changed."""
+        found = {(place.name, key) for place in self._snapshots if (key := place.what_changed()) is not None}
         other = None if found else self.what_changed()
         return found if other is None else {other}
 
     def _foreign_hooks(self) -> list[Hook]:
-        """Hooks that are not ours: what they do to a run can't be known."""
+        """Hooks that are neither txpanel's nor transformers': their effect on a run is not known."""
         found = [
             ("", hook)
             for hook in (*torch_module._global_forward_pre_hooks.values(), *torch_module._global_forward_hooks.values())
         ]
-        for place in self._places:
+        for place in self._snapshots:
             d = place.dict
             if d["_forward_hooks"] or d["_forward_pre_hooks"]:
                 found += [
@@ -107,7 +107,7 @@ class Structure:
     def _why_foreign(self) -> str:
         if self.hooks:
             return f"hook at {self.hooks[0][0] or 'all modules'}"
-        for place in self._places:
+        for place in self._snapshots:
             d, name = place.dict, place.name
             if "forward" in d or d.get("_compiled_call_impl") is not None:
                 return f"forward of {name or 'the model'}"
@@ -121,14 +121,14 @@ class Structure:
         """Everything but the tensors' numbers, as text: equal text, equal model.
 
         Args:
-            serial: gives an object whose content can't be told a number of its own.
+            serial: a number or text that stands for an object whose content cannot be written as text.
         """
-        for place in self._places:
-            own = {key: _told(value, serial) for key, value in sorted(place.own.items())}
+        for place in self._snapshots:
+            own = {key: _as_text(value, serial) for key, value in sorted(place.own.items())}
             kind = place.kind
             yield f"{place.name} {kind.__module__}.{kind.__qualname__} {tuple(place.dict['_modules'])} {own}"
         for config, kept in self._configs:
-            yield f"{type(config).__name__} { ({key: _told(value, serial) for key, value in kept.items()}) }"
+            yield f"{type(config).__name__} { ({key: _as_text(value, serial) for key, value in kept.items()}) }"
         for _owner, key, value in self._code:
             yield f"{key} {serial(value)}"
         for name, hook in self.hooks:
@@ -136,8 +136,8 @@ class Structure:
         yield self.foreign
 
 
-class _Place:
-    """One module as it was, in a form that is quick to compare."""
+class _Snapshot:
+    """A snapshot of one module, in a form that is quick to compare."""
 
     def __init__(self, name: str, module: nn.Module, passing: frozenset[tuple[str, str]]) -> None:
         self.name, self.module, self.kind, self.dict = name, module, type(module), module.__dict__
@@ -163,7 +163,7 @@ class _Place:
         self._keys, self._values, self._members = list(self.own), list(self.own.values()), self._read()
 
     def what_changed(self) -> str | None:
-        """The first attribute that is another than before."""
+        """The first attribute that has changed; None: none has."""
         d = self.dict
         if self.module.__class__ is not self.kind:
             return "its class"
@@ -186,7 +186,7 @@ class _Place:
         return None if self._size is None or len(d) == self._size else self._added()
 
     def _added(self) -> str | None:
-        """An attribute that was not there before; None where none of those that are new matters."""
+        """An attribute that was not there before; None if all new ones can be ignored."""
         known = BOOKKEEPING | IGNORED | self.own.keys() | set(self._loose)
         found = next((key for key in self.dict if key not in known), None)
         if found is None:
@@ -197,12 +197,12 @@ class _Place:
         try:
             return (
                 list(map(self.dict.get, self._keys)) == self._values
-            )  # the same objects are equal without being asked
+            )  # `==` of lists compares identical objects without calling their `__eq__`
         except Exception:
             return False
 
     def _all(self) -> list[int]:
-        """Which modules, parameters, buffers and other tensors it holds."""
+        """The ids of its submodules, parameters, buffers and other tensors."""
         d = self.dict
         found = [
             *map(id, d["_modules"].values()),
@@ -212,6 +212,7 @@ class _Place:
         return [*found, *(id(d.get(key)) for key in self._loose)] if self._loose else found
 
     def _skipping(self) -> list[int]:
+        """As `_all`, without the buffers that passes change."""
         d = self.dict
         found = [*map(id, d["_modules"].values()), *map(id, d["_parameters"].values())]
         found += [id(buffer) for key, buffer in d["_buffers"].items() if key not in self._skips]
@@ -296,15 +297,15 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _told(value: Any, serial: Callable[[Any], int | str]) -> Any:
+def _as_text(value: Any, serial: Callable[[Any], int | str]) -> Any:
     if isinstance(value, PLAIN):
         return repr(value)
     if isinstance(value, (list, tuple)):
-        return [_told(one, serial) for one in value]
+        return [_as_text(one, serial) for one in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(str(_told(one, serial)) for one in value)
+        return sorted(str(_as_text(one, serial)) for one in value)
     if isinstance(value, dict):
-        return {str(key): _told(one, serial) for key, one in value.items()}
+        return {str(key): _as_text(one, serial) for key, one in value.items()}
     if hasattr(value, "to_dict"):
         return type(value).__name__  # a configuration: told by itself
     text = repr(value)

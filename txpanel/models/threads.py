@@ -11,8 +11,8 @@ def one_thread_here() -> None:
     """From now on torch computes in the calling thread alone; others keep as many threads as before.
 
     A vocabulary is large enough for torch to share each of its operations with a second thread and to wait for that one. On a busy machine
-    it comes 50 to 300 ms later, again and again, and where the calling thread answers every page, all of them wait. Torch has one number
-    per thread that computes, and one for threads that have not computed yet.
+    that thread starts 50 to 300 ms later each time, and if the calling thread answers every page, all pages wait. Torch keeps the number of
+    threads for each thread that computes, and a default for threads that have not computed yet.
     """
     import torch  # late: the page is painted before it is imported
 

@@ -1,4 +1,4 @@
-"""Whether what a model ends with predicts tokens: the same blocks are also loaded bare, and with heads that classify texts or detect tokens."""
+"""Whether a model's head predicts tokens: the same blocks can also be loaded without a head, or with one that classifies texts or tokens."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def _bare() -> frozenset[str]:
 
 
 def refuse_other_heads(model: nn.Module) -> None:
-    """Refuse a class of transformers that predicts no token: one without a head, or with a head for something else.
+    """Refuse a class of transformers that does not predict tokens: one without a head, or with a head for something else.
 
     Raises:
-        Unsupported: in words, with the class that loads the same weights so that they do.
+        Unsupported: in words, with the class that loads the same weights with the head for tokens.
     """
     predicting, other = _classes(_PREDICTING), _classes(_OTHER)
     names = [kind.__name__ for kind in type(model).__mro__]
@@ -77,7 +77,7 @@ def _loader(model: Any) -> str:
 
 
 def refuse_other_logits(family: str, logits: Tensor, tokens: int, vocab: int) -> None:
-    """Refuse a model of which what it calls logits are not a number for each token of its table, after each token of a text.
+    """Refuse a model whose output ``logits`` is not one number per token of the vocabulary for each token of a text.
 
     Args:
         logits: of a pass, without the batch axis. tokens: of the text. vocab: rows of the table of tokens.

@@ -20,11 +20,11 @@ from txpanel.models.vocabulary import Entry, Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Tokens in a row that stand where an image or a sound is: the model puts something else there than their rows of the table.
+    """Consecutive tokens that stand for an image or a sound: the model replaces their rows of the embedding matrix.
 
     Attributes:
         start, stop: of the tokens. kind: ``image``, ``video``, ``audio`` ...; "": it is not known what stands there.
-        module: path of the module that makes what is put there.
+        module: path of the module that computes the vectors put there.
     """
 
     start: int
@@ -63,7 +63,7 @@ def read_tokens(tokenizer: Any, ids: list[int], text: str | None = None, *, begi
 
     Args:
         tokenizer: a tokenizer of transformers. ids: T token ids.
-        text: what they were made from; then the pieces join to it, unless the tokenizer has changed it before it cut.
+        text: what they were made from; then the pieces join to it, unless the tokenizer has changed it before splitting.
         begins: whether a text begins with them (where no `text` is given): some tokenizers drop the blank before its first word.
     """
     vocabulary = _vocabulary(tokenizer)
@@ -136,7 +136,7 @@ def _vocabulary(tokenizer: Any) -> Vocabulary:
 
 
 def _fitted(tokenizer: Any, ids: list[int], text: str, entries: list[Entry]) -> list[bytes]:
-    """The pieces that the tokenizer itself says the tokens came from; by their entries alone where it does not say it."""
+    """The pieces by the tokenizer's character offsets; from the vocabulary entries alone where it reports none."""
     if getattr(tokenizer, "is_fast", False):
         read = tokenizer(text, return_offsets_mapping=True)
         if list(read["input_ids"]) == ids:
@@ -203,6 +203,6 @@ def alone(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A token between quotation marks, where a blank that belongs to it would look like a slip: each one before it is drawn."""
+    """A token as it is shown between quotation marks: leading blanks are drawn as ``␣``, since they would look like a typing error."""
     bare = text.lstrip(" ")
     return "␣" * (len(text) - len(bare)) + bare if bare.strip() else alone(text)

@@ -1,9 +1,9 @@
-"""Whose turn it is with a model: looks go before runs, and runs go visitor by visitor.
+"""The lock of a model, with a fair order: looks (running one block again) go before runs, and runs go visitor by visitor.
 
-One thread works with a model at a time. A lock would do for that, but whoever gives a lock back and takes it again at once, as a
-generation does for each token, keeps all others out. Here the turn is handed to somebody: first to a session's own thread, which holds up
-everybody's pages while it waits; then to looks (one block again); then to runs, and among equals to the visitor whose last turn is
-longest ago. A run lets others in between two blocks of the model (`Turns.offer`), so nobody waits for more than one block of it.
+One thread works with a model at a time: it has the turn. A plain lock would do, but a thread that releases it and takes it again at once,
+as a generation does for each token, keeps all others out. Here a turn is handed on: first to a session's own thread, since all
+pages wait while it waits; then to looks; then to runs, and among equals to the visitor whose last turn is longest ago.
+A run lets others in between two blocks of the model (`Turns.offer`), so nobody waits for more than one block.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ __all__ = ["SAID_AFTER", "Asking", "Rank", "Turns", "asked_by", "asking"]
 log = logging.getLogger(__name__)
 
 SAID_AFTER = 1.0
-"""Seconds after which somebody who waits is told his place."""
+"""Seconds of waiting after which a visitor is told the place in the queue."""
 SAID_EVERY = 1.0
-"""Seconds between two places that somebody is told: in a full class they change at every turn, and each is a message to a page."""
+"""Seconds between two messages about the place: in a full class it changes at every turn, and each change is a message to a page."""
 SLICE = 0.25
 """Seconds that a run has the model before it lets in another visitor's run between two blocks."""
 LOOK_UP = 0.05
-"""Seconds between two looks of a waiting thread at whether it is still wanted."""
+"""Seconds between two checks of a waiting thread whether its request was cancelled."""
 REMEMBERED = 10_000
 """Visitors whose last turn is remembered."""
 
 
 class Rank(IntEnum):
-    """Who goes first. ``GONE``: leaves at once, without work. ``PAGE``: a look on a session's own thread. ``LOOK``, ``RUN``."""
+    """Who goes first, in this order. ``GONE``: cancelled, cleans up. ``PAGE``: a look on a session's own thread. ``LOOK``: another look. ``RUN``: a run."""
 
     GONE = 0
     PAGE = 1
@@ -50,14 +50,14 @@ class Rank(IntEnum):
 
 @dataclass(eq=False)
 class Asking:
-    """For whom a thread works.
+    """The request for which a thread works.
 
     Attributes:
-        visitor: equal for all that one visitor asks for. cancel: when set, a wait ends, and so does a run between two blocks.
-        told: hears the place in the queue from `SAID_AFTER` on and every `SAID_EVERY` if it has changed, 1 for the next one, and None when the
+        visitor: equal for all requests of one visitor. cancel: when set, a wait ends, and so does a run between two blocks.
+        told: called with the place in the queue from `SAID_AFTER` on and every `SAID_EVERY` if it has changed, 1 for the next one, and None when the
             wait is over.
-        rank: of its looks; ``RUN`` where somebody goes through all blocks and nobody waits for a single one.
-        read: hears how far a text is read, from 0 to 1, before each block of each pass.
+        rank: of its looks; ``RUN`` for one that goes through all blocks.
+        read: called with how much of a text is read, from 0 to 1, before each block of each pass.
     """
 
     visitor: Hashable
@@ -67,7 +67,7 @@ class Asking:
     rank: Rank = Rank.LOOK
 
     def say(self, place: int | None) -> None:
-        """Tells the place. What goes wrong with that must not cost anybody his turn: it is only logged."""
+        """Report the place. An error of `told` is only logged, so that no turn is lost."""
         if self.told is not None:
             try:
                 self.told(place)
@@ -76,7 +76,7 @@ class Asking:
 
 
 class _Here(threading.local):
-    """Of each thread; not a context variable, since what a thread hands to another one's loop would take it along."""
+    """The request of each thread; not a context variable, since callbacks handed to another thread's loop would take it along."""
 
     asking: Asking | None = None
 
@@ -85,13 +85,13 @@ _here = _Here()
 
 
 def asking() -> Asking | None:
-    """For whom this thread works; None for a session's own thread and for scripts."""
+    """The request for which this thread works; None for a session's own thread and for scripts."""
     return _here.asking
 
 
 @contextmanager
 def asked_by(who: Asking) -> Iterator[None]:
-    """Inside, this thread works for somebody."""
+    """Inside, this thread works for a request."""
     before, _here.asking = _here.asking, who
     try:
         yield
@@ -105,7 +105,7 @@ class _Waiter:
     rank: Rank
     number: int
     thread: int
-    used: float = 0.0  # seconds that a run which lets others in had the model already
+    used: float = 0.0  # of a paused run: seconds that it had the model already
     paused: bool = False
     go: threading.Event = field(default_factory=threading.Event)
 
@@ -145,7 +145,7 @@ class Turns:
         """Inside, this thread alone works with the model.
 
         Raises:
-            Cancelled: while it waited, whoever asked did not want it any more.
+            Cancelled: the request was cancelled while it waited.
         """
         self.acquire(rank)
         try:
@@ -193,10 +193,10 @@ class Turns:
                 self._hand_on()
 
     def offer(self) -> None:
-        """Between two steps of a run: let those in who go before it. To be called where the model can be used by others.
+        """Between two steps of a run: let in waiting threads that go first. Call it where other threads can use the model.
 
         Raises:
-            Cancelled: whoever asked does not want it any more. The turn is this thread's again, and to be given back.
+            Cancelled: the request was cancelled. This thread has the turn again, and must release it.
         """
         who = asking()
         if self._thread == threading.get_ident() and self._waiting:
@@ -239,7 +239,7 @@ class Turns:
         return min(self._waiting, key=lambda waiter: self._order(waiter, self._last), default=None)
 
     def _order(self, waiter: _Waiter, last: Mapping[tuple[Hashable, bool], int]) -> tuple[int, ...]:
-        goes_on = waiter.paused and waiter.used < SLICE  # it made way for a look: that is not the end of its turn
+        goes_on = waiter.paused and waiter.used < SLICE  # it was paused for a look, and its slice is not used up
         return waiter.rank, not goes_on, last.get(waiter.key, 0), not waiter.paused, waiter.number
 
     def _place(self, waiter: _Waiter) -> int:
@@ -276,7 +276,7 @@ class Turns:
         """Until the turn comes.
 
         Args:
-            stays: somebody who is not wanted any more does not leave, but is let through to clear up: inside a run.
+            stays: inside a run: a cancelled thread does not leave, but waits for the turn to clean up.
         """
         begin, said, next_said = time.monotonic(), None, SAID_AFTER
         look_up = LOOK_UP if who is not None else timeout
@@ -286,7 +286,7 @@ class Turns:
                 if who is not None and who.cancel.is_set():
                     if not stays:
                         raise Cancelled(_("Stopped."))
-                    waiter.rank = Rank.GONE  # nothing is handed on to it before somebody gives his turn back
+                    waiter.rank = Rank.GONE  # it gets the turn with the next release
                 if timeout is not None and past >= timeout:
                     break
                 if who is not None and who.told is not None and past >= next_said and not who.cancel.is_set():
@@ -314,7 +314,7 @@ class Turns:
         return place
 
     def _leave(self, waiter: _Waiter, *, stays_if_come: bool = False) -> None:
-        """Wait no more. The turn may have come just now: then it is handed on, or taken after all."""
+        """Stop waiting. If the turn has come just now, it is handed on, or kept (``stays_if_come``)."""
         with self._guard:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)

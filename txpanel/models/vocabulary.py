@@ -1,8 +1,8 @@
 """What each entry of a tokenizer's vocabulary stands for: its bytes within a text, as the tokenizer's own decoder has them.
 
 Vocabularies write blanks and bytes in ways of their own: ``Ġthe`` (one printable character for each byte), ``▁the`` (a mark for the blank),
-``##ing`` (goes on without a blank), ``the</w>`` (a blank follows), ``<0xE2>`` (one byte). Which of these is meant is not to be seen from an
-entry, so the decoder is asked, with the entry between two neutral ones.
+``##ing`` (goes on without a blank), ``the</w>`` (a blank follows), ``<0xE2>`` (one byte). An entry alone does not show which
+of these is meant, so the decoder is called with the entry between two neutral ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Entry:
 
     Attributes:
         raw: its own bytes. piece: its bytes in the middle of a text, with a blank that the decoder puts before it; none for special tokens.
-        name: what the vocabulary calls it. special: whether it is a mark and no text. unknown: whether it stands for what the vocabulary lacks.
+        name: what the vocabulary calls it. special: whether it is a special token, not text. unknown: whether it is the unknown token.
     """
 
     raw: bytes
@@ -37,7 +37,7 @@ class Vocabulary:
     """The entries of a tokenizer of transformers, fast or slow.
 
     Attributes:
-        size: how many entries it has. key: identifies it, without holding on to the tokenizer.
+        size: how many entries it has. key: identifies it, without a reference to the tokenizer.
         joins: whether its decoder puts the blanks between words, which are in no entry.
         drops_first_blank: whether its decoder drops the blank with which the first piece of a text begins.
     """

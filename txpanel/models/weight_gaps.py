@@ -1,4 +1,4 @@
-"""Is a model that transformers has loaded the one in the files? No weight made up, none passed over, none that is no number.
+"""Checks that a model that transformers has loaded is the one in the files: no weight random, none left out, none NaN or infinite.
 
 transformers fills weights that are missing with random numbers, drops those that it has no place for, and casts integers to floats, each with no
 more than a line in a log.
@@ -22,7 +22,7 @@ def refuse_gaps(folder: Path, info: dict[str, Any], model: Any) -> None:
     """Compare what was loaded with what the files hold.
 
     Args:
-        folder: where the files are. info: what transformers says of the loading. model: what came of it.
+        folder: where the files are. info: transformers' loading info. model: the loaded model.
 
     Raises:
         BadFile: a weight is missing, of another shape, there twice or holds what is no number. Unsupported: one that the model has no place for,
@@ -68,10 +68,10 @@ def _stored(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_constant(key: str, entry: dict[str, Any], masked: bool) -> bool:
-    """What old checkpoints hold beside weights, and the code makes anew: causal masks, rotary frequencies, counts of positions.
+    """Whether a tensor is a constant that old checkpoints hold and the code computes itself: causal masks, rotary frequencies, position ids.
 
     Args:
-        masked: of a model that fills gaps; of such a one also the head of its other task (does one sentence follow another?), which has no part in it.
+        masked: whether the model fills gaps; then also the head of its other task (next sentence prediction), which is not used.
     """
     shape = entry.get("shape", [])
     if masked and ("pooler." in key or key.startswith(("cls.seq_relationship.", "sop_classifier."))):
@@ -95,9 +95,10 @@ def _refuse_packed(folder: Path, stored: dict[str, dict[str, Any]], model: Any) 
 
 
 def _refuse_no_numbers(folder: Path, model: Any) -> None:
+    """Refuse weights that are NaN or infinite."""
     for name, parameter in model.named_parameters():
         if parameter.is_floating_point() and parameter.element_size() > 1 and parameter.numel():
-            low, high = parameter.detach().aminmax()  # both are no number where one of all is none
+            low, high = parameter.detach().aminmax()  # both are NaN if any number is
             if not bool((high - low).isfinite()) and not bool(parameter.detach().isfinite().all()):
                 text = _("{folder} is damaged: the weight {name} holds values that are NaN or infinite.")
                 raise BadFile(text.format(folder=folder, name=name))

@@ -1,8 +1,8 @@
-"""Whether a run agrees with what is said of the model, as the text of the comparison did.
+"""Whether a run agrees with the model's declared operations, as the fixed text of the comparison did (:mod:`txpanel.tracing.verify`).
 
-Code may do something else for another text: a hook that scales long ones, a branch of a model's own. So the sums of each block that is run again are
-taken once more, which costs two additions; so are the ways into the blocks and out of them when one looks at them (:mod:`txpanel.tracing.agreeing`); and where
-somebody's hooks or replaced functions are in a model, everything is compared with every run.
+A model's code may behave differently for another text: a hook that scales long ones, a branch in its own code. So the residual sums of each block
+that is run again are checked, which costs two additions; so are embedding and output when they are first asked for (:mod:`txpanel.tracing.agreeing`).
+Where a model has the user's hooks or replaced functions, everything is compared with every run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from txpanel.tracing import lens
 from txpanel.tracing.compare import gap
 from txpanel.tracing.graph.build import block_operations
 from txpanel.tracing.operations.elementwise import Add
-from txpanel.tracing.passes import ODD, collect_calls
+from txpanel.tracing.passes import STRUCTURE_ERRORS, collect_calls
 from txpanel.tracing.probe import Probe
 from txpanel.tracing.recording import Recording
 from txpanel.tracing.replay import BlockTrace
@@ -28,10 +28,10 @@ from txpanel.tracing.verify import check_embedding, settle
 
 
 def adds_up(model: LanguageModel, layer: int, stream: Tensor, block: BlockTrace) -> bool:
-    """Whether the sums of a block that was run again give what was seen of it, its own output among that.
+    """Whether the residual sums of a block that was run again equal the tensors recorded in it, its output included.
 
     Args:
-        stream: its input [T, D]. block: what was seen of it.
+        stream: its input [T, D]. block: the tensors recorded in it.
     """
     pre = f"blocks.{layer}."
     recorded = {pre + own: value for own, value in block.tensors.items()}
@@ -49,7 +49,7 @@ def adds_up(model: LanguageModel, layer: int, stream: Tensor, block: BlockTrace)
 
 
 def closes(model: LanguageModel, layer: int, recording: Recording, ids: list[int], output: Tensor) -> bool:
-    """Compare all of a block with a run of any text, and close what does not agree; whether something was closed.
+    """Compare all of a block with a run of any text, and close what does not agree; returns whether something was closed.
 
     Args:
         ids: the T tokens. output: what the block gave when it was run again [T, D].
@@ -65,7 +65,7 @@ def closes(model: LanguageModel, layer: int, recording: Recording, ids: list[int
 
 
 def compare_end(model: LanguageModel, recording: Recording, ids: list[int], end: str) -> None:
-    """Compare the way into the blocks (``embed``) or out of them (``output``) with a run of any text, and close what does not agree."""
+    """Compare the steps before the blocks (``embed``) or after them (``output``) with a run of any text, and close them if they do not agree."""
     if end in model.anatomy.opaque:
         return
     if end == "embed":
@@ -80,13 +80,13 @@ def compare_end(model: LanguageModel, recording: Recording, ids: list[int], end:
         if found.ok:
             return
         size = found.size
-    except (*ODD, TxpanelError) as error:
+    except (*STRUCTURE_ERRORS, TxpanelError) as error:
         reason = str(error) or type(error).__name__
     model.seen.closed[end] = size
     model.anatomy = close_end(model.anatomy, model.parts, end, reason)
 
 
 def compare_ends(model: LanguageModel, recording: Recording, ids: list[int]) -> None:
-    """Compare both."""
+    """Compare both ends (see `compare_end`)."""
     for end in ("embed", "output"):
         compare_end(model, recording, ids, end)

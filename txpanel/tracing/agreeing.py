@@ -1,8 +1,7 @@
-"""A run is held against what is said of the model, and what does not agree is closed in it.
+"""Each run is compared with the model's declared operations, and what does not agree is closed.
 
-The text of the comparison has shown that blocks and ends are declared as the model takes them. Its code may do something else for another text, for a
-long one or one with a certain token in it. So a block is held against the run when it is run again, and the ways into the blocks and out of them, once,
-when somebody asks for the first number of them.
+When the model was opened, its operations agreed on one fixed text. Its code may behave differently for another text, such as a long one or one with
+a certain token. So a block is compared with the run when it is run again; embedding and output are compared once, when the first number of them is asked for.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from txpanel.tracing.store import STORE
 
 
 class Agreeing:
-    """The part of a :class:`~txpanel.tracing.Trace` that holds its numbers against what is said of the model."""
+    """The part of a :class:`~txpanel.tracing.Trace` that compares its numbers with the model's declared operations."""
 
     recording: Recording
     anatomy: Anatomy
@@ -44,8 +43,8 @@ class Agreeing:
         @property
         def stale(self) -> str | None: ...  # noqa: D102
 
-    def _agrees_no_more(self, layer: int, block: BlockTrace, ids: list[int]) -> bool:
-        """Whether something of a block does not agree in this run as it did in the comparison: it is closed from now on, here and in the model."""
+    def _closed_some(self, layer: int, block: BlockTrace, ids: list[int]) -> bool:
+        """Close what does not agree of a block in this run, here and in the model; returns whether something was closed."""
         assert self.model is not None
         model, recording = self.model, self.recording
         if not model.watch.state.foreign and adds_up(model, layer, recording.streams[layer], block):
@@ -56,12 +55,13 @@ class Agreeing:
         return True
 
     def _read_anew(self) -> None:
+        """Take over the model's changed anatomy, and drop the tensors that were computed with the old one."""
         assert self.model is not None
         self.anatomy, self.graph = self.model.anatomy, graph_of(self.model)
         STORE.forget(self.uid)
 
-    def _at_an_end(self, name: str) -> str | None:
-        """``embed`` or ``output`` for a tensor that is declared there, and for its length; ``None`` for all others, what is made of logits among them."""
+    def _end_of(self, name: str) -> str | None:
+        """``embed`` or ``output`` for a tensor before or after the blocks, and for its norm; ``None`` for all others, and for those computed from logits."""
         layer, own = split_name(name)
         if layer is not None:
             return "embed" if (layer, own) == (0, "resid_pre") else None
@@ -74,13 +74,13 @@ class Agreeing:
         return "output" if at <= listed.index("logits") else None
 
     def _compare_end(self, name: str) -> None:
-        """To be called before a tensor is computed or explained: if it stands at an end that does not agree with this run, that end is closed.
+        """Call this before a tensor is computed or explained: if it is of an end (embedding, output) that does not agree with this run, that end is closed.
 
         A model that has changed since is not compared: nothing is computed with it.
         """
         if self.model is None or self.recording.state is None or self._compared_ends >= {"embed", "output"}:
             return
-        end = self._at_an_end(name)
+        end = self._end_of(name)
         if end is None or end in self._compared_ends or self.stale:
             return
         before = self.model.anatomy
@@ -89,11 +89,11 @@ class Agreeing:
         if self.model.anatomy is not before or self.anatomy.opaque.keys() != before.opaque.keys():
             self._read_anew()
 
-    def _alone(self) -> None:
-        """Before vectors other than those of the run go through the way out.
+    def _check_output_alone(self) -> None:
+        """Call this before vectors other than those of the run are unembedded.
 
         Raises:
-            Unsupported: it is not opened, and for a vector alone it gives other logits than within the run: so it would for these.
+            Unsupported: the output is not opened, and gives other logits for a single vector than within the run, so those of other vectors would be wrong.
         """
         self._compare_end("logits")
         if self.model is None or self.recording.state is None or "output" not in self.model.anatomy.opaque:

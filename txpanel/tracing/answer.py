@@ -16,7 +16,7 @@ from txpanel.tracing.operations.base import Operation
 
 
 def gaps(model: LanguageModel, ids: Sequence[int]) -> tuple[int, ...]:
-    """The places of the mask tokens of a text; none of a model that writes on."""
+    """Positions (from 0) of the mask tokens of a text; () for a model that continues texts."""
     mask = mask_id(model.tokenizer, model.model.config) if model.anatomy.fills else None
     return tuple(place for place, token in enumerate(ids) if token == mask)
 
@@ -47,12 +47,12 @@ def positions(anatomy: Anatomy, ids: Tensor) -> Tensor:
 
 
 def counts_on(anatomy: Anatomy, ids: Sequence[int]) -> bool:
-    """Whether a text that is continued has the positions of one pass: where padding tokens do not count, the tokens of a cache all do."""
+    """Whether a continued text has the same positions as in one pass: not with padding tokens in a model that skips them, since a cache counts them."""
     return anatomy.position_pad is None or anatomy.position_pad not in ids[:-1]
 
 
 def token_types(model: LanguageModel | None, ids: Tensor) -> Tensor:
-    """To which of two texts each token belongs: int64 [T]; as the model is told, else all to the first."""
+    """To which of two texts each token belongs: int64 [T]; as given in the model's inputs, else all to the first."""
     given = model.inputs.named.get("token_type_ids") if model is not None and model.inputs is not None else None
     if isinstance(given, Tensor) and given.numel() == len(ids):
         return given.reshape(-1).long().cpu()

@@ -1,4 +1,4 @@
-"""Which module of a block gives which of its tensors: the hooks with which these are kept while it runs."""
+"""Which module of a block computes which of its tensors, and the hooks that keep these tensors while the block runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from txpanel.models.anatomy import BlockAnatomy
 from txpanel.models.parts import BlockParts, LinearMap
 from txpanel.tracing.module_calls import ModuleCall, call_of, rows
 
-__all__ = ["Keep", "hear", "outputs", "taps"]
+__all__ = ["Keep", "opaque_taps", "outputs", "taps"]
 
 Keep = Callable[[dict[str, Tensor], Any, Any], None]
 """Keeps, in a dictionary, something of a module's arguments and output."""
@@ -31,20 +31,20 @@ class _Output:
 
 
 def outputs(facts: BlockAnatomy, parts: BlockParts) -> dict[str, nn.Module]:
-    """The tensors of a block, by short name, that are what one of its modules gives as it stands, and that module."""
+    """The tensors of a block, by short name, that are the unchanged output of one of its modules, and that module."""
     found = {keep.name: module for module, keep in _taps(facts, parts) if isinstance(keep, _Output)}
     return found | {_given_by(part, facts): module for part, module in parts.opaque.items() if part != "block"}
 
 
 def taps(facts: BlockAnatomy, parts: BlockParts, kept: dict[str, Tensor]) -> list[Any]:
-    """Hooks that keep what is opened of a block; set now, to be removed."""
+    """Register hooks that keep the tensors of a block's opened parts in ``kept``; the caller removes them."""
     return [module.register_forward_hook(_keeping(keep, kept)) for module, keep in _taps(facts, parts)]
 
 
-def hear(
+def opaque_taps(
     part: str, module: nn.Module, facts: BlockAnatomy, kept: dict[str, Tensor], calls: dict[str, ModuleCall]
 ) -> list[Any]:
-    """Hooks that keep the input and the output of a part that is not opened, and how it was called."""
+    """Register hooks that keep the input and the output of a part that is not opened, and how it was called; the caller removes them."""
     if part == "block":
         return []
     name = _given_by(part, facts)
@@ -57,13 +57,13 @@ def hear(
     def after(_module: nn.Module, _args: Any, output: Any) -> None:
         kept[name] = as_rows(rows(output))
 
-    # before somebody's own hooks, which change what is given: a repeated call goes through these once more
+    # before the user's own hooks, which may change the input: they run again when the call is repeated
     entered = module.register_forward_pre_hook(before, with_kwargs=True, prepend=True)
     return [entered, module.register_forward_hook(after)]
 
 
 def _given_by(part: str, facts: BlockAnatomy) -> str:
-    """The tensor that the module of a part that is not opened gives."""
+    """Short name of the tensor that the module of a part that is not opened returns."""
     raw = f"{part}_proj" if after_write(facts) else f"{part}_out"
     norms = {"attn_norm": _written(facts), "mlp_norm": _written_by_mlp(facts)} | {
         norm: norm for norm in ("ln1", "ln2", "cross_ln")
@@ -86,7 +86,7 @@ def _written_by_mlp(facts: BlockAnatomy) -> str:
 
 
 def _taps(facts: BlockAnatomy, parts: BlockParts) -> list[tuple[nn.Module, Keep]]:
-    """Modules to listen to, and what is kept of each: its output (or input) under the tensor's name."""
+    """The modules to hook, and what is kept of each: its output (or input) under the tensor's name."""
     found: list[tuple[nn.Module, Keep]] = []
     if "block" in facts.opaque:
         return found
@@ -191,7 +191,7 @@ def _head_major(x: Tensor, given: Tensor, projected: Tensor, heads: int) -> Tens
     if x.dim() == 2:
         return x.unflatten(-1, (heads, -1)).transpose(0, 1).detach().clone()
     first = x.shape[0] == heads and (x.shape[1] != heads or bool(torch.equal(given, projected)))
-    return (x if first else x.transpose(0, 1)).detach().clone()  # some go on working in the same tensor
+    return (x if first else x.transpose(0, 1)).detach().clone()  # a copy, since some models write into the same tensor later
 
 
 def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:

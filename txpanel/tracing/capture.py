@@ -1,4 +1,4 @@
-"""Listening to one block while it runs: its attention call, and the outputs of its sub-modules.
+"""Observing the attention call of one block while it runs: its q, k, v, mask and pattern.
 
 There are two ways to observe the attention call:
 
@@ -43,8 +43,8 @@ class AttentionCall:
         q: [H, Q, D]. k: [G, S, D]. v: [G, S, Dv]. mask: as handed over: ``None``, bool or float, [.., Q, S].
         causal: whether keys after the query are hidden where no mask says so; ``None``: not seen. native: name of the model's own attention function.
         pattern: [H, Q, S] where the family computes it itself; else ``None``. calls: how often attention ran.
-        bias: [H, Q, S] added to the scores beside the mask; ``None``: nothing was handed over. module: whose call it is; ``None``: anyone's.
-        before: of the attention that is listened to besides.
+        bias: [H, Q, S] added to the scores beside the mask; ``None``: there was none. module: the attention module that is observed; ``None``: any.
+        before: the call of another attention of the same block that is observed as well.
     """
 
     q: Tensor | None = None
@@ -71,7 +71,7 @@ def _listen(
     call = _call.get()
     if call is None:
         raise RuntimeError(f"The attention function '{NAME}' only works inside a txpanel replay.")
-    native, call = call.native, _whose(call, module)
+    native, call = call.native, _call_of(call, module)
     if call is None:
         return _native(module, native)(module, query, key, value, attention_mask, **more)
     call.calls += 1
@@ -82,8 +82,8 @@ def _listen(
     return _native(module, call.native)(module, query, key, value, attention_mask, **more)
 
 
-def _whose(call: AttentionCall, module: nn.Module) -> AttentionCall | None:
-    """Of several attentions of a block the one that a module is; of an unknown module the one that is not particular."""
+def _call_of(call: AttentionCall, module: nn.Module) -> AttentionCall | None:
+    """Of several observed calls the one for a module; else the one that is for any module; else ``None``."""
     at: AttentionCall | None = call
     while at is not None and at.module is not None and at.module is not module:
         at = at.before
@@ -113,7 +113,7 @@ def uses_registry(attn: nn.Module) -> bool:
     code = unwrap(type(attn).forward).__code__
     if "ALL_ATTENTION_FUNCTIONS" not in code.co_names:
         return False
-    # GPT-2 looks at the name itself: with "eager" it may go a way of its own
+    # GPT-2 compares the name itself: with "eager" it may take another code path
     return not (
         "eager" in code.co_consts and getattr(getattr(attn, "config", None), "_attn_implementation", "") == "eager"
     )
@@ -124,7 +124,7 @@ def listening(attn: nn.Module, route: str | None = None, *, besides: bool = Fals
     """Keep the attention call that ``attn`` makes inside this context.
 
     Args:
-        attn: the attention module. route: ``registry`` or ``mode``, to force one (for tests). besides: another one of the block runs as well.
+        attn: the attention module. route: ``registry`` or ``mode``, to force one (for tests). besides: another attention of the block is observed too.
     """
     call = AttentionCall(module=attn if besides else None, before=_call.get())
     token = _call.set(call)
@@ -247,7 +247,7 @@ def allowed(
 
 
 def _earlier(queries: int, keys: int) -> Tensor:
-    """Bool [Q, S]: each query sees its own key and those before it. All blocks of a text share one: of 8,192 tokens it has 67 MB."""
+    """Bool [Q, S]: each query sees its own key and those before it. All blocks of a text share one: for 8,192 tokens it takes 67 MB."""
     found = _EARLIER.get((queries, keys))
     if found is None:
         found = _EARLIER[queries, keys] = torch.ones(queries, keys, dtype=torch.bool).tril_(keys - queries)

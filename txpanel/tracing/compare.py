@@ -23,15 +23,15 @@ HALF_ROUNDING = 0.008
 VECTORS = (("feature",), ("dim",), ("neuron",), ("vocab",), ("rank",))
 """Dimensions along which the numbers of a row are computed together."""
 FAILING = 4
-"""Rows that are looked into where a row seems to be off."""
+"""How many of the rows that seem to be wrong are examined, the worst first."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """How far an operation is off.
+    """How far an operation's result is from the recorded tensor.
 
     Attributes:
-        ok: no further than rounding explains. size: the largest difference, relative to its row's largest number.
+        ok: whether rounding explains the difference. size: the largest difference, relative to its row's largest number.
     """
 
     ok: bool
@@ -92,7 +92,7 @@ def terms_gap(operation: Operation, inputs: Values, value: Tensor, cell: Cell, d
     slack = operation.slack_at(inputs, cell) + rounding(operation, value, cell, dtype)
     if (
         dtype not in (torch.float32, torch.float64) and value.dim()
-    ):  # an activation is rounded on its way, whatever is left of it at its end
+    ):  # intermediate values of an activation are rounded, even if the result is small
         row = value[cell[:-1]]
         slack += TERMS.get(dtype, HALF_TERMS) * float(row[torch.isfinite(row)].abs().max())
     return Gap(off <= TERMS.get(dtype, HALF_TERMS) * size + slack + 1e-12, off / (size + 1e-20))

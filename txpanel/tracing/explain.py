@@ -43,8 +43,8 @@ class Explanation:
     Attributes:
         name, index: the cell. value: as recorded. terms: operands, largest first; they add up to the value (none for a leaf:
         a weight, a token id, an angle). formula: LaTeX with this model's sizes. inputs: names of the tensors it is made from.
-        operation: what sort of step. feeds: names of the tensors made from it. check: see :class:`Check`. note: a sentence where the terms are
-            of the weights of now, and the model has changed since the run; else empty.
+        operation: what sort of step. feeds: names of the tensors made from it. check: see :class:`Check`. note: a sentence if the
+            model has changed since the run, so that the terms use the present weights; else empty.
         opaque: path of the module that made the cell, where this part of the model is not opened: there are no terms, and the check is
             what the module gives when it is called again. ``None`` for all others.
         note: of such a cell, why its module could not be called again, in words; then the check's difference is NaN.

@@ -1,7 +1,7 @@
 """Whether a text with an image or a sound in it can be continued: only where that gives what the model's own ``generate`` gives.
 
-What such a model is told of tokens that follow (their kind, their place, what they may see) differs by family, and in some between
-reading and generating. So the first time that a text grows, it is compared once.
+What such a model is given for later tokens (their kind, position, mask) differs by family, and in some families between
+one pass and ``generate``. So the first time that a text grows, it is compared once.
 """
 
 from __future__ import annotations

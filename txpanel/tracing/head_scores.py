@@ -1,4 +1,4 @@
-"""What the heads of a model do, measured on random tokens that are repeated: nothing of a text is left that could explain the weights."""
+"""What the heads of a model do, measured on repeated random tokens, so that the meaning of a text plays no part."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["KINDS", "head_scores", "kept_scores"]
 
 KINDS = ("previous", "induction", "duplicate", "first", "self")
 HALF = 24
-"""Random tokens, which come twice."""
+"""Number of random tokens; the text has them twice."""
 SEED = 20
 LEAST = 3
 
@@ -31,7 +31,7 @@ _kept: weakref.WeakKeyDictionary[LanguageModel, tuple[State, dict[str, xr.DataAr
 def head_scores(model: LanguageModel, kind: str = "induction") -> xr.DataArray:
     """How far each head of a model does what a kind of heads does, DataArray(layer, head), from 0 to 1.
 
-    The model reads random tokens twice in a row (behind its mark for the beginning of a text, if it has one). A score is the mean attention
+    The model reads random tokens twice in a row (after its start-of-text token, if it has one). A score is the mean attention
     weight, over the tokens of the second half, on one token: ``previous`` the one before; ``induction`` the one that followed the earlier
     copy (Olsson et al. 2022, arXiv:2209.11895); ``duplicate`` the earlier copy; ``first`` the first token of all; ``self`` itself.
 
@@ -102,7 +102,7 @@ def _of_block(trace: Trace, layer: int, start: int, n: int) -> dict[str, npt.NDA
 
 
 def _tokens(model: LanguageModel) -> tuple[list[int], list[int]]:
-    """Ids of the mark that begins a text, if the tokenizer puts one there, and of random tokens that are none of its marks."""
+    """Ids of the start-of-text token, if the tokenizer adds one, and of random tokens that are not special."""
     special = {int(one) for one in getattr(model.tokenizer, "all_special_ids", None) or []}
     try:
         first = model.ids("A")[:1]

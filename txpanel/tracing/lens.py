@@ -91,7 +91,7 @@ def _unembed(model: LanguageModel, stream: Tensor) -> Tensor:
 
 
 def slices_of(positions: int, vocab: int) -> list[slice]:
-    """Positions in slices of at most `LOGITS` logits: those of all tokens of a long text are never there together."""
+    """Positions in slices of at most `LOGITS` logits: those of all tokens of a long text are never in memory together."""
     step = min(POSITIONS, max(1, LOGITS // vocab))
     return [slice(start, min(start + step, positions)) for start in range(0, positions, step)]
 

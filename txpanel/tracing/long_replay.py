@@ -1,8 +1,8 @@
-"""Running one block of a long text again in pieces, so that others have their turn in between.
+"""Running one block of a long text again in pieces, so that other threads can use the model in between.
 
-Each piece is a pass of the model in which only the block in question works: the others hand their input on. So the model's own code
-makes mask and angles, and keys and values of the pieces before come from a cache, as in the recording (:mod:`txpanel.tracing.record`).
-Where that had the same pieces, the block's output is the recorded one, bit for bit.
+Each piece is a pass of the model in which only the block in question runs: the others return their input. So the model's own code
+computes mask and angles, and keys and values of the pieces before come from a cache, as in the recording (:mod:`txpanel.tracing.record`).
+If the recording had the same pieces, the block's output is the recorded one, bit for bit.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from txpanel.tracing.replay import BlockTrace, angles, as_recorded, listened
 from txpanel.tracing.rows import RoomyLayer, roomy_cache, roomy_layer
 
 OF_THE_LAST = ("k", "v", "sinks")
-"""What the last piece has of all tokens."""
+"""Tensors that the last piece has for all tokens."""
 
 
 @dataclass
 class _Piece:
-    """Of some tokens: what the block kept, its output [n, D], how often attention ran, and its other arguments."""
+    """The results for some tokens: kept tensors, the block's output [n, D], how often attention ran, and its other arguments."""
 
     kept: dict[str, Tensor]
     output: Tensor
@@ -92,7 +92,7 @@ def _piece(
 
 
 def _cache(model: LanguageModel, layer: int, block: RoomyLayer, length: int) -> DynamicCache:
-    """A cache of ``length`` tokens that really has those of one block; of the others, which do not look, only so many."""
+    """A cache of ``length`` tokens with the keys and values of one block; the other blocks, which do not run, have placeholders of that length."""
     cache = roomy_cache()
     for i in range(model.anatomy.n_layers if length else 0):
         if i == layer:
@@ -109,7 +109,7 @@ def _cache(model: LanguageModel, layer: int, block: RoomyLayer, length: int) -> 
 
 
 def _joined(name: str, pieces: list[Tensor], tokens: int) -> Tensor:
-    """One tensor of all tokens: q and its like [H, T, d], the mask [T, S], others [T, D]."""
+    """The pieces of one tensor joined: q and the like [H, T, d], the mask [T, S], others [T, D]."""
     if name in OF_THE_LAST or (name == "alibi" and pieces[-1].shape[1] == 1):
         return pieces[-1]
     if name in ("mask", "alibi"):  # a piece has as many keys as there were then

@@ -42,7 +42,7 @@ class ModuleCall:
 
 
 def call_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ModuleCall]:
-    """A call taken apart: its stream as given, and the rest, in which there is no cache.
+    """A call split into its stream, as given, and the other arguments, without a cache.
 
     Raises:
         Unsupported: none of the arguments is a stream.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 __all__ = ["GIVEN", "SOURCE_STATE", "SOURCE_TOKENS", "cell_name", "of_source", "split_name"]
 
 GIVEN = "inputs."
-"""What names of tensors begin with that a model is given beside token ids, or instead of them, such as ``inputs.pixel_values``."""
+"""Prefix of the names of tensors that a model is given beside token ids, or instead of them, such as ``inputs.pixel_values``."""
 SOURCE_STATE = "encoder.state"
 """The last state of an encoder: what keys and values of cross-attention are made from. [S, D]"""
 SOURCE_TOKENS = "encoder.tokens"

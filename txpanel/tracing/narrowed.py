@@ -14,11 +14,11 @@ from txpanel.tracing.operations.base import Operation
 LARGE = 1 << 26
 """Bytes of a block's attention map above which not all of its queries are computed."""
 ROWS = 64
-"""Queries that are."""
+"""Number of queries that are computed then."""
 
 
 class Narrowed:
-    """Which operations of a block are computed for some queries only, from the scores to what heads write.
+    """Which operations of a block are computed for some queries only, from the scores to the outputs of heads.
 
     Attributes:
         names: their outputs.
@@ -30,7 +30,7 @@ class Narrowed:
         self.names: set[str] = set()
 
     def inputs(self, operation: Operation, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The inputs of an operation; of one that is computed for some queries only, what belongs to these."""
+        """The inputs of an operation; if it is computed for some queries only, their rows of these inputs."""
         found = {source: values[source] for source in operation.inputs}
         begins = isinstance(operation, Scores)
         if self._rows is None or not (begins or self.names & found.keys()):
@@ -42,7 +42,7 @@ class Narrowed:
         return found
 
     def cut(self, value: Tensor, dims: tuple[str, ...]) -> Tensor:
-        """What of a tensor belongs to the queries."""
+        """The rows of a tensor that belong to these queries."""
         axis = next((at for at, dim in enumerate(dims) if dim in ("query", "token")), None)
         if axis is None or self._rows is None or value.shape[axis] == 1:
             return value

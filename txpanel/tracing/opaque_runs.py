@@ -1,4 +1,4 @@
-"""Parts of a model that are not opened, run by their own code: a module with another stream, or the way into and out of the blocks."""
+"""Parts of a model that are not opened, run by their own code: a module with another input, or the steps before and after the blocks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def first_stream(model: LanguageModel, ids: Tensor) -> Tensor:
 
 
 def through(model: LanguageModel, layer: int, ids: Tensor, stream: Tensor) -> Tensor:
-    """What the block after ``layer`` is given where only block ``layer`` works: streams [T, D] -> [T, D], as computed.
+    """The input of the block after ``layer`` in a pass in which only block ``layer`` runs: streams [T, D] -> [T, D], as computed.
 
     Args:
         ids: int64 [T], for the pass. stream: the block's input.
@@ -70,7 +70,7 @@ def through(model: LanguageModel, layer: int, ids: Tensor, stream: Tensor) -> Te
 
 
 def _arriving(model: LanguageModel, ids: Tensor, layer: int, working: Mapping[int, Replacement]) -> Tensor | None:
-    """What a block is given in a pass in which no other block works than those: [T, D], as computed; ``None``: the pass never comes to it."""
+    """The input of block ``layer`` in a pass in which only the blocks of ``working`` run: [T, D], as computed; ``None``: the pass never reaches it."""
 
     def arrive(_forward: Callable[..., Any]) -> Callable[..., Any]:
         def kept(*args: Any, **kwargs: Any) -> Any:
@@ -89,14 +89,14 @@ def _arriving(model: LanguageModel, ids: Tensor, layer: int, working: Mapping[in
 
 
 def handed(model: LanguageModel, layer: int, output: Tensor, ids: list[int], stream: Tensor) -> Tensor:
-    """What the next block was given of a block's output: the output itself, but for models that do something in between."""
+    """The next block's input for a block's output: the output itself, except in models that change the stream in between."""
     return through(model, layer, torch.tensor(ids), stream) if model.parts.blocks[layer].between else output
 
 
 def logits_of(model: LanguageModel, stream: Tensor, text: Tensor | None = None) -> Tensor:
-    """Logits of any streams, by the model's own code after its last block: [n, D] -> float32 [n, V].
+    """Logits for any streams, by the model's own code after its last block: [n, D] -> float32 [n, V].
 
-    A pass in which the last block gives these streams, and the others nothing new.
+    They are computed in a pass in which the last block returns these streams, and the others return their input.
 
     Args:
         text: int64 [n], the ids of a run whose streams these are; then only the last logits may be there. ``None``: any streams.
@@ -118,7 +118,7 @@ def logits_of(model: LanguageModel, stream: Tensor, text: Tensor | None = None) 
 
 
 def put_in(model: LanguageModel) -> Tensor:
-    """What a model puts where an image or a sound is, made again: float32 [n, D]."""
+    """The vectors that a model puts where an image or a sound stands, computed again: float32 [n, D]."""
     assert model.inputs is not None
     entered = as_given(model, torch.tensor(model.inputs.ids))[0]
     if entered is None:  # in the run of which these places are known, it was given
@@ -132,9 +132,9 @@ def places_of(places: tuple[Place, ...]) -> list[int]:
 
 
 def as_given(model: LanguageModel, ids: Tensor) -> tuple[Tensor | None, Tensor]:
-    """What the language model inside a model is given for token ids, and what its first block is given: float32 [T, D] each.
+    """For token ids the ``inputs_embeds`` that the inner language model is given, and the input of its first block: float32 [T, D] each.
 
-    They are the same, but where positions or types are added or a norm stands in between. ``None``: it is given ids, and looks the rows up itself.
+    They are equal unless positions, types or a norm come in between. ``None``: the inner model is given ids, and looks up the rows itself.
     """
     given: list[Tensor] = []
 
@@ -182,7 +182,7 @@ class Run(Protocol):
 
 
 def bound(run: Run, operation: Operation) -> Operation:
-    """An operation as it was in a run: of a part that is not opened, with what calls its module."""
+    """An operation bound to a run: that of a part that is not opened gets the call of its module as in the run."""
     model = run.model
     if model is not None and isinstance(operation, Placed):
         return replace(operation, call=partial(put_in, model))

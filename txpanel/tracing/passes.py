@@ -1,4 +1,4 @@
-"""Passes of the whole model that are ours: one that runs no block, and arguments that families and versions name in their own way."""
+"""Passes of the whole model for txpanel's own purposes: one that runs no block, and arguments whose names differ by family and version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from txpanel.models.language_model import LanguageModel
 from txpanel.tracing.module_calls import Call, handed_on, taken, without_cache
 from txpanel.tracing.rows import roomy_cache
 
-ODD = (
+STRUCTURE_ERRORS = (
     AttributeError,
     KeyError,
     IndexError,
@@ -29,9 +29,9 @@ ODD = (
     AssertionError,
     ArithmeticError,
 )
-"""What a structure never seen before may raise; `TxpanelError` besides."""
+"""Errors that an unknown structure may raise, beside `TxpanelError`."""
 Replacement = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""What a block does in place of its own forward, which it is given."""
+"""Takes a block's own ``forward`` and returns the function to call instead."""
 
 
 def collect_calls(model: LanguageModel, ids: list[int], tuple_output: int) -> list[Call]:
@@ -60,7 +60,7 @@ def collect_calls(model: LanguageModel, ids: list[int], tuple_output: int) -> li
 
 @contextmanager
 def in_words(model: LanguageModel) -> Iterator[None]:
-    """Inside, what a model's own code raises of a text becomes a sentence.
+    """Inside, an error of the model's own code becomes an `Unsupported` with a sentence.
 
     Raises:
         Unsupported: in words.
@@ -69,7 +69,7 @@ def in_words(model: LanguageModel) -> Iterator[None]:
         yield
     except (MemoryError, torch.OutOfMemoryError):
         raise
-    except ODD as error:
+    except STRUCTURE_ERRORS as error:
         words = _("{model} could not be run on this text ({reason}).")
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise Unsupported(words.format(model=model.title, reason=reason)) from error
@@ -77,21 +77,21 @@ def in_words(model: LanguageModel) -> Iterator[None]:
 
 @contextmanager
 def skipping(model: LanguageModel, tuple_output: int, instead: Mapping[int, Replacement]) -> Iterator[None]:
-    """Inside, a pass of the model runs no block: each hands its input on.
+    """Inside, a pass of the model runs no block: each returns its input.
 
     Args:
         tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
-        instead: by block, what to do in place of that.
+        instead: by block number, what to call instead.
     """
 
     def skip(*args: Any, **kwargs: Any) -> Any:
         return handed_on(taken(args, kwargs)[0], tuple_output)
 
     blocks, calls = model.parts.block_modules, itertools.count()
-    own = [block.__dict__.get("forward") for block in blocks]  # somebody may have replaced it before us
+    own = [block.__dict__.get("forward") for block in blocks]  # the user may have replaced it already
 
     def in_turn(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Of a module that stands for several blocks: what is to be done in this call."""
+        """For a module that is used as several blocks: do what is wanted in this call."""
         i = next(calls)
         return (instead[i](forward) if i in instead else skip)(*args, **kwargs)
 
@@ -123,7 +123,7 @@ def with_cache(model: Any, kept: Any) -> dict[str, Any]:
 
 
 def _name_of_cache(model: Any) -> str:
-    """As the model's own pass names it; where that only hands on what it is given, as the first part inside that does name it."""
+    """The argument's name in the model's own ``forward``; if that only passes on keywords, in the first inner module that names it."""
     for part in model.modules():
         names = {"cache", "past_key_values"} & _takes(type(part).forward)
         if names:

@@ -1,13 +1,13 @@
-"""Long texts in pieces: how many tokens at a time, so that no block of the model is at work for longer than others should wait.
+"""Long texts in pieces: how many tokens at a time, so that no block runs for longer than other threads should wait.
 
-Between two blocks of a pass others have their turn (:mod:`txpanel.models.turns`), which changes no number. Only where one block of one
+Between two blocks of a pass other threads can use the model (:mod:`txpanel.models.turns`), which changes no number. Only where one block of one
 pass takes longer than `SECONDS`, the text is read in pieces, each continuing the keys and values of those before it. Sums are then added
 in another order, so the last digits may differ from those of one pass; `trace.check` says so.
 
 A text is read in one pass, whatever its length, where
 
 * no session asked (a notebook, a script): nobody else waits;
-* the model has experts: a router's choice between two of nearly equal weight could fall differently in pieces, and nobody would see it;
+* the model has experts: in pieces a router could choose differently between two of nearly equal weight, unnoticed;
 * it has layers whose state can't be cut (state-space, convolution);
 * the angles of its positions follow the length of the text (LongRoPE, dynamic NTK): those of a piece would be of a shorter text;
 * an encoder has read another text, of which this is what a decoder writes;
@@ -47,7 +47,7 @@ def ends(model: LanguageModel, ids: list[int], start: int = 0, *, measured: bool
 
     Args:
         start: how many of its tokens are known already.
-        measured: only if the model's speed is known already: this is a look, which takes no other's turn to find out.
+        measured: do not measure the model's speed; if it is not known yet, one pass.
     """
     n = len(ids)
     if measured and model not in _speeds:
@@ -102,7 +102,7 @@ def _sizes(model: LanguageModel) -> tuple[int, int]:
 
 
 def _measured(model: LanguageModel, ids: list[int]) -> float:
-    """Seconds of a block for these tokens, without what others did in between."""
+    """Median seconds of a block for these tokens, without the time of other threads in between."""
     me, begun, laps = threading.get_ident(), [0.0], list[float]()
 
     def begin(*_call: Any) -> None:

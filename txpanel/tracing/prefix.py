@@ -4,7 +4,7 @@ A text that grows continues the run before it. An edit in the middle, or another
 shares most tokens, cut to those tokens; the original stays, so one can go back and forth between branches. Rows that a run uses are
 never overwritten (:mod:`txpanel.tracing.rows`), so such a copy is a view and costs nothing.
 
-All of this holds only as long as the model stays what it was. It is asked first (:mod:`txpanel.models.changed`); besides, the last token
+All of this is valid only as long as the model stays the same. That is checked first (:mod:`txpanel.models.changed`); besides, the last token
 of the prefix is computed again in the pass that continues it, and its streams in all blocks, its keys and its values must be the kept ones
 (`differs`). Where the angles of positions follow the length of the text (LongRoPE, dynamic NTK), those of the pass must be the kept ones, too.
 """
@@ -31,7 +31,7 @@ BRANCHES = 64
 """Runs that are kept per model, if the cap of :mod:`txpanel.models.memory` has room for them; the least recently used is dropped first."""
 
 LONG = 256
-"""New tokens from which on it is asked whether continuing is worth it."""
+"""From so many new tokens on, `worth_it` decides whether to continue."""
 
 
 @dataclass(eq=False)
@@ -42,7 +42,7 @@ class Prefix:
         ids: its T tokens. cache: their keys and values.
         streams: its residual streams, n_layers + 1 tensors [T, D]. rows: the buffers that these are views of, if they are.
         key: of the model's state when it was recorded. angles: of the rotary embeddings whose angles follow the length of the text.
-        written: norms of what its blocks wrote, as far as they were heard.
+        written: norms of what its blocks add, if they were measured.
     """
 
     ids: list[int]
@@ -154,18 +154,18 @@ class Prefixes:
         self._store.put(id(prefix), prefix)
 
     def forget(self, key: str) -> None:
-        """Let go of those of one state of the model."""
+        """Drop the runs of one state of the model."""
         for prefix in self._store.values():
             if prefix.key == key:
                 self._store.pop(id(prefix))
 
     def clear(self) -> None:
-        """Let everything go."""
+        """Drop all runs."""
         self._store.clear()
 
 
 def worth_it(shared: int, tokens: int) -> bool:
-    """Whether a run that continues one of ``shared`` tokens is sooner done than a run of all.
+    """Whether continuing a run of ``shared`` tokens is faster than running the whole text.
 
     Many tokens after few others need a mask of their own, where a whole text has its kernel's, and all keys and values are copied: such a
     run costs up to 1.3 times the whole text's (2,048 tokens, 1 to 256 of them shared).

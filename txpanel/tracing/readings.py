@@ -1,4 +1,4 @@
-"""Other readings of a block whose first one does not agree with its run: what structure leaves open is decided by comparing."""
+"""Other readings of a block whose first reading does not agree with its run: what the structure leaves open is decided by comparing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from txpanel.models.parts import BlockParts
 __all__ = ["Change", "others"]
 
 Change = dict[str, Any]
-"""Facts of a block to say otherwise."""
+"""Facts of a block to change, by name."""
 
 
 def others(facts: BlockAnatomy, parts: BlockParts, trouble: set[str]) -> Iterator[Change]:
@@ -34,7 +34,7 @@ def others(facts: BlockAnatomy, parts: BlockParts, trouble: set[str]) -> Iterato
 
 
 def _rotations(facts: BlockAnatomy) -> Iterator[Change]:
-    """A block that is not rotated though the model has angles; pairs that stand otherwise; norms of q and k after the rotation."""
+    """No rotation although the model has angles; other pairs of dimensions; norms of q and k after the rotation."""
     if facts.rotary is None:
         return
     yield {"rotary": None}
@@ -60,7 +60,7 @@ _BRANCH = {"ln1": "attn_norm", "ln2": "mlp_norm"}
 
 
 def take(parts: BlockParts, change: Change) -> Callable[[], None]:
-    """What a change means for a block's parts; returns what takes it back."""
+    """Apply a change to a block's parts; returns a function that undoes it."""
     if change.get("norm_place") != "branch":
         return lambda: None
     before = dict(parts.norms)

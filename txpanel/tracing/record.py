@@ -45,27 +45,28 @@ _prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
 _seconds: WeakKeyDictionary[LanguageModel, float] = WeakKeyDictionary()
 """How long a model's last pass over a single token took."""
 WHOLE = 512
-"""Up to so many tokens, all blocks of a model with somebody's hooks or replaced functions are compared with each run at once, so that a page shows from
-the beginning what is open; longer texts, and the steps of a generation, when one looks into a block."""
+"""Up to so many tokens, all blocks of a model with the user's hooks or replaced functions are compared with each run at once, so that a page shows from
+the beginning what is open. In longer texts and in the steps of a generation, a block is compared when it is first looked into."""
 MANY = 8
-"""Of so many new tokens one more does not show."""
+"""From so many new tokens on, computing one more costs no noticeable time."""
 
 
 def record(model: LanguageModel, text: str | Sequence[int], *, reuse: bool = True) -> Trace:
-    """Run ``model`` once on a text (or token ids) and return the :class:`Trace`.
+    """Run ``model`` once on a text (or token ids) and return its :class:`~txpanel.tracing.Trace`.
 
     Args:
-        text: the text, or its token ids. reuse: start from the first token that no recent run of this model shares.
+        text: the text, or its token ids. reuse: compute only from the first token on that no recent run of this model shares.
 
     Raises:
-        EmptyText: no token to run on. TooLong: more tokens than the model has positions. BadText: an id that the model has no row for. All say what to do.
+        EmptyText: no token to run on. TooLong: more tokens than the model has positions. BadText: an id that the model has no row for.
+            Unsupported: the model's own code does not run on this text. All say what to do.
     """
     model, ids = opened(model).now().begin(text)
     _check_length(model, ids)
     with model.lock.turn(Rank.RUN):
         begin = time.perf_counter()
         check_growth(model, ids)
-        recording = _of_now(model, ids, reuse)
+        recording = _record_current(model, ids, reuse)
     figures.PASSES.add()
     figures.PASS_SECONDS.seen(time.perf_counter() - begin)
     if len(ids) - recording.reused == 1:
@@ -89,8 +90,8 @@ def record(model: LanguageModel, text: str | Sequence[int], *, reuse: bool = Tru
     return trace
 
 
-def _of_now(model: LanguageModel, ids: list[int], reuse: bool) -> Recording:
-    """The run of a text through the model as it is now; what was kept of it before is used where that still holds."""
+def _record_current(model: LanguageModel, ids: list[int], reuse: bool) -> Recording:
+    """Run the model as it is now; what is kept of earlier runs is used where it is still valid."""
     state = model.state(briefly=_in_a_loop())
     if not _in_a_loop():
         model.read_anew()
@@ -112,7 +113,7 @@ def _of_now(model: LanguageModel, ids: list[int], reuse: bool) -> Recording:
         recording.reads(model.has_read())
     if (
         prefix is not None and not recording.reused
-    ):  # its last token came out otherwise: something has changed that no look has seen
+    ):  # its last token was different this time: the model has changed unnoticed
         state = model.state(thorough=True)
     if not recording.reused:
         model.watch.settle()
@@ -125,7 +126,7 @@ _continuing: ContextVar[bool] = ContextVar("txpanel_continuing", default=False)
 
 @contextmanager
 def continuing() -> Iterator[None]:
-    """Inside, a run continues the one before it, in a loop of ours that leaves the model alone."""
+    """Inside, each run continues the one before it, in a loop of txpanel that does not change the model."""
     token = _continuing.set(True)
     try:
         yield
@@ -133,13 +134,13 @@ def continuing() -> Iterator[None]:
         _continuing.reset(token)
 
 
-def _drawn() -> bool:
-    """Whether somebody may look at this run: not at each step of a script's loop, which norms of all blocks would slow down by 4 %."""
+def _may_be_shown() -> bool:
+    """Whether this run may be shown on a page: not each step of a script's loop, which measuring the norms of all blocks would slow down by 4 %."""
     return asking() is not None or not _continuing.get()
 
 
 def _in_a_loop() -> bool:
-    """Whether this is one of many runs, each of which somebody waits for: a generated token, a visitor's keystroke."""
+    """Whether this run has to be quick, as one of many: a generated token, a visitor's keystroke."""
     return _continuing.get() or asking() is not None
 
 
@@ -190,7 +191,7 @@ def prefixes(model: LanguageModel) -> Prefixes:
 
 
 def _recorded(model: LanguageModel, ids: list[int], prefix: Prefix | None, state: State) -> Recording:
-    """The run of a text, from its first token that `prefix` does not have; in pieces where others would have to wait for long."""
+    """Run a text from its first token on that `prefix` does not have; in pieces where other threads would wait for long."""
     done = len(prefix.ids) if prefix is not None else 0
     reading = Reading(model, ids, prefix, state.key)
     ends = pieces.ends(model, ids, done)
@@ -223,14 +224,14 @@ class Reading:
         self._logits: Tensor
 
     def on(self, end: int) -> bool:
-        """Read on, up to token ``end``. False: what was read can't be continued.
+        """Read on, up to token ``end``. Returns False if what was read before cannot be continued.
 
         Raises:
-            Cancelled: whoever asked does not want it any more. What was read before this piece is kept for the next text like it.
+            Cancelled: the request was cancelled. What was read before this piece is kept for a text that begins like it.
         """
         whole, before = self.done == 0 and end == len(self.ids), self._copied()
         taps = Taps(self.model.parts.blocks, calls=whole, told=partial(self._tell, end))
-        angles, hearing = Angles(self.model.model), Hearing(self.model, wanted=_drawn())
+        angles, hearing = Angles(self.model.model), Hearing(self.model, wanted=_may_be_shown())
         model = self.model.model
         try:
             fresh = torch.tensor([self.ids[self.done - self._again : end]], device=self.model.device)
@@ -306,13 +307,13 @@ class Reading:
         return self.model.watch.may_compute(_seconds.get(self.model, 0.0))
 
     def _copied(self) -> DynamicCache | None:
-        """The keys and values as they are before a further piece, which may end halfway; copies nothing."""
+        """The keys and values before a further piece, in case it is cancelled halfway; views, nothing is copied."""
         if not self._streams or self.cache is None:
             return None
         return Prefix(self.ids[: self.done], self.cache, [], None).cut(self.done).cache
 
     def _tell(self, end: int, block: int) -> None:
-        """Before block ``block`` of a pass: how far the text is read."""
+        """Called before block ``block`` of a pass: report how much of the text is read."""
         who = asking()
         if who is not None and who.read is not None:
             tokens = self.done - self.start + (end - self.done) * block / self.model.anatomy.n_layers
@@ -320,7 +321,7 @@ class Reading:
 
 
 class Angles:
-    """Forward hooks that keep the angles with which rotary embeddings turn this pass, where these follow the length of the text."""
+    """Forward hooks that keep the rotary angles of this pass, for embeddings whose angles depend on the length of the text."""
 
     def __init__(self, model: nn.Module) -> None:
         self.found: list[Tensor] = []
@@ -347,7 +348,7 @@ class Angles:
 
 
 def _joined(streams: list[list[Tensor]]) -> list[Tensor]:
-    """Streams of pieces as those of the whole; takes the pieces away, so that never more than one layer is there twice."""
+    """The pieces' streams joined; empties the pieces' lists on the way, so that at most one layer is in memory twice."""
     if len(streams) == 1:
         return streams[0]
     layers = len(streams[0])

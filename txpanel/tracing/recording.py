@@ -35,7 +35,7 @@ class Recording:
         calls: each block's other call arguments; empty if they are only collected when they are needed. logits: float32 [vocab].
         tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
         reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
-        rows: the buffers that `streams` are views of, where the text has grown. written: norms of what blocks wrote, as far as they were heard.
+        rows: the buffers that `streams` are views of, where the text has grown. written: norms of what blocks add, if they were measured.
         pieces: where the pieces end in which the text was read (:mod:`txpanel.tracing.pieces`); empty: in one pass.
         state: of the model, as it was then; ``None`` for a trace opened from a file.
         answer: the token at which `logits` stand: the last one; of a model that fills gaps a gap, or any token. gaps: where its mask tokens are.
@@ -57,7 +57,7 @@ class Recording:
     source: Source | None = None
 
     def reads(self, source: Source | None) -> None:
-        """Keep what the encoder had read, under the names of its tensors, too."""
+        """Keep what the encoder had read, also as tensors under their names (``encoder.state`` ...)."""
         self.source = source
         if source is not None:
             self.stored[SOURCE_STATE] = source.state
@@ -71,7 +71,7 @@ class Recording:
                 }
 
     def tensors(self) -> list[Tensor]:
-        """All that it holds."""
+        """All tensors that it holds."""
         heard = [self.written.values] if self.written is not None else []
         return _tensors([self.streams, self.calls, self.logits, self.stored, heard])
 
@@ -97,7 +97,7 @@ def why_inexact(recording: Recording) -> str:
 
 
 def changed_since() -> str:
-    """What is said of a run whose model is another one by now."""
+    """The sentence for a run whose model has changed since."""
     return _(
         "The model has changed since this run was recorded. Recorded numbers are still shown; numbers that would "
         "need the old weights are not. Record the text again to see the model as it is now."
@@ -105,7 +105,7 @@ def changed_since() -> str:
 
 
 def unlike() -> str:
-    """What is said where a block gives other numbers, although its weights and settings are those of the recording."""
+    """The sentence for a block that gives other numbers, although its weights and settings are those of the recording."""
     return _(
         "Run again, this block gives other numbers, although none of its weights and settings has changed. A "
         "function that it calls was replaced, or its result is random."
@@ -126,7 +126,7 @@ class BlockCheck:
 
 
 def not_repeatable(name: str) -> Unsupported:
-    """The error of a part that gives something else when it is run alone."""
+    """The error for a part that gives other numbers when it is run alone."""
     words = _(
         "'{name}' was computed within the whole run: its module, run alone, gives other numbers (it keeps a "
         "state of its own)."

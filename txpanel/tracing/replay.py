@@ -18,7 +18,7 @@ from txpanel.messages import _
 from txpanel.models.anatomy import BlockAnatomy, Cross
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.parts import BlockParts
-from txpanel.tracing.block_taps import hear, taps
+from txpanel.tracing.block_taps import opaque_taps, taps
 from txpanel.tracing.capture import AttentionCall, allowed, listening
 from txpanel.tracing.module_calls import Call, ModuleCall, call_of, rows
 
@@ -62,7 +62,7 @@ def replay(model: LanguageModel, layer: int, stream: Tensor, call: Call, route: 
 
 
 class Listening:
-    """What is heard of a block while it runs."""
+    """What the hooks on a block keep while it runs."""
 
     def __init__(self, model: LanguageModel, layer: int) -> None:
         self._family, self._layer = model.anatomy.family, layer
@@ -78,7 +78,7 @@ class Listening:
         return self.observed.calls if self.observed is not None else 0
 
     def kept(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Tensor]:
-        """All of it, by short name; rotary angles apart (`angles`).
+        """The kept tensors by short name, without rotary angles (`angles`).
 
         Args:
             args, kwargs: with which the block was called.
@@ -101,12 +101,12 @@ class Listening:
 
 @contextmanager
 def listened(model: LanguageModel, layer: int, route: str | None = None) -> Iterator[Listening]:
-    """Inside, everything in a block is kept while it runs; to be entered with the model's turn."""
+    """Inside, the tensors in a block are kept while it runs; enter it with the model's lock held."""
     found = Listening(model, layer)
     facts, parts = model.anatomy.blocks[layer], model.parts.blocks[layer]
     hooks = taps(facts, parts, found.taps)
     for part, module in parts.opaque.items():
-        hooks += hear(part, module, facts, found.taps, found.opaque)
+        hooks += opaque_taps(part, module, facts, found.taps, found.opaque)
     try:
         with ExitStack() as stack:
             if facts.has_attention and parts.attn is not None:

@@ -1,4 +1,4 @@
-"""Attention's tensors a slice at a time: one row of one head for one number, a few rows after another for a whole map.
+"""Attention's tensors computed in slices: for one number one row of one head, for a whole map a few rows at a time.
 
 A map of scores has as many numbers as tokens squared, for each head and each step from scores to pattern. Its operations work row by row,
 so a slice of their inputs gives a slice of their outputs: what one number needs is one row, and a long text's maps are never all in memory.
@@ -31,7 +31,7 @@ AT_ONCE = 1 << 20
 
 
 class Run(Protocol):
-    """What is asked of a run; a :class:`~txpanel.tracing.Trace` is one."""
+    """What these functions need of a run; a :class:`~txpanel.tracing.Trace` is one."""
 
     graph: Graph
 
@@ -49,7 +49,7 @@ class Run(Protocol):
 
 
 def by_rows(run: Run, name: str) -> bool:
-    """Whether a tensor is a step of attention that can be had row by row: it has a head and comes from a map of queries and keys, or is one."""
+    """Whether a tensor is a step of attention that can be computed row by row: it has heads, and is a map of queries and keys or follows from one."""
     operation = run.operation(name)
     if operation is None or operation.dims[:1] != ("head",) or not _works_by_rows(operation):
         return False
@@ -57,7 +57,7 @@ def by_rows(run: Run, name: str) -> bool:
 
 
 def _works_by_rows(operation: Operation) -> bool:
-    """Whether rows of its inputs give rows of its output, head by head. With adapters the output projection's heads have a part in common."""
+    """Whether rows of its inputs give rows of its output, head by head. Not the output projection with adapters, in which heads share a part."""
     if isinstance(operation, HeadOutput):
         return operation.map is not None and not operation.map.adapted
     return isinstance(operation, ROW_BY_ROW)
@@ -74,7 +74,7 @@ def sizes(run: Run, name: str) -> tuple[int, int]:
 
 
 def shape(run: Run, name: str) -> tuple[int, ...]:
-    """The shape of a tensor, of a step of attention by one row of it."""
+    """The shape of a tensor; for a step of attention only one row is computed for it."""
     if run.kept(name) is None and by_rows(run, name):
         operation = run.operation(name)
         if isinstance(operation, HeadOutput) and operation.map is not None:
@@ -94,7 +94,7 @@ def rows(run: Run, name: str, head: int, queries: slice) -> Tensor:
 
 
 def _rows(run: Run, name: str, head: int, queries: slice, known: dict[str, Tensor]) -> Tensor:
-    """`rows`; what was computed on the way is in `known`."""
+    """As `rows`; intermediate results are kept in `known`."""
     if name in known:
         return known[name]
     kept, operation = run.kept(name), run.operation(name)
@@ -130,7 +130,7 @@ def _group(run: Run, name: str, head: int, groups: int) -> slice:
 
 @dataclass
 class Part:
-    """A part of a tensor that is read by the places that its numbers have in the whole.
+    """A part of a tensor, indexed as the whole tensor is.
 
     Attributes:
         tensor: the part. start: where it begins along each dimension. shape: of the whole.
@@ -151,10 +151,10 @@ class Part:
 
 @dataclass
 class Around:
-    """What the explanation of one cell reads of a run: of attention's steps the cell's own row.
+    """The tensors that the explanation of one cell reads: of steps of attention only the cell's own row.
 
     Attributes:
-        head, query: the row; no head: that of every head (what attention writes). feature: of what heads write, the one number.
+        head, query: the row; no head: that row of every head. feature: the one number that is needed of the heads' outputs.
     """
 
     run: Run
@@ -196,7 +196,7 @@ class Around:
 
 
 def in_slices(run: Run, name: str) -> Tensor:
-    """A whole step of attention, computed some rows at a time: no other step is ever there as a whole."""
+    """A whole step of attention, computed some rows at a time: no other step is in memory as a whole."""
     heads, _queries = sizes(run, name)
     first = one_head(run, name, 0)
     whole = first.new_empty(heads, *first.shape)

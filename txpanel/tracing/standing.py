@@ -1,4 +1,4 @@
-"""Whether a run still stands: the model may have changed since, and a block that is run again must give what was recorded."""
+"""Whether a run is still valid: the model may have changed since, and a block that is run again must give what was recorded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Standing:
     def stale(self) -> str | None:
         """A sentence if the model has changed since this run was recorded: weights, modules, hooks, settings, type or device; else ``None``.
 
-        What the recording holds, and what was computed before the change, stays. What needs the weights of then raises
+        What the recording holds, and what was computed before the change, stays. What needs the weights at that time raises
         :class:`~txpanel.errors.Stale`.
         """
         return self._stale()
@@ -63,11 +63,11 @@ class Standing:
         kinds = (Tensor, nn.Module, LinearMap, NormParts)
         return isinstance(operation, Opaque) or any(isinstance(x, kinds) for x in vars(operation).values())
 
-    def _still(self) -> None:
-        """To be asked before anything is computed with the model.
+    def _refuse_stale(self) -> None:
+        """Call this before anything is computed with the model.
 
         Raises:
-            Stale: it is not the one of the recording any more.
+            Stale: the model has changed since the recording.
         """
         stale = self._stale()
         if stale is not None:
@@ -101,7 +101,7 @@ class Standing:
         return found if choosing else BlockCheck(False, found.difference, unlike())
 
     def _again(self, layer: int) -> tuple[bool, float]:
-        """Of a model that has changed: whether its block still gives the recorded stream, and the largest difference. Nothing is kept."""
+        """Whether a block of the changed model still gives the recorded stream, and the largest difference. Nothing is kept."""
         assert self.model is not None
         recording, recorded = self.recording, self.recording.streams[layer + 1]
         try:

@@ -11,7 +11,7 @@ from txpanel.models.memory import storages
 
 
 class Tensors:
-    """Tensors by (uid of the trace, tensor name); those that were not used for longest are dropped first. Thread-safe."""
+    """Tensors by (uid of the trace, tensor name); the least recently used are dropped first. Thread-safe."""
 
     def __init__(self, counted: memory.Memory | None = None) -> None:
         self._kept: memory.Store[tuple[int, str], Tensor] = memory.Store(
@@ -32,7 +32,7 @@ class Tensors:
         return self._kept.put((trace, name), tensor, owner=trace)
 
     def forget(self, trace: int) -> None:
-        """Drop everything of one trace. Its other keepers, a screen or the shared runs, have let go of it."""
+        """Drop everything of one trace, which nothing else keeps any more (no screen, no shared run)."""
         self._kept.memory.forget(trace)
 
     def held(self, trace: int) -> int:

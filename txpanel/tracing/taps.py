@@ -26,7 +26,7 @@ class Taps:
 
     def __init__(self, blocks: list[Any], *, calls: bool = True, told: Callable[[int], object] | None = None) -> None:
         self._wanted, self._told = calls, told
-        self._thread = threading.get_ident()  # others use the same blocks when this pass lets them in
+        self._thread = threading.get_ident()  # other threads use the same blocks when this pass lets them in
         self.streams: list[Tensor] = []
         self.calls: list[Call] = []
         self.tuple_output, self.hands_on = 0, False
@@ -34,13 +34,13 @@ class Taps:
         self._last = (
             len(blocks) if len(modules) < len(blocks) else 0
         )  # of a module that is run several times only the last output counts
-        self._hooks = [  # first of all: what it is called with again goes through somebody's own hooks once more
+        self._hooks = [  # before the user's own hooks, which run again when the call is repeated
             module.register_forward_pre_hook(self._before, with_kwargs=True, prepend=True) for module in modules
         ]
         self._hooks.append(blocks[-1].block.register_forward_hook(self._after))
 
     def _before(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
-        # of another's pass; torch hands over no kwargs where that pass has removed this hook while ours was waiting among its hooks
+        # a call of another thread's pass; kwargs is None if this hook was removed while that pass was inside its hooks
         if threading.get_ident() != self._thread or kwargs is None:
             return
         stream, rest = taken(args, kwargs)

@@ -69,7 +69,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         self._checks: dict[int, BlockCheck] = {}
         self._compared_ends = set[str]()
         self._opaque: dict[tuple[int, str], ModuleCall] = {}  # how parts that are not opened were called
-        self.on_growth: Callable[[Trace], object] | None = None  # hears when the recording holds more than before
+        self.on_growth: Callable[[Trace], object] | None = None  # called when the recording has grown
         weakref.finalize(self, STORE.forget, self.uid)
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
 
     # -- values
     def __getitem__(self, name: str) -> xr.DataArray:
-        """The tensor ``name`` with named dimensions and token coordinates (int positions; the token's text beside them)."""
+        """The tensor ``name`` with named dimensions and token coordinates (int positions from 0; the token's text beside them). Raises as `tensor`."""
         dims = self.dims(name)
         return self._labelled(self.value(name), dims, name)
 
@@ -111,7 +111,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         """The tensor ``name``: float32 (ids and indices int64, masks bool), on the CPU, no batch axis. Not to be written to.
 
         Raises:
-            NoSuchTensor: this model has no such tensor. Unsupported: weights are needed and the trace has no model.
+            NoSuchTensor: this model has no such tensor. Unsupported: weights are needed and the trace has no model. Stale: the model has changed.
         """
         kept = self.kept(name)
         if kept is not None:
@@ -131,7 +131,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         return None if found is None else ordinary(found)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor; one of attention's is not computed for that.
+        """The shape of a tensor; a large map of attention is not computed for it.
 
         Raises:
             NoSuchTensor, Unsupported: as `tensor`.
@@ -152,17 +152,17 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
                 whole = self.tensor(name)
                 return whole[:, at] if head is None else whole[head, at]
             if self._needs_model(self.operation(name)):
-                self._still()
+                self._refuse_stale()
             heads, total = slices.sizes(self, name)
             ends = at.indices(total)[:2]
             found = [slices.one_head(self, name, one, ends) for one in (range(heads) if head is None else (head,))]
             return ordinary(torch.stack(found) if head is None else found[0])
 
     def value(self, name: str) -> Tensor:
-        """Like :meth:`tensor`, for weights as well."""
+        """Like :meth:`tensor`, for weights as well (float32, on the model's device; `Stale` if the model has changed since the run)."""
         weight = self._weight(name) if name not in self.graph.dims else None
         if weight is not None:
-            self._still()
+            self._refuse_stale()
         return ordinary(weight.float()) if weight is not None else self.tensor(name)
 
     def is_weight(self, name: str) -> bool:
@@ -189,7 +189,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
             return np.asarray(slices.one_head(self, pre + stage, head).numpy(), np.float32)
 
     def has_replayed(self, layer: int) -> bool:
-        """Whether a block was run again and its tensors are still kept, so that looking into it costs nothing."""
+        """Whether a block was run again and its tensors are still kept, so that nothing has to be computed to show it."""
         kept = self.anatomy.blocks[layer].replayed
         return kept is None or STORE.get(self.uid, f"blocks.{layer}.{kept}") is not None
 
@@ -212,11 +212,11 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         return opaque_runs.bound(self, answers.at_answer(operation, self.answer))
 
     def feeds(self, name: str, **index: int) -> list[str]:
-        """Names of the tensors computed from ``name``; with a cell's ``token`` those that this token's numbers go into."""
+        """Names of the tensors computed from ``name``; with a cell's ``token`` only those that use this token's numbers."""
         return self.graph.fed(name, index, len(self.tokens), self.answer)
 
     def why(self, name: str, **index: int) -> Explanation:
-        """Explain one cell: ``trace.why("blocks.5.scores", head=2, query=4, key=1)``.
+        """Explain one cell, by its index along each of :meth:`dims` (from 0): ``trace.why("blocks.5.scores", head=2, query=4, key=1)``.
 
         Raises:
             NoSuchTensor: no such tensor or cell. Unsupported: weights are needed and the trace has no model.
@@ -230,11 +230,11 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
     # -- logits ---------------------------------------------------------------------------------------------------
 
     def logits_at(self, position: int) -> xr.DataArray:
-        """Logits after the token at ``position``, DataArray(vocab), float32."""
+        """Logits after the token at ``position`` (from 0; negative from the end), DataArray(vocab), float32. Raises as `lens`."""
         return self.lens(self.anatomy.n_layers, position)
 
     def lens(self, layer: int, position: int = -1) -> xr.DataArray:
-        """Logit lens: the stream before block ``layer`` through the model's own final norm, unembedding, scale and soft-cap.
+        """Logit lens, DataArray(vocab), float32: the stream before block ``layer`` through the model's own final norm, unembedding, scale and soft-cap.
 
         Args:
             layer: 0 .. n_layers; n_layers is the end, the model's own logits. position: token, negative from the end.
@@ -261,10 +261,10 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         """Streams [n, D] -> logits [n, vocab], float32, through the model's own modules.
 
         Raises:
-            Unsupported: the trace has no model.
+            Unsupported: the trace has no model. Stale: the model has changed since the run.
         """
-        self._still()
-        self._alone()
+        self._refuse_stale()
+        self._check_output_alone()
         return ordinary(lens.unembed(self.model, stream))
 
     # -- bytes, saving --------------------------------------------------------------------------------------------
@@ -284,7 +284,11 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         return STORE.held(self.uid)
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace to one safetensors file that opens and shows without the model; see :mod:`txpanel.tracing.saving`."""
+        """Write the trace to one safetensors file that opens and shows without the model; see `txpanel.tracing.saving`. Returns the path.
+
+        Raises:
+            BadFile: in words, if the file cannot be written.
+        """
         from txpanel.tracing.saving import save  # late: saving imports this module
 
         return save(self, Path(path))
@@ -312,14 +316,14 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         return None
 
     def _derived(self, name: str) -> Tensor:
-        """A tensor by its operation. Whatever may wait for its turn with the model comes before the lock: a session's own thread may want that, too."""
+        """Compute a tensor by its operation. Whatever may wait for the model comes before this trace's own lock, which a session's thread may want as well."""
         operation = self.operation(name)
         if operation is None:
             raise NoSuchTensor(opaque_runs.unknown(self, name))
         if self._needs_model(operation) or name.rpartition(".")[2] in ("ln_final", "logits"):
-            self._still()
+            self._refuse_stale()
         if name.startswith("lens."):
-            self._alone()
+            self._check_output_alone()
         found = lens.by_modules(self.model, self.recording.streams, name)
         if found is not None:
             return STORE.put(self.uid, name, found)
@@ -344,7 +348,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
         if len(ends) > 1:  # each piece has a turn of its own
             return self._replay(layer, ids, ends).tensors.get(own)
         with self.model.lock:
-            kept = STORE.get(self.uid, name)  # somebody else may have had it done while this waited
+            kept = STORE.get(self.uid, name)  # another thread may have computed it meanwhile
             if kept is not None or not (leaf or not self.has_replayed(layer)):
                 return kept
             return self._replay(layer, ids, ends).tensors.get(own)
@@ -358,7 +362,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
     def _replay(self, layer: int, ids: list[int], ends: list[int]) -> BlockTrace:
         assert self.model is not None
         recording = self.recording
-        self._still()
+        self._refuse_stale()
         if len(ends) > 1 and not self.anatomy.blocks[layer].opaque:
             block = replay_in_pieces(self.model, layer, recording.streams[layer], ids, ends, recording.tuple_output)
         else:
@@ -368,7 +372,7 @@ class Trace(Agreeing, Answering, Standing, TwoTexts):
                     if self.on_growth is not None:
                         self.on_growth(self)
                 block = replay(self.model, layer, recording.streams[layer], recording.calls[layer])
-        if self._agrees_no_more(layer, block, ids):
+        if self._closed_some(layer, block, ids):
             return self._replay(layer, ids, ends)
         output = opaque_runs.handed(self.model, layer, block.output, ids, recording.streams[layer])
         self._checks[layer] = self._compared(layer, output)

@@ -30,7 +30,7 @@ class TwoTexts:
         return self.tokens
 
     def _texts(self, name: str, coords: dict[str, Any]) -> dict[str, Any]:
-        """The tokens beside the numbers of a tensor's dimensions that count tokens."""
+        """Coordinates with the tokens' strings, for the dimensions of a tensor that count tokens."""
         found = {dim: self.along(name, dim) for dim in ("token", "query", "key") if dim in coords}
         return {
             f"{dim}_text": (dim, np.asarray(tokens.strings, dtype=object))

@@ -1,8 +1,8 @@
 """Every model is compared with its own untouched run before anything of it is shown; what does not agree is closed.
 
-A fixed text of ids of the model's own vocabulary is run once. Then each block is run again and listened to, each declared operation is
+A fixed text of ids of the model's own vocabulary is run once. Then each block is run again with hooks, each declared operation is
 computed from its recorded inputs and compared with what was recorded, row by row, and sums of terms with their cells. A part that does
-not agree becomes opaque (:mod:`txpanel.models.closing`), and its block is compared anew, until everything that is shown agrees.
+not agree becomes opaque (:mod:`txpanel.models.closing`), and its block is compared again, until everything that is shown agrees.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from txpanel.tracing.graph.build import Graph
 from txpanel.tracing.module_calls import call_of
 from txpanel.tracing.operations.attention import RowSum
 from txpanel.tracing.operations.norm import Normalise
-from txpanel.tracing.passes import ODD
+from txpanel.tracing.passes import STRUCTURE_ERRORS
 from txpanel.tracing.probe import Probe, probed, run
 from txpanel.tracing.rows import roomy_cache
 from txpanel.tracing.verify_block import (
@@ -41,18 +41,18 @@ from txpanel.tracing.verify_block import (
 )
 
 ROUNDS = 8
-"""How often a block is compared anew after something of it was closed."""
+"""How often a block is compared again after something of it was closed."""
 FAR = 4096
-"""How far behind a text is tried, if the model takes texts as long as that."""
+"""Position at which a text far from the start ends, if the model reads texts as long as that."""
 MANY = 8192
-"""Sums of more terms than that are not taken apart: their list takes a second, and a sum of fewer is made by the same code."""
+"""Sums of more terms are not checked term by term: that takes a second, and shorter sums are computed by the same code."""
 
 
 def verify(model: LanguageModel) -> None:
     """Compare a model with its own run, and close what does not agree: changes its anatomy and parts.
 
     Raises:
-        Unsupported: in words, if not even its residual stream and its logits can be had.
+        Unsupported: in words, if not even its residual stream and its logits can be recorded.
     """
     with model.lock, model.running():
         probe = probed(model)
@@ -68,10 +68,10 @@ def verify(model: LanguageModel) -> None:
 
 
 def settle(model: LanguageModel, layer: int, probe: Probe, seen: set[Any], *, reread: bool = True) -> None:
-    """Compare a block, closing what does not agree, until all of it does; at the latest as a whole.
+    """Compare a block, and close what does not agree, until the rest agrees; as a last resort close the whole block.
 
     Args:
-        reread: whether another reading may be taken. Not for a run that is not the usual one: what agrees there only is not the model's.
+        reread: whether another reading of the structure may be tried. Not for a special run: a reading that agrees only there is wrong.
     """
     parts = model.parts.blocks[layer]
     for _round in range(ROUNDS):
@@ -79,12 +79,12 @@ def settle(model: LanguageModel, layer: int, probe: Probe, seen: set[Any], *, re
         new = signature(model, layer) not in seen
         try:
             trouble = compare_block(model, layer, probe, thorough=new)
-        except (*ODD, TxpanelError) as error:
+        except (*STRUCTURE_ERRORS, TxpanelError) as error:
             trouble = _next_to_close(model, layer, error)
         if not trouble:
             seen.add(signature(model, layer))
             return
-        if reread and _otherwise(model, layer, probe, set(trouble)):
+        if reread and _try_readings(model, layer, probe, set(trouble)):
             continue
         before = len(parts.alone_differs)
         for part, why in trouble.items():
@@ -101,7 +101,7 @@ def settle(model: LanguageModel, layer: int, probe: Probe, seen: set[Any], *, re
 
 
 def _close(model: LanguageModel, layer: int, part: str, why: Trouble) -> str:
-    """Close a part; the name of what is closed now: the whole block, where the part has no module of its own."""
+    """Close a part; returns the name of what is closed now: ``block`` if the part has no module of its own."""
     reason, difference = why
     model.anatomy = close_part(model.anatomy, model.parts, layer, part, reason)
     now = part if part in model.anatomy.blocks[layer].opaque else "block"
@@ -110,15 +110,15 @@ def _close(model: LanguageModel, layer: int, part: str, why: Trouble) -> str:
     return now
 
 
-def _otherwise(model: LanguageModel, layer: int, probe: Probe, trouble: set[str]) -> bool:
-    """Whether another reading of the block agrees where the first one does not; it is taken."""
+def _try_readings(model: LanguageModel, layer: int, probe: Probe, trouble: set[str]) -> bool:
+    """Take another reading of the block (:mod:`txpanel.tracing.readings`) if it agrees better; returns whether one does."""
     facts, parts = model.anatomy.blocks[layer], model.parts.blocks[layer]
     for reading in readings.others(facts, parts, trouble):
         back = readings.take(parts, reading)
         set_block(model, layer, replace(facts, **reading))
         try:
             left = set(compare_block(model, layer, probe, thorough=True))
-        except (*ODD, TxpanelError):
+        except (*STRUCTURE_ERRORS, TxpanelError):
             left = trouble
         if left < trouble or not left:
             return True
@@ -128,7 +128,7 @@ def _otherwise(model: LanguageModel, layer: int, probe: Probe, trouble: set[str]
 
 
 def _next_to_close(model: LanguageModel, layer: int, error: Exception) -> dict[str, Trouble]:
-    """Where a block can't be followed at all: attention first, then the MLP, then the block."""
+    """What to close next in a block that cannot be followed at all: attention first, then the MLP, then the block."""
     facts = model.anatomy.blocks[layer]
     reason = _("it could not be followed while it ran ({error})").format(error=str(error)[:300] or type(error).__name__)
     part = "mixer" if facts.has_attention else "mlp" if facts.has_mlp else "block"
@@ -136,7 +136,7 @@ def _next_to_close(model: LanguageModel, layer: int, error: Exception) -> dict[s
 
 
 def _far_positions(model: LanguageModel, probe: Probe) -> None:
-    """The same text far behind, and across the position from which other angles are used (LongRoPE, dynamic NTK), where the family takes positions.
+    """Compare the same text at far positions, and across the position from which other angles are used (LongRoPE, dynamic NTK), if the family takes positions.
 
     Blocks whose operations are the same do the same there: one of each is compared.
     """
@@ -147,7 +147,7 @@ def _far_positions(model: LanguageModel, probe: Probe) -> None:
             layers.setdefault(signature(model, block.index), block.index)
     if not layers or "position_ids" not in inspect.signature(type(model.model).forward).parameters:
         return
-    for start in _starts(model, len(probe.ids)):
+    for start in _far_starts(model, len(probe.ids)):
         try:
             far = run(model, probe.ids, start=start, until=max(layers.values()))
         except Exception:  # positions of another form: whatever a model's own code may raise
@@ -159,7 +159,7 @@ def _far_positions(model: LanguageModel, probe: Probe) -> None:
                 continue
             settle(model, layer, far, set(), reread=False)
             now = model.anatomy.blocks[layer]
-            for other in alike:  # what is not said of one is said of none of them
+            for other in alike:  # what does not hold for one is not claimed for the others
                 rotary = model.anatomy.blocks[other].rotary
                 if other == layer or rotary is None:
                     continue
@@ -171,8 +171,8 @@ def _far_positions(model: LanguageModel, probe: Probe) -> None:
                     change(model, other, rotary=replace(rotary, base=None))
 
 
-def _starts(model: LanguageModel, n: int) -> list[int]:
-    """First positions of a text of n tokens: so that it ends at the longest one that is used every day, and so that it lies across a switch."""
+def _far_starts(model: LanguageModel, n: int) -> list[int]:
+    """First positions for a text of n tokens: one so that it ends at `FAR`, and one across each position from which other angles are used."""
     config = text_config(model.model)
     kinds = rope_kinds(config)
     switches = {
@@ -186,7 +186,7 @@ def _starts(model: LanguageModel, n: int) -> list[int]:
 
 
 def check_embedding(model: LanguageModel, probe: Probe, *, marks: bool = True) -> None:
-    """Compare the way from ids to the first stream, and close it if it does not agree. ``marks``: also for a text with masks and padding in it."""
+    """Compare the steps from ids to the first stream, and close them if they do not agree. ``marks``: also for a text with mask and padding tokens."""
     if "embed" in model.anatomy.opaque:
         return
     try:
@@ -210,21 +210,21 @@ def check_embedding(model: LanguageModel, probe: Probe, *, marks: bool = True) -
                     _("the model computes its first residual stream in a way that txpanel does not know"),
                 )
         if marks:
-            _marks(model, probe, graph)
-    except (*ODD, TxpanelError) as error:
+            _check_special_tokens(model, probe, graph)
+    except (*STRUCTURE_ERRORS, TxpanelError) as error:
         _close_end(model, "embed", error)
 
 
 def leaves(model: LanguageModel, ids: Tensor) -> dict[str, Tensor]:
-    """What a text is to a model before any table is read."""
+    """The leaf tensors of a text, by name: token ids, positions, token types, each int64 [T]."""
     return {"tokens": ids, "positions": positions(model.anatomy, ids), "token_types": token_types(model, ids)}
 
 
-def _marks(model: LanguageModel, probe: Probe, graph: Graph) -> None:
-    """The way in once more for a text with masks and padding tokens in it, where a model may do something else for these.
+def _check_special_tokens(model: LanguageModel, probe: Probe, graph: Graph) -> None:
+    """Compare the steps to the first stream for a text with mask and padding tokens, which a model may treat differently.
 
     Raises:
-        Unsupported: it does, and otherwise than it is said.
+        Unsupported: it treats them differently from the declared operations.
     """
     facts, config = model.anatomy, model.model.config
     marks = {
@@ -257,7 +257,7 @@ def _close_end(model: LanguageModel, end: str, error: Exception) -> None:
 
 
 def _agrees(model: LanguageModel, end: str, found: Gap, reason: str) -> None:
-    """Note by how much the way in or out differs from the run.
+    """Note by how much an end (``embed``, ``output``) differs from the run.
 
     Raises:
         Unsupported: with the reason, if that is more than rounding.
@@ -269,16 +269,16 @@ def _agrees(model: LanguageModel, end: str, found: Gap, reason: str) -> None:
 
 
 def _output(model: LanguageModel, probe: Probe) -> None:
-    """The way from the last stream to the logits: by the declared operations, else by the model's own code, else the model is refused."""
+    """Compare the steps from the last stream to the logits: the declared operations, else the model's own code, else the model is refused."""
     if "output" not in model.anatomy.opaque:
         try:
             _declared_output(model, probe)
             return
-        except (*ODD, TxpanelError) as error:
+        except (*STRUCTURE_ERRORS, TxpanelError) as error:
             _close_end(model, "output", error)
     try:
         again = opaque_runs.logits_of(model, probe.streams[-1])
-    except (*ODD, TxpanelError) as error:
+    except (*STRUCTURE_ERRORS, TxpanelError) as error:
         words = _(
             "The logits of '{family}' could not be followed from its last block ({error}), so it is not opened. "
             "Open another model, or report this family."
@@ -305,7 +305,7 @@ def _declared_output(model: LanguageModel, probe: Probe) -> None:
     for name in graph.names()[graph.names().index(end) + 1 :]:
         operation = graph.operations[name]
         if not all(source in values for source in operation.inputs):
-            continue  # what the last block is shown with, such as what it adds as a whole
+            continue  # a tensor of the last block itself, such as what it adds as a whole
         inputs = {source: values[source] for source in operation.inputs}
         again = operation.recompute(inputs)
         values[name] = recorded.get(name, again)
@@ -327,18 +327,18 @@ def _declared_output(model: LanguageModel, probe: Probe) -> None:
 
 
 def _continuing(model: LanguageModel, probe: Probe) -> None:
-    """Whether a run that is continued gives the streams of one pass; else every text is read anew."""
+    """Check whether a continued run gives the streams of one pass; if not, every text is run as a whole."""
     if not model.parts.continues:
         return
     half = len(probe.ids) // 2
     try:
         model.parts.continues = continues(model, [probe.ids[:half], probe.ids[half:]], probe)
-    except (*ODD, TxpanelError):
+    except (*STRUCTURE_ERRORS, TxpanelError):
         model.parts.continues = False
 
 
 def continues(model: LanguageModel, texts: list[Tensor], whole: Probe) -> bool:
-    """Whether texts that are read one after the other have the streams of one pass."""
+    """Whether texts that are read one after the other have the streams of one pass ``whole``."""
     cache = roomy_cache()
     pieces = [run(model, ids, cache=cache) for ids in texts]
     joined = [torch.cat(pair).float().cpu() for pair in zip(*(piece.streams for piece in pieces), strict=True)]
@@ -348,7 +348,7 @@ def continues(model: LanguageModel, texts: list[Tensor], whole: Probe) -> bool:
 
 
 def _encoder(model: LanguageModel) -> None:
-    """Whether each block of the encoder, called again, gives what the next one was given; else its blocks are not shown."""
+    """Check whether each block of the encoder, called again, gives the next one's input; if not, its blocks are not shown."""
     if model.pair is None or model.anatomy.encoder is None:
         return
     read = model.read()
@@ -358,13 +358,13 @@ def _encoder(model: LanguageModel) -> None:
             gap(None, {}, one.float().cpu(), stream.float().cpu(), model.dtype).ok
             for one, stream in zip(again, read.streams[1:], strict=True)
         )
-    except (*ODD, TxpanelError):
+    except (*STRUCTURE_ERRORS, TxpanelError):
         same = False
     if not same:
         model.anatomy = replace(model.anatomy, encoder=replace(model.anatomy.encoder, blocks=()))
 
 
 def _near(again: Tensor, stream: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two streams agree by and large: rounding grows from block to block, a lost token changes everything."""
+    """Whether two streams agree roughly: rounding grows from block to block, but a lost token changes everything."""
     scale = stream.abs().amax(-1, keepdim=True) + 1e-20
     return bool(((again - stream).abs() / scale).max() < (0.02 if dtype in (torch.float32, torch.float64) else 0.5))

@@ -1,4 +1,4 @@
-"""One block compared with its own run: operations, sums of terms, norms where their epsilon shows, masks, angles, and every expert."""
+"""One block compared with its own run: operations, sums of terms, norms of small vectors (for their epsilon), masks, angles, and every expert."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from txpanel.tracing.operations.attention import Distances
 from txpanel.tracing.operations.base import Operation
 from txpanel.tracing.operations.norm import Normalise
 from txpanel.tracing.operations.opaque import Opaque
-from txpanel.tracing.passes import ODD
+from txpanel.tracing.passes import STRUCTURE_ERRORS
 from txpanel.tracing.probe import Probe
 from txpanel.tracing.replay import BlockTrace, replay
 
@@ -32,7 +32,7 @@ MLP = re.compile(r"mlp_(pre|gate|post|proj|out|in)|router|expert_.*|shared_.*")
 NORM = re.compile(r"(ln1|ln2|attn_norm|mlp_norm|cross_ln)(\..*)?")
 CELLS = 3
 FARTHEST = 512
-"""Up to about this distance a learned bias is compared."""
+"""A learned bias is compared up to about this distance."""
 
 
 def part_of(own: str, norm: str | None = None) -> str:
@@ -49,7 +49,7 @@ def part_of(own: str, norm: str | None = None) -> str:
 
 
 def signature(model: LanguageModel, layer: int) -> Any:
-    """What blocks have in common whose operations are the same: of such, terms are looked into in one only."""
+    """Equal for blocks with the same operations: terms are checked in only one of them."""
     facts, parts = model.anatomy.blocks[layer], model.parts.blocks[layer]
     maps = {name: (m.transposed, m.bias is None, m.rows is None, m.stacked) for name, m in parts.maps.items()}
     same = replace(facts, index=0, norm_eps={}, opaque=dict.fromkeys(facts.opaque, ""), modules={})
@@ -57,10 +57,10 @@ def signature(model: LanguageModel, layer: int) -> Any:
 
 
 def compare_block(model: LanguageModel, layer: int, probe: Probe, *, thorough: bool) -> dict[str, Trouble]:
-    """What of a block does not agree with its run, by part; empty: all of it does.
+    """The parts of a block that do not agree with its run, and why; empty: all agree.
 
     Args:
-        thorough: look into the terms of some cells of every operation, too.
+        thorough: also check the terms of some cells of every operation.
     """
     facts, stream = model.anatomy.blocks[layer], probe.streams[layer]
     block = replay(model, layer, stream, probe.calls[layer])
@@ -97,7 +97,7 @@ def compare_block(model: LanguageModel, layer: int, probe: Probe, *, thorough: b
             continue
         try:
             trouble = _compared(model, operation, narrowed, recorded, values, block, thorough)
-        except (*ODD, TxpanelError) as error:
+        except (*STRUCTURE_ERRORS, TxpanelError) as error:
             words = _("'{name}' could not be computed ({error})")
             name = operation.output.split(".", 2)[2]
             trouble = words.format(name=name, error=f"{type(error).__name__}: {error}"[:200]), None
@@ -145,7 +145,7 @@ def _compared(
     part = f"blocks.{layer}.{part_of(own)}"
     if name in recorded:
         value = narrowed.cut(recorded[name], operation.dims) if name in narrowed.names else recorded[name]
-        narrowed.names.discard(name)  # what follows has all of it
+        narrowed.names.discard(name)  # later operations get the whole tensor
         off = gap(None if isinstance(operation, Opaque) else operation, inputs, again, value, model.dtype)
         if not off.ok:
             return _("it computes '{name}' in a way that txpanel does not know").format(name=own), off.size
@@ -163,7 +163,7 @@ def _compared(
 def _norms(
     model: LanguageModel, layer: int, operations: list[Operation], values: dict[str, Tensor]
 ) -> dict[str, Trouble]:
-    """Norms of the stream on vectors so small that their epsilon counts: a text's own hide a wrong one."""
+    """Compare norms of the stream on vectors so small that epsilon matters: a text's own vectors hide a wrong one."""
     found: dict[str, Trouble] = {}
     for operation in operations:
         if isinstance(operation, Normalise) and operation.over == (-1,) and len(operation.dims) == 2:
@@ -197,7 +197,7 @@ def small_norm(model: LanguageModel, norm: Normalise, operations: list[Operation
 
 
 def wrong_epsilon() -> str:
-    """What is said of a norm that agrees on the text only."""
+    """The reason for closing a norm that agrees only on the text's own vectors."""
     return _("for small vectors it gives something else: its epsilon differs")
 
 
@@ -210,7 +210,7 @@ def _steps(by_output: dict[str, Operation], norm: Operation) -> list[str]:
 
 
 def _rules(model: LanguageModel, layer: int, values: dict[str, Tensor], start: int) -> dict[str, Trouble]:
-    """What is said of masks and angles: which tokens may be seen, and from which base the angles follow."""
+    """Compare the stated rules of mask and angles with the recorded ones: causal, window, and the rotary base."""
     facts, pre = model.anatomy.blocks[layer], f"blocks.{layer}."
     look = values[pre + "mask"]
     n = look.shape[0]
@@ -237,7 +237,7 @@ def _rules(model: LanguageModel, layer: int, values: dict[str, Tensor], start: i
 
 
 def _far_distances(model: LanguageModel, layer: int, biases: list[Distances]) -> dict[str, Trouble]:
-    """A bias per distance, for distances that no text of the comparison has."""
+    """Compare a learned bias at distances that are longer than the comparison's text."""
     for bias in biases:
         n = min(2 * bias.relative.max_distance, FARTHEST) + 8
         owner: Any = model.parts.blocks[layer].modules["distances"]
@@ -249,12 +249,12 @@ def _far_distances(model: LanguageModel, layer: int, biases: list[Distances]) ->
 
 
 def change(model: LanguageModel, layer: int, **facts: Any) -> None:
-    """Say something else of a block, as it was seen."""
+    """Change facts of a block to what was observed."""
     set_block(model, layer, replace(model.anatomy.blocks[layer], **facts))
 
 
 def set_block(model: LanguageModel, layer: int, facts: BlockAnatomy) -> None:
-    """Say something else of a whole block."""
+    """Replace the facts of a block."""
     blocks = list(model.anatomy.blocks)
     blocks[layer] = facts
     model.anatomy = replace(model.anatomy, blocks=tuple(blocks))
@@ -263,7 +263,7 @@ def set_block(model: LanguageModel, layer: int, facts: BlockAnatomy) -> None:
 def _experts(
     model: LanguageModel, layer: int, by_output: dict[str, Operation], values: dict[str, Tensor]
 ) -> dict[str, Trouble]:
-    """Every expert, also those that no token of the text chose: one token's vector sent to each of them."""
+    """Compare every expert, also those that no token of the text chose: one token's vector is sent to each."""
     facts, parts, pre = model.anatomy.blocks[layer], model.parts.blocks[layer], f"blocks.{layer}."
     assert facts.experts is not None
     n, k = facts.experts.n, facts.experts.k

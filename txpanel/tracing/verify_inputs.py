@@ -1,6 +1,6 @@
 """A model that is given an image or a sound is compared with its own untouched run of it, before anything of that run is shown.
 
-Where the image stands the first stream is what the model has put there; masks, positions and what else follows from it are those of the run.
+Where the image stands, the first stream is what the model has put there; masks, positions and the like are those of the run.
 What does not agree in this run is closed in this run (:mod:`txpanel.tracing.verify`); the model without the image is not touched.
 """
 
@@ -20,21 +20,21 @@ from txpanel.models.tokens import Place
 from txpanel.tracing import opaque_runs
 from txpanel.tracing.compare import gap
 from txpanel.tracing.graph.build import Graph
-from txpanel.tracing.passes import ODD
+from txpanel.tracing.passes import STRUCTURE_ERRORS
 from txpanel.tracing.probe import Probe, probe_ids, probed_on, run
 from txpanel.tracing.replay import replay
 from txpanel.tracing.verify import continues, leaves, settle
 from txpanel.tracing.verify_block import change
 
 MORE = 6
-"""Tokens after the text with which it is tried whether the run can be continued."""
+"""Tokens that are appended to test whether the run can be continued."""
 
 
 def verify_inputs(model: LanguageModel) -> None:
-    """Compare a model with its run of what it is given, and close what does not agree: changes its anatomy, its parts, and what is known of the inputs.
+    """Compare a model with its run on its inputs, and close what does not agree: changes its anatomy, its parts, and the facts about the inputs.
 
     Raises:
-        Unsupported: in words, if its residual stream or its logits can't be had. TooLong: the text has more tokens than the model has positions.
+        Unsupported: in words, if its residual stream or its logits cannot be recorded. TooLong: the text has more tokens than the model has positions.
     """
     given = model.inputs
     assert given is not None
@@ -56,19 +56,19 @@ def verify_inputs(model: LanguageModel) -> None:
 
 
 def _look_both_ways(model: LanguageModel, layer: int, probe: Probe) -> None:
-    """Note where tokens of an image, or all that were given, see later ones too."""
+    """Note a block in which tokens (of an image, or all) also attend to later ones."""
     if not model.anatomy.blocks[layer].has_attention:
         return
     try:
         look = replay(model, layer, probe.streams[layer], probe.calls[layer]).tensors["mask"]
-    except (*ODD, TxpanelError):  # `settle` says it
+    except (*STRUCTURE_ERRORS, TxpanelError):  # `settle` reports it
         return
     if bool(look.triu(1).any()):
         change(model, layer, causal=False)
 
 
 def _find_places(model: LanguageModel, probe: Probe) -> None:
-    """Where the model puts something else than tokens' rows, and which module has made it."""
+    """Find where the model puts other vectors than the tokens' rows, and which module computed them."""
     given = model.inputs
     assert given is not None
     outputs = list[tuple[str, Tensor]]()
@@ -93,7 +93,7 @@ def _find_places(model: LanguageModel, probe: Probe) -> None:
     if "embed" in model.anatomy.opaque:
         put([bool(kind) for kind in kinds], stream if entered is None else entered)
         return
-    if entered is not None:  # else it is given ids alone: every row is the table's, or the first stream is another one
+    if entered is not None:  # else the inner model is given ids: every row is the table's, or the first stream will not agree
         put(_others(model, probe.ids, entered), entered)
     agrees = gap(None, {}, _first_stream(model, probe.ids), first, model.dtype)
     model.seen.saw("embed", agrees.size)
@@ -106,7 +106,7 @@ def _find_places(model: LanguageModel, probe: Probe) -> None:
 
 
 def _others(model: LanguageModel, ids: Tensor, entered: Tensor) -> list[bool]:
-    """Which tokens enter as something else than their row of the table."""
+    """For each token whether its vector differs from its row of the table."""
     found = list[bool]()
     lookup = Graph(model.anatomy, model.parts).operations["embed"]
     table = model.parts.tables["embed"][1]
@@ -131,7 +131,7 @@ def _first_stream(model: LanguageModel, ids: Tensor) -> Tensor:
 
 
 def _runs(kinds: list[str], other: list[bool]) -> Iterator[tuple[int, int]]:
-    """First and last (exclusive) of tokens in a row that stand for the same."""
+    """Start and end (exclusive) of each stretch of replaced tokens of one kind."""
     start = 0
     for at in range(1, len(kinds) + 1):
         if at == len(kinds) or (kinds[at], other[at]) != (kinds[start], other[start]):
@@ -141,7 +141,7 @@ def _runs(kinds: list[str], other: list[bool]) -> Iterator[tuple[int, int]]:
 
 
 class _Heard:
-    """Inside, what the modules give that stand beside the blocks' is kept, in order, with their paths."""
+    """Inside, the outputs of the modules beside the language model (such as an image encoder) are kept, in order, with the modules' paths."""
 
     def __init__(self, model: LanguageModel, outputs: list[tuple[str, Tensor]]) -> None:
         first, table = model.parts.blocks[0].block, model.model.get_input_embeddings()
@@ -176,7 +176,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _maker(outputs: list[tuple[str, Tensor]], row: Tensor) -> str:
-    """The module that gave this row, up to a factor; where none did, the last that was called."""
+    """Path of the module that returned this row, up to a factor; if none did, of the last one that was called."""
     for name, given in reversed(outputs):
         length = given.norm(dim=-1) * row.norm() + 1e-30
         if bool(((given @ row) / length > 1 - 1e-5).any()):
@@ -185,7 +185,11 @@ def _maker(outputs: list[tuple[str, Tensor]], row: Tensor) -> str:
 
 
 def _output(model: LanguageModel, probe: Probe) -> None:
-    """The logits of the run from its last stream."""
+    """Compare the run's logits with those of its last stream.
+
+    Raises:
+        Unsupported: they do not agree.
+    """
     again = opaque_runs.logits_of(model, probe.streams[-1][-1:])
     found = gap(None, {}, again, probe.logits, model.dtype)
     if not found.ok:
@@ -199,7 +203,7 @@ def _output(model: LanguageModel, probe: Probe) -> None:
 
 
 def _continuing(model: LanguageModel, ids: Tensor) -> None:
-    """Whether a run that goes on after the text that was given has the streams of one pass."""
+    """Check whether a run that is continued after the given text has the streams of one pass."""
     more = probe_ids(model)[: max(0, min(MORE, model.max_tokens - len(ids)))]
     model.parts.continues = False
     if not len(more):
@@ -207,5 +211,5 @@ def _continuing(model: LanguageModel, ids: Tensor) -> None:
     try:
         whole = run(model, torch.cat([ids, more]), last=1)
         model.parts.continues = continues(model, [ids, more], whole)
-    except Exception:  # whatever a model's own code may raise of a text that is longer than what belongs to it
+    except Exception:  # whatever the model's own code may raise for a text longer than the given one
         model.parts.continues = False

@@ -1,4 +1,4 @@
-"""How large a tensor is at each token, as it is shown: what blocks write as heard during the run, once that has been compared with a block run again."""
+"""The norm of a tensor at each token: the one that hooks measured during the run, once it was found equal to that of a block run again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["norms"]
 
 _AGREED: WeakKeyDictionary[LanguageModel, tuple[str, set[str]]] = WeakKeyDictionary()
-"""The tensors whose norms as heard were those of the blocks run again, and the state of the model in which they were."""
+"""The tensors whose measured norms equalled those of the blocks run again, and the model's state (key) in which they did."""
 
 
 def norms(trace: Trace, name: str) -> npt.NDArray[np.float32]:

@@ -1,8 +1,8 @@
-"""How large what each block writes to the stream is, at each token, heard while the whole model runs.
+"""The norms of what each block adds to the residual stream, at each token, measured by hooks while the whole model runs.
 
 A page shows these norms for all blocks of every text. Running each block again for them costs three times the run itself; the modules
-that write are known (:mod:`txpanel.tracing.block_taps`), and the norm of what they give costs next to nothing while it is there. What
-is heard is compared before it is used (:mod:`txpanel.tracing.write_norms`).
+whose outputs are added are known (:mod:`txpanel.tracing.block_taps`), and measuring the norm of an output during the run costs next to
+nothing. The measured norms are compared before they are used (:mod:`txpanel.tracing.write_norms`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from txpanel.tracing.rows import Rows
 __all__ = ["Hearing", "Written", "norm"]
 
 FEW = 8
-"""Of so many new tokens the vectors are kept until the pass is over."""
+"""Up to so many new tokens, the vectors are kept and their norms taken at the end of the pass."""
 WRITES = ("attn_out", "mixer_out", "mlp_out")
-"""What a block adds to the stream, by short name; of those that a block has, the ones that a module gives as they stand are heard."""
+"""What a block adds to the stream, by short name; measured are those that are the unchanged output of a module."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """Norms of what blocks wrote.
+    """Norms of what blocks add to the residual stream.
 
     Attributes:
         names: of the tensors, N of them. values: float64 [N, T] on the CPU. rows: the buffer that they are a view of, where the text has grown.
@@ -48,15 +48,15 @@ class Written:
     rows: Rows | None = None
 
     def of(self, name: str) -> npt.NDArray[np.float32] | None:
-        """Of one tensor: float32 [T]; None: it was not heard."""
+        """The norms of one tensor: float32 [T]; None: they were not measured."""
         return self.values[self.names.index(name)].float().numpy() if name in self.names else None
 
     def cut(self, length: int) -> Written:
-        """Of the first tokens."""
+        """The norms of the first ``length`` tokens."""
         return Written(self.names, self.values[:, :length], self.rows)
 
     def and_then(self, more: Written | None) -> Written | None:
-        """With those of the tokens that follow; None: these were not heard."""
+        """These norms and those of the tokens that follow; None: the latter were not measured."""
         if more is None or more.names != self.names:
             return None
         grown, (values,) = Rows.grown([self.values], self.rows, [more.values], 1)
@@ -64,7 +64,7 @@ class Written:
 
 
 class Hearing:
-    """Forward hooks that keep the norms while a pass runs; nothing where one module stands for several blocks."""
+    """Forward hooks that measure the norms while a pass runs; none where one module is used as several blocks."""
 
     def __init__(self, model: LanguageModel, *, wanted: bool = True) -> None:
         self._thread = threading.get_ident()
@@ -78,7 +78,7 @@ class Hearing:
             if threading.get_ident() != self._thread:
                 return
             self._calls[name] += 1
-            with suppress(Unsupported, IndexError, TypeError, RuntimeError):  # of another form: it is not heard
+            with suppress(Unsupported, IndexError, TypeError, RuntimeError):  # an output of another form is not measured
                 x = rows(out).detach()
                 # a token's vectors are kept, and their norms taken at once; those of a long text would fill the memory
                 self._found[name] = x.clone() if x.shape[0] <= FEW else norm(x)
@@ -86,7 +86,7 @@ class Hearing:
         return heard
 
     def written(self, again: int, fresh: int) -> Written | None:
-        """What was heard of ``fresh`` tokens; None: nothing, or a module gave something else than one vector for each.
+        """The norms measured for ``fresh`` tokens; None: there are none, or a module did not return one vector for each token.
 
         Args:
             again: leading tokens that were computed a second time, left out.
@@ -104,7 +104,7 @@ class Hearing:
 
 
 def _writers(model: LanguageModel) -> list[tuple[str, nn.Module]]:
-    """The modules that are listened to, with the name of what they give; each of them runs once in a pass."""
+    """The modules to hook, with the name of their output tensor; each of them runs once in a pass."""
     kept = _WRITERS.get(model)
     if kept is None or kept[0] is not model.anatomy:
         blocks = list(zip(model.anatomy.blocks, model.parts.blocks, strict=True))
@@ -124,5 +124,5 @@ _WRITERS: WeakKeyDictionary[LanguageModel, tuple[Anatomy, list[tuple[str, nn.Mod
 
 def norm(x: Tensor) -> Tensor:
     """Length of each vector, in float64: [..., D] -> [...]."""
-    exact = torch.float32 if x.device.type == "mps" else torch.float64  # which it does not have
+    exact = torch.float32 if x.device.type == "mps" else torch.float64  # mps has no float64
     return torch.linalg.vector_norm(x.detach(), dim=-1, dtype=exact)

@@ -1,4 +1,4 @@
-"""Eta cutoff (Hewitt et al. 2022, arXiv 2210.15191): tokens less likely than a limit are removed, which sinks where the model is unsure."""
+"""Eta cutoff (Hewitt et al. 2022, arXiv 2210.15191): tokens less likely than a limit are removed; the limit is lower where the entropy is high."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to the parts of the page that a step lights, and to the view that it opens: a picture on paper, a view in a notebook. One table."""
+"""For each part of the page that a step highlights, and each view that it opens: the picture on paper and the view in a notebook."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from txpanel.lessons.handout.svg import FAINT, GREY, INK, Drawing, fitted, long
+from txpanel.lessons.handout.svg import FAINT, GREY, INK, Drawing, fitted, text_width
 from txpanel.lessons.situation import Array, Situation
 from txpanel.messages import _
 from txpanel.models.tokens import visible
@@ -20,12 +20,12 @@ __all__ = [
     "bars",
     "chosen",
     "column_heads",
-    "few",
-    "heads_high",
+    "few_positions",
+    "heads_height",
     "left_out",
     "numbered",
     "strip",
-    "widest",
+    "width_of_names",
 ]
 
 MOST_TOKENS = 25
@@ -40,7 +40,7 @@ class Picture:
     caption: str
 
 
-def few(here: Situation, most: int = MOST_TOKENS) -> list[int]:
+def few_positions(here: Situation, most: int = MOST_TOKENS) -> list[int]:
     """Positions that a picture shows: all, or of a long text the first one and those up to the query."""
     n = len(here.ids)
     if n <= most:
@@ -64,22 +64,22 @@ def numbered(here: Situation, at: int, room: float = 13) -> str:
 
 
 def chosen(here: Situation) -> str:
-    """The token that one looks from, for a caption."""
+    """The chosen query's token, for a caption."""
     return visible(here.trace.tokens.strings[here.query])
 
 
-def widest(names: Iterable[str], size: float = 10) -> float:
+def width_of_names(names: Iterable[str], size: float = 10) -> float:
     """Room for the names of rows, on the left of a picture."""
-    return 10 + max(long(name, size) for name in names)
+    return 10 + max(text_width(name, size) for name in names)
 
 
 TURN = 55.0
 """Degrees by which the tokens above a matrix are turned."""
 
 
-def heads_high(here: Situation, shown: Sequence[int]) -> float:
+def heads_height(here: Situation, shown: Sequence[int]) -> float:
     """Room for the tokens above a matrix."""
-    return 10 + max(long(numbered(here, at, 11), 9) for at in shown) * math.sin(math.radians(TURN))
+    return 10 + max(text_width(numbered(here, at, 11), 9) for at in shown) * math.sin(math.radians(TURN))
 
 
 def column_heads(drawing: Drawing, here: Situation, shown: Sequence[int], left: float, top: float, cell: float) -> None:

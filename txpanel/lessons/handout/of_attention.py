@@ -8,12 +8,12 @@ from txpanel.lessons.handout.frames import (
     Picture,
     chosen,
     column_heads,
-    few,
-    heads_high,
+    few_positions,
+    heads_height,
     left_out,
     numbered,
     strip,
-    widest,
+    width_of_names,
 )
 from txpanel.lessons.handout.svg import FAINT, GREY, INK, WIDEST, Drawing
 from txpanel.lessons.situation import Array, Situation
@@ -26,9 +26,9 @@ __all__ = ["cache", "heads", "pattern", "qkv", "values"]
 STRIP = 9.0
 """Pixels of a number in a strip, if there is room."""
 MOST_NUMBERS = 480
-"""Of a strip: more bars than these could not be told apart."""
+"""Numbers drawn of a strip: more bars could not be told apart."""
 TONES = 12
-"""Of the small pictures of heads: a shape for each instead of one for each cell."""
+"""Grey levels of the small pictures of heads: cells of one level are drawn as one shape."""
 MOST_HEADS = 32
 HIGHEST = 260.0
 """Pixels of a matrix of a dozen tokens: two steps with one fit on a page."""
@@ -36,10 +36,10 @@ HIGHEST = 260.0
 
 def pattern(here: Situation) -> Picture:
     """The attention weights of the chosen head, each in percent."""
-    shown = few(here)
+    shown = few_positions(here)
     weights, allowed = here.pattern[np.ix_(shown, shown)], here.allowed[np.ix_(shown, shown)]
     names = [numbered(here, query) for query in shown]
-    left, top = widest(names), 16 + heads_high(here, shown)
+    left, top = width_of_names(names), 16 + heads_height(here, shown)
     cell = min(34.0, max(22.0, HIGHEST / len(shown)), (WIDEST - left - 45) / len(shown))
     drawing = Drawing(WIDEST, top + len(shown) * cell + 2, _("Attention pattern"))
     axes = _("who looks (query) ↓") + "   " + _("at whom (key) →")
@@ -67,7 +67,7 @@ def pattern(here: Situation) -> Picture:
 
 def heads(here: Situation) -> Picture:
     """The patterns of all heads of the block, small."""
-    shown = few(here)
+    shown = few_positions(here)
     n = min(MOST_HEADS, here.block.n_heads)
     columns = min(n, 6 if n <= 12 else 8)
     room = WIDEST / max(columns, 5)
@@ -120,7 +120,7 @@ def qkv(here: Situation) -> Picture:
 
 def vectors(rows: dict[str, Array], label: str) -> Drawing:
     """Vectors below each other, each as a strip with its norm."""
-    high, left = 38, widest(rows)
+    high, left = 38, width_of_names(rows)
     drawing = Drawing(WIDEST, high * len(rows), label)
     for i, (name, row) in enumerate(rows.items()):
         middle, room = i * high + high / 2, min(MOST_NUMBERS, STRIP * len(row))
@@ -140,10 +140,10 @@ def cut(rows: dict[str, Array]) -> str:
 
 def values(here: Situation) -> Picture:
     """For the chosen query the weight of each key beside the norm of its value: their product is what a key adds to z."""
-    shown = [at for at in few(here) if here.allowed[here.query, at]]
+    shown = [at for at in few_positions(here) if here.allowed[here.query, at]]
     norms = np.linalg.norm(here.tensor("blocks.{l}.v")[here.head // max(1, here.block.group)], axis=1)
     names = [numbered(here, at) for at in shown]
-    left = widest(names)
+    left = width_of_names(names)
     row, half = 16, (WIDEST - left) / 2
     room, most = half - 60, float(norms[shown].max()) or 1.0
     drawing = Drawing(WIDEST, 20 + row * len(shown), _("Weights and values"))
@@ -159,17 +159,17 @@ def values(here: Situation) -> Picture:
             drawing.rect(x, y + 2, max(0.5, wide), row - 5, fill, INK)
             drawing.text(x + wide + 5, y + 11, said, size=9)
     caption = _("What goes into z of “{token}”, {place}: each value is multiplied by its weight.")
-    more = left_out(here, few(here))
+    more = left_out(here, few_positions(here))
     return Picture(drawing.markup(), caption.format(token=chosen(here), place=_place(here)) + more)
 
 
 def cache(here: Situation) -> Picture:
     """Key and value of each token in the chosen head: what a KV cache keeps."""
-    shown = few(here, most=12)
+    shown = few_positions(here, most=12)
     group = here.head // max(1, here.block.group)
     keys, vals = here.tensor("blocks.{l}.k")[group], here.tensor("blocks.{l}.v")[group]
     names = [numbered(here, at) for at in shown]
-    left = widest(names)
+    left = width_of_names(names)
     row, half = 24, (WIDEST - left) / 2
     drawing = Drawing(WIDEST, 20 + row * len(shown), _("Keys and values"))
     for x, name, found in ((left, _("key k"), keys), (left + half, _("value v"), vals)):

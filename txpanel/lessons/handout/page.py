@@ -28,7 +28,7 @@ __all__ = ["file_name", "handout"]
 
 FOLDER = Path(__file__).parent
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What may stand in a text or a token and in no HTML file."""
+"""Characters that may stand in a text or a token, but not in an HTML file."""
 
 
 @dataclass
@@ -108,7 +108,7 @@ def handout(lesson: Lesson, here: Situation, *, date: str = "") -> str:
     are left out, and so are questions that cannot be decided here. Where a step names heads of the model that are to be found, this takes some seconds.
 
     Args:
-        here: the run that it is about, and where one looks before the first step. date: to stand on it, in any form; empty: none.
+        here: the run that it is about, and the selection before the first step. date: to stand on it, in any form; empty: none.
 
     Returns:
         The text of the file, in the language of the lesson.
@@ -237,7 +237,7 @@ def _words() -> dict[str, str]:
 
 
 def _fonts() -> str:
-    """Letters that a machine has: without the page's own, and for signs such as ‖ and ␣ with one of Linux before those of Japanese, which draw them wide."""
+    """The page's fonts without its own web font; DejaVu Sans stands before the Japanese fonts, which draw signs such as ‖ and ␣ too wide."""
     return FONTS.removeprefix("Roboto,").replace("Arial,", 'Arial,"DejaVu Sans",')
 
 

@@ -16,12 +16,12 @@ from txpanel.lessons.handout.frames import (
     bars,
     chosen,
     column_heads,
-    few,
-    heads_high,
+    few_positions,
+    heads_height,
     left_out,
-    widest,
+    width_of_names,
 )
-from txpanel.lessons.handout.svg import FAINT, GREY, INK, WIDEST, Drawing, fitted, long
+from txpanel.lessons.handout.svg import FAINT, GREY, INK, WIDEST, Drawing, fitted, text_width
 from txpanel.lessons.placing import setting_named
 from txpanel.lessons.situation import Array, Situation
 from txpanel.messages import _
@@ -49,12 +49,12 @@ def picture(name: str, here: Situation) -> Picture | None:
 
 def tokens(here: Situation) -> Picture:
     """The tokens of the text with their ids, one after the other."""
-    shown = few(here, most=120)
+    shown = few_positions(here, most=120)
     x = y = 0.0
     boxes: list[tuple[float, float, float, int, str]] = []
     for at in shown:
         name = fitted(visible(here.trace.tokens.strings[at]), 24)
-        wide = max(34.0, 10 + long(name, 12))
+        wide = max(34.0, 10 + text_width(name, 12))
         if x + wide > WIDEST:
             x, y = 0.0, y + 46
         boxes.append((x, y, wide, at, name))
@@ -84,13 +84,13 @@ def embedding(here: Situation) -> Picture:
 
 def norms(here: Situation) -> Picture:
     """The norm of the residual stream of each token, before each block and after the last one [block, token]."""
-    shown, layers = few(here, most=MOST_COLUMNS), here.anatomy.n_layers
+    shown, layers = few_positions(here, most=MOST_COLUMNS), here.anatomy.n_layers
     every = sorted({round(i) for i in np.linspace(0, layers, min(layers + 1, MOST_ROWS))})
     table = np.stack([_stream(here, layer)[shown] for layer in every])
     names = [
         _("before block {n}").format(n=layer + 1) if layer < layers else _("after the last block") for layer in every
     ]
-    left, top, row = widest(names, 9), heads_high(here, shown), 20 if len(every) < 14 else 13
+    left, top, row = width_of_names(names, 9), heads_height(here, shown), 20 if len(every) < 14 else 13
     cell = min(48.0, (WIDEST - left - 45) / len(shown))
     drawing = Drawing(WIDEST, top + len(every) * row + 2, _("Norms of the residual stream"))
     column_heads(drawing, here, shown, left, top, cell)
@@ -123,7 +123,7 @@ def added(here: Situation) -> Picture:
     most = max(found.values()) or 1.0
     drawing = Drawing(WIDEST, 112, _("What the block adds"))
     name = fitted(visible(here.trace.tokens.strings[here.query]), 15)
-    left = widest([name])
+    left = width_of_names([name])
     drawing.line(left, 50, left + 440, 50, INK, 1.5)
     drawing.text(left - 8, 54, name, anchor="end")
     for i, (label, norm) in enumerate(found.items()):
@@ -160,7 +160,7 @@ def _rows(rows: Sequence[tuple[str, float, str]], label: str, caption: str) -> P
     most = max((value for _name, value, _said in rows), default=1.0)
     drawing = Drawing(WIDEST, ROW * len(rows) + 4, label)
     lengths = [(name, [(value / (most if most > 0 else 1.0), said)]) for name, value, said in rows]
-    bars(drawing, lengths, widest(name for name, _length in lengths), 0, 400)
+    bars(drawing, lengths, width_of_names(name for name, _length in lengths), 0, 400)
     return Picture(drawing.markup(), caption)
 
 
@@ -176,7 +176,7 @@ def next_tokens(here: Situation) -> Picture:
         name = f"{rank}  {fitted(visible(here.spelling(token)), 15)}"
         parts = [(own[token], percent(float(own[token])))] + [(drawn[token], percent(float(drawn[token])))] * two
         rows.append((name, [(float(share) / most, said) for share, said in parts]))
-    left, top = widest(name for name, _lengths in rows), 22 if two else 2
+    left, top = width_of_names(name for name, _lengths in rows), 22 if two else 2
     drawing = Drawing(WIDEST, top + (TWO_ROWS if two else ROW) * len(rows) + 2, _("Next token"))
     if two:
         drawing.rect(left, 4, 12, 9, "#ffffff", INK)
@@ -212,7 +212,7 @@ def draw(here: Situation) -> Picture | None:
             continue
         drawing.rect(begin, 34, wide, 30, "#e2e2e2" if i % 2 else "#ffffff", INK)
         name = visible(here.spelling(token))
-        if long(name) <= wide - 2:
+        if text_width(name) <= wide - 2:
             drawing.text(begin + wide / 2, 53, name, anchor="middle")
     x = left + float(here.sample.draw.uniform) * room
     drawing.line(x, 24, x, 72, INK, 2)

@@ -1,11 +1,11 @@
-"""Drawing on paper: an SVG picture is a tree of elements, so that text stays text whatever stands in it."""
+"""Drawing for paper: an SVG picture is built as a tree of elements, so that no text can become markup."""
 
 from __future__ import annotations
 
 import unicodedata
 from xml.etree import ElementTree
 
-__all__ = ["FAINT", "GREY", "INK", "WIDEST", "Drawing", "clean", "fitted", "long"]
+__all__ = ["FAINT", "GREY", "INK", "WIDEST", "Drawing", "clean", "fitted", "text_width"]
 
 WIDEST = 680
 """CSS pixels that fit between the margins of A4 and of Letter."""
@@ -14,7 +14,7 @@ INK, GREY, FAINT = "#111111", "#555555", "#bbbbbb"
 
 
 class Drawing:
-    """A picture that grows.
+    """A picture, to which elements are added.
 
     Args:
         width, height: in CSS pixels; a picture is never larger on paper, but smaller where the paper is.
@@ -85,7 +85,7 @@ def fitted(text: str, room: float) -> str:
     return text + "…"
 
 
-def long(text: str, size: float = 10) -> float:
+def text_width(text: str, size: float = 10) -> float:
     """About how many pixels a text takes in letters of a size; no font is asked, so rather too many."""
     return 0.6 * size * _wide(clean(text))
 

@@ -122,7 +122,7 @@ def _z_norm(here: Situation, at: int) -> float:
 
 
 _most_misleading: WeakKeyDictionary[Trace, dict[int, tuple[int, int] | None]] = WeakKeyDictionary()
-"""Of runs and their queries: all blocks have to be looked into."""
+"""By run and query: (layer, head) of the most misleading head. Kept, since all blocks have to be searched for it."""
 
 
 def _known(here: Situation, query: int) -> bool:
@@ -144,11 +144,11 @@ def _misleading_head(here: Situation, query: int) -> int:
 def _misleading(here: Situation, query: int) -> tuple[int, int]:
     found = _most_misleading.setdefault(here.trace, {})
     if query not in found:
-        found[query] = _looked_for(here.trace, query)
+        found[query] = _find_misleading(here.trace, query)
     return found[query] or (here.layer, here.head)
 
 
-def _looked_for(trace: Trace, query: int) -> tuple[int, int] | None:
+def _find_misleading(trace: Trace, query: int) -> tuple[int, int] | None:
     best, clearest = None, CLEAR
     for layer, block in enumerate(trace.anatomy.blocks):
         if not block.has_attention:

@@ -31,7 +31,7 @@ class Declared:
 
     Attributes:
         takes: kinds of its arguments, each one or several; a last ``"..."`` lets the last two repeat.
-        known: of a value that takes long enough to be computed beside the page: whether it has been computed.
+        known: for a value that is computed in the background, since it takes long: tells whether it has been computed.
     """
 
     name: str
@@ -55,7 +55,7 @@ def value(
     Args:
         name: in lesson files. kind: what it gives; None: the function gives a `Found`.
         takes: of each argument ``place``, ``rank``, ``number``, ``word``, ``any``; ``...`` at the end repeats the last two.
-        known: it is computed beside the page, unless this function of the same arguments says that it is there already.
+        known: the value takes long; this function of the same arguments tells whether it has been computed. If not, that is done in the background.
     """
 
     def declare(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,7 +89,7 @@ def checked(expression: Expression) -> Expression:
 
 
 def is_slow(expression: Expression, here: Situation) -> bool:
-    """Whether a value of it has to be computed beside the page first."""
+    """Whether a value in it has to be computed in the background first."""
     if not isinstance(expression, Call):
         return False
     if any(is_slow(argument, here) for argument in expression.arguments):
@@ -99,7 +99,7 @@ def is_slow(expression: Expression, here: Situation) -> bool:
         return False
     try:
         return not known(here, *_given(expression, here))
-    except TxpanelError:  # nor does it take long to say that there is none
+    except TxpanelError:  # a value that does not exist is refused at once
         return False
 
 

@@ -27,7 +27,7 @@ TAKEN: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "IA3": {"fan_in_fan_out": bool, "target_modules": list, "feedforward_modules": list, "modules_to_save": list, "exclude_modules": list},
 }  # fmt: skip
-"""By kind of adapter: the settings that are taken, and what they have to be."""
+"""By kind of adapter: the settings that are used, and their types."""
 OFF: dict[str, frozenset[str]] = {
     "LORA": frozenset(
         {
@@ -37,9 +37,9 @@ OFF: dict[str, frozenset[str]] = {
     ),
     "IA3": frozenset({"base_model_name_or_path", "revision", "peft_type", "task_type", "inference_mode", "auto_mapping", "peft_version", "init_ia3_weights"}),
 }  # fmt: skip
-"""Settings that change nothing of a trained adapter that is loaded whole."""
+"""Settings that have no effect on a trained adapter."""
 PLAIN_START = (True, False, "gaussian", "orthogonal")
-"""Ways to begin training that leave the base as it is (PiSSA, OLoRA, EVA and others change its weights)."""
+"""Initialisations that leave the base model's weights as they are (PiSSA, OLoRA, EVA and others change them)."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -187,7 +187,7 @@ def put_on(model: Any, folder: Path) -> Any:
 
 
 def _compare(folder: Path, given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """No weight of it is ever random, and none is left out."""
+    """Refuse an adapter unless its weights are exactly those that the model needs: none stays random, none is left out."""
     wrong = sorted({*given} ^ {*wanted}) or sorted(name for name in given if given[name].shape != wanted[name].shape)
     if wrong:
         words = plural(

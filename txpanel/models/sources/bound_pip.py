@@ -1,6 +1,6 @@
 """pip, for as long as its parent lives: ``python -m txpanel.models.sources.bound_pip ARGUMENTS``.
 
-A download goes on by itself when whoever asked for it was killed; this one ends, because then its standard input closes.
+A plain pip would continue when its parent is killed; this one ends, because its standard input closes then.
 """
 
 from __future__ import annotations

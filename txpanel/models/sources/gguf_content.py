@@ -1,4 +1,4 @@
-"""What a GGUF file holds: its settings and its tensors, joined from all its parts, each looked at before anything is made of it."""
+"""What a GGUF file holds: its settings and its tensors, joined from all its parts and checked before they are used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TYPES = (
 class Content:
     """Settings and tensors of a model, from one file or several.
 
-    Settings that a model is made from are taken (`take`); what is left under the architecture's name at the end nobody has understood.
+    Settings that a model is made from are taken (`take`); those of the architecture that are left at the end were not understood.
 
     Attributes:
         path: the first file. architecture: what the file calls it. tensors: the reader's tensors, by name.
@@ -56,7 +56,7 @@ class Content:
         return usual if field is None else _plain(field.contents())
 
     def take(self, key: str, usual: Any = None) -> Any:
-        """A setting of the architecture, which is understood now. Lists of equal numbers (one for each block) are that number.
+        """A setting of the architecture; it counts as understood. A list of equal numbers (one for each block) is that number.
 
         Raises:
             Unsupported: blocks differ in it.
@@ -100,11 +100,11 @@ class Content:
         return float(value)
 
     def count(self, key: str, usual: int | None = None, *, least: int = 1) -> int:
-        """As `number`, for a whole one."""
+        """As `number`, rounded down to a whole one."""
         return int(self.number(key, usual, least=least))
 
     def refuse_left(self, neutral: dict[str, tuple[Any, ...] | None]) -> None:
-        """Refuse settings that nobody has understood: what they change would be missing from the numbers.
+        """Refuse settings that were not understood: their effect would be missing from the numbers.
 
         Args:
             neutral: settings that may stand there with these values; None: with any.
@@ -151,7 +151,7 @@ def parts(path: Path, count: int) -> list[Path]:
 
 
 def check_types(tensors: Iterable[Any]) -> None:
-    """Refuse types of tensors that nobody has tried.
+    """Refuse types of tensors that were never tested.
 
     Raises:
         Unsupported: it names the type.

@@ -1,4 +1,4 @@
-"""A ``.gguf`` file of the user as a source: converted once into the cache, known by the hash of its content."""
+"""A ``.gguf`` file of the user as a source: converted once into the cache, under the hash of its content."""
 
 from __future__ import annotations
 

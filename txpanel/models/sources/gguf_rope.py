@@ -1,6 +1,7 @@
 """Rotary positions of a GGUF file, as transformers' configuration says them.
 
-Long-context models turn slower than their base says. GGUF has four ways to say so: a factor (linear), YaRN (Peng et al. 2023, arXiv:2309.00071),
+In long-context models the angles grow more slowly than the base says. GGUF has four ways to state that: a factor (linear),
+YaRN (Peng et al. 2023, arXiv:2309.00071),
 a tensor with a factor for each frequency (Llama 3), and two such tensors for short and long texts (LongRoPE, Ding et al. 2024, arXiv:2402.13753).
 """
 
@@ -22,7 +23,7 @@ def rope(content: Content, theta: float, context: int, pairs: int) -> dict[str, 
     """`rope_parameters` of a configuration; takes the settings and the tensors that say it.
 
     Args:
-        theta: the base where the file states none. context: tokens that the model was built for. pairs: how many of a head are turned.
+        theta: the base where the file states none. context: tokens that the model was built for. pairs: how many pairs of a head are rotated.
 
     Raises:
         Unsupported: it is scaled in a way that is not known here. BadFile: with numbers that make no sense.

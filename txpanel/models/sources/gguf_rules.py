@@ -59,7 +59,7 @@ def settings(content: Content) -> tuple[Rules, Settings]:
     blocks = content.count("block_count", least=0)
     if (
         not 0 < blocks <= len(content.tensors)
-    ):  # a model of so many would be built before anybody sees that they are not there
+    ):  # else a model of so many blocks would be built before the missing tensors are noticed
         text = _("{path} is damaged: it says that it has {n} blocks, and has {all} tensors.")
         raise BadFile(text.format(path=content.path, n=blocks, all=len(content.tensors)))
     made: Settings = {

@@ -25,7 +25,7 @@ def weights(content: Content, rules: Rules, model: Any, tell: Callable[[int], No
     """float32 weights by their names in transformers.
 
     Args:
-        model: the model without weights (on the meta device), which says what is wanted. tell: hears how many numbers are there.
+        model: the model without weights (on the meta device), which says what is wanted. tell: called with how many numbers are unpacked so far.
 
     Raises:
         BadFile: a tensor is missing, of another shape, or holds numbers that are none. Unsupported: one that this model has no place for.
@@ -114,6 +114,6 @@ def _numbers(path: Path, tensor: Any) -> Array:
 
 
 def _side_by_side(value: Array, heads: int) -> Array:
-    """Rows of rotary pairs back from (2i, 2i + 1), as llama.cpp stores them, to (i, i + half), as transformers turns them."""
+    """Rows of rotary pairs from (2i, 2i + 1), as llama.cpp stores them, back to (i, i + half), as transformers rotates them."""
     half = value.shape[0] // heads // 2
     return value.reshape(heads, half, 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)

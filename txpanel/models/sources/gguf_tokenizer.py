@@ -1,7 +1,7 @@
-"""The tokenizer of a GGUF file: the same ids as the one it was made from, or none.
+"""The tokenizer of a GGUF file: it gives the same ids as the original one, or the file is refused.
 
-A file states its vocabulary and, by a name (``tokenizer.ggml.pre``), how text is cut into words before merges are applied. Another way of cutting
-gives other ids without a word, so a name that is not known here is refused.
+A file states its vocabulary and, by a name (``tokenizer.ggml.pre``), how text is split into words before merges are applied. Another way of splitting
+silently gives other ids, so an unknown name is refused.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ CUTS = {
     "tekken": ("tekken",),
     "gpt-4o": ("gpt-4o",),
 }
-"""Names of `tokenizer.ggml.pre` by the way of cutting that they stand for."""
+"""Names of `tokenizer.ggml.pre` by the way of splitting that they stand for."""
 WHOLE_FIRST = ("llama-bpe", "llama3", "llama-v3", "tekken")
-"""Where a word that is an entry is taken whole, whatever the merges say."""
+"""Those in which a word that is in the vocabulary is one token, whatever the merges say."""
 BEGINS = ("llama-bpe", "llama3", "llama-v3", "tekken")
-"""Where text begins with the start token unless the file says otherwise."""
+"""Those in which a text begins with the start token unless the file says otherwise."""
 
 
 def tokenizer(content: Content) -> PreTrainedTokenizerBase:
@@ -48,14 +48,14 @@ def tokenizer(content: Content) -> PreTrainedTokenizerBase:
     if not isinstance(entries, list) or len(set(entries)) != len(entries):
         raise BadFile(_("{path}: its vocabulary is missing, or has an entry twice.").format(path=content.path))
     kinds = content.get(f"{KEY}token_type", [])
-    if kinds and len(kinds) != len(entries):  # marks would be read as text
+    if kinds and len(kinds) != len(entries):  # else special tokens would be read as text
         text = _("{path} is damaged: its vocabulary has {n} tokens, and says of {kinds} what kind they are.")
         raise BadFile(text.format(path=content.path, n=len(entries), kinds=len(kinds)))
     return made(content, [str(entry) for entry in entries])
 
 
 def _cut(content: Content) -> str:
-    """The way of cutting that the file's name for it stands for."""
+    """The file's way of splitting text, a key of `CUTS`."""
     name = content.get(f"{KEY}pre")
     if name in (None, "default") and content.architecture == "gpt2":
         return "gpt2"
@@ -78,7 +78,7 @@ def _cut(content: Content) -> str:
 
 
 def _steps(content: Content, cut: str) -> tuple[Any, Any]:
-    """Pre-tokenizer and normalizer of a way of cutting."""
+    """Pre-tokenizer and normalizer of a way of splitting."""
     from tokenizers import Regex, normalizers, pre_tokenizers  # late: only the process that converts needs them
 
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -120,7 +120,7 @@ def _byte_level(content: Content, entries: list[str]) -> PreTrainedTokenizerBase
 
     cut, name = _cut(content), content.get(f"{KEY}pre")
     stated = content.get(f"{KEY}merges")
-    if stated is None:  # every text would be cut into single bytes
+    if stated is None:  # without them every text would be split into single bytes
         text = _("{path}: the merges of its tokenizer are missing. Download or convert it again.")
         raise BadFile(text.format(path=content.path))
     merges: Any = [tuple(str(merge).split(" ")) for merge in stated]
@@ -136,7 +136,7 @@ def _byte_level(content: Content, entries: list[str]) -> PreTrainedTokenizerBase
 
 
 def _finished(content: Content, entries: list[str], backend: Any, *, begins: bool) -> PreTrainedTokenizerBase:
-    """With its marks: tokens that are found whole, those around a text, and the chat template."""
+    """The tokenizer with its added tokens, the special tokens around a text, and the chat template."""
     from tokenizers import AddedToken, processors  # late: only the process that converts needs them
     from transformers import PreTrainedTokenizerFast
 

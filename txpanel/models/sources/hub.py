@@ -72,7 +72,7 @@ def cached(repo: str) -> Path | None:
     return None
 
 
-# The tools of Hugging Face name the content of large files by its SHA-256; what was seen of them is kept in our own cache.
+# Hugging Face's tools name large files by their SHA-256; the checksums that were computed are kept in txpanel's own cache.
 
 
 def _seen(repo: str) -> tuple[Path, dict[str, Any]]:
@@ -85,13 +85,13 @@ def _seen(repo: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _keep(path: Path, seen: dict[str, Any]) -> None:
-    with suppress(OSError):  # it is looked at wholly next time
+    with suppress(OSError):  # then all bytes are read again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(seen, indent=1), encoding="utf-8")
 
 
 def _contents(snapshot: Path) -> Iterator[tuple[Path, Path]]:
-    """The weights that are named by their content, and where that is."""
+    """The weights that are links to files named by a SHA-256, and those files."""
     for file in local.weights(snapshot):
         content = file.resolve()
         if SHA256.fullmatch(content.name):
@@ -99,10 +99,10 @@ def _contents(snapshot: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def damaged(repo: str, snapshot: Path, *, deep: bool = False) -> str | None:
-    """Looks whether weights in the cache of Hugging Face's own tools are what their names say: wholly once, then cheaply.
+    """Check whether weights in the cache of Hugging Face's own tools have the SHA-256 of their names: all bytes once, then a quick check.
 
     Args:
-        repo: whose they are. snapshot: their folder. deep: read all of every file in any case.
+        repo: the model's id on the hub. snapshot: the folder of the weights. deep: read all of every file in any case.
 
     Returns:
         The path of a file that is not; None: all is well, or nothing is known of it.
@@ -123,7 +123,7 @@ def damaged(repo: str, snapshot: Path, *, deep: bool = False) -> str | None:
 
 
 def put_aside(repo: str, snapshot: Path) -> bool:
-    """The weights there are damaged: they are not used until they have changed. Nothing is written to that cache."""
+    """Note that the weights there are damaged: they are not used until they change. Nothing is written to that cache."""
     path, seen = _seen(repo)
     seen["aside"] = {content.name: content.stat().st_mtime_ns for _file, content in _contents(snapshot)}
     _keep(path, seen)
@@ -162,7 +162,7 @@ def reachable(repo: str, timeout: float = 3.0) -> bool:
 
 
 def _answers(repo: str, timeout: float) -> bool:
-    """Asked as the downloader asks: with its proxies and certificates. Python's own come from elsewhere on Windows and macOS, and may be none."""
+    """Whether the hub answers, asked with the downloader's proxies and certificates: Python's own may be missing on Windows and macOS."""
     # late: huggingface_hub takes half a second
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 

@@ -28,7 +28,7 @@ from txpanel.models.sources.process import POLL, os_error_text
 PATIENCE = 90.0  # seconds without a byte or a line of output after which the index is given up
 CHUNK = 1 << 20
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
-"""Where programs put what is temporary; the latter two on Windows."""
+"""Variables that name the folder for temporary files; the latter two on Windows."""
 
 
 def fetch(entry: Entry, reporter: Reporter) -> cache.Entry:
@@ -180,7 +180,7 @@ def pip_env() -> dict[str, str]:
 
     It is inside Python, or in a folder that the distribution chose (Debian, Fedora).
     """
-    # not by importlib.util: setuptools hears of it, takes distutils away and says so in the terminal
+    # not by importlib.util: a hook of setuptools would then replace distutils and print a warning
     if PathFinder.find_spec("pip") is not None:
         return {}
     spec = importlib.util.find_spec("ensurepip")
@@ -199,7 +199,7 @@ def reachable(project: str, timeout: float = 8.0) -> bool:
     command = [*pip(), "index", "versions", project, "--no-input", "--timeout", "5", "--retries", "0"]
     try:
         with process.started(command, pip_env()) as child:
-            for stream in (child.stdout, child.stderr):  # else it waits for somebody to read
+            for stream in (child.stdout, child.stderr):  # else the child blocks when a pipe is full
                 threading.Thread(target=process.read_lines, args=(stream, lambda _line: None), daemon=True).start()
             return child.wait(timeout) == 0
     except (subprocess.TimeoutExpired, OSError, DownloadFailed):

@@ -31,7 +31,7 @@ POLL = 0.1  # seconds between looks at the cancel button
 
 @contextmanager
 def started(command: list[str], env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Start a child process, which speaks the language in use here; it has ended when the block is left."""
+    """Start a child process, whose messages are in the language in use here; it has ended when the block is left."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -180,10 +180,10 @@ def main(work: Callable[[list[str]], Any], arguments: list[str]) -> None:
 
 
 def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
-    """In the child: from now on it ends when its standard input closes, which the system does when the parent has gone, however that came.
+    """In the child: end it when its standard input closes, which the system does when the parent ends, for whatever reason.
 
     Args:
-        end: how it ends.
+        end: called to end it.
     """
 
     def listen() -> None:

@@ -51,7 +51,7 @@ class Graph(OperationList):
         rows: Tensor | None = None,
         given: Mapping[str, Any] | None = None,
     ) -> None:
-        """``places``: of an image or a sound. ``rows``: what is put there. ``given``: what it is made from, by the names of the model's arguments."""
+        """``places``: of an image or a sound. ``rows``: the vectors put there [n, D]. ``given``: what they are made from, by the model's argument names."""
         super().__init__()
         self.dims.update(tokens=("token",), positions=("token",))
         for name, value in (given or {}).items():
@@ -99,7 +99,7 @@ class Graph(OperationList):
         return self.operations.get(name) or self.derived.find(name, tokens, answer)
 
     def fed(self, name: str, index: Mapping[str, int], tokens: int, answer: int) -> list[str]:
-        """What is computed from ``name``; with a cell's token what that token's numbers go into."""
+        """Names of the tensors computed from ``name``; with a cell's token only those that use that token's numbers."""
         listed = self.feeds.get(name, [])
         if name == self.derived.read and index.get("token", answer) != answer:
             listed = [made for made in listed if "vocab" not in self.dims[made]]  # logits are those of one token
@@ -153,6 +153,7 @@ def block_operations(a: Anatomy, b: BlockAnatomy, p: BlockParts | None, stream: 
 
 
 def _block(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, stream: tuple[str, ...]) -> str:
+    """The operations of one block; returns the name of the stream after it."""
     formula = r"y_i = \mathrm{token}_i + \mathrm{position}_i" if len(stream) > 1 else "y_i = x_i"
     pre = w.add(ops.Add, "resid_pre", stream, STREAM, formula)
     if "block" in b.opaque:
@@ -164,30 +165,30 @@ def _block(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, s
     if not (b.has_mixer and b.mlp_there):
         return _alone(w, a, b, p, pre, early)
     read = block_norm(w, a, b, p, "ln1", pre) if early and has_norm(b, "ln1") else pre
-    attn_out = _mix(w, a, b, p, read)
+    attn_out = _mixer_output(w, a, b, p, read)
     label = "mixer" if "mixer" in b.opaque else "attn"
     if b.parallel:
         read = read if b.shared_norm else block_norm(w, a, b, p, "ln2", pre)
-        mlp_out = _neurons(w, a, b, p, read)
+        mlp_out = _mlp_output(w, a, b, p, read)
         formula = rf"y_i = x_i + \mathrm{{{label}}}_i + \mathrm{{mlp}}_i"
         return w.add(ops.Add, "resid_post", (pre, attn_out, mlp_out), STREAM, formula)
     base = read if b.norm_residual else pre
     mid = w.add(ops.Add, "resid_mid", (base, attn_out), STREAM, rf"y_i = x_i + \mathrm{{{label}}}_i")
     if b.cross_there:
-        mid = _beside(w, a, b, p, mid)
+        mid = _cross_attention(w, a, b, p, mid)
     if b.norm_place == "post":
         mid = block_norm(w, a, b, p, "cross_ln" if b.cross_there else "ln1", mid)
-        mlp_out = _neurons(w, a, b, p, mid)
+        mlp_out = _mlp_output(w, a, b, p, mid)
         total = w.add(ops.Add, "resid_sum", (mid, mlp_out), STREAM, r"y_i = x_i + \mathrm{mlp}_i")
         last = block_norm(w, a, b, p, "ln2", total)
         return w.add(ops.Add, "resid_post", (last,), STREAM, "y_i = x_i")
     read = block_norm(w, a, b, p, "ln2", mid) if early else mid
-    mlp_out = _neurons(w, a, b, p, read)
+    mlp_out = _mlp_output(w, a, b, p, read)
     base = read if b.norm_residual else mid
     return w.add(ops.Add, "resid_post", (base, mlp_out), STREAM, r"y_i = x_i + \mathrm{mlp}_i")
 
 
-def _beside(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, mid: str) -> str:
+def _cross_attention(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, mid: str) -> str:
     """Cross-attention, from the stream after attention to the one after both."""
     if b.norm_place == "post":
         mid = block_norm(w, a, b, p, "ln1", mid)
@@ -202,7 +203,7 @@ def _beside(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, 
 
 def _alone(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, pre: str, early: bool) -> str:
     """A block that is a mixer alone, or an MLP alone."""
-    norm, step = ("ln1", _mix) if b.has_mixer else ("ln2", _neurons)
+    norm, step = ("ln1", _mixer_output) if b.has_mixer else ("ln2", _mlp_output)
     read = block_norm(w, a, b, p, norm, pre) if early else pre
     written = step(w, a, b, p, read)
     base = read if b.norm_residual else pre
@@ -214,7 +215,7 @@ def _alone(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, p
     return w.add(ops.Add, "resid_post", (last,), STREAM, "y_i = x_i")
 
 
-def _mix(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
+def _mixer_output(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
     """What attention, or what stands in its place, adds to the stream."""
     if "mixer" not in b.opaque:
         return write(w, a, b, p, attention(w, a, b, p, read))
@@ -222,7 +223,7 @@ def _mix(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, rea
     return added(w, a, b, p, "mixer", ops.Opaque, (read,), OPAQUE, **opaque_facts(b, "mixer"))
 
 
-def _neurons(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
+def _mlp_output(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts | None, read: str) -> str:
     """What the MLP adds to the stream."""
     if "mlp" not in b.opaque:
         return mlp(w, a, b, p, read)

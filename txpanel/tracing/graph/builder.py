@@ -90,7 +90,7 @@ class GraphBuilder:
         kind: type[Operation] = ops.Linear,
         **more: Any,
     ) -> str:
-        """A product with a matrix of the model. What an adapter makes of the input first is a tensor of its own; so are DoRA's factors."""
+        """Add a product with a matrix of the model. An adapter's ``A x`` is a tensor of its own; so are DoRA's factors."""
         latents, gains = [], []
         updates = [adapter for adapter in adapters if adapter.rank]
         for k, adapter in enumerate(updates):
@@ -128,7 +128,7 @@ class GraphBuilder:
         over: tuple[int, ...] = (-1,),
         stats: str = "",
     ) -> str:
-        """Mean, variance, scale and the normalised vector."""
+        """Add mean (LayerNorm), variance, scale and the normalised vector; returns the name of the last."""
         stats = stats or name
         at = tuple(dim for axis, dim in enumerate(dims) if axis - len(dims) not in over and axis not in over)
         means: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def with_adapters(formula: str, adapters: tuple[Adapter, ...]) -> str:
     bias = " + b_o" if right.endswith(" + b_o") else ""
     right = right.removesuffix(bias)
     for adapter in adapters:
-        if bias and adapter.method == "IA3":  # the only one that has the bias in its reach
+        if bias and adapter.method == "IA3":  # the only one that multiplies the bias too
             right, bias = right + bias, ""
         if adapter.rank:
             right += rf" + {adapter.scale:.4g} \sum_{{r=1}}^{{{adapter.rank}}} (A x)_r\, B_{{o,r}}"
@@ -254,5 +254,5 @@ def opaque(w: GraphBuilder, b: BlockAnatomy, part: str, source: str, name: str) 
 
 
 def opaque_facts(b: BlockAnatomy, part: str) -> dict[str, Any]:
-    """What the operation of a part that is not opened knows of it."""
+    """The attributes of an `Opaque` operation for a part of a block."""
     return {"module": b.modules.get(part, ""), "part": part, "layer": b.index}

@@ -1,4 +1,4 @@
-"""The operations of cross-attention: the decoder's stream asks, what the encoder made of the source answers."""
+"""The operations of cross-attention: queries from the decoder's residual stream, keys and values from the encoder's last state."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def cross_attention(w: GraphBuilder, a: Anatomy, b: BlockAnatomy, p: BlockParts 
 
 
 def source_name(e: Encoder) -> str:
-    """What an encoder is given, by the name of its tensor: token ids, or a sound or a picture."""
+    """Name of the encoder's input tensor: token ids, or a sound or a picture."""
     return GIVEN + e.reads if e.reads else SOURCE_TOKENS
 
 

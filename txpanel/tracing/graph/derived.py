@@ -1,6 +1,6 @@
-"""Operations that are declared when their name is asked for: there is one for each token, layer and vector of a run, and few are used.
+"""Operations that are created when their name is asked for: there is one for each token, layer and vector of a run, and few are used.
 
-They are declared in small lists that belong together; the most recently used lists are kept. They hold no number of a run.
+They are created in small lists that belong together; the most recently used lists are kept. They hold no number of a run.
 
 - ``lens.{layer}.ln_final`` ...: the stream before a block through the final norm (logit lens), for all tokens.
 - ``lens.{layer}.{token}.logits``, ``.probs`` ...: after one token; at layer ``n_layers`` the model's own output there.
@@ -64,7 +64,7 @@ WRITES: tuple[tuple[type[Operation], str, tuple[str, ...], str], ...] = (
     (ops.ExpertWriteLength, "mlp_post", ("expert_index",), "down"),
     (ops.WriteLength, "shared_post", (), "shared_down"),
 )
-"""For each kind of MLP: the operation that gives the length of what a neuron writes, its activations, its further inputs, its weights."""
+"""For each kind of MLP: the operation for the norm of what a neuron adds, its activations, its further inputs, its weights."""
 
 Known = Mapping[str, tuple[str, ...]]
 
@@ -122,7 +122,7 @@ class Derived:
             yield from (made for made in operations.feeds.get(name, ()) if self.find(made, tokens, answer) is not None)
 
     def _readers(self, name: str, token: int | None, last: int) -> Iterator[OperationList]:
-        """Lists with operations that may read ``name``."""
+        """The lists that may contain operations with ``name`` as an input."""
         layer, own = split_name(name)
         lens = LENS.fullmatch(name)
         if lens:
@@ -172,7 +172,7 @@ def _softmax(w: GraphBuilder, probs: str) -> None:
 
 
 def _measures(a: Anatomy, parts: ModelParts | None, known: Known, layer: int | None) -> OperationList:
-    """Norms of all vectors of a block (or outside the blocks), and cosines of what attention and MLP write with the residual stream."""
+    """Norms of all vectors of a block (or outside the blocks), and cosines of the outputs of attention and MLP with the residual stream."""
     operations = OperationList(known)
     w = GraphBuilder(operations, None, {}, "")
     for name, dims in known.items():

@@ -1,4 +1,4 @@
-"""Matrix products that adapters have a part in (LoRA, DoRA, IA3): what they add and what they multiply with.
+"""Matrix products with adapters (LoRA, DoRA, IA3): what these add, and by what they multiply.
 
 Formulas: :mod:`txpanel.models.linear_map`. An adapter's product ``A x`` is a tensor of its own, and so are DoRA's factors.
 """
@@ -46,7 +46,7 @@ class Adapted(Operation):
         return vector
 
     def kernel_error(self, vectors: Tensor) -> Tensor:
-        """How far the kernel of a quantised matrix may be off, with what is multiplied to its output: [.., out]."""
+        """The error bound of a quantised matrix's kernel, times the factors on its output: [.., out]."""
         assert self.map is not None
         assert self.map.packed is not None
         off = self.map.packed.error(self.before(vectors), self.map.base.matrix())

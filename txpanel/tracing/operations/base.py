@@ -55,10 +55,10 @@ class Term:
 
 
 class Terms(Sequence[Term]):
-    """Operands that are made when they are looked at: a row of attention has as many as the text has tokens, and few are shown.
+    """Operands that are created on access: a row of attention has as many as the text has tokens, and few are shown.
 
     Args:
-        values: float64 [n], what each contributes. factors: per factor float64 [n]. say: label and sources of the operand at a place.
+        values: float64 [n], what each contributes. factors: per factor float64 [n]. say: returns label and sources of the operand at a place.
         order: int64 [n], which operand stands where; ``None``: in their own order.
     """
 
@@ -124,7 +124,7 @@ class Operation(ABC):
     """Dimension names of inputs, where they are not the output's own."""
 
     def __init_subclass__(cls) -> None:
-        """Whoever calls them, in whatever mode: what operations compute has no gradients, and is rounded by no autocast."""
+        """Wrap the computing methods: whatever the caller's mode, they run without gradients and without autocast."""
         for name in ("recompute", "again", "slack", "slack_at", "terms"):
             if name in vars(cls):
                 setattr(cls, name, without_gradients(vars(cls)[name]))
@@ -138,7 +138,7 @@ class Operation(ABC):
         """
 
     def slack(self, x: Values) -> Tensor | None:
-        """How far the model's own kernel may be off by what it rounds (quantised weights): the output's shape; ``None``: nothing of the kind."""
+        """How far rounding in the kernel of quantised weights may put the output off, in the output's shape; ``None``: the weights are not quantised."""
         return None
 
     def slack_at(self, x: Values, cell: Cell) -> float:
@@ -147,14 +147,18 @@ class Operation(ABC):
 
     @abstractmethod
     def terms(self, x: Values, cell: Cell) -> Sequence[Term]:
-        """The operands of one output cell; they add up to it. Of attention's steps ``x`` may hold the cell's row alone, at its places."""
+        """The operands of one output cell; they add up to it. For a step of attention ``x`` may hold only the cell's row (`slices.Part`).
+
+        Raises:
+            Unsupported: if weights are needed and this trace was opened without the model.
+        """
 
     def opaque_at(self, cell: Cell) -> str | None:
         """Path of the module that made a cell where it is not opened; ``None``: its terms add up to it."""
         return None
 
     def again(self, x: Values) -> Tensor:
-        """The output, its modules that are not opened called again.
+        """The output, with the modules of parts that are not opened called again.
 
         Raises:
             Unsupported: as `recompute`, or such a module keeps a state of its own.

@@ -104,7 +104,7 @@ def _at(function: Callable[[Tensor], Tensor], x: Tensor, cell: Cell) -> float:
 
 
 def _rounding(x: float) -> float:
-    """How far two kernels of an activation may be apart, such as in a vector and at its end: GELU rounds a number as large as x, whatever is left of it."""
+    """How far two kernels of an activation may differ, such as the vectorised and the scalar one: GELU rounds intermediate values as large as x."""
     return 4 * torch.finfo(torch.float32).eps * abs(x)
 
 
@@ -187,7 +187,7 @@ class ClampedGate(Operation):
 class MaskDropped(Operation):
     """ESM's rows of tokens: ``y[t] = x[t] * 0.88 / (1 - masks / T)``, and 0 at a mask. Inputs: x [T, D], token ids [T].
 
-    The model was trained with 80 % of 15 % of the tokens masked, and keeps the rows together as large as then.
+    The model was trained with 80 % of 15 % of the tokens masked, and keeps the sum of the rows as large as then.
     """
 
     kind: ClassVar[str] = "mask dropped"

@@ -170,7 +170,7 @@ class HeadOutput(Adapted):
 class HeadSum(Adapted):
     """The output projection as a sum over heads: ``y[t, f] = sum_h result[h, t, f] + b_O[f]``.
 
-    Inputs: result; where the weights are quantised also z, from which the kernel's own error follows.
+    Inputs: result; for quantised weights also z, from which the kernel's error is estimated.
     """
 
     kind: ClassVar[str] = "sum over heads"

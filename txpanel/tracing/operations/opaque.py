@@ -13,7 +13,7 @@ from txpanel.tracing.operations.base import Cell, Operation, Term, Values, no_we
 
 @dataclass(frozen=True)
 class Opaque(Operation):
-    """``y = module(x)``: what a module made of its input, with the other arguments that it had in the run. Input: its input.
+    """``y = module(x)``: a module's output, called with the other arguments that it had in the run. Input: the module's input.
 
     Attributes:
         module: the module's path in the model. part: which part it is, see :class:`~txpanel.models.anatomy.BlockAnatomy`; outside of the blocks

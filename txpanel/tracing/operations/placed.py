@@ -1,4 +1,4 @@
-"""The first step of a text with an image or a sound in it: rows of the token table, and between them what another part of the model has made."""
+"""The first step of a text with an image or a sound in it: rows of the embedding matrix, and between them vectors that another module has computed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from txpanel.tracing.operations.base import Cell, Values, no_weights
 from txpanel.tracing.operations.linear import Lookup
 
 OF_TOKENS = ("attention_mask", "token_type_ids", "mm_token_type_ids")
-"""What a model is given of its tokens, not of the image or sound."""
+"""Arguments that describe the tokens, not the image or sound."""
 
 
 @dataclass(frozen=True)
 class Placed(Lookup):
-    """``y[t] = factor * W[id[t]]``, but where an image or a sound stands: there it is what its module made, which is not opened.
+    """``y[t] = factor * W[id[t]]``; where an image or a sound stands, the output of its module, which is not opened.
 
     Attributes:
-        places: where. rows: what was put there in the run, float32 [n, D]. made_from: names of what it was made from.
-        call: makes it again; given by :meth:`txpanel.tracing.Trace.operation`.
+        places: of the image or sound. rows: the vectors put there in the run, float32 [n, D]. made_from: names of the inputs they were made from.
+        call: computes the rows again; given by :meth:`txpanel.tracing.Trace.operation`.
     """
 
     kind: ClassVar[str] = "lookup"
