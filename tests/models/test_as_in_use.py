@@ -142,7 +142,7 @@ def test_the_memory_of_rotary_embeddings_is_put_back(rope: dict[str, Any]) -> No
     hf.train()(torch.arange(3, 35)[None]).logits.sum().backward()  # no tensor of inference mode was left in it
 
 
-def test_passes_that_lie_in_each_other_put_back_once() -> None:
+def test_overlapping_passes_restore_the_mode_once() -> None:
     """One thread's pass lets in another's, which may end after it."""
     hf = in_training("llama")
     modes = [module.training for module in hf.modules()]

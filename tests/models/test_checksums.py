@@ -76,5 +76,5 @@ def test_files_of_every_size(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("given", [None, 3, {}, {"size": "x"}, {"size": 1, "written": 2, "sha256": "a"}])
-def test_what_makes_no_sense_is_no_checksum(given: object) -> None:
+def test_values_that_make_no_sense_are_no_checksum(given: object) -> None:
     assert checksums.read(given) is None

@@ -130,7 +130,9 @@ def test_silence_is_given_up_within_seconds(server: Server, seen: Seen) -> None:
     assert time.monotonic() - begun < 25
 
 
-def test_a_hub_that_cannot_be_reached_is_said(cache_root: Path, seen: Seen, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_said(
+    cache_root: Path, seen: Seen, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port}")
     with pytest.raises(DownloadFailed, match="connection to the hub failed"):
         hub.fetch(REPO, seen)

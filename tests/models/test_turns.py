@@ -261,7 +261,7 @@ def test_a_run_that_is_not_wanted_any_more_ends_between_two_steps(stand: Stand) 
     stand.turns.release()
 
 
-def test_a_run_that_is_left_while_it_lets_others_in_ends_before_all_who_wait(
+def test_a_run_cancelled_while_it_lets_others_in_ends_before_all_who_wait(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOOK_UP", 0.001)

@@ -227,7 +227,7 @@ def test_a_chosen_adapter_is_on_whatever_is_set() -> None:
         model.with_adapters("third")
 
 
-def test_of_threads_that_want_the_same_face_one_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_threads_that_want_the_same_adapters_one_makes_the_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     model, made, start = wrapped(with_lora()), list[int](), threading.Barrier(4)
     make = Switched._made
 

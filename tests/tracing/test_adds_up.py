@@ -79,7 +79,7 @@ def angles(module: Any) -> Any:
     return module.model.rotary_emb(torch.zeros(1, len(LONG), 32), places)
 
 
-def test_code_of_a_class_is_found_out_when_one_looks() -> None:
+def test_changed_code_of_a_class_is_noticed_when_a_block_is_asked_for() -> None:
     """Nothing tells that it was replaced before the model was opened."""
     module = llama()
     kind = type(module.model.layers[1].mlp)
@@ -136,7 +136,7 @@ class LiftsAfterOneToken(LlamaForCausalLM):
         return found
 
 
-def test_a_way_in_of_its_own_for_one_token_is_found_out_when_one_looks() -> None:
+def test_an_embedding_of_its_own_for_one_token_is_noticed_when_asked_for() -> None:
     """Nobody's hook tells of it: it is the code of a class."""
     module = llama()
     module.model.__class__ = ScalesOneToken
@@ -150,7 +150,7 @@ def test_a_way_in_of_its_own_for_one_token_is_found_out_when_one_looks() -> None
 
 
 @pytest.mark.parametrize("kind", [ScalesLongTexts, LiftsAfterOneToken])
-def test_a_way_out_of_its_own_is_found_out_when_one_looks(kind: Any, tmp_path: Path) -> None:
+def test_logits_computed_in_another_way_are_noticed_when_asked_for(kind: Any, tmp_path: Path) -> None:
     """Its logits are the run's. Of a vector alone the code makes others, so none are shown of other vectors."""
     module = llama()
     owner = module.model if kind is ScalesLongTexts else module
@@ -189,7 +189,7 @@ def test_what_a_hook_changes_before_a_part_is_no_input_of_it(part: str, closed: 
     assert trace.check(1).exact
 
 
-def test_a_model_with_numbers_that_are_none_is_open_all_the_same() -> None:
+def test_a_model_with_nan_is_open_all_the_same() -> None:
     """Where the first NaN of a spoiled model comes from is what one wants to see."""
     module = llama()
     module.model.layers[1].mlp.down_proj.weight.data[3, 4] = float("nan")

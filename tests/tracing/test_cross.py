@@ -255,7 +255,7 @@ def test_padding_tokens_in_what_a_decoder_has_written_are_counted_as_it_counts_t
             assert trace.why("blocks.0.resid_pre", token=token, feature=2).check.ok, token
 
 
-def test_a_rule_for_padding_tokens_that_is_not_known_closes_the_way_in() -> None:
+def test_a_rule_for_padding_tokens_that_is_not_known_closes_the_embedding() -> None:
     module = padding(M2M100)
     table = module.model.decoder.embed_positions
     plain = type(table).forward

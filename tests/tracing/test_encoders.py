@@ -80,7 +80,7 @@ def test_the_logits_are_its_own_in_every_gap_and_at_every_token(run: tuple[Trace
         assert there.lens_name(trace.anatomy.n_layers, place) == "logits"
 
 
-def test_terms_add_up_in_the_way_in_and_in_the_head(run: tuple[Trace, Any]) -> None:
+def test_terms_add_up_in_the_embedding_and_in_the_head(run: tuple[Trace, Any]) -> None:
     trace, _theirs = run
     other = trace.predicting(trace.gaps[1])
     for name in (
@@ -177,21 +177,21 @@ def closed(model: Any) -> dict[str, str]:
     return {part.name: part.reason for part in LanguageModel.wrap(model, masked_tokenizer()).report().opaque}
 
 
-def test_another_activation_in_the_head_closes_the_way_out() -> None:
+def test_another_activation_in_the_head_closes_the_output() -> None:
     model = model_of("roberta" + MASKED)
     head, plain = model.lm_head, type(model.lm_head).forward
     head.forward = lambda x, **_more: plain(head, x * 1.01)
     assert "logits" in closed(model)["output"]
 
 
-def test_positions_that_follow_another_rule_close_the_way_in() -> None:
+def test_positions_that_follow_another_rule_close_the_embedding() -> None:
     model = model_of("bert" + MASKED)
     owner = model.bert.embeddings
     owner.position_ids = owner.position_ids + 1
     assert "first residual stream" in closed(model)["embed"]
 
 
-def test_a_mask_that_is_treated_otherwise_closes_the_way_in() -> None:
+def test_a_mask_that_is_treated_otherwise_closes_the_embedding() -> None:
     model = model_of("bert" + MASKED)
     owner, plain = model.bert.embeddings, type(model.bert.embeddings).forward
 
@@ -259,7 +259,7 @@ def test_types_of_tokens_are_those_that_it_is_told(family: str, one_text: bool, 
     assert not bool(typed.tensor("token_types").any())
 
 
-def test_types_that_the_model_does_not_use_as_said_close_the_way_in() -> None:
+def test_types_that_the_model_does_not_use_as_said_close_the_embedding() -> None:
     module = model_of("bert" + MASKED)
     owner, plain = module.bert.embeddings, type(module.bert.embeddings).forward
 

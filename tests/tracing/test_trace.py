@@ -192,7 +192,7 @@ def test_double_precision_shrinks_the_difference_to_the_models(tiny: Tiny) -> No
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen3", "falcon"])
-def test_both_routes_hear_the_same(name: str) -> None:
+def test_both_routes_record_the_same(name: str) -> None:
     """A model that supports the registry and the function mode gives the same numbers on both."""
     from tests.families import tiny as build
 

@@ -189,7 +189,7 @@ def test_an_attention_that_ignores_the_mask_in_one_row_is_closed() -> None:
     assert [part.name for part in model.report().opaque] == ["blocks.1.mixer"]
 
 
-def test_what_is_otherwise_far_behind_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_differs_at_far_positions_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     turn = modeling_llama.apply_rotary_pos_emb
 
     def near(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, *more: Any) -> Any:

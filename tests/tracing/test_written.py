@@ -44,7 +44,7 @@ def lengths(trace: Trace, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *VARIANTS])
-def test_what_is_heard_is_the_length_of_the_tensor(name: str, tiny: Tiny) -> None:
+def test_the_measured_norm_is_that_of_the_tensor(name: str, tiny: Tiny) -> None:
     trace = record(tiny(name), TEXT, reuse=False)
     heard = trace.recording.written
     assert (set(heard.names) if heard else set()) == (set() if name in TIMES_A_NUMBER else set(names(trace)))
@@ -80,9 +80,9 @@ def test_a_text_that_grows_or_branches_has_those_of_all_its_tokens(own: Language
             np.testing.assert_allclose(heard.of(name), lengths(whole, name), rtol=1e-4)
 
 
-def test_a_length_that_is_not_the_tensors_is_never_given(own: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = written.Hearing.written
-    monkeypatch.setattr(written.Hearing, "written", lambda *args: twice(honest(*args)))
+def test_a_norm_that_is_not_the_tensors_is_never_given(own: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = written.NormHooks.written
+    monkeypatch.setattr(written.NormHooks, "written", lambda *args: twice(honest(*args)))
     for text in (TEXT, TEXT + " and more"):
         trace = record(own, text, reuse=False)
         for name in names(trace):

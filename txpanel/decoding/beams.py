@@ -1,7 +1,7 @@
 """Beam search, watched: transformers' own ``generate(num_beams=...)`` runs, and every choice it makes is kept as a tree.
 
 At each step every kept text (beam) is continued by every token; the continuations with the largest sums of
-log-probabilities are looked at (`looked_at`), the best ``n_beams`` that do not end the text go on, the others are
+log-probabilities are considered (`looked_at` of them), the best ``n_beams`` that do not end the text go on, the others are
 dropped. Nothing is drawn. A logits processor at the end of transformers' list sees each step's log-probabilities and
 makes the same choice from them (``_beam_search``, 5.23); that the two agree is tested.
 """
@@ -37,7 +37,7 @@ NEVER = -1e8
 
 @dataclass(frozen=True, slots=True)
 class BeamNode:
-    """A continuation that was looked at: one token after the text of `parent`.
+    """A continuation that was considered: one token after the text of `parent`.
 
     Attributes:
         id: its place in `BeamSearch.nodes`.
@@ -63,7 +63,7 @@ class BeamNode:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A text that came out: the model ended it, or it has as many tokens as were asked for.
+    """A finished text: the model ended it, or it has the wanted number of tokens.
 
     Attributes:
         tokens: the new ones.
@@ -78,11 +78,11 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class BeamSearch:
-    """A beam search and all that it looked at.
+    """A beam search and all continuations that it considered.
 
     Attributes:
         ids: the token ids that were continued, T of them.
-        n_beams: how many texts go on from each step. looked_at: how many are looked at in each step.
+        n_beams: how many texts go on from each step. looked_at: how many are considered in each step.
         length_penalty: above 0 favours long texts, below 0 short ones.
         nodes: the tree, step by step, best first within a step.
         hypotheses: the finished texts that are left, best first; the first is what transformers returns.
@@ -135,7 +135,7 @@ def beam_search(
         cancel: when set, the next step raises `Cancelled`. progress: called with a `Progress` at each step.
 
     Returns:
-        The tree of all continuations that were looked at, and the finished texts, best first.
+        The tree of all continuations that were considered, and the finished texts, best first.
 
     Raises:
         ValueError: a number is out of its range. EmptyText, TooLong, OverLimit, Cancelled: in words. Unsupported: there is an image or a sound in the text.
@@ -154,7 +154,7 @@ def beam_search(
     with model.lock.turn(Rank.RUN), model.letting_others_in():
         search = model.model.generate
         if model.encoder_inputs is not None:
-            # Whisper's own searches piece by piece of a long sound, and gives back no scores
+            # Whisper's own ``generate`` searches a long sound piece by piece, and returns no scores
             search = partial(GenerationMixin.generate, model.model)
         out = search(
             **_search_inputs(model, ids),

@@ -50,7 +50,7 @@ def uniform(seed: int) -> float:
 def bounds(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """float64 [K + 1]: where the intervals of K probabilities, one after the other, begin and end; 0 first, 1 last."""
     found = np.concatenate([[0.0], np.cumsum(probabilities)])
-    found[found >= found[-1]] = 1.0  # rounding may make the sum slightly less than 1; every u below 1 must fall into an interval
+    found[found >= found[-1]] = 1.0  # rounding may make the sum less than 1: no u may fall outside
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a lesson, before anybody reads it: on several models and texts every value, state and question is tried."""
+"""Finds mistakes in a lesson before it is used: every value, state and question is tried on several models and texts."""
 
 from __future__ import annotations
 

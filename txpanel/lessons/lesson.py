@@ -58,7 +58,7 @@ class Option:
 
     Attributes:
         id: in the file. value: right if it equals the answer. text: what it says.
-        says: what is said to whoever takes it although it is wrong. confusion: the id of the confusion behind it, or empty.
+        says: the feedback if it is chosen and wrong. confusion: the id of the confusion behind it, or empty.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The beginning of a lesson, for somebody who writes one."""
+"""A template for a new lesson."""
 
 from __future__ import annotations
 

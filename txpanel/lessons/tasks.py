@@ -121,7 +121,7 @@ def _is(wrong: Wrong, given: tuple[float, ...], task: Task, here: Situation) -> 
 
 
 def as_shares(task: Task, here: Situation) -> bool:
-    """Whether a number is asked for in percent."""
+    """Whether a task asks for a number in percent."""
     return task.kind == "number" and evaluate(task.answer[0], here).kind == "share"
 
 

@@ -123,7 +123,7 @@ class Switch:
         del self._wanted[threading.get_ident()]
         if not self._wanted:
             for layer, was, made in reversed(self._set):
-                if (layer._disable_adapters, layer._active_adapter) == made:  # else the user has switched adapters meanwhile: that stays
+                if (layer._disable_adapters, layer._active_adapter) == made:  # else the user has switched: that stays
                     layer._disable_adapters, layer._active_adapter = was
             self._set.clear()
 

@@ -91,7 +91,7 @@ def _kind(config: Any) -> str:
 
 
 def active(module: Any) -> tuple[str, ...]:
-    """Names of the adapters that take part in what a layer of peft computes now, in order; merged ones are in its weights and not among them."""
+    """Names of the adapters that a layer of peft applies now, in order; without those that are merged into its weights."""
     if module.disable_adapters or module.merged_adapters:
         return ()
     set_to = module.active_adapter
@@ -118,7 +118,7 @@ def _is_wrapper(module: Any) -> bool:
 
 
 def inside(module: Any) -> Any:
-    """What a layer of peft stands around."""
+    """The original module inside a layer of peft."""
     return module.original_module if _is_wrapper(module) else module.base_layer
 
 
@@ -149,7 +149,7 @@ def whole(module: Any) -> Any:
 
 
 def core(module: Any) -> Any:
-    """The module that layers of peft stand around, whatever they add to it: it has the class and the settings that the model's code relies on."""
+    """The innermost module inside layers of peft, whatever they add to it: it has the class and the settings that the model's code relies on."""
     while is_layer(module):
         module = whole(module) or inside(module)
     return module

@@ -62,10 +62,10 @@ def as_in_use(model: nn.Module, modules: list[nn.Module] | None = None) -> Itera
 
 @contextmanager
 def own_positions(modules: list[nn.Module], deltas: dict[int, Any] | None) -> Iterator[None]:
-    """Inside, positions are those of one text. Some models remember how far an image has moved them (M-RoPE), and go on from there with another text.
+    """Inside, positions are those of one text. Some models keep the shift of positions by an image (M-RoPE), and would apply it to another text.
 
     Args:
-        modules: that remember. deltas: what they remember of this text, by place in `modules`; noted anew afterwards. ``None``: nothing, it is plain text.
+        modules: those that keep it. deltas: the shift of this text, by place in `modules`; updated afterwards. ``None``: a plain text, without one.
     """
     before = [module.__dict__["rope_deltas"] for module in modules]
     for at, module in enumerate(modules):
@@ -85,7 +85,7 @@ def moving_rotary(model: nn.Module) -> list[nn.Module]:
 
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
-    """All modules, each once, as ``model.modules()`` gives them, at a fifth of its time: this is asked for with every pass."""
+    """All modules, each once, as ``model.modules()`` gives them, in a fifth of its time: this is called for every pass."""
     found, seen, left = list[nn.Module](), set[int](), [model]
     while left:
         module = left.pop()

@@ -44,7 +44,7 @@ class State:
     """A model as it was at some time.
 
     Attributes:
-        key: equal where all numbers, modules, settings and hooks are equal. foreign: why nothing of earlier runs may be used, such as somebody's
+        key: equal where all numbers, modules, settings and hooks are equal. foreign: why nothing of earlier runs may be used, such as a user's
             hook at ``model.layers.0``; empty: it may. seen: goes up with each change; modules and weights that were looked up before are to be
             looked up again, and what was verified is to be verified again.
     """

@@ -104,7 +104,7 @@ def _drop(own: BlockParts, names: tuple[str, ...]) -> None:
 
 
 def about_module(names: dict[int, str], part: str, module: Any) -> dict[str, dict[str, Any]]:
-    """What an anatomy says of the module of a closed part: its path, its class, how many parameters it has."""
+    """The facts of an anatomy about the module of a closed part: its path, its class, how many parameters it has."""
     size = sum(parameter.numel() for parameter in module.parameters())
     return {
         "modules": {part: names.get(id(module), "")},

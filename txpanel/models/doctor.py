@@ -86,7 +86,7 @@ def _row(entry: catalogue.Entry) -> ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `txpanel doctor`: what was looked at, how it is, and what to do if it is not well."""
+    """One line of `txpanel doctor`: what was checked, the result, and what to do about a problem."""
 
     title: str
     status: Status

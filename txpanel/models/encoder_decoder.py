@@ -35,7 +35,7 @@ class Source:
     """A text, a sound or a picture as an encoder has read it.
 
     Attributes:
-        tokens: of the text; of a sound what stands for the encoder's vectors. state: what the encoder made of it, its last state, float32 [S, D] on the CPU.
+        tokens: of the text; for a sound, tokens that stand for the encoder's vectors. state: the encoder's last state, float32 [S, D] on the CPU.
         streams: before each block of the encoder and after the last, float32 [S, D]; empty where they are not known. calls: see
             :class:`~txpanel.models.pair.Read`; empty in a trace that was opened from a file. given: the sound or picture, by the names of the
             encoder's arguments; empty of a text, and in a trace that was opened from a file.
@@ -164,7 +164,7 @@ class Reading(LanguageModel):
         return self._pair.forward(self.read(), ids, **more)
 
     def has_read(self) -> Source:
-        """The source, and what the encoder made of it."""
+        """The source, and the encoder's output for it."""
         read, inputs, encoder = self.read(), self.encoder_inputs, self.anatomy.encoder
         if inputs is None:
             tokens = self.first.tokens(self.source_ids, self._text, begins=True)

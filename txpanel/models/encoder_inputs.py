@@ -112,7 +112,11 @@ def without_mask(inputs: EncoderInputs, encoder: nn.Module, state: Callable[[dic
 
 
 def source_tokens(inputs: EncoderInputs, vectors: int, module: str) -> Tokens:
-    """What stands where a text has tokens: ``<audio> 3 of 1500``. `module`: the encoder's path."""
+    """Tokens that stand for the encoder's vectors, shown as ``<audio> 3 of 1500``.
+
+    Args:
+        inputs: what the encoder read. vectors: how many it returned. module: the encoder's path in the model.
+    """
     name = f"<{inputs.kind}> {{}} of {vectors}"
     places = (Place(0, vectors, inputs.kind, module),)
     return Tokens(

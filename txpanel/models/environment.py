@@ -69,7 +69,7 @@ class Environment:
         metrics: who may read the figures, as given; empty: not said.
         cache: folder of models made ready for use; ``None``: in the user's cache folder.
         plugins: views of other packages to load; ``None``: all of them; empty: none.
-        public: whether visitors are strangers; ``None``: nobody has said so (`txpanel.server.visitors` finds out).
+        public: whether visitors are strangers; ``None``: not set (`txpanel.server.visitors` decides).
         embed: sites that may show the page. unsafe_eval: whether the page may evaluate JavaScript.
         device: a torch device name. dtype: name of a torch dtype; ``None``: float32.
         memory_bytes: limit of all that is kept besides the weights; ``None``: what is usual here. model_bytes: limit of the loaded models.

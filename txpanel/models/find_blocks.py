@@ -31,7 +31,7 @@ MIXERS = (
     ),
     *("ssm", "recurrent", "rwkv", "mlstm_layer", "retention", "delta_net", "operator"),
 )
-"""Attribute names of what stands where a transformer has its attention, in order of preference."""
+"""Attribute names of attention or of the layer in its place, in order of preference."""
 
 KINDS: tuple[tuple[str, str], ...] = (
     (r"(mlp|moe|ffn|feedforward|experts)(block|layer)?$", "mlp"),
@@ -44,7 +44,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     (r"att", "attention"),
     (r"mlp|moe|ffn|feedforward|experts", "mlp"),
 )
-"""What a class name says about its kind, the first that fits."""
+"""Patterns in class names, and the kind that each means; the first that fits."""
 
 TYPES = {
     "full_attention": "attention", "sliding_attention": "attention", "chunked_attention": "attention", "attention": "attention",
@@ -109,7 +109,7 @@ def _has_parts(block: nn.Module) -> bool:
 
 
 def _inside(found: list[nn.Module], other: list[nn.Module]) -> bool:
-    """Whether a list stands within a block of another one."""
+    """Whether a list is inside a block of another list."""
     return found is not other and any(
         found[0] is inner for block in other for inner in block.modules() if inner is not block
     )

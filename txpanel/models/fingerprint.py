@@ -118,7 +118,7 @@ class TableRows:
         self._is_known = torch.zeros(len(table), dtype=torch.bool)
 
     def same(self, table: Tensor, rows: Tensor) -> bool:
-        """Whether these rows are what they were; those that were never asked for are known from now on.
+        """Whether these rows are unchanged since they were first passed; new ones are remembered.
 
         Args:
             table: [n, D]. rows: int64, on the CPU.

@@ -22,7 +22,7 @@ from txpanel.messages import _
 from txpanel.models.tokens import Place, token_ids
 
 PLACE_ID = re.compile(r"(image|video|audio|sound|speech)_token_(?:id|index)")
-"""Names that a config gives to the ids that stand where an image or a sound is."""
+"""Config entries that hold the ids of tokens that stand for an image or a sound."""
 OURS = frozenset(
     {
         "labels", "inputs_embeds", "position_ids", "past_key_values", "cache", "use_cache", "cache_position", "output_attentions",
@@ -39,7 +39,7 @@ class Inputs:
     Attributes:
         ids: the token ids that it was made with. named: all else, by the names of the model's arguments. key: tells it from other contents.
         kinds: what token ids stand for (``image``, ``audio``, ...). places: where the model puts something else than the token's row.
-        rows: what it puts there, float32 [n, D]. deltas: how far positions have moved after it (M-RoPE), by module, as the model has worked them out.
+        rows: what it puts there, float32 [n, D]. deltas: the shift of the positions after it (M-RoPE), by module, as the model has computed it.
         grows: whether a longer text was compared with the model's own ``generate``; ``None``: not yet; a sentence: it can't be continued.
     """
 
@@ -117,7 +117,7 @@ def read_inputs(model: Any, inputs: Any, device: torch.device) -> Inputs:
 
 
 def kinds_of(model: Any) -> dict[int, str]:
-    """The ids that stand where an image or a sound is, and which of them."""
+    """The ids of tokens that stand for an image or a sound, and which of these (``image``, ``audio`` ...)."""
     found: dict[int, str] = {}
     config = getattr(model, "config", None)
     for name, value in sorted(vars(config).items()) if config is not None else ():

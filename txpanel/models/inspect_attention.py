@@ -58,9 +58,7 @@ class AttentionInspector(MLPInspector):
         facts["softcap"] = (
             cap if reads(attn, "attn_logit_softcapping") else None
         )  # Gemma 3 keeps one that it does not use
-        usual = (
-            not self.fills
-        )  # an attention without `is_causal` hides later keys, except in a masked language model
+        usual = not self.fills  # an attention without `is_causal` hides later keys, except in a masked language model
         facts["causal"] = bool(getattr(attn, "is_causal", usual)) and getattr(config, "is_causal", True) is not False
         facts["window"] = self._window(attn, self._base(parts.block))
         facts["clip"] = self._clip(attn)

@@ -1,4 +1,4 @@
-"""Reading what stands around the blocks: from token ids to the first stream, and from the last stream to the logits."""
+"""Reading the parts before and after the blocks: from token ids to the first residual stream, and from the last one to the logits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from txpanel.models.quantised import is_plain
 class EndsInspector(AttentionInspector):
     """The part of the inspector that reads the two ends of a model."""
 
-    # -- the way in -----------------------------------------------------------------------------------------------
+    # -- before the blocks -----------------------------------------------------------------------------------------------
 
     def _read_embedding(self, whole: ModelParts, facts: dict[str, Any], embed: Any, base: Any) -> None:
         """From token ids to the first stream."""
@@ -52,7 +52,7 @@ class EndsInspector(AttentionInspector):
             facts.update(embed_norm=True, embed_norm_kind=whole.norms["embed_norm"].kind)
 
     def _embeddings(self, whole: ModelParts, facts: dict[str, Any], owner: nn.Module, base: nn.Module) -> None:
-        """A module for the tables alone (BERT): their rows are added, normed, and brought to the stream's width."""
+        """A module of embedding tables (BERT): their rows are added, normalised, and projected to the stream's width."""
         facts["embed_after"] = True
         position, types = first(owner, "own_pos_embed"), first(owner, "own_token_types")
         if position is not None and getattr(owner, "position_embedding_type", "absolute") == "absolute":
@@ -97,7 +97,7 @@ class EndsInspector(AttentionInspector):
             return float(torch.tensor(self.config.hidden_size**0.5, dtype=embed.weight.dtype))
         return float(getattr(base, "embedding_multiplier", 1.0))
 
-    # -- the way out ----------------------------------------------------------------------------------------------
+    # -- after the blocks ----------------------------------------------------------------------------------------------
 
     def _read_output(self, whole: ModelParts, facts: dict[str, Any], head: Any, base: Any) -> None:
         """From the last stream to the logits."""

@@ -53,9 +53,7 @@ def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Ana
     return _close_unread(model, *found, inspector.adapters_read)
 
 
-def _close_unread(
-    model: nn.Module, anatomy: Anatomy, parts: ModelParts, read: set[int]
-) -> tuple[Anatomy, ModelParts]:
+def _close_unread(model: nn.Module, anatomy: Anatomy, parts: ModelParts, read: set[int]) -> tuple[Anatomy, ModelParts]:
     """The same, with those parts of blocks closed that have an active adapter which the inspector did not read.
 
     Outside the blocks (an image's tower, an encoder, another head) nothing is closed for it: the ways in and out are compared with the run.
@@ -108,7 +106,7 @@ def text_config(model: nn.Module) -> Any:
 
 UNLIMITED = 10**9
 """Positions of a model that has no limit."""
-READ_ERRORS = (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, ZeroDivisionError, Unsupported)
+ERRORS = (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, ZeroDivisionError, Unsupported)
 """Errors that reading an unknown structure may raise."""
 
 
@@ -139,7 +137,7 @@ class _Inspector(EndsInspector, CrossInspector):
         try:
             self._norms(block, parts, facts)
             self._cross(block, parts, facts)
-        except READ_ERRORS as error:
+        except ERRORS as error:
             self._close(facts, parts, "block", block, self._reason(_("its normalisations"), error))
             return BlockAnatomy(**facts), parts
         if kind == "attention":
@@ -199,7 +197,7 @@ class _Inspector(EndsInspector, CrossInspector):
         try:
             read(own)
             facts.update(own)
-        except READ_ERRORS as error:
+        except ERRORS as error:
             parts.maps, parts.norms, parts.modules = kept
             self._close(
                 facts, parts, part if module is not None else "block", module or parts.block, self._reason(what, error)
@@ -277,7 +275,7 @@ class _Inspector(EndsInspector, CrossInspector):
                 continue
             try:
                 parts.norms[name] = self._norm(module)
-            except READ_ERRORS as error:
+            except ERRORS as error:
                 self._close(facts, parts, name, module, str(error))
         there = {*parts.norms, *facts["opaque"]}
         facts["shared_norm"] = facts["parallel"] and "ln2" not in there
@@ -322,11 +320,11 @@ class _Inspector(EndsInspector, CrossInspector):
         base = self._base(parts[0].block)
         try:
             self._read_embedding(whole, facts, embed, base)
-        except READ_ERRORS as error:
+        except ERRORS as error:
             facts["opaque"]["embed"] = self._reason(_("the step from a token to the residual stream"), error)
         try:
             self._read_output(whole, facts, head, base)
-        except READ_ERRORS as error:
+        except ERRORS as error:
             facts["opaque"]["output"] = self._reason(_("the step from the residual stream to the logits"), error)
         facts["norm_eps"] = {name: norm.eps for name, norm in whole.norms.items()}
         facts["encoder"] = self.encoder()

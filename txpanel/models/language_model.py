@@ -365,7 +365,7 @@ class LanguageModel(ReadsSource):
         Args:
             text: a text or token ids.
             inputs: instead, for models that also read images or sound: what the model's processor makes of one text with them, such as
-                ``processor(text=..., images=..., return_tensors="pt")``; of an encoder-decoder that hears (Whisper) of a sound alone.
+                ``processor(text=..., images=..., return_tensors="pt")``; for an encoder-decoder that reads sound (Whisper), of a sound alone.
 
         Returns:
             The recorded run.

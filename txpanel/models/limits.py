@@ -60,7 +60,7 @@ GENEROUS = Limits(
     max_beams=8,
     max_seconds=900,
 )
-"""For whoever sits at this machine."""
+"""For visitors on this machine."""
 
 STRICT = Limits(
     max_sessions=100,

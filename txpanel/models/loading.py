@@ -38,9 +38,9 @@ class Located:
 
     Attributes:
         name: short name. title: for people. folder: where the files are. source: where they came from.
-        cached: name of the copy in txpanel's cache, which is looked at before it is opened, and deleted when it is
+        cached: name of the copy in txpanel's cache, which is checked before it is opened, and deleted when it is
             damaged, so that the next `locate` fetches it again; ``None`` for the user's own files.
-        shared: the hub's name for it where it is in the cache of Hugging Face's own tools: looked at as well, never
+        shared: the hub's name for it where it is in the cache of Hugging Face's own tools: checked as well, never
             written to; where it is damaged, the next `locate` fetches a copy of our own.
         adapter: folder of an adapter that is put on the model; ``None``: none is.
         known: it is a model of the catalogue, as it was downloaded.

@@ -22,7 +22,7 @@ ITEM = {"float64": 8, "float32": 4, "float": 4, "double": 8}
 """Bytes of a number by the name of its type; all others that weights can have take 2."""
 STORED = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 FRESH = 40_000_000
-"""Bytes of a session that has looked at all views and at 25 texts: its page on the server, and what lies free between its objects.
+"""Bytes of a session that has looked at all views and at 25 texts: its page on the server, and unused memory between its objects.
 Measured by `python -m benchmarks.soak`; one that has just been opened takes 11 million."""
 BESIDE = 1.05
 """Factor on the weights for what loading takes beside them: buffers, and one tensor at a time in the type of the file."""

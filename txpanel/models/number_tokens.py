@@ -76,7 +76,7 @@ class NumberTokens:
         try:
             named = self._token_text(token)
             text = show(named.encode("utf-8", "surrogatepass")) if isinstance(named, str) else ""
-        except Exception:  # a function of somebody else's may raise anything: the id is always true
+        except Exception:  # the user's function may raise anything: then the id itself is shown
             text = ""
         if not text.strip():
             return str(token)

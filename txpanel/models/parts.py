@@ -48,8 +48,8 @@ class BlockParts:
     Attributes:
         attn: what mixes the tokens: attention or what stands in its place. cross: its cross-attention.
         opaque: the modules of the parts that are not opened, by part.
-        alone_differs: those of them that give something else when they are called alone than in a run.
-        between: the model does something to the stream after this block, before the next one (RWKV halves it now and then).
+        alone_differs: those of them that give other numbers when they are called alone than in a run.
+        between: the model changes the stream between this block and the next one (RWKV halves it every few blocks).
     """
 
     block: nn.Module
@@ -69,7 +69,7 @@ class BlockParts:
     """The table of a learned bias per distance and head, [rows, H], with its name."""
     router_bias: Tensor | None = None
     shared_outside: bool = False
-    """The expert that every token uses stands beside the mixture's module, not in it."""
+    """Whether the shared expert is a module beside the mixture's module, not inside it."""
 
 
 MATRICES_OF_ATTENTION = (
@@ -89,8 +89,8 @@ class ModelParts:
 
     Attributes:
         continues: whether a run can be cut anywhere and continued: keys and values can, the state of a recurrent layer can't.
-        tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
-        hands_on: a block gives the next one more than the stream (T5: the bias of its scores).
+        tuple_output: length of the tuple that a block returns; 0: it returns the stream alone.
+        hands_on: a block passes more than the stream to the next one (T5: the bias of its scores).
     """
 
     blocks: list[BlockParts]
@@ -105,7 +105,7 @@ class ModelParts:
     modules: dict[str, nn.Module] = field(default_factory=dict)
     head_activation: Callable[[Tensor], Tensor] | None = None
     logit_bias: Tensor | None = None
-    """A bias on the logits that is no part of the unembedding's own module."""
+    """A bias on the logits that is not part of the unembedding's own module."""
 
     @property
     def block_modules(self) -> list[nn.Module]:

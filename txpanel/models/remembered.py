@@ -97,7 +97,7 @@ def read(path: Path) -> Kept | None:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode) or not _only_owner_writes(facts) or not _only_owner_writes(path.parent.stat()):
+            if not stat.S_ISREG(facts.st_mode) or not _owner_only(facts) or not _owner_only(path.parent.stat()):
                 return None
             content = file.read(LARGEST + 1)
         given = json.loads(content, parse_constant=_refuse_constant) if len(content) <= LARGEST else {}
@@ -109,7 +109,7 @@ def read(path: Path) -> Kept | None:
         return None
 
 
-def _only_owner_writes(facts: os.stat_result) -> bool:
+def _owner_only(facts: os.stat_result) -> bool:
     """Whether only this user or root may write there. Windows has no such modes: there the user's folder itself keeps others out."""
     if not hasattr(os, "geteuid"):
         return True

@@ -29,7 +29,7 @@ IGNORED = frozenset(
 """Settings of modules and configurations that do not affect the numbers of a run."""
 PLAIN = (bool, int, float, str, bytes, type(None))
 COLLECTING = "transformers.utils.output_capturing"
-"""Module of transformers' own hooks that only collect outputs; they stay in a model once it was asked for its hidden states."""
+"""Module of transformers' own hooks that only collect outputs; they stay in a model after its hidden states were requested."""
 
 Hook = tuple[str, Any]
 

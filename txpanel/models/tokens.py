@@ -45,7 +45,7 @@ class Tokens:
         pieces: the bytes of each token; joined they are the UTF-8 text exactly. Tokens that are not in the text
             (such as a start-of-text token) have an empty piece.
         exact: whether the pieces join to the text (a tokenizer may normalise it away; then ``False``).
-        places: which of them stand where an image or a sound is. They are no text, and have empty pieces.
+        places: the tokens that stand for an image or a sound; they have empty pieces.
     """
 
     ids: npt.NDArray[np.int64]

@@ -125,11 +125,11 @@ def _taps(facts: BlockAnatomy, parts: BlockParts) -> list[tuple[nn.Module, Keep]
 def _keeping(keep: Keep, kept: dict[str, Tensor]) -> Callable[..., None]:
     """A hook that keeps what a module gave, unless it is of another form than expected: `verify` notices what is missing, and the run goes on."""
 
-    def heard(_module: nn.Module, args: Any, out: Any) -> None:
+    def hook(_module: nn.Module, args: Any, out: Any) -> None:
         with suppress(IndexError, KeyError, RuntimeError, TypeError, ValueError, AttributeError, StopIteration):
             keep(kept, args, out)
 
-    return heard
+    return hook
 
 
 def as_rows(x: Any) -> Tensor:
@@ -191,7 +191,7 @@ def _head_major(x: Tensor, given: Tensor, projected: Tensor, heads: int) -> Tens
     if x.dim() == 2:
         return x.unflatten(-1, (heads, -1)).transpose(0, 1).detach().clone()
     first = x.shape[0] == heads and (x.shape[1] != heads or bool(torch.equal(given, projected)))
-    return (x if first else x.transpose(0, 1)).detach().clone()  # a copy, since some models write into the same tensor later
+    return (x if first else x.transpose(0, 1)).detach().clone()  # a copy: some models write into it later
 
 
 def _tap_mlp(on: Callable[..., None], facts: BlockAnatomy, parts: BlockParts) -> None:

@@ -44,7 +44,7 @@ def replay_in_pieces(
 
     Args:
         stream: the block's input [T, D]. ids: the T tokens. ends: where the pieces end, the last one at T.
-        tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
+        tuple_output: length of the tuple that a block returns; 0: it returns the stream alone.
 
     Raises:
         Unsupported: if the attention call could not be observed.

@@ -59,7 +59,11 @@ def call_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def rows(output: Any) -> Tensor:
-    """What a module gives back, [1, T, D] or [T, D], alone or as the first of several: [T, D]."""
+    """A module's output, [1, T, D] or [T, D], alone or as the first of several, as [T, D].
+
+    Raises:
+        Unsupported: it is not a tensor.
+    """
     x = output
     while isinstance(x, (tuple, list)):
         x = x[0]
@@ -85,7 +89,7 @@ def is_cache(value: Any) -> bool:
 
 
 def handed_on(stream: Tensor, tuple_output: int) -> Any:
-    """A stream as a block gives it back: alone, or as the first of several."""
+    """A stream in the form in which a block returns it: alone, or as the first of several."""
     return (stream, *[None] * (max(2, int(tuple_output)) - 1)) if tuple_output else stream
 
 

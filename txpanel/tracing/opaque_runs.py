@@ -127,7 +127,7 @@ def put_in(model: LanguageModel) -> Tensor:
 
 
 def places_of(places: tuple[Place, ...]) -> list[int]:
-    """The tokens that stand where an image or a sound is."""
+    """The positions of the tokens that stand for an image or a sound."""
     return [at for place in places for at in range(place.start, place.stop)]
 
 

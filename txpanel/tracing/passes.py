@@ -80,7 +80,7 @@ def skipping(model: LanguageModel, tuple_output: int, instead: Mapping[int, Repl
     """Inside, a pass of the model runs no block: each returns its input.
 
     Args:
-        tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
+        tuple_output: length of the tuple that a block returns; 0: it returns the stream alone.
         instead: by block number, what to call instead.
     """
 

@@ -60,8 +60,8 @@ class Prefix:
 
     def sizes(self) -> dict[Hashable, int]:
         """Bytes of each storage: the run itself has the streams, too."""
-        heard = [self.written.values] if self.written is not None else []
-        return storages([*self.streams, *_tensors(self.cache), *heard])
+        norms = [self.written.values] if self.written is not None else []
+        return storages([*self.streams, *_tensors(self.cache), *norms])
 
     def cut(self, length: int) -> Prefix:
         """Its first `length` tokens as a run of their own; this one is not changed."""

@@ -29,7 +29,7 @@ class Probe:
 
     Attributes:
         ids: int64 [T]. streams: before each block and after the last, [T, D] as computed. calls: each block's other arguments.
-        logits: float32 [T, V] on the CPU. tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
+        logits: float32 [T, V] on the CPU. tuple_output: length of the tuple that a block returns; 0: it returns the stream alone.
         start: position of the first token.
         hands_on: a block gives the next one more than the stream. state: what the encoder made of the source, [S, D]; ``None``: there is none.
     """

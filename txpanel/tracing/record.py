@@ -39,7 +39,7 @@ from txpanel.tracing.recording import Recording
 from txpanel.tracing.rows import Rows, roomy_cache
 from txpanel.tracing.taps import Taps
 from txpanel.tracing.trace import Trace
-from txpanel.tracing.written import Hearing
+from txpanel.tracing.written import NormHooks
 
 _prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
 _seconds: WeakKeyDictionary[LanguageModel, float] = WeakKeyDictionary()
@@ -193,19 +193,19 @@ def prefixes(model: LanguageModel) -> Prefixes:
 def _recorded(model: LanguageModel, ids: list[int], prefix: Prefix | None, state: State) -> Recording:
     """Run a text from its first token on that `prefix` does not have; in pieces where other threads would wait for long."""
     done = len(prefix.ids) if prefix is not None else 0
-    reading = Reading(model, ids, prefix, state.key)
+    reader = PieceReader(model, ids, prefix, state.key)
     ends = pieces.ends(model, ids, done)
     for end in ends:
-        if not reading.on(end):  # a cache that does not continue, or a prefix of another model: one pass
+        if not reader.read_to(end):  # a cache that does not continue, or a prefix of another model: one pass
             prefixes(model).forget(state.key)
             model.read_anew()
-            reading, ends = Reading(model, ids, None, state.key), [len(ids)]
-            reading.on(len(ids))
+            reader, ends = PieceReader(model, ids, None, state.key), [len(ids)]
+            reader.read_to(len(ids))
             break
-    return reading.recording(tuple(ends) if len(ends) > 1 else ())
+    return reader.recording(tuple(ends) if len(ends) > 1 else ())
 
 
-class Reading:
+class PieceReader:
     """A text being read, piece after piece.
 
     Args:
@@ -223,7 +223,7 @@ class Reading:
         self._taps: Taps
         self._logits: Tensor
 
-    def on(self, end: int) -> bool:
+    def read_to(self, end: int) -> bool:
         """Read on, up to token ``end``. Returns False if what was read before cannot be continued.
 
         Raises:
@@ -231,7 +231,7 @@ class Reading:
         """
         whole, before = self.done == 0 and end == len(self.ids), self._copied()
         taps = Taps(self.model.parts.blocks, calls=whole, told=partial(self._tell, end))
-        angles, hearing = Angles(self.model.model), Hearing(self.model, wanted=_may_be_shown())
+        angles, norm_hooks = Angles(self.model.model), NormHooks(self.model, wanted=_may_be_shown())
         model = self.model.model
         try:
             fresh = torch.tensor([self.ids[self.done - self._again : end]], device=self.model.device)
@@ -246,7 +246,7 @@ class Reading:
         finally:
             taps.remove()
             angles.remove()
-            hearing.remove()
+            norm_hooks.remove()
         streams, again = [stream[0] for stream in taps.streams], self._again
         if any(len(stream) != fresh.shape[1] for stream in streams):
             raise Unsupported(padded(self.model, len(streams[0]), fresh.shape[1]))
@@ -254,11 +254,11 @@ class Reading:
             return False
         if again and self.prefix is not None and self.prefix.differs([stream[:again] for stream in streams]):
             return False
-        heard = hearing.written(again, fresh.shape[1])
+        norms = norm_hooks.written(again, fresh.shape[1])
         if self.done == 0:
-            self._written = heard
+            self._written = norms
         elif self._written is not None:
-            self._written = self._written.and_then(heard)
+            self._written = self._written.and_then(norms)
         self._taps, self.done, self._again, self._angles = taps, end, 0, angles.found
         self._streams.append([stream[again:] for stream in streams] if again else streams)
         logits = output[0] if isinstance(output, tuple) else output.logits  # a config may ask for tuples

@@ -33,13 +33,13 @@ class Recording:
     Attributes:
         streams: the residual stream before each block and after the last: n_layers + 1 tensors [T, D], in the model's type.
         calls: each block's other call arguments; empty if they are only collected when they are needed. logits: float32 [vocab].
-        tuple_output: of how many things a block gives back a tuple; 0: it gives the stream alone.
+        tuple_output: length of the tuple that a block returns; 0: it returns the stream alone.
         reused: how many leading rows were computed in an earlier pass. stored: tensors of a trace opened from a file.
         rows: the buffers that `streams` are views of, where the text has grown. written: norms of what blocks add, if they were measured.
         pieces: where the pieces end in which the text was read (:mod:`txpanel.tracing.pieces`); empty: in one pass.
         state: of the model, as it was then; ``None`` for a trace opened from a file.
         answer: the token at which `logits` stand: the last one; of a model that fills gaps a gap, or any token. gaps: where its mask tokens are.
-        source: what the encoder had read and made of it; ``None``: there is none.
+        source: what the encoder had read, with its output; ``None``: there is none.
     """
 
     streams: list[Tensor]
@@ -72,8 +72,8 @@ class Recording:
 
     def tensors(self) -> list[Tensor]:
         """All tensors that it holds."""
-        heard = [self.written.values] if self.written is not None else []
-        return _tensors([self.streams, self.calls, self.logits, self.stored, heard])
+        norms = [self.written.values] if self.written is not None else []
+        return _tensors([self.streams, self.calls, self.logits, self.stored, norms])
 
     @property
     def piece(self) -> int:

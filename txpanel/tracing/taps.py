@@ -21,7 +21,7 @@ class Taps:
 
     Attributes:
         streams: before each block and after the last. calls: of each block, the other arguments.
-        tuple_output: of how many things the last block gives back a tuple; 0: it gives the stream alone. hands_on: another of them is a tensor.
+        tuple_output: length of the tuple that the last block returns; 0: it returns the stream alone. hands_on: another item of it is a tensor.
     """
 
     def __init__(self, blocks: list[Any], *, calls: bool = True, told: Callable[[int], object] | None = None) -> None:

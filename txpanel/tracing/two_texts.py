@@ -20,7 +20,7 @@ class TwoTexts:
 
     @property
     def source(self) -> Source | None:
-        """Of an encoder-decoder: the text that the encoder has read (``.tokens``, ``.text``) and what it made of it (``.state``); else ``None``."""
+        """Of an encoder-decoder: the text that the encoder has read (``.tokens``, ``.text``) and its last state (``.state``); else ``None``."""
         return self.recording.source
 
     def along(self, name: str, dim: str) -> Tokens:

@@ -93,7 +93,7 @@ def _find_places(model: LanguageModel, probe: Probe) -> None:
     if "embed" in model.anatomy.opaque:
         put([bool(kind) for kind in kinds], stream if entered is None else entered)
         return
-    if entered is not None:  # else the inner model is given ids: every row is the table's, or the first stream will not agree
+    if entered is not None:  # else the inner model looks up the rows itself: if not, the first stream differs
         put(_others(model, probe.ids, entered), entered)
     agrees = gap(None, {}, _first_stream(model, probe.ids), first, model.dtype)
     model.seen.saw("embed", agrees.size)

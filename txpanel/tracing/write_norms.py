@@ -28,13 +28,13 @@ def norms(trace: Trace, name: str) -> npt.NDArray[np.float32]:
         NoSuchTensor, Stale, Unsupported: as :meth:`~txpanel.tracing.Trace.tensor`.
     """
     there = trace.kept(name)
-    heard = trace.recording.written.of(name) if trace.recording.written is not None else None
-    if there is None and heard is not None and name in _agreed(trace):
-        return heard
+    measured = trace.recording.written.of(name) if trace.recording.written is not None else None
+    if there is None and measured is not None and name in _agreed(trace):
+        return measured
     found = norm(trace.tensor(name) if there is None else there).float().numpy()
-    if heard is not None and trace.model is not None:
+    if measured is not None and trace.model is not None:
         dtype = trace.model.dtype
-        if bool((np.abs(found - heard) <= TOLERANCE.get(dtype, 0.05) * np.abs(found) + 1e-30).all()):
+        if bool((np.abs(found - measured) <= TOLERANCE.get(dtype, 0.05) * np.abs(found) + 1e-30).all()):
             _agreed(trace).add(name)
     return found
 

@@ -27,7 +27,7 @@ from txpanel.tracing.block_taps import outputs
 from txpanel.tracing.module_calls import rows
 from txpanel.tracing.rows import Rows
 
-__all__ = ["Hearing", "Written", "norm"]
+__all__ = ["NormHooks", "Written", "norm"]
 
 FEW = 8
 """Up to so many new tokens, the vectors are kept and their norms taken at the end of the pass."""
@@ -63,7 +63,7 @@ class Written:
         return Written(self.names, values, grown)
 
 
-class Hearing:
+class NormHooks:
     """Forward hooks that measure the norms while a pass runs; none where one module is used as several blocks."""
 
     def __init__(self, model: LanguageModel, *, wanted: bool = True) -> None:
@@ -74,16 +74,16 @@ class Hearing:
         self._hooks = [module.register_forward_hook(self._after(name)) for name, module in writers]
 
     def _after(self, name: str) -> Callable[..., None]:
-        def heard(_module: nn.Module, _args: Any, out: Any) -> None:
+        def hook(_module: nn.Module, _args: Any, out: Any) -> None:
             if threading.get_ident() != self._thread:
                 return
             self._calls[name] += 1
-            with suppress(Unsupported, IndexError, TypeError, RuntimeError):  # an output of another form is not measured
+            with suppress(Unsupported, IndexError, TypeError, RuntimeError):  # of another form: not measured
                 x = rows(out).detach()
                 # a token's vectors are kept, and their norms taken at once; those of a long text would fill the memory
                 self._found[name] = x.clone() if x.shape[0] <= FEW else norm(x)
 
-        return heard
+        return hook
 
     def written(self, again: int, fresh: int) -> Written | None:
         """The norms measured for ``fresh`` tokens; None: there are none, or a module did not return one vector for each token.

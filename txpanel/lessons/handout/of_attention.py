@@ -1,4 +1,4 @@
-"""Pictures of attention for paper: the pattern of the head that one looks at, those of all heads, q, k and v, weights beside values, keys that are kept."""
+"""Pictures of attention for paper: the pattern of the chosen head, those of all heads, q, k and v, weights beside values, cached keys and values."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Answer:
 def handout(lesson: Lesson, here: Situation, *, date: str = "") -> str:
     """A lesson as one HTML file that needs nothing else and asks no other machine for anything.
 
-    Each step is evaluated at its own place, as somebody has it who goes through them in their order. Steps that the model or the text does not have
+    Each step is evaluated at its own place, as if the steps were gone through in order. Steps that the model or the text does not have
     are left out, and so are questions that cannot be decided here. Where a step names heads of the model that are to be found, this takes some seconds.
 
     Args:

@@ -10,7 +10,7 @@ from txpanel.lessons.values.declared import Found, value
 from txpanel.messages import _
 
 CLEAR = 0.02
-"""What differs by less than this share is not asked about: nobody could tell them apart in the picture."""
+"""Numbers that differ by less than this share are not asked about: in a picture they look the same."""
 
 
 @value("largest", "word", "word", "number", "word", "number", "...")
