@@ -1,4 +1,4 @@
-"""What Panel calls by itself: once per process before anybody looks, and for each request for a page."""
+"""The hooks that Panel calls: once per process when the server starts, and for each request for a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from txpanel.server import doors, outside, visitors
 
-doors.install()  # before there is a server: nothing of it is ever open without
+doors.install()  # before there is a server, so that no request is answered without these checks
 outside.install()
 
 
@@ -19,5 +19,5 @@ def on_server_loaded(server_context: Any) -> None:
 
 
 def process_request(request: Any) -> dict[str, str]:
-    """Who is on the other side, as the session will know it (see :mod:`txpanel.server.visitors`), and whose limits hold for it."""
+    """What the session will know of its visitor: where he comes from (:mod:`txpanel.server.visitors`), and whose limits hold for him."""
     return {"txpanel_peer": visitors.peer(request), "txpanel_address": visitors.address(request)}

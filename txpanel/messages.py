@@ -42,7 +42,7 @@ _of_page: Callable[[], str | None] = _no_page
 
 
 class Said(str):
-    """A message in one language that knows what it says, so that `again` can say it in another one."""
+    """A translated message that keeps its original and its values, so that `again` can translate it into another language."""
 
     __slots__ = ("_values", "_what")
 
@@ -50,7 +50,7 @@ class Said(str):
     _values: tuple[tuple[Any, ...], dict[str, Any]] | None
 
     def format(self, *given: object, **values: object) -> Said:
-        """As of any text; what is filled in is said again, too, where it is a message itself."""
+        """As `str.format`; values that are messages themselves are translated by `again` as well."""
         return _said(str.format(self, *given, **values), self._what, (given, values))
 
     def __reduce__(self) -> Any:
@@ -136,7 +136,7 @@ def speaking(code: str | None) -> Iterator[None]:
 
 
 def same_language(function: Callable[P, R]) -> Callable[P, R]:
-    """A function for another thread, which is to speak as this one does now."""
+    """Wraps a function for another thread: its messages are in the language that is in use here now."""
     code = language()
 
     @wraps(function)

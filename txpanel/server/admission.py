@@ -1,4 +1,4 @@
-"""Who is in, who waits, and how much each address asks for: what the limits of one server go by (:mod:`txpanel.server.entry_limits`)."""
+"""Open pages, waiting visitors, and the requests of each address: what the limits of a server are compared with (`txpanel.server.entry_limits`)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from txpanel.server.waiting_line import Room, WaitingLine
 __all__ = ["Admission", "limits_of"]
 
 FRAGMENTS = 4
-"""A message comes as so many pieces: header, metadata, content, and often one more."""
+"""Frames of a message: header, metadata, content, and often one more."""
 PATIENCE = 2.0
-"""Seconds that a page which sends too much waits between two pieces, at most."""
+"""Most seconds that a page which sends too much waits between two frames."""
 LINGERING = 2
-"""Sessions may be kept up to so many times the places, in all and of an address: those whose connection was lost may come back."""
+"""Sessions that are kept, as a multiple of the places, in all and of an address: pages that lost their connection may come back."""
 CONNECTIONS = 4
-"""Connections may be opened so many times as often as pages: they break, and are taken up again."""
+"""Connections that may be opened, as a multiple of the pages: they break, and are opened again."""
 
 
 class Admission:
-    """What one server knows about who is in, who waits, and how much they ask for."""
+    """The open pages, the waiting line and the request rates of one server."""
 
     def __init__(self) -> None:
         self.line = WaitingLine()
@@ -35,15 +35,15 @@ class Admission:
         self._coming = Counter[str]()  # pages that are being made, by address
 
     def room(self, handler: Any) -> Room:
-        """How many places there are for whoever sends a request."""
+        """How many places there are for the visitor who sends a request."""
         now, sessions = limits_of(handler.request), list(_sessions(handler.application))
         taken = self.taken(sessions)
         if now.max_sessions and len(sessions) >= LINGERING * now.max_sessions:
-            taken[""] += now.max_sessions  # too many are kept whose connection was lost
+            taken[""] += now.max_sessions  # too many sessions without connection are kept: no place is free
         return Room(taken, now.max_sessions, now.max_sessions_per_address, self._closed(sessions, now))
 
     def _closed(self, sessions: Iterable[Any], now: Limits) -> frozenset[str]:
-        """Addresses of which too many sessions are kept: else one that opens pages and breaks them off fills the server for all."""
+        """Addresses with too many kept sessions: one that opens pages and breaks the connections would fill the server."""
         kept = Counter(self._addresses.get(session.id, "") for session in sessions)
         most = LINGERING * now.max_sessions_per_address
         return frozenset(address for address, n in kept.items() if most and address and n >= most)
@@ -62,13 +62,13 @@ class Admission:
         return taken + self._coming
 
     async def bring(self, address: str, make: Awaitable[Any]) -> Any:
-        """Makes a session, which has its place from now on."""
+        """Awaits the making of a session, whose place is taken from now on; returns it."""
         self._coming[address] += 1
         try:
             session = await make
         finally:
             self._coming[address] -= 1
-            self._coming = +self._coming  # without those of whom none is left
+            self._coming = +self._coming  # without addresses whose count is 0
         if session is not None:
             self._addresses.setdefault(session.id, address)
         return session
@@ -85,7 +85,7 @@ class Admission:
         return math.ceil(self.pages.ask(name, most, most / 60)) if most else 0
 
     def pause(self, session: str, address: str, now: Limits) -> float:
-        """Seconds for which a page's next piece of a message waits."""
+        """Seconds for which a page's next frame waits."""
         own, shared = now.max_messages_per_second * FRAGMENTS, now.max_messages_per_second_per_address * FRAGMENTS
         waits = [self.messages.owe(f"page {session}", 2 * own, own)] if own else []
         waits += [self.messages.owe(f"address {address}", 2 * shared, shared)] if shared else []

@@ -1,9 +1,9 @@
-"""When a server looks through all its objects for those that only hold each other.
+"""When a server runs a full garbage collection, which frees reference cycles: objects that only hold each other.
 
-Python does it by itself whenever there are a quarter more of them than after the last time. While a class comes in and looks around that is two or
-three times a minute, in the middle of whatever anybody waits for, half a second each with ten visitors (700,000 objects); and it finds one object
-in a hundred, since here nearly everything goes with its last reader. What does lie in circles are the pages of sessions that have ended: 110,000
-objects each. So a server has it done when some have ended, for all of them at once, and else seldom. Young objects are looked through as everywhere.
+Python runs one by itself whenever there are a quarter more objects than after the last one. While a class opens its pages that is two or three
+times a minute, in the middle of a request, half a second each with ten visitors (700,000 objects); and it frees one object in a hundred, since here
+nearly all objects go with their last reference. What does lie in cycles are the pages of sessions that have ended: 110,000 objects each. So a
+server collects when sessions have ended, once for all of them, and else seldom. Collections of young objects stay as they are.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from collections.abc import Callable
 __all__ = ["Circles"]
 
 NEVER = 1_000_000
-"""Collections of middle-aged objects between two of all: Python 3.14, which does them bit by bit, does not ask for it."""
+"""Threshold of the oldest generation (`gc.set_threshold`): as good as never. Python 3.14, which collects in small steps, ignores it."""
 ENDED, SELDOM = 10.0, 60.0
 """Seconds between two collections where sessions have ended, and where none has."""
 ENDED_SHARE, SHARE = 0.05, 0.01
-"""Of the time they may take so much: the more objects there are, the longer it is between two."""
+"""Share of the time that collections may take: the longer one takes, the longer the next one waits."""
 
 
 class Circles:
-    """Decides, from one look to the next, whether it is time.
+    """Decides when a full collection is due.
 
     Args:
-        collect: does it. clock: seconds.
+        collect: runs a full collection. clock: seconds, to measure how long it takes.
     """
 
     def __init__(
@@ -36,16 +36,16 @@ class Circles:
         self._ended, self._last, self._took = False, 0.0, 0.0
 
     def begin(self, now: float) -> None:
-        """From now on Python leaves it to us; for the process of a server."""
+        """Turns Python's own full collections off; for the process of a server."""
         self._last = now
         gc.set_threshold(*gc.get_threshold()[:2], NEVER)
 
     def ended(self) -> None:
-        """Sessions have ended. From any thread."""
+        """Sessions have ended. May be called from any thread."""
         self._ended = True
 
     def look(self, sessions: int, now: float) -> bool:
-        """One look; returns whether all objects were looked through.
+        """Collects if it is time; returns whether it did.
 
         Args:
             sessions: that are open. now: by a clock that only goes forward, in seconds.
@@ -58,7 +58,7 @@ class Circles:
         return due
 
     def now(self, now: float) -> None:
-        """Looks through all objects."""
+        """Collects at once."""
         self._ended, self._last = False, now
         begin = self._clock()
         self._collect()

@@ -1,9 +1,9 @@
-"""Connections that hold memory and say nothing: each is looked at every few seconds, and ended where nobody is on its other side.
+"""Dead connections, which hold memory: each connection is checked every few seconds, and closed where no browser answers any more.
 
-A machine that was switched off, a cut cable, or somebody who means it: the system keeps such a connection for hours, the server its session, its place and
-what was written to it. A browser answers a ping by itself, also for a page in the background; a page speaks first as soon as it has its
-connection; and it reads what it is sent. Whoever does not is taken for gone: a page that was only asleep takes its session up again, as
-after any break.
+After a machine was switched off or a cable cut, or on purpose, the system keeps a connection for hours, and the server its session, its place and
+what was written to it. A browser answers a ping by itself, also for a page in the background; a page sends its first message as soon as it is
+connected; and it reads what it is sent. A connection that does none of this is closed: a page that was only asleep takes its session up again,
+as after any break.
 """
 
 from __future__ import annotations
@@ -29,33 +29,34 @@ __all__ = ["Life", "Lines", "Lives", "more_files"]
 log = logging.getLogger("txpanel.server")
 
 EVERY = 2.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 PING = 20.0
-"""Seconds without a word after which a connection is asked for one."""
+"""Seconds without anything received after which a connection is pinged."""
 SILENT = 70.0
-"""Seconds after which one that does not answer is ended."""
+"""Seconds without anything received after which it is closed."""
 FIRST = 30.0
-"""Seconds that a page has for its first message: it speaks as soon as it is told that the connection stands."""
+"""Seconds that a page has for its first message, which it sends as soon as it is connected."""
 STUCK = 60.0
-"""Seconds in which nothing of what waits to be sent has gone."""
+"""Seconds after which a connection is closed that takes nothing of what waits to be sent."""
 UNREAD = 32_000_000
-"""Bytes that may wait to be sent: a page with all its pictures has a tenth of it."""
+"""Most bytes that may wait to be sent: a page with all its pictures has a tenth of it."""
 UNFINISHED = 120.0
 """Seconds that one message may take to arrive."""
 
 EACH = 8
-"""Connections that are no page's (yet), for each page that an address or the server takes: a browser opens up to six to fetch what a page needs."""
+"""Connections other than websockets, for each page that is allowed: a browser opens up to six to fetch what a page needs."""
 MORE = 100
+"""Further ones of the whole server."""
 
 
 @dataclass(slots=True)
 class Life:
-    """What is known of one connection of a page.
+    """What is known of one page's websocket. All times in seconds, by the clock of `Lives`.
 
     Attributes:
-        heard: when anything came from it. pinged: when it was asked.
-        spoken: whether a message has come. begun: since when one is coming that is not whole; 0: none is.
-        gone: bytes that were sent of what was written to it. moved: when that last grew, or nothing waited.
+        heard: when something was received last. pinged: when it was pinged last.
+        spoken: whether a message has come. begun: since when a message is incomplete; 0: none is.
+        gone: bytes sent so far. moved: when that last grew, or nothing waited to be sent.
     """
 
     opened: float
@@ -70,7 +71,7 @@ class Life:
         self.heard = self.pinged = self.moved = self.opened
 
     def later(self, seconds: float) -> None:
-        """The server itself was busy for so long: nobody is to blame for that time."""
+        """Moves all times: the server itself was busy for so many seconds, which must not count."""
         self.opened += seconds
         self.heard += seconds
         self.pinged += seconds
@@ -78,7 +79,7 @@ class Life:
         self.begun += seconds if self.begun else 0
 
     def over(self, now: float, waiting: int, gone: int) -> str:
-        """Why the connection is to be ended; empty: it is not.
+        """Why the connection is to be closed; empty: it is not.
 
         Args:
             waiting: bytes that wait to be sent. gone: bytes that were sent so far.
@@ -96,7 +97,7 @@ class Life:
         return ""
 
     def asks(self, now: float) -> bool:
-        """Whether it is time to ask whether somebody is there."""
+        """Whether it is time for a ping."""
         if now - max(self.heard, self.pinged) < PING:
             return False
         self.pinged = now
@@ -104,7 +105,7 @@ class Life:
 
 
 class Lives:
-    """All connections of pages of one server. Used on its thread only.
+    """The websockets of all pages of one server. Used on its thread only.
 
     Args:
         clock: seconds.
@@ -125,7 +126,7 @@ class Lives:
         return life
 
     def look(self) -> None:
-        """Looks at each once; when there is none any more, not again until there is one."""
+        """Checks each of them, and closes dead ones; the timer stops when there is none."""
         if not self._all and self._timer is not None:
             self._timer.stop()
             self._timer = None
@@ -149,13 +150,13 @@ class Lives:
             self._all.pop(handler, None)
             refuse("silent", visitors.address(handler.request))
             log.info("a connection was ended: %s", why)
-            protocol._abort()  # a goodbye would wait behind what is not read
+            protocol._abort()  # a close frame would wait behind what is not read
         elif life.asks(now):
             handler.ping(b"")
 
 
 class Lines:
-    """Counts the connections of one HTTP server that are no page's websocket, and closes those that are too many.
+    """Counts the connections of one HTTP server other than pages' websockets, and closes those that are too many.
 
     Args:
         server: Tornado's.
@@ -180,7 +181,7 @@ class Lines:
         self._take(stream, address)
 
     def closed(self, connection: Any) -> None:
-        """As the server's own ``on_close``; also of a connection that is a websocket from now on."""
+        """As the server's own ``on_close``; also called when a connection becomes a websocket."""
         self._give(connection)
         where = getattr(connection.stream, "_txpanel_from", None)
         if where is not None:

@@ -38,17 +38,17 @@ log = logging.getLogger("txpanel.server")
 
 ODD, TOO_BIG, TRY_LATER = 1002, 1009, 1013
 CALM = 0.7
-"""Seconds between two signs of life for a page that waits: after 1.5 without one it says that the server does not answer."""
+"""Seconds between two messages to a page that is slowed down: after 1.5 without one it says that the server does not answer."""
 NOTED = 0.5
-"""Seconds of waiting for its share from which on a page is told."""
+"""Seconds of waiting from which on a page is told that it is slowed down."""
 WHOLE = (6.0, 0.2)
-"""So often a page may ask for its whole document at once, and then in a second."""
+"""Requests for the whole document that a page may make at once, and per second afterwards."""
 
 AT_ONCE = 4
 """Connections of one session: a browser has one, and one more while a broken one is replaced."""
 
 BODY = 1_000_000
-"""Bytes of a request's body: nothing here is larger than a login; files come as messages."""
+"""Most bytes of a request's body: nothing here is larger than a login; files come as messages."""
 PATIENT, IDLE = 30.0, 75.0
 """Seconds for a body, and between two requests of a connection that is kept open."""
 
@@ -58,7 +58,7 @@ figures.WAITING.of(lambda: len(admission.line))
 
 
 def gate(handler: Any) -> bool:
-    """Before a page is made: whether there is a place, and whether its address asks too often. True: the request is answered."""
+    """See `txpanel.compat.page_requests.Gate`: answers where there is no place, or its address asks too often."""
     if handler.request.method != "GET" or handler.current_user is None:
         return False
     address, now, asks = visitors.address(handler.request), limits_of(handler.request), _wants_json(handler.request)
@@ -100,7 +100,7 @@ def _answer(handler: Any, status: int, page: str, again: int) -> None:
 
 
 class LimitedPage(SessionHandler):
-    """A page takes a place."""
+    """Bokeh's handler of pages; each page takes a place."""
 
     async def get_session(self) -> Any:
         """The session of this page, which has a place from now on."""
@@ -108,16 +108,16 @@ class LimitedPage(SessionHandler):
 
 
 class LimitedSocket(WSHandler):
-    """Before a message is read: its size, and how many there are; and how many connections."""
+    """Bokeh's handler of websockets, with limits on the size and rate of messages and on connections."""
 
     _limits = Limits()
     _largest = DEFAULT_WEBSOCKET_MAX_MESSAGE_SIZE_BYTES
-    _size = 0  # of the pieces of a message that is not whole yet
+    _size = 0  # bytes received of an incomplete message
     _since = 0.0  # when the last line about too many messages was written
     _life: Life | None = None
 
     def check_origin(self, origin: str) -> bool:
-        """Whether pages from there may connect, as Bokeh decides it; but a refusal is no error of ours, whoever writes that header."""
+        """Whether pages of that origin may connect, as Bokeh decides it; a refusal is not logged as an error, since anybody can send that header."""
         known = settings.allowed_ws_origin() or self.application.websocket_origins
         if check_allowlist(urlsplit(origin).netloc.lower(), list(known)):
             return True
@@ -138,19 +138,19 @@ class LimitedSocket(WSHandler):
         return min(own, most)
 
     def open(self, *args: Any, **named: Any) -> Any:
-        """The connection stands; from now on it is looked at whether somebody is on its other side."""
+        """The websocket is open; from now on it is checked whether it is alive (`txpanel.server.dead_lines`)."""
         everybody = self.application.settings.setdefault("txpanel_lives", Lives())
         self._life = everybody.begin(self)
         return super().open(*args, **named)
 
     def on_pong(self, data: bytes) -> None:
-        """Somebody is there."""
+        """The browser has answered a ping."""
         if self._life is not None:
             self._life.heard = time.monotonic()
         super().on_pong(data)
 
     async def _receive(self, fragment: str | bytes) -> Any:
-        """Puts the pieces of a message together; a piece may be small and the message still without end."""
+        """Puts the frames of a message together and limits their sum: each may be small and the message still without end."""
         if self._life is not None:
             self._life.begun = self._life.begun or time.monotonic()
         self._size += len(fragment)
@@ -159,7 +159,7 @@ class LimitedSocket(WSHandler):
             return None
         try:
             message = await super()._receive(fragment)
-        except Exception as error:  # whatever somebody sends: Bokeh would write a traceback
+        except Exception as error:  # anything can be sent: Bokeh would write a traceback
             self._protocol_error(type(error).__name__)
             return None
         if message is not None:
@@ -169,7 +169,7 @@ class LimitedSocket(WSHandler):
         return message
 
     def _protocol_error(self, message: str) -> None:
-        """What comes is no message of a page: that is nobody's error here, and no line of the log for each stranger who tries."""
+        """What came is not a message of a page. It is not logged: strangers could fill the log."""
         if self.ws_connection is not None and not self.ws_connection.is_closing():
             refuse("message-odd", visitors.address(self.request))
             self.close(ODD, "no message of a page")
@@ -208,14 +208,14 @@ class LimitedSocket(WSHandler):
             admission.arrived(session, address)
 
     async def on_message(self, fragment: str | bytes) -> None:
-        """A piece of a message; who sends too many waits: nothing more is read from this connection meanwhile."""
+        """A frame of a message. Where too many come, it waits, and nothing more is read from this connection meanwhile."""
         if self._life is not None:
             self._life.heard, self._life.spoken = time.monotonic(), True
         if self.receiver is None:  # a page waits until it is told that it may speak
             self._protocol_error("too early")
             return
         session = _session_of(self)
-        if session is None:  # the page was left, and what it said just before is heard now
+        if session is None:  # the page was closed, and its last message is read now
             return
         address, name = visitors.address(self.request), str(session.id)
         pause, work = admission.pause(session.id, address, self._limits), budget.pause(session.id)
@@ -228,7 +228,7 @@ class LimitedSocket(WSHandler):
         await measured(super().on_message(fragment), lambda seconds: budget.spent(name, seconds))
 
     async def _handle(self, message: Any) -> Any:
-        """A page asks for its whole document once for each connection; more is read later."""
+        """Handles a message. A page asks for its whole document once per connection; further such requests wait."""
         session = _session_of(self)
         if session is not None and message.msgtype == "PULL-DOC-REQ" and self._limits.max_messages_per_second:
             pause = min(admission.messages.owe(f"page {session.id} whole", *WHOLE), LONGEST)
@@ -238,7 +238,7 @@ class LimitedSocket(WSHandler):
         return await super()._handle(message) if _session_of(self) is not None else None
 
     async def _wait(self, seconds: float) -> None:
-        """Reads nothing for a while; the page is told that the server is there, since its pings wait, too."""
+        """Reads nothing for so many seconds; the page is told meanwhile that the server is there, since its pings wait, too."""
         kept = getattr(self, "_txpanel_kept", None)
         while seconds > 0:
             await asyncio.sleep(min(seconds, CALM))
@@ -267,11 +267,11 @@ class LimitedSocket(WSHandler):
         )
 
     def on_close(self) -> None:
-        """The connection is gone; so is the page, if it was closed, and then nobody needs what it has asked for."""
+        """The connection has ended. If the page was closed, too, what it has asked for is cancelled."""
         session = _session_of(self)
         if (
             session is None and self.connection is not None
-        ):  # Bokeh's keep-alive has found it dead and given the session up
+        ):  # Bokeh's keep-alive found the connection dead and dropped the session
             kept = getattr(self, "_txpanel_kept", None)
             if kept is not None:
                 kept.closed(self)
@@ -289,7 +289,7 @@ class LimitedSocket(WSHandler):
 
 
 def _session_of(handler: Any) -> Any:
-    """Of a connection; None before it is there, and once it is gone."""
+    """The session of a connection; None before there is one, and once it has ended."""
     return getattr(handler.connection, "_session", None)
 
 
@@ -308,12 +308,12 @@ def _wants_json(request: Any) -> bool:
 
 
 def _again(answer: Answer) -> int:
-    """Seconds after which somebody who waits asks again: the first ones often, since for them a place is kept."""
+    """Seconds after which a waiting page asks again: the first in the line soon, since places are kept for them."""
     return 3 if answer.enter or 0 < answer.place <= 20 else 6 if answer.ticket else 20
 
 
 def bound(_tornado_app: Any, http_server: Any) -> None:
-    """What a server reads of a request before anybody looks at it: Tornado's own limits are 100 MB and an hour."""
+    """Sets how much of a request is read, and for how long: Tornado's own limits are 100 MB and an hour."""
     parameters = getattr(http_server, "conn_params", None)
     if parameters is not None:
         parameters.max_body_size = min(parameters.max_body_size or BODY, BODY)

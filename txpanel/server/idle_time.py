@@ -1,4 +1,4 @@
-"""What the first opening of each part costs once per process is paid while nobody waits: imports, HoloViews' first rendering, the default run's numbers.
+"""Warms the views up while the server is idle: imports, HoloViews' first rendering, the default run's numbers, which each cost once per process.
 
 Each view is built once, without a page, on the default text of the model that the server begins with, and let go: on the event loop's own thread,
 since HoloViews is made for one; one view at a time, and only while no page is being opened and no session is at work. Its numbers are computed
@@ -26,15 +26,15 @@ __all__ = ["IdleTime", "builds"]
 log = logging.getLogger(__name__)
 
 QUIET = 2.5
-"""Seconds since a page was asked for, or left, or any page had something done, from which on it is idle time."""
+"""The server counts as idle when no page was requested, closed or at work for so many seconds."""
 PAUSE = 0.25
-"""Seconds between two looks, and after each piece of work."""
+"""Seconds between two checks, and after each piece of work."""
 GIVE_UP = 600.0
-"""Seconds after which a busy server is left to itself."""
+"""Seconds after which what is left is dropped, where the server was never idle."""
 
 
 class IdleTime:
-    """Does pieces of work, one after the other, while the server is idle. One that gives back a thread has it waited for.
+    """Does pieces of work, one after the other, while the server is idle. If a piece returns a thread, the next one waits for its end.
 
     Args:
         later: calls a function on the event loop's thread, so many seconds from now.
@@ -93,7 +93,7 @@ def builds(model: LanguageModel, text: str) -> Iterator[Callable[[], object]]:
         return thread
 
     for part in parts(state):
-        if part.frame.origin:  # somebody else's: its costs are its own, and so is when it is built
+        if part.frame.origin:  # of another package: nobody knows what building it costs
             part.frame.close()
             continue
         yield lambda part=part: build(part)  # type: ignore[misc]
@@ -102,7 +102,7 @@ def builds(model: LanguageModel, text: str) -> Iterator[Callable[[], object]]:
 
 
 def _compute(jobs: list[Job]) -> None:
-    """Works for nobody: its turns with the model come last."""
+    """Runs jobs in no session's name: visitors' turns with the model come first."""
     with asked_by(Asking("idle time", rank=Rank.RUN)):
         for job in jobs:
             try:

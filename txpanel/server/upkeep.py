@@ -1,4 +1,4 @@
-"""What a server does about its memory while nobody looks: it gives back to the system what is free, and lets go of all runs when everybody has gone."""
+"""The memory of a server: free memory is given back to the system, and all runs are dropped when no session is open any more."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["begun", "ended", "open_sessions", "start"]
 log = logging.getLogger(__name__)
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 ALONE = 10.0
-"""Seconds without a session after which all runs are let go: somebody who reloads the page finds his text again."""
+"""Seconds without a session after which all runs are dropped: after a mere reload of the page they are still there."""
 MUCH, RARELY = 32_000_000, 2.0
-"""Bytes that are free and still there, more than after the last time, from which on it is worth giving back, and seconds between: it stops all
-threads for 0.2 to 0.7 ms a MB, and whoever needs the memory next has to get it from the system.
+"""Bytes by which the free memory that the process still holds must have grown before it is given back, and least seconds between: it stops all
+threads for 0.2 to 0.7 ms a MB, and memory that is needed next has to come from the system again.
 
-What is kept says too little about it: most of what is free was never kept, but a pass's or a picture's own; with five seconds between two looks at
-what was let go, 200 MB came and went. Pages of their own for all large blocks (``M_MMAP_THRESHOLD``) left 50, but every pass of the model took a
-fifth to a third longer.
+The size of the stores says too little about it: most free memory was used by a pass or a picture and never stored; with five seconds between two
+checks of what the stores dropped, 200 MB came and went. Separate mappings for all large blocks (``M_MMAP_THRESHOLD``) left 50, but every pass of
+the model took a fifth to a third longer.
 """
 
 CONNECTIONS = 8
-"""Such a part of the cap may be kept of what browsers have not acknowledged, whose connection may be broken."""
+"""One part in so many of the cap may hold frames that browsers have not acknowledged (`txpanel.compat.kept_connections`)."""
 
 HOLES = 10
-"""Such a part of the cap is left to what the C library has not given back yet: kept tensors are of all sizes, and a new one seldom fits where another was.
-Without it ten sessions that opened every view took 1,323 MB beside the model at the most, where 1,000 are allowed and a quarter more borne."""
+"""One part in so many of the cap is reserved for heap fragmentation: kept tensors are of all sizes, and a new one seldom fits where another was.
+Without it ten sessions that opened every view took up to 1,323 MB beside the model, where 1,000 are allowed and 1,250 are tolerated."""
 
 AGAIN = 3
-"""Looks at which all is let go: the last pages are taken apart meanwhile."""
+"""Checks at which all is dropped, one after the other: the last pages are still being closed."""
 
 _guard = threading.Lock()
 _open = 0
@@ -63,7 +63,7 @@ def open_sessions() -> int:
 
 
 def calm_for() -> float:
-    """Seconds since a session has begun or ended last."""
+    """Seconds since a session last began or ended."""
     return time.monotonic() - _changed
 
 
@@ -100,28 +100,28 @@ def _keep_up() -> None:
 
 
 def _renew() -> None:
-    """What the next visitor begins with is there again."""
+    """Runs the default texts again, for the next visitor."""
     from txpanel.session.opening import renew  # late: torch; this runs from the server's start on
 
     renew()
 
 
 class Upkeep:
-    """Decides, from one look to the next, what there is to do.
+    """Decides at each check what there is to do.
 
     Args:
-        renew: is called when all has been let go. circles: when to look for what sessions have left.
+        renew: is called when all was dropped. circles: decides about garbage collection.
     """
 
     def __init__(self, renew: Callable[[], object] = lambda: None, circles: Circles | None = None) -> None:
         self._renew, self._circles = renew, circles if circles is not None else Circles()
         self._given = 0.0
         self._least: int | None = None
-        self._left = 0  # how often all is still to be let go; 0: nobody has been here since
+        self._left = 0  # how often all is still to be dropped; 0: it was, and no session has begun since
         self._seen()
 
     def look(self, sessions: int, since: float, now: float) -> None:
-        """One look.
+        """One check.
 
         Args:
             sessions: that are open. since: seconds since one began or ended. now: by a clock that only goes forward.
@@ -155,5 +155,5 @@ class Upkeep:
         self._seen()
 
     def _seen(self) -> None:
-        """From here on is counted what there is more."""
+        """Growth is counted from here on."""
         self._dropped, self._there, self._least = MEMORY.dropped, resident() or 0, not_in_use()

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 __all__ = ["Answer", "Room", "WaitingLine"]
 
 AWAKE = 12.0
-"""Seconds since somebody in the line has asked, up to which a free place is kept for him."""
+"""A free place is kept for a visitor in the line who has asked within so many seconds."""
 TURN = 20.0
-"""Seconds that somebody has to enter once he was told that he may: then others may, or a line of tickets would keep all places empty."""
+"""Seconds that a visitor has to enter once a place is free for him; else tickets that nobody uses would keep all places empty."""
 GONE = 180.0
-"""Seconds after which somebody who has not asked has left."""
+"""Seconds without a request after which a visitor counts as gone."""
 LONGEST = 1000
 LONGEST_OF_ADDRESS = 200
+"""Most visitors in the line, in all and of one address."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Room:
     closed: frozenset[str] = frozenset()
 
     def full(self, more: Mapping[str, int]) -> bool:
-        """Whether nobody can come any more, once others have got `more`."""
+        """Whether there is no place left, once `more` (by address) are taken."""
         return bool(self.most) and sum(self.taken.values()) + sum(more.values()) >= self.most
 
     def fits(self, address: str, more: Mapping[str, int]) -> bool:
-        """Whether there is a place for another page of an address, once others have got `more`."""
+        """Whether there is a place for another page of an address, once `more` (by address) are taken."""
         if address in self.closed:
             return False
         here = self.taken.get(address, 0) + more.get(address, 0)
@@ -56,7 +57,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody is told who wants to open a page.
+    """The answer to a visitor who wants to open a page.
 
     Attributes:
         enter: whether there is a place now. ticket: with which to ask again; empty: the line is full, too.
@@ -72,7 +73,7 @@ class Answer:
 class _Ticket:
     address: str
     seen: float
-    called: float | None = None  # when he was first told that there is a place, since when there has been one
+    called: float | None = None  # when its visitor was first told of a free place
 
 
 def _over(one: _Ticket, now: float) -> bool:

@@ -50,15 +50,15 @@ class BackgroundWork(param.Parameterized):
         self._worker = Worker(dispatch, visitor=visitor, waits=self._waits, reads=self._reads)
         self._looks, self._pacing = Looks(dispatch, visitor), Pacing()
         self._before_wait: Progress | None = None
-        self._prepares = dispatch is not None  # a script looks at what it wants; a block per step would fill the memory
+        self._prepares = dispatch is not None  # not in a script: it asks for what it needs, and a block per step would fill the memory
         super().__init__(**params)
 
     def allowed(self, cancel: threading.Event | None = None) -> Allowance:
-        """What a request may use that begins now, on the thread that calls."""
+        """The allowance of a request that begins now on the calling thread; see `txpanel.models.allowance`."""
         return Allowance(self.limits, self._refused, cancel)
 
     def stop(self) -> None:
-        """Nobody looks any more: nothing further is begun."""
+        """The session has ended: nothing further is begun."""
         self._worker.cancel()
         self._looks.close()
 
@@ -109,7 +109,7 @@ class BackgroundWork(param.Parameterized):
         self._submit(job)
 
     def _waits(self, place: int | None) -> None:
-        """The worker waits for its turn with the model, or (None) has it now."""
+        """Shows the worker's place in the queue for the model; None: it has its turn now."""
         if self.progress is None or self.progress.place is None:
             self._before_wait = self.progress
         if place is None:
@@ -121,12 +121,12 @@ class BackgroundWork(param.Parameterized):
         self.progress = Progress(self._stage("wait"), message=text, place=place)
 
     def _reads(self, part: float) -> None:
-        """The model reads a text, and has come so far."""
+        """Shows how much of the text the model has read, from 0 to 1."""
         text = _("The model is reading the text: {percent} %").format(percent=int(100 * part))
         self.progress = Progress(self._stage("read"), message=text)
 
     def _stage(self, stage: str) -> str:
-        """Of a report in between: a generation stays one."""
+        """The stage that a report has: during a generation it stays ``"generate"``."""
         return "generate" if self.progress is not None and self.progress.stage == "generate" else stage
 
     def _show_step(self, result: Result) -> None:

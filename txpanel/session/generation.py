@@ -27,7 +27,7 @@ class Generation(param.Parameterized):
     _to_restore: TreeRecord | None  # of `ModelAndText`, which restores it when the model is there
 
     def __init__(self, **params: Any) -> None:
-        self._left_at: dict[int, Settings] = {}  # last node of a branch -> the settings that somebody left there
+        self._left_at: dict[int, Settings] = {}  # last node of a branch -> the settings that were in use when it was left
         super().__init__(**params)
 
     @property
@@ -45,7 +45,7 @@ class Generation(param.Parameterized):
     def append(self, token: int | Sequence[int] | None = None) -> None:
         """Append a token, or several, and run the model on them; in the middle of a tree that is another branch.
 
-        Of a model that fills gaps: put the token into the gap where its answer stands.
+        With a model that fills gaps (such as BERT): put the token into the gap that is being predicted.
 
         Args:
             token: its id, or ids; None for the one that `sampled` drew.

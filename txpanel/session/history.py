@@ -21,7 +21,7 @@ class History(Generic[T]):
 
     @property
     def current(self) -> T | None:
-        """The entry at the place; None in an empty trail."""
+        """The current entry; None while there is none."""
         return self.entries[self.place] if self.entries else None
 
     @property
@@ -35,7 +35,7 @@ class History(Generic[T]):
         return self.place + 1 < len(self.entries)
 
     def add(self, entry: T) -> None:
-        """Go to a new entry. The same again is no new entry."""
+        """Add an entry and make it the current one; one that equals the current entry is not added."""
         if self.entries and self.current == entry:
             return
         self.entries = [*self.entries[: self.place + 1], entry][-self.limit :]

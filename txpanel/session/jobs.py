@@ -67,7 +67,7 @@ def run(model: LanguageModel, tree: TokenTree, settings: Settings) -> Result:
 
 
 def answering(trace: Trace, token: int) -> Trace:
-    """The run with its answer at a token. Of a model that fills gaps; where the text has some, at one of these only."""
+    """The run that predicts at `token`, for a model that fills gaps: at a gap only, if the text has any. Of other models the run as it is."""
     token = min(token, len(trace.tokens) - 1)
     if not trace.anatomy.fills or trace.model is None or (trace.gaps and token not in trace.gaps):
         return trace
@@ -75,7 +75,7 @@ def answering(trace: Trace, token: int) -> Trace:
 
 
 def filled(trace: Trace, token: int) -> str:
-    """The text of a run with a token in the place where its answer stands; blanks stay as they are."""
+    """The text of a run with a token put into the gap that it predicts; blanks stay as they are."""
     assert trace.model is not None
     pieces, place = list(trace.tokens.pieces), trace.answer
     before, piece = pieces[place], trace.model.tokens([token]).pieces[0]
@@ -85,7 +85,7 @@ def filled(trace: Trace, token: int) -> str:
 
 
 def reader(model: LanguageModel, tree: TokenTree) -> LanguageModel:
-    """What runs on the tokens of a tree: the model; of an encoder-decoder the one that has read the tree's text, or a sound.
+    """What runs on the tokens of a tree: the model; of an encoder-decoder its `Reading` of the tree's text, or of a sound.
 
     Raises:
         EmptyText, TooLong: in words.
@@ -200,7 +200,7 @@ def extend(
 
 
 def _check_growth(tree: TokenTree, more: int) -> None:
-    """Whether a tree may have more tokens after the place where it is looked at."""
+    """Raises `OverLimit` if a tree may not have `more` tokens after its current node."""
     leaves = len(tree.leaves)
     another = not leaves or bool(tree.children(tree.at))
     allowance().check_tree(len(tree) + more, leaves + another)

@@ -22,7 +22,7 @@ AT_ONCE = 2e9
 
 
 class Looks:
-    """The blocks that a session wants to look into.
+    """Replays the blocks whose tensors a session's views need, in a thread where that takes long.
 
     Args:
         dispatch: calls a function on the session's thread; None: everything is done at once.
@@ -31,10 +31,10 @@ class Looks:
 
     def __init__(self, dispatch: Dispatch | None, visitor: Hashable) -> None:
         self._worker = None if dispatch is None else Worker(dispatch, visitor=visitor)
-        self._then: dict[Callable[[], object], None] = {}  # in order, each once
-        self._asked: tuple[int, frozenset[int]] | None = None  # run and blocks that come next
+        self._then: dict[Callable[[], object], None] = {}  # what to call when the blocks are there: in order, each once
+        self._asked: tuple[int, frozenset[int]] | None = None  # uid of the run, and the blocks being replayed
         self._tried: tuple[int, frozenset[int]] | None = (
-            None  # those that have come, or failed: the view that looks says why
+            None  # those that were replayed last, or failed: then the view shows the error
         )
 
     def ready(self, trace: Trace | None, layers: set[int], then: Callable[[], object]) -> bool:
@@ -51,7 +51,7 @@ class Looks:
         return False
 
     def _look(self, trace: Trace, layers: list[int], publish: Dispatch) -> None:
-        with suppress(TxpanelError):  # the view that looks meets it again, and shows it on its card
+        with suppress(TxpanelError):  # the view meets the same error, and shows it on its card
             for layer in layers:
                 if not trace.has_replayed(layer):
                     trace.tensor(f"blocks.{layer}.{looked_into(trace.anatomy.blocks[layer])}")

@@ -46,12 +46,12 @@ class ModelAndText(param.Parameterized):
         **params: Any,
     ) -> None:
         self._permit, self._device, self._dtype = permit, device, dtype
-        self._own_model: LanguageModel | None = None  # as this class has set it; another one was set from outside
+        self._own_model: LanguageModel | None = None  # what this class has set; any other model was set from outside
         self._to_restore: TreeRecord | None = None  # what was generated elsewhere, waiting for its model
         super().__init__(**params)
 
     def load(self, name: str, reason: str = "", *, trusted: bool = False) -> None:
-        """Bring a model and run it on the text.
+        """Load a model and run it on the text.
 
         Args:
             name: catalogue name, hub id, folder or .gguf file.

@@ -44,7 +44,7 @@ def look_into_all(model: LanguageModel) -> None:
 
 
 def renew() -> None:
-    """Runs each of them again, after all that was kept has been let go.
+    """Runs each default text again, after the stores were emptied.
 
     Raises:
         TxpanelError: as `prepare`.
@@ -54,7 +54,7 @@ def renew() -> None:
 
 
 def at_hand(name: str, text: str, layer: int, **options: Any) -> LanguageModel | None:
-    """The model of a name, if it is loaded and its run on a text is kept with the block that is looked into.
+    """The model of a name, if it is loaded, its run on `text` is kept, and block `layer` of that run has been replayed; else None.
 
     Args:
         options: ``device`` and ``dtype``, as `txpanel.session.shared.shared_model` takes them.

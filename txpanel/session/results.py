@@ -23,14 +23,14 @@ class Results(param.Parameterized):
     stale = param.Boolean(False, doc="Whether `trace` belongs to another text or model than those set.")
 
     def __init__(self, **params: Any) -> None:
-        self._own_trace: Trace | None = None  # as this class has set it; another one was set from outside
+        self._own_trace: Trace | None = None  # what this class has set; any other trace was set from outside
         super().__init__(**params)
 
     def _show(self, result: Result) -> None:
         self.param.update(**self._changes_for(result))
 
     def _show_token(self, result: Result) -> None:
-        """Of a step that others follow at once: the token only. The pictures are those of an earlier one: `stale` says so."""
+        """Shows only the token of a step that is followed by others at once. The pictures stay those of an earlier step: `stale` says so."""
         tree = result.tree
         self._remember(tree, result.settings, new=result.appended == 1)
         text = tree.prompt(tree.at).text
@@ -62,7 +62,7 @@ class Results(param.Parameterized):
         return state | now | changes | self._undo_params() | places
 
     def _answer_at(self, token: int) -> None:
-        """Of a model that fills gaps: its answer at the token that was chosen, if it may stand there."""
+        """With a model that fills gaps: shows what it predicts at the chosen token, if it can predict there."""
         trace = jobs.answering(self.trace, token)
         if trace is not self.trace:
             self._own_trace = trace
@@ -83,7 +83,7 @@ class Results(param.Parameterized):
 
     def _adopt(self, trace: Trace) -> None:
         """Look at a run that somebody else made: from a file, or from a script."""
-        read = trace.model  # a sound or a picture can't be given on the page: its reading goes on
+        read = trace.model  # the page cannot give the model another sound or picture, so this reading stays the model
         self._own_model = model = read.first if isinstance(read, Reading) and read.encoder_inputs is None else read
         ids = tuple(int(token) for token in trace.tokens.ids)
         text = trace.text if trace.source is None else trace.source.text

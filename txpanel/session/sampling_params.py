@@ -43,9 +43,9 @@ class SamplingParams(param.Parameterized):
         return self._usual or dict(USUAL)
 
     def _usual_for(self, model: LanguageModel | None, chat: bool) -> Settings | None:
-        """The settings to go on with, where another model or a conversation has usual ones of its own; None: they stay.
+        """The settings with which another model or a conversation begins, if these are others; None: the present ones stay.
 
-        They stay where somebody has set something, and where the state was made without usual settings.
+        They also stay if any has been changed by hand, or if the state was made without `usual`.
         """
         if self._usual is None:
             return None

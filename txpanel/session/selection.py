@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PLACES = ("layer", "head", "query", "key", "neuron")  # layer first: it decides how many heads and neurons there are
 TOKEN_AXES = ("token", "query", "key")
 TOKEN_NAMED = re.compile(r"^(?:lens\.\d+|surprisal)\.(\d+)")
-"""The token in the name of a tensor that there is one of for each token."""
+"""The token's index in names of tensors that exist once for each token, such as ``lens.3.7.probs``."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Selection(param.Parameterized):
     trace = param.Parameter(None, allow_refs=False, doc="The run shown, a `Trace`: one event for each run.")
     layer = Place(0, bounds=(0, None), doc="Block in focus.")
     head = Place(0, bounds=(0, None), doc="Query head in focus.")
-    query = Place(0, bounds=(0, None), doc="Token that looks; the last one, or a gap, unless somebody chose another.")
-    key = Place(0, bounds=(0, None), doc="Token that is looked at.")
+    query = Place(0, bounds=(0, None), doc="Token whose query is in focus; at first the last one, or a gap.")
+    key = Place(0, bounds=(0, None), doc="Token whose key is in focus.")
     neuron = Place(0, bounds=(0, None), doc="Neuron of the MLP in focus.")
     question = param.ClassSelector(class_=Question, doc="What the 'why this number' card shows.")
     pinned = param.ClassSelector(class_=tuple, default=(), doc="Questions pinned beside it.")

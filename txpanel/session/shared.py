@@ -54,7 +54,7 @@ def shared_trace(
     """The run of a model on a text or on token ids, recorded once for all sessions.
 
     Args:
-        keep: whether others will look at it, too; one of many branches that are only passed through is not kept.
+        keep: whether to keep the run for others; False for branches that are computed in passing, when a tree is restored.
 
     Raises:
         EmptyText, TooLong, OverLimit: in words. Cancelled: nobody wants it any more.
@@ -82,9 +82,9 @@ def shared_trace(
 
 
 def _spelled_as_its_ids(found: Trace) -> bool:
-    """Whether a run of a text may be given to whoever asks for its token ids.
+    """Whether a run of a text may also be given to a request for its token ids.
 
-    A tokenizer that knows no such word, or drops blanks, has the same ids for several texts; the pieces of this one are what somebody typed.
+    A tokenizer that does not know a word, or drops blanks, gives several texts the same ids; the pieces of the run are those of one text.
     """
     if found.tokens.places or found.model is None:
         return False
@@ -93,14 +93,14 @@ def _spelled_as_its_ids(found: Trace) -> bool:
 
 
 def kept_trace(model: LanguageModel, text: str) -> Trace | None:
-    """The run of a model on a text, if there is one and the model is what it was; never waits, and reads little of the weights."""
+    """The run of a model on a text, if one is kept and the model has not changed since; never waits, and samples the weights only briefly."""
     try:
         model = model.now()
         found = traces.get((model.key, text, ()))
         if found is None or found.recording.state is None:
             return None
         return found if model.state(briefly=True).key == found.recording.state.key else None
-    except TxpanelError:  # it has changed into something that can't be opened: whoever runs it hears so
+    except TxpanelError:  # the model has changed and cannot be opened any more: running it says so
         return None
 
 
@@ -115,7 +115,7 @@ def _of_now(found: Trace | None) -> Trace | None:
 
 
 def _check_size(model: LanguageModel, source: str | Sequence[int]) -> None:
-    """Whether the request on which this thread works may run on so many tokens; before anything is done with them."""
+    """Raises `OverLimit` or `TooLong` if this thread's request may not run on so many tokens; before anything is done with them."""
     allowed = allowance()
     if not isinstance(source, str):
         allowed.check_tokens(len(source))

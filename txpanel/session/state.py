@@ -48,8 +48,8 @@ class ModelState(
         limits: what one request may use, such as tokens and seconds. refused: hears of each refusal.
         device: where loaded models run.
         dtype: type of their weights; None for the one they were saved with.
-        usual: settings that are nobody's choice, as a page begins with them: a conversation brings the model's own in their place, as long as
-            they are in use. Empty: only what comes later is compared. None: settings change only where somebody sets them.
+        usual: the settings that a page begins with, a value for each stage. While they are unchanged, a conversation or another model
+            replaces them by its own. Empty: none yet, the next model brings them. None: settings change only where they are set.
         params: any parameter: ``model`` and ``text``, or a saved ``trace`` to look at instead, and for example
             ``layer=3``, which is clamped as soon as the trace is there.
 

@@ -24,8 +24,9 @@ VERSION = 2
 VERSION_1 = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size")
 """The settings of version 1, in the order in which it wrote their values."""
 MOST = 20_000
-"""Tokens that a record may have: no model's tree is longer, and more would be somebody's joke."""
+"""Most tokens of a record: no real tree has as many."""
 BYTES = 4_000_000
+"""Most bytes of an unpacked record."""
 ENDS: tuple[End, ...] = ("", "end of text", "full", "enough", "stopped")
 
 

@@ -42,7 +42,7 @@ def make_node(
     drawn: bool,
     ended: End = "",
 ) -> TokenNode:
-    """One step.
+    """The node of one token.
 
     Args:
         logits: float32 [V] of the position before the token. settings: of the draw. sample: what they gave; None: no token.
@@ -70,7 +70,7 @@ def _read(model: LanguageModel, token: int) -> tuple[bytes, str, bool]:
 
 
 def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int, float] | None]:
-    """Of tokens of a text: the probability that the model gave each, its rank (0: the likeliest), and its surprisal in bits.
+    """For each of some tokens of a text: the probability that the model gave it, its rank (0: the most likely), and its surprisal in bits.
 
     Args:
         begin, end: which tokens. None stands for the first of the text: nothing comes before it.
@@ -95,11 +95,11 @@ def prompt_logprobs(trace: Trace, begin: int, end: int) -> list[tuple[float, int
 def remake(model: LanguageModel, record: TreeRecord, settings: Settings) -> TokenTree:
     """A tree from its record: one forward pass per branch gives all its distributions.
 
-    What follows the last token of a branch is not asked, so branches that differ in it only are one pass. A branch begins with the rows
-    of one before it, and none is kept. Between branches, and between slices of their tokens, it ends where nobody wants the tree.
+    The distribution after a branch's last token is not needed, so branches that differ in that token only share a pass. A pass reuses the
+    rows that it shares with the one before, and no run is kept. A cancelled request ends between branches or slices of their tokens.
 
     Raises:
-        EmptyText, TooLong, OverLimit: in words. ValueError: the tokens are not this model's. Cancelled: as said.
+        EmptyText, TooLong, OverLimit: in words. ValueError: the tokens are not this model's. Cancelled: the request was.
     """
     root = Prompt(record.text, seed=settings.seed, chat=record.chat, apart=model.pair is not None)
     model = model.begin(record.text)[0]

@@ -79,7 +79,7 @@ class Worker:
         """Run a job soon. The one before is asked to stop and its further results are dropped.
 
         Raises:
-            RuntimeError: no thread could be started for it; the next job may have more luck.
+            RuntimeError: no thread could be started for it; the next job tries again.
         """
         ticket = Ticket(job)
         with self._guard:
@@ -136,7 +136,7 @@ class Worker:
                 logger.exception("a job of the worker failed")
 
     def _asking(self, ticket: Ticket) -> Asking:
-        """For whom the thread works meanwhile: what it hears of the model's queue goes the way of results."""
+        """For whom the thread works; what it hears of the model's queue is dispatched as results are."""
         publish, waits, reads = self._publisher(ticket), self._waits, self._reads
         begun = said = 0.0
 

@@ -30,7 +30,7 @@ class Bars:
 
     Args:
         view: the view it belongs to; light and dark are followed.
-        meaning: colour of a bar; a chosen one has `strong`, a remainder ("others") the lane's grey.
+        meaning: colour of a bar; a chosen one has `strong`, a remainder ("others") is grey.
         ink: colour of the names.
         tap: called with the place of a clicked bar, 0 at the top.
         hover: names of the tooltip's lines: name, value, tensor.

@@ -51,7 +51,7 @@ def _promise() -> str:
 
 @cache
 def awaited() -> str:
-    """A module of all components, once the document's carrier has run."""
+    """JavaScript of a module that exports all components; it waits until the document's `carrier` has brought the bundle."""
     return f"export default ({_promise()}).components\n"
 
 

@@ -123,7 +123,7 @@ def stack(*cards: Any, **params: Any) -> pn.Column:
 
 
 def as_shown(box: Any) -> Any:
-    """Parts of a layout that are not visible come onto the page when they are: a hidden picture costs as much as one that is seen."""
+    """Puts parts of a layout onto the page only when they are visible: a hidden picture costs as much as a visible one. Returns the layout."""
     parts = list(box)
 
     def look(*_events: Any) -> None:

@@ -39,7 +39,7 @@ font-variant-numeric:tabular-nums;-webkit-font-smoothing:antialiased}
 @media (prefers-reduced-motion:reduce){*{transition:none!important;animation:none!important}}
 :where(:lang(ja)){line-break:strict;word-break:auto-phrase;overflow-wrap:break-word}
 """.replace("FONTS", palette.FONTS)
-"""What all components look like before they look like themselves. Their own sheets say ``:where(:host){display:block}``: what is not visible Bokeh hides by
+"""Style sheet of all components, before their own. Those say ``:where(:host){display:block}``: what is not visible Bokeh hides by
 a rule of ``:host``, which a plain one of ours would outweigh."""
 
 
@@ -110,9 +110,9 @@ class Component(JSComponent):
     """Panel would look for files by the names of classes and modules, at every component."""
 
     _browser_sets: ClassVar[tuple[str, ...]] = ()
-    """Parameters that its module sets. What a browser says of others is not heard: it draws them."""
+    """Parameters that its module may set. A browser's changes of all others are ignored."""
 
-    language = param.String(default="", doc="Of its words, as HTML names it; empty: English, as everything around it.")
+    language = param.String(default="", doc="Language code of its texts, as in HTML; empty: English, as everything around it.")
 
     def __init__(self, **params: Any) -> None:
         spoken = language()
@@ -155,7 +155,7 @@ class Component(JSComponent):
 
 
 class Teller(Component):
-    """A component that tells what a person does: ``on_message(kind, data)`` hears each message of the browser."""
+    """A component that reports what a person does: ``on_message(kind, data)`` is called for each message of the browser."""
 
     def __init__(self, on_message: Callable[[str, dict[str, Any]], Any] | None = None, **params: Any) -> None:
         super().__init__(**params)

@@ -154,17 +154,17 @@ CODES: dict[str, Code] = {
 
 
 def callback(name: str, **args: Any) -> CustomJS:
-    """What happens in the browser when something changes or the pointer moves."""
+    """A Bokeh callback that calls the function `name`, with `args` as its further arguments."""
     return CustomJS(code=CODES[name].text, args=args)
 
 
 def hover(name: str, **args: Any) -> CustomJSHover:
-    """How a tooltip writes a number."""
+    """A tooltip's formatter that calls the function `name`, with `args` as its further arguments."""
     return CustomJSHover(code=CODES[name].text, args=args)
 
 
 def ticks(name: str) -> CustomJSTickFormatter:
-    """How an axis writes a number."""
+    """An axis' tick formatter that calls the function `name`."""
     return CustomJSTickFormatter(code=CODES[name].text)
 
 

@@ -70,7 +70,7 @@ def encoded(value: Any) -> Any:
     """A parameter's value as JSON can have it; arrays by their bytes.
 
     Raises:
-        TypeError, ValueError: it is nothing of the kind.
+        TypeError, ValueError: JSON cannot have it.
     """
     if isinstance(value, np.ndarray):
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
@@ -110,7 +110,7 @@ def with_first_picture(
         page: HTML, as Panel would have it, without `scripts`.
         scripts: of the page, which run after the first picture has been painted.
         stage: the boxes that the pieces stand in. css: their look.
-        pieces: from top to bottom. aside: for whoever says that the page is not live yet (``whileItStands``).
+        pieces: from top to bottom. aside: data for the bar that says that the page is not live yet (``whileItStands``).
 
     Raises:
         TypeError, ValueError: a parameter is not what JSON can have.

@@ -1,4 +1,4 @@
-"""What a browser says, before anybody listens to it: the one place where messages are made plain and where those that make no sense end.
+"""Messages of a browser before a handler gets them: the one place that reduces them to plain data and drops those that make no sense.
 
 A message may have been written by anybody. `plain` leaves of it what JSON has (texts that can be encoded, finite numbers of a size that
 a browser has, lists and tables of them) and no more than a page ever sends. `heard` is around every handler of messages: what a handler
@@ -33,7 +33,7 @@ class _TooMuch(ValueError):
 
 
 def plain(data: Any) -> Any:
-    """A message as plain data; None in the place of what is none.
+    """A message as plain data; None in the place of a value that is not.
 
     Raises:
         ValueError: there is more of it than any page sends.
@@ -63,7 +63,7 @@ def _plain(value: Any, deep: int, left: list[int]) -> Any:
 
 
 def heard(handler: Callable[..., Any]) -> Callable[..., None]:
-    """Around a method that gets a browser's message: it gets plain data, and nothing that it raises goes any further.
+    """Decorates a method that handles a browser's message: it gets plain data, and what it raises becomes a line of the log.
 
     An error of what happens then, such as a view's update, is on that view's own card and does not come here.
     """

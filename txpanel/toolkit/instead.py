@@ -1,4 +1,4 @@
-"""What a view shows on a block that has not what it is about: what the block has instead, why, and where to go."""
+"""What a view shows for a block without the part that the view is about: what the block has instead, why, and which blocks have it."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ FONTS = (
     'Roboto,"Helvetica Neue",Arial,"Hiragino Sans","Hiragino Kaku Gothic ProN","Noto Sans JP","Noto Sans CJK JP",'
     '"BIZ UDPGothic","Yu Gothic UI",Meiryo,sans-serif'
 )
-"""The page's letters: Roboto, which it brings, and for Japanese what macOS, Linux, Android and Windows have of their own."""
+"""The page's font families: Roboto, which comes with it, and for Japanese those of macOS, Linux, Android and Windows."""
 
 
 def css_variables(selector: str = ":host") -> str:

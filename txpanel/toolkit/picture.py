@@ -26,7 +26,7 @@ __all__ = ["Fold", "Legend", "Table", "Tools"]
 
 ROWS_ON_SCREEN = 200
 LARGEST_SAVED = 1_000_000
-"""Characters of one picture's CSV file in a saved page."""
+"""Most characters of a picture's CSV file in a saved page; a larger one is left out."""
 
 
 class ColourKey(Component):

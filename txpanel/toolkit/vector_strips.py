@@ -1,4 +1,4 @@
-"""Vectors as strips: every number of a vector has its place, its hover and its question."""
+"""Vectors as strips: each number has its place, can be hovered over, and can be asked about."""
 
 from __future__ import annotations
 

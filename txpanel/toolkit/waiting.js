@@ -1,4 +1,4 @@
-// A quiet line in the place of what is being built. It tells Python when it comes into sight, and goes when something else stands beside it.
+// A line of text in place of a part that is still being built. It tells Python when it comes into sight, and is hidden when the part is there.
 import {h} from "./elements.js"
 import {built} from "./printing.js"
 

@@ -16,9 +16,9 @@ class Waiting(Component):
     """A line of text where something is being built.
 
     Args:
-        on_shown: called once, when the browser shows it in sight, and so all that was put on the page before it: what is
-            below the screen is built when somebody looks there, and what is added to a layout that the browser is still
-            building would be lost.
+        on_shown: called once, when the line comes into sight. All that was put on the page before it has been drawn by then.
+            So parts below the screen are built when they are scrolled to, and none is added to a layout that the browser
+            is still building, where it would be lost.
     """
 
     text = param.String(default="", doc="What is being built, in words; empty: nothing is shown.")
