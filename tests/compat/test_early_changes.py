@@ -73,7 +73,7 @@ def test_a_change_before_the_page_is_fetched_is_sent_with_it() -> None:
     assert _sent(fetched=False) == []
 
 
-def test_the_cure_is_still_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workaround_is_still_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """When Panel 1.9 is no longer supported: drop `early_changes`."""
     own = original(panel_document, "_drain_unconnected_events")
     monkeypatch.setattr(panel_document, "_drain_unconnected_events", own)

@@ -29,7 +29,7 @@ def test_the_reader_still_slices_a_memory_map(path: Path) -> None:
         assert np.array_equal(one.data, other.data)
 
 
-def test_a_file_that_is_cut_short_is_refused(path: Path) -> None:
+def test_a_truncated_file_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-50])
     with pytest.raises(ValueError, match=r"beyond the end|buffer|size"):

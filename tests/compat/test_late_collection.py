@@ -28,7 +28,7 @@ def test_panel_still_collects_by_itself(collected: list[str]) -> None:
     assert collected == ["all"]
 
 
-def test_whoever_said_so_is_told_instead(collected: list[str]) -> None:
+def test_the_listener_is_called_instead(collected: list[str]) -> None:
     late_collection.mend()
     late_collection.mend()
     panel_document._garbage_collect()

@@ -26,7 +26,7 @@ def test_released_page_is_freed() -> None:
     assert _page_after_gc(released=True) is None
 
 
-def test_the_cure_is_still_needed() -> None:
+def test_the_workaround_is_still_needed() -> None:
     """When this fails, panel-material-ui has mended its leak: drop `page_leak`."""
     kept = _page_after_gc(released=False)
     assert isinstance(kept, theme.pmui.Page)

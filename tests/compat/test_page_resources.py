@@ -91,7 +91,7 @@ def test_each_font_is_asked_for_the_letters_that_it_has() -> None:
     assert not re.search("U\\+25A0-27BF|U\\+0?1D00-1DBF", css)
 
 
-def test_the_cure_for_fonts_is_still_needed() -> None:
+def test_the_workaround_for_fonts_is_still_needed() -> None:
     """When this fails, panel-material-ui says for all of its faces which letters they have."""
     source = (Path(extension_dirs["panel-material-ui"]) / "material-icons.css").read_text(encoding="utf-8")
     faces = [face for face in re.findall(r"@font-face\s*\{[^}]*\}", source) if "Roboto" in face]

@@ -70,6 +70,6 @@ def test_a_message_that_comes_as_another_one_ends_is_written_too(monkeypatch: py
 
 
 @pytest.mark.usefixtures("as_panel_has_it")
-def test_the_cure_is_still_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workaround_is_still_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """When this fails, Panel has mended it: drop `write_queue`."""
     assert _said(monkeypatch) == ["Asking the hub"]

@@ -1,4 +1,4 @@
-"""All objects are looked through when sessions have ended, and seldom otherwise; Python does not do it by itself meanwhile."""
+"""A full garbage collection runs when sessions have ended, and seldom otherwise; Python does not run one by itself meanwhile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ print(young > 0, all_of_them, dead() is None)
 
 @dataclass
 class Work:
-    """Looking through all objects, by a clock of its own."""
+    """Collections, by a clock of their own."""
 
     takes: float = 0.0
     time: float = 0.0
@@ -45,7 +45,7 @@ class Work:
         return Circles(self.collect, lambda: self.time)
 
 
-def test_python_leaves_it_to_us() -> None:
+def test_pythons_own_full_collections_are_off() -> None:
     def run(who: str) -> list[str]:
         done = subprocess.run([sys.executable, "-c", GROWING, who], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -57,7 +57,7 @@ def test_python_leaves_it_to_us() -> None:
         assert int(run("python")[1]) > 0  # else it is no longer needed: drop `NEVER`
 
 
-def test_sessions_that_have_ended_are_looked_for_together() -> None:
+def test_ended_sessions_are_collected_together() -> None:
     work = Work()
     circles = work.circles()
     assert not circles.look(0, 1000)  # nobody has been here
@@ -70,7 +70,7 @@ def test_sessions_that_have_ended_are_looked_for_together() -> None:
     assert work.times == 1
 
 
-def test_without_any_it_is_done_seldom_and_only_while_somebody_is_there() -> None:
+def test_without_ended_sessions_it_collects_seldom_and_only_while_one_is_open() -> None:
     work = Work()
     circles = work.circles()
     circles.begin(0)
@@ -82,7 +82,7 @@ def test_without_any_it_is_done_seldom_and_only_while_somebody_is_there() -> Non
 
 
 @pytest.mark.parametrize(("ended", "share"), [(True, ENDED_SHARE), (False, SHARE)])
-def test_the_longer_it_takes_the_longer_it_is_between_two(ended: bool, share: float) -> None:
+def test_the_longer_a_collection_takes_the_longer_the_next_one_waits(ended: bool, share: float) -> None:
     work = Work(takes=4.0)
     circles = work.circles()
     circles.now(0)

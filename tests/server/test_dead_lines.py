@@ -51,11 +51,11 @@ def a_life(**known: Any) -> Life:
         (a_life(begun=NOW, heard=NOW + 200), dead_lines.UNFINISHED + 1, 0, 0, "its message does not end"),
     ],
 )
-def test_when_a_connection_is_over(life: Life, after: float, waiting: int, gone: int, why: str) -> None:
+def test_what_closes_a_connection(life: Life, after: float, waiting: int, gone: int, why: str) -> None:
     assert life.over(NOW + after, waiting, gone) == why
 
 
-def test_time_in_which_the_server_itself_was_busy_counts_for_nobody() -> None:
+def test_time_in_which_the_server_was_busy_closes_no_connection() -> None:
     now = [NOW]
     lives = Lives(lambda: now[0])
     handler = SimpleNamespace(
@@ -71,7 +71,7 @@ def test_time_in_which_the_server_itself_was_busy_counts_for_nobody() -> None:
     assert kept in lives._all
 
 
-def test_who_is_silent_is_asked_now_and_then() -> None:
+def test_a_silent_connection_is_pinged() -> None:
     life = a_life()
     asked = [life.asks(NOW + second) for second in range(61)]
     assert [second for second, one in enumerate(asked) if one] == [20, 40, 60]
@@ -200,7 +200,7 @@ def test_a_page_that_reads_nothing_is_ended(
     ] == []  # each frame that had not gone was one
 
 
-def test_lines_that_only_stand_open_are_counted_by_address_and_closed_when_there_are_too_many(
+def test_idle_connections_are_counted_by_address_and_closed_when_there_are_too_many(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "1")
@@ -239,7 +239,7 @@ def test_a_server_may_open_more_files_than_is_usual(
     assert made == ([then] if then is not None else [])
 
 
-def test_an_open_websocket_is_no_such_line(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_websocket_is_not_counted_as_an_idle_connection(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "3")
     monkeypatch.setattr(dead_lines, "EACH", 1)
     monkeypatch.setattr(visitors, "is_loopback", lambda _host: False)

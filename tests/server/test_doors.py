@@ -119,7 +119,7 @@ def test_behind_a_proxy_that_says_nothing_everybody_is_a_stranger() -> None:
 # -- 4: headers ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_script_of_a_page_says_the_word_of_its_answer(server: Running) -> None:
+def test_every_script_of_a_page_has_the_nonce_of_its_answer(server: Running) -> None:
     words = []
     for _again in range(2):
         page = server.get()

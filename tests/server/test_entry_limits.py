@@ -317,7 +317,7 @@ def test_a_page_that_sends_too_many_messages_is_slowed_down_and_nobody_else(
     assert refused("messages") == before + 1
 
 
-def test_what_a_page_said_that_was_left_meanwhile_is_nobodys_error(
+def test_the_last_message_of_a_closed_page_is_no_error(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A class goes home while its pages are still being opened: a last message waits for its turn when Bokeh's keep-alive finds that nobody is there."""

@@ -29,7 +29,7 @@ def test_a_burst_then_the_rate() -> None:
     assert [buckets.ask("a", 3, 0.5) for _again in range(4)] == [0, 0, 0, pytest.approx(2)]  # never more than the burst
 
 
-def test_to_look_takes_nothing() -> None:
+def test_wait_takes_nothing_from_the_bucket() -> None:
     buckets = Buckets(Clock())
     assert [buckets.wait("a", 2, 0.5) for _again in range(5)] == [0.0] * 5
     for _again in range(3):

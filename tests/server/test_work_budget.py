@@ -38,7 +38,7 @@ def spends(budget: Budget, session: str, times: int, seconds: float = 0.1) -> No
         budget.spent(session, seconds)
 
 
-def test_what_is_at_once_is_free_and_then_it_is_paid_for(clock: Clock) -> None:
+def test_the_first_seconds_of_work_are_free_and_further_ones_wait(clock: Clock) -> None:
     budget = Budget(clock)
     budget.spent("other", 0.1)
     spends(budget, "a", 19)

@@ -170,7 +170,7 @@ def test_a_link_of_20000_branches_is_refused_before_any_work(
     assert kinds == (["tree"] if limits else [])
 
 
-def test_so_is_a_film_of_few_tokens_and_many_branches(model: LanguageModel, kinds: list[str]) -> None:
+def test_a_tree_of_few_tokens_and_many_branches_is_refused(model: LanguageModel, kinds: list[str]) -> None:
     given = link_of_branches(STRICT.max_branches + 1)
     state = ModelState(model=model, limits=STRICT, refused=kinds.append)
     state.restore(unpack(given["film"], given["text"]))

@@ -76,7 +76,7 @@ def test_a_model_that_has_changed_is_not_shown_with_its_old_run() -> None:
         shared.models.clear()
 
 
-def test_what_was_let_go_is_made_again() -> None:
+def test_dropped_runs_are_made_again() -> None:
     shared.models.clear()
     opening.prepare(shared.shared_model("nano"), TEXT)
     MEMORY.clear()

@@ -86,7 +86,7 @@ def test_places_are_shown_and_move_up_when_somebody_leaves(model: LanguageModel)
     assert leaver.trace.text == "another 1"
 
 
-def test_a_generation_that_waits_is_still_one(model: LanguageModel) -> None:
+def test_a_waiting_generation_is_still_shown_as_one(model: LanguageModel) -> None:
     session = Session(model=model, text="seven words", seed=3)
     session.settle()
     session.state.generate(50)

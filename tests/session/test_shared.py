@@ -71,7 +71,7 @@ def test_the_same_text_is_recorded_once(tiny: Tiny, monkeypatch: pytest.MonkeyPa
     assert shared.shared_trace(model, ids) is shared.shared_trace(model, tuple(ids))
 
 
-def test_who_asks_by_ids_is_never_given_what_another_has_typed() -> None:
+def test_a_request_by_ids_never_gets_the_run_of_another_text() -> None:
     """A tokenizer with an entry for unknown words has the same ids for many texts."""
     words = Tokenizer(models.WordLevel({"<unk>": 0, "my": 1, "name": 2, "is": 3}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()

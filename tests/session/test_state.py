@@ -313,7 +313,7 @@ def test_a_thread_that_cannot_be_started_is_said_and_the_next_text_runs(
     assert (session.state.error, session.state.trace.text) == (None, "other words")
 
 
-def test_the_error_of_a_watcher_is_the_watchers(state: ModelState) -> None:
+def test_an_error_of_a_watcher_is_raised_and_the_run_is_shown(state: ModelState) -> None:
     def broken(_event: Any) -> None:
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""The tree of steps by itself, and as an outline that goes into an address."""
+"""The tree of steps by itself, and as a record that goes into an address."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_in_a_conversation_the_text_stays_the_persons() -> None:
     assert tree.prompt(1).ids == (1, 197)
 
 
-def test_an_outline_brings_back_everything(tree: TokenTree) -> None:
+def test_a_packed_record_brings_back_the_whole_tree(tree: TokenTree) -> None:
     made = tree.go(2).marked(3, "full").add(make_node(2, "z", settings=Settings(top_k=3, seed=70), draw=None))
     given = record(made)
     again = unpack(pack(given), "go")
@@ -113,7 +113,7 @@ def _packed(**changes: Any) -> str:
     return base64.urlsafe_b64encode(zlib.compress(json.dumps(facts).encode())).decode().rstrip("=")
 
 
-def test_an_outline_is_read() -> None:
+def test_a_packed_record_is_read() -> None:
     assert [entry.settings.seed for entry in unpack(_packed()).entries] == [3, 4]
 
 

@@ -1,8 +1,8 @@
-"""A browser changes values and reports events; it does not take a page apart.
+"""A browser may change values and report events, but not change which models a page consists of.
 
 Bokeh's protocol is the same in both directions: a browser may push a whole document, add and remove roots, and give any model other
-children. No page does, and the session of one that does is a ruin that still counts. What is refused is answered with a sentence, before
-it is read any further, with one line in the log.
+children. No page of ours does, and afterwards its session would be unusable and still take a place. Such a message is refused with a sentence before it
+is applied, with one line in the log.
 
 Versions: Bokeh 3.9 to 3.10.
 Reason: safety; a message made up by hand leaves a session that nobody can use and that holds its memory.
@@ -32,7 +32,7 @@ Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
 def mend() -> None:
-    """Once per process, may be called again."""
+    """Applies the workaround; once per process, may be called again."""
     replace(ServerSession, "patch", _looked_at, needs=("connection.session._handle_patch",))
     replace(ServerSession, "push", _refused, needs=("connection.session._handle_push",))
 

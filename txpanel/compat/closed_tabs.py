@@ -1,4 +1,4 @@
-"""A tab that is closed while something is on its way to it is no error, and no page of traceback in the terminal.
+"""A tab that is closed while a message is being sent to it is not logged as an error, with a traceback in the terminal.
 
 Tornado raises an error in the task that writes to a connection which has gone. Bokeh does not wait for all of these tasks, so
 asyncio logs each as an exception that nobody retrieved.

@@ -1,4 +1,4 @@
-"""What is closed after a session's end changes nothing of the session's document, which Bokeh has taken apart by then.
+"""Panel objects that are closed after a session's end do not change the session's document, which Bokeh has destroyed by then.
 
 Bokeh destroys the document and calls whoever wants to hear of the end afterwards, in no order. Until Panel's own turn comes, ``pn.state`` knows the page,
 and each change of a Panel object is made in its models as well. Since 1.10 that raises (`hold` asks the document for callbacks that are no more), so whoever

@@ -1,13 +1,13 @@
-"""A change that comes while the browser draws the page reaches it.
+"""A change that is made while the browser loads the page reaches it.
 
-Between the document's journey to the browser and the browser's word that the page is ready, Panel takes what has changed away: it holds
-that the document, sent whole in a moment, will bring it. It has been sent by then, so a result that came in the half second in which a
-page was drawn was on it only after the next change.
+Between the sending of the document and the browser's message that the page is ready, Panel drops changes: it assumes that the document has
+not been sent yet and will contain them. So a result that came in the half second in which a page was drawn was shown only after the next
+change.
 
 Versions: Panel 1.9.4; 1.10.0 asks whether the browser has the document (`_client_has_document`).
 Reason: correctness; a change is lost otherwise.
 Upstream: holoviz/panel, panel/io/document.py, `_drain_unconnected_events` (mended in 1.10).
-Test: tests/compat/test_early_changes.py::test_the_cure_is_still_needed
+Test: tests/compat/test_early_changes.py::test_the_workaround_is_still_needed
 """
 
 from __future__ import annotations

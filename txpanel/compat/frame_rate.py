@@ -1,4 +1,4 @@
-"""A connection's frames are read no faster than a page can mean them, whatever they are.
+"""Limits the rate at which frames of a websocket are read, of any kind.
 
 Messages are counted where they are handled. But pings, pongs and empty pieces of a message without end never get there, and Tornado reads
 them as fast as they come (6.5 without letting anybody in between): a stranger who sends 20,000 pings a second has most of the server's thread.
@@ -20,7 +20,7 @@ __all__ = ["MOST", "STEP", "bound"]
 MOST = 2000
 """Frames of one connection in a second; a slider makes 240."""
 STEP = 50
-"""So many are read before the time is looked at."""
+"""Frames that are read before the rate is checked."""
 
 
 def bound(protocol: Any) -> None:

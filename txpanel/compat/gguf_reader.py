@@ -1,7 +1,7 @@
 """The tensors of a GGUF file are read through a plain view of its memory map.
 
 Slicing a memory map, which the reader does for each tensor, costs ten times what slicing a plain view of it does. And the reader trusts every
-length in a file: a tensor beyond its end is noticed here.
+length in a file: a tensor that reaches beyond the end of the file raises here.
 
 Versions: gguf 0.17 to 0.19.
 Reason: a conversion takes noticeably longer without.

@@ -1,12 +1,12 @@
-"""Memory that is free is given back to the system.
+"""Gives free memory back to the system (``malloc_trim``).
 
 The GNU C library keeps what was freed, unless it lies at the very end of the heap; with one heap for all threads (`shared_heap`) it nearly never
-does. After a class has gone home a server would hold for ever what it held at the busiest moment. ``malloc_trim`` gives back whole free pages from
-the middle, too.
+does. After a class has left, a server would hold for ever what it held at the busiest moment. ``malloc_trim`` also gives back whole free pages from
+the middle.
 
-How much there is to give back the C library does not say: what it calls free it may have given back already. But what the system counts for the
-process, without what the C library says is in use, is what is free and still there, beside what Python and others have mapped by themselves; and
-that grows in between by what is free and still there.
+The C library does not say how much there is to give back: what it calls free it may have given back already. But the process's resident memory
+less what the C library says is in use is the free memory that is still held, plus what Python and others have mapped by themselves; so the growth
+of that difference is the growth of free memory that is still held.
 
 Versions: any GNU C library from 2.8 on; how much there is: from 2.33 on, which has ``mallinfo2``.
 Reason: memory of a server that stands open; measured by ``python -m benchmarks.soak``.

@@ -2,8 +2,8 @@
 
 asyncio lets `SystemExit` and `KeyboardInterrupt` pass through its loop, wherever they were raised: one plugin's callback that calls
 ``sys.exit`` ends the process, without a line in the log. On a server that is never meant: it is stopped by a signal, and then Bokeh stops
-the loop. A real Ctrl-C still ends it (`is_held` tells it from a `KeyboardInterrupt` that somebody raised), and so do cancellations
-what they cancel.
+the loop. A real Ctrl-C still ends it (`is_held` tells it from a `KeyboardInterrupt` that code has raised), and a cancellation still ends
+its task.
 
 Versions: any; Python 3.11 to 3.14, Tornado 6.5 to 6.6.
 Reason: safety; a view of another package could end the server for everybody.

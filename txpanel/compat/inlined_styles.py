@@ -1,4 +1,4 @@
-"""A view is shown in a notebook without a look through all of its models for each of them.
+"""A view is shown in a notebook without Bokeh walking through all models once for each model.
 
 Where everything is to be inside the notebook, Panel puts the text of its style sheets into each model when all of them are in a
 document already, and Bokeh looks through the whole document after each. Here it is done before they are put into one.

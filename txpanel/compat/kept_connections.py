@@ -1,4 +1,4 @@
-"""A session outlives its connection: what was said meanwhile is said again when the browser is back, to the same page.
+"""A session outlives its connection: messages that were lost are sent again when the browser has reconnected, to the same page.
 
 Bokeh's own reconnecting draws the whole page anew from a document that it reads without its arrays, and what was on its way in either
 direction is lost. Here a page that asks for it (``begin``) has a `KeptConnection`: both sides count the frames of Bokeh's protocol and keep those that
@@ -68,7 +68,7 @@ def bound(most: Callable[[], int]) -> None:
 
 
 class KeptConnection:
-    """What a session's connection is while connections come and go; stands where Bokeh expects the handler of one.
+    """A session's connection that stays the same while sockets come and go; it takes the place of Bokeh's handler of a websocket.
 
     Args:
         handler: of the connection on which the page has asked for it.
@@ -136,7 +136,7 @@ class KeptConnection:
         self._write(message, binary)
 
     def tear(self) -> None:
-        """Forgets what the browser has not acknowledged: should the connection break now, it will not be taken up."""
+        """Drops the frames that the browser has not acknowledged: if the connection breaks before they arrive, it cannot be resumed."""
         self._unheard.clear()
         self._grown(-self._size)
         self._torn = True
@@ -174,13 +174,13 @@ class KeptConnection:
             return
         while self._unheard and self.sent - len(self._unheard) < got:
             self._grown(-len(self._unheard.popleft()[0]) - FRAME)
-        if got >= self.sent - len(self._unheard):  # it has come past what was forgotten
+        if got >= self.sent - len(self._unheard):  # it has received what was dropped
             self._torn = False
 
     # -- connections come and go -----------------------------------------------------------------------------------------
 
     def closed(self, handler: Any) -> bool:
-        """A connection has ended. Returns whether the session stays as if it had not."""
+        """A socket was closed. Returns whether the session is kept for the browser to come back."""
         if handler is not self._handler:  # another one has taken its place
             return True
         self._handler = None
@@ -195,7 +195,7 @@ class KeptConnection:
         return True
 
     def resume(self, handler: Any, got: int) -> bool:
-        """A new connection of the same browser, which has got so many frames. Returns whether it could be taken up."""
+        """A new socket of the same browser, which has received `got` frames. Returns whether the session goes on with it."""
         session = self.connection._session
         if session is None or session.destroyed or not self.sent - len(self._unheard) <= got <= self.sent:
             return False
@@ -232,7 +232,7 @@ class KeptConnection:
 
 
 def _over(written: Any) -> None:
-    """A frame has gone or its connection has; nobody waits for that, and asyncio would call it an error that nobody looked at."""
+    """Retrieves the error of a frame's write, if its connection was gone: else asyncio would log that nobody did."""
     if not written.cancelled():
         written.exception()
 
@@ -250,7 +250,7 @@ def mend() -> None:
 
 
 def mended() -> bool:
-    """Whether pages may ask for it."""
+    """Whether `mend` was called, so that pages may ask for it."""
     return bool(_mended)
 
 

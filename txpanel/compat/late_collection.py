@@ -1,8 +1,8 @@
-"""After sessions have ended, the server says when all objects are looked through, not Panel.
+"""After sessions have ended, the server decides when Python's garbage collector runs, not Panel.
 
-What a closed page leaves lies in circles, so somebody has to look through all objects that there are. Panel does it 5 s after the last session has
-ended, in the thread that answers pages, which stands still for it: 0.4 CPU seconds with ten open pages, more with more. Here it asks whoever said that
-he does it (`heard_by`), and does it itself where nobody has.
+The objects of a closed page are in reference cycles, which only a full collection frees. Panel runs one 5 s after the last session has ended, in
+the thread that answers pages, which stops meanwhile: 0.4 CPU seconds with ten open pages, more with more. Here Panel calls a function instead, if
+one was set (`heard_by`).
 
 Versions: Panel 1.9.4 to 1.10.0.
 Reason: speed; nobody is answered meanwhile, and a class that goes home closes its pages one after the other.
@@ -24,13 +24,13 @@ _listener: Callable[[], object] | None = None
 
 
 def heard_by(function: Callable[[], object] | None) -> None:
-    """Who is told that sessions have ended and left what has to be looked for; None: nobody, Panel does it."""
+    """Sets the function that is called when sessions have ended, instead of Panel's collection; None: Panel collects."""
     global _listener
     _listener = function
 
 
 def mend() -> None:
-    """Once per process, may be called again."""
+    """Applies the workaround; once per process, may be called again."""
 
     def asking(own: Callable[[], None]) -> Callable[[], None]:
         def collect() -> None:

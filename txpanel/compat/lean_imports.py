@@ -1,4 +1,4 @@
-"""Half the imports of transformers: without those parts of torch that a process which only runs models never uses.
+"""Imports transformers without two parts of torch that a process which only runs models never uses; that is half of all its imports.
 
 ``transformers.modeling_utils`` imports ``torch._dynamo`` (the compiler, with sympy) to decorate five functions, and
 ``torch.distributed.tensor`` in case a model is spread over machines: a thousand modules, one second of every start. A server of

@@ -30,10 +30,10 @@ NAMES = {"BASIC_LOGIN_TEMPLATE": "login", "LOGOUT_TEMPLATE": "logout", "ERROR_TE
 
 
 _UNSEEN = re.compile(r"[\x00-\x20\x7f]")
-"""What a browser leaves out of an address, or a header and a cookie cannot hold."""
+"""Characters that a browser leaves out of an address, or that a header or cookie cannot hold."""
 
 ANYBODY = "visitor"
-"""Who has given the one password for all, and no name."""
+"""Name of a visitor who has given the one password for all, and no name."""
 
 
 def mend(
@@ -42,13 +42,13 @@ def mend(
     refused: Callable[[RequestHandler], str] = lambda _handler: "Invalid username or password!",
     turned_away: Callable[[RequestHandler], bool] = lambda _handler: False,
 ) -> None:
-    """What the operator does not replace by a template of his own is ours; once per process, before Panel reads its options.
+    """Replaces Panel's templates by ours where the operator has given none; once per process, before Panel reads its options.
 
     Args:
-        template: gives ours: ``login``, ``logout``, ``error``.
+        template: returns ours, by name: ``login``, ``logout``, ``error``.
         embedded: whether other sites may show the page: its cookies have to come along there.
-        refused: hears of each wrong password, and says what the person is told.
-        turned_away: asked before a password is looked at; True: the request is answered.
+        refused: called for each wrong password; returns what the person is told.
+        turned_away: called before a password is checked; True: it has answered the request.
     """
     for module in (panel.auth, panel.io.server):
         for name, own in NAMES.items():

@@ -33,7 +33,7 @@ Told = Callable[[int, Any], str]
 
 
 def mend(told: Told) -> None:
-    """Once per process, may be called again.
+    """Applies the workaround; once per process, may be called again.
 
     Args:
         told: hears of each such request.
@@ -50,7 +50,7 @@ def mend(told: Told) -> None:
 
 
 class _Answer:
-    """Stands before the ``close`` of one connection's stream."""
+    """Replaces the ``close`` of one connection's stream: answers first."""
 
     def __init__(self, stream: Any, told: Callable[[int], str]) -> None:
         self.stream, self.told, self.own = stream, told, stream.close

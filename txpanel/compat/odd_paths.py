@@ -1,4 +1,4 @@
-"""An address that no file or page can have is answered by 400 and a sentence, before a handler sees it.
+"""A malformed address is answered by 400 and a sentence, before a handler gets it.
 
 ``/static/%00`` ends Tornado's file handler with a traceback and 500, so a stranger fills the log with them; an ``Origin`` such as ``http://[`` does the
 same to whoever compares it with a name; and Panel takes where a page's files are from ``?bokeh-absolute-url=`` of any link, without a look at it: that
@@ -22,7 +22,8 @@ from tornado.web import RequestHandler
 __all__ = ["install", "problem"]
 
 Problem = Literal["bytes", "characters", "name", "from"]
-"""Of the address: no UTF-8, or characters that none has. Of its host: no name. Of where the request is from: no address."""
+"""``bytes``: the address is not UTF-8; ``characters``: it has some that are not allowed; ``name``: its host is not a name; ``from``: ``Origin`` or
+``Referer`` is not an address."""
 
 HOST = re.compile(r"[a-z0-9._-]*(:\d{0,5})?|\[[0-9a-f:.%]+\](:\d{0,5})?", re.IGNORECASE)
 ABSOLUTE = "bokeh-absolute-url"
@@ -54,7 +55,7 @@ def problem(request: Any) -> Problem | None:
 
 
 def _absolute(request: Any) -> Problem | None:
-    """Where a page of another site says that our files are; taken away from whatever is no script for such a page."""
+    """Checks ``?bokeh-absolute-url=``, the address at which another site loads our files; removes it from requests other than ``autoload.js``."""
     if not request.path.endswith("/autoload.js"):
         for arguments in (request.arguments, request.query_arguments, request.body_arguments):
             arguments.pop(ABSOLUTE, None)
@@ -76,7 +77,7 @@ class Odd(RequestHandler):
         self.said = said
 
     def prepare(self) -> None:
-        """Nothing else of it is looked at."""
+        """Answers 400 before any method of the handler is called."""
         self.set_status(400)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.set_header("Cache-Control", "no-store")

@@ -1,4 +1,4 @@
-"""Collects changes of a document, so that Bokeh looks through its models once at most.
+"""Collects changes of a document, so that Bokeh walks through its models at most once.
 
 Bokeh looks through all models (0.1 s on our page) whenever one is replaced, and its own ``freeze`` does so at the end whether or
 not anything was. Here it is done if somebody asked for it, also after an exception.
@@ -27,7 +27,7 @@ __all__ = ["one_look_through"]
 
 @contextmanager
 def one_look_through() -> Iterator[None]:
-    """What changes in here goes to the browser as one message, and Bokeh looks through the page's models at most once."""
+    """Changes made inside go to the browser as one message, and Bokeh walks through the page's models at most once."""
     doc = pn.state.curdoc
     if doc is None:
         yield

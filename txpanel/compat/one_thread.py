@@ -1,4 +1,4 @@
-"""What a session is asked and what is done for it runs on the server's one thread, as it did until Bokeh 3.9.
+"""All work of sessions runs on the server's one thread, as it did until Bokeh 3.9.
 
 Since 3.10 Bokeh gives it to worker threads: each callback, each change that a browser sends, the writing of its messages, the making of a document. Python
 runs one of them at a time all the same, so nobody is served sooner, and three things that hold on one thread hold no longer:
@@ -34,7 +34,7 @@ def needed() -> bool:
 
 
 def mend() -> None:
-    """Once per process, may be called again.
+    """Applies the workaround; once per process, may be called again.
 
     Raises:
         RuntimeError: Bokeh is not what it was, and would go on using other threads.

@@ -7,7 +7,7 @@ page: with that a change of head cost the server 600 ms of CPU, without it 50. T
 Versions: panel-material-ui 0.16.6, param 2.4.
 Reason: memory of a server that grows with every visitor; speed of every click.
 Upstream: panel-extensions/panel-material-ui, panel_material_ui/template/base.py, `Page.__init__`.
-Test: tests/compat/test_page_leak.py::test_the_cure_is_still_needed
+Test: tests/compat/test_page_leak.py::test_the_workaround_is_still_needed
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ gates: list[Gate] = []
 
 
 def mend() -> None:
-    """Once per process, may be called again.
+    """Applies the workaround; once per process, may be called again.
 
     Raises:
         RuntimeError: the libraries are not what they were, and links might choose sessions.

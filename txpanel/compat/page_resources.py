@@ -1,4 +1,4 @@
-"""What a page of ours does not fetch, although Panel puts it into every page of its server.
+"""Scripts, style sheets and fonts that Panel puts into every page of its server, and that a page of ours does not need to fetch.
 
 Panel links to the scripts and style sheets of every model class that was ever imported in the process (Tabulator, luxon), panel-material-ui
 to fonts for all scripts of the world, twice and without saying which letters they have, so that one sign which none of them has fetches
@@ -12,7 +12,7 @@ all. Here, for documents of ours only:
 Versions: Panel 1.9.4 to 1.10.0 (which puts what a view brings later into requests of its own), panel-material-ui 0.16.6.
 Reason: requests and bytes of the first load; the tests count both.
 Upstream: holoviz/panel, panel/io/resources.py, `bundle_resources`; panel-extensions/panel-material-ui, dist/material-icons.css.
-Test: tests/compat/test_page_resources.py::test_the_cure_for_fonts_is_still_needed
+Test: tests/compat/test_page_resources.py::test_the_workaround_for_fonts_is_still_needed
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ COVERED = {
     "U+220F,U+2211,U+221A,U+221E,U+222B,U+2248,U+2260,U+2264-2265,U+25CA",
     "symbols": "U+215B-215E,U+25A0,U+25CA-25CB,U+25CF",
 }
-"""Letters that these files of Roboto have; their own rules name a thousand more."""
+"""Characters that these files of Roboto contain; their own rules name a thousand more."""
 
 ONE_WEIGHT = ("math", "symbols")
 """Signs, of which one file does for regular and bold."""
@@ -110,11 +110,11 @@ def trim(
             if before is not None:
                 scripts = [str(less[name]) for name in ("bokeh_js", "plot_script")]
                 return marked(before(named(template.render(less | {"bokeh_js": "", "plot_script": ""})), scripts))
-        except Exception:  # the page is worth more than its first second
+        except Exception:  # without a first picture the page still works
             log.exception("a page has no first picture")
         return marked(named(template.render(less)))
 
-    return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # it is a page already
+    return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # what it returns is a whole page already
 
 
 class InlinedStyles(dict[str, Any]):

@@ -19,7 +19,7 @@ VARIABLE = "PANEL_BASIC_AUTH"
 
 
 def mend() -> None:
-    """Once per process; may be called again."""
+    """Applies the workaround; once per process, may be called again."""
     if isinstance(vars(_config).get("basic_auth"), property):
         _config.basic_auth = property(_as_it_is)
 

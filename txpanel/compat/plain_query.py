@@ -25,7 +25,7 @@ __all__ = ["mend"]
 
 
 def mend() -> None:
-    """Once per process, may be called again."""
+    """Applies the workaround; once per process, may be called again."""
     replace(location, "parse_query", _each_by_itself, needs=("int(v)", "query_dict"))
     replace(location, "_get_location_params", _split_once, needs=("uri.split('?')", "host.split(':')"))
     replace(location.Location, "_update_synced", _only_for_somebody, needs=("self._synced", "self.query_params"))

@@ -17,7 +17,7 @@ __all__ = ["fits", "original", "replace"]
 log = logging.getLogger(__name__)
 
 OWN = "_txpanel_own"
-"""On our functions: the library's own."""
+"""Attribute of our functions that holds the library's own."""
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any], needs: Iterable[str] = ()) -> bool:

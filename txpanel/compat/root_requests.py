@@ -23,7 +23,7 @@ __all__ = ["mend"]
 
 
 def mend() -> None:
-    """Once per process, may be called again."""
+    """Applies the workaround; once per process, may be called again."""
     replace(RootHandler, "redirect", _with_query)
     replace(RootHandler, "head", lambda _own: _as_get)
     replace(DocHandler, "head", lambda _own: _without_session)

@@ -1,4 +1,4 @@
-"""The scripts that stand in a page of ours say the word (nonce) by which the browser knows them from what somebody smuggled in.
+"""Inline scripts of a page of ours carry the nonce of its Content-Security-Policy, by which the browser tells them from injected ones.
 
 What a visitor wrote stands in the page itself only as JSON without a single ``<`` (`txpanel.toolkit.first_picture`), so every script in it is the
 server's.
@@ -21,10 +21,10 @@ SCRIPT = re.compile(r"<script(?=[\s>])")
 
 
 class Nonce:
-    """The word of one answer.
+    """The nonce of one answer.
 
     Attributes:
-        word: different for each. used: whether a page of ours was written with it. plain: whether the answer is a page of ours
+        word: the nonce, random. used: whether a page of ours was written with it. plain: whether the answer is a page of ours
             without scripts.
     """
 
@@ -38,7 +38,7 @@ CURRENT: ContextVar[Nonce | None] = ContextVar("txpanel_nonce", default=None)
 
 
 def marked(page: str) -> str:
-    """A page of ours whose scripts say the word, where the request has one."""
+    """A page of ours with the nonce on its scripts, where the request has one."""
     nonce = CURRENT.get()
     if nonce is None:
         return page

@@ -1,4 +1,4 @@
-"""Who wants to know when a server was made: Bokeh tells an application neither its addresses nor its origins, and has no place for headers.
+"""Calls listeners when a server was made: Bokeh tells an application neither its addresses nor its origins, and has no hook for headers.
 
 Versions: Bokeh 3.9 to 3.10.
 Reason: whether strangers can reach the server depends on where it listens and who may connect; headers belong to every answer.
@@ -22,7 +22,7 @@ listeners: list[Callable[[Any, Any], None]] = []
 
 
 def mend() -> None:
-    """Once per process, may be called again."""
+    """Applies the workaround; once per process, may be called again."""
     if not replace(BaseServer, "__init__", _telling):
         raise RuntimeError("Bokeh's server is not what it was: txpanel cannot see who may reach it")
 

@@ -1,4 +1,4 @@
-"""Memory that one thread frees serves the others.
+"""One malloc heap for all threads: memory that one thread frees can be used by the others.
 
 The GNU C library has a heap for each thread, and what is freed in one is not used in another. Replayed blocks of a model are
 many, large, of ever another size, and made in several threads: after 300 tokens generated on the page a server with SmolLM2

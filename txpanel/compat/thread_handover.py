@@ -1,4 +1,4 @@
-"""From any thread to a session's own, without loss.
+"""Has a session's own thread call a function, from any thread, without losing it.
 
 A document's callbacks may be added from other threads, says Bokeh, but two things in it are not made for that:
 

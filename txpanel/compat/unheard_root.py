@@ -1,4 +1,4 @@
-"""Changes of a page that is written to a file are sent to nobody.
+"""Changes of a page that is being written to a file are not sent over a connection.
 
 What is built with a connection of a notebook, as files need it, tells that connection of every change. Nobody is at its other end: Panel
 puts the message off by a loop that need not run, again and again, and where there is none (a script, Python 3.12 and newer) warns of a notebook

@@ -1,4 +1,4 @@
-"""A row whose parts stand in further lines where one has no room: at least as wide as nothing, not as all of its parts side by side.
+"""A row that wraps: its parts continue on further lines, so its minimal width is not that of all parts side by side.
 
 Panel adds up the widths of a Row's parts and gives that to the Row, and to all boxes around it, as the least width. ``pn.FlexBox`` has no such
 width, but its parts come by a template that is evaluated in the browser, which a served page does not do.

@@ -1,14 +1,14 @@
-"""Every message reaches the page: a race in Panel could leave the last word of a change unsaid.
+"""Every message reaches the page: a race in Panel could leave the last message of a change unsent.
 
 Panel keeps messages that cannot be written at once, marks the document as waiting, and starts a task that writes them
 (`panel.io.document.schedule_write_events`). A task that ends takes the mark away, even if another message came while it was
-writing; the task of that message then finds no mark and gives up. The message lies there until something else is said, so a
+writing; the task of that message then finds no mark and gives up. The message waits until another one is sent, so a
 sentence about an error came with the next click, or never. Here each task looks for messages instead of for the mark.
 
 Versions: Panel 1.9.4 (messages wait in ``_WRITE_MSGS``) to 1.10.0 (in ``_WRITE_EVENTS``).
 Reason: correctness; a message is lost otherwise.
 Upstream: holoviz/panel, panel/io/document.py, `_dispatch_msgs`: take the mark away only if nothing waits.
-Test: tests/compat/test_write_queue.py::test_the_cure_is_still_needed
+Test: tests/compat/test_write_queue.py::test_the_workaround_is_still_needed
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ VERSION = max(VERSIONS)
 DEFAULTS: dict[str, Any] = {"layer": 0, "head": 0, "key": 0, "neuron": 0, **VERSIONS[VERSION]}
 
 NO_RUN = frozenset({"model", "view", "dark", "chat", "lang", "lesson", "step", "class"})
-"""Words that say nothing of a run: an address of no others begins as the bare page does."""
+"""Words that do not describe a run: an address with only these begins as the page without an address does."""
 
 
 def _whole(most: float) -> Callable[[str], int]:

@@ -1,6 +1,6 @@
 """A run that is too long for an address: the browser keeps it under a name, and the address holds the name.
 
-So a reload brings it back, also after the server was started anew, and no visitor's text lies about on the server. What a
+So a reload brings it back, also after the server was started anew, and no visitor's text is stored on the server. What a
 browser hands over may have been written by anybody: it counts only if the name is that of its content.
 """
 
@@ -29,8 +29,8 @@ class BrowserStorage:
     """Hands runs to one browser, and asks it once for the run that its address names.
 
     Args:
-        bar: which carries both.
-        named: what the address holds as its tree.
+        bar: the component through which runs are sent and requested.
+        named: the address' tree, where that is the name of a stored run.
     """
 
     def __init__(self, bar: TopBar, named: str = "") -> None:

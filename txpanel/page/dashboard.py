@@ -63,14 +63,14 @@ class Dashboard(pn.viewable.Viewer):
         state: what to show; may come later.
         fixed: whether the model cannot be changed here.
         on_theme: called with True for dark when the theme changes.
-        later: calls a function after what is there has been sent to the browser; at once by default.
+        later: calls a function once the present changes have been sent to the browser; at once by default.
 
     Attributes:
         bar: on top. timeline: of what was generated. views: all views. card: “why this number”. lessons: what leads through them.
     """
 
     dark = param.Boolean(default=False, doc="Whether it is dark.")
-    follows = param.Boolean(default=False, doc="Whether dark is the system's choice, until somebody chooses.")
+    follows = param.Boolean(default=False, doc="Whether `dark` follows the system, until a person chooses.")
     opened = param.String(default="", doc="Id of the view that is unfolded below the flow.")
 
     def __init__(

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 LARGEST = 128_000_000
 """Bytes of a file that a page takes, where there is no limit."""
 AT_ONCE = 8
-"""Of the largest files, so many may be on their way for all pages together: they lie in the system's folder for such, which may be memory."""
+"""Uploads of all pages together may take as much as so many of the largest files: the system's temporary folder may be in memory."""
 FORGOTTEN = 60.0
-"""Seconds without another piece after which a file makes way for others'."""
+"""Seconds without another piece after which an upload may be dropped for others."""
 
 _all: weakref.WeakSet[Files] = weakref.WeakSet()
 
 
 class Coming:
-    """A file that comes in pieces. It is gone when nobody has this any more.
+    """An upload that comes in pieces, as a temporary file, which is deleted with this object.
 
-    Windows opens no file a second time that deletes itself when it is closed, so it is closed first and deleted by hand.
+    On Windows a file that is deleted when it is closed cannot be opened a second time; so it is closed first and deleted by us.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Files:
         return bool(data.get("last"))
 
     def _room(self, state: ModelState) -> None:
-        """Whether another file may come: those of all pages together are bounded, and one of which nothing comes any more makes way."""
+        """Raises if another upload does not fit: those of all pages together are bounded. Uploads that have stopped are dropped first."""
         now, most = time.monotonic(), state.limits.max_upload_mb * 1_000_000 or LARGEST
         for other in list(_all):
             if other._coming is not None and now - other._last > FORGOTTEN:

@@ -22,7 +22,7 @@ LAST = 10_000
 class Part:
     """One view's place on the page: what its class says about it (`named`: its title, for a run), and its frame.
 
-    Its id is no other part's: that of its class, which discovery has checked; where there is none, package and name of the entry point.
+    The id is unique: that of its class, which discovery has checked; where there is none, package and name of the entry point.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What of a page has another colour in the dark: of its Bokeh models the properties that differ, for a page that nobody can ask."""
+"""For a saved page, which has no server: the properties of its Bokeh models that differ between light and dark."""
 
 from __future__ import annotations
 

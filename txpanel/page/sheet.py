@@ -1,4 +1,4 @@
-"""On a phone: the sheet as which an opened view lies over the page."""
+"""On a phone an opened view lies over the page as a sheet; this is the sheet's head."""
 
 from __future__ import annotations
 

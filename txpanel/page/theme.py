@@ -51,20 +51,20 @@ body{font-variant-numeric:tabular-nums}
 body::before,body::after{content:"A" / "";font:400 1px Roboto;position:absolute;opacity:0;pointer-events:none} body::after{font-weight:700}
 """
 )
-"""A quiet sign while the page is on its way; and its fonts are asked for now, not when the first word stands there without them."""
+"""CSS of the document: a small sign while the page loads. Its fonts are requested at once, not when the first text is shown."""
 
 
 class Page(pmui.Page):
-    """panel-material-ui's page, without what ours does not use."""
+    """panel-material-ui's page, without the parts that ours does not use."""
 
     _bundle_css: ClassVar[list[str]] = []
     """Empty: of this bundle a page needs the fonts only, which `page_resources` puts into the document."""
 
     _first: Callable[[], page_resources.First | None] | None = None
-    """Says, when the page is written, what the browser shows before anything of it runs."""
+    """Called when the page is written: returns what the browser shows before any script runs."""
 
     _language: str = ""
-    """Of the page's words, as HTML names it."""
+    """Language code of the page's texts, as in HTML."""
 
     def server_doc(self, doc: Any = None, *args: Any, **kwargs: Any) -> Any:
         page_resources.inline_styles(doc or state.curdoc)
@@ -86,7 +86,7 @@ def page(
         main: Panel objects from top to bottom; a first one with ``position: sticky`` stays in sight.
         title: of the browser's tab.
         dark: which theme it begins with; None: the one that the system prefers, from the first paint on.
-        first: says, when the page is written, what it shows before anything of it runs.
+        first: called when the page is written: returns what the browser shows before any script runs.
     """
     made = Page(
         main=main,
@@ -107,7 +107,7 @@ def page(
 
 
 def choose(page: pmui.Page, *, dark: bool) -> None:
-    """Somebody chose light or dark: the system's preference does not count any more."""
+    """Sets light or dark, as a person chose: the system's preference does not count any more."""
     page.stylesheets = _styles(dark)
 
 

@@ -26,7 +26,7 @@ FIRST_SHOWN = "pattern"
 """A tensor: the view that shows it is unfolded at the start."""
 
 TOP_CSS = ":host{min-height:580px}"
-"""What lies below keeps its place while a view on top comes."""
+"""What lies below keeps its place while a view on top is built."""
 UNFOLDED_CSS = """
 :host{display:grid;grid-template-columns:minmax(0,1fr);min-height:70vh!important}
 .leaf{grid-area:1/1;transition:opacity .28s ease,translate .28s ease,display .28s allow-discrete}
@@ -34,8 +34,8 @@ UNFOLDED_CSS = """
 @starting-style{.leaf{opacity:0;translate:0 -14px}}
 @media (prefers-reduced-motion:reduce){.leaf{transition:none}}
 """
-"""Views stand in one place: one goes while the next one comes, in the browser alone (where `display` can't ease they just change). Before one that is
-still to be built the other has gone at once."""
+"""All views lie in one grid cell: one fades out while the next fades in (where the browser cannot animate `display` they just change). While the next
+one is still being built, the old one is hidden at once (`gone`)."""
 SHEET_CSS = """
 @keyframes rise{from{translate:0 40px;opacity:0}}
 @media (max-width:640px) and (prefers-reduced-motion:no-preference){:host(.sheet){animation:rise .28s cubic-bezier(.2,.7,.2,1)}}
@@ -43,7 +43,7 @@ SHEET_CSS = """
   overflow:hidden auto;overscroll-behavior:contain;box-sizing:border-box;padding:0 10px 24px;background:var(--tx-background);
   border-radius:16px 16px 0 0;box-shadow:0 0 0 100vmax rgb(15 23 42/.45)}}
 """
-"""On a phone a view that somebody opens lies over the page. The one that is open from the start stands in it, below the flow."""
+"""On a phone a view that is opened lies over the page. The one that is open from the start stands in the page, below the flow."""
 
 WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
 
@@ -258,7 +258,7 @@ def _is_ours(one: Any) -> bool:
 
 
 def put(frame: ViewFrame, column: pn.Column) -> None:
-    """Puts a view on the page, or its card where Panel cannot draw what the view has built: else no later view could be put there."""
+    """Puts a view on the page; where Panel cannot draw what the view has built, its error card, so that later views can still be put there."""
     try:
         column.append(frame.layout)
     except BaseException as error:

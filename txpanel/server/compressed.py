@@ -18,9 +18,9 @@ __all__ = ["Compressed", "install"]
 
 KINDS = ("text/css", "text/javascript", "application/javascript", "application/json", "image/svg+xml")
 LEAST = 1024
-"""Bytes from which on it is worth it."""
+"""Least bytes of a file that is compressed."""
 MOST = 16 * 1024**2
-"""Bytes of compressed files that are kept: a page of ours has 1.3 MB."""
+"""Most bytes of compressed files that are kept: a page of ours has 1.3 MB."""
 LEVEL = 6
 
 _kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()

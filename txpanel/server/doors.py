@@ -1,4 +1,4 @@
-"""What stands between the server and whoever asks it for something, in one place: what each request passes, and what is told when the server is made.
+"""All that is installed between the server and its visitors, in one place: what each request passes, and what is called when the server is made.
 
 `install` is called by ``app_hooks``, so all of it holds under a bare ``panel serve txpanel``. To add one: a replacement in a library is a
 file in ``compat`` with ``mend()``; what may answer a request for a page before there is a session is a `Gate` (``GATES``); what belongs to the made
@@ -34,7 +34,7 @@ log = logging.getLogger("txpanel.server")
 
 
 def _who_may_come(tornado_app: Any, http_server: Any) -> None:
-    """Tells who is local from where the server listens and who may connect, and says it once in the log."""
+    """Decides from the server's addresses and allowed origins who counts as local (`txpanel.server.visitors`), and logs it once."""
     origins = {*tornado_app.websocket_origins, *(settings.allowed_ws_origin() or ())}
     visitors.expose(server_made.addresses(http_server), origins)
     if visitors.exposed() and environment().public is None:
@@ -46,7 +46,7 @@ def _who_may_come(tornado_app: Any, http_server: Any) -> None:
 
 
 GATES: tuple[page_requests.Gate, ...] = (cross_site.gate, entry_limits.gate)
-"""Asked in this order before a page is made."""
+"""Called in this order before a page is made."""
 
 ON_SERVER: tuple[Callable[[Any, Any], None], ...] = (
     _who_may_come,
@@ -62,10 +62,10 @@ _installed = False
 
 
 def install() -> None:
-    """Puts up all of it; once per process, may be called again.
+    """Installs all of it; once per process, may be called again.
 
     Raises:
-        RuntimeError: a library is not what one of them was written for. The server does not start then: it would stand open.
+        RuntimeError: a library has changed, so that a check would not work. The server does not start then, since it would be unprotected.
     """
     global _installed
     with _once:

@@ -1,4 +1,4 @@
-"""What every answer of the server says to the browser: what a page may run and fetch, who may show it in a frame.
+"""The security headers of every answer: what a page may run and fetch, and which sites may show it in a frame.
 
 Scripts are those of this server, and those in the page that say its nonce; ``blob:`` is how Panel hands components to the browser. Nothing is
 evaluated: figures' JavaScript is a function of the page (:mod:`txpanel.toolkit.figure_code`). Styles stay open, since Bokeh
@@ -72,7 +72,7 @@ def page_policy(nonce: str, host: str) -> str:
 
 
 def plain_policy() -> str:
-    """Of pages without scripts: the login, errors."""
+    """The Content-Security-Policy of pages without scripts: the login, errors."""
     rules = {
         "default-src": "'none'",
         "style-src": "'unsafe-inline'",

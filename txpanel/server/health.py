@@ -1,4 +1,4 @@
-"""``/health``: whether this server is of use to a visitor, for a proxy, a supervisor or a container's own check.
+"""``/health``: whether this server can show a page, for a proxy, a supervisor or a container's own check.
 
 ``{"status": "ready", "seconds": 12.5}``: what it is, and since how many seconds. HTTP 200 for ``ready``, 503 for the others, so that
 a proxy sends nobody to a server whose model is still on its way. Any answer at all says that the process lives; a frozen one gives none.
@@ -22,7 +22,7 @@ Status = Literal["loading", "ready", "failed"]
 
 
 class Health:
-    """How the first model is: the one that the server loads before anybody asks."""
+    """The state of the first model: the one that the server loads when it starts."""
 
     def __init__(self) -> None:
         self._status: Status = "loading"
@@ -30,7 +30,7 @@ class Health:
         self._guard = threading.Lock()
 
     def tell(self, status: Status) -> None:
-        """Say how it is now; may be called from any thread."""
+        """Sets the state; may be called from any thread."""
         with self._guard:
             if status != self._status:
                 self._status, self._since = status, time.monotonic()
@@ -53,21 +53,21 @@ class Health:
 
     @property
     def seconds(self) -> float:
-        """Since when it is so."""
+        """Seconds since the status changed last."""
         return time.monotonic() - self._since
 
 
 def _a_model_is_loaded() -> bool:
-    shared = sys.modules.get("txpanel.session.shared")  # importing it brings torch, for which a look must not wait
+    shared = sys.modules.get("txpanel.session.shared")  # importing it imports torch, for which an answer must not wait
     return shared is not None and len(shared.models) > 0
 
 
 state = Health()
-"""That of this process."""
+"""The health of this process."""
 
 
 class Handler(RequestHandler):
-    """Asked every few seconds by a machine: nothing is cached, and no line of log is written for it (Tornado's would call a 503 an error)."""
+    """Base of addresses that programs request every few seconds: nothing is cached or logged (Tornado would log a 503 as an error)."""
 
     def set_default_headers(self) -> None:
         """No cache on the way may answer in our place."""

@@ -53,17 +53,17 @@ def serve(
     """Serve the page until Ctrl-C. The same as ``panel serve`` on the package's folder, with its options filled in.
 
     Args:
-        model: to start with; None chooses.
+        model: name of the first model, as `txpanel.load` takes it; None: chosen by `txpanel.models.choice`.
         models: that visitors may choose among; empty: any model on localhost, else only the first one.
-        device: where models run.
-        dtype: type of their weights.
+        device: where models run, such as ``"cuda"``.
+        dtype: type of their weights, such as ``"bfloat16"``; None: float32.
         address: to listen on.
         port: 0 for a free one; None for 5006 or the next free one.
         origins: further names under which visitors reach the page.
         open_browser: whether to open the page.
         embed: sites that may show it in a frame.
         classes: whether visitors may lead others through a lesson.
-        public: whether visitors are strangers; None: they are where the address or an origin lets strangers in.
+        public: whether all visitors count as strangers; None: if the address or an origin lets strangers in (`txpanel.server.visitors`).
         prefix: path in front of the page's. https: whether there is a certificate.
         more: further arguments for ``panel serve`` (:mod:`txpanel.server.passed_on`).
         limits: those of `txpanel.models.limits.Limits` that are set, by name.
@@ -229,7 +229,7 @@ def bring_model(
 
 
 def _tell_names() -> None:
-    """Which of the offered models there cannot be: visitors would be the first to notice."""
+    """Logs which of the offered models cannot be found, before visitors notice."""
     from txpanel.models.loading import problem  # late: torch
 
     for name in environment().models or ():
@@ -239,7 +239,7 @@ def _tell_names() -> None:
 
 
 def _tell_needs(name: str, dtype: str | None) -> None:
-    """What the model will need, before it is loaded; nothing where that can't be told yet."""
+    """Says how much memory the model will need, before it is loaded; nothing where that is not known yet."""
     from txpanel.models.doctor import memory_of  # late: seconds; the command says first where the page is
 
     try:

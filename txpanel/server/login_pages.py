@@ -19,25 +19,25 @@ from txpanel.server.refusals import refuse
 __all__ = ["WRONG", "template", "turned_away", "wrong", "wrong_password"]
 
 WRONG = 60
-"""Wrong passwords of one address at once, and then so many a minute: a class behind one address mistypes, a program that tries them all does not wait."""
+"""Wrong passwords that an address may give at once, and then per minute: enough for a class behind one address, too few to try all passwords."""
 
 FOLDER = Path(__file__).parent / "login"
 
 
 @cache
 def template(name: str) -> Template:
-    """One of them: ``login``, ``logout`` or ``error``; it takes what Panel gives to its own."""
+    """The template ``login``, ``logout`` or ``error``; it takes the same values as Panel's own."""
     known = Environment(autoescape=True, loader=FileSystemLoader(FOLDER), trim_blocks=True, lstrip_blocks=True)
     known.globals.update(words=_words, language=_language, fonts=_fonts, plain=_plain, colours=_colours)
     return known.get_template(f"{name}.html")
 
 
 wrong = Buckets()
-"""Of this process: wrong passwords by address."""
+"""Wrong passwords by address, of this process."""
 
 
 def turned_away(handler: RequestHandler) -> bool:
-    """Before a password is looked at: whether it comes from a page of another site, or from where too many were wrong. True: it is answered."""
+    """Refuses a login from a page of another site, or from an address with too many wrong passwords. Returns whether it did (and has answered)."""
     address = visitors.address(handler.request)
     if _from_elsewhere(handler):
         refuse("cross-site", address)
@@ -69,7 +69,7 @@ def _from_elsewhere(handler: RequestHandler) -> bool:
 
 
 def wrong_password(handler: RequestHandler) -> str:
-    """Notes that somebody gave a wrong one; returns what he is told."""
+    """Counts a wrong password; returns what the visitor is told."""
     address = visitors.address(handler.request)
     wrong.owe(address, WRONG, WRONG / 60)
     refuse("login", address)
@@ -117,7 +117,7 @@ def _fonts() -> str:
 
 
 def _plain() -> str:
-    """Tells that the page that is written is one of ours without scripts (`txpanel.server.headers`)."""
+    """Marks the answer as a page of ours without scripts (`txpanel.server.headers`)."""
     nonce = CURRENT.get()
     if nonce is not None:
         nonce.plain = True

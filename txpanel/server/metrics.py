@@ -103,7 +103,7 @@ def exposition(accept: str = "") -> tuple[bytes, str]:
 
 
 def _weights() -> float:
-    shared = sys.modules.get("txpanel.session.shared")  # not imported by a look: it brings torch
+    shared = sys.modules.get("txpanel.session.shared")  # not imported here: it imports torch
     return shared.models.nbytes if shared is not None else 0
 
 

@@ -1,4 +1,4 @@
-"""What somebody is told whose request no page could be meant by: its address or headers are too large, or are none."""
+"""What a visitor is told whose request is invalid: its address or headers are too large or malformed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["install", "too_large"]
 
 
 def too_large(status: int, context: Any) -> str:
-    """See `txpanel.compat.long_requests.mend`; it is a refusal."""
+    """The sentence for a request that is too large (status 414 or 431), for `txpanel.compat.long_requests.mend`; counts a refusal."""
     refuse("request-size", network(str(getattr(context, "remote_ip", ""))))
     if status == 414:
         return _(
@@ -23,7 +23,7 @@ def too_large(status: int, context: Any) -> str:
 
 
 def install(tornado_app: Any, _http_server: Any) -> None:
-    """Refuses odd addresses from now on."""
+    """Refuses malformed requests from now on."""
     words = {
         "bytes": _("This address is not written in UTF-8."),
         "characters": _("This address has characters that are not allowed in an address."),

@@ -23,10 +23,10 @@ __all__ = ["SITE", "Option", "add_options", "check", "options", "plain_origins",
 
 
 SITE = re.compile(r"(https?://)?(\*\.)?[a-z0-9.-]+(:\d{1,5})?|\*", re.IGNORECASE)
-"""How the policy of a page names a site."""
+"""A site as a Content-Security-Policy names it."""
 
 ADDRESS = re.compile(r"(?!.*//)[A-Za-z0-9/._~-]+")
-"""A path, of which no part stands for something else in an address or a header."""
+"""A path without characters that mean something else in an address or a header."""
 
 
 @dataclass(frozen=True)

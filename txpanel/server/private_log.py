@@ -23,19 +23,19 @@ LOGGERS = (
     "bokeh.server.views.ws",
     "bokeh.server.protocol_handler",
 )
-"""Which quote what a browser has sent."""
+"""Loggers that quote what a browser has sent."""
 REFUSED = (429, 503)
 _QUERY = re.compile(r"\?[^\s'\"]*")
 _VALUE = re.compile(r"(Invalid unicode in \S{1,60}): .*", re.DOTALL)
-"""Tornado's words about a value of an address or a form: it may be a text, or a password."""
+"""Tornado's message about a value of an address or a form, which may be a text or a password."""
 _SHORT = 150
 
 
 class Private(logging.Filter):
-    """Takes away from a line what a visitor has sent."""
+    """Removes from a log record what a visitor has sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for lines that are not written."""
+        """False for records that are not written."""
         if isinstance(record.msg, str):
             record.msg = _VALUE.sub(r"\1", record.msg)
         if isinstance(record.args, tuple):
@@ -48,7 +48,7 @@ class Private(logging.Filter):
 
 
 def _of_the_browser(record: logging.LogRecord) -> None:
-    """What a browser sends that Bokeh cannot read is no error of this server, and its traceback tells nothing: one line, and a refusal."""
+    """A message that Bokeh cannot read is not an error of this server: the traceback is left out, and a refusal is counted."""
     error = next((arg for arg in record.args or () if isinstance(arg, BaseException)), None)
     if error is None or any(_is_ours(frame.f_globals) for frame, _line in traceback.walk_tb(error.__traceback__)):
         return
@@ -58,7 +58,7 @@ def _of_the_browser(record: logging.LogRecord) -> None:
 
 
 def _is_ours(module: dict[str, Any]) -> bool:
-    """Whether code is a view's or the page's: not a library's, and not what only stands before one."""
+    """Whether a frame's module is a view's or the page's, not a library's or a workaround that only calls one."""
     name = str(module.get("__name__", ""))
     return not name.startswith(("bokeh.", "panel.", "param.", "tornado.", "txpanel.compat."))
 

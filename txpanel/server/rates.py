@@ -11,12 +11,12 @@ from dataclasses import dataclass
 __all__ = ["Bucket", "Buckets", "network"]
 
 REMEMBERED = 10_000
-"""Addresses whose buckets are kept; of one that was not heard of for longest, a full bucket is assumed."""
+"""Most addresses whose buckets are kept. The least recently used is dropped; its bucket counts as full."""
 
 
 @dataclass(slots=True)
 class Bucket:
-    """What may happen at once now, and when that was worked out."""
+    """How many events may happen at once now, and when that was computed (seconds)."""
 
     level: float
     then: float
@@ -42,7 +42,7 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def ask(self, name: str, room: float, rate: float) -> float:
-        """Takes one if there is one. Returns 0.0, or in how many seconds there will be one.
+        """Takes one event from a bucket if it holds one. Returns 0.0, or in how many seconds it will.
 
         Args:
             room: what may happen at once. rate: a second, in the long run.
@@ -58,7 +58,7 @@ class Buckets:
         return max(0.0, (1 - self._filled(name, room, rate).level) / rate)
 
     def owe(self, name: str, room: float, rate: float) -> float:
-        """Takes one, whether there is one or not. Returns how long to wait before it may happen."""
+        """Takes one event even from an empty bucket. Returns how many seconds to wait before it may happen."""
         bucket = self._filled(name, room, rate)
         bucket.level -= 1
         return max(0.0, -bucket.level / rate)

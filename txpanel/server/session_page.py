@@ -63,7 +63,7 @@ def of(document: Document) -> Session | None:
 
 
 class Session:
-    """What one browser tab sees: a dashboard on a page, its state, and its address."""
+    """The session of one browser tab: a dashboard on a page, its state, and its address."""
 
     def __init__(self) -> None:
         self.given = address.read(pn.state.location.search or "") if pn.state.location else {}

@@ -1,4 +1,4 @@
-"""What a server does when it starts, before anybody looks: imports, the first model, and what its newcomers see."""
+"""What a server does when it starts, before the first visitor: imports, the first model, and the run that a page begins with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _warming = threading.Lock()
 
 
 def start() -> None:
-    """What a server does before anybody looks, in the background: `warm_up`, and meanwhile the first model."""
+    """Begins, in the background: `warm_up`, and meanwhile the loading of the first model."""
     terminal.write_anything()  # `panel serve txpanel` comes by here only
     process_wide.apply("start")
     dead_lines.more_files()
@@ -70,7 +70,7 @@ def _bring_model(idle: IdleTime) -> None:
 
 
 def _show_to_newcomers(idle: IdleTime, model: LanguageModel, text: str) -> None:
-    """What a page begins with is run now, once: each visitor finds it, and in idle time what each part needs."""
+    """Runs the text that a page begins with, once for all visitors; in idle time it prepares what each view needs."""
     from txpanel.session import opening  # late: torch; the page is painted before it is imported
 
     try:

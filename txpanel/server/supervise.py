@@ -37,14 +37,14 @@ GRACE = 5.0
 """Seconds between asking a process to end and ending it."""
 LONGEST_PAUSE = 30.0
 LONGEST_PATIENCE = 600.0
-"""Where starting anew does not mend a server that says it has failed, it is done more and more seldom: visitors may still choose another model."""
+"""A server that reports a failed model again after a restart is restarted more and more seldom, up to this: visitors may choose another model."""
 STEADY = 60.0
-"""A server that has lived so long before it ended is started anew without a pause."""
+"""Seconds: a server that has run for longer before it ended is restarted without a pause."""
 
 Answer = Literal["well", "failed", "silent"]
 WRONG_COMMAND, WILLING = 2, (0, 130)  # a server that was stopped, or has had a Ctrl-C, is not started anew
 NOTES = "_TXPANEL_SWITCHED_OFF"
-"""Tells the server which file of the supervisor's knows the views that are switched off; no setting."""
+"""Internal environment variable: path of the supervisor's file of views that are switched off. Not a setting."""
 SERVER = "from txpanel.server import cli, supervise; supervise.end_with_supervisor(); raise SystemExit(cli.main())"
 """What the server's process runs: the command line, which also watches its supervisor."""
 
@@ -187,7 +187,7 @@ class Supervisor:
             process.terminate()
             try:
                 process.wait(GRACE)
-            except subprocess.TimeoutExpired:  # a frozen one hears no signal
+            except subprocess.TimeoutExpired:  # a frozen process handles no signal
                 process.kill()
         code = process.wait()
         if process.stdin is not None:

@@ -1,4 +1,4 @@
-"""Which views were switched off, for the next process of the same supervisor: pages come back by themselves, and would set the same loop going again.
+"""Which views were switched off, for the next process of the same supervisor: pages reconnect by themselves, and such a view would block it again.
 
 A file of the supervisor's, one JSON line for each view. It goes with the supervisor, so a restart by the operator switches all views on.
 """

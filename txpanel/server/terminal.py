@@ -21,7 +21,7 @@ PLAIN = {
     "✓": "+", "✗": "x", "█": "#", "░": ".", "·": "-", "…": "...", "—": "-", "–": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=",
     "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "␣": "_",
 }  # fmt: skip
-"""What stands for our signs where they can't be written: a file or a terminal in cp1252, cp437, ASCII, ..."""
+"""ASCII replacements of our signs, for a file or terminal that cannot write them (cp1252, cp437, ASCII, ...)."""
 
 
 def write_anything() -> None:

@@ -1,10 +1,10 @@
-"""Who is on the other side: somebody at this machine, or a stranger.
+"""Whether a visitor is local, at this machine, or a stranger.
 
 Everybody counts as a stranger where strangers can come in at all: the server listens on an address that is not loopback, or pages of another
 name than localhost may connect (`expose`, told by :mod:`txpanel.server.doors`). Behind a proxy on this machine all
-connections look local, and a plain one says nothing of whom it speaks for; the name that it lets in is what tells. ``TXPANEL_PUBLIC`` has
-the last word: ``1`` makes everybody a stranger, ``0`` says that everybody who can reach the server is trusted, but not under a name that nobody has
-told: a page of another site may give its own name this machine's address (DNS rebinding), and speaks through the browser of somebody who is trusted.
+connections look local, and a plain one does not say for whom it connects; the allowed name is the only sign. ``TXPANEL_PUBLIC`` has
+the last word: ``1`` makes everybody a stranger, ``0`` trusts everybody who can reach the server, except under an unknown host name: another
+site may point its own name to this machine's address (DNS rebinding) and so send requests through the browser of a trusted visitor.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Sche
 PROXY = "proxy"
 
 ROOM = 20
-"""Names that nobody has told of which the log says something."""
+"""Most unknown host names that are logged."""
 
 _exposed: list[str] = []  # of this process
 _noted: set[str] = set()
@@ -60,7 +60,7 @@ def _bare(host: str) -> str:
 
 
 def is_known(host: str) -> bool:
-    """Whether a page of another site cannot be meant by a name: it is a number or this machine's own, or the operator has let it in.
+    """Whether a host name cannot be another site's: it is an IP address, this machine's own name, or one that the operator allowed.
 
     Args:
         host: with or without a port.
@@ -72,7 +72,7 @@ def is_known(host: str) -> bool:
         ipaddress.ip_address(name)
     except ValueError:
         return any(_fits(name, _bare(known)) for known in _exposed)
-    return True  # a browser that has asked for a number has its page from there
+    return True  # an IP address: it cannot be rebound
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -100,7 +100,7 @@ def exposed() -> tuple[str, ...]:
 
 
 def is_public(host: str | None = None) -> bool:
-    """Whether strangers may be on the other side.
+    """Whether a visitor counts as a stranger.
 
     Args:
         host: under which the visitor reached the page, or sits, where that is known (`peer`).
@@ -126,9 +126,9 @@ def _note(host: str) -> None:
 
 
 def peer(request: Any) -> str:
-    """A name that nobody has told, else the first thing about a request that is not of this machine, else the address that it came from.
+    """Where a request comes from: an unknown host name, else the first of its names and addresses that is not this machine's, else its IP address.
 
-    The page's own words about its address could be made up; so these are the connection's, and the headers that a proxy adds.
+    What the page itself says of its address could be made up; so these are of the connection, and of the headers that a proxy adds.
     Host and Origin could be made up as well, but only to a visitor's disadvantage.
 
     Args:
@@ -154,7 +154,7 @@ def _of_origin(origin: str) -> str:
 
 
 def address(request: Any) -> str:
-    """By what a request's visitor is counted: where it came from, or what a proxy says of it where the operator believes that (``--use-xheaders``).
+    """The IP address under which a visitor is counted: the connection's, or with ``--use-xheaders`` the one that a proxy reports.
 
     Args:
         request: Tornado's.

@@ -1,4 +1,4 @@
-"""What somebody sees instead of the page while there is no place: a small page with everything in it that enters by itself.
+"""The page of a visitor who waits for a place: a small page with everything inside, which enters by itself when a place is free.
 
 It has a content security policy of its own, in which this one script and this one style are named by their hashes.
 """

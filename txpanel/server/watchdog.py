@@ -1,4 +1,4 @@
-"""Knows when the server's one thread does not answer, and which view holds it up.
+"""Notices when the server's one thread does not answer, and which view blocks it.
 
 A thread of its own looks twice a second. A view that is at work for more than `SLOW` seconds is named in the log with its stack; one of
 another package is off for new sessions from then on (its card says so; those who have it keep it). A loop that never
@@ -29,7 +29,7 @@ FROZEN = 10.0
 """Seconds without an answer from which on a server counts as frozen."""
 EVERY = 0.5
 LINES = 12
-"""Of a stack, the last ones: where it stands."""
+"""Lines of a stack that are logged, the innermost."""
 
 
 class Watchdog:
@@ -64,7 +64,7 @@ class Watchdog:
         self._stop.set()
 
     def look(self) -> None:
-        """One look: asks the loop, and names what holds it up."""
+        """One check: has the loop answer, and names what blocks it."""
         if self._asked is None:
             self._asked = self._now()
             try:
@@ -105,7 +105,7 @@ class Watchdog:
             self._name_whose_code_runs()
 
     def _name_whose_code_runs(self) -> None:
-        """Code of a view that no frame knows of, such as a button's callback: a server that answers nothing stands in it."""
+        """Names a view whose code blocks the server outside of its frame, such as in a button's callback."""
         took = self.frozen_for()
         if took < SLOW or self._blamed:
             self._blamed = self._blamed and took > 0

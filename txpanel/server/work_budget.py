@@ -1,9 +1,8 @@
 """How much of the server's one thread a page may use while others are here.
 
 A message may be small and its work large: a whole page again, or a thousand heads one after the other. The seconds that a page's messages and the
-results for it take on the thread are measured. Who has used up what he had at once (`ROOM`) gets, with all others of whom that is
-true, half of the thread together: nothing more is read from him until he has waited for it. Nobody waits while he is alone, and what others
-send is read as ever.
+results for it take on the thread are measured. All pages that have used up their first seconds (`ROOM`) share half of the thread: nothing more
+is read from such a page until it has waited. A page that is alone never waits, and messages of other pages are read as ever.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from typing import Any
 __all__ = ["Budget", "budget", "measured"]
 
 ROOM = 2.0
-"""Seconds of work at once: opening a page and going through its views quickly takes less."""
+"""Seconds of work that a page may use at once: opening it and going quickly through its views takes less."""
 SHARE = 0.5
-"""Of the thread, for all together who have used that up."""
+"""Share of the thread for all pages together that have used these up."""
 LONGEST = 60.0
-"""Seconds that one message waits, at most."""
+"""Most seconds that one message waits."""
 DEEPEST = 5.0
-"""Seconds of debt at most: who was alone and did a lot is not slowed for ever once somebody comes."""
+"""Most seconds of debt: a page that did a lot while alone is not slowed for ever when another comes."""
 WINDOW = 10.0
-"""Seconds since the last work of somebody in which he counts as here."""
+"""A session counts as active for so many seconds after its last work."""
 HERE = 0.001
-"""Seconds of a piece of work that counts: a ping takes a tenth of it."""
+"""Least seconds of work that count: a ping takes a tenth of it."""
 
 
 @dataclass(slots=True)
@@ -73,7 +72,7 @@ class Budget:
 
     @contextmanager
     def work(self, session: str) -> Generator[None]:
-        """What is done inside is work for a session."""
+        """Counts the time spent inside as work for a session."""
         begin = time.thread_time()
         try:
             yield
@@ -101,7 +100,7 @@ budget = Budget()
 
 
 class measured(Awaitable[Any]):  # noqa: N801 - reads as a function
-    """Awaits something and tells how long it kept this thread at work; what other tasks do while it waits is not counted.
+    """Awaits a coroutine and reports how many seconds it kept this thread busy; what other tasks do while it waits is not counted.
 
     Args:
         work: a coroutine. told: is given seconds, however it ends.

@@ -1,5 +1,5 @@
-// In a notebook nobody may be there to answer: its kernel has gone, or is busy for long. Then what needs the model is grey, says so, and moves nothing: no
-// label without its picture. Whoever has something to ask asks again when a hand has done something; an answer that comes late wakes all of it up.
+// In a notebook the kernel may not answer: it has ended, or is busy for long. Then controls that need the model are grey and say so, and a click changes
+// nothing, not even a label. The kernel is asked again after each click or key; an answer that comes late makes the controls usable again.
 import {hold} from "./saved_page.js"
 
 const PATIENCE = 5000 // milliseconds for the first answer

@@ -1,4 +1,4 @@
-// Places that nothing is to be laid over: whoever draws something that has to stay readable says where it is.
+// Places of the page that the floating card must not cover: components report where they draw something that has to stay readable.
 const places = new Set()
 
 /** Remembers a function that returns lists of elements, each of which is one place. Returns what forgets it. */

@@ -1,4 +1,4 @@
-// Which parts of the page there are to point at, by name. Who draws one offers it; who points asks where it is, in pixels of the window.
+// The parts of the page that a lesson can highlight, by name. A component that draws one registers it; its boxes are in pixels of the window.
 import {top} from "./said.js"
 
 const offered = new Set()

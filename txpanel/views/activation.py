@@ -1,4 +1,4 @@
-"""What people call the activation functions of the models' configs."""
+"""Readable names of the activation functions in models' configs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["activation_name"]
 
 
 def activation_name(activation: str, *, brief: bool = False) -> str:
-    """How people write an activation whose name in the config is, say, ``"gelu_new"``; `brief`: without which variant it is."""
+    """The usual name of an activation that the config calls, for example, ``"gelu_new"``; `brief`: without the variant."""
     known = {
         "silu": "SiLU",
         "swish": "SiLU",

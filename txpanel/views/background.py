@@ -22,7 +22,7 @@ def background(*, waited_for: bool = False) -> Worker:
     """A worker thread for one view, whose results arrive on the session's own thread; without a server (notebook, script, test) work is done at once.
 
     Args:
-        waited_for: somebody waits for each block that is looked into; else, as where all blocks are gone through, others' runs are let in.
+        waited_for: whether its turns with the model come before the runs of others, as for the block in focus; not where all blocks are replayed.
     """
     left = _left.get()
     if left is not None:
@@ -45,7 +45,7 @@ _left: ContextVar[list[Job] | None] = ContextVar("txpanel_left", default=None)
 
 
 class _Leaving(Worker):
-    """Leaves its jobs to somebody else."""
+    """Does not run its jobs but puts them into a list."""
 
     def __init__(self, jobs: list[Job]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class _Leaving(Worker):
 
 @contextmanager
 def leaving() -> Iterator[list[Job]]:
-    """Inside, views that are built leave their slow work undone, in the list that this gives."""
+    """Inside, views that are built do not start their slow work: it is put into the list that this yields."""
     jobs: list[Job] = []
     token = _left.set(jobs)
     try:
@@ -67,7 +67,7 @@ def leaving() -> Iterator[list[Job]]:
 
 
 def plot(figure: Any, height: int) -> pn.pane.Bokeh:
-    """A Bokeh figure that is as wide as there is room, and so high."""
+    """A pane of a Bokeh figure: as wide as there is room, `height` pixels high."""
     figure.update(
         sizing_mode="stretch_width", height=height, background_fill_alpha=0, border_fill_alpha=0, outline_line_alpha=0
     )
@@ -77,7 +77,7 @@ def plot(figure: Any, height: int) -> pn.pane.Bokeh:
 def one_by_one(
     column: Any, rest: Sequence[Callable[[], Any]], said: str, guard: Callable[[Callable[[], object]], object]
 ) -> None:
-    """Builds further parts of a column, each once the one before is in sight: many figures at once block page and server.
+    """Builds further parts of a column, each when the one before has come into sight: many figures at once block page and server.
 
     Args:
         column: with what comes first in it. rest: build one part each. said: a line below until all are there.

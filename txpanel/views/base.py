@@ -71,7 +71,7 @@ class View(pn.viewable.Viewer):
     api_version: ClassVar[int] = API_VERSION
     """The version of this base class that the view was written for."""
     first: ClassVar[bool] = False
-    """Whether it shows a change before the others do, which are fed a moment later: the flow and the card, where people look."""
+    """Whether it is updated at once, before the other views, which follow a moment later; true of the flow and the card."""
     on_top: ClassVar[bool] = False
     """Whether it always stands on top of the page, as the flow does, instead of having a tab."""
 
@@ -200,7 +200,7 @@ class View(pn.viewable.Viewer):
             self._catch_up()
 
     def _ready_to_look(self) -> bool:
-        """Whether the block that is looked into is there at once; if not, `_catch_up` is called when it is (a text may be long)."""
+        """Whether the block in focus can be shown at once; if not (a long text), it is replayed in a thread, and then `_catch_up` is called."""
         ready = getattr(self.state, "ready_to_look", None)
         return ready is None or ready(self._catch_up)
 

@@ -59,7 +59,7 @@ class Distribution:
 
     @cached_property
     def order(self) -> npt.NDArray[np.int64]:
-        """int64 [V]: tokens from the likeliest down, ties by id."""
+        """int64 [V]: token ids from the likeliest down, ties by id."""
         return np.argsort(-self.logits, kind="stable").astype(np.int64)
 
     @cached_property
@@ -77,12 +77,12 @@ class Distribution:
 
 
 def logits_at(trace: Any, position: int) -> npt.NDArray[np.float32]:
-    """What the model said after the token at `position` (or, filling gaps, in its place), float32 [V]."""
+    """The logits after the token at `position` (for a model that fills gaps: in its place), float32 [V]."""
     return np.asarray((trace.logits if position == trace.answer else trace.logits_at(position)).values, np.float32)
 
 
 def distribution(trace: Any, position: int) -> Distribution:
-    """The softmax after the token at `position`."""
+    """The softmax over the next token after the token at `position`."""
     return Distribution(logits_at(trace, position))
 
 

@@ -20,7 +20,7 @@ THRESHOLD = {"previous": 0.5, "first": 0.5, "self": 0.5, "induction": 0.4, "broa
 
 
 def allowed(trace: Any, layer: int, head: int) -> npt.NDArray[np.bool_]:
-    """[T, T]: whether the query may look at the key, as the recorded mask has it (causality, a sliding window)."""
+    """bool [T, T] (query, key): whether the recorded mask allows it (causal, or a sliding window)."""
     if f"blocks.{layer}.masked" not in trace:
         total = len(trace.tokens.ids)
         every = np.ones((total, total), bool)
@@ -49,10 +49,10 @@ def strongest(pattern: np.ndarray, row: int, column: int, side: int) -> tuple[in
 
 
 def scores(pattern: np.ndarray, ids: np.ndarray) -> dict[str, float]:
-    """How far each description fits.
+    """How well each label fits, from 0 to 1.
 
     Args:
-        pattern: [T, T], rows are queries.
+        pattern: float [T, T], rows are queries.
         ids: int [T], the token ids, needed for repeats.
 
     Returns:
@@ -71,7 +71,7 @@ def scores(pattern: np.ndarray, ids: np.ndarray) -> dict[str, float]:
         "induction": _induction(pattern, ids),
     }
     logs = np.log(np.where(pattern > 0, pattern, 1.0))
-    seen = rows + 1 if not np.triu(pattern, 1).any() else total  # how many tokens a query can look at
+    seen = rows + 1 if not np.triu(pattern, 1).any() else total  # number of keys that a query can attend to
     entropy = -(pattern * logs).sum(1)[rows] / np.log(seen)
     return found | {"broad": float(entropy.mean())}
 

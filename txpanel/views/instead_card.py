@@ -1,4 +1,4 @@
-"""What a view shows on a block that has not what the view is about: words, a way to blocks that have it, and what the closed part reads and writes."""
+"""What a view shows for a block without the part that the view is about: words, links to blocks that have it, and what the closed part reads and writes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def around(trace: Any, layer: int, part: str, position: int) -> list[VectorStrip
 
 
 class InsteadCard:
-    """The card of a view for blocks that have not what it is about.
+    """The card of a view for blocks without the part that it is about.
 
     Args:
         view: whose state is followed.
@@ -79,7 +79,7 @@ class InsteadCard:
         )
 
     def show(self) -> None:
-        """Says it of the block in focus."""
+        """Shows the card for the block in focus."""
         state = self.view.state
         self.words.show(state.trace, state.layer, self.part)
         found = around(state.trace, state.layer, self.part, state.query)
@@ -95,7 +95,7 @@ class InsteadCard:
         self.panel.visible = True
 
     def hide(self) -> None:
-        """The block in focus has what the view is about."""
+        """Hides the card: the block in focus has the part."""
         self.panel.visible = False
 
     def light(self) -> None:

@@ -1,4 +1,4 @@
-"""Which view is at work in which thread, and since when: what a watchdog asks when a server does not answer."""
+"""Which view is at work in which thread, and since when, for the watchdog of a server."""
 
 from __future__ import annotations
 

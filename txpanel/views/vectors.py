@@ -21,5 +21,5 @@ def array(tensor: Tensor) -> np.ndarray:
 
 
 def norm_text(values: np.ndarray) -> str:
-    """The length of a vector ``[n]`` in words: ``"norm 12.3"``."""
+    """The Euclidean norm of a vector ``[n]``, in words: ``"norm 12.3"``."""
     return _("norm {value}").format(value=number(float(np.linalg.norm(values.astype(np.float64)))))

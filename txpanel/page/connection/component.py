@@ -1,4 +1,4 @@
-"""The quiet bar that says whether the server is there, and what keeps the page alive while it is not."""
+"""The bar that says whether the server is connected, and what keeps the page usable while it is not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def before_it_is_there() -> dict[str, Any]:
 
 
 def _nothing(_data: dict[str, Any]) -> None:
-    """The browser says one thing only: it lets its side know the connection by it."""
+    """The browser's one message is used by its own side alone, to find the connection."""
 
 
 def _words() -> dict[str, str]:

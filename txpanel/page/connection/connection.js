@@ -1,4 +1,4 @@
-// A quiet bar at the top of the page while its server is away. It stands outside of what Bokeh draws, and needs no server.
+// The bar at the top of the page while its server cannot be reached. It is outside of what Bokeh draws, and needs no server.
 
 import {keepConnection, spread} from "../../compat/kept_connection.js"
 import {h} from "../../toolkit/elements.js"

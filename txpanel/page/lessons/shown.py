@@ -1,4 +1,4 @@
-"""What the box is told of a step: plain data, made of the lesson and the moment that the session is in."""
+"""A lesson's step as plain data for the box, made from the lesson and the present state of the session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Answered", "shown"]
 
 @dataclass
 class Answered:
-    """What has come of the task of the step that is shown.
+    """Progress in the task of the step that is shown.
 
     Attributes:
         done: answered rightly, or done. verdict: on the last answer. hints: how many were asked for. revealed: the answer was asked for.

@@ -1,4 +1,4 @@
-"""Another model or another text, where a step or the class is about one: it is offered, and taken only when somebody says so."""
+"""Switches to the model or text that a step or the class is about: it is offered, and taken only when its button is pressed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["TAKEN", "take"]
 
 TAKEN = ("load", "text", "classmodel", "classtext")
-"""What the box's buttons say: the model or the text of the step, or of its lesson; those of the class."""
+"""Messages of the box's buttons: the model or the text of the step, or of its lesson; those of the class."""
 
 
 def take(
     what: str, state: ModelState, lesson: Lesson | None, step: Step | None, at: Place | None, *, fixed: bool
 ) -> None:
-    """Does what one of these buttons says; nothing where there is nothing to be taken.
+    """Does what one of these buttons asks for; nothing where there is no such model or text.
 
     Args:
         at: where the class is. fixed: whether the model cannot be changed here.

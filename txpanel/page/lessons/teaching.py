@@ -116,13 +116,13 @@ class Teaching:
         self.part.answer(DONE)
 
     def show(self, lesson: str, step: str, here: Situation | None, *, shown: bool) -> None:
-        """Where the one who leads is."""
+        """Tells the class the step that this page, which leads it, is at."""
         if not self.part.leads:
             return
         model, text = "", ""
         if here is not None:
             running = here.trace.model.name if here.trace.model is not None else ""
-            model = running if find(running) is not None else ""  # a folder of the one who leads is nobody's business
+            model = running if find(running) is not None else ""  # not the path of a folder of the one who leads
             text = here.trace.text if len(here.trace.text) <= LONGEST_TEXT else ""
         self.part.show(Place(lesson, step, model, text, shown))
 

@@ -1,4 +1,4 @@
-"""Two branches of a tree side by side: where they part, what the model held possible there, and how each goes on."""
+"""Two branches of a tree side by side: the node at which they differ first, the distribution there, and how each goes on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["compared"]
 
 CHOICES = 6
-"""Likeliest tokens at the parting; the two that were taken come with them."""
+"""Most likely tokens listed for the node where two branches part; the two that were taken are added."""
 MOST = 60
 """Tokens after the parting that are shown of each branch."""
 BEFORE = 8

@@ -192,7 +192,7 @@ class TimelineController:
             self._hear(state.trace, begin, size)
 
     def _hear(self, trace: Trace, begin: int, size: int) -> None:
-        """What the model thought of the prompt's tokens: a row of logits for each, so not on the page's own time."""
+        """Computes the probabilities of the prompt's tokens in a thread: a row of logits for each."""
 
         def job(cancel: Any, publish: Any) -> None:
             # late: torch; the page is painted before it is imported

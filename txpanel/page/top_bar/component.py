@@ -15,7 +15,7 @@ class TopBar(Messenger):
     text = param.String(
         default="", doc="The text that the server has; what is typed and not run yet lives in the browser."
     )
-    heard = param.String(default="", doc="Which request the server has last heard of those that carry a text.")
+    heard = param.String(default="", doc="Id of the last request with a text that the server has handled.")
     info = param.Dict(
         default={},
         doc="name, title, facts, reason (what has to be known before anything is typed), models (name, title, facts, note), "
@@ -27,7 +27,7 @@ class TopBar(Messenger):
     )
     settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
     ready = param.Dict(default={}, doc="Ready-made settings, a value for each stage: usual, surprise.")
-    hand = param.String(default="", doc="Whose settings these are: the state's name (``decoding/hand.js``).")
+    hand = param.String(default="", doc="Name of the state whose settings these are (``decoding/hand.js``).")
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
     place = param.Dict(
@@ -39,7 +39,7 @@ class TopBar(Messenger):
         doc="Whether there is a picture in which block, head and token are chosen; else the bar has them always.",
     )
     address = param.String(
-        default="", doc="The query string of what is shown: the browser puts it in the place of the one it has."
+        default="", doc="The query string of what is shown; the browser replaces that of its address by it."
     )
     words = param.Dict(default={}, doc="All texts of the bar.")
     languages = param.List(default=[], doc="In which other languages the page can be opened: code, name.")

@@ -66,7 +66,7 @@ class Bar:
     """
 
     on_kept: Callable[[dict[str, Any]], None] | None = None
-    """Hears what the browser has kept of a run that its address names."""
+    """Called with what the browser has stored of the run that its address names."""
 
     def __init__(
         self, on_theme: Callable[[Any], None], *, fixed: bool = False, pace: Callable[[], float] = lambda: 0.0

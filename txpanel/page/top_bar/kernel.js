@@ -1,4 +1,4 @@
-// In a notebook: whether anybody answers. The bar asks, since it is on every dashboard; the server side says of any message that it has heard it.
+// In a notebook: whether the kernel answers. The bar asks, since it is on every dashboard; the Python side acknowledges each message.
 import {inNotebook, watchKernel} from "../../toolkit/asleep.js"
 import {say, top} from "../../toolkit/said.js"
 

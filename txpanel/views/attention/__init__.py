@@ -1,4 +1,4 @@
-"""Attention: who looks at whom, stage by stage from scores to pattern, and what a head writes."""
+"""Attention: which token attends to which, stage by stage from scores to pattern, and what a head adds to the residual stream."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from txpanel.views.heads import cell_of, strongest
 __all__ = ["AllHeads"]
 
 MANY = 2_000_000
-"""Attention weights of all heads together that are pooled at once; more of them take longer than a page should stand still."""
+"""Attention weights of all heads together that are pooled on the page's thread; for more of them a thread of its own does it."""
 
 
 class AllHeads:
@@ -69,7 +69,7 @@ class AllHeads:
         view.watch(view, lambda _event: self.mark(), "dark")
 
     def feed(self, look: Look) -> None:
-        """Another run or block. The heads of a long text are worked out beside the page, which would stand still for all visitors."""
+        """Another run or block. The heads of a long text are computed in a thread, since all pages of the server would wait for them."""
         self._worker.cancel()
         if look.trace.anatomy.blocks[look.layer].n_heads * look.total**2 <= MANY:
             self._show(look, heads(look.trace, look.layer))
@@ -89,7 +89,7 @@ class AllHeads:
         self._worker.submit(job)
 
     def close(self) -> None:
-        """Ends what is being worked out."""
+        """Cancels what is being computed."""
         self._worker.cancel()
 
     def _show(self, look: Look, made: Heads) -> None:

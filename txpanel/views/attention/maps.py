@@ -56,7 +56,7 @@ class Maps:
         self.values: dict[str, np.ndarray] = {}
         self.window = (Cut(0, 0, 0), Cut(0, 0, 0))
         self._run: Any = None
-        self._free = 0  # the key while nobody has chosen one in this run
+        self._free = 0  # the key in focus when this run began; -1 once another one was chosen
         self.panel = row(*after)
 
     def feed(self, look: Look, *, hide_sink: bool = False, weigh: bool = False) -> None:
@@ -105,7 +105,7 @@ class Maps:
             self.panel.styles = {**self.panel.styles, "--tx-least": f"{least}px"}
 
     def _columns(self, rows: Cut, key: int) -> Cut:
-        """Those of the rows, so that the diagonal and what is masked are in sight, until somebody chooses a key outside of them."""
+        """Columns to show: the same tokens as the rows, so that the diagonal is in sight, until a key outside of them is chosen."""
         if key != self._free:
             self._free = -1
         return rows if rows.start <= key < rows.stop or key == self._free else cut(rows.total, key)

@@ -25,7 +25,7 @@ class Heads:
     """All heads of a block as thumbnails.
 
     Attributes:
-        maps: float32 [H, S, S], max-pooled where ``step > 1``; NaN where no query of the cell may look at any key of it.
+        maps: float32 [H, S, S], max-pooled where ``step > 1``; NaN where the mask allows none of the cell's queries any of its keys.
         step: how many tokens a row or column stands for, at most.
         labels, shares: what each head does on this text, and how clearly.
     """

@@ -1,4 +1,4 @@
-"""One row and one column of the pattern as bars: where a token looks, and who looks at it."""
+"""One row and one column of the pattern as bars: to which tokens a query attends, and which attend to a key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAR = 24
 
 
 class Sides:
-    """Row view and column view: where the chosen token looks, and who looks at the chosen key.
+    """The chosen query's row and the chosen key's column of the pattern.
 
     Attributes:
         left, right: their pictures. look_at, looked_at: their `Bars`. row, column: what they show.

@@ -1,4 +1,4 @@
-"""Cross-attention: which tokens of the source each token of the decoder looks at, for one head."""
+"""Cross-attention: to which tokens of the source each token of the decoder attends, for one head."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SourceCard:
         self.panel.visible = block.cross_there
         if not block.cross_there or trace.source is None:
             return
-        if not self.heats:  # few models have it: the others pay for no picture
+        if not self.heats:  # few models have cross-attention: for the others no picture is built
             for part in STAGES:
                 self._picture(part)
             self.panel[:] = [card("", self.words, row(*self.pictures.values()))]

@@ -1,4 +1,4 @@
-"""The attention view: who looks at whom, why, and what the head writes."""
+"""The attention view: which token attends to which, why, and what the head adds to the residual stream."""
 
 from __future__ import annotations
 

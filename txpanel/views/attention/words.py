@@ -1,4 +1,4 @@
-"""The words of the attention view: who looks at whom, what a head does, what an option changed."""
+"""The sentences of the attention view: what attention and this head do, what the chosen weight means, what an option changed."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def option_words(look: Look, *, hide_sink: bool, weigh: bool) -> str:
 
 
 def sink_words(look: Look) -> list[Paragraph]:
-    """Why heads rest on the first token, with the numbers that show it."""
+    """What an attention sink is, with the numbers that show it on this text."""
     norms = look.trace.tensor(f"blocks.{look.layer}.resid_pre").float().norm(dim=-1)
     if len(norms) < 3:
         return []

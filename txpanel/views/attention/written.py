@@ -21,7 +21,7 @@ def kv_head(trace: Any, layer: int, head: int) -> int:
 
 
 def head_map_of_output(trace: Any, layer: int) -> tuple[Any, Any] | None:
-    """The declared operations that split the output projection by heads: (each head's result, their sum); None without weights."""
+    """The operations that split the output projection by heads: (each head's result, their sum); None without weights."""
     by_kind = {operation.kind: operation for operation in trace.operations(layer)}
     result, total = by_kind.get("head output"), by_kind.get("sum over heads")
     return (result, total) if result is not None and total is not None and result.map is not None else None
@@ -56,7 +56,7 @@ class HeadShares:
 
 
 def head_shares(trace: Any, layer: int, token: int) -> HeadShares | None:
-    """Each head's share of what attention writes for one token; None where the weights did not travel with the trace."""
+    """Each head's share of what attention writes for one token; None where the trace has no model, and so no weights."""
     pair = head_map_of_output(trace, layer)
     if pair is None:
         return None
@@ -84,7 +84,7 @@ def head_shares(trace: Any, layer: int, token: int) -> HeadShares | None:
 
 
 def written_norms(trace: Any, layer: int, head: int) -> npt.NDArray[np.float64] | None:
-    """How much each token's value would write if a head looked at it alone: ``|v_j W_O|``, float64 [T]; None without weights."""
+    """Norm of what a head would write if its whole weight were on one token: ``|v_j W_O|``, float64 [T]; None without weights."""
     pair = head_map_of_output(trace, layer)
     if pair is None:
         return None
@@ -95,5 +95,5 @@ def written_norms(trace: Any, layer: int, head: int) -> npt.NDArray[np.float64] 
 
 
 def weighted(pattern: Floats, norms: npt.NDArray[np.float64]) -> Floats:
-    """Attention by what it brings: ``pattern[q, k] * |v_k W_O|``, float32 [T, T] (Kobayashi et al., arXiv:2004.10102)."""
+    """Each weight times the norm of its transformed value: ``pattern[q, k] * |v_k W_O|``, float32 [T, T] (Kobayashi et al., arXiv:2004.10102)."""
     return (pattern * norms[None, :]).astype(np.float32)

@@ -43,7 +43,7 @@ def pieces(trace: Trace) -> list[dict[str, Any]]:
     the tokens it is (from 1), and how many there are.
     """
     tokens, strings = trace.tokens, list(trace.tokens.strings)
-    for place in tokens.places:  # no text, so their blanks are none that need a sign
+    for place in tokens.places:  # placeholders of images and sounds: their blanks need no sign
         strings[place.start : place.stop] = [text.replace(" ", "\u00a0") for text in strings[place.start : place.stop]]
     rows = zip(tokens.ids, strings, tokens.pieces, strict=True)
     found: list[dict[str, Any]] = [
@@ -86,7 +86,7 @@ def made_elsewhere(trace: Trace, position: int) -> str | None:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Pairs of numbers before and after the rotary embedding of one head at one position.
+    """Pairs of numbers before and after the rotary embedding, for one head at one position.
 
     Attributes:
         name: tensor after the rotation; ``name + "_pre_rotary"`` is the one before. head: which row of it.
@@ -112,7 +112,7 @@ def pairs(dims: int, layout: str, offset: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rotation(trace: Trace, layer: int, head: int, position: int, part: str = "q") -> Rotation | None:
-    """The rotary embedding at work in one block; None where positions enter in another way."""
+    """The rotary embedding of one head's query (`part` ``"q"``) or key (``"k"``) at a position; None where positions enter in another way."""
     block, name = trace.anatomy.blocks[layer], f"blocks.{layer}.{part}"
     if not block.has_attention or block.rotary is None or f"{name}_pre_rotary" not in trace:
         return None
@@ -127,7 +127,7 @@ def rotation(trace: Trace, layer: int, head: int, position: int, part: str = "q"
 
 
 def slopes(trace: Trace, layer: int) -> np.ndarray | None:
-    """ALiBi: what one more step of distance takes off the scores of each head, float32 ``[H]``; None for other models."""
+    """ALiBi's slope of each head, float32 ``[H]``: what is subtracted from a score for each step of distance; None for other models."""
     block = trace.anatomy.blocks[layer]
     if not block.alibi or not block.has_attention or len(trace.tokens.ids) < 2:
         return None

@@ -227,13 +227,13 @@ class EmbeddingView(View):
         self.state.ask(self._turn.name, head=self._turn.head, token=self.state.query, dim=dim)
 
     def _visit(self, place: int) -> None:
-        """The cosine of a row of the table with the token's own."""
+        """Asks about the cosine of a neighbour's row of the table with the token's own."""
         if self._nearest is not None and place < len(self._nearest[1].ids):
             found = self._nearest[1]
             self.state.ask(f"embed.{found.token}.{found.ids[place]}.cosine")
 
     def _ask_slope(self, head: int) -> None:
-        """The penalty of the last key but one, which stands one step back for the last query."""
+        """Asks about the bias of the last but one key for the last query: one step of distance, so it is the slope."""
         name, last = f"blocks.{self.state.layer}.alibi", len(self.state.trace.tokens.ids) - 1
         if self._slope is not None and head < len(self._slope):
             rows = self.state.trace.tensor(name).shape[1]

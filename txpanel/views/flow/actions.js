@@ -1,4 +1,4 @@
-// What a hand asks for: another place, a view, the numbers of all heads. Nothing is decided here that the server decides.
+// What a click or key asks the server for: another place, a view, the numbers of all heads. What follows from it the server decides.
 import {set} from "../../toolkit/patch.js"
 import {say} from "../../toolkit/said.js"
 import {isSaved, openHere} from "../../toolkit/saved_page.js"

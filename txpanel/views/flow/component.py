@@ -27,12 +27,12 @@ class FlowPicture(Component):
     head = param.Dict(default={}, doc="`data.head_payload` of the chosen head.")
     next = param.Dict(default={}, doc="`next_tokens.next_payload` of the chosen position.")
     odds = param.Dict(
-        default={}, doc="`next_tokens.odds_payload` of the same, a moment later: with it the browser follows a hand."
+        default={}, doc="`next_tokens.odds_payload` of the same, a moment later: with it the browser follows a slider without the server."
     )
     stages = param.List(
         default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."
     )
-    hand = param.String(default="", doc="Whose settings move the next tokens: the state's name (``decoding/hand.js``).")
+    hand = param.String(default="", doc="Name of the state whose settings move the next tokens (``decoding/hand.js``).")
     small = param.Dict(default={}, doc="`data.layer_payload` of the chosen block: thumbnails and labels.")
     writes = param.Dict(default={}, doc="Norms of what each block wrote to the chosen token: attn, mlp float32 [L].")
     grid_part = param.Dict(default={}, doc="`data.layer_payload` of one block for the overview of all heads.")

@@ -224,7 +224,7 @@ def _pattern(trace: Trace, layer: int, head: int) -> np.ndarray:
 
 
 def _may(trace: Trace, layer: int, side: int) -> np.ndarray:
-    """Where the mask lets a query of a pooled cell look at a key of it: uint8 [side, side], 1 = it does. All heads share it."""
+    """Whether the mask allows any query and key of a pooled cell: uint8 [side, side], 1 = it does. All heads share it."""
     return np.asarray(pool(allowed(trace, layer, 0).astype(np.uint8), side))
 
 
@@ -245,7 +245,7 @@ def head_weights(trace: Trace, layer: int, head: int, window: Window) -> dict[st
 
 
 def _both_sides(weights: np.ndarray, rows: np.ndarray, may: np.ndarray, window: Window) -> dict[str, np.ndarray]:
-    """`head_weights` where tokens see those after them, too: ``earlier`` has all that lies outside of the window, but for token 0."""
+    """`head_weights` of a model without causal mask: ``earlier`` is the sum over all tokens outside of the window, except token 0."""
     apart = np.ones(window.total, bool)
     apart[window.rows] = False
     apart[0] = False
@@ -293,7 +293,7 @@ def layer_payload(trace: Trace, layer: int, side: int) -> dict[str, Any]:
 _WRITTEN: Store[tuple[int, int], dict[str, np.ndarray]] = Store(
     "streams", lambda found: sum(values.nbytes for values in found.values())
 )
-"""What blocks write, by run and block: all sessions that look at a run have the same."""
+"""Norms of what blocks write, by run and block; shared by all sessions."""
 
 
 def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
@@ -311,7 +311,7 @@ def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
 
 
 def kept_norms(trace: Trace) -> dict[int, dict[str, np.ndarray]]:
-    """Those of a run that are there already, by block."""
+    """The norms of a run that are kept already, by block."""
     found = {layer: _WRITTEN.get((trace.uid, layer)) for layer in range(trace.anatomy.n_layers)}
     return {layer: values for layer, values in found.items() if values is not None}
 

@@ -51,7 +51,7 @@ def sample_at(state: ModelState) -> Sample | None:
 
 
 def read(trace: Trace, position: int) -> npt.NDArray[np.int64]:
-    """The ids that the model has read before it says what stands at a position: those up to it, or all of a text in which it fills gaps."""
+    """The ids that a prediction at a position depends on: those up to it, or all of the text for a model that fills gaps."""
     return trace.tokens.ids if trace.anatomy.fills else trace.tokens.ids[: position + 1]
 
 

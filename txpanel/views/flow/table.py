@@ -84,7 +84,7 @@ def _tokens(trace: Trace, layer: int, head: int, query: int) -> tuple[list[str],
 
 
 def _pattern(trace: Trace, layer: int, head: int, window: Window) -> list[Table]:
-    """Attention of the lanes on screen; what lies before them as in the picture, so that each row adds up to 1. None where no attention is opened."""
+    """Attention of the lanes on screen; the other tokens as the first one and a sum, so that rows add up to 1. Empty where no attention is opened."""
     if not trace.anatomy.blocks[layer].has_attention:
         return []
     found = data.head_weights(trace, layer, head, window)

@@ -1,4 +1,4 @@
-// What of the flow follows a hand on a slider, wherever on the page that is.
+// The parts of the flow that follow a slider while it is being moved, wherever on the page it is.
 import {hand} from "../../decoding/hand.js"
 import {NEAR, nextTokens} from "./next_list.js"
 import {nextList} from "./overlay.js"

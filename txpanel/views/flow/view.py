@@ -196,7 +196,7 @@ class FlowView(View):
     # --- what the browser needs to move the next tokens by itself ---------------------------------------------------------
 
     def _odds_soon(self) -> None:
-        """Sends the logits behind the picture, once tokens no longer come: V numbers that nobody needs before a hand is on a slider."""
+        """Sends the V logits after the picture, when no more tokens are being generated: they are needed only when a slider is moved."""
         doc = pn.state.curdoc
         if not self._threaded or doc is None:
             self._send_odds()

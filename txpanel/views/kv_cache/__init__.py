@@ -1,4 +1,4 @@
-"""KV cache: what is kept of every token, what a step adds, and what a step costs with and without it."""
+"""KV cache: the keys and values kept of every token, what a step adds, and what a step costs with and without the cache."""
 
 from __future__ import annotations
 

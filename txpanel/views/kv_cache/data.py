@@ -13,7 +13,7 @@ __all__ = ["Kept", "can_be_continued", "kept", "step_is_counted"]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is held of one block: ``heads`` x ``tokens`` x ``key_dim`` keys, as many values of ``value_dim``; ``item`` bytes for each number."""
+    """The KV cache of one block: keys [heads, tokens, key_dim] and values [heads, tokens, value_dim], with ``item`` bytes for each number."""
 
     heads: int
     tokens: int
@@ -53,7 +53,7 @@ def _of_layer(layer: Any) -> Kept | None:
 
 
 def step_is_counted(trace: Trace) -> bool:
-    """Whether there is a step that reads what is kept, and all its products are counted: not what a closed part computes, nor cross-attention."""
+    """Whether all products of a step that reads the cache are counted: not those of closed parts and of cross-attention."""
     return (
         not trace.anatomy.fills
         and not trace.anatomy.cross_there
@@ -62,5 +62,5 @@ def step_is_counted(trace: Trace) -> bool:
 
 
 def can_be_continued(trace: Trace) -> bool:
-    """Whether runs of this model are continued from what is kept of an earlier one."""
+    """Whether runs of this model can continue the cache of an earlier one."""
     return trace.model is None or trace.model.parts.continues

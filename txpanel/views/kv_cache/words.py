@@ -18,7 +18,7 @@ __all__ = ["attention_words", "counted", "nothing_kept", "shape_words", "special
 
 
 def counted(held: list[Kept | None], layer: int) -> list[list[str]]:
-    """How many bytes are kept, as label, sum with its numbers in place, and result: a block's, those of all, and of each token."""
+    """How many bytes are kept, as lists of label, calculation and result: of block `layer`, of all blocks, and per token."""
     there = [block for block in held if block is not None]
     if not there:
         return []

@@ -1,4 +1,4 @@
-"""MLP: neuron by neuron, what each token does on its own and what that adds to its residual stream."""
+"""MLP: neuron by neuron, what it computes for each token separately and adds to its residual stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLP: what each token does on its own, neuron by neuron, and what that adds to its residual stream."""
+"""The MLP view: neuron by neuron, what the MLP computes for a token and adds to its residual stream."""
 
 from __future__ import annotations
 

@@ -149,7 +149,12 @@ def lens(
     stop: threading.Event | None = None,
     tell: Tell | None = None,
 ) -> Lens | None:
-    """The lens at `position` and the few before it, through the model's own final norm and unembedding (`Trace.lens`)."""
+    """The lens at `position` and up to `positions` in all that end there, through the model's own final norm and unembedding (`Trace.lens`).
+
+    Args:
+        stop: looked at between blocks; if it is set the result is None.
+        tell: called with (blocks done, blocks).
+    """
     layers = trace.anatomy.n_layers
     where = tuple(range(max(0, position + 1 - positions), position + 1))
     ids = np.zeros((layers + 1, len(where)), np.int64)
@@ -165,7 +170,7 @@ def lens(
         )
         last.append(
             np.asarray(trace.lens(layer, position).values, np.float32)
-        )  # this one to the last digit, the others in one product
+        )  # `position` exactly as the trace has it, the others in one matrix product
         for column, logits in enumerate([*before, last[-1]]):
             said = Distribution(logits)
             ids[layer, column] = said.largest

@@ -1,4 +1,4 @@
-"""The picture of the stream's lengths: before each block, for every token."""
+"""The picture of the norms of the residual stream: before each block, for every token."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def place_of(layers: int, name: str, index: Mapping[str, int]) -> tuple[int, int
 
 
 class Sizes(Heatmap):
-    """A heat map of lengths, one row before each block and one after the last."""
+    """A heat map of norms, one row before each block and one after the last."""
 
     def show(self, size: np.ndarray, tokens: list[str], at: int) -> tuple[Scale, float]:
-        """Other lengths ``[L + 1, T]``, around the token `at`; returns the scale and the largest length shown."""
+        """Shows other norms ``[L + 1, T]``, around the token `at`; returns the scale and the largest norm shown."""
         start = max(0, min(at - WIDE // 2, len(tokens) - WIDE))
         shown, layers = size[:, start : start + WIDE], len(size) - 1
-        # the first token is often an attention sink with a stream a hundred times as long
+        # the first token is often an attention sink, with a norm a hundred times as large
         others = shown[:, 1:] if shown.shape[1] > 1 else shown
         scale = Scale("magnitude", 0.0, float(np.quantile(others, 0.98)) or 1.0)
         self.feed(

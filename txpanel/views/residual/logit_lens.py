@@ -1,4 +1,4 @@
-"""The picture of the logit lens: which token would be said after each block."""
+"""The picture of the logit lens: which token is the most likely after each block."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from txpanel.views.residual.data import Stream
 __all__ = ["feed_statistic"]
 
 COLOURS = {"ln1": "value", "attn_norm": "value", "ln2": "mlp", "mlp_norm": "mlp", "ln_final": "focus"}
-"""A norm has the colour of what reads it or wrote it; those of a write are dashed."""
+"""Colour of a norm: that of the part that reads its output, or whose output it normalises; the latter are dashed."""
 MARKS = {"value": "v", "mlp": "m", "focus": "f", "lane": "muted"}
 """The same colours as marks of `txpanel.toolkit.text.rich`."""
 

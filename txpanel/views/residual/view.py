@@ -108,7 +108,7 @@ class ResidualView(View):
         return layout
 
     def _pictures(self) -> tuple[list[Any], list[Callable[[], Any]]]:
-        """Those at the top, and what puts the others below them."""
+        """The pictures at the top, and functions that build the others below them."""
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
         half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
         third: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 220px"}}
@@ -151,7 +151,7 @@ class ResidualView(View):
         ]
 
     def _lens_picture(self) -> Any:
-        """The lens is a product with the whole unembedding for each block: it waits until somebody looks."""
+        """The lens is a product with the whole unembedding for each block: it is computed when it comes into sight."""
         self._lens_there = True
         if self.state.trace is not None:
             self._lens_wanted()

@@ -1,4 +1,4 @@
-"""The sampling view's other answer: a beam search on request, with its tree."""
+"""A beam search on request in the sampling view, with its tree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Beams"]
 
 
 class Beams:
-    """A picture for a view: asks, runs beside the page, can be stopped, and is empty again when another run comes.
+    """The picture of a beam search: it runs in a thread, can be stopped, and is emptied when another run comes.
 
     Args:
         view: whose state is searched from; it calls `reset` for each run and `stop` at its end.
@@ -45,7 +45,7 @@ class Beams:
         )
 
     def reset(self) -> None:
-        """Another text: what was found belongs to the one before. Who comes back to that finds it again."""
+        """Another run: the search of the old one is hidden. It is shown again when that run comes back."""
         self._worker.cancel()
         self.found = None
         trace, limits = self.view.state.trace, self.view.state.limits
@@ -152,7 +152,7 @@ class Beams:
 
 
 def _inside(data: dict[str, Any]) -> dict[str, Any]:
-    """What to search, each number within its bounds; empty if one is none."""
+    """The arguments of a search from a browser's message, each within its bounds; empty if one is not a number."""
     found: dict[str, Any] = {}
     for name, least, most in (("beams", 2, 8), ("tokens", 1, 32), ("penalty", -5.0, 5.0)):
         value = data.get(name)

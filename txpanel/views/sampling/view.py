@@ -51,7 +51,7 @@ class SamplingView(View):
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
 
     _others = ""
-    """The sum over other tokens that was asked for last, as long as the list is the same."""
+    """Tensor name of the sum over all tokens that were not listed, as it was last asked for; empty before."""
 
     def __panel__(self) -> pn.Column:
         self.words = Rich(heading=_("Choosing the next token"), paragraphs=[])
@@ -199,7 +199,7 @@ class SamplingView(View):
         ]
 
     def _ask(self, tensor: Any, token: int | None, listed: Any) -> None:
-        """A number before any stage: those behind it are followed in the browser, with this token's numbers."""
+        """Asks about a number before the first stage; those of later stages are explained in the browser."""
         if tensor in ("logits", "probs") and token is not None:
             self.state.ask(tensor, vocab=token)
         elif tensor == "probs.entropy":
@@ -253,7 +253,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _inside(data: dict[str, Any]) -> dict[str, Any]:
-    """Settings from the browser, each within its bounds; what is no number is left out."""
+    """Settings from a browser's message, each within its bounds; what is not a number is left out."""
     values = {spec.key: within(spec.key, data.get(spec.key)) for spec in SPECS}
     return {name: value for name, value in values.items() if value is not None}
 

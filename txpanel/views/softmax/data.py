@@ -39,7 +39,7 @@ def histogram(found: Distribution) -> Histogram:
 
 
 def ranked(found: Distribution, points: int = 400) -> npt.NDArray[np.int64]:
-    """Places in `Distribution.order` that a curve is drawn through: all of the first, then ever fewer; int64, ending with the last."""
+    """Ranks (places in `Distribution.order`) through which a curve is drawn: all of the first, then at growing distances, and the last; int64."""
     return np.unique(np.round(np.geomspace(1, found.size, points)).astype(np.int64)) - 1
 
 
@@ -53,7 +53,7 @@ def vocabulary(model: Any) -> list[str]:
 
 
 def search(trace: Any, wanted: str, most: int = 5) -> list[int]:
-    """Tokens for what somebody typed: the text itself (with and without a space before it), then tokens that begin with it, then any that hold it.
+    """Ids of tokens that match a typed text: the text itself (with and without a space before it), then tokens that begin with it, then those that contain it.
 
     A whole number is also taken as a token's id.
     """

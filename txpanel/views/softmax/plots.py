@@ -206,7 +206,7 @@ class Ranked(_Figure):
 
 
 class Surprisal(_Figure):
-    """How many bits each token of the text surprised the model by, along the text; a click chooses a token."""
+    """Surprisal of each token of the text, in bits; a click chooses a token."""
 
     def __init__(self, view: Any, tap: Callable[[int], Any]) -> None:
         super().__init__(view, _rectangle)

@@ -1,4 +1,4 @@
-"""The softmax worked out: a table of tokens with every step from logit to probability."""
+"""The softmax as a table: tokens with every step from logit to probability."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEPS = ("logits", "probs.shifted", "probs.exp", "probs")
 
 
 class Facts(Component):
-    """A few numbers that stand for themselves: what, how much, and what it means; ``on_pick(tensor)`` is called for a clicked one."""
+    """A few single numbers, each with a label and a note; ``on_pick(tensor)`` is called for a clicked one."""
 
     facts = param.List(default=[], doc="Texts: label, value, note, and which tensor it is.")
     lights = param.List(default=[], doc="Tensors that the open card is about.")

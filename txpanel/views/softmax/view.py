@@ -1,4 +1,4 @@
-"""The softmax view: from logits to probabilities over the whole vocabulary, and how surprised the model was by the text."""
+"""The softmax view: from logits to probabilities over the whole vocabulary, and the surprisal of each token of the text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SoftmaxView(View):
 
     found: Distribution | None = None
     _others = ""
-    """The end of the name of the sums over all tokens that are not listed."""
+    """End of the tensor names of the sums over all tokens that are not listed; see `others_name`."""
 
     def __panel__(self) -> pn.Column:
         self._bits, self._found_bits = background(), (0, np.empty(0))
@@ -167,7 +167,7 @@ class SoftmaxView(View):
         self.mirror.light([index["bin"] for _name, index in asked if "bin" in index])
 
     def _tensor(self, own: str) -> str:
-        """The full name of a tensor of the end, after the token that is shown."""
+        """The full name of an output tensor (``logits``, ``probs``, ...) at the position that is shown."""
         trace = self.state.trace
         return str(trace.lens_name(trace.anatomy.n_layers, self.at, own))
 
@@ -273,7 +273,7 @@ class SoftmaxView(View):
     def _show_surprisal(self) -> None:
         """In a thread: it is a product of every token with the whole unembedding."""
         trace = self.state.trace
-        self.of_text.visible = not trace.anatomy.fills  # it has read the whole text before it says anything
+        self.of_text.visible = not trace.anatomy.fills  # such a model has read all of the text: no token is predicted from those before
         if trace.anatomy.fills:
             return
         if self._found_bits[0] == trace.uid:

@@ -73,7 +73,7 @@ def formulas(trace: Trace, size: int) -> list[str]:
 
 
 def facts(found: Distribution, best: str) -> list[Any]:
-    """Label, value, note and tensor of each; `best` is the likeliest token."""
+    """The four numbers above the table, each as label, value, note and tensor; `best` is the likeliest token."""
     choices = 2.0**found.entropy
     return [
         [

@@ -1,4 +1,4 @@
-"""What a "why this number" card says, as plain data: built from `Explanation`, compared with the trace in tests. Nothing here draws."""
+"""The content of a "why this number" card as plain data, built from an `Explanation`. Nothing here draws."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MORE = 20
 """How many operands are added to the list when somebody asks for more."""
 
 MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "exponential", "others", "bin"})
-"""Steps that are not the model's own: what pictures say about its numbers."""
+"""Operations that are not steps of the model: they describe its numbers in pictures."""
 
 _MINUS = re.compile(r"(?<![\w)\]])-(?=[\w(∞])|(?<= )-(?= )")
-"""A hyphen that is meant as a minus sign, as against the one in a name."""
+"""A hyphen that is a minus sign, not part of a name."""
 
 TOKENS = {"token": lambda: _("token"), "query": lambda: _("query"), "key": lambda: _("key")}
 HEADS = {"head": lambda: _("head"), "kv_head": lambda: _("key/value head")}
-"""Dimensions and what they are called, for those that are not called by their name."""
+"""What dimensions are called on the page, where that is not their name."""
 
 
 def exact(value: float) -> str:
@@ -139,7 +139,7 @@ def product(explanation: Explanation) -> dict[str, Any] | None:
 
 
 def _product_of_arrays(terms: Terms) -> dict[str, Any] | None:
-    """`product` of operands that are made when they are looked at."""
+    """`product` for operands that are held as arrays (`Terms`)."""
     n = len(terms)
     if n < 2 or len(terms.factors) != 2:
         return None
@@ -165,7 +165,7 @@ class _Cells:
 
 
 def _running(pairs: Sequence[Term]) -> str | None:
-    """The dimension of the first source that a product runs over; None when none changes."""
+    """The dimension of the first source over which a sum of products runs; None when none changes."""
     first, last = pairs[0].sources[0].index, pairs[-1].sources[0].index
     moving = [dim for dim in first if first[dim] != last.get(dim)]
     return moving[-1] if moving else None
@@ -212,7 +212,7 @@ def check(explanation: Explanation) -> dict[str, Any] | None:
 
 
 def _again(explanation: Explanation) -> dict[str, Any] | None:
-    """The same of a number that a part that is not opened has made: its module was called again with the same input."""
+    """As `check`, for a number of a closed part: its module was called again with the same input."""
     found = explanation.check
     if not math.isfinite(found.difference):
         return None
@@ -226,7 +226,7 @@ def _again(explanation: Explanation) -> dict[str, Any] | None:
 
 
 def closed(trace: Trace, explanation: Explanation, focus: Mapping[str, int] | None = None) -> dict[str, Any] | None:
-    """Of a number that a part that is not opened has made: sentences about it, and its inputs; None for all others.
+    """For a number that a closed part has computed: sentences about it, and its inputs; None for all others.
 
     Returns:
         ``said`` (sentences), ``again`` (what calling it again gave), ``inputs``: ``label``, ``title``, ``name`` and ``at`` of each.
@@ -255,7 +255,7 @@ def closed(trace: Trace, explanation: Explanation, focus: Mapping[str, int] | No
 
 
 def fed_index(trace: Trace, name: str, known: Mapping[str, int], focus: Mapping[str, int]) -> dict[str, int]:
-    """A cell of `name` that the cell `known` has a part in: its coordinates where they apply, else the page's focus, else the likeliest token, or 0."""
+    """Index of a cell of `name` that is computed from the cell `known`: its coordinates where they apply, else the focus, else the likeliest token, or 0."""
     also = dict(known)
     for one, other in (("token", "query"), ("query", "token"), ("key", "token"), ("token", "key")):
         if one in known:

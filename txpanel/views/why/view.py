@@ -23,7 +23,7 @@ TRAIL = 6
 class WhyCard(View):
     """Where a number comes from: formula, operands down to weights and token ids, and the sum that has to agree.
 
-    Not a view of its own on the page but the companion of all of them: whatever is asked with `ModelState.ask` is answered here.
+    It is not one of the page's views but beside all of them: it shows what is asked with `ModelState.ask`.
     """
 
     id, title, order, first = "why", "Why this number", 90, True

@@ -98,9 +98,9 @@ def sentence(operation: str, operands: int = 2) -> str:
 
 
 def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> str:
-    """What the name of a tensor says that there is one of for each layer and token, or pair of tokens; empty for all others.
+    """Layer and tokens that a tensor's name contains, in words (``lens.3.7.probs``); empty for tensors without such a name.
 
-    Of a bin also its range, of a sum over other tokens which those are not.
+    For a bin of the histogram also its range, for a sum over other tokens which tokens are left out.
     """
     if came := SURPRISAL.fullmatch(name):
         token = int(came[1])
@@ -110,7 +110,7 @@ def whose(trace: Trace, name: str, index: Mapping[str, int] | None = None) -> st
     if (near := NEAR.fullmatch(name)) and trace.model is not None:
         one, other = map(visible, trace.model.tokens([int(near[1]), int(near[2])]).strings)
         return _("The rows of “{one}” and “{other}” in the embedding matrix.").format(one=one, other=other)
-    if name == "probs":  # clicked on a bar that is as long as the settings make it
+    if name == "probs":  # the clicked bar shows the probability with the settings, the card the model's own
         return _("The model's own probability, before your settings.")
     return f"{_after(trace, name)} {_which(trace, name, index or {})}".strip()
 
@@ -154,7 +154,7 @@ def _which(trace: Trace, name: str, index: Mapping[str, int]) -> str:
 
 
 def closed_words(trace: Trace, found: Explanation) -> list[str]:
-    """Of a number that a part that is not opened has made: which module, why it is closed, and what it gives when it is called again."""
+    """For a number that a closed part has computed: which module, why it is closed, and what it gives when it is called again."""
     anatomy, operation = trace.anatomy, trace.operation(found.name)
     if isinstance(operation, Placed):  # where an image or a sound stands
         return [
