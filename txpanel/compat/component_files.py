@@ -38,7 +38,11 @@ KINDS: tuple[type, ...] = (Viewable, ReactiveCustomBase, BaseTemplate, Design, T
 
 
 def mend() -> None:
-    """Serves files of such classes only; once per process, may be called again."""
+    """Serves files of such classes only; once per process, may be called again.
+
+    Raises:
+        RuntimeError: Panel's handler has changed, so that the check would not work.
+    """
     if not replace(ComponentResourceHandler, "parse_url_path", _guarded):
         raise RuntimeError("Panel's handler of component files is not what it was: it may import what an address names")
 

@@ -22,7 +22,11 @@ listeners: list[Callable[[Any, Any], None]] = []
 
 
 def mend() -> None:
-    """Applies the workaround; once per process, may be called again."""
+    """Applies the workaround; once per process, may be called again.
+
+    Raises:
+        RuntimeError: Bokeh's server has changed, so that nobody would be called.
+    """
     if not replace(BaseServer, "__init__", _telling):
         raise RuntimeError("Bokeh's server is not what it was: txpanel cannot see who may reach it")
 

@@ -201,6 +201,9 @@ def supervise(arguments: Sequence[str], host: str, port: int, *, prefix: str = "
     Args:
         arguments: of the command, without the program's name.
         host: to ask. port: on which every server listens, the next one too. prefix: of the addresses. tls: whether it speaks HTTPS.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C has ended it.
     """
     words = [word for word in arguments if not _is_ours(word)]
     command = [sys.executable, "-c", SERVER, *words, "--port", str(port)]

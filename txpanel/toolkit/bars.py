@@ -122,7 +122,7 @@ class Bars:
 
         Args:
             names: one per bar; cut to `length` characters beside the bar, whole in the tooltip.
-            values, texts: lengths, and what stands beside them.
+            values, texts: lengths of the bars (float, one per name), and the text beside each.
             tensors: name and index of each value.
             chosen, others: the place of the highlighted bar, and of the one that stands for the rest.
             low, high: ends of the axis; the values' own when None.

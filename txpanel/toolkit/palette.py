@@ -95,7 +95,7 @@ def _linear(hex_colour: str) -> np.ndarray:
 
 
 def oklab(hex_colour: str) -> np.ndarray:
-    """OKLab coordinates (L, a, b) of ``#rrggbb`` (Björn Ottosson, "A perceptual color space for image processing")."""
+    """OKLab coordinates (L, a, b) of ``#rrggbb``, float64 [3] (Björn Ottosson, "A perceptual color space for image processing")."""
     return np.asarray(TO_LAB @ np.cbrt(TO_LMS @ _linear(hex_colour)))
 
 

@@ -99,7 +99,7 @@ def others_name(order: npt.NDArray[np.int64], listed: Sequence[int]) -> str:
     """The end of the name of a sum over all tokens but those `listed`: ``others.20.311`` without the 20 likeliest and token 311.
 
     Args:
-        order: tokens from the likeliest down, ties by id.
+        order: int64 [V], token ids from the likeliest down, ties by id.
     """
     out = np.zeros(len(order), bool)
     out[list(listed)] = True

@@ -74,7 +74,7 @@ def stage(trace: Any, layer: int, head: int, part: str) -> Floats:
 
 
 def without_sink(pattern: Floats) -> Floats:
-    """The pattern with the first token left out and every row divided by what remains; rows with nothing left are NaN."""
+    """The pattern [T, T] without the first token's column, each row divided by its sum, float32 [T, T]; rows with nothing left are NaN."""
     rest = pattern.astype(np.float64)
     rest[:, 0] = np.nan
     total = np.nansum(rest, axis=1, keepdims=True)
@@ -128,7 +128,7 @@ class Ranking:
 
 
 def ranking(weights: Floats, most: int = 14) -> Ranking:
-    """The bars of a row or a column of the pattern; NaN (masked) is left out."""
+    """The `most` largest weights of a row or column of the pattern, float32 [T], or all where they are fewer; NaN (masked) is left out."""
     seen = np.flatnonzero(np.isfinite(weights))
     if len(seen) <= most:
         return Ranking(tuple(int(i) for i in seen), weights[seen], 0, 0.0)

@@ -229,7 +229,7 @@ def _may(trace: Trace, layer: int, side: int) -> np.ndarray:
 
 
 def head_weights(trace: Trace, layer: int, head: int, window: Window) -> dict[str, np.ndarray]:
-    """The attention weights on screen: ``pattern``, ``first`` and ``earlier`` of `head_payload`."""
+    """The attention weights on screen: ``pattern`` float32 [n, n], ``first`` and ``earlier`` float32 [n], as in `head_payload`."""
     weights, may = _pattern(trace, layer, head)[window.rows], allowed(trace, layer, head)[window.rows]
     rows, begin = np.where(may, weights, np.float32(np.nan)), window.start
     if not trace.anatomy.blocks[layer].causal:
@@ -311,7 +311,7 @@ def write_norms(trace: Trace, layer: int) -> dict[str, np.ndarray]:
 
 
 def kept_norms(trace: Trace) -> dict[int, dict[str, np.ndarray]]:
-    """The norms of a run that are kept already, by block."""
+    """The norms of a run that are kept already, by block; each as `write_norms` returns them, float32 [T]."""
     found = {layer: _WRITTEN.get((trace.uid, layer)) for layer in range(trace.anatomy.n_layers)}
     return {layer: values for layer, values in found.items() if values is not None}
 

@@ -39,7 +39,7 @@ def histogram(found: Distribution) -> Histogram:
 
 
 def ranked(found: Distribution, points: int = 400) -> npt.NDArray[np.int64]:
-    """Ranks (places in `Distribution.order`) through which a curve is drawn: all of the first, then at growing distances, and the last; int64."""
+    """Ranks (places in `Distribution.order`) through which a curve is drawn: all of the first, then at growing distances, and the last; int64 [P]."""
     return np.unique(np.round(np.geomspace(1, found.size, points)).astype(np.int64)) - 1
 
 

@@ -228,7 +228,7 @@ class Surprisal(_Figure):
         self.dark(view.dark)
 
     def feed(self, bits: np.ndarray, names: list[str], chosen: int) -> None:
-        """Another text, or another chosen token. `bits` has NaN for the first token."""
+        """Another text, or another chosen token. `bits`: float [T], in bits; NaN for the first token."""
         self.total, self.chosen = len(bits), chosen
         at = np.arange(self.total, dtype=np.float64)
         tops = np.nan_to_num(bits)
