@@ -1,6 +1,6 @@
 """Panel objects that are closed after a session's end do not change the session's document, which Bokeh has destroyed by then.
 
-Bokeh destroys the document and calls whoever wants to hear of the end afterwards, in no order. Until Panel's own turn comes, ``pn.state`` knows the page,
+Bokeh destroys the document and calls the callbacks for a session's end afterwards, in no order. Until Panel's own turn comes, ``pn.state`` knows the page,
 and each change of a Panel object is made in its models as well. Since 1.10 that raises (`hold` asks the document for callbacks that are no more), so whoever
 empties a layout then stops in the middle of it, and what comes after is kept for ever.
 

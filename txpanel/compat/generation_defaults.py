@@ -1,4 +1,4 @@
-"""What transformers' ``generate`` takes for settings that nobody made.
+"""The values that transformers' ``generate`` uses for settings that were left open.
 
 A `GenerationConfig` of transformers 5 says None for what is left open; ``generate`` fills it in from a list of its own.
 

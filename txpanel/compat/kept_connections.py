@@ -215,7 +215,7 @@ class KeptConnection:
         return True
 
     def _give_up(self) -> None:
-        """Nobody came back: Bokeh's session counts as unused since the connection was lost."""
+        """The browser did not reconnect: the session counts as unused since the connection was lost."""
         self._timer = None
         session = self.connection._session
         self._forget()

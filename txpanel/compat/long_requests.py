@@ -1,4 +1,4 @@
-"""A request whose address or headers are too large is told so: 414 or 431 with a sentence.
+"""A request whose address or headers are too large is answered: 414 or 431 with a sentence.
 
 Tornado closes such a connection without an answer, while the rest of the request is still on its way, so that a browser says "connection reset" and
 its user can only guess that a link was too long. Here the answer is written first, and what comes after is read and thrown away for a moment, because
@@ -29,14 +29,14 @@ MOST = 8_000_000
 
 
 Told = Callable[[int, Any], str]
-"""Is given the status, 414 or 431, and Tornado's context of the connection, with ``remote_ip``; says what the person is told."""
+"""Called with the status, 414 or 431, and Tornado's context of the connection, with ``remote_ip``; returns what the person is told."""
 
 
 def mend(told: Told) -> None:
     """Applies the workaround; once per process, may be called again.
 
     Args:
-        told: hears of each such request.
+        told: called for each such request.
     """
 
     def telling(own: Callable[..., None]) -> Callable[..., None]:

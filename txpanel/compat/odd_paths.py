@@ -73,7 +73,7 @@ class Odd(RequestHandler):
     """Answers such a request, whatever its method."""
 
     def initialize(self, said: str) -> None:
-        """Args: said: what is wrong."""
+        """Takes the sentence that is answered."""
         self.said = said
 
     def prepare(self) -> None:
@@ -85,10 +85,10 @@ class Odd(RequestHandler):
 
 
 def install(tornado_app: Any, words: Callable[[Problem], str]) -> None:
-    """Looks at each request to an application of Tornado before a handler is looked for.
+    """Checks each request to an application of Tornado before it looks for a handler.
 
     Args:
-        words: what the person is told.
+        words: returns what the person is told, for each `Problem`.
     """
     own = tornado_app.find_handler
 

@@ -71,7 +71,7 @@ def _split_once(own: Callable[..., dict[str, str]]) -> Callable[..., dict[str, s
 
 def _only_for_somebody(own: Callable[..., None]) -> Callable[..., None]:
     def update(self: Any, event: Any = None) -> None:
-        """Nobody's text is parsed, and none comes into the log, where no parameter follows the address."""
+        """Does nothing where no parameter follows the address: no text is parsed, and none comes into the log."""
         if self._synced:
             own(self, event)
 

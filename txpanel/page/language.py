@@ -20,13 +20,13 @@ _pages: weakref.WeakKeyDictionary[Document, str] = weakref.WeakKeyDictionary()
 
 
 def chosen(given: str | None, header: str | None) -> str:
-    """The language for somebody.
+    """The language of a page.
 
     Args:
         given: what the address says. header: the browser's ``Accept-Language``.
 
     Returns:
-        A code of `messages.languages`; where nobody asks for one of them, that of the process (``TXPANEL_LANGUAGE``), or English.
+        A code of `messages.languages`; where neither names one of them, that of the process (``TXPANEL_LANGUAGE``), or English.
     """
     there = messages.languages()
     asked = (given or "").replace("-", "_")
@@ -36,7 +36,7 @@ def chosen(given: str | None, header: str | None) -> str:
 
 
 def of_request(request: Any) -> str:
-    """The language of whoever sends a request for a page or for anything else (one of Tornado's)."""
+    """The language of the answer to a request (one of Tornado's), for a page or anything else."""
     given = request.arguments.get("lang", [b""])[-1]
     return chosen(given.decode("ascii", "ignore"), request.headers.get("Accept-Language"))
 
@@ -59,7 +59,7 @@ def of_browser(header: str, there: list[str]) -> str | None:
 
 
 def speak(document: Document, code: str) -> None:
-    """All that is said while this page is worked on is in this language."""
+    """Sets a page's language: messages made while its document is current are in it."""
     _pages[document] = code
     messages.asked_by_page(_of_page)
 

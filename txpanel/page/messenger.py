@@ -28,5 +28,5 @@ class Messenger(Component):
         self._send_msg(data)
 
     def close(self) -> None:
-        """Hears nothing any more."""
+        """Ignores all further messages."""
         self._on_message = None

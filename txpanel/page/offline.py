@@ -59,14 +59,14 @@ def save(
 
     Args:
         facts: what stands in the line on top: which model, made with what, when. views: ids of the views that can be opened in it.
-        dark: switches the content to dark and back; without, the file stays in the colours of now.
+        dark: switches the content to dark and back; without it the file has the present theme only.
 
     Raises:
         BadFile: it could not be written; what was there before is there still.
     """
     before, quiet = pn.config.inline, EMPTY_LAYOUT in check.__silencers__
     pn.config.inline = True
-    silence(EMPTY_LAYOUT)  # a box that is filled when it is opened is no mistake of whoever saves a page
+    silence(EMPTY_LAYOUT)  # Bokeh warns of empty boxes; ours are filled when they are opened
     page = io.StringIO()
     doc = Document()
     try:

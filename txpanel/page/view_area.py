@@ -53,7 +53,7 @@ class ViewArea(param.Parameterized):
 
     Args:
         later: calls a function after what is there has been sent to the browser.
-        bar: a component that stands on the page already: through it the browser is told of components that come later.
+        bar: a component that stands on the page already: through it the browser gets the definitions of components that come later.
         on_system_theme: called with True when the browser says that its system is dark, False when light.
 
     Attributes:
@@ -202,7 +202,7 @@ class ViewArea(param.Parameterized):
         self._draw_tabs()
 
     def build_all(self) -> None:
-        """Builds the views that nobody has opened yet, behind the one that is open."""
+        """Builds the views that were not opened yet, hidden behind the open one."""
         self.show(there=True)
         for part in self.below():
             self._build(part)

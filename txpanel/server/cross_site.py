@@ -1,4 +1,4 @@
-"""A page is made for somebody who opens it, not for a picture, script or frame in a page of another site.
+"""A session is made only for a page that is opened, not for a picture, script or frame in a page of another site.
 
 Browsers say what an answer is for (``Sec-Fetch-Dest``); those that do not (over plain http) say what they would take (``Accept``). So an
 ``<img>`` elsewhere makes no session here and costs nothing. Where other sites may show the page (``TXPANEL_EMBED``), frames and ``autoload.js`` are let in.

@@ -21,7 +21,7 @@ __all__ = ["MetricsHandler", "exposition", "may_read"]
 
 
 def may_read(ip: str, host: str, headers: Mapping[str, str], allowed: tuple[str, ...]) -> bool:
-    """Whether whoever asks may read the figures.
+    """Whether the sender of a request may read the figures.
 
     A proxy on this machine that says nothing of those behind it looks like a program on this machine. So where strangers can reach
     the server, even this machine's own programs are refused until the operator names them.

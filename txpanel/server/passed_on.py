@@ -182,7 +182,7 @@ def _check_passwords(where: str, given: str | None) -> None:
 
 
 def prepare_secrets(given: argparse.Namespace) -> None:
-    """Sets what this run signs with, where the operator has not said: sessions always, logins where there are some.
+    """Sets the secrets that sign sessions and, where there is a login, its cookies, unless the operator has set them.
 
     In the environment, not on the command line, where every user of the machine could read it.
     """

@@ -1,4 +1,4 @@
-"""The log says what happened, not what somebody wrote: texts stand in addresses (``?text=...``) and in messages, which libraries quote.
+"""Keeps visitors' texts out of the log: they are in addresses (``?text=...``) and in messages, which libraries quote.
 
 A request is logged without what follows its ``?``, a message by its size. A request that was refused by a limit has its own
 line (``txpanel.server.refusals``), so Tornado's second one, which would call it an error, is left out. What an error itself says is kept: the

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 
 
 def full(answer: Answer, *, again: int, address_only: bool) -> str:
-    """The page of somebody who waits.
+    """The page of a visitor who waits for a place.
 
     Args:
         again: seconds until it asks again. address_only: whether only his address has no place left.
@@ -36,13 +36,13 @@ def full(answer: Answer, *, again: int, address_only: bool) -> str:
 
 
 def too_often(again: int) -> str:
-    """The page of somebody whose address asks for too many pages."""
+    """The page of a visitor whose address has requested too many pages."""
     told = _("Wait a moment: this page tries again by itself in {n} seconds.").format(n=again)
     return _page(_("Too many requests come from your network"), f"<p>{escape(told)}</p>", "", again, "")
 
 
 def policy() -> str:
-    """Its content security policy; who may show it in a frame is said for all pages alike."""
+    """Its Content-Security-Policy, without ``frame-ancestors``, which is the same for all pages."""
     parts = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "connect-src 'self'", "img-src 'self'"]
     parts += [f"script-src '{_digest(_script())}'", f"style-src '{_digest(_style())}'"]
     return "; ".join(parts)

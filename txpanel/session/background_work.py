@@ -154,7 +154,7 @@ class BackgroundWork(param.Parameterized):
             except BaseException as error:
                 # in the caller's own thread, Ctrl-C and sys.exit are the caller's; in the worker's they would end it
                 foreign = not self._prepares and not isinstance(error, Exception)
-                # the work was done; whoever watches the state has failed, and should hear of it
+                # the work was done: the error is of a function that watches the state, and is raised there
                 if foreign or error in of_watchers:
                     raise
                 publish(partial(self._fail, error))

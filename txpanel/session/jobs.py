@@ -27,7 +27,7 @@ from txpanel.tracing.trace import Trace
 
 logger = logging.getLogger(__name__)
 LARGE = 256 * 1024**2
-"""Bytes of a block's attention above which the maps of its heads are made one by one, when they are looked at."""
+"""Bytes of a block's attention above which the maps of its heads are computed one by one, when a view needs them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Result:
 
 
 def run(model: LanguageModel, tree: TokenTree, settings: Settings) -> Result:
-    """Run the model on a tree's tokens up to where it is looked at.
+    """Run the model on a tree's tokens up to its current node.
 
     Raises:
         EmptyText, TooLong, Unsupported: in words.
@@ -240,7 +240,7 @@ def started(model: LanguageModel, tree: TokenTree) -> TokenTree:
 
 
 def restore(model: LanguageModel, record: TreeRecord, settings: Settings) -> Result:
-    """A tree rebuilt from its record, at the place where it was looked at; if it does not fit this model, its text and a sentence.
+    """A tree rebuilt from its record, at its current node; if it does not fit this model, only its text, with a sentence why.
 
     Raises:
         EmptyText, TooLong, Unsupported: in words.

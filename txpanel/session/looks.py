@@ -64,7 +64,7 @@ class Looks:
             then()
 
     def close(self) -> None:
-        """Ends the work, and calls nobody any more."""
+        """Cancels the work; nothing is called any more."""
         self._then.clear()
         if self._worker is not None:
             self._worker.cancel()

@@ -104,7 +104,7 @@ class ModelAndText(param.Parameterized):
     def load_at_once(self, name: str, reason: str, text: str) -> bool:
         """As `load` on a text, but now or not at all: where model and run are kept already, and nothing else is to be shown.
 
-        Whoever calls it has asked whether the model is allowed.
+        The caller must have checked that the model is allowed.
 
         Returns:
             Whether it was done. If not, nothing has changed.
@@ -143,7 +143,7 @@ class ModelAndText(param.Parameterized):
         changes: dict[str, Any] = {"model": model, "model_name": name, "model_reason": reason}
         changes |= self._forget_questions()
         usual = self._usual_for(model, tree.root.chat)
-        if self.tree is not before:  # somebody has typed on meanwhile: the run is of a text that is gone
+        if self.tree is not before:  # the text has changed meanwhile: this run is of the old one
             bare = TokenTree(Prompt(self.tree.root.text, chat=self.chat and chat.has_template(model)))
             changes |= values(usual) if usual is not None else {}
             self.param.update(**changes, tree=bare, chat=bare.root.chat, stale=self.trace is not None)
@@ -159,7 +159,7 @@ class ModelAndText(param.Parameterized):
         self.param.update(**changes)
 
     def _model_was_set(self) -> None:
-        """Somebody gave the state another model: it runs on the text."""
+        """`model` was set from outside: run it on the text."""
         self._own_model = self.model
         tree = TokenTree(Prompt(self.text, chat=self.chat and chat.has_template(self.model)))
         changes = {"stale": self.trace is not None, "tree": tree, "chat": tree.root.chat}

@@ -70,7 +70,7 @@ class Results(param.Parameterized):
             self.param.update(trace=trace, sampled=sample, error=problem)
 
     def _fail(self, error: BaseException) -> None:
-        """A request has failed: a sentence, unless somebody cancelled it. What is on screen stays."""
+        """A request has failed: show a sentence, unless it was cancelled. What is on screen stays."""
         changes: dict[str, Any] = {"busy": False, "progress": None}
         if not isinstance(error, Cancelled):
             changes["error"] = jobs.sentence(error)
@@ -82,7 +82,7 @@ class Results(param.Parameterized):
         return {"trace": None, "sampled": None, "stale": False}
 
     def _adopt(self, trace: Trace) -> None:
-        """Look at a run that somebody else made: from a file, or from a script."""
+        """Show a run that was set from outside: from a file, or by a script."""
         read = trace.model  # the page cannot give the model another sound or picture, so this reading stays the model
         self._own_model = model = read.first if isinstance(read, Reading) and read.encoder_inputs is None else read
         ids = tuple(int(token) for token in trace.tokens.ids)

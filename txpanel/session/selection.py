@@ -1,4 +1,4 @@
-"""What is looked at: a place in the run, and the questions asked about its numbers, in the order in which they were asked."""
+"""What is in focus: block, head, query, key and neuron; and the questions asked about numbers, in the order in which they were asked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Question:
 
 
 class Place(param.Integer[int]):
-    """A whole number that is clamped to the trace whenever it is set, so that nobody ever sees one outside of it."""
+    """A whole number that is clamped to the trace whenever it is set, so that it is never outside of it."""
 
     def __set__(self, obj: Any, val: Any) -> None:
         super().__set__(obj, obj.inside(self.name, int(val)) if obj is not None else val)
@@ -61,7 +61,7 @@ class Selection(param.Parameterized):
 
     def __init__(self, **params: Any) -> None:
         self._trail: History[Question] = History()
-        self._query_chosen = "query" in params  # by whoever made the state, before there was a run
+        self._query_chosen = "query" in params  # given when the state was made, before there was a run
         super().__init__(**params)
 
     @property
@@ -71,7 +71,7 @@ class Selection(param.Parameterized):
 
     @property
     def path(self) -> tuple[Question, ...]:
-        """From the number that somebody clicked to the one in question: each is an operand of the one before."""
+        """The questions from the number that was clicked to the current one: each is about an operand of the one before."""
         found = list(self.trail[: self.trail_place + 1])
         begins = max((i for i, question in enumerate(found) if not question.cause), default=0)
         return tuple(found[begins:])
@@ -145,7 +145,7 @@ class Selection(param.Parameterized):
         return {"question": None, "pinned": (), "can_go_back": False, "can_go_forward": False}
 
     def _places_in(self, trace: Trace, before: Trace | None) -> dict[str, int]:
-        """Where to look in a new trace: as before, but whoever looked from where the answer stands (the last token, a gap) still does."""
+        """The focus in a new trace: as before; but a query at the position that predicts (the last token, a gap) moves to that of the new trace."""
         places = {name: getattr(self, name) for name in PLACES}
         follows = not self._query_chosen if before is None else self.query == before.answer
         self._query_chosen = False

@@ -57,7 +57,7 @@ def shared_trace(
         keep: whether to keep the run for others; False for branches that are computed in passing, when a tree is restored.
 
     Raises:
-        EmptyText, TooLong, OverLimit: in words. Cancelled: nobody wants it any more.
+        EmptyText, TooLong, OverLimit: in words. Cancelled: the request was.
     """
     model = model.now()
     source = text if isinstance(text, str) else tuple(text)
@@ -142,7 +142,7 @@ def _alone(key: Hashable) -> Iterator[None]:
     """One thread at a time for each key; if that fails or is cancelled, the next one begins.
 
     Raises:
-        Cancelled: whoever asked does not want it any more.
+        Cancelled: the request was.
     """
     with _making_guard:
         making = _making.setdefault(key, _Making())

@@ -1,6 +1,6 @@
-"""The one core that all views share: a text, a model, the run of the model on the text, and what is looked at.
+"""The one core that all views share: a text, a model, the run of the model on the text, and what is in focus.
 
-Everything is a ``param``: whoever wants to follow something watches it. There is no server and no Panel in here.
+Everything is a ``param``, so all of it can be watched. There is no server and no Panel in here.
 Without a ``dispatch`` each change blocks until its result is there (scripts, notebooks); with one, the model runs in a
 thread of its own and results arrive through ``dispatch`` on the session's thread, the newest request winning.
 """
@@ -45,7 +45,7 @@ class ModelState(
         dispatch: calls a function on the session's thread. None: each change blocks until its result is there.
         visitor: whose session it is: a model works for one visitor after the other, not for one session after the other.
         permit: is given a model's name before it is loaded and raises a `TxpanelError` to refuse it.
-        limits: what one request may use, such as tokens and seconds. refused: hears of each refusal.
+        limits: what one request may use, such as tokens and seconds. refused: called for each refusal.
         device: where loaded models run.
         dtype: type of their weights; None for the one they were saved with.
         usual: the settings that a page begins with, a value for each stage. While they are unchanged, a conversation or another model

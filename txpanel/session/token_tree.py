@@ -23,7 +23,7 @@ class TokenNode:
     Attributes:
         parent: the node before it. token: its id. piece: its bytes. string: what to show. special: whether it is no text
             but a mark such as an end of text.
-        settings: with which it came, the draw's seed among them. draw: how it was drawn; None: somebody chose it.
+        settings: with which it came, the draw's seed among them. draw: how it was drawn; None: it was chosen by hand.
         p: its probability after the settings, from which it was drawn. model_p: its probability as the model gave it.
         rank: how many tokens the model held likelier. ended: why generating stopped here; empty if it did not.
     """
@@ -53,7 +53,7 @@ class TokenTree:
     Attributes:
         root: the prompt. start: its exact tokens, known once something follows.
         nodes: the tokens in the order in which they came; node n is ``nodes[n - 1]``, node 0 the prompt.
-        at: the node that is looked at. leaf: the last node of the line that runs through it.
+        at: the current node. leaf: the last node of the line that runs through it.
     """
 
     root: Prompt = field(default_factory=Prompt)
@@ -144,7 +144,7 @@ class TokenTree:
         return replace(last, seed=last.seed + 1) if node else last
 
     def add(self, token_node: TokenNode) -> TokenTree:
-        """A tree with one more token, which is looked at. The same token at the same place takes the place of the old one."""
+        """A tree with one more token, which is its current node. If its parent has the same token already, that node is replaced."""
         for n in self.children(token_node.parent):
             if self.node(n).token == token_node.token:
                 nodes = (*self.nodes[: n - 1], token_node, *self.nodes[n:])
@@ -153,7 +153,7 @@ class TokenTree:
         return replace(self, nodes=(*self.nodes, token_node), at=n, leaf=n)
 
     def go(self, node: int) -> TokenTree:
-        """The same tree, looked at from another node; on another branch to that branch's newest end.
+        """The same tree with another current node; if that is on another branch, with that branch's newest end as `leaf`.
 
         Raises:
             IndexError: there is no such node.

@@ -51,7 +51,7 @@ class TreeRecord:
 
     Attributes:
         text: of the prompt. chat: whether it is a turn of a conversation. entries: the tokens, in the tree's order.
-        at: where it is looked at. leaf: the end of the line that runs through it.
+        at: the current node. leaf: the end of the line that runs through it.
         note: a sentence to show with it: what could not be brought back.
     """
 

@@ -46,7 +46,7 @@ def make_node(
 
     Args:
         logits: float32 [V] of the position before the token. settings: of the draw. sample: what they gave; None: no token.
-        drawn: whether the token is the sample's, not somebody's choice.
+        drawn: whether the token is the sample's, not chosen by hand.
     """
     piece, string, special = _read(model, token)
     return TokenNode(

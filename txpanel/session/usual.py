@@ -1,4 +1,4 @@
-"""The settings that generating begins with on a page, until somebody sets others."""
+"""The default sampling settings of a page."""
 
 from __future__ import annotations
 

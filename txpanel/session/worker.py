@@ -26,7 +26,7 @@ SAID_EVERY = 0.5
 
 
 class Job(Protocol):
-    """What a worker runs: it looks at ``cancel`` between its steps and hands results to ``publish``."""
+    """What a worker runs: it checks ``cancel`` between its steps and hands results to ``publish``."""
 
     def __call__(self, cancel: threading.Event, publish: Dispatch) -> None:
         """Do the work."""
@@ -47,9 +47,9 @@ class Worker:
         dispatch: gets a function and calls it where results may be used: on the session's thread. ``None`` runs jobs at
             once in the caller's thread, and ``submit`` returns when they are done.
         visitor: for whom; all workers of one visitor share his turns with a model.
-        waits: hears, through ``dispatch``, which place in the queue for a model a job has, None when it has its turn.
-        reads: hears how far the model has read a text, from 0 to 1, where that takes long.
-        rank: of its looks at a model, see `Asking`.
+        waits: called through ``dispatch`` with the job's place in the queue for a model; None when it has its turn.
+        reads: called with how far the model has read a text, from 0 to 1, where that takes long.
+        rank: priority of its turns with a model when it replays blocks, see `Asking`.
     """
 
     def __init__(

@@ -138,7 +138,7 @@ class Component(JSComponent):
         return tuple(name for name in linked if name in self._browser_sets) if self._key else linked
 
     def _get_properties(self, doc: Document | None) -> dict[str, Any]:
-        """On a server all components share one address. In a notebook and in a saved page there is nobody to fetch from: the bundle is in the page, once."""
+        """On a server all components share one address. A notebook and a saved page have no server: the bundle is in the page, once."""
         properties = super()._get_properties(doc)
         served = doc is not None and doc.session_context is not None
         if self._key:

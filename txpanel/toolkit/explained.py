@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["SHOWN", "explained", "lit"]
 
 SHOWN = 8
-"""Operands listed one by one before somebody asks for more."""
+"""Operands listed one by one at first."""
 
 TERM = 500
 """Bytes of an operand with its label and its cell, about."""

@@ -31,7 +31,7 @@ def mark(figure: Any, glyph: Glyph, source: ColumnDataSource, level: str = "glyp
 
 
 def put(source: ColumnDataSource, data: dict[str, Sequence[Any]]) -> None:
-    """Another content for a source, if it is another one: Bokeh sends the same once more, and the browser paints the figure anew."""
+    """Sets a source's data if it has changed: Bokeh would send equal data again, and the browser would repaint the figure."""
     now = source.data
     if any(name not in now or [*now[name]] != [*column] for name, column in data.items()):
         source.data = data

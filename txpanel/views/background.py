@@ -80,7 +80,7 @@ def one_by_one(
     """Builds further parts of a column, each when the one before has come into sight: many figures at once block page and server.
 
     Args:
-        column: with what comes first in it. rest: build one part each. said: a line below until all are there.
+        column: with what comes first in it. rest: build one part each. said: text of the line below them until all are built.
         guard: calls a step and keeps its errors, such as a view's own.
     """
     document, left, first = pn.state.curdoc, list(rest), len(column)

@@ -82,7 +82,7 @@ class View(pn.viewable.Viewer):
         default=True, doc="Whether the view is on screen: one that is not puts its updates off until it is."
     )
     dark = param.Boolean(default=False, doc="Whether the page is dark; the page sets it, `mapper` follows it.")
-    opened = param.String(default="", doc="Id of the view unfolded below the flow; whoever sets it opens that view.")
+    opened = param.String(default="", doc="Id of the view unfolded below the flow; setting it opens that view.")
     openable = param.Dict(
         default={},
         doc="Tensor name without block prefix -> id of the view that is opened for it; the page sets it from `shows`.",

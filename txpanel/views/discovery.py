@@ -138,7 +138,7 @@ def _has_code(entry: importlib.metadata.EntryPoint) -> bool:
 
 
 def switch_off(view: type, error: str) -> bool:
-    """New sessions do without a view, until the server is started anew. Built-in views stay: only the caller's log names them.
+    """Switches a view off for new sessions, until the server is restarted. Built-in views stay: only the caller's log names them.
 
     Args:
         view: its class. error: a sentence why.
@@ -155,7 +155,7 @@ def switch_off(view: type, error: str) -> bool:
 
 
 def keep_off(key: Key, error: str) -> None:
-    """A view, loaded or not, is off from the start.
+    """Switches a view off before it is loaded.
 
     Args:
         key: package and name of its entry point. error: a sentence why.

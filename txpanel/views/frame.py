@@ -175,7 +175,7 @@ class ViewFrame(pn.viewable.Viewer):
             "retry_label": "" if getattr(error, "off", False) else _("Try again"),
         }
         standing = self._layout[0] if len(self._layout) else None
-        if isinstance(standing, ErrorCard):  # changed, not replaced: somebody may be about to click on it
+        if isinstance(standing, ErrorCard):  # changed, not replaced: a person may be about to click on it
             standing.param.update(**words)
         else:
             self._layout[:] = [ErrorCard(on_retry=self.retry, sizing_mode="stretch_width", **words)]

@@ -118,7 +118,7 @@ class ClassPart:
         return self._seen if self._seen.question != before.question else None
 
     def overtaken(self) -> bool:
-        """Whether this page has led its class until another one took over; said once."""
+        """Whether another page has taken over the class that this one led; True only once."""
         led, self._led = self._led, self.leads
         return led and self.follows
 

@@ -27,7 +27,7 @@ class Answered:
     Attributes:
         done: answered rightly, or done. verdict: on the last answer. hints: how many were asked for. revealed: the answer was asked for.
         tries: wrong answers so far. given: the last answer. begun: how everything stood when the step began (`goals.facts`).
-        cell: the cell that somebody has asked about last.
+        cell: the cell of the last question.
     """
 
     done: bool = False

@@ -88,7 +88,7 @@ def _differing(a: list[TokenNode], b: list[TokenNode]) -> list[list[str]]:
 
 
 def _same(picks: list[TokenNode]) -> str:
-    """What is said where no setting differs: two draws with the same seed give the same token, so somebody chose one of them."""
+    """The sentence where no setting differs: draws with the same seed give the same token, so one of the two was chosen by hand."""
     chosen = [name for name, pick in zip(SIDES, picks, strict=True) if pick.draw is None]
     if len(chosen) == len(SIDES):
         return _("Where they split, both tokens were chosen by hand. The settings are the same.")

@@ -76,7 +76,7 @@ class Bar:
         self._fixed = fixed
         self._state: ModelState | None = None
         self._watchers: list[Any] = []
-        self._early: dict[str, Any] | None = None  # a text that somebody ran before there was a state
+        self._early: dict[str, Any] | None = None  # a text that was sent before there was a state
         self._generating = False
         self._runs = 0
         self._offered: tuple[str, ...] | None = None
@@ -197,7 +197,7 @@ class Bar:
         state.generate(n or None, pace=self._pace())
 
     def _takes(self, state: ModelState, text: str) -> bool:
-        """Whether a text may be looked at; the page itself sends no longer one, and keeps what was typed."""
+        """Whether a text is short enough. The page itself sends no longer one, and keeps what was typed."""
         try:
             state.allowed().check_characters(text)
         except TxpanelError as error:

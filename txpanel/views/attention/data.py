@@ -128,7 +128,7 @@ class Ranking:
 
 
 def ranking(weights: Floats, most: int = 14) -> Ranking:
-    """The `most` largest weights of a row or column of the pattern, float32 [T], or all where they are fewer; NaN (masked) is left out."""
+    """The bars of a row or column of the pattern, float32 [T]: all in text order, or the largest `most` - 1 and a rest; NaN (masked) is left out."""
     seen = np.flatnonzero(np.isfinite(weights))
     if len(seen) <= most:
         return Ranking(tuple(int(i) for i in seen), weights[seen], 0, 0.0)
@@ -147,14 +147,14 @@ class Look:
     """One head of one run: what the pictures share, each array computed once.
 
     Attributes:
-        trace, layer, head: what is looked at.
+        trace, layer, head: which head of which run.
     """
 
     def __init__(self, trace: Any, layer: int, head: int) -> None:
         self.trace, self.layer, self.head = trace, layer, head
 
     def same(self, trace: Any, layer: int, head: int) -> bool:
-        """Whether that is what is looked at."""
+        """Whether it is of this run, block and head."""
         return trace is self.trace and (layer, head) == (self.layer, self.head)
 
     @property

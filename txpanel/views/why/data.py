@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from txpanel.tracing import Explanation, Source, Term, Trace
 
 MORE = 20
-"""How many operands are added to the list when somebody asks for more."""
+"""Operands that the button "more" adds to the list."""
 
 MEASURES = frozenset({"length", "cosine", "entropy", "surprisal", "shifted", "exponential", "others", "bin"})
 """Operations that are not steps of the model: they describe its numbers in pictures."""
