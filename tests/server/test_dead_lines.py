@@ -239,7 +239,9 @@ def test_a_server_may_open_more_files_than_is_usual(
     assert made == ([then] if then is not None else [])
 
 
-def test_an_open_websocket_is_not_counted_as_an_idle_connection(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_websocket_is_not_counted_as_an_idle_connection(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "3")
     monkeypatch.setattr(dead_lines, "EACH", 1)
     monkeypatch.setattr(visitors, "is_loopback", lambda _host: False)

@@ -114,7 +114,9 @@ def trim(
             log.exception("a page has no first picture")
         return marked(named(template.render(less)))
 
-    return Environment(autoescape=False).from_string("{{ page() }}", globals={"page": page})  # what it returns is a whole page already
+    return Environment(autoescape=False).from_string(
+        "{{ page() }}", globals={"page": page}
+    )  # what it returns is a whole page already
 
 
 class InlinedStyles(dict[str, Any]):

@@ -50,7 +50,9 @@ class BackgroundWork(param.Parameterized):
         self._worker = Worker(dispatch, visitor=visitor, waits=self._waits, reads=self._reads)
         self._looks, self._pacing = Looks(dispatch, visitor), Pacing()
         self._before_wait: Progress | None = None
-        self._prepares = dispatch is not None  # not in a script: it asks for what it needs, and a block per step would fill the memory
+        self._prepares = (
+            dispatch is not None
+        )  # not in a script: it asks for what it needs, and a block per step would fill the memory
         super().__init__(**params)
 
     def allowed(self, cancel: threading.Event | None = None) -> Allowance:

@@ -27,7 +27,9 @@ class Generation(param.Parameterized):
     _to_restore: TreeRecord | None  # of `ModelAndText`, which restores it when the model is there
 
     def __init__(self, **params: Any) -> None:
-        self._left_at: dict[int, Settings] = {}  # last node of a branch -> the settings that were in use when it was left
+        self._left_at: dict[
+            int, Settings
+        ] = {}  # last node of a branch -> the settings that were in use when it was left
         super().__init__(**params)
 
     @property

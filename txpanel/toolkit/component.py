@@ -112,7 +112,9 @@ class Component(JSComponent):
     _browser_sets: ClassVar[tuple[str, ...]] = ()
     """Parameters that its module may set. A browser's changes of all others are ignored."""
 
-    language = param.String(default="", doc="Language code of its texts, as in HTML; empty: English, as everything around it.")
+    language = param.String(
+        default="", doc="Language code of its texts, as in HTML; empty: English, as everything around it."
+    )
 
     def __init__(self, **params: Any) -> None:
         spoken = language()

@@ -27,7 +27,8 @@ class FlowPicture(Component):
     head = param.Dict(default={}, doc="`data.head_payload` of the chosen head.")
     next = param.Dict(default={}, doc="`next_tokens.next_payload` of the chosen position.")
     odds = param.Dict(
-        default={}, doc="`next_tokens.odds_payload` of the same, a moment later: with it the browser follows a slider without the server."
+        default={},
+        doc="`next_tokens.odds_payload` of the same, a moment later: with it the browser follows a slider without the server.",
     )
     stages = param.List(
         default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."

@@ -273,7 +273,9 @@ class SoftmaxView(View):
     def _show_surprisal(self) -> None:
         """In a thread: it is a product of every token with the whole unembedding."""
         trace = self.state.trace
-        self.of_text.visible = not trace.anatomy.fills  # such a model has read all of the text: no token is predicted from those before
+        self.of_text.visible = (
+            not trace.anatomy.fills
+        )  # such a model has read all of the text: no token is predicted from those before
         if trace.anatomy.fills:
             return
         if self._found_bits[0] == trace.uid:
