@@ -20,7 +20,7 @@ THRESHOLD = {"previous": 0.5, "first": 0.5, "self": 0.5, "induction": 0.4, "broa
 
 
 def allowed(trace: Any, layer: int, head: int) -> npt.NDArray[np.bool_]:
-    """bool [T, T] (query, key): whether the recorded mask allows it (causal, or a sliding window)."""
+    """Where the recorded mask allows attention (causal, or a sliding window), bool [T, T] (query, key)."""
     if f"blocks.{layer}.masked" not in trace:
         total = len(trace.tokens.ids)
         every = np.ones((total, total), bool)
