@@ -19,7 +19,7 @@ from txpanel.errors import NoTokenLeft
 from txpanel.models.language_model import LanguageModel
 from txpanel.sampling import Settings, uniform
 from txpanel.session.state import ModelState
-from txpanel.views.flow.next_tokens import LISTED, drawn, next_payload, odds_payload, sample_at
+from txpanel.views.flow.next_tokens import LISTED, came, drawn, next_payload, odds_payload, sample_at
 
 JS = Path(__file__).parents[2] / "js" / "next.js"
 TEXT = "the cat sat on the cat"
@@ -96,6 +96,7 @@ def test_the_browser_moves_them_as_python_does(tiny: Callable[[str], LanguageMod
         assert got["ids"] == want["ids"].tolist()
         assert got["strings"] == want["strings"]
         assert (got["sampled"], got["rest_left"]) == (want["sampled"], want["rest_left"])
+        assert got["draw"] == pytest.approx(want["draw"], abs=1e-6)
         np.testing.assert_allclose(got["share"], want["share"], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(got["probability"], want["probability"], rtol=1e-6)
         np.testing.assert_allclose([got["rest"], got["rest_share"]], [want["rest"], want["rest_share"]], atol=1e-6)
@@ -109,6 +110,66 @@ def test_without_the_logits_the_browser_shows_what_it_was_sent(tiny: Callable[[s
     settings = asdict(Settings(temperature=0.3)) | {"uniform": uniform(0)}
     given = {"declared": for_browser(), "cases": [{"sent": sent, "odds": odds, "settings": settings}]}
     assert json.loads(run(JS, given=given))[0]["share"] == sent["share"]
+
+
+def test_how_the_token_after_the_chosen_one_came_there(tiny: Callable[[str], LanguageModel]) -> None:
+    """Of the prompt, drawn, chosen by hand, greedy; at the end nothing has come, and the sentence is about the draw that is shown."""
+    state = state_of(tiny("gpt2"))
+    last = state.query
+    assert came(state) == {}
+    state.generate(1)
+    first = state.tree.node(1)
+    assert first.draw is not None
+    state.append(5)
+    state.param.update(temperature=0)
+    state.generate(1)
+    assert came(state) == {}
+    how = {}
+    for query in range(last - 1, state.query):
+        state.focus(query=query)
+        how[query - last] = came(state)
+    assert [how[k]["how"] for k in (-1, 0, 1, 2)] == ["text", "drawn", "hand", "greedy"]
+    assert how[-1]["token"] == state.trace.tokens.strings[last]
+    assert how[0] | {"how": "", "token": ""} == {
+        "how": "",
+        "token": "",
+        "seed": first.draw.seed,
+        "uniform": first.draw.uniform,
+        "low": first.draw.low,
+        "high": first.draw.high,
+    }
+    state.go(1)  # back on the line: what comes next was chosen
+    assert came(state)["how"] == "hand"
+
+
+WHY = Path(__file__).parents[2] / "js" / "why_drawn.js"
+
+
+@pytest.mark.parametrize(
+    ("next_tokens", "text"),
+    [
+        ({"draw": None, "sampled": -1, "came": {}}, None),
+        ({"came": {"how": "text", "token": " to"}, "sampled": -1}, "came_text: ␣to"),
+        ({"came": {"how": "hand", "token": "B"}, "sampled": 0}, "came_by_hand: B"),
+        (
+            {"came": {"how": "drawn", "token": "C", "seed": 3, "uniform": 0.5, "low": 0, "high": 1}},
+            "came_drawn: C seed 3: 0 < 0.500 < 1",
+        ),
+        ({"came": {"how": "drawn", "token": "A"}}, "draw: A seed 7: 0.412 < 0.631 < 0.659"),  # the same falls still
+        ({"draw": {"low": 0.63076, "high": 0.6311, "kept": 9}}, "draw: A seed 7: 0.6308 < 0.6310 < 0.6311"),
+        ({"draw": {"low": 0, "high": 1, "kept": 1}}, "draw_only: A"),
+        ({"settings": {"temperature": 0}}, "draw_greedy: A"),
+        ({"strings": [" an extraordinarily long token"]}, "draw: ␣an extraordina… seed 7: 0.412 < 0.631 < 0.659"),
+    ],
+)
+def test_the_sentence_says_why_the_next_token_is_the_one_that_it_is(
+    next_tokens: dict[str, Any], text: str | None
+) -> None:
+    usual = {
+        "strings": ["A"], "sampled": 0, "came": {}, "draw": {"low": 0.4124, "high": 0.6587, "kept": 5},
+        "settings": {"temperature": 0.7, "seed": 7, "uniform": 0.63096},
+    }  # fmt: skip
+    assert json.loads(run(WHY, given=usual | next_tokens)) == text
 
 
 def _plain(payload: dict[str, Any]) -> dict[str, Any]:

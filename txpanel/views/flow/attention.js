@@ -43,8 +43,9 @@ function badge(app, letter, meaning, x, y, w, h) {
   ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
   ctx.font = `650 ${clamp(h, 9.5, 10)}px ${app.font}`
   ctx.textAlign = "center"
-  ctx.textBaseline = "middle"
-  ctx.fillText(letter, x + w / 2, y + h / 2 + (h < 10 ? -0.5 : 0))
+  ctx.textBaseline = "alphabetic"
+  const {actualBoundingBoxAscent: up, actualBoundingBoxDescent: down} = ctx.measureText(letter) // q hangs under the line, k stands over it
+  ctx.fillText(letter, x + w / 2, y + (h + up - down) / 2)
 }
 
 // Where lanes are too close for letters: once over the strips, from top to bottom in their order.

@@ -1,7 +1,8 @@
 // The elements of the flow, made once.
 import {h} from "../../toolkit/elements.js"
+import {whyDrawnIn} from "./why_drawn.js"
 
-export function build(T) {
+export function build(T, app) {
   const group = (cls, label, more) => h("div", {class: cls, role: "group", "aria-label": label, ...more})
   const here = {"data-alone": true} // works on a saved page, too
   const opens = {"data-alone": "saved"} // and what opens a view there, which it has with it
@@ -22,7 +23,8 @@ export function build(T) {
     headRow: group("headrow", T.heads),
     allHeads: h("button", {class: "quiet all", type: "button", "aria-expanded": "false"}),
     next: group("nextlist", T.next),
-    handles: h("div", {class: "handles"}),
+    settings: h("div"),
+    whyDrawn: whyDrawnIn(app, T),
     nextKey: h("div", {class: "nextkey"}, h("span", null, h("u"), h("em")), h("span", null, h("s"), h("em"))),
     closed: group("closed", T.closed_parts),
     instead: h("div", {class: "instead", hidden: true}, h("span"), h("button", {class: "quiet", type: "button"})),
@@ -39,10 +41,10 @@ export function build(T) {
     ),
     live: h("div", {class: "live", "aria-live": "polite"}),
     tip: h("div", {class: "tip", hidden: true, role: "tooltip"}, h("b"), h("span"), h("code")),
-    busy: h("div", {class: "busy", hidden: true}),
     empty: h("p", {class: "empty"}, T.empty),
     inexact: h("p", {class: "inexact", hidden: true}, T.inexact),
   }
+  dom.handles = h("div", {class: "handles"}, dom.settings, dom.whyDrawn)
   dom.windowBar = h("label", {class: "windowbar", hidden: true}, dom.windowText, dom.range)
   dom.stage = h(
     "div",

@@ -4,7 +4,7 @@ import {ellipsis} from "./core.js"
 import {rgb} from "./theme.js"
 
 const SCALE = 2 // pixels of the image per pixel of the page
-const SKIP = ".play, .quiet, .tip, .live, .busy, .spot, .pager button, .windowbar input, .chips, progress" // buttons make no sense on paper
+const SKIP = ".play, .quiet, .tip, .live, .spot, .pager button, .windowbar input, .chips, progress" // buttons make no sense on paper
 
 const plain = (text) => `rgb(${rgb(text).map(Math.round).join(",")})`
 const alpha = (text) => (/^rgba|\//.test(text) ? Number(text.match(/[\d.e-]+(?=\))/)) : 1)

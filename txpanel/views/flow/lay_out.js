@@ -8,10 +8,10 @@ const laid = (app) => desktop(app) ?? phone(app)
 
 export function layOut(app) {
   app.L = laid(app)
-  const {handles, stage} = app.dom
-  if (handles.firstChild) return
-  say(app.root, "settings", handles)
-  if (!handles.firstChild) return
+  const {handles, settings, stage} = app.dom
+  if (settings.firstChild) return
+  say(app.root, "settings", settings)
+  if (!settings.firstChild) return
   stage.hidden = false
   handles.style.width = `${app.L.at.next.w}px`
   app.handlesH = handles.offsetHeight

@@ -38,8 +38,8 @@ class Flow {
     this.view = view
     this.root = root
     this.T = model.texts
-    this.dom = build(this.T)
-    root.append(this.dom.empty, this.dom.inexact, this.dom.stage, this.dom.live, this.dom.tip, this.dom.busy)
+    this.dom = build(this.T, () => this)
+    root.append(this.dom.empty, this.dom.inexact, this.dom.stage, this.dom.live, this.dom.tip)
     this.canvas = this.dom.canvas
     this.ctx = this.canvas.getContext("2d")
     this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -149,9 +149,12 @@ class Flow {
     this.dom.empty.hidden = Boolean(whole || this.block)
     this.dom.stage.hidden = this.dom.legend.hidden = !this.L || !(whole || this.block)
     this.dom.inexact.hidden = tokens?.exact !== false
-    patch(this.dom.busy, m.busy)
-    this.dom.busy.hidden = !m.busy
-    if (!whole) return
+    patch(this.dom.empty, m.busy || this.T.empty)
+    set(this.root, "aria-busy", Boolean(m.busy))
+    if (!whole) {
+      if (this.block && this.L) syncOverlay(this) // the pager says that a block is on its way
+      return
+    }
     this.was = {tokens: this.tokens, block: this.block, head: this.head, next: this.next}
     Object.assign(this, {tokens, block, head})
     if (m.next?.ids) this.next = this.hand.heard()

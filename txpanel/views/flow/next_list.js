@@ -44,6 +44,7 @@ export function nextTokens(sent, odds, settings, declared) {
     rest_share: left ? Math.max(0, 1 - sum(share)) : 0,
     rest_left: left,
     sampled: draws < 0 ? -1 : ranks.indexOf(draws),
+    draw: draws < 0 ? null : {low: shown.draw.low, high: shown.draw.high, kept: shown.last.kept},
     settings: {...sent.settings, ...settings},
   }
 }

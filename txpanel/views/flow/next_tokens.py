@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from txpanel.session.state import ModelState
     from txpanel.tracing import Trace
 
-__all__ = ["LISTED", "drawn", "next_payload", "odds_payload", "sample_at"]
+__all__ = ["LISTED", "came", "drawn", "next_payload", "odds_payload", "sample_at"]
 
 LISTED = 13
 """Next tokens listed one by one."""
@@ -50,6 +50,33 @@ def sample_at(state: ModelState) -> Sample | None:
         return None
 
 
+def came(state: ModelState) -> dict[str, Any]:
+    """What follows the chosen token in the text, and how it came there; empty where nothing does, and of a model that fills gaps.
+
+    Returns:
+        ``how``: ``"text"`` (it is part of the prompt), ``"hand"`` (it was chosen), ``"greedy"`` or ``"drawn"``, and ``token`` (its text); of a drawn
+        one also ``seed``, ``uniform``, ``low`` and ``high``.
+    """
+    trace, tree, position = state.trace, state.tree, state.query
+    if trace.anatomy.fills or state.stale:
+        return {}
+    after = position + 1 - (len(tree.start) or len(trace.tokens.ids))
+    if after < 0:
+        return {"how": "text", "token": trace.tokens.strings[position + 1]}
+    path = tree.path(tree.at)
+    found = path[after] if after < len(path) else tree.following(tree.at)
+    if found is None:
+        return {}
+    node = tree.node(found)
+    if node.draw is None:
+        return {"how": "hand", "token": node.string}
+    if node.settings.temperature == 0:
+        return {"how": "greedy", "token": node.string}
+    draw = node.draw
+    numbers = {"seed": draw.seed, "uniform": draw.uniform, "low": draw.low, "high": draw.high}
+    return {"how": "drawn", "token": node.string, **numbers}
+
+
 def read(trace: Trace, position: int) -> npt.NDArray[np.int64]:
     """The ids that a prediction at a position depends on: those up to it, or all of the text for a model that fills gaps."""
     return trace.tokens.ids if trace.anatomy.fills else trace.tokens.ids[: position + 1]
@@ -70,7 +97,8 @@ def next_payload(
         ``position``, ``tensors`` (names of its logits and probabilities), ``left`` (name of what the others hold), ``ids`` int32 [K], ``strings``,
         ``probability`` float32 [K] (the model's own), ``share`` float32 [K] (with the settings; 0: cut off), ``others`` (how many tokens are not
         listed), ``rest`` and ``rest_share`` (what they hold together), ``rest_left`` (how many of them the settings leave), ``vocab``,
-        ``sampled`` (the drawn token's place in the list, -1: nothing drawn), ``settings`` (a value for each stage, the seed, and the seed's
+        ``sampled`` (the drawn token's place in the list, -1: nothing drawn), ``draw`` (its interval from ``low`` to ``high``, and how many tokens were
+        ``kept``; None: nothing drawn), ``settings`` (a value for each stage, the seed, and the seed's
         ``uniform`` number).
     """
     values = np.asarray(trace.logits_at(position).values, np.float32)
@@ -98,6 +126,7 @@ def next_payload(
         "rest_left": max(0, rest_left),
         "vocab": len(probability),
         "sampled": int(at[0]) if at.size else -1,
+        "draw": {"low": whole.draw.low, "high": whole.draw.high, "kept": whole.stages[-2].kept} if at.size else None,
         "settings": {name: getattr(whole.settings, name) for name in FIELDS}
         | {"uniform": uniform(whole.settings.seed)},
     }

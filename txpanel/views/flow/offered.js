@@ -3,11 +3,23 @@ import {offer} from "../../toolkit/lit.js"
 import {hear, say} from "../../toolkit/said.js"
 import {laneY} from "./layout.js"
 
+const OUTSIDE = 8 // pixels: how far from a part the edge of its light is drawn (page/lessons/light.js)
+
 function parts(app) {
   const {dom, canvas} = app
   const box = (x, r, y, b) => {
     const {left, top} = canvas.getBoundingClientRect()
     return {left: left + x, right: left + r, top: top + y, bottom: top + b}
+  }
+  // The names under the lanes are lit whole or not at all: no edge goes through one.
+  const whole = (x, r) => {
+    const names = [...dom.captions.children].filter((one) => one.dataset.part !== "mlp").map((one) => one.getBoundingClientRect())
+    const {left} = canvas.getBoundingClientRect()
+    let [from, to] = [x + left - OUTSIDE, r + left + OUTSIDE]
+    const cut = (edge) => names.find((name) => name.width && name.left - 2 < edge && edge < name.right + 2)
+    for (let name = cut(from); name; name = cut(from)) from = name.left - 2
+    for (let name = cut(to); name; name = cut(to)) to = name.right + 2
+    return [from - left + OUTSIDE, to - left - OUTSIDE]
   }
   const under = (L) => L.bottom + Math.max(18, L.gap * 0.5) + (L.dense ? 26 : 14) // with the names of the parts, which stand there
   // a column of all lanes; on a phone a row of them. air: what belongs to it on either side of its signs, over: above the first lane, in pixels
@@ -19,7 +31,7 @@ function parts(app) {
       if (L.phone) return phone ? box(6, L.W - 6, ...phone(L.y)) : null
       const [a, b] = [L.at[from], L.at[to]]
       if (!a?.w || !b) return null
-      return box(a.x - air, b.r + air, laneY(L, 0) - (over ?? Math.max(34, L.gap * 0.7)), under(L))
+      return box(...whole(a.x - air, b.r + air), laneY(L, 0) - (over ?? Math.max(34, L.gap * 0.7)), under(L))
     }
   const shown =
     (...elements) =>
@@ -48,7 +60,7 @@ function parts(app) {
       return box(L.at.blocks.x - 6, L.at.blocks.r + 6, L.top - 4, under(L))
     },
     next: () => [...dom.next.children],
-    temperature: shown(dom.handles),
+    temperature: shown(dom.settings),
     play: shown(dom.play),
   }
 }

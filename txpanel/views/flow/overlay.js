@@ -8,6 +8,7 @@ import {laneY, thumbAt} from "./layout.js"
 import {besideLegend} from "./legend.js"
 import {bothSides} from "./pattern.js"
 import {phoneClosed, phoneOverlay} from "./phone_layout.js"
+import {whyDrawn} from "./why_drawn.js"
 
 const put = (n, x, y, w, tall) => {
   n.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`
@@ -83,7 +84,7 @@ function pager(app) {
   const {L, T, dom} = app
   put(dom.pager, L.phone ? 20 : L.box.x + 20, L.top - 15)
   const block = app.want.layer ?? app.block.layer
-  patch(dom.pager.children[1], fill(T.block_of, {i: block + 1, n: app.layers}))
+  patch(dom.pager.children[1], fill(app.model.busy ? T.block_busy : T.block_of, {i: block + 1, n: app.layers}))
   dom.pager.children[0].disabled = block === 0
   dom.pager.children[2].disabled = block === app.layers - 1
 }
@@ -188,6 +189,7 @@ export function nextList(app) {
   dom.nextKey.hidden = !next
   if (!next) return
   const {settled} = app.hand
+  whyDrawn(app)
   put(dom.handles, a.next.x + (L.phone ? 0 : 8), app.listRowY(next.strings.length + 0.5) + 10, a.next.r - a.next.x - (L.phone ? 0 : 8))
   const x = a.next.x + 4
   const w = a.next.r - x

@@ -25,7 +25,7 @@ from txpanel.views.background import when_loaded
 from txpanel.views.base import View
 from txpanel.views.flow import data
 from txpanel.views.flow.component import FlowPicture
-from txpanel.views.flow.next_tokens import drawn, next_payload, odds_payload, sample_at
+from txpanel.views.flow.next_tokens import came, drawn, next_payload, odds_payload, sample_at
 from txpanel.views.flow.table import facts, tables
 from txpanel.views.flow.window import Window
 from txpanel.views.flow.words import no_heads, not_drawn, place_words, texts
@@ -77,7 +77,7 @@ class FlowView(View):
         self._norms: dict[int, dict[str, np.ndarray]] = {}  # layer -> attn, mlp float32 [T] of the trace `_uid`
         self._uid = 0
         self._start: int | None = None
-        self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", empty=self._blank)
+        self.follow(self._update, "trace", "layer", "head", "query", "key", "sampled", "tree", empty=self._blank)
         self.follow(self._light, "question", "trace")
         self.follow(self._odds_soon, "trace", "query", "busy")
         self.picture.param.update(opened=self.opened, openable=self.openable)
@@ -159,7 +159,7 @@ class FlowView(View):
     def _parts(self, window: Window) -> list[Part]:
         """All parts of the picture: the parameter, what it depends on, and how it is built."""
         state, trace, uid = self.state, self.state.trace, self._uid
-        layer, head, query, token = state.layer, state.head, state.query, drawn(state)
+        layer, head, query, token, after = state.layer, state.head, state.query, drawn(state), came(state)
         stamp = f"{uid}/{window.start}/{window.count}"  # parts are drawn together only if they have the same
         return [
             ("anatomy", uid, lambda: _shape(trace)),
@@ -176,9 +176,11 @@ class FlowView(View):
             ),
             (
                 "next",
-                (uid, query, token, state.settings),
+                (uid, query, token, state.settings, *after.values()),
                 lambda: (
-                    next_payload(trace, query, token, sample_at(state)) | place_words(trace, query) | {"stamp": uid}
+                    next_payload(trace, query, token, sample_at(state))
+                    | place_words(trace, query)
+                    | {"stamp": uid, "came": after}
                 ),
             ),
             ("small", (uid, layer), lambda: data.layer_payload(trace, layer, data.THUMB) | {"stamp": uid}),

@@ -20,7 +20,7 @@ LONGEST = 200
 
 def texts() -> dict[str, Any]:
     """The words by their key, in the language in use."""
-    return _parts() | _controls() | _tips() | _legend() | _guide() | _heads()
+    return _parts() | _draw() | _controls() | _tips() | _legend() | _guide() | _heads()
 
 
 def no_heads(trace: Trace, layer: int) -> dict[str, Any]:
@@ -118,6 +118,24 @@ def _parts() -> dict[str, Any]:
     }
 
 
+def _draw() -> dict[str, Any]:
+    """Why the next token is the one that it is."""
+    return {
+        "draw": _(
+            "Drawn with seed {seed}: the random number {u} falls into the interval of “{token}”, {low} to {high}."
+        ),
+        "draw_greedy": _("Temperature 0: the most likely token is always taken, here “{token}”."),
+        "draw_only": _("The settings leave only one token, “{token}”, so it is always drawn."),
+        "came_text": _("The prompt continues with “{token}” here: nothing is drawn."),
+        "came_by_hand": _("“{token}” was chosen by hand, not drawn."),
+        "came_greedy": _("“{token}” was the most likely token, and the temperature was 0."),
+        "came_drawn": _(
+            "“{token}” was drawn with seed {seed}: the random number {u} fell into its interval, {low} to {high}."
+        ),
+        "see_draw": _("See the draw"),
+    }
+
+
 def _controls() -> dict[str, Any]:
     return {
         "picture": _(
@@ -126,6 +144,7 @@ def _controls() -> dict[str, Any]:
         "parts": _("Parts of the model"),
         "block_pager": _("Block"),
         "block_of": _("Block {i} of {n}"),
+        "block_busy": _("Computing block {i} …"),
         "previous_block": _("Previous block"),
         "next_block": _("Next block"),
         "tokens": _("Tokens of the text"),

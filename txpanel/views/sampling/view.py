@@ -49,6 +49,7 @@ class SamplingView(View):
     title: ClassVar[str] = _("Sampling")
     order: ClassVar[int] = 60
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    shows: ClassVar[frozenset[str]] = frozenset({"draw"})  # no tensor: the flow's sentence about the draw leads here
 
     _others = ""
     """Tensor name of the sum over all tokens that were not listed, as it was last asked for; empty before."""
