@@ -111,3 +111,8 @@ def tab_of(browser: Browser, width: int, height: int, **options: object) -> Tab:
     tab.page.on("request", tab._request)
     tab.page.on("requestfailed", tab._request_failed)
     return tab
+
+
+def cell_of(name: str) -> re.Pattern[str]:
+    """What the second line of a card says of a number of that tensor: its name, and where in it the number stands."""
+    return re.compile(rf"^{re.escape(name)}( \[.*\])?$")

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, WebSocket, expect
 
 from tests.sweeping import first
 from tests.ui.conftest import BUNDLE, Server, Tab
+from tests.ui.tab import cell_of
 from txpanel.models.language_model import LanguageModel
 
 TEXT = "CBABBC="
@@ -110,7 +111,7 @@ def test_a_click_on_a_cell_asks_why(server: Server, kept: Callable[..., Tab]) ->
     assert box is not None
     tab.page.mouse.click(box["x"] + 130, box["y"] + 190)
     why = tab.page.get_by_role("region", name="why this number")
-    expect(why.locator("code").first).to_have_text("blocks.0.pattern")
+    expect(why.locator("code").first).to_have_text(cell_of("blocks.0.pattern"))
 
 
 def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab, nano: LanguageModel) -> None:
@@ -138,7 +139,7 @@ def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab,
     assert after["y"] > before["y"]
     tab.page.keyboard.press("Enter")
     why = tab.page.get_by_role("region", name="why this number")
-    expect(why.locator("code").first).to_have_text("blocks.0.pattern")
+    expect(why.locator("code").first).to_have_text(cell_of("blocks.0.pattern"))
     expect(why).to_contain_text(re.compile(r"query\s*B\s*position 4\s*key\s*B\s*position 2"))
     tab.page.keyboard.press("Home")
     tab.page.evaluate("addEventListener('keydown', (event) => { window.kept = event.defaultPrevented })")

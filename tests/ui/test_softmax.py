@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import Server, Tab
+from tests.ui.tab import cell_of
 
 TEXT = "CBABBC="
 
@@ -32,7 +33,7 @@ def test_rows_and_others_add_up(tab: Tab) -> None:
 def test_a_logit_is_asked_for(tab: Tab) -> None:
     tab.page.locator('td[data-tensor="logits"] button').first.click()
     why = tab.page.get_by_role("region", name="why this number")
-    expect(why.locator("code").first).to_have_text("logits")
+    expect(why.locator("code").first).to_have_text(cell_of("logits"))
     tab.page.locator("button.token").nth(2).click()
     expect(tab.page.get_by_role("heading", name="What comes after “A”?")).to_be_visible()
     lights = tab.page.locator(".tx-unfolded .lit")  # the flow lights its own list, when it is on the screen
@@ -43,7 +44,7 @@ def test_a_logit_is_asked_for(tab: Tab) -> None:
     ):
         shown = click.inner_text().split()[0]
         click.click()
-        expect(why.locator("code").first).to_have_text(f"lens.3.2.{name}")
+        expect(why.locator("code").first).to_have_text(cell_of(f"lens.3.2.{name}"))
         expect(lights).to_have_count(lit)  # the number, and what it is made of
         expect(why.locator(".check")).to_contain_text("recomputed")
         value = float(why.locator("strong").first.inner_text())
@@ -74,7 +75,7 @@ def test_every_step_of_the_table_and_the_other_tokens_open_their_card(tab: Tab, 
         button = cell.get_by_role("button")
         button.focus()
         button.press("Enter")  # as the keyboard does
-        expect(why.locator("code").first).to_have_text(pre + name)
+        expect(why.locator("code").first).to_have_text(cell_of(pre + name))
         expect(why.locator(".check")).to_contain_text("recomputed")
         expect(table.locator(".lit")).to_have_count(lit)
         expect(cell).to_have_class(re.compile(r"\blit\b"))
@@ -86,9 +87,9 @@ def test_every_step_of_the_table_and_the_other_tokens_open_their_card(tab: Tab, 
         assert why.locator("li.term").count() <= 10  # never a vocabulary
     row.locator('[data-tensor="probs.exp"] button').click()
     why.locator("li.term button").first.click()  # down: the power, what was raised, the logit
-    expect(why.locator("code").first).to_have_text(f"{pre}probs.shifted")
+    expect(why.locator("code").first).to_have_text(cell_of(f"{pre}probs.shifted"))
     why.locator("li.term button").filter(has_text="logits").click()
-    expect(why.locator("code").first).to_have_text(f"{pre}logits")
+    expect(why.locator("code").first).to_have_text(cell_of(f"{pre}logits"))
 
 
 def test_a_bin_of_logits_opens_its_card(tab: Tab) -> None:
@@ -97,7 +98,7 @@ def test_a_bin_of_logits_opens_its_card(tab: Tab) -> None:
     figure.press("End")  # of the bars below: the most likely tokens
     figure.press("Enter")
     why = tab.page.get_by_role("region", name="why this number")
-    expect(why.locator("code").first).to_have_text("probs.bins")
+    expect(why.locator("code").first).to_have_text(cell_of("probs.bins"))
     expect(why).to_contain_text("Tokens with a logit from")
     expect(why.locator(".check")).to_contain_text("recomputed")
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, expect
 
 import txpanel
 from tests.ui.conftest import Server, Tab
+from tests.ui.tab import cell_of
 
 TEXT = "CBABBC="
 
@@ -66,22 +67,22 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
     assert place == 5
     assert shown == pytest.approx(float(trace["blocks.1.mlp_out"][last, 5]), rel=1e-3)
     why = card(tab)
-    expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
+    expect(why.locator("code")).to_have_text(cell_of("blocks.1.mlp_out"))
     expect(why.get_by_text("✓ recomputed")).to_be_visible()
     assert number(why.locator(".number strong").inner_text()) == pytest.approx(shown, rel=1e-3)
     first = why.locator(".term button").first
     first.focus()
     first.press("Enter")
-    expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
+    expect(why.locator("code")).to_have_text(cell_of("blocks.1.mlp_post"))
     why.get_by_role("button", name="Back to the number before").press("Enter")
-    expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
+    expect(why.locator("code")).to_have_text(cell_of("blocks.1.mlp_out"))
     weight = why.locator(".term").first.locator("button").nth(1)
     weight.focus()
     weight.press("Enter")
-    expect(why.locator("code")).to_have_text(re.compile(r"\.weight$"))
+    expect(why.locator("code")).to_have_text(re.compile(r"\.weight \["))
     expect(why.get_by_text("learned in training")).to_be_visible()
     why.get_by_role("navigation").get_by_role("button").first.press("Enter")
-    expect(why.locator("code")).to_have_text("blocks.1.mlp_out")
+    expect(why.locator("code")).to_have_text(cell_of("blocks.1.mlp_out"))
 
 
 def test_who_goes_along_a_strip_stays_there_when_its_numbers_change(server: Server, tab: Tab) -> None:
@@ -132,14 +133,14 @@ def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab
     expect(why.locator("article")).to_have_count(2)
     why.locator(".feeds summary").first.click()
     why.locator(".feeds").first.get_by_role("button", name="resid_mid").click()
-    expect(why.locator("code").first).to_have_text("blocks.0.resid_mid")
+    expect(why.locator("code").first).to_have_text(cell_of("blocks.0.resid_mid"))
     expect(why.locator("code").nth(1)).to_have_text("blocks.0.attn_out")
     why.get_by_role("button", name="remove this card").click()
     expect(why.locator("article")).to_have_count(1)
 
     tab.until(lambda: "why=blocks.0.resid_mid" in tab.page.url, "the link asks the same")
     tab.page.reload()
-    expect(why.locator("code")).to_have_text("blocks.0.resid_mid")
+    expect(why.locator("code")).to_have_text(cell_of("blocks.0.resid_mid"))
     expect(why.get_by_text("✓ recomputed")).to_be_visible()
     tab.page.goto(server.address(text=TEXT, view="residual", why="no.such~token-1"))
     expect(why).to_contain_text("no tensor named 'no.such'")

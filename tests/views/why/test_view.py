@@ -14,6 +14,7 @@ from txpanel.session.state import ModelState
 from txpanel.toolkit.explained import SHOWN, lit
 from txpanel.tracing.names import cell_name
 from txpanel.views.why.data import card, exact, fed_index, product, short
+from txpanel.views.why.titles import title
 from txpanel.views.why.view import WhyCard
 
 FAMILIES = [
@@ -40,6 +41,27 @@ def trace(request: pytest.FixtureRequest) -> Any:
 def random_cell(trace: Any, name: str, rng: np.random.Generator) -> dict[str, int]:
     value = trace.tensor(name)
     return {dim: int(rng.integers(size)) for dim, size in zip(trace.dims(name), value.shape, strict=True)}
+
+
+def test_every_number_is_called_something_in_words(trace: Any) -> None:
+    """The code stands in the second line, with its cell."""
+    derived = [
+        "probs.entropy",
+        "probs.exp.others.3",
+        "surprisal.2",
+        "lens.1.2.probs",
+        "lens.1.ln_final.scale",
+        "blocks.0.resid_pre.norm",
+    ]
+    for name in [*trace.names(), *derived]:
+        assert title(trace, name), name
+    rng = np.random.default_rng(0)
+    cell = random_cell(trace, "blocks.1.resid_post", rng)
+    made = card(trace, "blocks.1.resid_post", cell)[0]
+    assert made["title"] == "Residual stream after the block"
+    assert made["code"] == f"blocks.1.resid_post [token {cell['token']}, feature {cell['feature']}]"
+    assert title(trace, "lens.0.1.logits") == "Logit lens: Logit"
+    assert title(trace, f"lens.{trace.anatomy.n_layers}.1.logits") == "Logit"
 
 
 def test_two_hundred_random_cells_add_up_down_to_the_leaves(trace: Any) -> None:

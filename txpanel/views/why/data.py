@@ -18,6 +18,7 @@ from txpanel.toolkit.vector_strips import scale_of
 from txpanel.tracing.names import cell_name
 from txpanel.tracing.operations.base import Terms, values_of
 from txpanel.tracing.operations.shares import bin_of
+from txpanel.views.why.titles import title
 from txpanel.views.why.words import block, closed_words, logits_of, sentence, short, whose
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def chips(trace: Trace, index: Mapping[str, int]) -> list[list[str]]:
         return [dim, dim, str(i), ""]
 
     return [chip(dim, i) for dim, i in index.items()]
+
+
+def code(name: str, index: Mapping[str, int]) -> str:
+    """The cell as code, as tooltips have it."""
+    return f"{name} [{', '.join(f'{dim} {i}' for dim, i in index.items())}]" if index else name
 
 
 def _source(source: Source, factor: float | None) -> dict[str, Any]:
@@ -286,7 +292,8 @@ def card(
         What the browser draws; the vectors of its matrix product; the explanation (None where there is none, then ``text`` says why).
     """
     out: dict[str, Any] = {
-        "name": name, "block": block(name), "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [],
+        "name": name, "title": title(trace, name), "code": code(name, index),
+        "block": block(name), "index": chips(trace, index), "say": "–", "exact": "", "check": None, "formula": None, "text": "", "terms": [],
         "rest": None, "totals": [], "product": None, "closed": None, "feeds": [], "crumbs": [], "back": False, "forward": False, "can_pin": False,
     }  # fmt: skip
     try:
@@ -296,7 +303,7 @@ def card(
     rows, rest = term_rows(found, shown)
     matrix, vectors = _product_card(found, start)
     out |= {
-        "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
+        "code": code(name, found.index), "index": chips(trace, found.index), "say": number(found.value), "exact": exact(found.value), "check": check(found),
         "formula": mathml(found.formula) if found.formula else None,
         "text": f"{whose(trace, name, found.index)} {sentence(found.operation, len(found.terms))}".strip(), "terms": rows, "rest": rest,
         "totals": totals(found) if found.terms else [], "product": matrix, "closed": closed(trace, found),

@@ -53,7 +53,7 @@ export function head(card) {
     h(
       "div",
       {class: "where"},
-      h("code", null, card.name),
+      card.title ? h("b", {class: "called"}, card.title) : h("code", null, card.name),
       card.block ? h("span", {class: "chip of-block"}, card.block) : null,
       card.index.map(([dim, label, at, text]) =>
         h(
@@ -65,6 +65,7 @@ export function head(card) {
         ),
       ),
     ),
+    h("code", {class: "cell"}, card.code),
     h(
       "div",
       {class: "number"},

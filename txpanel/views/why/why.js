@@ -67,7 +67,7 @@ export function render({model}) {
     }
     cards.forEach((card, c) => fill(slots[c], card, c))
     grid.replaceChildren(...slots.slice(0, cards.length).map((slot) => slot.card))
-    live.textContent = `${cards[0].name} = ${cards[0].say}`
+    live.textContent = `${cards[0].title || cards[0].name} = ${cards[0].say}`
     if (focused) {
       const again = [...focused.slot.card.querySelectorAll("button")].find(
         (b) => (b.getAttribute("aria-label") || b.textContent) === focused.name && !b.disabled,
