@@ -31,7 +31,7 @@ def number(value: float, digits: int = 4) -> str:
         return f"{sign}{int(size):,}"
     if size >= 1e6 or size < 1e-3:
         return sign + _scientific(size, digits)
-    places = max(0, digits - 1 - math.floor(math.log10(size)))
+    places = max(0, digits - 1 - _power(size, digits))
     return f"{sign}{size:,.{places}f}"
 
 
@@ -70,7 +70,7 @@ def percent(share: float, digits: int = 2) -> str:
         return f"{part:.{1 - math.floor(math.log10(missing))}f} %"
     if part < 1e-3:
         return f"{_scientific(part, digits)} %"
-    places = 1 if part >= 1 else max(1, digits - 1 - math.floor(math.log10(part)))
+    places = 1 if part >= 1 else max(1, digits - 1 - _power(part, digits))
     return f"{part:.{places}f} %"
 
 
@@ -86,6 +86,11 @@ def size(nbytes: float) -> str:
             return f"{nbytes:,.0f} {unit}" if nbytes >= 10 or unit == "bytes" else f"{nbytes:,.1f} {unit}"
         nbytes /= 1000
     raise AssertionError("unreachable")
+
+
+def _power(size: float, digits: int) -> int:
+    """The power of ten of a number that is rounded to so many digits: 0.99996 is 1.000, as 1.0004 is, not 1.0000."""
+    return int(f"{size:.{max(0, digits - 1)}e}".split("e")[1])
 
 
 def _scientific(value: float, digits: int) -> str:

@@ -10,6 +10,9 @@ const scientific = (size, digits) => {
   return `${mantissa}e${power.startsWith("-") ? "−" : ""}${power.replace(/[+-]/, "")}`
 }
 
+// The power of ten of a number that is rounded to so many digits: 0.99996 is 1.000, as 1.0004 is, not 1.0000.
+const power = (size, digits) => Number(size.toExponential(Math.max(0, digits - 1)).split("e")[1])
+
 export function number(value, digits = 4) {
   if (value == null || Number.isNaN(value)) return "–"
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞"
@@ -18,7 +21,7 @@ export function number(value, digits = 4) {
   const sign = value < 0 ? "−" : ""
   if (Number.isInteger(value) && size < 1e15) return sign + grouped(String(size))
   if (size >= 1e6 || size < 1e-3) return sign + scientific(size, digits)
-  const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)))
+  const places = Math.max(0, digits - 1 - power(size, digits))
   return sign + grouped(size.toFixed(places))
 }
 
@@ -34,6 +37,6 @@ export function percent(value, digits = 2) {
     return `${part.toFixed(1 - Math.floor(Math.log10(missing)))} %`
   }
   if (part < 1e-3) return `${scientific(part, digits)} %`
-  const places = part >= 1 ? 1 : Math.max(1, digits - 1 - Math.floor(Math.log10(part)))
+  const places = part >= 1 ? 1 : Math.max(1, digits - 1 - power(part, digits))
   return `${part.toFixed(places)} %`
 }
