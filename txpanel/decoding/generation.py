@@ -171,5 +171,16 @@ def why_ended(end: End, token: str = "") -> str | None:
     return sentences.get(end)
 
 
+def ended_briefly(end: End) -> str:
+    """The same in a few words, for a line that has no room for a sentence."""
+    words = {
+        "end of text": _("end of text"),
+        "full": _("context full"),
+        "enough": _("token limit reached"),
+        "stopped": _("stopped by you"),
+    }
+    return words.get(end, "")
+
+
 def _ended(stopped: bool, full: bool, enough: bool) -> End:
     return "end of text" if stopped else "full" if full else "enough" if enough else ""

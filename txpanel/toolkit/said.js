@@ -8,6 +8,7 @@
 //   played: somebody has played the picture on to its next part
 //   asleep: in a notebook nobody answers (true), or somebody does again: what was asked for and has not come is taken back
 //   writing: tokens are about to come (true), or another text (false)
+//   lined: whether the timeline has its line under the bar; asklined: somebody wants to hear that
 //   settings: here is a place for the settings of sampling, under the bars that they move
 //   playing: to which part ▶ Play has come, by its name; null: it is over. Taken by whoever says something of it, then it takes its time
 //   play:   the picture is played with its answer hidden, until it is there

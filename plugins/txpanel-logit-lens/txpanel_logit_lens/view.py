@@ -15,7 +15,7 @@ from bokeh.plotting import figure
 from txpanel import View
 from txpanel.messages import again, of_package
 from txpanel.models.tokens import alone, visible
-from txpanel.toolkit.card import Rich, flow, rich
+from txpanel.toolkit.card import Rich, card, flow, rich
 from txpanel.toolkit.palette import Scale, colour
 from txpanel_logit_lens.lens import Lens, lens
 
@@ -54,23 +54,20 @@ class LogitLensView(View):
         """Build once; `_show` only feeds the two sources."""
         self.follow(self._show, "trace", "query")
         self.param.watch(lambda event: self._show(), ["top", "dark"])
-        return pn.Column(
-            Rich(paragraphs=rich(again(SAY)), sizing_mode="stretch_width"),
-            self._heading,
-            flow(  # on a phone the rise stands below the table
-                pn.Column(
-                    pn.pane.Bokeh(self._table, sizing_mode="stretch_width"),
-                    styles={"flex": "5 1 290px", "min-width": "0"},
-                ),
-                pn.Column(
-                    pn.pane.Bokeh(self._rise, sizing_mode="stretch_width"),
-                    styles={"flex": "1 1 220px", "min-width": "0"},
-                ),
-                gap="12px",
-                sizing_mode="stretch_width",
+        pictures = flow(  # on a phone the rise stands below the table
+            pn.Column(
+                pn.pane.Bokeh(self._table, sizing_mode="stretch_width"),
+                styles={"flex": "5 1 290px", "min-width": "0"},
             ),
+            pn.Column(
+                pn.pane.Bokeh(self._rise, sizing_mode="stretch_width"),
+                styles={"flex": "1 1 220px", "min-width": "0"},
+            ),
+            gap="12px",
             sizing_mode="stretch_width",
         )
+        shown = pn.Column(self._heading, pictures, sizing_mode="stretch_width", margin=0)
+        return card("", rich(again(SAY)), shown)  # words beside what they explain
 
     def _table_figure(self) -> figure:
         plot = figure(

@@ -56,6 +56,7 @@ def test_a_step_sends_itself_only(strip: TimelineController, state: ModelState) 
     assert [token[1] for token in strip.component.line] == [token_node.string for token_node in state.tree.nodes]
     assert strip.component.added == {}
     assert "number of tokens that you set" in strip.component.ended
+    assert strip.component.ended_brief == "token limit reached"
     assert strip.component.prompt["strings"] == list("CBABBC=")
 
 

@@ -29,6 +29,7 @@ class Timeline(Messenger):
     place = param.Dict(default={}, doc="at, leaf: nodes. busy.")
     next = param.Dict(default={}, doc="choices (id, text, p, low, high), taken, drawn, uniform, sentence, rest.")
     ended = param.String(default="", doc="Why generating ended at the end of this line.")
+    ended_brief = param.String(default="", doc="The same in a few words, for the line that is not unfolded.")
     branches = param.List(default=[], doc="leaf, fork (tokens shared with this line), n, logp, tail (texts), current.")
     compare = param.Dict(
         default={},

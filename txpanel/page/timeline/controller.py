@@ -118,7 +118,8 @@ class TimelineController:
         state = self._state
         if state is None:
             return
-        from txpanel.decoding.generation import why_ended  # late: torch; the page is painted before it is imported
+        # late: torch; the page is painted before it is imported
+        from txpanel.decoding.generation import ended_briefly, why_ended
 
         tree = state.tree
         self._send_line(tree, whole=not state.busy)
@@ -128,6 +129,7 @@ class TimelineController:
             visible=state.trace is not None,
             place={"at": tree.at, "leaf": tree.leaf, "busy": state.busy, "stale": state.stale},
             ended=(why_ended(last.ended, last.string) or "") if last is not None and not state.busy else "",
+            ended_brief=ended_briefly(last.ended) if last is not None and not state.busy else "",
         )
         if not state.busy:
             self.component.branches = _branches(tree)

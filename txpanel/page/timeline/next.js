@@ -13,7 +13,11 @@ export function nextTokens(model, take) {
     root.hidden = !choices
     if (!choices) return
     const focused = root.getRootNode().activeElement?.dataset?.token
-    const bar = nextBar(model.next, w)
+    const titled = (token, text, p) =>
+      (taken !== null && token !== taken ? w.branch : w.take)
+        .replace("{token}", () => quoted(text))
+        .replace("{p}", p > 0 ? percent(p) : w.cut)
+    const bar = nextBar(model.next, w, titled, take)
     replay = bar.replay
     root.setAttribute("aria-label", w.next)
     root.replaceChildren(
@@ -30,9 +34,7 @@ export function nextTokens(model, take) {
         choices.map(([token, whole, p]) => {
           const text = alone(whole)
           const tags = [token === taken ? w.came : null, token === drawn && token !== taken ? w.draws : null].filter(Boolean)
-          const title = (taken !== null && token !== taken ? w.branch : w.take)
-            .replace("{token}", () => quoted(whole))
-            .replace("{p}", p > 0 ? percent(p) : w.cut)
+          const title = titled(token, whole, p)
           return h(
             "button",
             {

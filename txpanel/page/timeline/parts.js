@@ -107,7 +107,8 @@ export function scrubber(w, {go, hover}) {
 }
 
 // The bar from 0 to 1 with its pieces, and the number that falls on one of them
-export function nextBar(next, w) {
+// titled: what a click on a piece does, in words; take: it has been clicked, as its button below.
+export function nextBar(next, w, titled, take) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
   const pieces = left.map(([token, text, p, low, high]) =>
@@ -115,7 +116,8 @@ export function nextBar(next, w) {
       "span",
       {
         class: `piece${token === next.drawn ? " drawn" : ""}`,
-        title: `${alone(text)} ${percent(p)}`,
+        title: titled(token, text, p),
+        onclick: () => take(token),
         style: {left: `${low * 100}%`, width: `${Math.max(0.15, (high - low) * 100)}%`},
       },
       p > 0.05 ? alone(text) : "",

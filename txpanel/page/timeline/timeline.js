@@ -2,7 +2,7 @@
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
 import {offer} from "../../toolkit/lit.js"
-import {hear} from "../../toolkit/said.js"
+import {hear, say} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {tokenChips} from "./chips.js"
@@ -166,6 +166,9 @@ export function render({model, view, el}) {
   const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
   const drawCompare = () => {
     const before = compare.hidden
+    // It takes the place of what was unfolded, and keeps all of it: what stands below moves only if it needs more.
+    if (before && model.compare.sides) root.style.minHeight = `${root.offsetHeight}px`
+    if (!model.compare.sides) root.style.minHeight = ""
     compare.hidden = !model.compare.sides
     root.classList.toggle("comparing", !compare.hidden)
     compare.replaceChildren(...(compare.hidden ? [] : branchComparison(model.compare, {w, mode, dark}, () => send("compare", 0))))
@@ -216,9 +219,12 @@ export function render({model, view, el}) {
     taken = on
     draw()
   })
+  const tellLined = () => say(el, "lined", !root.classList.contains("none"))
+  const whoAsks = hear("asklined", view, tellLined)
   const offered = offer(view, {timeline: () => (line.length ? root : null)})
   model.on("remove", () => {
     writing()
+    whoAsks()
     offered()
   })
   const draw = () => {
@@ -228,6 +234,7 @@ export function render({model, view, el}) {
     taken ||= !nothing
     root.classList.toggle("empty", nothing)
     root.classList.toggle("none", nothing && !taken)
+    tellLined()
     root.classList.toggle("open", open)
     details.hidden = !open || !n
     more.setAttribute("aria-expanded", String(open))
@@ -243,7 +250,8 @@ export function render({model, view, el}) {
     ramp.className = `ramp ${mode}`
     ends[0].textContent = "0"
     ends[1].textContent = mode === "probability" ? "1" : `${MOST_BITS} ${w.bits}`
-    why.textContent = why.title = model.ended
+    why.textContent = open ? model.ended : model.ended_brief
+    why.title = model.ended
     next.root.classList.toggle("stale", Boolean(model.place.stale))
     track.paint(line, i, el)
     drawChips()
@@ -307,7 +315,7 @@ export function render({model, view, el}) {
   })
   model.on("prompt", draw)
   model.on("scored", draw)
-  model.on("ended", draw)
+  model.on(["ended", "ended_brief"], draw)
   model.on("next", next.draw)
   model.on("branches", () => {
     drawBranches()

@@ -9,6 +9,7 @@ import {begin} from "../lessons/asked.js"
 import {aboutModel} from "./about.js"
 import {amountChooser} from "./amount.js"
 import {offerBar, putInto} from "./elsewhere.js"
+import {exampleTexts} from "./examples.js"
 import {kernelOf} from "./kernel.js"
 import {languageLinks} from "./language.js"
 import {modelChooser} from "./models.js"
@@ -19,7 +20,7 @@ import {stepper} from "./stepper.js"
 import {keepTyped, typedOver} from "./typed.js"
 
 const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
-const ROOM = 88 // pixels of the prompt: three lines, and what is longer scrolls inside
+const [LEAST, ROOM] = [64, 88] // pixels of the prompt: from two lines, so that tokens that come have room, to three; what is longer scrolls inside
 
 export function render({model, view, el}) {
   const w = model.words
@@ -49,19 +50,17 @@ export function render({model, view, el}) {
   let known = model.text // what the server has; what differs from it is not run yet
   const dirty = () => box.value !== known
   const fills = () => Boolean(model.info.fills?.reason) // a model that fills gaps, and does not write on
-  let reserved = 0 // height that was taken when writing began: while tokens come nothing below moves
-  let begun = "" // the text that it was taken for, and for what grows out of it
+  let reserved = 0 // the height when writing began: while tokens come nothing below moves
+  let begun = "" // the text that it was kept for, and for what grows out of it
   // How high a text stands with room for a suggestion behind it, whichever that is: another one moves nothing.
   const heightOf = (text) => {
     hidden.textContent = text.length <= GHOST_UP_TO ? text : ""
     box.style.height = "0"
     return Math.max(box.scrollHeight, mirror.scrollHeight)
   }
-  const reserve = (tokens) => {
-    const more = " token".repeat(Math.min(tokens, 400)) + (tokens > 1 ? "\n" : "") // one of them may begin a line
+  const reserve = () => {
     begun = box.value
-    reserved = tokens ? Math.min(heightOf(begun + more), ROOM) : ROOM
-    grow()
+    reserved = box.offsetHeight
   }
   const grow = () => {
     ghost.hidden =
@@ -69,7 +68,7 @@ export function render({model, view, el}) {
     if (!box.value.startsWith(begun) && !begun.startsWith(box.value)) reserved = 0
     const needed = heightOf(box.value)
     const behind = needed > box.scrollHeight // the suggestion would stand on a line of its own
-    const tall = reserved || Math.min(needed, ROOM) // what was taken holds until somebody types: more lines than that scroll inside
+    const tall = reserved || Math.max(LEAST, Math.min(needed, ROOM)) // what was taken holds until somebody types: more lines than that scroll inside
     if (box.value.length > GHOST_UP_TO || (needed > tall && behind)) ghost.hidden = true
     box.style.height = `${tall}px`
     if (!focused()) box.scrollTop = box.scrollHeight
@@ -141,17 +140,7 @@ export function render({model, view, el}) {
 
   // --- models and examples ---------------------------------------------------------------------------------------------
   const models = modelChooser(model, send)
-  const examples = h("div", {class: "examples", role: "group", "aria-label": w.examples})
-  const drawExamples = () => {
-    const example = ([label, text]) =>
-      h(
-        "button",
-        {type: "button", class: "example", title: text, "aria-label": `${w.example}: ${text}`, onclick: () => tryOut(text)},
-        label,
-      )
-    examples.replaceChildren(h("span", {"aria-hidden": "true"}, w.example), ...model.info.examples.map(example))
-    examples.hidden = !model.info.examples.length
-  }
+  const {root: examples, draw: drawExamples} = exampleTexts(model, (text) => tryOut(text))
   const tryOut = (text) => {
     box.value = text
     submit()
@@ -165,6 +154,7 @@ export function render({model, view, el}) {
 
   // --- generate ----------------------------------------------------------------------------------------------------
   const {root: amount, limit: limitAmount} = amountChooser(model)
+  let lined = false // whether the timeline has its line under the bar
   let stopping = false // heard, and on its way to where the model runs
   const generate = h("button", {
     type: "button",
@@ -179,7 +169,7 @@ export function render({model, view, el}) {
         if (!fits(clean(box.value))) return
         ask("generate", clean(box.value), {n: Number(amount.value)})
       } else send("generate", {n: Number(amount.value)})
-      reserve(Number(amount.value))
+      reserve()
     },
   })
   const append = button(w.fill, w.fill_title, () => send("append"), {class: "primary fill", hidden: true}) // into the gap
@@ -227,7 +217,7 @@ export function render({model, view, el}) {
     h("span"),
     button("×", w.dismiss, () => (tooLong ? fits("") : send("dismiss")), {class: "icon"}),
   )
-  const status = h("div", {class: "status"}, examples, working, said, about.root, ...languageLinks(model))
+  const status = h("div", {class: "status"}, examples, working, said)
   const look = h("div", {class: "look", role: "group", "aria-label": w.look}, ...steppers.map((s) => s.root))
 
   el.append(
@@ -243,6 +233,8 @@ export function render({model, view, el}) {
         h("span", {class: "room"}),
         models.root,
         talk,
+        about.root,
+        ...languageLinks(model),
         share,
         theme,
       ),
@@ -296,6 +288,8 @@ export function render({model, view, el}) {
     }
     stop.hidden = !progress?.can_cancel
     said.hidden = !working.hidden || !said.textContent
+    // The timeline takes the place of this row: it comes, and nothing below moves. What has to be said has the row all the same.
+    status.hidden = lined && said.hidden && (working.hidden || generating)
     const told = tooLong || error || (kernel.asleep() ? w.asleep : notice) || ""
     banner.hidden = !told
     banner.classList.toggle("notice", !(tooLong || error))
@@ -336,7 +330,7 @@ export function render({model, view, el}) {
   ]
   model.on("remove", () => {
     setWaiting(model, false)
-    for (const stop of [...stops, offered, kernel.stop, sight, played, placed]) stop()
+    for (const stop of [...stops, offered, kernel.stop, sight, played, placed, below]) stop()
   })
   model.on("info", drawInfo)
   model.on("status", drawStatus)
@@ -380,6 +374,11 @@ export function render({model, view, el}) {
     answering = on // the picture shows how the answer comes: it is not given away up here
     grow()
   })
+  const below = hear("lined", view, (on) => {
+    lined = on
+    drawStatus()
+  })
+  say(el, "asklined")
   model.on("pictured", pictured)
   pictured()
   for (const kind of ["focusin", "focusout"]) {
