@@ -25,6 +25,24 @@ def lit(page: Page) -> list[dict[str, float]]:
     )
 
 
+def cut_names(page: Page) -> list[str]:
+    """The names under the lanes that an edge of the light goes through."""
+    names = (
+        page.locator(".captions .caption:not(.c-mlp)")
+        .filter(visible=True)
+        .evaluate_all(
+            "(all) => all.map((one) => { const {left, top, right, bottom} = one.getBoundingClientRect(); return {text: one.innerText, left, top, right, bottom} })"
+        )
+    )
+    return [
+        name["text"]
+        for ring in lit(page)
+        for name in names
+        if name["top"] < ring["bottom"] and ring["top"] < name["bottom"]
+        if any(name["left"] < ring[edge] < name["right"] for edge in ("left", "right"))
+    ]
+
+
 def covers(one: Any, other: Any) -> bool:
     """Whether a box lies over all of another one."""
     return all(one[at] <= other[at] + 1 for at in "xy") and all(
@@ -67,6 +85,7 @@ def test_the_tour_leads_through_the_page(server: Server, new_tab: Callable[..., 
         tab.until(lambda: lit(page), f"nothing is lit in “{seen[-1]}”")
         expect(box(page)).not_to_contain_text("{")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert not cut_names(page), seen[-1]
         tab.until(lambda: in_sight(page, height), f"what is lit in “{seen[-1]}” cannot be seen: {lit(page)}")
         if i < 12:
             next_(page)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import Server, Tab
+from tests.ui.tab import cell_of
 
 TEXT = "CBABBC="
 
@@ -20,9 +21,9 @@ def test_a_neuron_is_asked_and_focused(server: Server, kept: Callable[..., Tab])
     expect(table.locator(".token.up").first).to_be_visible()  # the tokens arrive from the worker
     table.get_by_role("button", name=re.compile(r"^neuron \d+, activation")).first.click()
     why = tab.page.get_by_role("region", name="why this number")
-    expect(why.locator("code")).to_have_text("blocks.1.mlp_post")
+    expect(why.locator("code")).to_have_text(cell_of("blocks.1.mlp_post"))
     table.locator(".token.up").first.click()
-    expect(why.locator("code")).to_have_text("logits")
+    expect(why.locator("code")).to_have_text(cell_of("logits"))
     name = table.get_by_role("button", name=re.compile(r"^neuron \d+$")).first
     name.click()
     expect(name).to_have_attribute("aria-pressed", "true")

@@ -237,7 +237,7 @@ def test_what_is_the_models_own_opens_its_card(server: Server, tab: Tab, nano: L
         (bench.locator("tr.bits button"), "probs.entropy", -(p * np.log2(p)).sum()),
     ):
         button.press("Enter")
-        expect(why.locator("code").first).to_have_text(re.compile(rf"^{re.escape(name)}[\d.]*$"))
+        expect(why.locator("code").first).to_have_text(re.compile(rf"^{re.escape(name)}[\d.]*( \[.*)?$"))
         expect(why.locator(".check")).to_contain_text("recomputed")
         expect(button).to_have_class("lit")
         expect(button).to_be_focused()

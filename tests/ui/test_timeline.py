@@ -42,11 +42,14 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     page, tree = tab.page, tab.page.locator(".timeline")
     expect(tree).to_be_hidden()  # nothing was generated; its line is kept free, so nothing moves when it comes
     page.get_by_role("combobox", name="How many tokens").select_option("5")
+    expect(page.locator(".whydrawn")).to_contain_text("Temperature 0: the most likely token is always taken, here “A”.")
+    stands = page.locator(".flow").bounding_box()
     page.get_by_role("button", name="Generate", exact=True).click()
     expect(tree.locator(".ended")).to_have_text("token limit reached")
     assert tree.locator(".ended").evaluate("(n) => n.scrollWidth <= n.clientWidth"), "it is whole"
     assert strip_of(tab) == list("ABBBC")
     assert current(tab) == "5"
+    assert page.locator(".flow").bounding_box()["y"] == stands["y"], "nothing moved"  # type: ignore[index]
     tab.until(
         lambda: page.evaluate(f"async () => ({BUNDLE}).waiting()") == 0, "what waited while tokens came is painted"
     )
@@ -101,6 +104,10 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     beside = tree.locator(".compare")
     expect(beside.locator("h3")).to_contain_text("they split after 1 token,")
     expect(beside.locator(".side")).to_have_count(2)
+    lower, heading = beside.bounding_box(), page.locator(".flow .heading").first.bounding_box()
+    assert lower is not None
+    assert heading is not None
+    assert lower["y"] + lower["height"] <= heading["y"], "it covers nothing of the flow"
     assert beside.locator(".side").nth(1).locator(".token").all_inner_texts() == list("BBBC")
     expect(beside.locator(".worth small").first).to_contain_text("%")
     picks = beside.locator(".parting tbody tr").filter(has=page.locator(".badge"))

@@ -134,7 +134,7 @@ def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab
     why.locator(".feeds summary").first.click()
     why.locator(".feeds").first.get_by_role("button", name="resid_mid").click()
     expect(why.locator("code").first).to_have_text(cell_of("blocks.0.resid_mid"))
-    expect(why.locator("code").nth(1)).to_have_text("blocks.0.attn_out")
+    expect(why.locator("code").nth(1)).to_have_text(cell_of("blocks.0.attn_out"))
     why.get_by_role("button", name="remove this card").click()
     expect(why.locator("article")).to_have_count(1)
 
@@ -190,7 +190,7 @@ def test_a_value_is_copied_whole(below: Callable[..., Tab], trace: Any) -> None:
 def test_the_numbers_in_question_light_up_in_the_picture(below: Callable[..., Tab]) -> None:
     tab = below()
     ask(tab, "block output", 4)
-    expect(card(tab).locator("code")).to_have_text("blocks.0.resid_post")
+    expect(card(tab).locator("code")).to_have_text(cell_of("blocks.0.resid_post"))
     expect(tab.page.locator(".strip .lit")).to_have_count(
         3
     )  # the cell itself, the stream before it, and what was added

@@ -192,7 +192,7 @@ def picture(
     figure = shown.object if isinstance(shown, pn.pane.Bokeh) else None
     tools = Tools(table, name, source, figure=figure, sizing_mode="stretch_width") if table is not None else None
     parts = [heading, shown, *([legend] if legend else []), *([tools] if tools else [])]
-    column = pn.Column(*parts, margin=0, **params)
+    column = pn.Column(*parts, margin=0, css_classes=["tx-picture"], **params)
     column.heading, column.plot, column.tools = heading, shown, tools
     return column
 

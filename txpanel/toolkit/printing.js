@@ -28,14 +28,17 @@ export async function whole() {
 }
 
 // Paper is white and as wide as it is. Pictures cannot be laid out and painted anew while the browser prints: the page keeps the width of its window
-// and is made smaller as a whole, and what is painted for the dark is turned over, which leaves its hues.
-const WIDEST = 1440 // pixels; a browser makes a page half as large at most, and upright paper is 720 pixels wide
+// and is made smaller or larger as a whole, and what is painted for the dark is turned over, which leaves its hues.
+const WIDEST = 1440 // pixels; a browser makes a page half as large at most
 const TURNED = "invert(1) hue-rotate(180deg) brightness(1.06)"
-const PAPER = 1060 // pixels: the width of landscape paper where nothing is made smaller
-const TALL = 0.66 // of its width is the height of a landscape page: A4 less its margins (Letter is higher)
-const SMALLEST = 0.45 // a card may be made so much smaller to stand on one page
+const NARROW = 600 // pixels: the pages of narrower windows stand upright
+const LANDSCAPE = {wide: 1060, tall: 0.66} // pixels of paper where nothing is made smaller, and its height by its width: A4 less its margins (Letter is higher)
+const UPRIGHT = {wide: 720, tall: 1.38}
+const SMALLEST = 0.75 // a card may be made so much smaller to stand on one page; a taller one goes on on the next, between two pictures
 const TABS = 60 // pixels of the row of tabs above the first of them
 const GAP = 18 // pixels between two cards
+
+const paper = () => (innerWidth < NARROW ? UPRIGHT : LANDSCAPE)
 
 function* found(what, root = document) {
   for (const node of root.querySelectorAll("*")) {
@@ -44,31 +47,77 @@ function* found(what, root = document) {
   }
 }
 
-// A browser cuts a picture where a page ends, or moves it without what stands below. So each card stands on one page: on the next one if it has no room.
+// The pictures of a card from top to bottom, those side by side together: where each row begins, by the card's own top.
+function rows(card) {
+  const zero = card.getBoundingClientRect().top
+  const list = []
+  for (const picture of found(".tx-picture", card.shadowRoot ?? card)) {
+    if (!picture.offsetHeight || !picture.checkVisibility()) continue
+    const at = picture.getBoundingClientRect().top - zero
+    if (list.length && at < list.at(-1).at + 8) list.at(-1).pictures.push(picture)
+    else list.push({at, pictures: [picture]})
+  }
+  return list
+}
+
+// A browser cuts a picture where a page ends, or moves it without what stands below. So each card stands on one page, on the next one if it has no room;
+// of a card that is taller each row of pictures does.
 function onPages() {
-  const page = Math.max(innerWidth, PAPER) * TALL
+  const page = innerWidth * paper().tall
   const cards = [...found(".tx-card")].filter((card) => card.offsetHeight && card.checkVisibility())
+  const touched = []
+  const change = (node, name, value) => {
+    node.style[name] = value
+    touched.push([node, name])
+  }
   let used = TABS
   for (const card of cards) {
-    const zoom = Math.max(SMALLEST, Math.min(1, (page - (card === cards[0] ? TABS : 0)) / card.offsetHeight))
-    const height = card.offsetHeight * zoom + GAP
-    if (zoom < 1) card.style.zoom = zoom
-    if (card !== cards[0] && used + height > page) {
-      card.style.breakBefore = "page"
+    const first = card === cards[0]
+    const zoom = Math.min(1, (page - (first ? TABS : 0)) / card.offsetHeight)
+    const height = card.offsetHeight * (zoom < SMALLEST ? 1 : zoom) + GAP
+    if (!first && used + Math.min(height, page / 2) > page) {
+      change(card, "breakBefore", "page")
       used = 0
     }
-    used += height
+    if (zoom >= SMALLEST) {
+      if (zoom < 1) change(card, "zoom", zoom)
+      if (!first && used && used + height > page) {
+        change(card, "breakBefore", "page")
+        used = 0
+      }
+      used += height
+      continue
+    }
+    const list = rows(card)
+    if (list.length) used += list[0].at
+    list.forEach(({at, pictures}, i) => {
+      const tall = (list[i + 1]?.at ?? card.offsetHeight) - at
+      if (i && used + tall > page) {
+        for (const picture of pictures) change(picture, "breakBefore", "page")
+        used = 0
+      }
+      used += tall
+    })
+    if (!list.length) used += height
+    used %= page
   }
   return () => {
-    for (const card of cards) card.style.zoom = card.style.breakBefore = ""
+    for (const [node, name] of touched) node.style[name] = ""
   }
 }
 
 function forPaper() {
   paintAll()
   const {style} = document.documentElement
+  const {wide} = paper()
   style.setProperty("--tx-paper-width", `${innerWidth}px`)
-  style.setProperty("--tx-paper-zoom", Math.min(1, WIDEST / innerWidth))
+  style.setProperty("--tx-paper-zoom", innerWidth < wide ? wide / innerWidth : Math.min(1, WIDEST / innerWidth))
+  const sheets = document.adoptedStyleSheets
+  if (wide === UPRIGHT.wide) {
+    const upright = new CSSStyleSheet()
+    upright.replaceSync("@page{size:portrait;margin:8mm}")
+    document.adoptedStyleSheets = [...sheets, upright]
+  }
   const together = onPages()
   const dark = [...found("canvas")].filter((canvas) => isDark(canvas.parentElement ?? canvas.getRootNode().host))
   for (const canvas of dark) canvas.style.filter = TURNED
@@ -76,6 +125,7 @@ function forPaper() {
     "afterprint",
     () => {
       together()
+      document.adoptedStyleSheets = sheets
       style.removeProperty("--tx-paper-width")
       style.removeProperty("--tx-paper-zoom")
       for (const canvas of dark) canvas.style.filter = ""

@@ -11,15 +11,14 @@ function parts(app) {
     const {left, top} = canvas.getBoundingClientRect()
     return {left: left + x, right: left + r, top: top + y, bottom: top + b}
   }
-  // The names under the lanes are lit whole or not at all: no edge goes through one.
-  const whole = (x, r) => {
+  // No edge goes through a name under the lanes: a part begins with the norm before it, and where a name reaches in from the next part it ends above them.
+  const edges = (x, r) => {
     const names = [...dom.captions.children].filter((one) => one.dataset.part !== "mlp").map((one) => one.getBoundingClientRect())
     const {left} = canvas.getBoundingClientRect()
-    let [from, to] = [x + left - OUTSIDE, r + left + OUTSIDE]
+    const [from, to] = [x + left - OUTSIDE, r + left + OUTSIDE]
     const cut = (edge) => names.find((name) => name.width && name.left - 2 < edge && edge < name.right + 2)
-    for (let name = cut(from); name; name = cut(from)) from = name.left - 2
-    for (let name = cut(to); name; name = cut(to)) to = name.right + 2
-    return [from - left + OUTSIDE, to - left - OUTSIDE]
+    const first = cut(from)
+    return {x: first ? first.left - 2 - left + OUTSIDE : x, above: Boolean(cut(to))}
   }
   const under = (L) => L.bottom + Math.max(18, L.gap * 0.5) + (L.dense ? 26 : 14) // with the names of the parts, which stand there
   // a column of all lanes; on a phone a row of them. air: what belongs to it on either side of its signs, over: above the first lane, in pixels
@@ -31,7 +30,9 @@ function parts(app) {
       if (L.phone) return phone ? box(6, L.W - 6, ...phone(L.y)) : null
       const [a, b] = [L.at[from], L.at[to]]
       if (!a?.w || !b) return null
-      return box(...whole(a.x - air, b.r + air), laneY(L, 0) - (over ?? Math.max(34, L.gap * 0.7)), under(L))
+      const {x, above} = edges(a.x - air, b.r + air)
+      const bottom = above ? L.bottom + Math.max(18, L.gap * 0.5) - OUTSIDE : under(L)
+      return box(x, b.r + air, laneY(L, 0) - (over ?? Math.max(34, L.gap * 0.7)), bottom)
     }
   const shown =
     (...elements) =>
