@@ -18,7 +18,7 @@ LOOK = """(what) => {
   } }
   look(document)
   return found.map((node) => ({
-    filter: node.style.filter, zoom: Number(node.style.zoom) || 1, height: node.offsetHeight, scheme: getComputedStyle(node).colorScheme,
+    filter: node.style.filter, zoom: Number(node.style.zoom) || 1, height: node.offsetHeight, begins: node.style.breakBefore, scheme: getComputedStyle(node).colorScheme,
   }))
 }"""
 
@@ -80,7 +80,11 @@ def test_a_dark_page_is_dark_on_white_on_paper_as_wide_as_it_was_and_each_card_o
     assert len(pictures) > 5
     assert all("invert" in one["filter"] for one in pictures), "what is painted for the dark is turned over"
     for card in page.evaluate(LOOK, ".tx-card"):
-        assert card["height"] * card["zoom"] <= 1440 * 0.7 or card["zoom"] == 0.45, "a landscape page holds it"
+        assert card["height"] * card["zoom"] <= 1440 * 0.7 or card["zoom"] == 1, (
+            "a landscape page holds it, or it goes on"
+        )
+    if any(card["height"] > 1440 * 0.9 for card in tall):
+        assert "page" in {one["begins"] for one in page.evaluate(LOOK, ".tx-picture")}, "between two of its pictures"
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).width") == "1440px"
     assert "dark" not in {one["scheme"] for one in page.evaluate(LOOK, ".main-content, .tx-card, .flow")}
@@ -109,3 +113,11 @@ def test_a_light_page_keeps_its_colours_on_paper(server: Server, new_tab: Callab
     )
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.set_viewport_size({"width": 390, "height": 844})  # a phone's page is made larger, and its paper stands upright
+    paper = page.pdf(prefer_css_page_size=True)
+    (width, height), *_more = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", paper)
+    assert float(width) < float(height)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert float(page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--tx-paper-zoom')")) > 1.8
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.adoptedStyleSheets.every((one) => !one.cssRules[0]?.cssText.includes('@page'))")
