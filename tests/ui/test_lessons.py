@@ -31,7 +31,10 @@ def cut_names(page: Page) -> list[str]:
         page.locator(".captions .caption:not(.c-mlp)")
         .filter(visible=True)
         .evaluate_all(
-            "(all) => all.map((one) => { const {left, top, right, bottom} = one.getBoundingClientRect(); return {text: one.innerText, left, top, right, bottom} })"
+            """(all) => all.map((one) => {
+            const {left, top, right, bottom} = one.getBoundingClientRect()
+            return {text: one.innerText, left, top, right, bottom} })"""
+          return {text: one.innerText, left, top, right, bottom} })"
         )
     )
     return [

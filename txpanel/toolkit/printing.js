@@ -28,12 +28,14 @@ export async function whole() {
 }
 
 // Paper is white and as wide as it is. Pictures cannot be laid out and painted anew while the browser prints: the page keeps the width of its window
-// and is made smaller or larger as a whole, and what is painted for the dark is turned over, which leaves its hues.
+// and is made smaller as a whole. The sheet of a narrower window is as narrow, with the shape of paper: a printer and a reader of PDF make it larger.
+// What is painted for the dark is turned over, which leaves its hues.
 const WIDEST = 1440 // pixels; a browser makes a page half as large at most
 const TURNED = "invert(1) hue-rotate(180deg) brightness(1.06)"
 const NARROW = 600 // pixels: the pages of narrower windows stand upright
 const LANDSCAPE = {wide: 1060, tall: 0.66} // pixels of paper where nothing is made smaller, and its height by its width: A4 less its margins (Letter is higher)
 const UPRIGHT = {wide: 720, tall: 1.38}
+const EDGE = 12 // pixels around the page on a narrow sheet
 const SMALLEST = 0.75 // a card may be made so much smaller to stand on one page; a taller one goes on on the next, between two pictures
 const TABS = 60 // pixels of the row of tabs above the first of them
 const GAP = 18 // pixels between two cards
@@ -109,14 +111,14 @@ function onPages() {
 function forPaper() {
   paintAll()
   const {style} = document.documentElement
-  const {wide} = paper()
+  const {wide, tall} = paper()
   style.setProperty("--tx-paper-width", `${innerWidth}px`)
-  style.setProperty("--tx-paper-zoom", innerWidth < wide ? wide / innerWidth : Math.min(1, WIDEST / innerWidth))
+  style.setProperty("--tx-paper-zoom", Math.min(1, WIDEST / innerWidth))
   const sheets = document.adoptedStyleSheets
-  if (wide === UPRIGHT.wide) {
-    const upright = new CSSStyleSheet()
-    upright.replaceSync("@page{size:portrait;margin:8mm}")
-    document.adoptedStyleSheets = [...sheets, upright]
+  if (innerWidth < wide) {
+    const narrow = new CSSStyleSheet()
+    narrow.replaceSync(`@page{size:${innerWidth + 2 * EDGE}px ${Math.round(innerWidth * tall) + 2 * EDGE}px;margin:${EDGE}px}`)
+    document.adoptedStyleSheets = [...sheets, narrow]
   }
   const together = onPages()
   const dark = [...found("canvas")].filter((canvas) => isDark(canvas.parentElement ?? canvas.getRootNode().host))
