@@ -34,7 +34,6 @@ def cut_names(page: Page) -> list[str]:
             """(all) => all.map((one) => {
             const {left, top, right, bottom} = one.getBoundingClientRect()
             return {text: one.innerText, left, top, right, bottom} })"""
-          return {text: one.innerText, left, top, right, bottom} })"
         )
     )
     return [
