@@ -114,11 +114,10 @@ function forPaper() {
   const {wide, tall} = paper()
   style.setProperty("--tx-paper-width", `${innerWidth}px`)
   style.setProperty("--tx-paper-zoom", Math.min(1, WIDEST / innerWidth))
-  const sheets = document.adoptedStyleSheets
+  const narrow = new CSSStyleSheet()
   if (innerWidth < wide) {
-    const narrow = new CSSStyleSheet()
     narrow.replaceSync(`@page{size:${innerWidth + 2 * EDGE}px ${Math.round(innerWidth * tall) + 2 * EDGE}px;margin:${EDGE}px}`)
-    document.adoptedStyleSheets = [...sheets, narrow]
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, narrow]
   }
   const together = onPages()
   const dark = [...found("canvas")].filter((canvas) => isDark(canvas.parentElement ?? canvas.getRootNode().host))
@@ -127,7 +126,7 @@ function forPaper() {
     "afterprint",
     () => {
       together()
-      document.adoptedStyleSheets = sheets
+      document.adoptedStyleSheets = [...document.adoptedStyleSheets].filter((sheet) => sheet !== narrow)
       style.removeProperty("--tx-paper-width")
       style.removeProperty("--tx-paper-zoom")
       for (const canvas of dark) canvas.style.filter = ""
