@@ -1,5 +1,5 @@
 // The browser's half of kept_connections.py: Bokeh's connection outlives the socket under it. Frames are counted and kept until the server has them; when a
-// socket breaks, another one is tried, the rest is said again, and neither Bokeh nor a view hears anything of it.
+// socket breaks, another one is opened, frames that were lost are sent again, and neither Bokeh nor a view notices.
 //
 // Versions: Bokeh 3.9 to 3.10.
 // Reason: correctness; what is typed or clicked while the connection is away is lost otherwise.
@@ -23,8 +23,8 @@ const PAUSES = [300, 700, 1000, 1500, 2000, 3000] // between two tries
 // From 0 to 1, another one on each page: a class does not come back all at once.
 export const spread = () => crypto.getRandomValues(new Uint16Array(1))[0] / 2 ** 16
 
-// Keeps the connection of a document. `ask` makes the document say something, by which its connection is known.
-// `told` hears "open", "silent" (no answer), "lost", or "gone": the server does not have the session any more.
+// Keeps the connection of a document. `ask` has the document send a message, by which its connection is found.
+// `told` is called with "open", "silent" (no answer), "lost", or "gone": the server does not have the session any more.
 export function keepConnection(document, ask, told) {
   const bokeh = bokehClasses("kept_connection", {"client/connection": {ClientConnection: ["send", "_on_message", "connect"]}})
   if (!bokeh) return null
@@ -90,7 +90,7 @@ class KeptConnection {
 
   send(frame) {
     if (this.kept.length < MOST) this.kept.push(frame)
-    else this.torn = true // nobody will be able to say all of it again
+    else this.torn = true // not all frames can be sent again
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(frame)
   }
 

@@ -1,7 +1,7 @@
 // Bokeh's figures take turns. By itself Bokeh paints every figure that changed in one frame, before anything else in that frame is seen:
 // a click that changes sixteen pictures would show nothing for a fifth of a second. Here they wait until the frame that is due has been seen, then
 // as many are painted at a time as fit between two frames, those on the screen first and one after the other; those far from it when there is nothing
-// else to do. Between two turns the browser may answer a hand, or show a frame if it wants to: nobody waits for one.
+// else to do. Between two turns the browser may handle input, or show a frame if it wants to.
 //
 // Versions: Bokeh 3.9 to 3.10.
 // Reason: a click is seen at once; the row "without paint_queue" of python -m benchmarks.replacements.

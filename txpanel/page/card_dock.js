@@ -49,7 +49,7 @@ export function render({model, view, el}) {
     delete card().dataset.dock
     card().style.removeProperty("--tx-h")
   }
-  const still = () => released(document.documentElement, put) // nothing moves under a hand, nor comes to lie over what is being pressed
+  const still = () => released(document.documentElement, put) // nothing moves, or covers anything, while a button is pressed
   const soon = () => {
     if (!frame) frame = requestAnimationFrame(still)
   }

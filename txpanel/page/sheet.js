@@ -75,5 +75,5 @@ export function render({model, view, el}) {
     if (up) document.documentElement.style.overflow = ""
   })
   draw()
-  setTimeout(report, 200) // the page's frame hears of a theme only once it stands
+  setTimeout(report, 200) // the page's frame gets a theme only once it is drawn
 }

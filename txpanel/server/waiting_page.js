@@ -1,4 +1,4 @@
-// The page of somebody who waits for a place: asks again by itself, shows the place, and enters when there is one.
+// The page of a visitor who waits for a place: asks again by itself, shows the place, and enters when there is one.
 const page = document.querySelector("main")
 const {ticket, again, words} = page.dataset
 const place = page.querySelector("strong")

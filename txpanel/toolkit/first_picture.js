@@ -3,7 +3,7 @@
 import {h, released} from "./elements.js"
 
 // Milliseconds for the real ones to come to the places where the first picture stands; then it moves all the same, but never before the server
-// has been told that the page stands: what somebody has done meanwhile would be lost.
+// has been told that the page stands: clicks made meanwhile would be lost.
 const LONGEST = 6000
 const ARRAYS = {
   float32: Float32Array,
@@ -94,8 +94,8 @@ const parts = new Map() // by the module's name
 let stage = null
 let began = 0
 
-// Whoever says that the page is not live yet: `begin(data, stage)` is called when the first picture is drawn, with what the page has for it,
-// and returns {slow, lost, end}: it takes long, no connection came, it is live.
+// Sets the bar that says that the page is not live yet: `begin(data, stage)` is called when the first picture is drawn, with the page's data for it,
+// and returns functions {slow, lost, end}, called when it takes long, when no connection came, and when the page is live.
 let watcher = null
 export const whileItStands = (begin) => {
   watcher = begin
@@ -106,7 +106,7 @@ function watch(data) {
   if (!watcher || !data) return
   const said = watcher(data, stage)
   const slow = setTimeout(said.slow, SLOW)
-  // Bokeh tries once, and tells nobody that it has given up: so the socket itself is asked
+  // Bokeh tries once, and does not report that it has given up: so the socket itself is watched
   const Own = globalThis.WebSocket
   globalThis.WebSocket = class extends Own {
     constructor(...given) {
@@ -185,7 +185,7 @@ function moveWhenThere() {
   else requestAnimationFrame(moveWhenThere)
 }
 
-// Not under a hand: a slider would let go of its drag, and a button would lose its click.
+// Not while a button or slider is pressed: it would lose its drag or click.
 const moveWhenReleased = () => released(stage, move)
 
 function move() {

@@ -1,12 +1,12 @@
-// Print and PDF give the page as it stands: what waits until somebody looks at it is built and painted first.
+// Print and PDF give the whole page: parts that are built only when they come into sight are built and painted first.
 import {paintAll} from "../compat/paint_queue.js"
 import {isDark} from "./theme.js"
 
 const LONGEST = 20000 // milliseconds; then it is printed as it is
-const QUIET = 1200 // for so long nothing more has to come
+const QUIET = 1200 // milliseconds in which no further part has come: then all are there
 
-const lines = new Set() // of what is built when somebody looks there: {line, build}
-// Whoever draws such a line says so. Returns what takes it back.
+const lines = new Set() // waiting lines of parts that are built when they come into sight: {line, build}
+// Registers such a line. Returns a function that removes it.
 export const built = (line, build) => {
   const one = {line, build}
   lines.add(one)
@@ -137,7 +137,7 @@ function forPaper() {
 
 let asked = false
 export function printWhole() {
-  // The browser's menu waits for nobody: there at least all that is built is painted.
+  // The browser's menu does not wait: there at least all that is built is painted.
   addEventListener("beforeprint", forPaper)
   addEventListener(
     "keydown",

@@ -8,7 +8,7 @@ const CONTROLS = "button, input, select, textarea"
 const saved = () => globalThis.txpanelSaved
 export const isSaved = () => Boolean(saved())
 
-// A model to which a component may send what it likes: nobody hears it, which is said where a hand was the cause.
+// A model whose messages go nowhere; the page says so where a click or key was the cause.
 export const unheard = (model) => new Proxy(model, {get: (on, name) => (name === "send_msg" ? say : Reflect.get(on, name))})
 
 // Keeps all controls below a root grey, those that come later as well.

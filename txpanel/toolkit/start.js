@@ -40,7 +40,7 @@ export const component = (key, draw) => ({
   },
 })
 
-// Where nobody can be asked for files, a page carries the bundle once (txpanel/toolkit/component.py), and the components wait for it here, by its hash.
+// Where there is no server, a page carries the bundle once (txpanel/toolkit/component.py), and the components wait for it here, by its hash.
 export const carried = {
   initialize: ({model}) => {
     globalThis.txpanel ??= {}

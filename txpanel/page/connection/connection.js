@@ -52,8 +52,8 @@ export function render({model, view, el}) {
   scrollBack(el)
 }
 
-// Before there is a connection: what somebody does is kept by the first picture. Where none comes, the page is opened anew as soon as the server
-// is there; by itself once in a while only, since it may be that it lets no sockets through.
+// Before there is a connection the first picture keeps clicks and keys. Where none comes, the page is reloaded as soon as the server answers;
+// by itself not more than once in `AGAIN` ms, since a proxy may let no websockets through.
 const AGAIN = 60000
 const KNOCK = 1500
 whileItStands((given, stage) => {

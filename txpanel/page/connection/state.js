@@ -1,7 +1,7 @@
-// Whether the server is there, for whoever on this page needs it; and what a page hands to the one that is opened in its place.
+// Whether the server is connected, for all parts of the page; and what a page hands over to the one that is opened in its place.
 
 const KEPT = "txpanel-kept"
-// Where what always stands on top of the page ends, in pixels: what is said about the connection stands below it, not on what somebody types.
+// Lower edge of what always stands on top of the page, in pixels: the connection's bar is drawn below it, not over the prompt.
 export const above = {bottom: () => 0}
 
 const listeners = new Set()

@@ -74,7 +74,7 @@ export function render({model, el}) {
       draw()
       ctx.tell(now)
     },
-    // The server hears of a change at most every 120 ms, and always of the last one.
+    // Changes are sent to the server at most every 120 ms, and the last one always.
     tell: (now) => {
       clearTimeout(timer)
       timer = setTimeout(
@@ -114,8 +114,8 @@ export function render({model, el}) {
   const empty = h("p", {class: "empty"}, w.empty)
   el.append(ground, empty)
 
-  // What a hand on a slider looks at is drawn at once, the rest behind that frame, one part at a time: a drag shows within 50 ms even with a large
-  // vocabulary. A part that waits is not put back by the next move of the hand.
+  // While a slider is dragged, the parts beside it are drawn at once and the rest after that frame, one part at a time: so a drag shows within 50 ms even
+  // with a large vocabulary. A further move does not delay a part that waits already.
   const late = new Set()
   let due = 0
   function follow() {

@@ -29,7 +29,7 @@ export function temperatures(ctx) {
   }
 
   function show() {
-    // false: there is more to add up, and a hand on a slider should not wait for it
+    // false: there is more to add up, which must not hold up a drag of a slider
     if (!summed(ctx.shown.reordered, TEMPERATURES, 4)) return false
     measure()
     const t = ctx.settings.temperature
