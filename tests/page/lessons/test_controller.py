@@ -310,7 +310,7 @@ def test_the_head_that_misleads_is_looked_for_beside_the_page(
     later, looked = Later(), []
     monkeypatch.setattr(looking, "background", lambda **_options: later)
     monkeypatch.setattr(attention, "_most_misleading", WeakKeyDictionary())  # other tests look at the same run
-    monkeypatch.setattr(attention, "_looked_for", lambda _trace, query: looked.append(query) or (2, 1))
+    monkeypatch.setattr(attention, "_find_misleading", lambda _trace, query: looked.append(query) or (2, 1))
     made = LessonController(lambda _view: None, lambda: "")
     made.attach(state)
     shown = say(made, "open", lesson="mine", step="misleading")
