@@ -89,6 +89,8 @@ def test_the_tour_leads_through_the_page(server: Server, new_tab: Callable[..., 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert not cut_names(page), seen[-1]
         tab.until(lambda: in_sight(page, height), f"what is lit in “{seen[-1]}” cannot be seen: {lit(page)}")
+        for asked in box(page).locator(".ask").all():  # on a phone, too, without scrolling in the box
+            expect(asked).to_be_in_viewport(ratio=0.95)
         if i < 12:
             next_(page)
     assert len(set(seen)) == 13
