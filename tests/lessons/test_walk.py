@@ -12,8 +12,11 @@ from tests.lessons.lesson_files import write
 from txpanel.errors import BadLesson, Unsupported
 from txpanel.lessons import Walk
 from txpanel.lessons.confusions import confusion
+from txpanel.lessons.expressions import parse
 from txpanel.lessons.rendering import plain_text
+from txpanel.lessons.situation import situation_of
 from txpanel.lessons.telling import markdown, told
+from txpanel.lessons.values import evaluate
 from txpanel.models.language_model import LanguageModel
 from txpanel.session.state import ModelState
 from txpanel.toolkit.format import percent
@@ -49,14 +52,19 @@ def test_the_verdicts_are_those_of_the_page(walk: Walk) -> None:
     assert str(walk.check("softmax", np.float64(100))).startswith("Right.")
     assert "shares of one whole" in str(walk.check("softmax", 7))
     walk.step("which-is-which")
-    assert str(walk.check("which-is-which", [7, 6])).startswith("Right.")
-    turned = str(walk.check("which-is-which", [6, 7]))
+    here = situation_of(walk.state)
+    assert here is not None
+    query, key = (int(evaluate(parse(f"pair.{name}"), here).raw) + 1 for name in ("query", "key"))
+    assert str(walk.check("which-is-which", [query, key])).startswith("Right.")
+    turned = str(walk.check("which-is-which", [key, query]))
     assert turned.startswith("Not quite.")
     assert confusion("query-key") in turned
-    right = "yes" if "Yes" in str(walk.answer("values")) else "no"
-    wrong = "no" if right == "yes" else "yes"
-    assert str(walk.check("values", right)).startswith("Right.")
-    assert str(walk.check("values", wrong)).startswith("Not quite.")
+    asked = str(walk.step("values"))
+    assert "1: “" in asked
+    said = [str(walk.check("values", n)).split("\n")[0] for n in (1, 2, 3, 4)]
+    assert sorted(said[:3]) == ["Not quite.", "Not quite.", "Right."]
+    assert said[3] not in said[:3]
+    assert str(walk.check("values", "product")).startswith("Right.")  # the option's id
 
 
 def test_an_answer_is_judged_on_the_live_run(walk: Walk, state: ModelState) -> None:
@@ -105,6 +113,21 @@ def test_what_is_to_be_done(state: ModelState) -> None:
     assert state.sampled is not None
     assert percent(float(state.sampled.probabilities.max())) in done
     assert str(walk.answer("move-it")) == "Nothing is asked here on this run."
+
+
+def test_what_is_clicked_on_the_page_is_said_in_code(state: ModelState) -> None:
+    """Each task of the course that asks for something to be done says how, and the line does something."""
+    for name in ("tour", "attention", "break-it"):
+        walk = Walk(name, state)
+        for step in walk.lesson.steps:
+            if step.task is not None and step.task.kind == "do" and step.id in walk.steps():
+                said = str(walk.step(step.id))
+                assert "state." in said or "page of txpanel" in said, (name, step.id)
+                assert str(walk.hint(step.id)) in said
+    walk = Walk("tour", state)
+    assert 'state.ask("blocks.0.pattern", head=0, query=1, key=0)' in str(walk.step("attention"))
+    state.ask("blocks.0.pattern", head=0, query=1, key=0)
+    assert str(walk.check("attention")).startswith("Well done.")
 
 
 def test_a_step_that_the_model_does_not_have(state: ModelState) -> None:

@@ -25,7 +25,7 @@ FRONT = {"title", "order", "minutes", "needs", "model", "text"}
 LOOK = {"lit", "hide", "play", "open", "model", "text", "settings", "only", *PLACES}
 KINDS = ("choice", "number", "token", "cell")
 TASK_TEXTS = {"ask", "hints", "after"}
-TASK = {"answer", "within", "options", "wrong", "reach"} | TASK_TEXTS
+TASK = {"answer", "within", "options", "order", "wrong", "reach"} | TASK_TEXTS
 EACH_TEXTS = {"text", "says"}
 EACH = {"value", "confusion"} | EACH_TEXTS
 MOST_HINTS = 3
@@ -110,8 +110,16 @@ def _look(given: Mapping[str, Any]) -> Look:
         model=_text(given.get("model", "")),
         text=_text(given.get("text", "")),
         places=places,
-        settings=tuple((name, _number(value)) for name, value in settings.items()),
+        settings=tuple((name, _setting(value)) for name, value in settings.items()),
     )
+
+
+def _setting(given: Any) -> Expression:
+    """A number, or a value of the run."""
+    try:
+        return _number(given)
+    except BadLesson:
+        return _expression(given)
 
 
 def _task(kind: str, given: Mapping[str, Any], texts: Mapping[str, Any], line: int, own: bool) -> Task:
@@ -135,6 +143,9 @@ def _task(kind: str, given: Mapping[str, Any], texts: Mapping[str, Any], line: i
     options = tuple(_option(id, one, text, line, own) for id, one, text in _pairs(given, texts, "options", own))
     if (kind == "choice") != (len(options) > 1):
         raise BadLesson(_("A choice has two options or more, and no other task has options."))
+    order = _text(given.get("order", ""))
+    if order and (order != "value" or kind != "choice"):
+        raise BadLesson(_("“order” is “value”, and only a choice has it."))
     reach = given.get("reach", {})
     if (kind == "do") != bool(reach) or not isinstance(reach, dict):
         raise BadLesson(_("“do” says in “reach” which state is to be reached, and no other task does."))
@@ -145,6 +156,7 @@ def _task(kind: str, given: Mapping[str, Any], texts: Mapping[str, Any], line: i
         within=float(within[1]) / (100 if within[2] else 1),
         relative=bool(within[2]),
         options=options,
+        by_value=bool(order),
         wrong=tuple(_wrong(id, one, text, line, kind, own) for id, one, text in _pairs(given, texts, "wrong", own)),
         reach=tuple(goal(name, _text(value)) for name, value in reach.items()),
         hints=tuple(_runs(hint, line, needed=True) for hint in hints),

@@ -13,6 +13,7 @@ from txpanel.errors import BadLesson, TxpanelError, Unsupported
 from txpanel.lessons.conditions import holds
 from txpanel.lessons.goals import reached
 from txpanel.lessons.lesson import Goal, Lesson, Runs, Step
+from txpanel.lessons.placing import placed
 from txpanel.lessons.reading import LANGUAGE, languages, read_lesson
 from txpanel.lessons.rendering import MOST_TOKENS, sentence
 from txpanel.lessons.situation import Situation, situation_of
@@ -115,7 +116,7 @@ def _static_problems(lesson: Lesson) -> Iterable[Problem]:
         if look.model and find(look.model) is None:
             yield Problem(lesson.id, LANGUAGE, step.id, _("There is no model “{name}”.").format(name=look.model))
         for name, number in look.settings:
-            if within(name, number) != number:
+            if isinstance(number, float) and within(name, number) != number:
                 said = _("{name} cannot be {value}.").format(name=name, value=number)
                 yield Problem(lesson.id, LANGUAGE, step.id, said)
         for one in goals:
@@ -183,7 +184,7 @@ class _Questions:
             at = (step.id, model.name)
             self.tried[at] = self.tried.get(at, 0) + 1
             try:
-                self._try(step, here)
+                self._try(step, placed(step.look, here))
             except TxpanelError as error:
                 self.why[at] = str(error)
             else:
@@ -211,7 +212,7 @@ class _Questions:
         from txpanel.lessons.goals import facts  # late: only here
 
         assert step.task is not None
-        begun = facts(here) | dict(step.look.settings)
+        begun = facts(here) | {name: value for name, value in step.look.settings if isinstance(value, float)}
         for goal in step.task.reach:
             ends = {
                 "layer": here.anatomy.n_layers,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from txpanel.errors import BadLesson
+from txpanel.lessons.values.heads import some_heads
+from txpanel.lessons.vocabulary_kind import has_blanks, has_pieces
 from txpanel.messages import _
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ CONDITIONS: dict[str, Callable[[Situation], bool]] = {
     "several-blocks": lambda here: here.anatomy.n_layers > 1,
     "several-heads": lambda here: here.block.n_heads > 1,
     "sorts-letters": lambda here: here.trace.model is not None and here.trace.model.name == "nano",
+    "pieces": has_pieces,
+    "blank-first": has_blanks,
+    "previous-heads": lambda here: some_heads(here, "previous"),
+    "induction-heads": lambda here: some_heads(here, "induction"),
+    "first-heads": lambda here: some_heads(here, "first"),
     "several-tokens": lambda here: len(here.ids) > 2,
     "repeats": lambda here: here.repeat is not None,
     "interventions": lambda here: hasattr(here.trace, "changed"),

@@ -39,7 +39,7 @@ class Look:
         lit: parts of the page; the rest is dimmed. hidden: parts that are covered until the task is done; without one, while the step is shown.
         play: a part to which ▶ Play runs. open: id of a view that is unfolded.
         model: name of a model that the step wants. text: a text that it wants.
-        places: what to focus on (layer, head, query, key, neuron), as expressions. settings: of sampling.
+        places: what to focus on (layer, head, query, key, neuron), as expressions. settings: of sampling, as expressions.
     """
 
     lit: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Look:
     model: str = ""
     text: str = ""
     places: tuple[tuple[str, Expression], ...] = ()
-    settings: tuple[tuple[str, float], ...] = ()
+    settings: tuple[tuple[str, Expression], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Task:
     Attributes:
         ask: the question. answer: one expression; for a cell two, query and key; none where something is to be done.
         within: how far a number may be off. relative: whether that is a share of the answer.
-        options: of a choice. wrong: foreseen wrong answers of the other kinds. reach: the goals, all of which count.
+        options: of a choice. by_value: whether they are shown in the order of their values, and not as in the file.
+        wrong: foreseen wrong answers of the other kinds. reach: the goals, all of which count.
         hints: up to three. after: what is observed once it is answered or done.
     """
 
@@ -104,6 +105,7 @@ class Task:
     within: float = 0.0
     relative: bool = False
     options: tuple[Option, ...] = ()
+    by_value: bool = False
     wrong: tuple[Wrong, ...] = ()
     reach: tuple[Goal, ...] = ()
     hints: tuple[Runs, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,21 +43,27 @@ def _places(look: Look, here: Situation) -> dict[str, int]:
     return found
 
 
-def _settings(look: Look) -> dict[str, float]:
-    """The settings of sampling that a step sets, within their ranges."""
-    return {name: number for name, value in look.settings if (number := within(name, value)) is not None}
+def _settings(look: Look, here: Situation) -> dict[str, float]:
+    """The settings of sampling that a step sets, within their ranges; one that cannot be computed here is left out."""
+    found: dict[str, float] = {}
+    for name, expression in look.settings:
+        with suppress(TxpanelError):
+            number = within(name, evaluate(expression, here).raw)
+            if number is not None:
+                found[name] = number
+    return found
 
 
 def placed(look: Look, here: Situation) -> Situation:
     """The situation with a step's selection and settings; whatever the step does not set stays."""
-    return _with_settings(_moved(here, _places(look, here)), _settings(look))
+    return _with_settings(_moved(here, _places(look, here)), _settings(look, here))
 
 
 def move(state: ModelState, look: Look, here: Situation) -> None:
     """Moves a state itself to the place of a step, and gives it its settings."""
     if found := _places(look, here):
         state.focus(**found)
-    if wanted := _settings(look):
+    if wanted := _settings(look, here):
         state.param.update(**wanted)
 
 

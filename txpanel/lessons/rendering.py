@@ -10,7 +10,7 @@ from txpanel.lessons.conditions import holds
 from txpanel.lessons.expressions import Expression
 from txpanel.lessons.lesson import Block, Lesson, Runs, Step, Task
 from txpanel.lessons.situation import Situation
-from txpanel.lessons.tasks import as_shares, right_answer
+from txpanel.lessons.tasks import as_shares, ordered, right_answer
 from txpanel.lessons.values import evaluate, is_slow, shown
 from txpanel.models.tokens import visible
 
@@ -137,7 +137,7 @@ def task_shown(task: Task, here: Situation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": task.kind,
         "ask": sentence(task.ask, here),
-        "options": [[option.id, sentence(option.text, here)] for option in task.options],
+        "options": [[option.id, sentence(option.text, here)] for option in ordered(task, here)],
         "hints": len(task.hints),
     }
     if task.kind in ("token", "cell"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from txpanel.errors import BadLesson, Unsupported
+from txpanel.errors import BadLesson, TxpanelError, Unsupported
 from txpanel.lessons.lesson import Option, Runs, Task, Wrong
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.values import evaluate
@@ -14,7 +14,7 @@ from txpanel.lessons.values.comparing import equal
 from txpanel.lessons.values.declared import Found
 from txpanel.messages import _
 
-__all__ = ["Right", "Verdict", "judge", "right_answer"]
+__all__ = ["Right", "Verdict", "as_shares", "judge", "options_of", "ordered", "right_answer"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,23 @@ def _is(wrong: Wrong, given: tuple[float, ...], task: Task, here: Situation) -> 
 def as_shares(task: Task, here: Situation) -> bool:
     """Whether a task asks for a number in percent."""
     return task.kind == "number" and evaluate(task.answer[0], here).kind == "share"
+
+
+def ordered(task: Task, here: Situation) -> tuple[Option, ...]:
+    """The options of a choice as they are shown: by value, numbers by size, tokens by their spelling, words last; or as in the file."""
+    return tuple(sorted(task.options, key=lambda option: _rank(option, here))) if task.by_value else task.options
+
+
+def _rank(option: Option, here: Situation) -> tuple[int, float, str]:
+    try:
+        found = evaluate(option.value, here)
+    except TxpanelError:
+        return (2, 0.0, "")
+    if isinstance(found.raw, str):
+        return (1, 0.0, "")
+    if found.kind == "token":
+        return (0, 0.0, here.spelling(int(found.raw)))
+    return (0, found.raw, "")
 
 
 def options_of(task: Task) -> Mapping[str, Option]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadLesson, Unsupported
 from txpanel.lessons.answers import right_shown
+from txpanel.lessons.by_code import doing
 from txpanel.lessons.conditions import holds, missing
 from txpanel.lessons.confusions import confusion
 from txpanel.lessons.discovery import find_lessons, in_language, lessons_in
@@ -16,7 +17,7 @@ from txpanel.lessons.lesson import Lesson, Step, Task
 from txpanel.lessons.placing import is_here, move, placed
 from txpanel.lessons.rendering import Pairs, decidable, paragraphs, said, task_shown
 from txpanel.lessons.situation import Situation, situation_of
-from txpanel.lessons.tasks import as_shares, judge
+from txpanel.lessons.tasks import as_shares, judge, ordered
 from txpanel.lessons.telling import Told, told
 from txpanel.messages import _, language, speaking
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Walk", "lesson_of"]
 
-ON_THE_PAGE = ("opened", "played")
-"""Names in goals that only a page has."""
 
 
 class Walk:
@@ -88,7 +87,8 @@ class Walk:
         """Whether an answer is right, with what is said to it; of a step where something is to be done, whether it is done.
 
         Args:
-            answer: of a choice an option's id; a number, a share in percent; the position of a token, from 1; of a cell ``[query, key]``, from 1.
+            answer: of a choice the number of an option from 1, or its id; a number, a share in percent; the position of a token, from 1; of a cell
+                ``[query, key]``, from 1.
 
         Raises:
             BadLesson: the lesson has no such step.
@@ -124,6 +124,8 @@ class Walk:
         step = self._step(id)
         with speaking(self.lesson.language):
             here = self._here(step)
+            if step.task is not None and step.task.kind == "do":  # its hints say where on the page something is
+                return told(*_by_code(step.task))
             hints = [one for hint in (step.task.hints if step.task is not None else ()) if (one := said(hint, here))]
             self._hints[id] = min(self._hints.get(id, 0) + 1, len(hints))
             return told(*hints[: self._hints[id]]) if hints else told([("", _("There is no hint."))])
@@ -144,11 +146,11 @@ class Walk:
 
     def _done(self, task: Task, begun: Situation) -> Told:
         now = self._now()
-        if any(goal.name in ON_THE_PAGE for goal in task.reach):
-            return told([("", _("This is done on the page of txpanel."))])
+        if not doing(task):
+            return told(*_by_code(task))
         if moved(task.reach, facts(now), facts(begun)) and reached(task.reach, facts(now), facts(begun)):
             return told([("b", _("Well done."))], *paragraphs(task.after, now))
-        return told([("", _("Not yet."))], [("b", _("Try it:")), ("", " "), *said(task.ask, begun)])
+        return told([("", _("Not yet."))], [("b", _("Try it:")), ("", " "), *said(task.ask, begun)], *_by_code(task))
 
     def _step(self, id: str) -> Step:
         step = self.lesson.step(id)
@@ -203,7 +205,9 @@ def _form(task: Task, here: Situation) -> list[Pairs]:
     """How an answer is written."""
     shown: Mapping[str, Any] = task_shown(task, here)
     if task.kind == "choice":
-        return [[("code", f'"{id}"'), ("", ": "), *text] for id, text in shown["options"]]
+        return [[("code", str(n)), ("", ": "), *text] for n, (_id, text) in enumerate(shown["options"], 1)]
+    if task.kind == "do":
+        return _by_code(task)
     if task.kind == "number":
         return [[("", _("A number, in percent.") if as_shares(task, here) else _("A number."))]]
     if task.kind in ("token", "cell"):
@@ -214,7 +218,7 @@ def _form(task: Task, here: Situation) -> list[Pairs]:
             [
                 (
                     "",
-                    _("[query, key], positions from 1")
+                    _("[query, key]: the token that attends, and the token that it attends to; positions from 1")
                     if task.kind == "cell"
                     else _("the position of a token, from 1"),
                 )
@@ -222,6 +226,17 @@ def _form(task: Task, here: Situation) -> list[Pairs]:
             listed,
         ]
     return []
+
+
+def _by_code(task: Task) -> list[Pairs]:
+    """What to do in place of a click."""
+    lines = doing(task)
+    if not lines:
+        return [[("", _("This is done on the page of txpanel."))]]
+    lead: Pairs = [("", _("Here it is done by code, or in a view:")), ("", " ")]
+    for n, line in enumerate(lines):
+        lead += [("", ", "), ("code", line)] if n else [("code", line)]
+    return [lead]
 
 
 def _given(answer: Any, task: Task, here: Situation) -> Any:
@@ -234,6 +249,9 @@ def _given(answer: Any, task: Task, here: Situation) -> Any:
         return _number(answer) / (100 if as_shares(task, here) else 1)
     if task.kind == "token":
         return _number(answer) - 1
+    if task.kind == "choice" and not isinstance(answer, str | bool):
+        options, n = ordered(task, here), _number(answer)
+        return options[int(n) - 1].id if n.is_integer() and 1 <= n <= len(options) else answer
     if task.kind == "cell":
         several = isinstance(answer, Sequence) and not isinstance(answer, str)
         return [_number(one) - 1 for one in answer] if several else answer

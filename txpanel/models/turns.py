@@ -23,7 +23,7 @@ from txpanel.errors import Cancelled
 from txpanel.messages import _
 from txpanel.models import figures
 
-__all__ = ["SAID_AFTER", "Asking", "Rank", "Turns", "asked_by", "asking"]
+__all__ = ["SAID_AFTER", "Asking", "Rank", "Turns", "asked_by", "asking", "stop_if_unwanted"]
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,17 @@ _here = _Here()
 def asking() -> Asking | None:
     """The request for which this thread works; None for a session's own thread and for scripts."""
     return _here.asking
+
+
+def stop_if_unwanted() -> None:
+    """For work of several parts, between two of them.
+
+    Raises:
+        Cancelled: whoever this thread works for does not want it any more.
+    """
+    who = _here.asking
+    if who is not None and who.cancel.is_set():
+        raise Cancelled(_("Stopped."))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import xarray as xr
 
 from txpanel.errors import TxpanelError, Unsupported
 from txpanel.messages import _
+from txpanel.models.turns import stop_if_unwanted
 
 if TYPE_CHECKING:
     from txpanel.models.changed import State
@@ -79,6 +80,7 @@ def _measure(model: LanguageModel) -> dict[str, xr.DataArray]:
     found = {kind: np.full((anatomy.n_layers, heads), np.nan, np.float32) for kind in KINDS}
     for layer, block in enumerate(anatomy.blocks):
         if block.has_attention:
+            stop_if_unwanted()
             scores = _of_block(trace, layer, len(before), len(half))
             for kind in KINDS:
                 found[kind][layer, : block.n_heads] = scores[kind]

@@ -165,7 +165,7 @@ def test_answers_stand_apart(nano: LanguageModel, page: str) -> None:
 def test_a_question_has_boxes_or_a_line(page: str) -> None:
     questions, _answers = halves(page)
     choice = section(questions, "The sum of the values")
-    assert choice.count('class="box"') == 2
+    assert choice.count('class="box"') == 3
     assert section(questions, "The mask").count('class="write"') == 1
     assert section(questions, "Which is which?").count('class="write"') == 2
     assert "Your answer (%)" in words(section(questions, "Softmax"))
@@ -247,7 +247,7 @@ def test_where_to_click_is_left_to_the_page(nano: LanguageModel) -> None:
     page = words(handout(lesson("attention"), here))
     for sentence in ("choose it below", "Any cell of the matrix will do.", "Click one of the small pictures."):
         assert sentence not in page
-    assert "The one that looks is the query." in page  # hints of what can be answered on paper stay
+    assert "The one that attends is the query." in page  # hints of what can be answered on paper stay
     book = Walk("attention", ModelState(model=nano, text=TEXT))
     assert "choose it below" not in str(book.step("which-is-which"))
 

@@ -10,14 +10,19 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pytest
 
+from txpanel.errors import Cancelled
 from txpanel.lessons.discovery import Found, lessons_in
+from txpanel.lessons.expressions import parse
 from txpanel.lessons.lit import PLAYED
-from txpanel.lessons.values import attention
+from txpanel.lessons.situation import situation_of
+from txpanel.lessons.values import attention, evaluate, is_slow
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.turns import Asking, asked_by
 from txpanel.page.lessons import controller as module
 from txpanel.page.lessons import looking
 from txpanel.page.lessons.controller import LessonController
 from txpanel.session.state import ModelState
+from txpanel.tracing import head_scores as head_scores_module
 from txpanel.tracing.head_scores import head_scores
 
 LESSON = """---
@@ -329,6 +334,42 @@ def test_the_head_that_misleads_is_looked_for_beside_the_page(
     later.run()
     assert (looked, state.layer) == ([6, 2], 2)
     made.close()
+
+
+def test_what_nobody_waits_for_any_more_is_not_looked_for(
+    lessons: None, state: ModelState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another step, another lesson, the box closed: the job is taken back. Who comes back to the step asks anew."""
+    later = Later()
+    monkeypatch.setattr(looking, "background", lambda **_options: later)
+    monkeypatch.setattr(attention, "_most_misleading", WeakKeyDictionary())
+    made = LessonController(lambda _view: None, lambda: "")
+    made.attach(state)
+    for kind, more in (("go", {"step": "look"}), ("open", {"lesson": "mine", "step": "guess"}), ("close", {})):
+        say(made, "open", lesson="mine", step="misleading")
+        assert later.jobs
+        say(made, kind, **more)
+        assert later.jobs == []
+    assert say(made, "open", lesson="mine", step="misleading")["busy"]
+    later.run()
+    assert not made.component.shown["busy"]
+    made.close()
+
+
+def test_the_searches_stop_between_two_blocks(state: ModelState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing that was not finished is kept."""
+    monkeypatch.setattr(attention, "_most_misleading", WeakKeyDictionary())
+    monkeypatch.setattr(head_scores_module, "_kept", WeakKeyDictionary())
+    here = situation_of(state)
+    assert here is not None
+    who = Asking("somebody")
+    who.cancel.set()
+    for name in ("misleading.block(last)", 'found.score("previous")'):
+        with asked_by(who), pytest.raises(Cancelled):
+            evaluate(parse(name), here)
+        assert is_slow(parse(name), here)
+        assert evaluate(parse(name), here)
+        assert not is_slow(parse(name), here)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from txpanel.decoding.ranges import RANGES
 from txpanel.decoding.settings import OFF, USUAL
+from txpanel.lessons.by_code import doing
 from txpanel.lessons.handout.belongs import view_of
-from txpanel.lessons.lesson import PLACES, Goal, Lesson, Step, Task
+from txpanel.lessons.lesson import Lesson, Step, Task
 from txpanel.lessons.placing import is_here
 from txpanel.lessons.rendering import decidable, paragraphs, sentence
 from txpanel.lessons.situation import Situation
@@ -107,11 +107,11 @@ def _view(name: str) -> list[str]:
 
 def _asking(id: str, task: Task) -> list[str]:
     if task.kind == "do":
-        how = [f"# {line}" for goal in task.reach if (line := _doing(goal))]
+        how = [f"# {line}" for line in doing(task)]
         lead = _("Do it in a picture above, or here:")
         return [*([f"# {lead}", *how] if how else []), f"walk.check({id!r})"]
     forms = {
-        "choice": " / ".join(json.dumps(option.id) for option in task.options),
+        "choice": _("the number of an option, from 1"),
         "number": _("a number"),
         "token": _("the position of a token, from 1"),
         "cell": _("[query, key], positions from 1"),
@@ -120,20 +120,6 @@ def _asking(id: str, task: Task) -> list[str]:
         f"answer = None  # {forms[task.kind]}",
         f"walk.check({id!r}, answer)  # walk.hint({id!r}), walk.answer({id!r})",
     ]
-
-
-def _doing(goal: Goal) -> str:
-    """How code does what a goal asks for; empty where code cannot."""
-    if goal.name in RANGES or goal.name in PLACES:
-        return f"state.{goal.name} = …"
-    lines = {
-        "text": 'state.text = "…"',
-        "tokens": 'state.text = state.text + " …"',
-        "model": 'state.load("…")',
-        "generated": "state.generate(5)",
-        "asked": 'state.ask("blocks.0.pattern", head=0, query=1, key=0)',
-    }
-    return lines.get(goal.name, "")
 
 
 def _said(text: str) -> Cell:

@@ -20,7 +20,7 @@ from txpanel.lessons.lesson import Lesson, Step, Task
 from txpanel.lessons.placing import example, is_here, placed
 from txpanel.lessons.rendering import Pairs, decidable, heading, paragraphs, plain_text, said, sentence
 from txpanel.lessons.situation import Situation
-from txpanel.lessons.tasks import as_shares
+from txpanel.lessons.tasks import as_shares, ordered
 from txpanel.messages import _, speaking
 from txpanel.toolkit.palette import FONTS
 
@@ -179,7 +179,7 @@ def _part(step: Step, here: Situation, number: int, figures: Figures) -> Part:
 
 
 def _question(task: Task, here: Situation, number: int) -> Question:
-    options = [sentence(option.text, here) for option in task.options]
+    options = [sentence(option.text, here) for option in ordered(task, here)]
     lines = {
         "do": [_("Your observation")],
         "number": [_("Your answer") + (" (%)" if as_shares(task, here) else "")],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from txpanel.lessons.values import attention, blocks, comparing, heads, output, shape, text
+from txpanel.lessons.values import attention, blocks, comparing, heads, output, shape, sinks, text
 from txpanel.lessons.values.declared import VALUES, Found, checked, evaluate, is_slow
 from txpanel.lessons.values.shown import shown
 
 __all__ = ["VALUES", "Found", "checked", "evaluate", "is_slow", "shown"]
 
-_DECLARING = (attention, blocks, comparing, heads, output, shape, text)
+_DECLARING = (attention, blocks, comparing, heads, output, shape, sinks, text)

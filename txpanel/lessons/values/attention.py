@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from txpanel.errors import TxpanelError, Unsupported
+from txpanel.errors import Cancelled, TxpanelError, Unsupported
 from txpanel.lessons.situation import Array, Situation
 from txpanel.lessons.values.comparing import CLEAR
 from txpanel.lessons.values.declared import value
 from txpanel.messages import _
+from txpanel.models.turns import stop_if_unwanted
 
 if TYPE_CHECKING:
     from txpanel.tracing.trace import Trace
@@ -106,13 +107,63 @@ def _v_norm_others(here: Situation, at: int) -> float:
 @value("z.share", "number", "place", "place")
 def _z_share(here: Situation, query: int, key: int) -> float:
     """Norm of what a key brings into z: its weight times the norm of its value."""
-    return float(here.pattern[query, key] * np.linalg.norm(_values(here)[key]))
+    return float(_brought(here, query)[key])
 
 
 @value("z.largest", "place", "place")
 def _z_largest(here: Situation, query: int) -> int:
     """The key that brings most into z, by the norm of weight times value."""
-    return _one_largest(here.pattern[query] * np.linalg.norm(_values(here), axis=1))
+    return _one_largest(_brought(here, query))
+
+
+@value("z.other", "place", "place")
+def _z_other(here: Situation, query: int) -> int:
+    """A third key to compare: the longest value of those that are neither of the largest weight nor bring most into z."""
+    norms = np.where(here.allowed[query], np.linalg.norm(_values(here), axis=1), -np.inf)
+    norms[[_strongest(here, query), _z_largest(here, query)]] = -np.inf
+    if not np.isfinite(norms.max()):
+        raise Unsupported(_("This text has too few tokens for it."))
+    return int(norms.argmax())
+
+
+@value("z.others", "number", "place", "place")
+def _z_others(here: Situation, query: int, key: int) -> float:
+    """Sum of the norms of what all other keys bring into z."""
+    return float(np.delete(_brought(here, query), key).sum())
+
+
+@value("z.part", "share", "place", "place")
+def _z_part(here: Situation, query: int, key: int) -> float:
+    """Norm of what a key brings into z, as a share of the sum over all keys."""
+    brought = _brought(here, query)
+    return float(brought[key] / brought.sum())
+
+
+def _brought(here: Situation, query: int) -> Array:
+    """Norms of what each key brings into z [T]."""
+    found: Array = here.pattern[query] * np.linalg.norm(_values(here), axis=1)
+    return found
+
+
+@value("pair.query", "place")
+def _pair_query(here: Situation) -> int:
+    """The query of the largest attention weight on a token that is neither itself nor the first one."""
+    return _pair(here)[0]
+
+
+@value("pair.key", "place")
+def _pair_key(here: Situation) -> int:
+    """The key of that weight."""
+    return _pair(here)[1]
+
+
+def _pair(here: Situation) -> tuple[int, int]:
+    weights = np.tril(here.pattern, -1)
+    weights[:, 0] = 0
+    query, key = np.unravel_index(int(weights.argmax()), weights.shape)
+    if not weights[query, key] > 0:
+        raise Unsupported(_("This text has too few tokens for it."))
+    return int(query), int(key)
 
 
 @value("z.norm", "number", "place")
@@ -121,8 +172,8 @@ def _z_norm(here: Situation, at: int) -> float:
     return float(np.linalg.norm(here.tensor("blocks.{l}.z")[here.head, at]))
 
 
-_most_misleading: WeakKeyDictionary[Trace, dict[int, tuple[int, int] | None]] = WeakKeyDictionary()
-"""By run and query: (layer, head) of the most misleading head. Kept, since all blocks have to be searched for it."""
+_most_misleading: WeakKeyDictionary[Trace, dict[int, tuple[int, int, int] | None]] = WeakKeyDictionary()
+"""By run and query: (layer, head, query) of the most misleading head. Kept, since all blocks have to be searched for it."""
 
 
 def _known(here: Situation, query: int) -> bool:
@@ -141,26 +192,49 @@ def _misleading_head(here: Situation, query: int) -> int:
     return _misleading(here, query)[1]
 
 
-def _misleading(here: Situation, query: int) -> tuple[int, int]:
+@value("misleading.query", "place", "place", known=_known)
+def _misleading_query(here: Situation, query: int) -> int:
+    """The query itself, or, where no head misleads with it, the last one with which one does."""
+    return _misleading(here, query)[2]
+
+
+def _misleading(here: Situation, query: int) -> tuple[int, int, int]:
     found = _most_misleading.setdefault(here.trace, {})
     if query not in found:
-        found[query] = _find_misleading(here.trace, query)
-    return found[query] or (here.layer, here.head)
+        others = [at for at in range(len(here.ids) - 1, 1, -1) if at != query]
+        heads = ((at, _find_misleading(here.trace, at)) for at in (query, *others))
+        found[query] = next(((*head, at) for at, head in heads if head is not None), None)
+    return found[query] or (here.layer, here.head, query)
 
 
 def _find_misleading(trace: Trace, query: int) -> tuple[int, int] | None:
     best, clearest = None, CLEAR
+    for layer, head, weights, brought in every_head(trace, query):
+        clear = _leads(weights, brought)
+        if clear > clearest:
+            best, clearest = (layer, head), clear
+    return best
+
+
+def every_head(trace: Trace, query: int) -> Iterator[tuple[int, int, Array, Array]]:
+    """Block and head, a query's weights and the norms of what each key brings into z, of all heads whose attention is open.
+
+    Raises:
+        Cancelled: nobody waits for it any more.
+    """
     for layer, block in enumerate(trace.anatomy.blocks):
         if not block.has_attention:
             continue
-        with suppress(TxpanelError):  # a block whose attention is not open
+        stop_if_unwanted()
+        try:
             norms = np.linalg.norm(trace.tensor(f"blocks.{layer}.v").numpy(), axis=-1)
             weights = trace.rows(f"blocks.{layer}.pattern", slice(query, query + 1))[:, 0].numpy()
-            for head, row in enumerate(weights):
-                clear = _leads(row, row * norms[head // max(1, block.group)])
-                if clear > clearest:
-                    best, clearest = (layer, head), clear
-    return best
+        except Cancelled:
+            raise
+        except TxpanelError:  # a block whose attention is not open
+            continue
+        for head, row in enumerate(weights):
+            yield layer, head, row, row * norms[head // max(1, block.group)]
 
 
 def _leads(weights: Array, brought: Array) -> float:

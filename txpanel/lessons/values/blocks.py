@@ -118,3 +118,42 @@ def _neuron_tokens(here: Situation, at: int) -> int:
     """At how many tokens the neuron that is largest at a token has a positive number."""
     found = _neurons(here)
     return int((found[:, int(np.argmax(found[at]))] > 0).sum())
+
+
+@value("neuron.shared", "place")
+def _neuron_shared(here: Situation) -> int:
+    """The token whose largest neuron has, compared with its number there, the largest one at another token (no copy of it)."""
+    found, every = _neurons(here), range(len(here.ids))
+    shares = [_elsewhere(here, at).max() / found[at].max() if found[at].max() > 0 else -np.inf for at in every]
+    if not max(shares) > 0:
+        raise Unsupported(_("No neuron that is largest at a token of this text is positive at another one."))
+    return int(np.argmax(shares))
+
+
+@value("neuron.second", "place", "place")
+def _neuron_second(here: Situation, at: int) -> int:
+    """The token, no copy of the given one, at which the neuron that is largest there has its largest number; refused where that is not positive."""
+    row = _elsewhere(here, at)
+    best = int(np.argmax(row))
+    if not row[best] > 0:
+        raise Unsupported(_("No neuron that is largest at a token of this text is positive at another one."))
+    return best
+
+
+@value("neuron.least", "place", "place")
+def _neuron_least(here: Situation, at: int) -> int:
+    """The token at which that neuron has its smallest number."""
+    return int(np.argmin(_neurons(here)[:, _neuron_top(here, at)]))
+
+
+@value("neuron.at", "number", "place", "place")
+def _neuron_at(here: Situation, at: int, other: int) -> float:
+    """The number that the neuron which is largest at a token has at another one."""
+    return float(_neurons(here)[other, _neuron_top(here, at)])
+
+
+def _elsewhere(here: Situation, at: int) -> Array:
+    """The numbers of a token's largest neuron at all tokens, that one and its copies left out of the comparison."""
+    row: Array = _neurons(here)[:, _neuron_top(here, at)].copy()
+    row[here.ids == here.ids[at]] = -np.inf
+    return row

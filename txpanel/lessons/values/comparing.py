@@ -46,6 +46,26 @@ def _difference(here: Situation, one: float, other: float) -> float:
     return one - other
 
 
+@value("sum", "number", "number", "number")
+def _sum(here: Situation, one: float, other: float) -> float:
+    """Two numbers added."""
+    return one + other
+
+
+@value("rounded_up", "count", "number", "number")
+def _rounded_up(here: Situation, one: float, unit: float) -> int:
+    """A number rounded up to a multiple of another one."""
+    return math.ceil(one / unit) * int(unit)
+
+
+@value("apart", "number", "any", "any", "number")
+def _apart(here: Situation, one: Found, other: Found, least: float) -> Found:
+    """The first value; refused where it is not so far from the second one: what a confusion would answer must not be taken for right."""
+    if isinstance(one.raw, str) or isinstance(other.raw, str) or abs(one.raw - other.raw) < least:
+        raise Unsupported(_("These numbers are too close to each other here."))
+    return one
+
+
 def equal(one: Found, other: Found) -> bool:
     """Whether two values are the same: words and tokens exactly, numbers up to rounding."""
     if isinstance(one.raw, str) or isinstance(other.raw, str):

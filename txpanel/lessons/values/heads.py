@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from txpanel.errors import Unsupported
+from txpanel.errors import TxpanelError, Unsupported
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.values.declared import value
 from txpanel.messages import _
@@ -44,6 +44,18 @@ def _found_score(here: Situation, kind: str) -> float:
 def _found_many(here: Situation, kind: str, least: float) -> int:
     """How many heads of the model have at least such a score."""
     return int((np.nan_to_num(_scores(here, kind).values) >= least).sum())
+
+
+MANY = 0.3
+"""A head does what a kind of heads does from such a score on."""
+
+
+def some_heads(here: Situation, kind: str) -> bool:
+    """Whether the model has a head of a kind. Measures the heads where they have not been measured: for paragraphs of steps that name them."""
+    try:
+        return bool((np.nan_to_num(_scores(here, kind).values) >= MANY).any())
+    except TxpanelError:
+        return False
 
 
 def _scores(here: Situation, kind: str) -> xr.DataArray:

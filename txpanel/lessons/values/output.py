@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from txpanel.decoding.ranges import RANGES
 from txpanel.decoding.softmax import softmax
 from txpanel.errors import Unsupported
 from txpanel.lessons.situation import Situation
@@ -14,6 +15,12 @@ from txpanel.messages import _
 
 if TYPE_CHECKING:
     from txpanel.decoding.sampling import Sample
+
+
+MIXED = 0.9
+"""Where the most likely token has more, hardly another one is drawn."""
+APART = 0.5
+"""Bits by which two tokens must differ to be asked about."""
 
 
 def _token(here: Situation, rank: int) -> int:
@@ -88,6 +95,18 @@ def _drawn_times(here: Situation, rank: int, n: float) -> int:
     return int((_sample(here).outcomes(seeds) == _token(here, rank)).sum())
 
 
+@value("drawn.others", "count", "number")
+def _drawn_others(here: Situation, n: float) -> int:
+    """How often, in so many draws, another token than the most likely one is to be expected, with the settings in use."""
+    return round(n * _chance_others(here))
+
+
+@value("chance.others", "share")
+def _chance_others(here: Situation) -> float:
+    """Probability of all tokens but the most likely one together, with the settings in use."""
+    return float(np.delete(_sample(here).probabilities.astype(np.float64), _token(here, 1)).sum())
+
+
 @value("kept", "count")
 def _kept(here: Situation) -> int:
     """How many tokens the settings leave."""
@@ -126,6 +145,15 @@ def _softened(here: Situation, temperature: float) -> np.ndarray:
     return softmax(here.logits / temperature)
 
 
+@value("temperature.mixed", "number")
+def _temperature_mixed(here: Situation) -> float:
+    """The first of the temperatures 1, 2, 3 … at which the most likely token has less than 90 %; refused where none does."""
+    for temperature in range(1, int(RANGES["temperature"][2]) + 1):
+        if _softened(here, temperature).max() < MIXED:
+            return float(temperature)
+    raise Unsupported(_("One token is nearly certain here."))
+
+
 @value("run.ahead", "count")
 def _run_ahead(here: Situation) -> int:
     """For how many tokens ahead a run gives probabilities: rows of its logits."""
@@ -139,3 +167,23 @@ def _given(here: Situation, at: int) -> float:
     if not np.isfinite(bits):
         raise Unsupported(_("Nothing comes before the first token, so it has no probability."))
     return float(2.0**-bits)
+
+
+@value("given.least", "place")
+def _given_least(here: Situation) -> int:
+    """The token of the text to which the model gave the smallest probability; refused where all are alike."""
+    return _extremes(here)[0]
+
+
+@value("given.most", "place")
+def _given_most(here: Situation) -> int:
+    """The one to which it gave the largest."""
+    return _extremes(here)[1]
+
+
+def _extremes(here: Situation) -> tuple[int, int]:
+    bits = np.asarray(here.trace.surprisal(), np.float64)
+    known = np.flatnonzero(np.isfinite(bits))
+    if len(known) < 2 or np.ptp(bits[known]) < APART:
+        raise Unsupported(_("The model found all tokens of this text about as likely."))
+    return int(known[bits[known].argmax()]), int(known[bits[known].argmin()])

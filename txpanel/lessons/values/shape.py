@@ -152,6 +152,26 @@ def _cache_numbers(here: Situation) -> int:
     return sum(block.n_kv_heads * (block.head_dim + block.value_dim) for block in here.anatomy.blocks)
 
 
+@value("cache.computed", "count", "number")
+def _cache_computed(here: Situation, more: float) -> int:
+    """For how many tokens keys and values are computed in all: those of the text, and of so many tokens that are appended one by one."""
+    return _computed(here, int(more)) if here.anatomy.causal else _computed_again(here, int(more))
+
+
+@value("cache.without", "count", "number")
+def _cache_without(here: Situation, more: float) -> int:
+    """The same if every run computed them for all tokens."""
+    return _computed_again(here, int(more))
+
+
+def _computed(here: Situation, more: int) -> int:
+    return len(here.ids) + more
+
+
+def _computed_again(here: Situation, more: int) -> int:
+    return sum(len(here.ids) + n for n in range(more + 1))
+
+
 @value("cache.new", "count")
 def _cache_new(here: Situation) -> int:
     """How many tokens' vectors have to be computed when one more token is appended: what no earlier query can attend to changes nothing before it."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.values.declared import Found
+from txpanel.messages import _
 from txpanel.models.tokens import visible
 from txpanel.toolkit.format import count, number, percent, size
 
 __all__ = ["shown"]
+
+LEAST = 0.001
+"""Smaller numbers and percentages would be written with powers of ten: in a sentence words say it."""
 
 
 def shown(found: Found, here: Situation) -> str:
@@ -21,5 +25,18 @@ def shown(found: Found, here: Situation) -> str:
     if found.kind == "count":
         return count(round(found.raw))
     if found.kind == "share":
-        return percent(found.raw)
-    return size(found.raw) if found.kind == "size" else number(found.raw, 3)
+        return _share(found.raw)
+    return size(found.raw) if found.kind == "size" else _number(found.raw)
+
+
+def _share(share: float) -> str:
+    if 0 < share * 100 < LEAST:
+        return _("less than {n} %").format(n=LEAST)
+    written = percent(share)
+    return _("more than {n}").format(n=written[2:]) if written.startswith("> ") else written
+
+
+def _number(value: float) -> str:
+    if 0 < abs(value) < LEAST:
+        return (_("less than {n}") if value > 0 else _("between −{n} and 0")).format(n=LEAST)
+    return f"{value:,.0f}".replace("-", "−") if 1e6 <= abs(value) < 1e15 else number(value, 3)

@@ -185,6 +185,7 @@ class LessonController:
         self._enter(str(data.get("step", "")))
 
     def _on_close(self, data: dict[str, Any]) -> None:
+        self._measuring.stop()
         self._lesson = None
 
     def _on_answer(self, data: dict[str, Any]) -> None:
@@ -235,6 +236,7 @@ class LessonController:
 
     def _enter(self, name: str) -> None:
         """Goes to a step of the lesson; to its first one where it has none of that name."""
+        self._measuring.stop()  # what the step before needed
         if self._lesson is None:
             return
         here = self._here()
@@ -328,6 +330,7 @@ class LessonController:
             order = [one.id for one in self._lesson.steps]
             before = [one for one in steps if step is None or order.index(one.id) <= order.index(step.id)]
             step = (before or steps)[-1 if before else 0]
+            self._measuring.stop()
             self._step, self._answered = step.id, Answered(begun=facts(here) if here is not None else {})
         assert step is not None
         if here is not None and self._measuring.needed(step, here, settled=not self._to_look):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from txpanel.errors import TxpanelError
+from txpanel.errors import Cancelled, TxpanelError
 from txpanel.lessons.lesson import Step
 from txpanel.lessons.placing import move
 from txpanel.lessons.rendering import slow_values
@@ -47,9 +46,13 @@ class Measuring:
 
     def end(self) -> None:
         """The page is gone."""
+        self.stop()
+        self._tried = None
+
+    def stop(self) -> None:
+        """Nobody waits for it any more: the step or the lesson was left."""
         if self._worker is not None:
             self._worker.cancel()
-        self._tried = None
 
     def needed(self, step: Step, here: Situation, *, settled: bool = False) -> bool:
         """Whether the step names values that are not there yet and take long; they are computed then.
@@ -63,8 +66,12 @@ class Measuring:
 
         def job(_cancel: object, publish: Callable[[Callable[[], object]], None]) -> None:
             for one in wanted:
-                with suppress(TxpanelError):  # there is none: the step leaves out what it says of it
+                try:
                     evaluate(one, here)
+                except Cancelled:  # the step was left
+                    return
+                except TxpanelError:  # there is none: the step leaves out what it says of it
+                    continue
             self._tried = now
             publish(self._done)
 

@@ -9,7 +9,7 @@ from txpanel.errors import TxpanelError
 from txpanel.lessons.classroom import Count
 from txpanel.lessons.lesson import Task
 from txpanel.lessons.situation import Situation
-from txpanel.lessons.tasks import as_shares, judge, right_answer
+from txpanel.lessons.tasks import as_shares, judge, ordered, right_answer
 from txpanel.messages import _
 from txpanel.models.tokens import visible
 
@@ -40,7 +40,7 @@ def rows(task: Task, here: Situation, count: Count, *, shown: bool) -> list[dict
             right = right_answer(task, here).option
         return [
             {"option": one.id, "n": count.answers.get(one.id, 0), "right": shown and one.id == right}
-            for one in task.options
+            for one in ordered(task, here)
         ]
     if task.kind == "do":
         return [{"text": _("done"), "n": count.answers.get(DONE, 0), "right": False}]

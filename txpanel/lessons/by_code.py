@@ -1,0 +1,28 @@
+"""How code does what a lesson asks a person to do on the page: in a notebook or a script there is nothing to click."""
+
+from __future__ import annotations
+
+from txpanel.decoding.ranges import RANGES
+from txpanel.lessons.lesson import PLACES, Goal, Task
+
+__all__ = ["doing"]
+
+_LINES = {
+    "text": 'state.text = "…"',
+    "tokens": 'state.text = state.text + " …"',
+    "model": 'state.load("…")',
+    "generated": "state.generate(5)",
+    "asked": 'state.ask("blocks.0.pattern", head=0, query=1, key=0)',
+}
+
+
+def doing(task: Task) -> list[str]:
+    """The lines that do what a task asks for; empty where only the page can."""
+    found = [_line(goal) for goal in task.reach]
+    return found if all(found) else []
+
+
+def _line(goal: Goal) -> str:
+    if goal.name in PLACES or goal.name in RANGES:
+        return f"state.{goal.name} = {goal.value if goal.how == 'is' else '…'}"
+    return _LINES.get(goal.name, "")
