@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Walk", "lesson_of"]
 
 
-
 class Walk:
     """Goes through the steps of a lesson on the run of a state: moves it to each step's place, says the step's sentences, judges answers.
 
