@@ -94,7 +94,7 @@ function onPages() {
     if (list.length) used += list[0].at
     list.forEach(({at, pictures}, i) => {
       const tall = (list[i + 1]?.at ?? card.offsetHeight) - at
-      if (i && used + tall > page) {
+      if ((i || tall < page) && used + tall > page) {
         for (const picture of pictures) change(picture, "breakBefore", "page")
         used = 0
       }

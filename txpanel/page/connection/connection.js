@@ -95,7 +95,8 @@ function notice(model, el) {
   root.append(h("style", null, model.css), bar)
   document.body.append(host)
   const place = () => {
-    bar.style.top = `${Math.max(0, Math.min(above.bottom(), innerHeight / 2)) + 8}px`
+    // On the page's first line, which has no number and nothing to type in; once that has scrolled away, under what is left of the bar.
+    bar.style.top = above.top() > -4 ? "4px" : `${Math.max(0, Math.min(above.bottom(), innerHeight / 2)) + 8}px`
   }
   let places = 0 // timer: what is above moves when the page is scrolled, or the prompt grows
   const made = {

@@ -1,8 +1,8 @@
 // Whether the server is connected, for all parts of the page; and what a page hands over to the one that is opened in its place.
 
 const KEPT = "txpanel-kept"
-// Lower edge of what always stands on top of the page, in pixels: the connection's bar is drawn below it, not over the prompt.
-export const above = {bottom: () => 0}
+// Upper and lower edge of what always stands on top of the page, in pixels: the connection's bar is drawn on its first line or below it, not over the prompt.
+export const above = {top: () => 0, bottom: () => 0}
 
 const listeners = new Set()
 const leavers = new Set()

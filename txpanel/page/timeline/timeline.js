@@ -167,7 +167,10 @@ export function render({model, view, el}) {
   const drawCompare = () => {
     const before = compare.hidden
     // It takes the place of what was unfolded, and keeps all of it: what stands below moves only if it needs more.
-    if (before && model.compare.sides) root.style.minHeight = `${root.offsetHeight}px`
+    if (before && model.compare.sides) {
+      root.style.minHeight = `${root.offsetHeight}px`
+      compare.style.maxHeight = `max(${root.offsetHeight - 2}px, min(78vh, 640px))`
+    }
     if (!model.compare.sides) root.style.minHeight = ""
     compare.hidden = !model.compare.sides
     root.classList.toggle("comparing", !compare.hidden)

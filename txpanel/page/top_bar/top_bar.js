@@ -356,6 +356,7 @@ export function render({model, view, el}) {
   sampling.draw()
   steppers.forEach((s) => s.draw())
   // The bar goes when the page is scrolled, and stays as a whole while somebody is in it with the keyboard, or something went wrong.
+  above.top = () => el.getBoundingClientRect().top
   above.bottom = () => (look.hidden ? el : look).getBoundingClientRect().bottom
   let inside = false
   const stick = () => {

@@ -52,7 +52,7 @@ function parts(app) {
       const {L} = app
       if (!L) return null
       if (L.phone) return box(6, L.W - 6, L.y.thumbs - 34, L.y.frameEnd)
-      return box(L.box.x, L.box.r, L.headsY - 30, L.boxBottom)
+      return box(L.box.x, L.box.r, L.headsY - 24, L.boxBottom)
     }),
     blocks: () => {
       const {L} = app
