@@ -150,6 +150,7 @@ benchmarks.main()
 """
 
 
+@pytest.mark.sweep
 def test_without_its_extra_nothing_is_measured_and_no_file_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.read_bytes() for path in (report.RESULTS, report.REPORT)}
     done = subprocess.run(

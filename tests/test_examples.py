@@ -38,6 +38,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return program
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_why() -> None:
     command = [sys.executable, "examples/why.py", "nano", "CBABBC="]
@@ -83,6 +84,7 @@ def test_one_view(doc: Document, run: Run) -> None:
     run("one_view.py")
 
 
+@pytest.mark.sweep
 @pytest.mark.real
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")

@@ -101,6 +101,7 @@ def test_the_environment_chooses_the_language(tmp_path: Path, monkeypatch: pytes
     assert messages._("hello") == "salut"
 
 
+@pytest.mark.sweep
 def test_a_new_language_is_begun_translated_and_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script itself, in a folder of its own, from the sources to what the page reads."""
     monkeypatch.chdir(ROOT)  # the script changes it

@@ -127,6 +127,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_the_container_serves_and_its_health_check_tells(image: Path, tmp_path: Path) -> None:
     """The entry point with the installed package, as user and network of a container would run it, on another port."""

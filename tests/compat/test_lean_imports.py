@@ -33,6 +33,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.sweep
 def test_transformers_still_imports_both() -> None:
     """When this fails, transformers starts without them by itself: drop that half of `lean_imports`."""
     script = """

@@ -27,6 +27,7 @@ def test_an_old_name_is_the_module_itself_and_says_so(old: str, new: str) -> Non
     assert module.__spec__.name == f"txpanel.{new}"
 
 
+@pytest.mark.sweep
 def test_statements_of_a_notebook_written_for_0_1_run() -> None:
     lines = [
         "from txpanel.state import ModelState",

@@ -83,6 +83,7 @@ def test_smollm_splits_digits_and_any_text_comes_back(converted: cache.Entry) ->
     assert tokenizer("<|end|>")["input_ids"] == [257]
 
 
+@pytest.mark.sweep
 def test_cancel_leaves_nothing_and_the_next_start_is_clean(cache_root: Path, path: Path, seen: Seen) -> None:
     cancel = threading.Event()
     stopping = Seen(cancel)
@@ -94,6 +95,7 @@ def test_cancel_leaves_nothing_and_the_next_start_is_clean(cache_root: Path, pat
     assert gguf_file.prepare(path, seen).folder.is_dir()
 
 
+@pytest.mark.sweep
 def test_two_at_once_convert_once(cache_root: Path, path: Path) -> None:
     made: list[cache.Entry] = []
     stages: list[set[str]] = []
@@ -159,6 +161,7 @@ def test_the_manifest_says_where_it_came_from(converted: cache.Entry) -> None:
     assert len(manifest["provenance"]["revision"]) == 64
 
 
+@pytest.mark.sweep
 def test_a_disk_that_is_full_while_the_model_is_written_is_said(path: Path, tmp_path: Path, seen: Seen) -> None:
     target = tmp_path / "out"
     target.mkdir()

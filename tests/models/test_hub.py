@@ -122,6 +122,7 @@ def test_refusals_in_words(
         hub.fetch(REPO, seen)
 
 
+@pytest.mark.sweep
 def test_silence_is_given_up_within_seconds(server: Server, seen: Seen) -> None:
     server.silent = 60
     begun = time.monotonic()
@@ -188,6 +189,7 @@ def test_an_unfinished_download_does_not_count(server: Server, seen: Seen) -> No
     assert hub.cached(REPO) or same(hub.fetch(REPO, seen), weights.parent)
 
 
+@pytest.mark.sweep
 def test_a_line_that_keeps_breaking_is_told(server: Server, whole: Path, seen: Seen) -> None:
     server.cut["config.json"] = 100
     begun = time.monotonic()

@@ -142,6 +142,7 @@ def test_the_page_says_what_to_type(model: LanguageModel) -> None:
     bar.close()
 
 
+@pytest.mark.sweep
 def test_every_view_shows_it(model: LanguageModel, tmp_path: Path) -> None:
     page = txpanel.explain("12 5 7", model=model)
     page.save(tmp_path / "page.html")

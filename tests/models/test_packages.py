@@ -149,6 +149,7 @@ def test_a_cut_download_is_told(index: Server, entry: Entry, cache_root: Path, s
     assert cache.contents() == []
 
 
+@pytest.mark.sweep
 def test_silence_is_given_up(
     index: Server, entry: Entry, cache_root: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def process() -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.sweep
 def test_a_second_process_does_not_compare_again_and_says_the_same(cache_root: Path) -> None:
     first, second = process(), process()
     assert (first[0], first[1]) == (1, None)

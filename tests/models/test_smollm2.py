@@ -109,6 +109,7 @@ def test_weights_are_the_blocks_of_the_file(smollm2: LanguageModel, name: str, t
     assert np.abs(weight).sum() == pytest.approx(size, rel=1e-12)
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_warm_start_in_a_fresh_process(smollm2: LanguageModel) -> None:
     """Loading after the imports: seconds of processor time, so that a busy machine does not fail it."""

@@ -122,6 +122,7 @@ def heard(server: Server, text: str, seconds: float = 20) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.sweep
 def test_the_list_of_views_says_whose_names_are_taken(path: str) -> None:
     environment = {**os.environ, "PYTHONPATH": path, "TXPANEL_PLUGINS": "held-views"}
     done = subprocess.run(
@@ -141,6 +142,7 @@ def test_the_list_of_views_says_whose_names_are_taken(path: str) -> None:
     assert found["held-views", "exits"]["status"] == "ok"
 
 
+@pytest.mark.sweep
 def test_views_that_exit_are_cards_and_the_server_goes_on(server: Server) -> None:
     async def look() -> None:
         async with Visitor.at(server.url + "?text=CBABBC=") as visitor:
@@ -164,6 +166,7 @@ def test_views_that_exit_are_cards_and_the_server_goes_on(server: Server) -> Non
     assert server.process.poll() is None
 
 
+@pytest.mark.sweep
 def test_a_slow_view_is_named_and_off_for_new_sessions(server: Server) -> None:
     async def make_it_sleep() -> None:
         async with Visitor.at(server.url) as visitor:

@@ -19,6 +19,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.sweep
 def test_a_password_a_prefix_and_https(tmp_path: Path) -> None:
     command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost"
     subprocess.run(command.split(), check=True, capture_output=True, cwd=tmp_path)

@@ -278,6 +278,7 @@ class Loops(View):
 """
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_an_endless_loop_ends_with_its_process_and_nothing_is_left_behind(tmp_path: Path, free_port: int) -> None:
     (tmp_path / "loops.py").write_text(LOOPS, encoding="utf-8")

@@ -233,6 +233,7 @@ def test_a_page_that_waits_hears_that_the_server_is_there(running: Running, monk
     assert sum('"kind": "pong"' in one for one in heard) >= 2
 
 
+@pytest.mark.sweep
 def test_messages_that_make_much_work_are_read_later_while_somebody_else_is_here(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

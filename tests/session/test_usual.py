@@ -8,6 +8,7 @@ import pytest
 from transformers import GenerationConfig
 
 from tests.models.test_chat import talker  # noqa: F401 (a fixture)
+from tests.sweeping import first
 from txpanel.decoding.settings import OFF, USUAL
 from txpanel.models.catalogue import find
 from txpanel.models.language_model import LanguageModel
@@ -85,7 +86,7 @@ def test_smollm2_has_settings_of_its_own() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2, 7])
+@pytest.mark.parametrize("seed", first(2, [0, 1, 2, 7]))
 def test_the_first_answer_is_a_sensible_one(seed: int, smollm2: LanguageModel) -> None:
     begin = USUAL | {"seed": seed}
     state = ModelState(model=smollm2, text="What is the capital of France?", usual=USUAL, **begin)

@@ -16,6 +16,7 @@ from peft import IA3Config, LoHaConfig, LoraConfig, PromptTuningConfig, get_peft
 
 from tests.families import tiny_hf, tiny_tokenizer
 from tests.of_peft import PEFT_WARNS
+from tests.sweeping import first
 from txpanel.errors import ModelNotFound, Unsupported
 from txpanel.models.faces import Switched
 from txpanel.models.language_model import LanguageModel
@@ -96,7 +97,7 @@ def wrong(trace: Trace, layers: tuple[int, ...] = (0, 2), cells: int = 3) -> lis
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", first(4, KINDS))
 def test_every_number_with_an_adapter_is_peft_s_own(kind: str) -> None:
     module = KINDS[kind]()
     trace = wrapped(module).trace(TEXT)

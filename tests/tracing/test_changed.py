@@ -15,6 +15,7 @@ from torch import nn
 import txpanel
 from tests.families import tiny_hf, tiny_tokenizer
 from tests.sweep.configs import model_of
+from tests.sweeping import first
 from txpanel.errors import Stale, TooLong
 from txpanel.models import changed
 from txpanel.models.language_model import LanguageModel
@@ -234,7 +235,7 @@ def test_hooks_forbid_reuse_and_ours_do_not() -> None:
     assert record(model, TEXT + "!?!!").recording.reused > 0
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_oss", "opt"])
+@pytest.mark.parametrize("family", first(2, ["llama", "gpt2", "gpt_oss", "opt"]))
 def test_random_edits_of_single_numbers_are_noticed_or_harmless(family: str) -> None:
     """Through ``.data`` and NumPy, which torch does not count; of weights, biases, norms, tables, routers and experts."""
     model = opened(family)
@@ -253,6 +254,7 @@ def test_random_edits_of_single_numbers_are_noticed_or_harmless(family: str) -> 
         assert off(model, record(model, text)) < 1e-4, (name, at)
 
 
+@pytest.mark.sweep
 def test_a_large_model_by_its_samples_and_its_last_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where not all bits are read each time: changes of whole tensors by samples; a single number when a prefix is continued."""
     monkeypatch.setattr(changed, "SMALL", 0)

@@ -247,6 +247,7 @@ def test_half_precision_is_checked_with_its_own_tolerance() -> None:
     assert trace.why("blocks.1.mlp_out", token=3, feature=5).check.ok
 
 
+@pytest.mark.sweep
 def test_bytes_held_are_linear_and_small() -> None:
     """GPT-2-small shapes: at most 45 MB at 1,024 tokens, and at most 2.1 times what 512 take (B-02)."""
     with torch.device("meta"):

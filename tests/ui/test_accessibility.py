@@ -69,7 +69,9 @@ class Looks:
 
 
 WALKS = [
-    pytest.param((1440, ("Sampling",)), id="a view"),  # besides Attention, which is open from the start
+    pytest.param(
+        (1440, ("Sampling",)), id="a view", marks=pytest.mark.sweep
+    ),  # besides Attention, which is open from the start
     pytest.param((1440, VIEWS), id="every view", marks=pytest.mark.sweep),
     pytest.param((390, VIEWS), id="on a phone", marks=pytest.mark.sweep),
 ]

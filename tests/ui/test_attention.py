@@ -89,6 +89,7 @@ def test_the_pictures_follow_block_and_head(server: Server, tab: Tab, nano: Lang
     expect(tab.page.get_by_role("heading", name="Attention, block 2, head 2")).to_be_visible()
 
 
+@pytest.mark.sweep
 def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
     tab.look_at_all()
@@ -178,6 +179,7 @@ LINES = """
 """
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [1440, 2560, 768]))
 def test_pictures_in_a_row_begin_on_one_line(server: Server, kept: Callable[..., Tab], width: int) -> None:
     """Also where the words above one of them take more lines than its neighbours'."""
@@ -194,6 +196,7 @@ def test_pictures_in_a_row_begin_on_one_line(server: Server, kept: Callable[...,
     assert max(right for row in rows.values() for _top, right in row) > 0.9 * width  # no empty half
 
 
+@pytest.mark.sweep
 def test_pictures_below_the_screen_are_built_when_they_are_looked_at(server: Server, new_tab: Any) -> None:
     tab = new_tab(1440, 900).open(server.address(text=TEXT))
     waiting = tab.page.get_by_role("status").filter(has_text="More pictures are loading")

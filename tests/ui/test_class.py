@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -45,6 +46,7 @@ def to_question(page: Page) -> None:
     raise AssertionError("no question")
 
 
+@pytest.mark.sweep
 def test_one_leads_and_others_follow_and_answer(school: Server, new_tab: Callable[..., Tab]) -> None:
     teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     expect(box(teacher)).to_be_visible()
@@ -99,6 +101,7 @@ def right(teacher: Page, ids: list[str]) -> str:
     return ids[rows.index(True)]
 
 
+@pytest.mark.sweep
 def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL))
     teacher = tab.page
@@ -144,6 +147,7 @@ def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
     expect(box(page).get_by_role("heading").first).not_to_have_text(asked)
     page.keyboard.press("PageUp")
     expect(box(page).get_by_role("heading").first).to_have_text(asked)
+    expect(page).to_have_url(re.compile("step=predict-first"))  # the address follows the step in a message of its own
     page.reload()
     expect(box(page).get_by_role("heading").first).to_have_text(asked)
     expect(box(page)).to_have_class("box large")
@@ -168,6 +172,7 @@ def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_t
     expect(gone.get_by_text("There is no class ABCDEF").first).to_be_visible()
 
 
+@pytest.mark.sweep
 def test_nothing_is_taken_from_under_a_hand_while_answers_come_in(school: Server, new_tab: Callable[..., Tab]) -> None:
     teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(teacher, "Teach ▾")

@@ -14,6 +14,8 @@ from tests.ui.tab import Tab
 from tests.ui.test_class import LESSON, TEXT, box, heading, press, to_question
 from tests.ui.test_connection import CUT, port
 
+pytestmark = pytest.mark.sweep
+
 OPTIONS = {"TXPANEL_PLUGINS": "none", "TXPANEL_CLASSES": "1", "BOKEH_ALLOW_WS_ORIGIN": "*"}
 
 

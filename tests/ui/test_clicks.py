@@ -80,6 +80,7 @@ def test_every_heading_and_tab_opens_and_stays_open(
         close_sheet(page)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [1440, 1300, 1920]))
 def test_every_caption_can_be_clicked_where_it_stands(server: Server, kept: Callable[..., Tab], width: int) -> None:
     tab = kept(server.address(text=TEXT), width, as_is=True)
@@ -145,6 +146,7 @@ def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
     assert words["y"] < code["y"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "places",
     [[(6, 5), (0, 0), (6, 5)], apart([(6, 5), (6, 6), (0, 0), (1, 0), (3, 2), (3, 3), (6, 5)])],

@@ -183,6 +183,7 @@ def test_a_cut_of_five_seconds_is_said_and_what_was_typed_then_runs_on_the_same_
     tab.until(lambda: "BADCAB" in tab.page.url, "and it goes on as before")
 
 
+@pytest.mark.sweep
 def test_a_connection_that_falls_silent_is_said_and_a_busy_model_is_not(room: Class, tab: Tab) -> None:
     mark, sockets = this_page(tab), list[WebSocket]()
     tab.page.on("websocket", lambda socket: sockets.append(socket))
@@ -210,6 +211,7 @@ def test_a_connection_that_falls_silent_is_said_and_a_busy_model_is_not(room: Cl
     assert this_page(tab) == mark
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_when_its_session_is_over_the_page_has_all_that_was_typed(
     forgetful: Class, opened: Callable[[Class], Tab]
@@ -234,6 +236,7 @@ def test_when_its_session_is_over_the_page_has_all_that_was_typed(
     assert tab.ghost.is_hidden(), "it is the prediction of another text"
 
 
+@pytest.mark.sweep
 def test_a_server_that_was_killed_and_started_anew_has_the_whole_page_again(room: Class, tab: Tab) -> None:
     mark = this_page(tab)
     room.kill()
@@ -250,6 +253,7 @@ def test_a_server_that_was_killed_and_started_anew_has_the_whole_page_again(room
     assert state(tab) == ""
 
 
+@pytest.mark.sweep
 def test_the_bar_fits_on_a_phone_in_the_dark(room: Class, new_tab: Callable[..., Tab]) -> None:
     room.proxy.mend()
     tab = new_tab(width=360, height=740, color_scheme="dark")

@@ -33,6 +33,7 @@ SMUGGLED = """() => {
 }"""
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("views", [2, apart(7)])
 def test_the_page_works_under_its_policy(server: Server, tab: Tab, views: int) -> None:
     page = tab.page

@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import Server, Tab, start_command, stop_server
 
+pytestmark = pytest.mark.sweep
+
 PROGRAM = """
 import panel as pn
 import txpanel

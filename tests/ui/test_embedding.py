@@ -50,6 +50,7 @@ def test_neighbours_and_table_twin(server: Server, kept: Callable[..., Tab]) -> 
     expect(tab.page.get_by_role("table").last).to_contain_text("cosine")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
 def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="embedding"), width, 844, dark=bool(dark), as_is=True)

@@ -77,6 +77,7 @@ def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
     )
 
 
+@pytest.mark.sweep
 def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: Callable[..., Page]) -> None:
     page = show(text="abcd")
     box = page.get_by_role("textbox", name="Prompt")
@@ -93,6 +94,7 @@ def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: 
     expect(box).not_to_have_value("a<mask>cd")
 
 
+@pytest.mark.sweep
 def test_nothing_is_kept_of_it(show: Callable[..., Page]) -> None:
     page = show(view="kv-cache")
     expect(page.get_by_text("This model attends in both directions").locator("visible=true").first).to_be_visible(

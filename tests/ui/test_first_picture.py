@@ -175,6 +175,7 @@ def connection_bar(tab: Tab) -> Any:
     return tab.page.locator(".tx-connection .notice")
 
 
+@pytest.mark.sweep
 def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
@@ -215,6 +216,7 @@ def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
     assert tab.prompt.input_value() == "EDCBA=x"
 
 
+@pytest.mark.sweep
 def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, new_tab: Callable[..., Tab]) -> None:
     warmed(server, new_tab, view=SMALL)
     tab = new_tab()
@@ -226,6 +228,7 @@ def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, 
     assert not connection_bar(tab).filter(visible=True).count()
 
 
+@pytest.mark.sweep
 def test_the_page_is_not_live_before_the_server_has_been_told(server: Server, new_tab: Callable[..., Tab]) -> None:
     """However long that takes: what is done meanwhile would be lost."""
     warmed(server, new_tab, view=SMALL)
@@ -281,6 +284,7 @@ def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab])
     tab.until(lambda: f"temperature={wanted:g}" in tab.page.url, "the state hears of it")
 
 
+@pytest.mark.sweep
 def test_who_has_scrolled_stays_where_he_is(server: Server, new_tab: Callable[..., Tab]) -> None:
     warmed(server, new_tab, view=SMALL)
     tab = new_tab(width=390, height=844)

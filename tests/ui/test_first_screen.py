@@ -38,6 +38,7 @@ def test_on_a_phone_tokens_and_next_tokens_are_in_the_first_screen(server: Serve
     assert tokens.last.locator("small").inner_text().split("\n") == ["id 61", "position 7"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [1150, 1440, 1920]))
 def test_the_names_of_parts_stand_in_one_line(server: Server, new_tab: Callable[..., Tab], width: int) -> None:
     tab = new_tab(width, 900).open(server.address(text="AB=", view=SMALL, v=2))
@@ -50,6 +51,7 @@ def test_the_names_of_parts_stand_in_one_line(server: Server, new_tab: Callable[
         assert left["x"] + left["width"] <= right["x"] + 0.5
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("text", first(1, ["ABCDABCDABCDABC=", "ABCDABCD=", "AB="]))
 def test_a_cell_of_1150_pixels_has_the_wide_layout_with_nothing_cut(
     server: Server, new_tab: Callable[..., Tab], text: str
@@ -116,6 +118,7 @@ def test_the_list_of_models_lies_in_the_window(
         expect(sheet).to_be_hidden()
 
 
+@pytest.mark.sweep
 def test_without_a_text_no_empty_strip_hangs_under_the_bar(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(1440, 900).open(server.address(text=TEXT, view=SMALL))
     tab.run("")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.sweeping import first
 from tests.ui.conftest import PATIENCE, Tab, served
 from tests.ui.flow_stage import Stage, flow_in, inside, open_flow, until
 from tests.ui.kept import KeptTabs
@@ -199,6 +200,7 @@ def test_the_cells_behind_a_number_light_up(show: Callable[..., Page], stage: St
     expect(page.locator(".next.lit")).to_have_count(1)
 
 
+@pytest.mark.sweep
 def test_a_mixture_shows_its_experts(show: Callable[..., Page], stage: Stage) -> None:
     from tests.families import tiny
 
@@ -282,7 +284,7 @@ def test_a_run_plays_once_and_can_be_skipped(show: Callable[..., Page]) -> None:
     expect(page.locator(".flow")).to_have_attribute("data-moving", "false", timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+@pytest.mark.parametrize("motion", first(1, ["reduce", "no-preference"]))
 def test_it_is_played_step_by_step_with_the_answer_hidden(show: Callable[..., Page], motion: str) -> None:
     page = show(motion=motion, slowly=20)
     flow, answer = page.locator(".flow"), page.locator(".next").first
@@ -331,6 +333,7 @@ def test_an_appended_token_moves_alone(show: Callable[..., Page], stage: Stage) 
     assert inside(page, "return flow.seen") == [count]
 
 
+@pytest.mark.sweep
 def test_a_text_that_the_tokenizer_changes_is_said_to_be(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     expect(page.locator(".inexact")).to_be_hidden()

@@ -102,6 +102,7 @@ def test_what_is_suggested_is_what_the_bars_say(server: Server, tab: Tab) -> Non
     tab.until(lambda: inside(page, "return flow.flow.next.settings.temperature") != 1.2, "the bars follow the undo")
 
 
+@pytest.mark.sweep
 def test_one_click_to_surprises_and_one_back(server: Server, tab: Tab) -> None:
     tab.open(server.address(view=SMALL))
     tab.page.locator(".flow[data-shows]").wait_for()
@@ -141,7 +142,7 @@ def flow_of(stage: Stage, kept: Callable[..., Tab]) -> Callable[..., Page]:
     return show
 
 
-@pytest.mark.parametrize(("tokens", "width"), first(2, SIZES))
+@pytest.mark.parametrize(("tokens", "width"), first(1, SIZES))
 def test_attention_is_read_without_opening_anything(
     tokens: int, width: int, flow_of: Callable[..., Page], stage: Stage
 ) -> None:
@@ -239,6 +240,7 @@ def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> Non
     expect(beside).to_be_hidden()
 
 
+@pytest.mark.sweep
 def test_a_suggestion_that_wraps_moves_nothing(server: Server, tab: Tab) -> None:
     """Whatever is suggested, and wherever the text ends, the prompt is as high; more than three lines scroll inside."""
     tab.open(server.address(text=TEXT, view=SMALL, v=2))

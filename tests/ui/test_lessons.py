@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.sweeping import first
 from tests.ui.conftest import Server
 from tests.ui.tab import Tab
 
@@ -71,7 +72,7 @@ def to(page: Page, name: str) -> None:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), first(1, [(1440, 900), (390, 844)]))
 def test_the_tour_leads_through_the_page(server: Server, new_tab: Callable[..., Tab], width: int, height: int) -> None:
     tab = new_tab(width, height).open(server.address(text=TEXT))
     page = tab.page
@@ -139,6 +140,7 @@ def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
     expect(box(page)).to_contain_text("The order has not changed")
 
 
+@pytest.mark.sweep
 def test_keys_go_through_it_and_it_is_remembered_in_this_browser(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT))
     page = tab.page
@@ -183,6 +185,7 @@ def test_the_token_behind_the_text_does_not_give_a_question_away(server: Server,
     expect(page.locator(".veils div")).to_have_count(0)
 
 
+@pytest.mark.sweep
 def test_play_says_what_the_tour_says_of_each_part(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab(reduced_motion="reduce").open(server.address(text=TEXT)).page
     caption = page.locator("p.caption")
@@ -220,6 +223,7 @@ def test_on_a_phone_nothing_lies_over_what_is_lit(server: Server, new_tab: Calla
     tab.until(lambda: in_sight(page, 844), "the bars to be clicked are brought into sight")
 
 
+@pytest.mark.sweep
 def test_a_step_whose_numbers_take_a_while_is_read_from_its_beginning(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:

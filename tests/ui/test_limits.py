@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 
 from tests.ui.conftest import FORGETFUL, SMALL, Server, Tab, start_server, stop_server
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
 from tests.ui.conftest import SMALL, Server, Tab
+
+pytestmark = pytest.mark.sweep
 
 NOTEBOOK = """
 import sys

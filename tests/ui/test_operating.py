@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, expect
 from tests import nginx
 from tests.ui.conftest import FLAGS, PATIENCE, SMALL, Server, Tab, chromium, start_command, stop_server
 
+pytestmark = pytest.mark.sweep
+
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "docs" / "operating" / "txpanel@.service"
 

@@ -125,6 +125,7 @@ def test_reload_keeps_the_state(server: Server, tab: Tab) -> None:
     expect(tab.page.locator(".handles").get_by_role("slider", name="temperature")).to_have_value("0.5")
 
 
+@pytest.mark.sweep
 def test_back_leaves_the_page_however_much_was_done_on_it(server: Server, tab: Tab) -> None:
     before = server.url.rsplit("/", 1)[0] + "/metrics"
     tab.page.goto(before)
@@ -146,6 +147,7 @@ def test_back_leaves_the_page_however_much_was_done_on_it(server: Server, tab: T
     expect(tab.page.locator(".flow")).to_have_attribute("data-shows", "1/0/5")
 
 
+@pytest.mark.sweep
 def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab: Tab) -> None:
     field, run = tab.page.locator(".field"), tab.page.locator("button.run")
     tab.open(server.address(text=TEXT, temperature=0, view=SMALL))
@@ -171,6 +173,7 @@ def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab:
     expect(run).to_be_hidden()
 
 
+@pytest.mark.sweep
 def test_two_visitors_do_not_mix(server: Server, new_tab: Callable[..., Tab]) -> None:
     first = new_tab().open(server.address(text="CBABBC=", temperature=0, view=SMALL))
     second = new_tab().open(server.address(text="EDCEDC=", temperature=0, view=SMALL))
@@ -193,6 +196,7 @@ def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int
     assert scheme == ("dark" if dark else "light")
 
 
+@pytest.mark.sweep
 def test_the_theme_is_the_systems_until_somebody_chooses(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(color_scheme="dark").open(server.address(text=TEXT, view=SMALL), ready=False)
     ink = "node => getComputedStyle(node).color"
@@ -257,7 +261,7 @@ def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(usual: Tab) -> N
 @pytest.mark.parametrize(
     "query",
     first(
-        2,
+        1,
         [
             "layer=99999&head=-3&temperature=warm&text=CBABBC%3D&view=kv-cache",
             "model=%3Cscript%3E&text=CBABBC%3D&top_p=nan&seed=1e9&view=%3Cb%3E",

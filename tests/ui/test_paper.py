@@ -46,6 +46,7 @@ def test_print_gives_the_whole_page(server: Server, new_tab: Callable[..., Tab])
     assert pages >= 2
 
 
+@pytest.mark.sweep
 def test_print_waits_for_pictures_that_nobody_has_looked_at(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(1440, 500, reduced_motion="reduce").open(server.address(text=TEXT, view="mlp"))
     page = tab.page
@@ -66,6 +67,7 @@ def test_print_waits_for_pictures_that_nobody_has_looked_at(server: Server, new_
     assert page.evaluate("window.printed") == 1
 
 
+@pytest.mark.sweep
 def test_a_dark_page_is_dark_on_white_on_paper_as_wide_as_it_was_and_each_card_on_one_page(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_dark_page_is_dark_on_white_on_paper_as_wide_as_it_was_and_each_card_o
     assert {one["filter"] for one in page.evaluate(LOOK, "canvas")} == {""}
 
 
+@pytest.mark.sweep
 def test_a_light_page_keeps_its_colours_on_paper(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab(1920, 900, color_scheme="light").open(server.address(text=TEXT, view="mlp")).page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.partly_open import ODD, partly_open
+from tests.sweeping import first
 from tests.ui.conftest import PATIENCE, SMALL, Tab, served
 from txpanel.page import theme
 from txpanel.page.dashboard import Dashboard
@@ -46,6 +47,7 @@ def show(address: str, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
     return open_page
 
 
+@pytest.mark.sweep
 def test_a_block_without_attention_is_drawn_as_what_it_is(show: Callable[..., Page]) -> None:
     page = show("jamba", layer=0, head=3)
     expect(page.locator(".flow")).to_have_attribute("data-shows", "0/0/10")
@@ -79,6 +81,7 @@ def test_a_block_without_attention_is_drawn_as_what_it_is(show: Callable[..., Pa
     expect(page.locator(".flow")).to_have_attribute("data-shows", "1/0/10")
 
 
+@pytest.mark.sweep
 def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None:
     page = show(ODD, layer=0)
     page.get_by_role("slider", name="what it adds to the residual stream").press("Enter")
@@ -90,7 +93,7 @@ def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None
     expect(card.locator(".where code")).to_have_text("blocks.0.mixer_in")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", first(1, [1440, 390]))
 def test_the_badge_opens_what_is_said_of_the_parts(show: Callable[..., Page], width: int) -> None:
     page = show(ODD, width=width, height=844, layer=0, view=SMALL)
     badge = page.get_by_role("button", name="2 of 3 blocks not fully opened")

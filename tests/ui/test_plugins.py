@@ -125,6 +125,7 @@ def test_what_a_plugin_needs_comes_with_it(plugged: Server, new_tab: Callable[..
     tab.until(lambda: all(any(name in url for url in fetched) for name in late), "what it needs has come")
 
 
+@pytest.mark.sweep
 def test_what_a_plugin_needs_is_there_when_the_page_begins_with_it(plugged: Server, tab: Tab) -> None:
     tab.open(plugged.address(text="CBABBC=", view="table"))
     expect(tab.page.locator(".tabulator-cell").filter(has_text="42")).to_be_visible()

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests.removed import copy_without
 from tests.ui.conftest import Server, Tab, start_server, stop_server
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

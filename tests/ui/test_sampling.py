@@ -253,6 +253,7 @@ def test_what_is_the_models_own_opens_its_card(server: Server, tab: Tab, nano: L
     expect(rest.locator("button.lit")).to_have_count(0)
 
 
+@pytest.mark.sweep
 def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:
     tab = new_tab(390, 844, has_touch=True).open(
         server.address(text="CBABBCCBA=", view="sampling", typical_p=0.9, top_p=0.9)
@@ -271,6 +272,7 @@ def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:
     expect(bench.locator(".changed").last).to_contain_text("temperature 1 →")
 
 
+@pytest.mark.sweep
 def test_a_beam_search_on_request(server: Server, tab: Tab, nano: LanguageModel) -> None:
     tab.open(server.address(text=TEXT, view="sampling"))
     beams = tab.page.locator(".beams")

@@ -43,6 +43,7 @@ def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, 
     tab.until(lambda: 400 < (tab.prompt.bounding_box() or {"width": 0})["width"] < 640)
 
 
+@pytest.mark.sweep
 def test_no_step_of_the_timeline_is_shown_over_the_picture_of_another(
     nano: LanguageModel, tmp_path: Path, tab: Tab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

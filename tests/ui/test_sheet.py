@@ -44,6 +44,7 @@ def test_an_opened_part_comes_up_and_goes(server: Server, kept: Callable[..., Ta
     expect(page.get_by_role("dialog", name="MLP")).to_be_visible()
 
 
+@pytest.mark.sweep
 def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(390, 844).open(server.address(text=TEXT))
     page = tab.page
@@ -52,6 +53,7 @@ def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_
     tab.until(lambda: covers(page), "it slides up until it covers the page")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [390, 1440]))
 def test_the_bar_goes_and_a_slim_one_comes_when_the_picture_has_gone(
     server: Server, new_tab: Callable[..., Tab], width: int
@@ -82,6 +84,7 @@ def test_the_bar_goes_and_a_slim_one_comes_when_the_picture_has_gone(
     tab.until(lambda: abs(lower() - whole) < 2, "who comes with the keyboard gets all of it")
 
 
+@pytest.mark.sweep
 def test_a_wide_page_has_no_sheet(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab(1440, 900, reduced_motion="no-preference").open(server.address(text=TEXT, view=SMALL)).page
     page.locator(".heading[data-part=mlp]").click()

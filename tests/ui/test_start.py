@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.ui.conftest import SMALL, Server, Tab
@@ -49,6 +50,7 @@ def test_a_page_is_light_and_fetches_each_file_once(server: Server, new_tab: Cal
     assert len(received) < 350
 
 
+@pytest.mark.sweep
 def test_a_damaged_model_in_the_address_is_said_and_another_runs(server: Server, tab: Tab, tmp_path: Path) -> None:
     for name, content in (("cut", b"\0" * 1000), ("missing", None)):
         folder = shutil.copytree(NANO_FOLDER, tmp_path / name)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 import txpanel
@@ -218,6 +219,7 @@ def long_run(file: Path) -> int:
     return len(tree)
 
 
+@pytest.mark.sweep
 def test_a_reload_brings_back_what_no_link_can_hold(
     server: Server, new_tab: Callable[..., Tab], tmp_path: Path
 ) -> None:

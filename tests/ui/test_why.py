@@ -85,6 +85,7 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
     expect(why.locator("code")).to_have_text(cell_of("blocks.1.mlp_out"))
 
 
+@pytest.mark.sweep
 def test_who_goes_along_a_strip_stays_there_when_its_numbers_change(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
     line = tab.page.get_by_role("slider", name=re.compile("MLP output")).first
@@ -125,6 +126,7 @@ def test_a_product_can_be_stepped_and_ends_at_the_value(below: Callable[..., Tab
     assert number(why.locator(".readout .end").inner_text().removeprefix("Σ ")) == ends
 
 
+@pytest.mark.sweep
 def test_what_a_number_feeds_and_two_cards_side_by_side(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
     ask(tab, "attention output", 2)

@@ -16,6 +16,7 @@ from tests.sweeping import apart
 PROGRAM = Path(__file__).parent / "without_view.py"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "gone", [["attention"], apart([name for name in OWN if name != "attention"])], ids=["attention", "others"]
 )

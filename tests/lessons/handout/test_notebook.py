@@ -71,6 +71,7 @@ def test_a_view_that_tells_the_answer_comes_behind_the_question() -> None:
     assert asked < view
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")
