@@ -23,6 +23,7 @@ import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
+import {sameBars} from "./next_list.js"
 import {forLessons, speaks, stepped} from "./offered.js"
 import {syncOverlay} from "./overlay.js"
 import {paintAttentionWords} from "./pattern.js"
@@ -44,7 +45,7 @@ class Flow {
     this.ctx = this.canvas.getContext("2d")
     this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif"
     this.theme = new Theme(root)
-    this.motion = new Motion(() => this.draw(), speaks(root))
+    this.motion = new Motion(() => this.draw(), speaks(root), () => !this.away)
     this.grid = new Grid(this)
     this.guide = new Guide(this)
     this.dom.stage.append(this.guide.root)
@@ -110,6 +111,11 @@ class Flow {
     // Whether the picture is on screen: while it is not, block, head and token are offered elsewhere.
     this.sight = new IntersectionObserver(([one]) => say(root, "sight", one.isIntersecting), {rootMargin: "-72px 0px 0px 0px"})
     this.sight.observe(root)
+    this.edge = new IntersectionObserver(([one]) => {
+      this.away = !one.isIntersecting
+      if (!this.away) this.motion.request()
+    })
+    this.edge.observe(this.dom.stage)
     // Whoever has the settings of sampling puts them under the bars that they move.
     this.handles = new ResizeObserver(() => {
       const tall = dom.handles.offsetHeight
@@ -192,7 +198,7 @@ class Flow {
       tokens.total === tokens.ids.length &&
       old.ids.every((id, i) => id === tokens.ids[i])
     const moved = fresh && old && old.trace_stamp === tokens.trace_stamp
-    const changed = was.block !== block || was.head !== head || was.next !== next
+    const changed = was.block !== block || was.head !== head || !sameBars(was.next, next)
     this.oldLayout = this.L
     this.relayout(false)
     if (fresh && !moved) {
@@ -377,6 +383,7 @@ class Flow {
     document.fonts?.removeEventListener("loadingdone", this.fonts)
     this.covered()
     this.sight.disconnect()
+    this.edge.disconnect()
     for (const stop of this.asked) stop()
     this.handles.disconnect()
     this.motion.stop()

@@ -7,12 +7,17 @@ const PLAY_MS = 7000 // when somebody asked for it, to look
 const SPOKEN_MS = 30000 // and to read what is said of each part
 const MIX_MS = 280
 const LATE_MS = 1500 // an appended token: its own lane only
+const UNSEEN_MS = 250 // between two pictures that nobody sees
 
 export class Motion {
-  /** speaks: says to which part somebody's play has come (null: it is over), and gives back whether something is said there. */
-  constructor(draw, speaks = () => false) {
+  /** speaks: says to which part somebody's play has come (null: it is over), and gives back whether something is said there.
+   *  seen: whether the picture is on screen; else it is drawn now and then, and nothing moves. */
+  constructor(draw, speaks = () => false, seen = () => true) {
     this.draw = draw
     this.speaks = speaks
+    this.seen = seen
+    this.drawn = -Infinity
+    this.rest = 0
     this.part = null
     this.run = 1
     this.mix = 1
@@ -124,8 +129,16 @@ export class Motion {
     return this.runStart !== null || this.mixStart !== null
   }
 
+  get unseen() {
+    return !this.asked && !this.seen()
+  }
+
   request() {
-    if (!this.frame) this.frame = requestAnimationFrame((now) => this.tick(now))
+    if (this.frame) return
+    const wait = this.unseen ? UNSEEN_MS - (performance.now() - this.drawn) : 0
+    clearTimeout(this.rest)
+    if (wait > 0) this.rest = setTimeout(() => this.request(), wait)
+    else this.frame = requestAnimationFrame((now) => this.tick(now))
   }
 
   // In a frame already: what was asked for is drawn in it, not in the next one.
@@ -137,6 +150,11 @@ export class Motion {
 
   tick(now) {
     this.frame = 0
+    this.drawn = performance.now()
+    if (this.unseen) {
+      this.run = this.mix = 1
+      this.runStart = this.mixStart = null
+    }
     if (this.runStart !== null) {
       this.run = clamp((now - this.runStart) / this.length, 0, this.until)
       if (this.run >= this.until) this.runStart = null
@@ -158,6 +176,7 @@ export class Motion {
   }
 
   stop() {
+    clearTimeout(this.rest)
     if (this.frame) cancelAnimationFrame(this.frame)
     this.frame = 0
   }

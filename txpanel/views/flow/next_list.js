@@ -48,3 +48,10 @@ export function nextTokens(sent, odds, settings, declared) {
     settings: {...sent.settings, ...settings},
   }
 }
+
+/** Whether two lists draw the same bars: what the server confirms has been drawn under the hand already. */
+export function sameBars(a, b) {
+  if (a === b || !a || !b || a.ids.length !== b.ids.length) return a === b
+  const near = (one, other) => one.every((value, i) => Math.abs(value - other[i]) < 1e-6)
+  return a.ids.every((id, i) => id === b.ids[i]) && near([...a.share], b.share) && near([...a.probability], b.probability)
+}

@@ -50,43 +50,58 @@ export function patternAt(app, i, j) {
   return Number.isNaN(before) ? now : lerp(before, now, motion.mix)
 }
 
-const widths = new Map() // of texts in a font: asked for once, not for each cell of each frame
-function widthOf(ctx, text) {
-  if (document.fonts.status !== "loaded") return ctx.measureText(text).width
-  const key = `${ctx.font}|${text}`
-  if (!widths.has(key)) widths.set(key, ctx.measureText(text).width)
-  return widths.get(key)
+const SIZES = [11, 10, 9.5]
+// Widths of a weight's texts at each size, asked for once: setting a font and asking for a width take longer than all else of a cell.
+const widths = new Map(SIZES.map((size) => [size, new Map()]))
+let measured = "" // with which letters, and whether they had come
+
+function letters(app) {
+  const now = `${document.fonts.status} ${app.font}`
+  if (now !== measured || document.fonts.status !== "loaded") for (const each of widths.values()) each.clear()
+  measured = now
 }
 
-const SIZES = [11, 10, 9.5]
+const fontOf = (app, size) => `600 ${size}px ${app.font}`
+
+function widthOf(app, text, size) {
+  const known = widths.get(size)
+  let width = known.get(text)
+  if (width === undefined) {
+    app.ctx.font = fontOf(app, size)
+    width = app.ctx.measureText(text).width
+    known.set(text, width)
+  }
+  return width
+}
+
+// The largest size at which a text fits into so much room; undefined: none.
+const sizeFor = (app, text, across, along) =>
+  SIZES.find((size) => size <= along + 1 && widthOf(app, text, size) <= across - (size > 9.5 ? 1.5 : 0.5))
+
 const NAME = Math.PI / 3 // how far a key's name under its column is turned
 
 // A weight in a cell of w x h: as large as fits; in the chosen row turned if need be, elsewhere left out. Where it is written is told to tests.
 function number(app, x, y, p, w, h, always) {
-  const {ctx, theme, font} = app
+  if (!always && (w < 6 || h < 8.5)) return // not even a 0
+  const {ctx, theme} = app
+  const texts = [weight(p), narrow(p)]
+  let text = texts.find((each) => sizeFor(app, each, w, h))
+  const upright = text !== undefined
+  if (!upright && always) text = texts.find((each) => sizeFor(app, each, h, w))
+  if (text === undefined) return
   ctx.textAlign = "center"
   ctx.textBaseline = "middle"
-  const way = (text, across, along) =>
-    SIZES.find((size) => {
-      ctx.font = `600 ${size}px ${font}`
-      return widthOf(ctx, text) <= across - (size > 9.5 ? 1.5 : 0.5) && size <= along + 1
-    })
-  const texts = [weight(p), narrow(p)]
-  const text = texts.find((each) => way(each, w, h))
-  const turned = text === undefined && always ? (texts.find((each) => way(each, h, w)) ?? null) : null
-  if (text === undefined && turned === null) return
   ctx.fillStyle = theme.weightInk(p)
-  app.written?.push([x, y, text ?? turned])
-  if (text !== undefined) {
-    way(text, w, h)
+  ctx.font = fontOf(app, upright ? sizeFor(app, text, w, h) : sizeFor(app, text, h, w))
+  app.written?.push([x, y, text])
+  if (upright) {
     ctx.fillText(text, x, y + 0.5)
     return
   }
-  way(turned, h, w)
   ctx.save()
   ctx.translate(x, y)
   ctx.rotate(-Math.PI / 2)
-  ctx.fillText(turned, 0, 0.5)
+  ctx.fillText(text, 0, 0.5)
   ctx.restore()
 }
 
@@ -150,6 +165,7 @@ export function paintCells(app) {
   const {L, head, tokens} = app
   const q = chosen(app)
   app.written = []
+  letters(app)
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     if (!L.circles) rowGround(app, i, i === q)
