@@ -14,13 +14,11 @@ import {kernelOf} from "./kernel.js"
 import {languageLinks} from "./language.js"
 import {modelChooser} from "./models.js"
 import {turnTheme} from "./other_theme.js"
+import {promptHeight} from "./prompt_height.js"
 import {samplingControls} from "./sampling_controls.js"
 import {sharing} from "./share.js"
 import {stepper} from "./stepper.js"
 import {keepTyped, typedOver} from "./typed.js"
-
-const GHOST_UP_TO = 4000 // longer prompts are not mirrored to place the next token behind them
-const [LEAST, ROOM] = [64, 88] // pixels of the prompt: from two lines, so that tokens that come have room, to three; what is longer scrolls inside
 
 export function render({model, view, el}) {
   const w = model.words
@@ -50,35 +48,14 @@ export function render({model, view, el}) {
   let known = model.text // what the server has; what differs from it is not run yet
   const dirty = () => box.value !== known
   const fills = () => Boolean(model.info.fills?.reason) // a model that fills gaps, and does not write on
-  let reserved = 0 // the height when writing began: while tokens come nothing below moves
-  let begun = "" // the text that it was kept for, and for what grows out of it
-  // How high a text stands with room for a suggestion behind it, whichever that is: another one moves nothing.
-  const heightOf = (text) => {
-    hidden.textContent = text.length <= GHOST_UP_TO ? text : ""
-    box.style.height = "0"
-    return Math.max(box.scrollHeight, mirror.scrollHeight)
-  }
-  const reserve = () => {
-    begun = box.value
-    reserved = box.offsetHeight
-  }
+  const height = promptHeight({box, mirror, hidden, ghost, field})
   const grow = () => {
-    ghost.hidden =
-      answering || dirty() || asked !== null || model.info.chat || fills() || !model.next.text || !box.value || model.status.busy
-    if (!box.value.startsWith(begun) && !begun.startsWith(box.value)) reserved = 0
-    const needed = heightOf(box.value)
-    const behind = needed > box.scrollHeight // the suggestion would stand on a line of its own
-    const tall = reserved || Math.max(LEAST, Math.min(needed, ROOM)) // what was taken holds until somebody types: more lines than that scroll inside
-    if (box.value.length > GHOST_UP_TO || (needed > tall && behind)) ghost.hidden = true
-    box.style.height = `${tall}px`
-    if (!focused()) box.scrollTop = box.scrollHeight
-    field.classList.toggle("over", !focused() && box.scrollHeight > tall)
-    mirror.scrollTop = box.scrollTop
+    const shut = answering || dirty() || asked !== null || model.info.chat || fills() || !model.next.text || !box.value || model.status.busy
+    height.lay(shut, model.next.text)
     run.hidden = !dirty()
     field.classList.toggle("dirty", dirty())
   }
   let answering = false
-  const focused = () => box.getRootNode().activeElement === box
   const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
   let asked = null // the request whose text is on its way to the server: until it is heard, a text that comes is an older one
   const ask = (kind, text, more = {}) => {
@@ -118,7 +95,7 @@ export function render({model, view, el}) {
     grow()
   }
   box.addEventListener("input", () => {
-    reserved = 0
+    height.typed()
     grow()
   })
   for (const name of ["focus", "blur"]) box.addEventListener(name, grow)
@@ -169,7 +146,7 @@ export function render({model, view, el}) {
         if (!fits(clean(box.value))) return
         ask("generate", clean(box.value), {n: Number(amount.value)})
       } else send("generate", {n: Number(amount.value)})
-      reserve()
+      height.reserve()
     },
   })
   const append = button(w.fill, w.fill_title, () => send("append"), {class: "primary fill", hidden: true}) // into the gap
@@ -359,8 +336,9 @@ export function render({model, view, el}) {
   above.top = () => el.getBoundingClientRect().top
   above.bottom = () => (look.hidden ? el : look).getBoundingClientRect().bottom
   let inside = false
+  let high = el.offsetHeight
   const stick = () => {
-    view.el.style.top = inside || !banner.hidden ? "0" : `${-el.offsetHeight}px`
+    view.el.style.top = inside || !banner.hidden ? "0" : `${-high}px`
   }
   // Where there is a picture to choose in, the slim bar hangs under the bar while that is out of sight; where there is none, it is part of the bar.
   const pictured = () => {
@@ -389,10 +367,15 @@ export function render({model, view, el}) {
     })
   }
   new MutationObserver(stick).observe(banner, {attributes: true})
-  new ResizeObserver(stick).observe(el)
   new ResizeObserver(() => {
+    high = el.offsetHeight
+    stick()
+  }).observe(el)
+  const anew = () => {
+    height.widthChanged()
     grow()
     el.style.setProperty("--bar", `${el.offsetHeight}px`)
-  }).observe(field)
-  document.fonts?.ready.then(grow)
+  }
+  new ResizeObserver(anew).observe(field)
+  document.fonts?.ready.then(anew)
 }

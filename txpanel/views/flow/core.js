@@ -7,7 +7,8 @@ export const easeInOut = (t) => (t < 0.5 ? 4 * t * t * t : 1 - (2 - 2 * t) ** 3 
 // Fill {name} places of a translated sentence.
 export const fill = (text, values = {}) => text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole))
 
-export const integer = (x) => Math.round(x).toLocaleString("en-US")
+const grouped = new Intl.NumberFormat("en-US") // made once: toLocaleString makes one for each number
+export const integer = (x) => grouped.format(Math.round(x))
 
 // Written as everywhere else on the page.
 export {number, percent} from "../../toolkit/numbers.js"

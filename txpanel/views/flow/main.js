@@ -29,6 +29,7 @@ import {syncOverlay} from "./overlay.js"
 import {paintAttentionWords} from "./pattern.js"
 import {paintPhone} from "./phone.js"
 import {phoneAt} from "./phone_layout.js"
+import {watchSight} from "./sight.js"
 import {Theme} from "./theme.js"
 import {UnderHand} from "./under_hand.js"
 import {paintMap} from "./window.js"
@@ -108,14 +109,7 @@ class Flow {
         this.opened = event.detail
         syncOverlay(this)
       })
-    // Whether the picture is on screen: while it is not, block, head and token are offered elsewhere.
-    this.sight = new IntersectionObserver(([one]) => say(root, "sight", one.isIntersecting), {rootMargin: "-72px 0px 0px 0px"})
-    this.sight.observe(root)
-    this.edge = new IntersectionObserver(([one]) => {
-      this.away = !one.isIntersecting
-      if (!this.away) this.motion.request()
-    })
-    this.edge.observe(this.dom.stage)
+    this.unwatchSight = watchSight(this)
     // Whoever has the settings of sampling puts them under the bars that they move.
     this.handles = new ResizeObserver(() => {
       const tall = dom.handles.offsetHeight
@@ -382,8 +376,7 @@ class Flow {
     window.removeEventListener("tx-point", this.point)
     document.fonts?.removeEventListener("loadingdone", this.fonts)
     this.covered()
-    this.sight.disconnect()
-    this.edge.disconnect()
+    this.unwatchSight()
     for (const stop of this.asked) stop()
     this.handles.disconnect()
     this.motion.stop()
