@@ -46,7 +46,7 @@ class Flow {
     this.ctx = this.canvas.getContext("2d")
     this.font = "Roboto, 'Helvetica Neue', Arial, sans-serif"
     this.theme = new Theme(root)
-    this.motion = new Motion(() => this.draw(), speaks(root), () => !this.away)
+    this.motion = new Motion(this.draw.bind(this), speaks(root), () => !this.away)
     this.grid = new Grid(this)
     this.guide = new Guide(this)
     this.dom.stage.append(this.guide.root)
@@ -66,7 +66,7 @@ class Flow {
   }
 
   bind() {
-    const {model, dom, canvas, root} = this
+    const {model, dom, canvas} = this
     for (const name of ["tokens", "block", "head", "next", "odds", "small", "writes", "query", "key", "lit", "opened", "openable", "busy"])
       model.on(name, () => this.later())
     model.on("grid_part", () => {
