@@ -95,7 +95,8 @@ def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server
     tab.look_at_all()
     expect(tab.page.get_by_role("heading", name="Output of the head")).to_be_visible()  # the last card is there too
     expect(tab.page.get_by_text("More pictures are loading")).to_have_count(0)
-    tab.page.evaluate("scrollTo(0, 0)")
+    tab.page.locator(".flow").scroll_into_view_if_needed()  # out of sight it is drawn now and then only
+    tab.page.wait_for_timeout(200)
     figures, before, after, local = tab.page.evaluate(FLOW_FIRST)
     assert figures >= 10
     assert local, "layout stays local: the release of Bokeh is one that was tried"

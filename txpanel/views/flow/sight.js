@@ -6,11 +6,12 @@ export function watchSight(app) {
   const behindBar = {rootMargin: "-72px 0px 0px 0px"}
   const chosenHere = new IntersectionObserver(([one]) => say(app.root, "sight", one.isIntersecting), behindBar)
   chosenHere.observe(app.root)
-  const drawn = new IntersectionObserver(([one]) => {
-    app.away = !one.isIntersecting
+  const near = {rootMargin: "100px 0px"} // drawn anew before it is seen
+  const drawn = new IntersectionObserver((all) => {
+    app.away = !all.at(-1).isIntersecting
     if (!app.away) app.motion.request()
-  })
-  drawn.observe(app.dom.stage)
+  }, near)
+  drawn.observe(app.root)
   return () => {
     chosenHere.disconnect()
     drawn.disconnect()
