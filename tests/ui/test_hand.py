@@ -225,7 +225,9 @@ def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> Non
     beside = tree.locator(".compare")
     expect(beside).to_be_visible()
     moved, taller = page.locator(".flow").bounding_box()["y"] - top, beside.bounding_box()["height"] - unfolded
-    assert abs(moved - max(0, taller)) <= 2, "the picture makes room for what is taller than the timeline, and for nothing else"
+    assert abs(moved - max(0, taller)) <= 2, (
+        "the picture makes room for what is taller than the timeline, and for nothing else"
+    )
     assert abs(beside.bounding_box()["y"] - tree.bounding_box()["y"]) <= 1
     expect(tree.locator(".buttons").filter(visible=True)).to_have_count(0)  # those of the timeline
     page.keyboard.press("Escape")
