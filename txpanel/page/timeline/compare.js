@@ -17,7 +17,7 @@ function comparedSide(side, k, {w, mode, dark, current}) {
       h("small", null, worth(side.tokens[i])),
     )
   })
-  const each = number(side.logp / Math.max(1, side.n), 3)
+  const each = number(side.logp / Math.max(1, side.n), 4) // as many digits as the sum: of one token it is the same number
   return h(
     "div",
     {class: "side"},
