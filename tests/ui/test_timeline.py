@@ -130,11 +130,13 @@ def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, 
     tab.until(lambda: "temperature=0.05" in page.url, "the address follows")
     page.get_by_role("button", name="Undo").click()
     expect(slider).to_have_value("0")
+    tab.until(lambda: "temperature=0.05" not in page.url, "the address follows")
+    link = page.url
     page.get_by_role("button", name="Undo").click()
     tab.until(lambda: strip_of(tab) == list("ABBBC"), "the branch is taken back")
     page.get_by_role("button", name="Redo").click()
     expect(tab.prompt).to_have_value(branch)
-    tab.until(lambda: "film=" in page.url)
+    expect(page).to_have_url(link)  # the address follows what is undone and done again, in a message of its own
 
     # the link opens the same thing elsewhere
     page.wait_for_function("() => !document.querySelector('[data-busy=true]')")

@@ -88,6 +88,14 @@ def _next(f: Facts, s: Sent, m: re.Match[str]) -> Any:
     return known | {"sampled": np.flatnonzero(ids == drawn)[0]}  # fmt: skip
 
 
+def _draw(f: Facts, _s: Sent, m: re.Match[str]) -> float:
+    """The drawn token's interval on the row of probabilities, largest first; all stages are off, so every token is kept."""
+    p = softmax(f.native().logits[0, -1].numpy().astype(np.float64))
+    order = np.argsort(-p, kind="stable")
+    rank = int(np.flatnonzero(order == _drawn(p, f.state.seed))[0])
+    return {"low": p[order[:rank]].sum(), "high": p[order[: rank + 1]].sum(), "kept": p.size}[m["part"]]
+
+
 FLOW: list[tuple[str, Rule | None]] = [
     (r"FlowPicture\.(?P<group>tokens|block|head)\.(?P<name>\w+)\.(?P<part>value|scale)", _strip),
     (r"FlowPicture\.\w+\.\w+\.(index|size|bin|at\.\w+)", LAYOUT),  # `_strip` goes by them
@@ -105,6 +113,7 @@ FLOW: list[tuple[str, Rule | None]] = [
     (r"FlowPicture\.odds\.ids", lambda f, s, m: np.argsort(-f.native().logits[0, -1].numpy(), kind="stable")[: s.values.size]),
     (r"FlowPicture\.next\.settings\.uniform", lambda f, s, m: np.random.default_rng(f.state.seed).random()),
     (r"FlowPicture\.(next\.settings|stages|odds)\.[\w.]+|FlowPicture\.next\.stamp", LAYOUT),  # what has been set or declared
+    (r"FlowPicture\.next\.draw\.(?P<part>\w+)", _draw),
     (r"FlowPicture\.next\.(?P<part>\w+)", lambda f, s, m: _next(f, s, m)[m["part"]]),
     (r"FlowPicture\.block\.goes", LAYOUT),
     (r"FlowPicture\.(block\.)?anatomy\.\w+|FlowPicture\.\w+\.(layer|head|kv|start|total|pooled|query|\w*stamp)|FlowPicture\.(query|key)", LAYOUT),
