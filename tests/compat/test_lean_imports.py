@@ -44,6 +44,7 @@ print([name for name in ("torch._dynamo", "torch.distributed.tensor") if name in
     assert run.stdout.strip() == "['torch._dynamo', 'torch.distributed.tensor']", run.stderr[-3000:]
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_lean_process_gives_the_same_numbers_and_can_still_compile() -> None:
     import txpanel

@@ -37,6 +37,7 @@ def address() -> Iterator[str]:
         yield found
 
 
+@pytest.mark.sweep
 def test_each_adapter_has_a_switch(address: str, new_tab: Callable[..., Tab]) -> None:
     page = new_tab(reduced_motion="reduce").page
     page.goto(address, timeout=PATIENCE)

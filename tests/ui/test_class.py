@@ -128,6 +128,7 @@ def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Call
     expect(student.page.get_by_text("The class is over.").first).to_be_visible()
 
 
+@pytest.mark.sweep
 def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
     school: Server, new_tab: Callable[..., Tab]
 ) -> None:
@@ -153,6 +154,7 @@ def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
     expect(box(page)).to_have_class("box large")
 
 
+@pytest.mark.sweep
 def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab().open(server.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(page, "Teach ▾")

@@ -157,6 +157,7 @@ def this_page(tab: Tab) -> str:
     return asked(tab, "String(globalThis.markOfThisPage ??= performance.timeOrigin)")
 
 
+@pytest.mark.sweep
 def test_a_cut_of_five_seconds_is_said_and_what_was_typed_then_runs_on_the_same_page(room: Class, tab: Tab) -> None:
     mark = this_page(tab)
     tab.page.wait_for_timeout(500)

@@ -66,6 +66,7 @@ def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable
     expect(flow).to_contain_text("Token at this position")
 
 
+@pytest.mark.sweep
 def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
     page = show()
     expect(page.locator("header .fill")).to_be_visible()

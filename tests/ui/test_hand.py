@@ -208,6 +208,7 @@ def test_while_tokens_come_nothing_moves(server: Server, tab: Tab) -> None:
         assert 0 < box["y"] < 900 - box["height"], part
 
 
+@pytest.mark.sweep
 def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, temperature=1.5, view=SMALL, v=2))
     settled(tab)

@@ -116,6 +116,7 @@ def in_sight(page: Page, height: int) -> bool:
     return any(map(seen, lit(page)))
 
 
+@pytest.mark.sweep
 def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT))
     page = tab.page

@@ -258,17 +258,15 @@ def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(usual: Tab) -> N
     expect(tab.ghost).to_have_text("C")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "query",
-    first(
-        1,
-        [
-            "layer=99999&head=-3&temperature=warm&text=CBABBC%3D&view=kv-cache",
-            "model=%3Cscript%3E&text=CBABBC%3D&top_p=nan&seed=1e9&view=%3Cb%3E",
-            "text=%FF%FE%00&key=x&view=kv-cache&&&==&layer",
-            "view=no-such-view&text=CBABBC%3D",
-        ],
-    ),
+    [
+        "layer=99999&head=-3&temperature=warm&text=CBABBC%3D&view=kv-cache",
+        "model=%3Cscript%3E&text=CBABBC%3D&top_p=nan&seed=1e9&view=%3Cb%3E",
+        "text=%FF%FE%00&key=x&view=kv-cache&&&==&layer",
+        "view=no-such-view&text=CBABBC%3D",
+    ],
 )
 def test_nonsense_in_the_address(server: Server, tab: Tab, query: str) -> None:
     tab.open(f"{server.url}?{query}", ready=False)

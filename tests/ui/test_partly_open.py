@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.partly_open import ODD, partly_open
-from tests.sweeping import first
 from tests.ui.conftest import PATIENCE, SMALL, Tab, served
 from txpanel.page import theme
 from txpanel.page.dashboard import Dashboard
@@ -93,7 +92,8 @@ def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None
     expect(card.locator(".where code")).to_have_text("blocks.0.mixer_in")
 
 
-@pytest.mark.parametrize("width", first(1, [1440, 390]))
+@pytest.mark.sweep
+@pytest.mark.parametrize("width", [1440, 390])
 def test_the_badge_opens_what_is_said_of_the_parts(show: Callable[..., Page], width: int) -> None:
     page = show(ODD, width=width, height=844, layer=0, view=SMALL)
     badge = page.get_by_role("button", name="2 of 3 blocks not fully opened")

@@ -13,6 +13,7 @@ from tests.ui.conftest import Server, Tab
 TEXT = "CBABBC="
 
 
+@pytest.mark.sweep
 def test_the_lens_ends_in_the_models_answer(server: Server, kept: Callable[..., Tab]) -> None:
     tab = kept(server.address(text=TEXT, view="residual", temperature=0))
     expect(tab.ghost).to_have_text("A")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from txpanel.models.language_model import LanguageModel
 
 
+@pytest.mark.sweep
 def test_a_saved_dashboard_works_by_itself(nano: LanguageModel, tmp_path: Path, tab: Tab) -> None:
     dashboard = txpanel.explain("CBABBC=", model=nano, temperature=0.0)
     trace = dashboard.state.trace if dashboard.state is not None else None

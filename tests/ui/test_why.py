@@ -206,6 +206,7 @@ def in_sight(part: Locator, least: float) -> bool:
     )
 
 
+@pytest.mark.sweep
 def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT))
     why = card(tab)
