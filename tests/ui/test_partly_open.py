@@ -89,7 +89,7 @@ def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None
     expect(card).to_contain_text("run again: same number")
     expect(card).to_contain_text("OddAttention, 3,072 parameters")
     card.get_by_role("button", name="mixer_in").click()
-    expect(card.locator(".where code")).to_have_text("blocks.0.mixer_in")
+    expect(card.locator("code.cell")).to_contain_text("blocks.0.mixer_in")
 
 
 @pytest.mark.sweep

@@ -1,13 +1,22 @@
 // The layout for the width that there is, with the settings of sampling under the bars that they move: whoever has them puts them there, and how high
 // they stand is known before anything is drawn, so that nothing moves afterwards.
 import {say} from "../../toolkit/said.js"
+import {clamp} from "./core.js"
 import {desktop} from "./layout.js"
 import {phone} from "./phone_layout.js"
 
 const laid = (app) => desktop(app) ?? phone(app)
 
+// What the style sheet goes by: the kind of layout and the size of letters. It stands before a height is measured.
+function dress(app) {
+  for (const kind of ["phone", "compact"]) app.root.classList.toggle(kind, Boolean(app.L[kind]))
+  app.k = clamp(app.W / 1500, 1, 1.25)
+  app.root.style.setProperty("--k", app.k.toFixed(3))
+}
+
 export function layOut(app) {
   app.L = laid(app)
+  dress(app)
   const {handles, settings, stage} = app.dom
   if (settings.firstChild) return
   say(app.root, "settings", settings)

@@ -234,9 +234,6 @@ class Flow {
     this.W = this.root.clientWidth
     if (!this.W) return
     layOut(this)
-    for (const kind of ["phone", "compact"]) this.root.classList.toggle(kind, Boolean(this.L[kind]))
-    this.k = clamp(this.W / 1500, 1, 1.25)
-    this.root.style.setProperty("--k", this.k.toFixed(3))
     this.dom.stage.style.height = `${this.L.H}px`
     syncOverlay(this)
     this.guide.draw()
