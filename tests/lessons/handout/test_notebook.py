@@ -77,7 +77,7 @@ def test_a_view_that_tells_the_answer_comes_behind_the_question() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")
 def test_it_runs_and_judges(nano: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is, and with answers in it: wrong ones get what the page says to them."""
-    found = nbformat.reads(notebook(lesson("attention"), "nano", "CABCAB=", run(nano, "CABCAB=")), as_version=4)
+    found = nbformat.reads(notebook(lesson("attention"), "nano", "BBDA=A", run(nano, "BBDA=A")), as_version=4)
     for cell in found.cells:
         for step, answer in (("which-is-which", "[2, 3]"), ("mask", "4"), ("softmax", "1")):
             if cell.cell_type == "code" and f"walk.check('{step}', answer)" in cell.source:
