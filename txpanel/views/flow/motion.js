@@ -137,14 +137,17 @@ export class Motion {
     if (this.frame) return
     const wait = this.unseen ? UNSEEN_MS - (performance.now() - this.drawn) : 0
     clearTimeout(this.rest)
+    this.rest = 0
     if (wait > 0) this.rest = setTimeout(() => this.request(), wait)
     else this.frame = requestAnimationFrame((now) => this.tick(now))
   }
 
   // In a frame already: what was asked for is drawn in it, not in the next one.
   flush(now) {
-    if (!this.frame) return
+    if (!this.frame && !this.rest) return
+    clearTimeout(this.rest)
     cancelAnimationFrame(this.frame)
+    this.rest = 0
     this.tick(now)
   }
 
