@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,9 +11,9 @@ import pytest
 
 SCRIPT = """
 import json, sys
-from txpanel.models import lean
-lean.install()
-lean.install()  # once is enough
+from txpanel.compat import lean_imports
+lean_imports.install()
+lean_imports.install()  # once is enough
 import txpanel
 model = txpanel.load("nano")
 trace = model.trace("CBABBC=")
@@ -33,6 +34,15 @@ print(json.dumps(said))
 """
 
 
+def _run(script: str) -> str:
+    """What a new process prints: one without the sweep's torchao, which transformers imports wherever it is, and which imports the compiler."""
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout
+
+
 @pytest.mark.sweep
 def test_transformers_still_imports_both() -> None:
     """When this fails, transformers starts without them by itself: drop that half of `lean_imports`."""
@@ -40,8 +50,7 @@ def test_transformers_still_imports_both() -> None:
 import sys, transformers.modeling_utils
 print([name for name in ("torch._dynamo", "torch.distributed.tensor") if name in sys.modules])
 """
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
-    assert run.stdout.strip() == "['torch._dynamo', 'torch.distributed.tensor']", run.stderr[-3000:]
+    assert _run(script).strip() == "['torch._dynamo', 'torch.distributed.tensor']"
 
 
 @pytest.mark.sweep
@@ -49,9 +58,7 @@ print([name for name in ("torch._dynamo", "torch.distributed.tensor") if name in
 def test_a_lean_process_gives_the_same_numbers_and_can_still_compile() -> None:
     import txpanel
 
-    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300, check=False)
-    assert run.returncode == 0, run.stderr[-3000:]
-    said = json.loads(run.stdout.splitlines()[-1])
+    said = json.loads(_run(SCRIPT).splitlines()[-1])
     logits = txpanel.load("nano").trace("CBABBC=").logits
     assert said == {
         "compiler": "LazyCompiler",
