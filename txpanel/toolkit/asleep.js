@@ -7,7 +7,7 @@ const BUSY = 12000 // and for one after a click, which may have given the kernel
 const AGAIN = 8000 // between two questions while none is answered: one may have been lost
 const SOON = 300
 const BLOCKED = ["pointerdown", "click", "keydown", "beforeinput", "input", "change"]
-// What the browser does by itself in a notebook; data-alone="saved" needs what only a saved page has with it.
+// Controls that work without Python in a notebook. Those with data-alone="saved" do so only on a saved page, which contains what they need.
 export const ALONE = "[data-alone]:not([data-alone=saved])"
 
 export const inNotebook = () => Boolean(globalThis.PyViz) && !globalThis.txpanelSaved
@@ -18,7 +18,8 @@ const roots = (node, into = []) => {
   return into
 }
 
-// top: the dashboard's element. words: {needs}. ask(asked) sends a question, whose answer is told to `heard`. changed(on): it sleeps, or no longer.
+// top: the dashboard's element. words: {needs}. ask(id) sends a question; its answer is passed to `heard`. changed(on): called when the kernel has stopped
+// answering (true) or answers again (false).
 export function watchKernel(top, words, ask, changed) {
   const asked = new Set()
   let again = 0 // timer

@@ -38,10 +38,10 @@ export const blanks = (text) =>
 // A token that is nothing but spaces can be seen where it stands alone, as text.
 export const alone = (text) => (text.trim() ? text : text.replaceAll(" ", "␣"))
 
-// Between quotation marks a blank that belongs to a token would look like a slip: it is drawn.
+// Between quotation marks a blank that belongs to a token would look like a typing error: it is drawn.
 export const quoted = (text) => (text.trim() ? text.replace(/^ +/, (found) => "␣".repeat(found.length)) : alone(text))
 
-// Acts now, or as soon as nothing in el is pressed any more: what moves or is replaced between press and release takes the click away.
+// Acts now, or as soon as nothing in el is pressed any more: a control that moves or is replaced between press and release gets no click.
 const RELEASES = ["pointerup", "pointercancel", "keyup"]
 export function released(el, act) {
   if (!el.matches(":active")) return act()

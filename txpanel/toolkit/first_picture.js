@@ -3,7 +3,7 @@
 import {h, released} from "./elements.js"
 
 // Milliseconds for the real ones to come to the places where the first picture stands; then it moves all the same, but never before the server
-// has been told that the page stands: clicks made meanwhile would be lost.
+// has been told that the page is idle: clicks made meanwhile would be lost.
 const LONGEST = 6000
 const ARRAYS = {
   float32: Float32Array,
@@ -34,7 +34,7 @@ export function same(a, b) {
   return names.length === Object.keys(b).length && names.every((name) => name in b && same(a[name], b[name]))
 }
 
-// A model like those of Panel's components, until `become` gives it the real one; what was said to it goes there, in order.
+// A model like those of Panel's components, until `become` gives it the real one, to which it then passes on what it was sent, in order.
 export function standIn(values) {
   const hearers = []
   const said = []
@@ -44,7 +44,7 @@ export function standIn(values) {
     for (const [names, call] of hearers) if ([names].flat().some((name) => named.has(name))) call()
   }
   const given = {
-    isFirst: true, // what is drawn is not new to anybody: it need not move
+    isFirst: true, // the first drawing: no change, so nothing is animated
     on: (names, call, ...more) => (real ? real.on(names, call, ...more) : hearers.push([names, call, ...more])),
     off: (names, call) => {
       if (real) return real.off(names, call)
@@ -77,7 +77,7 @@ export function standIn(values) {
     }
     for (const name of Object.keys(values)) {
       if (same(values[name], real[name]))
-        real.on(name, () => delete values[name]) // until then it stays the very object that is drawn
+        real.on(name, () => delete values[name]) // until it changes it stays the same object: what is drawn compares by identity
       else {
         delete values[name]
         other.add(name)
@@ -106,7 +106,7 @@ function watch(data) {
   if (!watcher || !data) return
   const said = watcher(data, stage)
   const slow = setTimeout(said.slow, SLOW)
-  // Bokeh tries once, and does not report that it has given up: so the socket itself is watched
+  // Bokeh tries to connect once, and does not report a failure: so the socket itself is watched
   const Own = globalThis.WebSocket
   globalThis.WebSocket = class extends Own {
     constructor(...given) {
@@ -125,7 +125,7 @@ function watch(data) {
   }
 }
 
-// Draws all parts of a page that has them; all of them or nothing.
+// Draws the first picture, if the page has data for one: all of its parts or none.
 export function drawFirst(components) {
   const data = document.getElementById("tx-first-data")
   if (!data || stage) return
@@ -161,7 +161,7 @@ export function takenOver(key, {model, view, el}) {
   const part = parts.get(key)
   if (!part || part.real) return false
   part.real = {model, view, el}
-  part.gap = h("div", {style: `height:${part.host.offsetHeight}px`}) // of the host: what an element takes back by its margin is not kept free
+  part.gap = h("div", {style: `height:${part.host.offsetHeight}px`}) // of the host, not of its element, whose negative margin must not count
   el.append(part.gap)
   if (!began) {
     began = performance.now()
@@ -176,7 +176,7 @@ const aligned = ({host, real}) => {
   return Math.abs(a.left - b.left) + Math.abs(a.top - b.top) + Math.abs(a.width - b.width) < 1.5
 }
 
-// Before the page has told the server that it stands, Panel loses what the server answers.
+// Before the page has told the server that it is idle, Panel loses what the server answers.
 const told = () => globalThis.Bokeh?.documents.every((one) => one.is_idle)
 
 function moveWhenThere() {
@@ -192,9 +192,9 @@ function move() {
   const all = [...parts.values()].filter((part) => part.real)
   if (!all.length) return
   stands?.()
-  const scrolled = stage.scrollTop // with its elements that goes
+  const scrolled = stage.scrollTop // lost when its elements are moved
   const focused = deepActive()
-  // of a text only: a slider has no selection, and says so by an error
+  // of text fields only: a slider has no selection, and setting one would raise an error
   const marked = Number.isInteger(focused?.selectionStart) && [focused.selectionStart, focused.selectionEnd, focused.selectionDirection]
   for (const part of all) {
     const {view, el} = part.real

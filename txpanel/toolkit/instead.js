@@ -1,4 +1,4 @@
-// What a block has instead of what a view is about: a hatched mark, sentences, and buttons that go to other blocks.
+// A block without the part that a view is about: what it has instead, as a hatched mark, sentences, and buttons that go to other blocks.
 import {h} from "./elements.js"
 import {paragraphs} from "./rich.js"
 

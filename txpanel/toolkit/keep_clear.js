@@ -1,7 +1,7 @@
 // Places of the page that the floating card must not cover: components report where they draw something that has to stay readable.
 const places = new Set()
 
-/** Remembers a function that returns lists of elements, each of which is one place. Returns what forgets it. */
+/** Registers a function that returns lists of elements, each of which is one place. Returns a function that removes it. */
 export function keepClear(lists) {
   places.add(lists)
   return () => places.delete(lists)

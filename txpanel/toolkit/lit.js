@@ -3,7 +3,7 @@ import {top} from "./said.js"
 
 const offered = new Set()
 
-/** Offers parts: each name with a function that returns elements or boxes {left, top, right, bottom}. Returns what takes them back. */
+/** Registers parts: each name with a function that returns elements or boxes {left, top, right, bottom}. Returns a function that removes them. */
 export function offer(view, places) {
   const one = {view, places}
   offered.add(one)

@@ -8,9 +8,9 @@ const TAGS = new Set(
   ).split(" "),
 )
 
-const LEAST = 0.6 // of its size; a formula that is longer still can be scrolled sideways
+const LEAST = 0.6 // of its size; a formula that is still too wide can be scrolled
 
-/** Makes what is too wide for its place smaller, so that no formula is cut. Returns what ends it. */
+/** Makes formulas that are too wide for their place smaller, so that none is cut. Returns a function that ends it. */
 export function fitted(place) {
   const fit = () => {
     for (const one of place.querySelectorAll("math")) {

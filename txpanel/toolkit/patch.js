@@ -1,5 +1,5 @@
-// The one way to change what elements.js made: what should be there is said as plain values, and put into the elements that are there already, so
-// that only what differs is touched. Laying out and painting a whole table anew costs the browser more than all the numbers in it.
+// The one way to change what elements.js made: plain values say what should be there; they are compared with the elements that are there, and only
+// what differs is changed. Laying out and painting a whole table again costs the browser more than computing its numbers.
 //   patch(table, v("tr", {class: "hit", style: "width:9px"}, "text, always as text", v("td", null, "…")))
 // Nothing in it listens: listen on the parent, and ask event.target.closest("[data-id]").
 import {SVG} from "./elements.js"
@@ -7,7 +7,7 @@ import {SVG} from "./elements.js"
 export const v = (tag, attributes, ...children) => ({tag, attributes, children})
 
 const NONE = {}
-const worn = new WeakMap() // the attributes that an element was given last
+const worn = new WeakMap() // element -> the attributes that it was given last
 
 function dress(el, attributes) {
   const was = worn.get(el) ?? NONE
@@ -61,11 +61,11 @@ export const set = (el, name, value) => {
   if (el.getAttribute(name) !== String(value)) el.setAttribute(name, value)
 }
 
-// One element per key, for lists whose elements move, have the focus, or are pressed while the list changes: what stays is moved (CSS eases it), what
-// is new is made, what is gone goes; then each is told what it shows, as values or by itself.
+// One element per key, for lists whose elements move, have the focus, or are pressed while the list changes. Those that stay are moved (CSS eases it),
+// new ones are made, the others removed; then each gets its content, as values (like `v`) or by its function `update`.
 //   keyed(list, [{key: 7, ...v("li", {class: "on"}, "seven")}])
 //   keyed(list, [{key: 7, update: (el) => patch(el, "seven")}], ({key}) => h("button", {type: "button", onclick: () => choose(key)}))
-const held = new WeakMap() // the elements of a parent by their keys
+const held = new WeakMap() // parent -> its elements by their keys
 export function keyed(parent, items, make = ({tag}) => document.createElementNS(parent.namespaceURI, tag)) {
   const old = held.get(parent) ?? new Map()
   const now = new Map()
@@ -81,7 +81,7 @@ export function keyed(parent, items, make = ({tag}) => document.createElementNS(
   for (const [key, el] of old) if (!now.has(key)) el.remove()
   let i = 0
   for (const el of now.values()) {
-    // in order, touching only what stands elsewhere: focus stays where it is
+    // only elements at another place are moved: moving one takes the focus from it
     if (parent.children[i] !== el) parent.insertBefore(el, parent.children[i] ?? null)
     i += 1
   }

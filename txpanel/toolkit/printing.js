@@ -3,7 +3,7 @@ import {paintAll} from "../compat/paint_queue.js"
 import {isDark} from "./theme.js"
 
 const LONGEST = 20000 // milliseconds; then it is printed as it is
-const QUIET = 1200 // milliseconds in which no further part has come: then all are there
+const QUIET = 1200 // milliseconds without a further part: then all are there
 
 const lines = new Set() // waiting lines of parts that are built when they come into sight: {line, build}
 // Registers such a line. Returns a function that removes it.
@@ -27,16 +27,16 @@ export async function whole() {
   paintAll()
 }
 
-// Paper is white and as wide as it is. Pictures cannot be laid out and painted anew while the browser prints: the page keeps the width of its window
-// and is made smaller as a whole. The sheet of a narrower window is as narrow, with the shape of paper: a printer and a reader of PDF make it larger.
-// What is painted for the dark is turned over, which leaves its hues.
-const WIDEST = 1440 // pixels; a browser makes a page half as large at most
+// Pictures cannot be laid out and painted again while the browser prints: the page keeps the width of its window and is scaled down as a whole. For a
+// window narrower than paper the sheet is as narrow as the window, in the proportions of paper: printers and PDF readers scale it up. What is painted in
+// dark colours is inverted, with its hues turned back.
+const WIDEST = 1440 // pixels; browsers scale a page down to one half at most
 const TURNED = "invert(1) hue-rotate(180deg) brightness(1.06)"
-const NARROW = 600 // pixels: the pages of narrower windows stand upright
-const LANDSCAPE = {wide: 1060, tall: 0.66} // pixels of paper where nothing is made smaller, and its height by its width: A4 less its margins (Letter is higher)
+const NARROW = 600 // pixels: for narrower windows the paper is upright
+const LANDSCAPE = {wide: 1060, tall: 0.66} // width in pixels at full size, and height divided by width: A4 less its margins (Letter is higher)
 const UPRIGHT = {wide: 720, tall: 1.38}
 const EDGE = 12 // pixels around the page on a narrow sheet
-const SMALLEST = 0.75 // a card may be made so much smaller to stand on one page; a taller one goes on on the next, between two pictures
+const SMALLEST = 0.75 // a card is scaled down to this at most to stand on one page; a taller one continues on the next page, between two pictures
 const TABS = 60 // pixels of the row of tabs above the first of them
 const GAP = 18 // pixels between two cards
 
@@ -49,7 +49,7 @@ function* found(what, root = document) {
   }
 }
 
-// The pictures of a card from top to bottom, those side by side together: where each row begins, by the card's own top.
+// The pictures of a card in rows, those side by side together, and where each row begins, measured from the card's top.
 function rows(card) {
   const zero = card.getBoundingClientRect().top
   const list = []
@@ -137,7 +137,7 @@ function forPaper() {
 
 let asked = false
 export function printWhole() {
-  // The browser's menu does not wait: there at least all that is built is painted.
+  // The browser's own menu does not wait for parts to be built; those that are built are painted.
   addEventListener("beforeprint", forPaper)
   addEventListener(
     "keydown",

@@ -8,13 +8,13 @@ const CONTROLS = "button, input, select, textarea"
 const saved = () => globalThis.txpanelSaved
 export const isSaved = () => Boolean(saved())
 
-// A model whose messages go nowhere; the page says so where a click or key was the cause.
+// A model whose messages go nowhere. The page says so if a person caused the message.
 export const unheard = (model) => new Proxy(model, {get: (on, name) => (name === "send_msg" ? say : Reflect.get(on, name))})
 
 // Keeps all controls below a root grey, those that come later as well.
 export const fence = (root) => hold(root, saved().words.needs, "[data-alone]")
 
-// The same until what it returns is called. needs: why, in words. alone: which controls the browser answers by itself.
+// Keeps them grey until the returned function is called. needs: the sentence that says why. alone: selector of the controls that work without the model.
 export function hold(root, needs, alone) {
   const before = new Map() // control: what it was
   const shut = (control) => {
@@ -62,7 +62,7 @@ function say() {
 const documents = () => globalThis.Bokeh?.documents ?? []
 const models = () => documents().flatMap((page) => [...page._all_models.values()])
 
-// Opens one of the views that the page was saved with: the tab, the flow's headings and the picture below follow.
+// Opens one of the views that the page was saved with; the tabs and the flow's headings hear of it by the event.
 export const opensHere = (id) => saved().views.includes(id)
 export function openHere(id) {
   for (const one of models()) {
@@ -75,7 +75,7 @@ export function openHere(id) {
   dispatchEvent(new CustomEvent("tx-opened", {detail: id}))
 }
 
-// Light and dark: what of the page's pictures is of another colour came with it.
+// Light and dark: the page contains what differs between them in its pictures.
 export function otherTheme() {
   const root = document.documentElement
   const dark = root.dataset.dark !== "true"
@@ -90,7 +90,7 @@ export function otherTheme() {
     }
 }
 
-// Once on a page: what it is, on top, and the line in which is said what cannot be done.
+// Once on a page: a banner that says what this page is, and the line for messages about what cannot be done.
 export function standAlone() {
   if (!isSaved() || line) return
   const moved = () => {
@@ -110,7 +110,7 @@ export function standAlone() {
   document.body.prepend(top)
   document.body.append(line)
   addEventListener("pointerover", (event) => {
-    // Bokeh's own boxes, which txpanel/page/offline.py has switched off
+    // Bokeh's own controls, which txpanel/page/offline.py has switched off
     const one = event.composedPath().find((node) => node.classList?.contains("tx-needs"))
     if (one && !one.title) one.title = saved().words.needs
   })

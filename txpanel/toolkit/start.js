@@ -14,7 +14,7 @@ standAlone()
 printWhole()
 export let laysOutLocally = false
 let bokehIsReady = false
-// What is changed in Bokeh: now, or when it has come after a first picture.
+// Our changes of Bokeh: at once, or when Bokeh has loaded after a first picture.
 function prepareBokeh() {
   if (bokehIsReady || !globalThis.Bokeh) return
   bokehIsReady = true

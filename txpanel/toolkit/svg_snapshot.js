@@ -1,4 +1,4 @@
-// What a component shows, as one <svg> that stands on its own: its words as text, grounds, borders and bars as shapes, its canvases as images.
+// What a component shows, as one self-contained <svg>: its words as text; backgrounds, borders and bars as shapes; its canvases as images.
 import {h, SVG, s} from "./elements.js"
 
 const STYLE = [
@@ -161,7 +161,7 @@ export function paper(el) {
   return s("svg", {xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}`}, childrenOnPaper(el, zero))
 }
 
-// A copy of an <svg> that looks the same on its own: style sheets and custom properties written out.
+// A copy of an <svg> that looks the same outside of the page: style sheets and custom properties written out.
 export function standalone(svg, box) {
   const copy = svg.cloneNode(true)
   const [from, to] = [

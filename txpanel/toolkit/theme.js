@@ -1,4 +1,4 @@
-// Light and dark: whatever decides it (page, notebook, system), color-scheme is what it comes down to.
+// Light and dark. Page, notebook or system may decide it; here it is read from `color-scheme`, which follows them all.
 import {h} from "./elements.js"
 import {CSS} from "./palette.js"
 

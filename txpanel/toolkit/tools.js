@@ -8,8 +8,8 @@ import {places, walk} from "./walk.js"
 
 const MARGIN = 12 // of saved pictures, in pixels of the page
 
-// All that stands beside the tools: Bokeh figures export themselves, an element with a method `asSvg` gives its own <svg>,
-// what any other component shows is put on paper (paper.js).
+// The pictures beside the tools: Bokeh figures export themselves, an element with a method `asSvg` gives its own <svg>,
+// any other component is copied as it is shown (svg_snapshot.js).
 function pieces(view, least = 8) {
   const found = []
   const visit = (one) => {
@@ -33,7 +33,7 @@ function elements(node, into = []) {
   return into
 }
 
-// As text. A token may hold control characters, for which XML has no place at all: they are written as ⟨0B⟩.
+// As text. A token may hold control characters, which XML does not allow at all: they are written as ⟨0B⟩.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
 const visible = (character) => `⟨${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`
@@ -152,7 +152,7 @@ function table({columns, rows, caption, note}) {
   )
 }
 
-// Each Bokeh figure beside the tools can be walked through with the keyboard (walk.js) once Bokeh has made it.
+// Makes each Bokeh figure beside the tools usable with the keyboard (walk.js) once Bokeh has made it.
 function walkable(model, view, loud) {
   const seen = new Map()
   const name = () => {

@@ -101,7 +101,7 @@ export function render({model}) {
 
   const mark = (cls, i, n) => h("i", {class: cls, style: {left: `${((i + 0.5) / n) * 100}%`}})
 
-  /** Numbers that the question on the page is about light up. */
+  /** Highlights the numbers that the open card is about. */
   function light() {
     drawn.forEach((e) => {
       e.box.querySelectorAll(".lit").forEach((m) => m.remove())
@@ -111,7 +111,7 @@ export function render({model}) {
     })
   }
 
-  /** What stands behind a strip: words, or the vector's length, which can be asked for. */
+  /** The text after a strip: words, or the vector's norm, whose card can be opened. */
   function tail(row, at) {
     if (!row.measured) return h("span", {class: "tail"}, row.tail || "")
     const title = `${model.words.why} ${row.measured}[${row.index.join(", ")}]`
@@ -144,7 +144,7 @@ export function render({model}) {
     drawn.forEach((e) => paintStrip(e.canvas, e.values, e.row.scale, dark))
   }
 
-  // Who goes along a strip by keys stays where he is when other numbers come into it, such as those of the next block.
+  // A person who goes along a strip by keys stays at the same place when its numbers change, as with the next block.
   function resume(before, active) {
     for (const old of before) {
       const now = drawn.find((e) => e.number === old.number && e.row.length === old.row.length)

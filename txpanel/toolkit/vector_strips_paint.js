@@ -2,7 +2,7 @@
 import {index, paint} from "./colours.js"
 import {onTheme} from "./theme.js"
 
-/** Draw one vector as a strip; where several numbers share a pixel the strongest is drawn. */
+/** Draw one vector as a strip; where several numbers share a pixel, the one with the largest size is drawn. */
 export function paintStrip(canvas, values, scale, dark) {
   const n = values.length
   const columns = Math.max(1, Math.min(n, Math.round(canvas.clientWidth * (window.devicePixelRatio || 1))))

@@ -2,7 +2,7 @@
 import {h} from "./elements.js"
 import {built} from "./printing.js"
 
-const AHEAD = "0px 0px 160px 0px" // what is a few lines below the screen is about to be looked at
+const AHEAD = "0px 0px 160px 0px" // also built when it is only a few lines below the screen
 
 export function render({model, view, el}) {
   const line = h("p", {role: "status"})

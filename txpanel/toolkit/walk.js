@@ -1,5 +1,5 @@
 // The keyboard in a Bokeh picture: arrows walk from cell to cell, Home and End reach the ends, Enter asks what a click asks.
-// What a cell is called comes from the picture's own hover, so that a tooltip and a voice say the same.
+// What a cell is called comes from the picture's own hover, so that the tooltip and a screen reader say the same.
 import {h} from "./elements.js"
 
 const WALK_CSS = `:host(:focus-visible){outline:2px solid var(--tx-focus);outline-offset:-2px;border-radius:6px}
@@ -7,7 +7,7 @@ const WALK_CSS = `:host(:focus-visible){outline:2px solid var(--tx-focus);outlin
 .tx-said{position:absolute;z-index:4;pointer-events:none;padding:4px 8px;border-radius:6px;background:var(--tx-surface);border:1px solid var(--tx-border);
   box-shadow:0 4px 14px rgb(15 23 42/.16);font:12px/1.45 Roboto,"Helvetica Neue",Arial,sans-serif;color:var(--tx-text);width:max-content;max-width:280px;overflow-wrap:anywhere}`
 
-// The places that one can walk to: a grid of cells (an image), or one after the other what the hover knows (bars, points).
+// The places that the keys can reach: a grid of cells (an image), or what the hover tool knows, one after the other (bars, points).
 export function places(figure) {
   const hover = figure.model.toolbar.tools.find((tool) => tool.type === "HoverTool" && tool.renderers?.length)
   if (!hover) return null
@@ -144,7 +144,7 @@ export function walk(figure, loud, ask) {
     }
     const next = target(event.key, at, all, event.ctrlKey)
     if (!next) return
-    if (shown && next[0] === at[0] && next[1] === at[1]) return // at the edge the page scrolls: no trap
+    if (shown && next[0] === at[0] && next[1] === at[1]) return // at the edge the key is left to the page, which scrolls: nobody is trapped in the picture
     if (shown) at = next
     show()
     event.preventDefault()

@@ -1,4 +1,4 @@
-// What a click or key asks the server for: another place, a view, the numbers of all heads. What follows from it the server decides.
+// What a click or key asks of the server: to select something, to open a view, to send the numbers of all heads. The server decides what follows.
 import {set} from "../../toolkit/patch.js"
 import {say} from "../../toolkit/said.js"
 import {isSaved, openHere} from "../../toolkit/saved_page.js"
@@ -7,7 +7,7 @@ import {clamp} from "./core.js"
 import {action} from "./hover.js"
 import {syncOverlay} from "./overlay.js"
 
-// What is one number: its card answers a click, and the page stays where it is. All else that opens something is gone to.
+// Parts that are one number: a click opens its card, and the page does not scroll. For other parts it scrolls to the view that is opened.
 const NUMBERS = new Set(["cell", "first", "earlier", "lane", "plus1", "plus2", "wo", "block"])
 
 export const actions = {
@@ -15,7 +15,7 @@ export const actions = {
     this.model.send_msg(message)
   },
 
-  // What moves here moves the numbers too, which the model has: on a saved page nothing moves.
+  // Another selection needs other numbers, which the model computes: on a saved page the selection stays.
   focus(what) {
     if (isSaved()) return this.send({type: "focus", focus: what})
     if ("layer" in what) what.layer = clamp(what.layer, 0, this.layers - 1)
@@ -27,7 +27,7 @@ export const actions = {
     this.motion.request()
   },
 
-  // Opens the view that shows a tensor and goes to it, also where it is open; nothing where no view shows it.
+  // Opens the view that shows a tensor and scrolls to it, also if it is open already; does nothing where no view shows it.
   open(tensor) {
     const id = this.openable[tensor]
     if (!id) return

@@ -1,4 +1,5 @@
-// Attention on the lanes: q, k, v; keys that run to their diagonal and down (and up, where tokens see both sides); shares of v that pour into z; all heads through W_O.
+// Attention on the lanes: q, k, v; a line from each key to its cell on the diagonal and down (and up, where tokens attend to later ones too); weighted
+// values that add up to z; all heads through W_O.
 import {clamp, lerp} from "./core.js"
 import {chosen} from "./lanes.js"
 import {colX, laneY} from "./layout.js"
@@ -44,11 +45,11 @@ function badge(app, letter, meaning, x, y, w, h) {
   ctx.font = `650 ${clamp(h, 9.5, 10)}px ${app.font}`
   ctx.textAlign = "center"
   ctx.textBaseline = "alphabetic"
-  const {actualBoundingBoxAscent: up, actualBoundingBoxDescent: down} = ctx.measureText(letter) // q hangs under the line, k stands over it
+  const {actualBoundingBoxAscent: up, actualBoundingBoxDescent: down} = ctx.measureText(letter) // centred by its own height: q reaches below the baseline, k far above it
   ctx.fillText(letter, x + w / 2, y + (h + up - down) / 2)
 }
 
-// Where lanes are too close for letters: once over the strips, from top to bottom in their order.
+// Where lanes are too close for a letter beside each strip: all three once, above the first lane, in the order of the strips.
 function paintLetters(app) {
   const {L} = app
   if (L.badges) return
@@ -141,7 +142,7 @@ function paintLines(app) {
   }
 }
 
-// The stack of shares: heights are the row of the pattern; each flows into z.
+// The lane's row of the pattern as stacked bars, as high as their weights; each flows into z.
 function paintShares(app, i) {
   const {ctx, L, theme, head, was} = app
   const c = L.at.share
@@ -156,7 +157,7 @@ function paintShares(app, i) {
   const q = chosen(app)
   const pieces = [...rest, ...Array.from({length: lastKey(app, i) + 1}, (_, j) => patternAt(app, i, j))]
   pieces.forEach((weight, k) => {
-    const p = weight || 0 // masked tokens have no share
+    const p = weight || 0 // NaN where the mask forbids it
     const s = p * h
     if (s > 0.25) {
       const top = y - h / 2 + at

@@ -1,4 +1,4 @@
-// What stands around the lanes: the block's frame, thumbnails of its heads, what every block writes, and the fan into the next tokens.
+// Around the lanes: the block's frame, thumbnails of its heads, how much every block adds to the residual stream, and the fan into the next tokens.
 import {ellipsis, lerp} from "./core.js"
 import {hatch} from "./hatch.js"
 import {chosen} from "./lanes.js"
@@ -45,7 +45,7 @@ export function card(app, x, y, w, h, r = 14) {
   ctx.stroke()
 }
 
-// Blocks before and after this one, left out of the picture: said where the lane is cut.
+// Blocks before or after this one, which the picture leaves out: the lanes are cut, and words say how many are missing.
 function cut(app, x, words, count) {
   const {ctx, L, theme} = app
   if (!count) return
@@ -116,7 +116,7 @@ export function paintHeads(app) {
   }
 }
 
-// Per block, what attention (up) and the MLP (down) wrote to the chosen token's lane; height is the square root of the norm.
+// Per block, what attention (up) and the MLP (down) added to the residual stream of the chosen token; height is the square root of the norm.
 export function paintBlocks(app) {
   const {ctx, L, theme, writes, block} = app
   const c = L.at.blocks

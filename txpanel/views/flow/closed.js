@@ -1,12 +1,12 @@
-// Parts that are not opened: hatched boxes over all lanes, what they read before them, what they write behind them. Nothing is drawn of what
-// happens in between, because nothing of it is known.
+// Parts that are not opened: hatched boxes over all lanes, their input before them, their output behind them. What happens in between is not known, so
+// nothing of it is drawn.
 import {hatch} from "./hatch.js"
 import {chosen} from "./lanes.js"
 import {laneY} from "./layout.js"
 import {passed} from "./motion.js"
 import {barAt, drawStrip, stripWidth} from "./strips.js"
 
-// The closed parts of the block on screen: which, between which columns, what it reads and writes, and what colour its write has.
+// The closed parts of the block on screen: which they are, between which columns, their input and output, and the colour of their output.
 export function closedParts({block, L}) {
   const {shut1, shut2, min, lin, aout, mout, plus1, plus2} = L.at
   const {whole, mixer, mlp} = block.anatomy
@@ -20,7 +20,7 @@ export function closedParts({block, L}) {
 // Where a box stands: over all lanes, with room for its name above the first one.
 export const boxOf = (app, c) => ({x: c.x, y: app.L.top + 22, w: c.w, h: app.L.bottom - app.L.top + app.L.gap / 2})
 
-// A closed part at its place: a hatched box, outlined where somebody points at it.
+// A closed part at its place: a hatched box, outlined while the pointer is on it.
 export function paintBox(app, part, b) {
   const {ctx, theme} = app
   ctx.beginPath()
@@ -36,7 +36,7 @@ export function paintBox(app, part, b) {
   ctx.stroke()
 }
 
-// Under the lanes: the stream goes on past a mixer or an MLP, which only adds to it.
+// Under the lanes: the residual stream goes on past a mixer or an MLP, which only adds to it.
 export function paintClosed(app) {
   for (const {part, box} of closedParts(app)) if (part !== "block") paintBox(app, part, boxOf(app, box))
 }
@@ -51,7 +51,7 @@ function arrow(app, x, y, colour) {
   ctx.fill()
 }
 
-// Over the lanes: what is read and what is written; and a block that is run as a whole, into which the lanes go.
+// Over the lanes: inputs and outputs; and the box of a block that is run as a whole, which the lanes enter.
 export function paintClosedStrips(app) {
   const {ctx, L, theme, block, was} = app
   const thick = L.strip * 0.75

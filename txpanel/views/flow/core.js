@@ -27,7 +27,7 @@ export const narrow = (p) => ({"<.01": "≈0", ">.99": "≈1"})[weight(p)] ?? we
 // Row i of a flat [n, width] array.
 export const row = (a, i, width) => a.subarray(i * width, (i + 1) * width)
 
-// A token's text on one line: what the tokenizer's pieces hide is made visible, nothing else is touched.
+// A token's text on one line: line breaks and tabs are drawn as signs, nothing else is changed.
 const oneLine = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍")
 
 export function shown(token) {
@@ -36,7 +36,7 @@ export function shown(token) {
   return bare.replace(/^ /, "")
 }
 
-// The same between quotation marks, where a blank that belongs to the token would look like a slip: it is drawn.
+// The same between quotation marks, where a blank that belongs to the token would look like a typing error: it is drawn.
 export const quoted = (token) => (token.trim() === "" ? shown(token) : oneLine(token).replace(/^ +/, (blanks) => "␣".repeat(blanks.length)))
 
 export function ellipsis(ctx, text, width) {

@@ -5,7 +5,7 @@ import {whyDrawnIn} from "./why_drawn.js"
 export function build(T, app) {
   const group = (cls, label, more) => h("div", {class: cls, role: "group", "aria-label": label, ...more})
   const here = {"data-alone": true} // works on a saved page, too
-  const opens = {"data-alone": "saved"} // and what opens a view there, which it has with it
+  const opens = {"data-alone": "saved"} // so does a button that opens a view which the saved page contains
   const button = (cls, text, label) => h("button", {class: cls, type: "button", "aria-label": label}, text)
   const dom = {
     canvas: h("canvas", {class: "picture", role: "img", "aria-label": T.picture}),

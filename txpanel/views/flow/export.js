@@ -51,7 +51,7 @@ function snapshot(app) {
   } finally {
     Object.assign(motion, {run, mix})
     Object.assign(app, {ctx: own, dpr, hover, lit, pointed})
-    app.draw() // what is under the pointer is found in the layout of the last drawing
+    app.draw() // as before: what is under the pointer is looked up in what the last drawing has noted
   }
   return {canvas, words}
 }
@@ -95,7 +95,7 @@ const SIGNS = {
   ],
 }
 
-// Ground and border of an element, if it has any.
+// Background and border of an element, if it has any.
 function ground(app, n, box, style) {
   const sign = n.classList.contains("sign") && Object.keys(SIGNS).find((name) => n.classList.contains(name))
   if (sign) return SIGNS[sign](app, box, n)

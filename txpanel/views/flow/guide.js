@@ -1,5 +1,5 @@
-// What is on this page, in one look: five places of the picture, each with a few words and the numbers of the run on screen. Where a lesson can lead,
-// "Start here" opens that instead; on a saved page it is this.
+// A short introduction: five places of the picture, each with a few words and the numbers of the run on screen. "Start here" opens it where there are
+// no lessons, as on a saved page.
 import {h, s} from "../../toolkit/elements.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {fill, integer, percent, quoted} from "./core.js"
@@ -8,7 +8,7 @@ import {laneY} from "./layout.js"
 
 const GAP = 10
 
-// Each: title, words, and where the picture shows it.
+// Each: title, words, and the point of the picture that its line leads to.
 function places(app) {
   const {T, L, tokens, block, head, anatomy, next} = app
   const last = L.n - 1

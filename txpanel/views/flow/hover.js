@@ -74,7 +74,7 @@ function stripsAt(app, lane, x, y) {
   return null
 }
 
-// The words that say what rows and columns are.
+// The words in the corner that name the axes: rows are queries, columns are keys.
 function axesAt(app, x, y) {
   const {L, k} = app
   return !bothSides(app) && x > L.at.mat.r - 108 * k && inside(y, L.top + 26, L.top + 42 + 14 * k) ? {part: "axes"} : null
@@ -113,7 +113,7 @@ const coords = (at) =>
     .map(([k, v]) => `${k} ${v}`)
     .join(", ")
 
-// Which expert's neurons a slot holds for this token, and how much its answer counts.
+// Which expert's neurons a slot holds for this token, and the weight of its output.
 function slotWords({T, block}, {strip, lane}) {
   if (strip.at.slot === undefined) return ""
   const at = lane * block.experts.expert.shape[1] + strip.at.slot
@@ -239,7 +239,7 @@ export function words(app, hit) {
 // The tensor of each norm, before a branch and behind it.
 const NORMS = {n1: "ln1", n1b: "attn_norm", n2: "ln2", n2b: "mlp_norm"}
 
-// What a click asks of the state: a place to look at, a question, and the tensor whose view is opened.
+// What a click asks of the state: a selection, a question, and the tensor whose view is opened.
 export function action(app, hit) {
   const {head, block, tokens} = app
   const p = `blocks.${block.layer}.`

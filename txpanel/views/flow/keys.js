@@ -25,7 +25,7 @@ function roving(group, chosen) {
   })
 }
 
-// The pattern: up and down move the query, left and right the key; the cell is said aloud.
+// The pattern: up and down move the query, left and right the key; a screen reader says the cell.
 function gridKeys(app) {
   const {grid, live} = app.dom
   const speak = () => {

@@ -1,4 +1,4 @@
-// Lanes (residual streams), embeddings, norms and the pluses where something is written to a lane.
+// Lanes (residual streams), embeddings, norms, and the pluses where an output is added.
 import {clamp, easeOut, lerp} from "./core.js"
 import {hatch} from "./hatch.js"
 import {laneY} from "./layout.js"

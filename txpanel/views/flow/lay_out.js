@@ -1,5 +1,5 @@
-// The layout for the width that there is, with the settings of sampling under the bars that they move: whoever has them puts them there, and how high
-// they stand is known before anything is drawn, so that nothing moves afterwards.
+// The layout for the width that there is, with the sampling settings under the bars that they change. The top bar puts them there (its event is
+// answered at once), so their height can be measured before anything is drawn, and nothing moves afterwards.
 import {say} from "../../toolkit/said.js"
 import {clamp} from "./core.js"
 import {desktop} from "./layout.js"
@@ -7,7 +7,7 @@ import {phone} from "./phone_layout.js"
 
 const laid = (app) => desktop(app) ?? phone(app)
 
-// What the style sheet goes by: the kind of layout and the size of letters. It stands before a height is measured.
+// Classes and variables that the style sheet needs: the kind of layout, the size of letters. Set first, since heights depend on them.
 function dress(app) {
   for (const kind of ["phone", "compact"]) app.root.classList.toggle(kind, Boolean(app.L[kind]))
   app.k = clamp(app.W / 1500, 1, 1.25)

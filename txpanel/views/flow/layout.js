@@ -4,26 +4,26 @@ import {clamp, lerp} from "./core.js"
 const PHONE = 1080 // narrower than that lanes run downwards; a page of a notebook, 1,150 pixels wide, leaves 1,102 or, with a scroll bar, 1,087
 const ROOMY = 1200
 
-// How narrow a part may get where the page is: what is not named keeps its width.
+// The least width of each part on a narrow page; parts that are not named keep their width.
 const LEAST = {label: 66, embed: 48, mlp: 58, mout: 24, blocks: 92, next: 150, z: 40, shut1: 120, shut2: 56, min: 30, lin: 26, aout: 30}
 const LEAST_COMPACT = {...LEAST, label: 58, embed: 28, mlp: 52, blocks: 88, next: 178, z: 32, fan: 20, shut2: 44}
-const NONE = (...names) => names.map((name) => [name, 0, 0, 0]) // what a block does not have keeps a place without width
+const NONE = (...names) => names.map((name) => [name, 0, 0, 0]) // parts that a block does not have: columns without width
 
 const EMPTY = NONE("n1", "qkv", "mat", "share", "z", "wo", "n2", "mlp", "mout", "plus2")
 
 // From this many tokens on lanes are close, and what can be made smaller is, so that the pattern keeps room for its numbers.
 const DENSE = 10
-const DENSE_SOON = 5 // where there is little room
-const NUMBERED = 25 // up to so many the pattern asks for as much room as its numbers take
+const DENSE_SOON = 5 // the same on narrow pages
+const NUMBERED = 25 // up to so many tokens the pattern asks for the room that its numbers need
 const SMALLER = {embed: 36, z: 38, mlp: 84, blocks: 102, wo: 14}
 
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
 function parts(block, o) {
   const {norm_place: place, parallel, whole, mixer: mixing, mlp: neurons} = block.anatomy
   if (whole) return [["min", 48, 0.04, 10], ["shut1", 240, 0.5, 12], ["aout", 56, 0.06, 14], ["plus1", 24, 0, 12], ...EMPTY]
-  const before = place === "pre" || place === "sandwich" // a norm reads the lane
-  const after = place === "sandwich" || place === "branch" // a norm on what is about to be added
-  const behind = place === "post" // a norm on the lane itself, after the add
+  const before = place === "pre" || place === "sandwich" // a norm at the input of a part
+  const after = place === "sandwich" || place === "branch" // a norm at its output, before the add
+  const behind = place === "post" // a norm of the residual stream itself, after the add
   const norm = (name, on, gap) => [name, on ? 16 : 0, 0, on ? gap : 0]
   const list = [norm("n1", before && mixing, 12)]
   if (mixing === "open") {
@@ -43,7 +43,7 @@ function parts(block, o) {
   const plus1 = mixing ? ["plus1", 24, 0, o.wide || mixing !== "open" ? 14 : 10] : NONE("plus1")[0]
   if (!parallel) list.push(plus1)
   if (behind && mixing) list.push(norm("n1", true, 6))
-  list.push(norm("n2", before && !parallel && neurons, o.tidy ? 12 : 6)) // its name stands beside that of the add
+  list.push(norm("n2", before && !parallel && neurons, o.tidy ? 12 : 6)) // room for its name beside that of the add
   if (neurons === "opaque") list.push(["lin", 40, 0.04, 14], ["shut2", 112, 0.2, 10], ["mlp", 0, 0, 0], ["mout", 48, 0.05, 12])
   else if (neurons) list.push(["mlp", mixing ? 106 : 220, mixing ? 0.12 : 0.4, 16], ["mout", 48, 0.05, 16])
   else list.push(...NONE("mlp", "mout"))
@@ -71,7 +71,7 @@ function columns(width, block, o) {
   const floor = o.compact ? LEAST_COMPACT : LEAST
   const least = (name, w) => Math.min(w, floor[name] ?? w)
   const others = list.reduce((sum, [name, w, , gap]) => sum + gap + (name === "mat" ? 0 : least(name, w)), 0)
-  const matrix = clamp(width - 4 - others, Math.min(o.least, o.mat), o.mat) // what is left to it where all else is as narrow as it gets
+  const matrix = clamp(width - 4 - others, Math.min(o.least, o.mat), o.mat) // what is left when all other parts have their least width
   const used = list.reduce((sum, [, w, , gap]) => sum + w + gap, 0)
   const spare = Math.max(0, width - used - 4)
   const shares = list.reduce((sum, [, , share]) => sum + share, 0)
@@ -101,7 +101,7 @@ export function desktop(app) {
   const windowed = tokens.total > n
   const small = n > 6
   const left = windowed ? 2 : 0 // columns for the first token and for all between it and the window
-  const cell = n <= 14 ? 23 : n <= NUMBERED ? 16.8 : 13 // a number fits, from 15 on small, from 11 on turned
+  const cell = n <= 14 ? 23 : n <= NUMBERED ? 16.8 : 13 // a column has room for a weight: up to 14 tokens in full size, then in small letters, above 25 only turned
   const mat = dense ? 28 + (n + left * 1.7) * cell : lerp(compact ? 150 : 176, 250, clamp((n - 5) / 4, 0, 1))
   const at = columns(W, block, {
     dense,

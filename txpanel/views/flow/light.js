@@ -69,7 +69,7 @@ function inStrip(app, cell, lane) {
   return null
 }
 
-// Where a stage of the stream stands on its lane: the norms' and pluses' signs, and the lane between them.
+// Where a tensor of the residual stream stands on its lane: at the sign of a norm or an add, or on the line between them.
 function onLane(app, part, lane) {
   const a = app.L.at
   const ring = (x, r = 9) => ({x: x - r, y: laneY(app.L, lane) - r, w: 2 * r, h: 2 * r, round: true})

@@ -110,7 +110,7 @@ class Flow {
         syncOverlay(this)
       })
     this.unwatchSight = watchSight(this)
-    // Whoever has the settings of sampling puts them under the bars that they move.
+    // The sampling settings, which the top bar puts under the bars that they change: if they get higher, all below moves down.
     this.handles = new ResizeObserver(() => {
       const tall = dom.handles.offsetHeight
       if (tall === this.handlesH) return
@@ -122,7 +122,7 @@ class Flow {
     this.covered = keepClear(() => [[...dom.next.children, dom.handles], [dom.legend]])
   }
 
-  // Several parts of one change arrive one after the other: look once, when all are there.
+  // Several parts of one change arrive one after the other: they are taken together in the next frame.
   later() {
     if (this.waiting) return
     this.waiting = requestAnimationFrame((now) => {
@@ -292,7 +292,7 @@ class Flow {
     this.playing()
   }
 
-  // While somebody plays it the answer is hidden, here and behind the prompt, until the picture has come to it.
+  // During ▶ Play the next token is hidden, here and after the prompt, until the picture has come to it.
   playing() {
     const {motion, T, root, dom} = this
     const runs = motion.asked || (motion.runStart !== null && motion.run < 1)

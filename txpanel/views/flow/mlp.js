@@ -36,7 +36,7 @@ export function mlpBox(app, i) {
   }
 }
 
-// The stream widens into the neurons and narrows again: a shape, its width means nothing but "more numbers".
+// The lane widens into the neurons and narrows again: its width is schematic, it only means "more numbers".
 function lens(app, b, y, part) {
   const {ctx, L, theme} = app
   const from = L.at.mlp.x - 16
@@ -70,7 +70,7 @@ function expertWeights({block}, i) {
   return found
 }
 
-// The router: a field per expert; those that the token is sent to are filled, the stronger the more their answer counts.
+// The router: a field per expert; those that the token is sent to are filled, the stronger the larger their weight.
 function paintExperts(app, b, i, part) {
   const {ctx, theme, block} = app
   const {n} = block.anatomy.experts
@@ -143,8 +143,8 @@ export function paintMLP(app) {
   }
 }
 
-// In a parallel block the MLP reads the same stream as attention: its input runs above the lane, past attention; through the norm that both
-// share, or through one of its own.
+// In a parallel block the MLP has the same input as attention: a line runs above the lane, past attention, from the norm that both share or through one
+// of its own.
 export function paintParallel(app) {
   const {ctx, L, theme, block} = app
   if (!block.anatomy.parallel || !block.anatomy.mixer || !block.anatomy.mlp) return

@@ -3,15 +3,15 @@ import {reducedMotion} from "../../toolkit/theme.js"
 import {clamp, easeInOut, lerp} from "./core.js"
 
 const RUN_MS = 2500
-const PLAY_MS = 7000 // when somebody asked for it, to look
-const SPOKEN_MS = 30000 // and to read what is said of each part
+const PLAY_MS = 7000 // of ▶ Play: slower, to look at each part
+const SPOKEN_MS = 30000 // and where a text explains each part: time to read it
 const MIX_MS = 280
-const LATE_MS = 1500 // an appended token: its own lane only
-const UNSEEN_MS = 250 // between two pictures that nobody sees
+const LATE_MS = 1500 // an appended token: only its own lane moves
+const UNSEEN_MS = 250 // between two drawings while the picture is off screen
 
 export class Motion {
-  /** speaks: says to which part somebody's play has come (null: it is over), and gives back whether something is said there.
-   *  seen: whether the picture is on screen; else it is drawn now and then, and nothing moves. */
+  /** speaks: called with the part that ▶ Play has come to (null: it is over); returns whether the page explains that part.
+   *  seen: whether the picture is on screen; while it is not, it is drawn now and then, without motion. */
   constructor(draw, speaks = () => false, seen = () => true) {
     this.draw = draw
     this.speaks = speaks
@@ -24,7 +24,7 @@ export class Motion {
     this.from = 0
     this.frame = 0
     this.runStart = this.mixStart = null
-    this.asked = false // somebody plays it, with the answer hidden
+    this.asked = false // ▶ Play is on, with the next token hidden
     this.until = 1
     this.pace = PLAY_MS
   }
@@ -39,7 +39,7 @@ export class Motion {
     this.request()
   }
 
-  // From the start, because somebody asked for it: it can be held and taken step by step, also where nothing is to move.
+  // ▶ Play: from the start, with the next token hidden. It can be paused and taken step by step; with reduced motion it goes by steps only.
   show() {
     this.from = 0
     this.asked = true
@@ -51,7 +51,7 @@ export class Motion {
     else this.go()
   }
 
-  // To which part it has come, once for each.
+  // Tells which part Play has come to, once for each part.
   say() {
     const part = this.asked ? STEPS.findIndex((at) => at >= this.run - 1e-6) : null
     if (part === this.part) return false
@@ -59,14 +59,14 @@ export class Motion {
     return this.speaks(part === null ? null : PARTS[part])
   }
 
-  // Plays, holds, and goes on.
+  // Play, pause, continue.
   toggle() {
     if (!this.asked) this.show()
     else if (this.held) this.go()
     else this.hold()
   }
 
-  // As far as a lesson has come; undefined: it speaks of something else.
+  // Plays up to the part that a lesson explains; undefined: the lesson's step is about something else.
   showTo(until) {
     if (until === undefined) {
       if (this.asked) this.skip()
@@ -76,7 +76,7 @@ export class Motion {
       this.from = 0
       this.pace = PLAY_MS
       this.asked = true
-      this.run = STEPS.findLast((at) => at < until) ?? 0 // what comes before is there: only the part itself moves
+      this.run = STEPS.findLast((at) => at < until) ?? 0 // earlier parts are drawn already: only the part itself moves
     }
     if (reducedMotion()) {
       this.run = until
@@ -101,14 +101,14 @@ export class Motion {
     this.request()
   }
 
-  // On to where the next part of the model is done.
+  // Plays on to the end of the next part.
   step() {
     const to = STEPS.find((at) => at > this.run + 1e-6) ?? 1
     if (reducedMotion()) {
       this.run = to
       this.runStart = null
       this.request()
-    } else this.go(to, PLAY_MS) // whoever goes on by steps reads as long as he likes
+    } else this.go(to, PLAY_MS) // not at the slow pace: there is time to read between two steps
   }
 
   ease() {
@@ -142,7 +142,7 @@ export class Motion {
     else this.frame = requestAnimationFrame((now) => this.tick(now))
   }
 
-  // In a frame already: what was asked for is drawn in it, not in the next one.
+  // To be called in a frame: draws what was asked for at once instead of in the next frame.
   flush(now) {
     if (!this.frame && !this.rest) return
     clearTimeout(this.rest)
@@ -185,7 +185,7 @@ export class Motion {
   }
 }
 
-// Where each part is done: embedding; query, key, value; who looks at whom; what is fetched; MLP; the answer.
+// The share of the run at which each part is done: embedding; q, k, v; the pattern; weighted values; MLP; next tokens.
 const STEPS = [0.1, 0.26, 0.52, 0.72, 0.88, 1]
 const PARTS = ["embedding", "qkv", "attention", "values", "mlp", "next"]
 
@@ -197,7 +197,7 @@ const attention = (a) => [
   [0.72, (a.shut2 ?? a.mlp).x],
   [0.82, (a.shut2 ?? a.mlp).r],
 ]
-// Without an attention that is opened: at one pace through what there is.
+// Where attention is not opened: at one pace past its box.
 const closed = (a) => [[0.17, (a.min ?? a.mlp).x]]
 
 // Moments (share of the run) at which the front passes the columns. Attention gets the most time: there tokens meet.

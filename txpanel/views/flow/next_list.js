@@ -1,9 +1,9 @@
-// The next tokens with the settings as they stand under the hand: from the server's list where it has answered, else worked out here from the logits.
+// The next tokens with the settings as the sliders stand: the server's list if it has answered for them, else computed here from the logits.
 import {chance, pipeline, reorderingStages} from "../../decoding/pipeline.js"
 
-const BEFORE = 4 // of the tokens cut off at the row's beginning, as decoding/ranking.py lists them
+const BEFORE = 4 // how many tokens are listed that a stage has cut off before the first one kept, as in decoding/ranking.py
 export const NEAR = 1e-9
-const runs = new WeakMap() // of what the server sent of a position: its logits, and the last row with what looks back
+const runs = new WeakMap() // what the server sent of a position -> its logits, and the last result of the stages that look back at the text
 
 const same = (a, b, declared) => declared.every(({key}) => Math.abs(a[key] - b[key]) < NEAR)
 
@@ -49,7 +49,7 @@ export function nextTokens(sent, odds, settings, declared) {
   }
 }
 
-/** Whether two lists draw the same bars: what the server confirms has been drawn under the hand already. */
+/** Whether two lists draw the same bars: so it is when the server confirms what was drawn during a drag. */
 export function sameBars(a, b) {
   if (a === b || !a || !b || a.ids.length !== b.ids.length) return a === b
   const near = (one, other) => one.every((value, i) => Math.abs(value - other[i]) < 1e-6)

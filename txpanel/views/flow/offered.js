@@ -1,9 +1,9 @@
-// What a lesson may point at in this picture: each part by its name, as boxes in pixels of the window.
+// The parts of this picture that a lesson can highlight: each by its name, as boxes in pixels of the window.
 import {offer} from "../../toolkit/lit.js"
 import {hear, say} from "../../toolkit/said.js"
 import {laneY} from "./layout.js"
 
-const OUTSIDE = 8 // pixels: how far from a part the edge of its light is drawn (page/lessons/light.js)
+const OUTSIDE = 8 // pixels between a part and the edge of its highlight (page/lessons/light.js)
 
 function parts(app) {
   const {dom, canvas} = app
@@ -11,7 +11,7 @@ function parts(app) {
     const {left, top} = canvas.getBoundingClientRect()
     return {left: left + x, right: left + r, top: top + y, bottom: top + b}
   }
-  // No edge goes through a name under the lanes: a part begins with the norm before it, and where a name reaches in from the next part it ends above them.
+  // No edge cuts a name under the lanes: a part begins before the name of its norm, and ends above the names where that of the next part reaches into it.
   const edges = (x, r) => {
     const names = [...dom.captions.children].filter((one) => one.dataset.part !== "mlp").map((one) => one.getBoundingClientRect())
     const {left} = canvas.getBoundingClientRect()
@@ -20,8 +20,8 @@ function parts(app) {
     const first = cut(from)
     return {x: first ? first.left - 2 - left + OUTSIDE : x, above: Boolean(cut(to))}
   }
-  const under = (L) => L.bottom + Math.max(18, L.gap * 0.5) + (L.dense ? 26 : 14) // with the names of the parts, which stand there
-  // a column of all lanes; on a phone a row of them. air: what belongs to it on either side of its signs, over: above the first lane, in pixels
+  const under = (L) => L.bottom + Math.max(18, L.gap * 0.5) + (L.dense ? 26 : 14) // the names of the parts, under the lanes, included
+  // a column of all lanes; on a phone a row of them. air: pixels added left and right, over: pixels above the first lane
   const column =
     (from, to, phone, {air = 0, over} = {}) =>
     () => {
@@ -66,16 +66,16 @@ function parts(app) {
   }
 }
 
-// Where the pass through the model has come to each part, as in motion.js.
+// Up to where the picture is played for each part: STEPS and PARTS of motion.js.
 const STOPS = {embedding: 0.1, qkv: 0.26, attention: 0.52, values: 0.72, mlp: 0.88, next: 1}
 
-/** Says to which part ▶ Play has come; whether there is somebody who says something of it. */
+/** Tells the page which part ▶ Play has come to. Returns whether something there explains it. */
 export const speaks = (root) => (part) => say(root, "playing", part)
 
-/** Offers the parts, and plays as far as a lesson has come. Returns what ends both. */
+/** Registers the parts, and plays up to the part that a lesson explains. Returns functions that end both. */
 export const forLessons = (app) => [offer(app.view, parts(app)), hear("playto", app.view, (name) => app.motion.showTo(STOPS[name]))]
 
-/** On by one part, because somebody asked for it. */
+/** A person has gone on to the next part. */
 export function stepped(app) {
   app.motion.step()
   say(app.root, "played")

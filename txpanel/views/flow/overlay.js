@@ -89,7 +89,7 @@ function pager(app) {
   dom.pager.children[2].disabled = block === app.layers - 1
 }
 
-// Words as large as they fit into a width, and no smaller than can be read.
+// Text made smaller until it fits a width, but not too small to read.
 function fit(app, n, text, size, room) {
   app.ctx.font = `${size}px ${app.font}`
   const wide = app.ctx.measureText(text).width * 1.04
@@ -101,7 +101,7 @@ function tokens(app) {
   const on = chosen(app)
   const facts = (i) => ({id: integer(t.ids[i]), pos: t.start + i + 1})
   app.ctx.font = `10.5px ${app.font}`
-  // Nothing is cut: on a phone there are two lines, and where the longest does not fit the place is in the tooltip only.
+  // Nothing is cut: on a phone there are two lines; elsewhere, if the longest does not fit, positions stand in the tooltips only.
   const roomy = L.phone || t.ids.every((_id, i) => app.ctx.measureText(fill(T.id_pos, facts(i))).width <= L.at.label.w + 14)
   const under = (i) => (L.phone ? fill(T.id_pos, facts(i)).replace(" · ", "\n") : fill(roomy ? T.id_pos : T.id, facts(i)))
   const items = t.strings.map((text, i) => ({
@@ -175,7 +175,7 @@ function nameColumn({L, dom}, width, longest) {
   return left - bars
 }
 
-// What the last row is called: a number that is cut would be another number, so it is said with fewer words where there is little room.
+// The name of the last row. A number that is cut would be another number, so with little room there are fewer words.
 function restName({ctx, font, T}, n, room) {
   ctx.font = `11.5px ${font}`
   const names = [fill(T.others, {n}), fill(T.others_short, {n}), `+${n}`]
@@ -280,11 +280,11 @@ function captions(app) {
   keyed(
     app.dom.captions,
     list.map(([key, text, x, tensor], k) => {
-      if (key === "mlp") right = Math.min(right, x - 20) // stands above the lanes
-      const wide = app.ctx.measureText(text).width + 4 // the words themselves, no more: what stands beside them can be clicked too
+      if (key === "mlp") right = Math.min(right, x - 20) // its name stands above the lanes
+      const wide = app.ctx.measureText(text).width + 4 // no wider than its words: there are other buttons beside it
       const half = key === "mlp" ? 0 : wide / 2
-      const aside = key === "mlp" ? 0 : Math.max(0, right + BETWEEN - (x - half)) // a neighbour that would touch gives way
-      low = aside > half + 6 && !low ? 1 : 0 // as far as it still stands at its sign; else they take turns on two lines
+      const aside = key === "mlp" ? 0 : Math.max(0, right + BETWEEN - (x - half)) // to the right, as far as it would touch the name before it
+      low = aside > half + 6 && !low ? 1 : 0 // too far from its own sign: then names alternate between two lines
       const down = 13 * low
       const middle = low ? x : x + aside
       right = low ? Math.max(right, x + half) : middle + half
@@ -306,7 +306,7 @@ function captions(app) {
   )
 }
 
-// The names of closed parts, on their boxes: by pointer and by key they say why, and how large the part is.
+// The names of closed parts, on their boxes. Pointed at or focused, they say why the part is closed, and its size.
 function closed(app) {
   const {L, T, dom} = app
   const over = L.phone ? phoneClosed(app) : closedParts(app).map((each) => ({...each, place: boxOf(app, each.box)}))
@@ -367,10 +367,10 @@ function windowBar(app) {
 
 export function syncOverlay(app) {
   place(app)
-  besideLegend(app) // measures: only when all has its place, else what is new would run there from the corner
+  besideLegend(app) // last, since it measures: that would give new elements a first place in the corner, from which CSS would move them
   const {stage} = app.dom
   if (!stage.classList.contains("unplaced")) return
-  stage.getBoundingClientRect() // the first places are taken at once; layOut has measured before there were any
+  stage.getBoundingClientRect() // lays out the first places without a transition; `layOut` has measured when there were none yet
   stage.classList.remove("unplaced")
 }
 

@@ -4,10 +4,10 @@ import {chosen} from "./lanes.js"
 import {colX, earlierX, firstX, laneY} from "./layout.js"
 import {cellIn} from "./motion.js"
 
-// Whether tokens see those after them as well: the models that fill gaps.
+// Whether tokens attend to later ones too, as in BERT.
 export const bothSides = (app) => app.block?.anatomy.causal === false
 
-// Whom a query may look at, and who may look at a key: the first lane and the last one that the mask leaves.
+// The lanes of the first and last key that a query can attend to, and of the first and last query that can attend to a key.
 export function firstKey(app, i) {
   const {head, L} = app
   let j = 0
@@ -36,7 +36,7 @@ export function firstQuery(app, j) {
   return i
 }
 
-// Whether what lies outside of the window has columns of its own: tokens before it, and of models that see both sides those after it, too.
+// Whether tokens outside the window have columns: those before it and, where tokens attend to later ones too, those after it.
 export const outside = (app) => app.L.windowed && (app.tokens.start > 0 || bothSides(app))
 
 // The weight of a cell; NaN where the mask forbids it: a sliding window leaves out early keys.
@@ -51,9 +51,9 @@ export function patternAt(app, i, j) {
 }
 
 const SIZES = [11, 10, 9.5]
-// Widths of a weight's texts at each size, asked for once: setting a font and asking for a width take longer than all else of a cell.
+// The widths of texts at each size, measured once: setting a font and measuring takes longer than everything else about a cell.
 const widths = new Map(SIZES.map((size) => [size, new Map()]))
-let measured = "" // with which letters, and whether they had come
+let measured = "" // the font of these widths, and whether it had been loaded
 
 function letters(app) {
   const now = `${document.fonts.status} ${app.font}`
@@ -74,15 +74,15 @@ function widthOf(app, text, size) {
   return width
 }
 
-// The largest size at which a text fits into so much room; undefined: none.
+// The largest size at which a text fits; undefined if none does.
 const sizeFor = (app, text, across, along) =>
   SIZES.find((size) => size <= along + 1 && widthOf(app, text, size) <= across - (size > 9.5 ? 1.5 : 0.5))
 
-const NAME = Math.PI / 3 // how far a key's name under its column is turned
+const NAME = Math.PI / 3 // angle of a key's name under its column
 
-// A weight in a cell of w x h: as large as fits; in the chosen row turned if need be, elsewhere left out. Where it is written is told to tests.
+// A weight in a cell of w x h, as large as fits. If it does not fit, it is turned in the chosen row and left out elsewhere. Tests read `app.written`.
 function number(app, x, y, p, w, h, always) {
-  if (!always && (w < 6 || h < 8.5)) return // not even a 0
+  if (!always && (w < 6 || h < 8.5)) return // not even a 0 fits
   const {ctx, theme} = app
   const texts = [weight(p), narrow(p)]
   let text = texts.find((each) => sizeFor(app, each, w, h))
@@ -140,7 +140,7 @@ function outline(app, x, y, colour) {
   ctx.stroke()
 }
 
-// Where cells are close, a row stands on its own ground, so that lane and query do not shimmer through; the chosen row is framed.
+// Where cells are close, a row has a background, so that the lane and the query's line do not show between its cells; the chosen row is framed.
 function rowGround(app, i, on) {
   const {ctx, L, theme} = app
   const h = Math.max(2, Math.min(L.gap - 2, L.pitch * 1.9)) + 2
@@ -184,7 +184,7 @@ export function paintCells(app) {
   if (app.hover?.part === "cell" && app.hover.key >= 0) outline(app, colX(L, app.hover.key), laneY(L, app.hover.query), "focus-ink")
 }
 
-// Words that stand on a line or a frame keep a little ground around them.
+// Words over a line or a frame, with a halo in the colour of the background.
 function haloed(app, text, x, y) {
   const {ctx, theme} = app
   ctx.lineWidth = 4
@@ -208,7 +208,7 @@ export function paintAttentionWords(app) {
   if (L.circles) {
     for (let j = 0; j < L.n; j++) {
       const half = Math.max(10, Math.min(29, L.pitch * 0.8))
-      // right of it nothing stands where the mask forbids it: a long name goes on there
+      // under a causal mask the cells to the right are empty: a long name may extend over them
       const end = bothSides(app) ? colX(L, j) + half : L.at.mat.r - (j ? 6 : 100 * app.k)
       const text = app.short(j, Math.max(2 * half, end - colX(L, j) + half))
       const long = ctx.measureText(text).width > 2 * half
@@ -224,7 +224,7 @@ export function paintAttentionWords(app) {
       under(app, bothSides(app) ? t.elsewhere_short : t.earlier_short, earlierX(L), -1, 1)
     }
   }
-  // right above the diagonal nothing stands where the mask forbids it
+  // the names of the axes, in the corner that a causal mask leaves empty
   ctx.font = `500 ${10 * app.k}px ${app.font}`
   ctx.textAlign = "right"
   ctx.textBaseline = "alphabetic"
@@ -248,7 +248,7 @@ export function paintAttentionWords(app) {
   haloed(app, t.key, left - edge + 2, laneY(L, 0) - L.radius - 7)
 }
 
-// A column's name under the last row, turned so that each has room; that of the chosen key stands out.
+// A column's name under the last row, turned so that each has room; that of the chosen key is bold.
 function under(app, text, x, j, shown) {
   const {ctx, L, theme} = app
   const q = chosen(app)

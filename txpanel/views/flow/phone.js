@@ -53,7 +53,7 @@ function sign(app, x, y, r, text, fillColour, stroke, ink) {
   ctx.fillText(text, x, y + 0.5)
 }
 
-// Closed parts over all lanes; the stream goes on past a mixer or an MLP, and into a block that is run as a whole.
+// Closed parts over all lanes; the residual stream goes on past a mixer or an MLP, and into a block that is run as a whole.
 function boxes(app, whole) {
   for (const {part, place} of phoneClosed(app)) if ((part === "block") === whole) paintBox(app, part, place)
 }
@@ -99,7 +99,7 @@ function vectors(app) {
   })
 }
 
-// The chosen token's row: its query runs along the cells, shares of v pour from them into its z.
+// The chosen token's row: its query runs along the cells, and weighted values flow from them into its z.
 function attention(app) {
   const {ctx, L, theme, head, tokens, sel} = app
   if (!head.pattern) return
@@ -115,7 +115,7 @@ function attention(app) {
   ctx.moveTo(zx, y)
   ctx.lineTo(zx + (laneX(L, 0) - zx) * part, y)
   ctx.moveTo(zx, y)
-  ctx.lineTo(zx + (laneX(L, L.lanes.length - 1) - zx) * part, y) // of the chosen token itself, unless it sees those after it
+  ctx.lineTo(zx + (laneX(L, L.lanes.length - 1) - zx) * part, y) // ends at the chosen token, unless it attends to later ones too
   ctx.stroke()
   L.lanes.forEach((j, s) => {
     const p = head.pattern[q * n + j]
@@ -201,7 +201,7 @@ function captionsOf(app) {
     const text = fill(words, {n: hidden, p: percent(Math.max(0, 1 - seen)), first: percent(head.first[q])})
     const w = ctx.measureText(text).width + 20
     const [x, y] = [L.W - 16 - w, L.y.attention + 11]
-    ctx.beginPath() // words stand on a ground of their own: the lanes run on behind it
+    ctx.beginPath() // a background for the words, since lanes run on behind them
     ctx.roundRect(x, y - 10, w, 20, 10)
     ctx.fillStyle = theme.of("surface")
     ctx.fill()
@@ -216,7 +216,7 @@ function captionsOf(app) {
   ctx.fillText("W_O", L.W - 12, L.y.plus1 - 16)
 }
 
-// Where the chosen lane ends: in the next tokens, which stand first here.
+// The end of the chosen lane: it leads to the next tokens, which stand at the top here.
 function ending(app) {
   const {ctx, L, theme, T, sel, tokens} = app
   const x = laneX(L, L.lanes.indexOf(clamp(sel.query - tokens.start, 0, L.n - 1)))
@@ -229,7 +229,7 @@ function ending(app) {
   ctx.fillText(`${app.next?.heading ?? T.next} ↑`, left ? x - 18 : x + 18, L.y.end)
 }
 
-// The heads stand on a ground of their own: the lanes pass behind it.
+// A background for the heads, since lanes run on behind them.
 function headsGround(app) {
   const {ctx, L, theme} = app
   ctx.fillStyle = theme.of("surface")

@@ -6,8 +6,8 @@ import {bothSides} from "./pattern.js"
 import {barAt, stripWidth} from "./strips.js"
 
 const ROW = 24 // pixels of a row in the list of next tokens
-const LIST = 42 // where it begins
-export const LEFT = 28 // what stands before the lanes: the letters q, k, v, inside the frame
+const LIST = 42 // and where the list begins
+export const LEFT = 28 // room left of the lanes for the letters q, k, v
 
 // The lanes shown: the chosen token and the most attended ones of the head on screen, in the order of the text.
 function phoneLanes(app, room) {
@@ -36,7 +36,7 @@ export function phone(app) {
   for (const part of Object.keys(y)) y[part] += top
   y.embedding = lanesY
   if (mixer !== "open") {
-    // a box in the place of attention; or nothing
+    // attention's place is taken by the box of a closed part, or by nothing
     y.read = whole ? y.norm : y.qkv
     y.box = y.read + 22
     y.write = y.box + 104
@@ -163,7 +163,7 @@ export function phoneOverlay(app, put) {
     put(n, 0, y, L.W)
   }
   put(dom.play, L.W - 14, L.top - 14)
-  put(dom.grid, 0, 0, 0, 0) // where it stood on a wide page it would stick out of a narrow one
+  put(dom.grid, 0, 0, 0, 0) // at its place of a wide page it would make a narrow page scroll sideways
   put(dom.chart, 10, L.y.blocks, L.W - 20, 130)
   for (const n of dom.tokens.children) {
     const i = Number(n.dataset.token) - tokens.start

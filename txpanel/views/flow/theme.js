@@ -30,7 +30,7 @@ const MEANINGS = [
 ]
 
 export function rgb(text) {
-  const space = text.match(/^color\(\S+ /)?.[0] ?? "" // color(srgb 0.1 0.2 0.3 / 0.4) is what color-mix() comes down to
+  const space = text.match(/^color\(\S+ /)?.[0] ?? "" // color-mix() is resolved to color(srgb 0.1 0.2 0.3 / 0.4)
   const found = text
     .slice(space.length)
     .match(/[\d.e-]+/g)

@@ -1,4 +1,4 @@
-// The parts of the flow that follow a slider while it is being moved, wherever on the page it is.
+// The parts of the flow that follow a slider while it is dragged, wherever on the page the slider is.
 import {hand} from "../../decoding/hand.js"
 import {NEAR, nextTokens} from "./next_list.js"
 import {nextList} from "./overlay.js"
@@ -19,7 +19,7 @@ export class UnderHand {
     return this.now()
   }
 
-  // The bars and their fan follow in this frame, and nothing else is drawn anew; the suggestion behind the prompt hears what falls now.
+  // In this frame only the bars and their fan are drawn again; the suggestion after the prompt gets the token that would be drawn now.
   moved() {
     const {app} = this
     if (!app.block || !app.L || !app.model.next?.ids) return
@@ -31,7 +31,7 @@ export class UnderHand {
     if (next.sampled >= 0) this.hand.say({text: next.strings[next.sampled], p: next.share[next.sampled]})
   }
 
-  // Whether the settings change anything of the model's own probabilities.
+  // Whether the settings differ from those that leave the model's probabilities as they are.
   get settled() {
     const {next, model} = this.app
     return model.stages.some(({key, off}) => Math.abs(next.settings[key] - off) >= NEAR)

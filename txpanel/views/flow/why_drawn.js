@@ -1,10 +1,10 @@
-// Why the next token is the one that it is: a sentence under the bars and the settings, with the way to the whole draw. It follows a hand on a slider.
+// Why this next token: a sentence under the bars and the settings, with a link to the whole draw. It follows a slider while it is dragged.
 import {h} from "../../toolkit/elements.js"
 import {patch, v} from "../../toolkit/patch.js"
 import {quoted} from "./core.js"
 
-const LONGEST = 16 // characters of a token: a longer one would take a line more
-const [FEW, MOST] = [3, 6] // digits of the numbers: as many as it takes to see that one lies between the two others
+const LONGEST = 16 // characters of a token: a longer one would need another line
+const [FEW, MOST] = [3, 6] // digits of the numbers: as many as show that one lies between the two others
 
 export const whyDrawnIn = (app, T) =>
   h(
@@ -15,12 +15,12 @@ export const whyDrawnIn = (app, T) =>
     h("button", {type: "button", "data-alone": "saved", onclick: () => app().open("draw")}, T.see_draw),
   )
 
-// What is said, and the numbers in it; null where nothing is drawn.
+// The sentence and its values; null where nothing is drawn.
 function said(T, {came, draw, sampled, strings, settings}) {
   if (came?.how === "text") return [T.came_text, came]
   if (came?.how === "hand") return [T.came_by_hand, came]
   const token = sampled >= 0 ? strings[sampled] : ""
-  if (came?.how && came.token !== token) return [came.how === "greedy" ? T.came_greedy : T.came_drawn, came] // the settings are others by now
+  if (came?.how && came.token !== token) return [came.how === "greedy" ? T.came_greedy : T.came_drawn, came] // drawn with earlier settings
   if (!draw) return null
   if (settings.temperature === 0) return [T.draw_greedy, {token}]
   if (draw.kept === 1) return [T.draw_only, {token}]

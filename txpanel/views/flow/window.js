@@ -1,4 +1,4 @@
-// Long texts: the whole text's pattern, pooled, in the corner that causality leaves empty; the square on it is what the lanes show.
+// Long texts: the whole text's pattern, made small by max-pooling, in the corner that a causal mask leaves empty; a square on it marks what the lanes show.
 import {thumbImage} from "./blocks.js"
 import {bothSides} from "./pattern.js"
 
@@ -12,7 +12,7 @@ function asList(map) {
 
 export function paintMap(app) {
   const {ctx, L, theme, head, tokens} = app
-  if (!L.windowed || !head.map.length || bothSides(app)) return // where tokens see both sides there is no such corner
+  if (!L.windowed || !head.map.length || bothSides(app)) return // without a causal mask there is no such corner
   const s = Math.min(L.at.mat.w * 0.36, (L.bottom - L.top) * 0.36)
   const x = L.at.mat.r - s - 12
   const y = L.top + 78

@@ -1,9 +1,9 @@
-// The tree of a beam search. A column is a step, its rows are the continuations that were looked at, best on top. Arrow keys walk in it.
+// The tree of a beam search. A column is a step, its rows are the continuations that were considered, best on top. Arrow keys move in it.
 import {h, s} from "../../toolkit/elements.js"
 import {number, percent} from "../../toolkit/numbers.js"
 
 const ROW = 27
-const HIGH = 21 // of a token's box
+const HIGH = 21 // height of a token's box
 const GAP = 30 // between two columns, for the lines
 const TOP = 22
 

@@ -1,4 +1,5 @@
-// The draw: the range from 0 to 1, divided by cumulative probabilities, the number that falls into it, and the same number in the intervals of before.
+// The draw: the range from 0 to 1, divided by cumulative probabilities; the random number that falls into one of the intervals; and the same number in
+// the intervals before the last change of a setting.
 
 import {chance, plain, removedBy} from "../../decoding/pipeline.js"
 import {h, quoted} from "../../toolkit/elements.js"
@@ -28,7 +29,7 @@ export function cumulative(ctx) {
   let playing = null
   new ResizeObserver(([{contentRect}]) => {
     if (!contentRect.width || Math.abs(contentRect.width - wide) <= 1) return
-    wide = Math.round(contentRect.width) // not asked for while painting: that would lay out the page in between
+    wide = Math.round(contentRect.width) // not measured while painting: that would force a layout of the page in between
     if (ctx.shown) paint()
   }).observe(strip)
   strip.addEventListener("click", ({target}) => {
@@ -94,7 +95,7 @@ export function cumulative(ctx) {
   }
 
   function paint() {
-    playing?.cancel() // it ran to where the number fell before
+    playing?.cancel() // it runs to an outdated place
     const {before, shown} = ctx
     const u = shown.draw.uniform
     const low = before ? 88 : 62
@@ -136,7 +137,7 @@ export function cumulative(ctx) {
     )
   }
 
-  // Once more from 0, past all the likelier intervals, to where the number falls
+  // The number once more from 0, past the intervals of more likely tokens, to its place
   function replay() {
     const ball = strip.querySelector(".ball")
     if (!ball || reducedMotion()) return sentence.animate?.([{opacity: 0.3}, {opacity: 1}], 200)

@@ -1,5 +1,5 @@
-// The sampling bench: sliders, what each stage leaves, the draw, and what else could have been. Everything moves here, in the browser; the server
-// is told and confirms. Each part (sliders, stages, cumulative, token_path, what_if) is a function of `ctx` and returns {root, show}.
+// The sampling view: sliders, what each stage leaves, the draw, and what would have come with other seeds and temperatures. All of it is computed here,
+// in the browser; the server is told and confirms. Each part (sliders, stages, cumulative, token_path, what_if) is a function of `ctx` and returns {root, show}.
 
 import {hand} from "../../decoding/hand.js"
 import {pipeline, reorderingStages} from "../../decoding/pipeline.js"
@@ -17,10 +17,10 @@ export function render({model, el}) {
   const keys = declared.map((stage) => stage.key)
   const looking = declared.filter((stage) => stage.looks_back)
   const same = (a, b) => Boolean(a && b) && keys.every((key) => Math.abs(a[key] - b[key]) < 1e-12)
-  let wanted = null // what a person has just set, until the server has heard of it
+  let wanted = null // settings that a person has just made, until the server confirms them
   let asked = null // the same for the seed
   let timer = 0
-  let moved = null // which slider was moved last: its first move decides what "before" means
+  let moved = null // the slider that was moved last: "before" is the state at its first move
   let names = new Map()
 
   const ctx = {
@@ -54,7 +54,7 @@ export function render({model, el}) {
       ctx.followed = false
       show()
     },
-    // The numbers of the first seeds are here: those are drawn at once, also on a page without a server.
+    // The random numbers of the first seeds were sent along: those are drawn at once, also on a page without a server.
     seed: (value) => {
       const seed = Math.min(2 ** 52, Math.max(0, Math.round(value)))
       model.send_msg({kind: "seed", seed})
@@ -83,7 +83,7 @@ export function render({model, el}) {
       )
     },
   }
-  // Moved in another place of the page, which tells the server
+  // A setting was changed elsewhere on the page; that place tells the server
   const held = hand(model.hand, {
     moved: (change, own) => {
       if (own || !ctx.shown) return
@@ -121,7 +121,7 @@ export function render({model, el}) {
   function follow() {
     const [part] = late
     late.delete(part)
-    if (part && ctx.shown && part.show() === false) late.add(part) // it goes on in its next turn
+    if (part && ctx.shown && part.show() === false) late.add(part) // not finished: continued in its next turn
     due = late.size ? setTimeout(follow) : 0
   }
   function show() {
@@ -186,7 +186,7 @@ export function render({model, el}) {
   })
   model.on("settings", () => {
     const now = {...model.settings}
-    // the server may still be answering for an earlier place of the slider: what is under the hand stays there
+    // the server may still be answering for an earlier position of the slider: while that may be, the newer settings stay
     if (wanted && !same(wanted, now) && Date.now() - wanted.at < 3000)
       Object.assign(now, Object.fromEntries(keys.map((key) => [key, wanted[key]])))
     else wanted = null
@@ -201,7 +201,7 @@ export function render({model, el}) {
     if (!known && ctx.shown && !wanted) {
       remember()
       moved = null
-    } // moved elsewhere on the page
+    } // changed elsewhere on the page
     ctx.settings = now
     draw()
   })

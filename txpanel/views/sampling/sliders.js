@@ -24,7 +24,7 @@ function slider(ctx, stage) {
   const exact = () => String(Math.round(ctx.settings[key] * 1e6) / 1e6)
   box.addEventListener("change", () => {
     if (box.value !== "") set(Number(box.value))
-    box.value = exact() // what holds, not what was refused or lay beyond the end
+    box.value = exact() // the value in use, if what was typed was refused or out of range
   })
   const root = h("div", {class: "slider"}, h("div", {class: "head"}, h("label", {for: id}, words.label), box), range, note)
   let shown = null

@@ -1,4 +1,4 @@
-// What each stage leaves of the likeliest tokens: one row a token, one column a stage, and one row for all the others.
+// What each stage leaves of the most likely tokens: a row per token, a column per stage, and one row for all other tokens.
 
 import {chance, chanceOf, plain, removedBy} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
@@ -39,12 +39,12 @@ export function stages(ctx) {
     )
   const why = (tensor, text, id = -1) =>
     v("button", {type: "button", title: w.why, "data-why": tensor, class: lit(tensor, id) ? "lit" : null}, text)
-  let asked_of = "" // those left out of the sum in question: another list has other others
+  let asked_of = "" // the list for which the row of all other tokens was asked: another list leaves other tokens
   const lit = (tensor, id) =>
     (tensor !== "others" || asked_of === String(ctx.listed)) && ctx.model.lights.some(([one, name]) => one === id && name === tensor)
   const count = (stage) => (stage.kept === ctx.size ? w.all : w.left).replace("{n}", grouped(String(stage.kept)))
 
-  // The columns in their order: the model's logits, what stages that look back make of them, the model's p, the other stages, what is drawn from.
+  // The columns in their order: the model's logits, stages that look back at the text, the model's probabilities, the other stages, the final probabilities.
   const shape = ({looks_back, removes}) => (looks_back ? (removes ? "mark" : "logit") : removes ? "cut" : "p")
   const of = (looks_back) =>
     ctx.declared.map((stage, i) => ({stage, i: i + 1, shape: shape(stage)})).filter((one) => one.stage.looks_back === looks_back)

@@ -24,7 +24,7 @@ export function tokenPath(ctx) {
     })
   const n = (value) => number(value, 5)
 
-  // What a stage's rule says of the token at a rank
+  // A stage's rule, filled in for the token at a rank
   function rule(i, rank) {
     const {shown, settings, text} = ctx
     const stage = shown.stages[i]

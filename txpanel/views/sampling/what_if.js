@@ -1,4 +1,4 @@
-// What else could have been: the same logits at other temperatures, and the same intervals with other seeds.
+// What if: the same logits at other temperatures, and the same intervals with other seeds.
 
 import {chance, plain} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
@@ -29,7 +29,7 @@ export function temperatures(ctx) {
   }
 
   function show() {
-    // false: there is more to add up, which must not hold up a drag of a slider
+    // false: not finished; the rest comes in the next turn, so that a drag of a slider does not wait
     if (!summed(ctx.shown.reordered, TEMPERATURES, 4)) return false
     measure()
     const t = ctx.settings.temperature

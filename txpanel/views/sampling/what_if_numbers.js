@@ -1,4 +1,4 @@
-// What else could have been, as numbers: other seeds, other temperatures.
+// What if, as numbers: other seeds, other temperatures.
 import {intervalAt} from "../../decoding/draw.js"
 
 // How often each interval is hit by many numbers: Map of rank -> {count, seed: the first seed that hits it}
@@ -13,10 +13,10 @@ export function tally(shown, uniforms) {
   return found
 }
 
-// The row that temperatures are tried on: what the stages that look back leave
+// The logits that temperatures are applied to: those after the stages that look back at the text
 export const untempered = (reordered) => reordered.stages[reordered.stages.length - 1]
 
-// What the vocabulary adds up to at each temperature, as far as a few milliseconds suffice; true once all are there
+// The sum of exponentials over the vocabulary at each temperature, as many as can be computed in so many milliseconds; true once all are there
 export function summed(reordered, temperatures, milliseconds) {
   const {values, end} = untempered(reordered)
   reordered.sums ??= []
