@@ -11,19 +11,19 @@ const MARK = "txpanel "
 const LOOK = 250 // milliseconds between two looks at the clock
 const PING = 500
 const HIDDEN_PING = 20000
-const SILENT = 1900 // so long a ping may wait for its answer
-const DOUBT = 6000 // after so long without one, another socket is tried beside the silent one
-const TRY_AT_MOST = 10000 // so long one try may take
-const MOST = 6000 // frames that are kept for a server that is away
-const FRAMES = 64 // after so many frames the server is told that they have come
+const SILENT = 1900 // a ping without an answer for longer: the connection counts as silent
+const DOUBT = 6000 // without an answer for longer: another socket is tried beside the silent one
+const TRY_AT_MOST = 10000 // the longest that one try may take
+const MOST = 6000 // frames that are kept for a server that cannot be reached
+const FRAMES = 64 // frames after which the server is told that they have arrived
 const TOO_BIG = 1009 // codes with which the server closes a socket: a frame is larger than it takes,
 const LATER = 1013 // or too many sockets are opened at the moment
 const PAUSES = [300, 700, 1000, 1500, 2000, 3000] // between two tries
 
-// From 0 to 1, another one on each page: a class does not come back all at once.
+// From 0 to 1, different on each page, so that the pages of a class do not all connect again at the same moment.
 export const spread = () => crypto.getRandomValues(new Uint16Array(1))[0] / 2 ** 16
 
-// Keeps the connection of a document. `ask` has the document send a message, by which its connection is found.
+// Keeps the connection of a document. `ask` makes the document send a message, by which its connection is found.
 // `told` is called with "open", "silent" (no answer), "lost", or "gone": the server does not have the session any more.
 export function keepConnection(document, ask, told) {
   const bokeh = bokehClasses("kept_connection", {"client/connection": {ClientConnection: ["send", "_on_message", "connect"]}})
@@ -49,10 +49,10 @@ class KeptConnection {
     this.url = connection.url
     this.token = connection.token
     this.state = "open"
-    this.got = 0 // frames of the server
-    this.heard = 0 // of those, how many the server knows of
-    this.first = 0 // how many frames of ours the server has
-    this.kept = [] // those that it may not have
+    this.got = 0 // number of frames received from the server
+    this.heard = 0 // how many of these the server knows to have arrived
+    this.first = 0 // number of our frames that have certainly arrived
+    this.kept = [] // the later ones, which may be lost
     this.begun = false
     this.asked = null // when the oldest ping was sent that has no answer
     this.pinged = 0
@@ -69,7 +69,7 @@ class KeptConnection {
     globalThis.document.addEventListener("visibilitychange", this.soon)
   }
 
-  // What Bokeh takes for its socket.
+  // An object that Bokeh uses as its socket.
   stand_in() {
     return {
       readyState: WebSocket.OPEN,
@@ -107,7 +107,7 @@ class KeptConnection {
     if (said.kind !== "pong") return
     this.asked = null
     this.acknowledged(said.got)
-    this.tell("open") // a try that is under way may have reached the server: its answer is waited for
+    this.tell("open") // not given up: a try that is under way may have reached the server already
   }
 
   acknowledged(got) {
@@ -125,7 +125,7 @@ class KeptConnection {
 
   look() {
     const now = performance.now()
-    if (now - this.looked > 4 * LOOK) this.asked &&= now // the page itself was busy or asleep: what has come meanwhile is looked at first
+    if (now - this.looked > 4 * LOOK) this.asked &&= now // the page itself was busy or suspended: messages that have arrived meanwhile are handled first
     this.looked = now
     if (this.socket.readyState === WebSocket.OPEN) {
       const wait = globalThis.document.hidden ? HIDDEN_PING : PING
@@ -145,7 +145,7 @@ class KeptConnection {
 
   broken(socket, code) {
     if (socket !== this.socket || this.ended) return
-    if (code === TOO_BIG) return this.gone() // said again it would only end the next one, too
+    if (code === TOO_BIG) return this.gone() // sent again, the frame would close the next socket too
     this.asked = null
     this.tell("lost")
     this.due = performance.now() + 400 * spread()
@@ -177,7 +177,7 @@ class KeptConnection {
       this.due = performance.now() + PAUSES[Math.min(this.failures, PAUSES.length - 1)] * (0.7 + 0.6 * spread())
       this.failures += 1
       if (this.refusals >= 3 && this.socket.readyState !== WebSocket.OPEN)
-        this.gone() // it is there, and does not want this page any more
+        this.gone() // the server answers, but refuses this page
       else if (this.failures % 5 === 0) this.knock()
     }
     socket.onopen = () => {
@@ -192,7 +192,7 @@ class KeptConnection {
     }
   }
 
-  // Another socket has taken the place of the one before: what it says begins after the frames that we said we had.
+  // Another socket has taken the place of the one before: the server continues after the frames that we have confirmed.
   resumed(socket, before, got) {
     const old = this.socket
     old.onmessage = old.onclose = null
@@ -204,7 +204,7 @@ class KeptConnection {
     socket.onmessage = (event) => {
       const ours = typeof event.data === "string" && event.data.startsWith(MARK)
       if (!ours) number += 1
-      if (ours || number > this.got) this.take(event, number) // else it has come on the old one meanwhile
+      if (ours || number > this.got) this.take(event, number) // else it has arrived on the old socket meanwhile
     }
     this.acknowledged(got)
     for (const frame of this.kept) socket.send(frame)
@@ -214,7 +214,7 @@ class KeptConnection {
     this.ping()
   }
 
-  // Where sockets cannot be opened, but the server answers (it wants to know who we are, say), the page has to be asked for again.
+  // Where sockets cannot be opened but the server answers (it may ask for a login), the page has to be loaded again.
   async knock() {
     const file = [...globalThis.document.scripts].find((one) => one.src.includes("/static/js/bokeh"))?.src
     if (!file || this.failures < 10) return
@@ -222,7 +222,7 @@ class KeptConnection {
       const answer = await fetch(file, {method: "HEAD", cache: "no-store"})
       if (answer.ok && this.state === "lost") this.gone()
     } catch {
-      // it is not there
+      // the server cannot be reached
     }
   }
 

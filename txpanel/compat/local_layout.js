@@ -31,7 +31,7 @@ export function layOutLocally() {
     view._compute_layout()
     view.after_layout()
   }
-  // A box' own style and what it says about its children's; theirs inside stay.
+  // The style of a box and of its direct children; deeper ones are not touched.
   function style(view) {
     view.update_style()
     for (const child of view.child_views) child.parent_style.clear()
@@ -50,8 +50,8 @@ export function layOutLocally() {
       if (this.is_displayed) this.request_layout(true)
     } else if (isFigure(this) || !inside(this)) own._after_resize.call(this)
   }
-  // What stands around a figure that is shown again may measure it first; by itself Bokeh then sees no change, and its canvas stays as small as it
-  // was made while it was hidden.
+  // When a figure is shown again, its surroundings may measure it first. Bokeh then sees no change of size, and the canvas would stay as small as it
+  // was made while hidden.
   const plain = PlotView.prototype.after_resize
   PlotView.prototype.after_resize = function () {
     plain.call(this)

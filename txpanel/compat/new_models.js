@@ -1,4 +1,4 @@
-// Bokeh takes what came from the server for something new, and its first message would carry all of it back.
+// Bokeh counts models that came from the server as new ones, and its first message would send all of them back.
 //
 // Versions: Bokeh 3.9 to 3.10.
 // Reason: up to a megabyte that a page would send to the server when it is opened.

@@ -11,16 +11,16 @@ import {bokehClasses} from "./own_bokeh.js"
 import {whenIdle} from "./when_idle.js"
 
 const AT_A_TIME = 10 // milliseconds
-const NEAR = "160px" // so far outside the screen a figure still counts as on it
-const LATEST = 1500 // milliseconds until a figure that nobody sees is painted, however busy the page is
-let queue = null // where Bokeh's own way is left as it is
+const NEAR = "160px" // how far outside the screen a figure still counts as on it
+const LATEST = 1500 // milliseconds until a figure off screen is painted, however busy the page is
+let queue = null // null: Bokeh paints as it does by itself
 
 export function paintInTurns() {
   queue ??= replaced()
 }
-// While tokens come, figures far from the screen wait.
+// While tokens are generated, figures far from the screen wait.
 export const hold = (on) => queue?.hold(on)
-// All of them now: they are about to be printed.
+// Paints all of them now, for printing.
 export const paintAll = () => queue?.all()
 // How many figures have changed and are not painted yet.
 export const waiting = () => queue?.waiting.size ?? 0
@@ -47,7 +47,7 @@ function replaced() {
 
   let asked = false
   let idle = 0
-  let held = false // while tokens come, those far from the screen wait: the next picture is under way already
+  let held = false // while tokens are generated, figures far from the screen wait: their next data are under way already
   function wake(soon = false) {
     if (asked || !waiting.size) return
     if (![...waiting].some(nearby)) {
@@ -56,7 +56,7 @@ function replaced() {
     }
     asked = true
     if (soon) setTimeout(turn)
-    else requestAnimationFrame(() => setTimeout(turn)) // behind the frame that is due, not in it
+    else requestAnimationFrame(() => setTimeout(turn)) // after the frame that is due, not in it
   }
   function paint(view) {
     waiting.delete(view)

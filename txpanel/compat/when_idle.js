@@ -1,11 +1,11 @@
-// When the browser has nothing else to do: Safari cannot be asked, so there it is soon after what is at hand.
+// Runs work when the browser is idle. Safari cannot tell, so there it runs after a short pause.
 //
 // Versions: any Safari without `requestIdleCallback` (17 and 18 have none).
 // Reason: correctness; figures outside the screen would never be painted there.
 // Upstream: WebKit/WebKit, Source/WebCore/page: `requestIdleCallback` is behind a switch.
 // Test: tests/test_browser_modules.py::test_by_itself
 const SOON = 50 // milliseconds
-const SLICE = 20 // milliseconds that such a moment is taken to last
+const SLICE = 20 // milliseconds that such a pause is assumed to last
 
 export function whenIdle(work, options) {
   if (globalThis.requestIdleCallback) return requestIdleCallback(work, options)

@@ -1,10 +1,10 @@
 // The draw as numbers: cumulative probabilities, and the interval into which a number falls.
 
-// Where the intervals begin: one bound more than there are probabilities, the last one 1
+// The bounds of the intervals: one more than there are probabilities, the last one is 1
 function boundsOf(p) {
   const at = new Float64Array(p.length + 1)
   for (let i = 0; i < p.length; i++) at[i + 1] = at[i] + p[i]
-  const total = at[p.length] // may miss 1 by a hair: no number may fall off the end
+  const total = at[p.length] // by rounding not quite 1: set to 1 below, so that no number lies beyond the last interval
   for (let i = p.length; i >= 0 && at[i] >= total; i--) at[i] = 1
   return at
 }

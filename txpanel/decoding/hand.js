@@ -1,10 +1,10 @@
-// Settings under a hand: what is moved in one place of a page shows in all of them at once, before the server has heard of it. Places of one state share
-// a key. Each keeps what was moved until the server has said the same to it, so an older answer never moves a slider back.
-const PATIENCE = 3000 // milliseconds after which the server's word counts, whatever was moved
-const places = new Map() // key -> the places that hear of a move
+// Settings that a person is changing: a change in one place of a page shows at once in all of them, before the server has answered. Places of one state
+// share a key. Each keeps the changed value until the server has confirmed it there, so an older answer never moves a slider back.
+const PATIENCE = 3000 // milliseconds after which the server's value counts, whatever was changed
+const places = new Map() // key -> the places that are told of a change
 
-// moved(change, own): a setting was moved, here (own) or elsewhere, as {name: value}. drawn(token): what falls to the number of the seed now, as
-// {text, p}, from whoever has worked it out.
+// moved(change, own): called with {name: value} when a setting was changed, here (own) or elsewhere. drawn(token): called with {text, p}, the token that
+// the seed's number would draw now, when another place has computed it.
 export function hand(key, {moved = () => {}, drawn = () => {}}) {
   const waiting = new Map()
   const place = {
@@ -24,7 +24,7 @@ export function hand(key, {moved = () => {}, drawn = () => {}}) {
     say: (token) => {
       for (const each of all) if (each !== place) each.drawn(token)
     },
-    // The server's settings: what they confirm waits no longer.
+    // Takes the server's settings: a value that they confirm need not be kept any longer.
     heard: (settings) => {
       for (const [name, {value, at}] of waiting)
         if (Math.abs((settings[name] ?? value) - value) < 1e-9 || Date.now() - at > PATIENCE) waiting.delete(name)

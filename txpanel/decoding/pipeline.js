@@ -1,14 +1,14 @@
-// txpanel.decoding.sampling once more, in the browser: logits of the whole vocabulary -> all stages -> the draw. Tokens stay sorted from the likeliest
-// down (equal logits by id), so what a stage keeps is a stretch of that row. Each stage's rule stands with its declaration (decoding/stage_rules.js).
-// Probabilities are doubles here and float32 in transformers: they agree to about 1e-6, and a token within that of a threshold may fall on the
-// other side until the server's own counts arrive. Tests hold the two together.
+// The same as txpanel.decoding.sampling, in the browser: logits of the whole vocabulary -> all stages -> the draw. Tokens stay sorted, the most likely
+// first (equal logits by id), so what a stage keeps is a range of that row. Each stage's rule stands beside its declaration (decoding/stage_rules.js).
+// Probabilities are doubles here and float32 in transformers: they agree to about 1e-6, and a token that close to a threshold may be on the other side
+// of it until the server's own counts arrive. Tests compare the two.
 
 import {draw} from "./draw.js"
 import {rules} from "./stage_rules.js"
 
 export const plain = (setting) => String(Math.round(setting * 1e4) / 1e4)
 
-// Ranks: which token stands at which place. One number per token (logit in 32 bits, then id in 20) sorts without a comparing function.
+// The token at each rank. One number per token (logit in 32 bits, then id in 20) can be sorted without a comparing function, which is much slower.
 function ranked(logits) {
   const n = logits.length
   const bits = new Uint32Array(new Float32Array(logits).buffer)
@@ -28,7 +28,7 @@ function ranked(logits) {
   return {ids, values}
 }
 
-// The same row after a few tokens (Map of id -> logit) got other logits: those are taken out and put in where they belong. places: where each stood.
+// The row after a few tokens (Map of id -> logit) got other logits: they are taken out and inserted at their new ranks. places: the rank of each before.
 function moved(row, changes) {
   const n = row.ids.length
   const [ids, values, places] = [new Uint32Array(n), new Float32Array(n), new Uint32Array(n)]
@@ -80,7 +80,7 @@ function softmax(values, start, end, max = values[start]) {
   return {p, kept, max, sum, entropy: Math.max(0, (Math.log(sum) - lost / sum) / Math.LN2)}
 }
 
-// The first n tokens of what a stage leaves, which has its probabilities already: they share what is cut off behind them
+// The first n tokens that a stage leaves: their probabilities are known, and are divided by their sum
 function head(stage, n) {
   const p = stage.p.slice(0, n)
   const {values, start} = stage
@@ -93,7 +93,7 @@ function head(stage, n) {
   return {p, kept: n, sum: stage.sum * sum, entropy: Math.max(0, (-Math.log(p[0]) - lost) / Math.LN2)}
 }
 
-// A run's logits in their order, with their probabilities: made once, however the sliders stand
+// A run's logits, sorted, with their probabilities: computed once, since no setting changes them
 const sorted = new WeakMap()
 function run(raw) {
   if (!sorted.has(raw)) {
@@ -103,8 +103,8 @@ function run(raw) {
   return sorted.get(raw)
 }
 
-// The logits and the stages that look back at the text. These put the vocabulary into another order: they are made once and kept until their settings
-// change. logits: by token id, as each of them finds them.
+// The logits and the stages that look back at the text. These change the order of the vocabulary, so the result is kept until their settings change.
+// logits: those that each of these stages gets, by token id.
 export function reorderingStages(raw, ids, settings, declared) {
   const own = run(raw)
   const size = raw.length

@@ -15,17 +15,17 @@ export function render({model, view, el}) {
   const card = () => view.el.nextElementSibling
   const now = () => performance.now()
   let clicked = {x: 0, y: 0, at: -Infinity}
-  let laid = "" // for which question, and how tall a card, the place on the screen was found
+  let laid = "" // the question and the size for which the card's place was chosen
   let asked = -Infinity
   let frame = 0
-  let wanted = {id: "", at: -Infinity} // what was asked for by its name, which comes into sight whatever else the click did
+  let wanted = {id: "", at: -Infinity} // the view that was asked for by its name: it is scrolled to, whatever else the click did
 
   const put = () => {
     frame = 0
     if (!model.asked || !card() || !place()) return
     const box = place().getBoundingClientRect()
     const height = Math.min(card().scrollHeight, innerHeight * 0.62)
-    const several = card().toggleAttribute("data-several", model.cards > 1) // side by side: beside the view there is room for one
+    const several = card().toggleAttribute("data-several", model.cards > 1) // beside the view there is room for one card only
     const below = !narrow.matches && (several || box.top + height > innerHeight - 16)
     if (!below) return lift()
     const lies = `${model.asked} ${Math.round(height / 40)} ${several} ${innerWidth} ${innerHeight}`
@@ -65,7 +65,7 @@ export function render({model, view, el}) {
   }
   const opened = () => {
     if (!model.opened || !leaf() || now() - clicked.at > 8000) return
-    leaf().style.scrollMarginTop = "calc(55vh - 120px)" // as much of the flow stays in sight
+    leaf().style.scrollMarginTop = "calc(55vh - 120px)" // so much of the flow stays in sight above it
     const click = clicked.at
     const grows = new ResizeObserver(() => reveal(click)) // a view that is being built is not tall enough yet
     const begin = setTimeout(() => grows.observe(leaf()), 150) // the answer to the same click may come a little later
@@ -95,7 +95,7 @@ export function render({model, view, el}) {
     [window, "resize", soon],
   ]
   for (let at = view.el; at; at = at.host) {
-    // whatever scrolls: that event does not leave a shadow root
+    // in each shadow root around: a scroll event does not leave it
     at = at.getRootNode()
     listeners.push([at, "scroll", soon])
   }
@@ -103,10 +103,10 @@ export function render({model, view, el}) {
   model.on("cards", soon)
   model.on("asked", () => {
     changes.disconnect()
-    if (model.asked) asked = now() // not when a card is taken away: the view that is opened next comes into sight
-    // beside the card what is in it, which goes on growing when the card is as tall as it may be
+    if (model.asked) asked = now() // not when a card is closed: then a view that is opened next is scrolled to
+    // also its content, which may still grow when the card has its largest size
     if (model.asked && card()) for (const box of [card(), ...(card().shadowRoot?.children ?? [])]) changes.observe(box)
-    if (!model.asked && card()) lift() // the next one finds a place of its own
+    if (!model.asked && card()) lift() // so that the next card gets a new place
     card()?.scrollTo(0, 0)
     still()
     soon()

@@ -1,13 +1,13 @@
-// Where on the screen the card lies while its place beside the view is out of sight: over nothing that has to stay readable.
-const EDGE = 16 // to the rim of the screen
-const LEAST = 260 // as low as the card may become: it scrolls
+// Where on the screen the card floats while its place beside the view is out of sight: not over anything that has to stay readable.
+const EDGE = 16 // to the edge of the screen
+const LEAST = 260 // the least height of the card, whose content scrolls
 
 const overlap = (a, b) =>
   Math.max(0, Math.min(a.x + a.w, b.right) - Math.max(a.x, b.left)) * Math.max(0, Math.min(a.y + a.h, b.bottom) - Math.max(a.y, b.top))
 
 /**
  * The best place for a card of `width` and at most `height`.
- * @param clicked box around what was clicked, or null. clear: boxes that are to stay readable. top: where the bar above ends. right: rim of the page.
+ * @param clicked box around what was clicked, or null. clear: boxes that are to stay readable. top: where the bar above ends. right: edge of the page.
  * @returns {x, y, h}
  */
 export function spot({width, height, clicked, clear, top, right}) {

@@ -1,4 +1,4 @@
-// On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it; what was in focus before gets it back.
+// On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it and return the focus to where it was.
 import {h} from "../toolkit/elements.js"
 import {hear} from "../toolkit/said.js"
 import {reducedMotion} from "../toolkit/theme.js"
@@ -62,7 +62,7 @@ export function render({model, view, el}) {
     hear("reveal", view, (id) => narrow.matches && model.send_msg({reveal: id})),
     hear("uncover", view, () => {
       if (!up) return
-      before = null // who has said it has the focus
+      before = null // the focus stays: closing the sheet was asked for from elsewhere on the page
       close()
     }),
   ]
@@ -75,5 +75,5 @@ export function render({model, view, el}) {
     if (up) document.documentElement.style.overflow = ""
   })
   draw()
-  setTimeout(report, 200) // the page's frame gets a theme only once it is drawn
+  setTimeout(report, 200) // later, since the page's frame takes a theme only once it is drawn
 }

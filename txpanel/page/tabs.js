@@ -1,4 +1,4 @@
-// Which part is unfolded below the flow. A click opens it and comes to it, also when it is open; ✕ and Esc fold it.
+// The tabs: which view is unfolded below the flow. A click opens it and scrolls to it, also when it is open already; ✕ and Esc close it.
 import {h} from "../toolkit/elements.js"
 import {offer} from "../toolkit/lit.js"
 import {keyed, patch, set, v} from "../toolkit/patch.js"
@@ -22,7 +22,7 @@ export function render({model, view, el}) {
   if (isSaved()) addEventListener("tx-opened", ({detail}) => Object.assign(model, {chosen: detail}))
   const chosen = () => root.querySelector("[aria-selected=true]")
   const draw = () => {
-    // a tab stays the same element, or a click that falls into a change is lost
+    // a tab stays the same element: if it changed between press and release, the click would be lost
     keyed(
       root,
       model.tabs.map(({id, title, failed}) => ({
@@ -42,7 +42,7 @@ export function render({model, view, el}) {
     show(chosen())
   }
   const show = (tab) => {
-    // where they don't all fit, as on a phone
+    // where they do not all fit, as on a phone, the chosen tab is scrolled into sight
     if (!tab) return
     const left = tab.offsetLeft - root.offsetLeft,
       right = left + tab.offsetWidth
@@ -59,7 +59,7 @@ export function render({model, view, el}) {
     }
     if (event.key === "Escape" && model.chosen) fold()
   })
-  // below the names stands what is unfolded
+  // the unfolded view is the next element
   const offered = offer(view, {tabs: () => root, view: () => (model.chosen ? view.el.nextElementSibling : null)})
   model.on("remove", offered)
   model.on(["tabs", "chosen"], draw)

@@ -1,9 +1,9 @@
-// The page of a visitor who waits for a place: asks again by itself, shows the place, and enters when there is one.
+// The page of a visitor who waits for a free place: asks again by itself, shows the visitor's number in the line, and enters when a place is free.
 const page = document.querySelector("main")
 const {ticket, again, words} = page.dataset
 const place = page.querySelector("strong")
 
-// The page that was asked for, with the ticket.
+// The address that was asked for, with the visitor's ticket.
 const wanted = () => {
   const url = new URL(location.href)
   if (ticket) url.searchParams.set("place", ticket)
@@ -20,9 +20,9 @@ const ask = async () => {
     if (said.place) document.title = `${words.replace("{n}", said.place)} · txpanel`
     wait = said.again ?? wait
   } catch {
-    // no connection now: there may be one later
+    // no connection now: tried again later
   }
   setTimeout(ask, wait * 1000)
 }
-if (ticket) history.replaceState(null, "", wanted()) // who loads this page again keeps his place
+if (ticket) history.replaceState(null, "", wanted()) // a reload keeps the place in the line
 setTimeout(ask, Number(again) * 1000)

@@ -1,4 +1,4 @@
-// Those at least so likely, and what is as likely as the likeliest.
+// Tokens at least so likely, and always those as likely as the most likely one.
 export function keep({p, values, start}, least) {
   let n = p.length
   while (n > 1 && Math.fround(p[n - 1]) < least && values[start + n - 1] < values[start]) n--

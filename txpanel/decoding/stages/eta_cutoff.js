@@ -1,4 +1,4 @@
-// Those at least as likely as the limit, and what is as likely as the likeliest.
+// Tokens at least as likely as the limit, and always those as likely as the most likely one.
 export function keep({p, values, start, entropy}, epsilon) {
   const limit = Math.fround(Math.min(epsilon, Math.sqrt(epsilon) * Math.exp(-entropy * Math.LN2)))
   let n = p.length

@@ -1,4 +1,4 @@
-// Those at least this share as likely as the likeliest.
+// Tokens whose probability is at least this share of the largest one.
 export function keep({p, start}, share) {
   let n = p.length
   while (n > 1 && Math.fround(p[n - 1]) < Math.fround(share * Math.fround(p[0]))) n--

@@ -1,4 +1,4 @@
-// Where in the text each token stands that would complete a run of n tokens once more: Map of id -> index of the run's beginning
+// The tokens that would complete an n-gram of the text again: Map of id -> index at which that n-gram begins
 function repeats(ids, n) {
   const found = new Map()
   const last = ids.length >= n ? ids.length - n : -1

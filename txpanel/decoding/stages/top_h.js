@@ -1,4 +1,5 @@
-// Of the hundred likeliest, those until what they add to the entropy is more than a share of it. sums: up to each, in bits.
+// Of the hundred most likely tokens, those that together contribute at most a share of their entropy, and always the first. sums: contributions up to each
+// token, in bits.
 const MOST = 100
 
 export function keep({p, start}, share) {

@@ -1,4 +1,4 @@
-// transformers adds up from the unlikely end and removes what together has at most 1 - p.
+// As transformers does it: adds up from the least likely token, and removes those that together have at most 1 - p.
 export function keep({p, start}, share) {
   let tail = 0
   let n = p.length

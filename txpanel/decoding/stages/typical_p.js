@@ -1,5 +1,5 @@
-// The tokens whose surprisal is closest to the entropy, until together they reach `mass`. In a sorted row they are neighbours: two fingers start where
-// the surprisal passes the entropy, and the nearer one moves. limit: how far from the entropy the last one is, in nats.
+// The tokens whose surprisal is closest to the entropy, until together they reach `mass`. In a sorted row they are neighbours: two ends start where the
+// surprisal passes the entropy, and the one that is closer to it moves on. limit: distance of the last token from the entropy, in nats.
 export function keep({p, entropy, start}, mass) {
   const h = entropy * Math.LN2
   const distance = (i) => (i >= 0 && i < p.length ? Math.abs(-Math.log(p[i]) - h) : Infinity)
@@ -13,7 +13,7 @@ export function keep({p, entropy, start}, mass) {
   while (left > 0 || right < p.length) {
     const down = right >= p.length || (left > 0 && before < after)
     const far = down ? before : after
-    if (sum >= mass && far > limit) break // as far as the last one: in as well
+    if (sum >= mass && far > limit) break // a token as far from the entropy as the last one still belongs to them
     sum += p[down ? left - 1 : right]
     if (down) before = distance(--left - 1)
     else after = distance(++right)

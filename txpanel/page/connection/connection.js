@@ -6,19 +6,19 @@ import {whileItStands} from "../../toolkit/first_picture.js"
 import {patch} from "../../toolkit/patch.js"
 import {above, away, behind, connectionState, handedOver, leave, onConnection, setConnection} from "./state.js"
 
-const PATIENCE = 300 // milliseconds that a connection may be away before anything is said
-const FOLLOW = 200 // milliseconds between two looks at where it stands
-const BACK = 2500 // so long the page says that it is connected again
-const OFTEN = 10000 // milliseconds at least between two times that a page opens itself anew
-const LONGEST_TEXT = 1000 // characters that go into the address here; a longer one is sent when the page is there
+const PATIENCE = 300 // milliseconds without connection before the page says so
+const FOLLOW = 200 // milliseconds between two checks of the bar's place
+const BACK = 2500 // milliseconds for which the page says that it is connected again
+const OFTEN = 10000 // milliseconds between two times that a page reloads itself, at least
+const LONGEST_TEXT = 1000 // characters of a text in the address; a longer one is sent when the page has loaded
 const REOPENED = "txpanel-reopened"
 
-let kept // of this page: it stays when what says so is drawn anew
+let kept // one for the page: it stays when this component is drawn again
 
 export function render({model, view, el}) {
   const bar = notice(model, el)
-  let waits = 0 // timer: something is about to be said
-  let fades = 0 // timer: it is about to go
+  let waits = 0 // timer until the bar appears
+  let fades = 0 // timer until it disappears
   let shown = null // what the bar says
   const draw = () => {
     document.documentElement.style.setProperty("--tx-behind", behind() ? ".45" : "1")
@@ -52,8 +52,8 @@ export function render({model, view, el}) {
   scrollBack(el)
 }
 
-// Before there is a connection the first picture keeps clicks and keys. Where none comes, the page is reloaded as soon as the server answers;
-// by itself not more than once in `AGAIN` ms, since a proxy may let no websockets through.
+// Before there is a connection the first picture keeps clicks and keys. If none comes, the page is reloaded as soon as the server answers, but by itself
+// at most once in `AGAIN` ms: behind a proxy that lets no websockets through it would do so forever.
 const AGAIN = 60000
 const KNOCK = 1500
 whileItStands((given, stage) => {
@@ -95,10 +95,10 @@ function notice(model, el) {
   root.append(h("style", null, model.css), bar)
   document.body.append(host)
   const place = () => {
-    // On the page's first line, which has no number and nothing to type in; once that has scrolled away, under what is left of the bar.
+    // Over the page's first line, where there are no numbers and no text field; once that has scrolled away, below what remains of the top bar.
     bar.style.top = above.top() > -4 ? "4px" : `${Math.max(0, Math.min(above.bottom(), innerHeight / 2)) + 8}px`
   }
-  let places = 0 // timer: what is above moves when the page is scrolled, or the prompt grows
+  let places = 0 // timer: its place changes when the page is scrolled or the prompt grows
   const made = {
     onretry: null,
     say: (state, older) => {
@@ -123,7 +123,7 @@ function notice(model, el) {
   return made
 }
 
-// The server was started anew or has let go of this session: the same page again, with what was typed.
+// The server was restarted or has ended this session: loads the same page again, with what was typed.
 function reopen(el) {
   const last = Number(read(REOPENED)) || 0
   const wait = Math.max(0, last + OFTEN - Date.now()) + 400 * spread()
@@ -134,13 +134,13 @@ function reopen(el) {
     const said = address.searchParams
     for (const [name, value] of Object.entries(words ?? {})) said.set(name, value)
     if (typeof text === "string" && text && text.length <= LONGEST_TEXT) {
-      said.set("text", text) // else the page would begin with the text before
+      said.set("text", text) // else the page would begin with the earlier text
       for (const name of ["film", "why", "query", "key"]) said.delete(name)
     }
     try {
       sessionStorage.setItem(REOPENED, String(Date.now()))
     } catch {
-      // not allowed here
+      // no storage here
     }
     history.replaceState(history.state, "", address)
     location.reload()
@@ -155,7 +155,7 @@ function read(name) {
   }
 }
 
-// Whatever around an element can be scrolled.
+// The nearest element around that can be scrolled.
 function scrolls(el) {
   for (let node = el; node; node = node.assignedSlot ?? node.parentNode ?? node.host) {
     if (node.nodeType === 1 && node.scrollHeight > node.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(node).overflowY))

@@ -1,7 +1,7 @@
-// Whether the server is connected, for all parts of the page; and what a page hands over to the one that is opened in its place.
+// Whether the server is connected, for all parts of the page; and what a page hands over to the one that is loaded in its place.
 
 const KEPT = "txpanel-kept"
-// Upper and lower edge of what always stands on top of the page, in pixels: the connection's bar is drawn on its first line or below it, not over the prompt.
+// Upper and lower edge of the top bar, in pixels: the connection's bar is drawn over its first line or below it, not over the prompt.
 export const above = {top: () => 0, bottom: () => 0}
 
 const listeners = new Set()
@@ -26,7 +26,7 @@ const tellAll = () => {
   for (const hear of listeners) hear(state)
 }
 
-// A text has been asked for that the server has not heard of: what stands on the page is older.
+// A text was sent that the server has not received yet: what the page shows belongs to an earlier one.
 export function setWaiting(who, on) {
   if (waiting.has(who) === on) return
   if (on) waiting.add(who)
@@ -35,7 +35,7 @@ export function setWaiting(who, on) {
 }
 export const behind = () => away() && waiting.size > 0
 
-// When the page is opened anew, `give` says what should be there again: {typed, text, words}; words are those of the address.
+// Before the page is loaded again, `give` returns what should be there afterwards: {typed, text, words}; words: parts of the address.
 export const onLeave = (give) => {
   leavers.add(give)
   return () => leavers.delete(give)
@@ -46,13 +46,13 @@ export function leave(more) {
   try {
     sessionStorage.setItem(KEPT, JSON.stringify({...all, ...more, words: undefined}))
   } catch {
-    // not allowed here: the address alone has to do
+    // no storage here: only the address can carry something over
   }
   return all
 }
 
 let found = null
-// What the page before this one has left; once.
+// What the page before this one has handed over; it is read and removed once.
 export function handedOver() {
   if (found) return found
   try {

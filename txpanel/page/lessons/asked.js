@@ -1,4 +1,4 @@
-// "Start here" may be pressed while the first picture stands and the box is not there yet: it is remembered until it is.
+// "Start here" may be pressed during the first picture, when the box of lessons is not there yet: the click is remembered until it is.
 import {say} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 
@@ -9,7 +9,7 @@ export const listening = (on) => {
   boxes += on ? 1 : -1
 }
 
-/** Begins the tour; `isFirst`: its box may still be on its way. Where there will be none, as on a saved page, the picture says what is on it. */
+/** Begins the lessons. `isFirst`: their box may still come. Where there will be none, as on a saved page, the flow's short guide opens instead. */
 export function begin(el, isFirst) {
   if (say(el, "start")) return
   const coming = isFirst && !isSaved()

@@ -1,13 +1,13 @@
-// What the tour says of a part, in one line at the lower edge while ▶ Play comes to it; a lesson that is open speaks for itself.
+// What a lesson says of a part, in one line at the lower edge of the screen while ▶ Play comes to it; not while a lesson is open, which says it itself.
 import {h} from "../../toolkit/elements.js"
 import {places} from "../../toolkit/lit.js"
 import {hear} from "../../toolkit/said.js"
 import {intoSight} from "./sight.js"
 import {runs} from "./task.js"
 
-const LAST = 9000 // ms for which the last sentence stays when the play is over
+const LAST = 9000 // ms for which the last sentence stays when ▶ Play is over
 
-/** busy: whether a lesson is open. Returns the line, and what ends it. */
+/** busy(): whether a lesson is open. Returns the line, a function that draws it, and one that ends it. */
 export function captions({model, view, send, busy}) {
   const line = h("p", {class: "caption", role: "status", hidden: true})
   let part = null
@@ -20,7 +20,7 @@ export function captions({model, view, send, busy}) {
     line.replaceChildren(...runs(said))
     if (brought === part) return
     brought = part
-    intoSight(view.el, places(view, part), line.offsetHeight + 24) // on a phone the parts lie one below the other
+    intoSight(view.el, places(view, part), line.offsetHeight + 24) // on a phone the parts are one below the other
   }
   const stop = hear("playing", view, (name, event) => {
     clearTimeout(over)
@@ -33,7 +33,7 @@ export function captions({model, view, send, busy}) {
       }, LAST)
       return
     }
-    if (part === null || name === "embedding") send("captions") // of the run as it is now
+    if (part === null || name === "embedding") send("captions") // asks for the sentences with the values of this run
     part = name
     brought = null
     draw()

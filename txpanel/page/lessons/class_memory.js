@@ -1,4 +1,4 @@
-// What a browser's tab knows of its class: who it is in it, and the key of the class that it leads. Gone with the tab.
+// What a browser tab keeps of a class: its own id in it, and the key if it leads the class. Forgotten with the tab.
 const WHO = "txpanel-class-who"
 const LED = "txpanel-class-led"
 
@@ -21,7 +21,7 @@ const write = (name, text) => {
 
 let here = ""
 
-/** 16 hexadecimal digits, made up once for this tab. */
+/** The tab's id: 16 random hexadecimal digits, made once. */
 export function who() {
   here ||= read(WHO)
   if (!/^[0-9a-f]{16}$/.test(here))

@@ -1,5 +1,5 @@
-// The box that leads through a lesson, and the light on what it speaks of. It stands over the page and takes nothing away from it: what is dimmed can
-// be clicked all the same. Where the learner was is remembered in this browser only.
+// The box that leads through a lesson, and the highlight on what it explains. It floats over the page, and what is dimmed can still be clicked.
+// The learner's place is remembered in this browser only.
 import {h} from "../../toolkit/elements.js"
 import {hear, say} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
@@ -14,7 +14,7 @@ const ON = new Set(["ArrowRight", "PageDown"]) // what a presenter's remote cont
 const BACK = new Set(["ArrowLeft", "PageUp"])
 
 export function render({model, view, el}) {
-  if (isSaved()) return // nobody is there to say what comes next
+  if (isSaved()) return // no server that could send the steps
   const w = model.words
   const kept = memory()
   const send = (kind, more = {}) => model.send_msg({kind, ...more})
@@ -57,7 +57,7 @@ export function render({model, view, el}) {
   let before = null // what had the focus when the lesson was opened
   const now = () => model.shown
   const open = () => Boolean(now()?.step)
-  const drawn = {} // of each section what it was drawn from
+  const drawn = {} // section -> the data that it was drawn from
 
   // --- what a person does --------------------------------------------------------------------------------------------------
   const start = (id, step) => {
@@ -92,7 +92,7 @@ export function render({model, view, el}) {
     sheet(false)
     send("go", {step})
   }
-  // Presented, a question is shown first, then its answer, then the next step.
+  // While presenting: first the question, then its answer, then the next step.
   const advance = () => {
     const s = now()
     const asks = s.task && s.task.kind !== "do" && !s.done && !s.revealed && !s.held
@@ -143,7 +143,7 @@ export function render({model, view, el}) {
     else if (inside && teach.mayShow() && event.key === " " && !from.matches?.("button,a,summary")) turn(event, advance)
   }
   const turn = (event, act) => {
-    if (event.key.startsWith("Page") && !teach.mayShow()) return // they scroll, as ever
+    if (event.key.startsWith("Page") && !teach.mayShow()) return // outside of presenting these keys scroll
     event.preventDefault()
     act()
   }
@@ -184,7 +184,7 @@ export function render({model, view, el}) {
     teach.stands()
     teach.draw()
     const votes = teach.bars()
-    const pressed = s.task?.kind === "choice" && s.held && s.given // other forms keep what was typed into them
+    const pressed = s.task?.kind === "choice" && s.held && s.given // forms with text fields are left alone: they keep what was typed
     section("task", [drawn.step, s.task, s.done, pressed], () =>
       task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}))),
     )
@@ -192,7 +192,7 @@ export function render({model, view, el}) {
     const may = teach.mayShow()
     section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind, s.held && s.given, may], () => {
       said.replaceChildren(...feedback(s, w, send, may))
-      const asked = `${drawn.step}/${s.task?.kind}` // where values take a while the question comes after its step: read from the top
+      const asked = `${drawn.step}/${s.task?.kind}` // a question whose values take long comes later than its step: then the box stays at its top
       if (drawn.asked === asked && said.childElementCount) said.scrollIntoView({block: "nearest"})
       drawn.asked = asked
     })
@@ -211,7 +211,7 @@ export function render({model, view, el}) {
     next.textContent = s.i + 1 === s.steps.length ? w.end : w.next
     next.classList.toggle("primary", !s.task || s.done || Boolean(s.revealed))
     const from = deepest()
-    const writes = !box.contains(from) && from?.matches("input,textarea,select") // a class goes on while somebody types
+    const writes = !box.contains(from) && from?.matches("input,textarea,select") // a class goes on while a person types: the focus stays there
     light.on(s.lit, s.hidden, came, !writes)
     if (!came) return
     kept.reach(s.lesson, s.step)

@@ -1,5 +1,5 @@
-// The light: what a step speaks of stays as it is, all else is dimmed; nothing is kept from being clicked. The page is moved until it can be seen, and the
-// box stands where it covers least of it.
+// The highlight: the parts that a step explains stay bright, all else is dimmed; everything can still be clicked. The page is scrolled until they can be
+// seen, and the box stands where it covers least of them.
 import {h, s} from "../../toolkit/elements.js"
 import {places} from "../../toolkit/lit.js"
 import {set} from "../../toolkit/patch.js"
@@ -7,9 +7,9 @@ import {above} from "../connection/state.js"
 import {intoSight, toTop} from "./sight.js"
 import {bestSpot, hole} from "./spots.js"
 
-const EVERY = 120 // ms between two looks at where the parts are: they move when a view is built, a text grows, the picture is eased
+const EVERY = 120 // ms between two checks of where the parts are: they move when a view is built, a text grows, or the picture is animated
 const AIR = 8
-const IN_BAR = new Set(["prompt", "model", "generate", "undo"]) // the bar goes when the page is scrolled: it is there at the top
+const IN_BAR = new Set(["prompt", "model", "generate", "undo"]) // parts of the top bar, which scrolls away: they are reached by scrolling to the top
 
 export class Light {
   constructor(view, box, mark) {
@@ -27,10 +27,10 @@ export class Light {
     this.hidden = []
   }
 
-  /** came: it is another step. brings: whether the page may be moved to it. */
+  /** came: whether this is another step than before. brings: whether the page may be scrolled to its parts. */
   on(lit, hidden, came, brings) {
     this.lit = lit
-    this.hidden = hidden.includes("next") ? [...hidden, "drawn"] : hidden // the token behind the text is one of the list
+    this.hidden = hidden.includes("next") ? [...hidden, "drawn"] : hidden // the suggestion after the prompt shows a token of the list
     if (!this.timer) {
       this.timer = setInterval(this.look, EVERY)
       for (const kind of ["scroll", "resize"]) addEventListener(kind, this.look, {capture: true, passive: true})
@@ -38,7 +38,7 @@ export class Light {
     this.root.hidden = false
     if (came) {
       this.spot = null
-      this.until = performance.now() + 2500 // a part may still be on its way
+      this.until = performance.now() + 2500 // a part may still be built or downloaded
       this.bring = brings
     }
     this.draw()
@@ -65,7 +65,7 @@ export class Light {
   draw() {
     if (this.root.hidden) return
     const boxes = this.lit.flatMap((name) => places(this.view, name))
-    const card = places(this.view, "card").filter((box) => box.top < innerHeight && box.bottom > 0) // somebody has asked: it stays bright
+    const card = places(this.view, "card").filter((box) => box.top < innerHeight && box.bottom > 0) // a card that was opened stays bright
     const covered = this.hidden.flatMap((name) => places(this.view, name))
     if (performance.now() > this.until) this.bring = false
     if (this.bring && boxes.length) {
@@ -91,7 +91,7 @@ export class Light {
     this.stand([...boxes, ...card])
   }
 
-  // On a phone the box lies at the lower edge; else where it covers least, and it stays there while that is as good.
+  // On a phone the box is at the lower edge; else where it covers least, and it only moves to a place that is better.
   stand(boxes) {
     const {box} = this
     box.classList.toggle("low", this.narrow.matches)

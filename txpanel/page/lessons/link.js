@@ -1,13 +1,13 @@
 // The address that opens the same step for others.
 const WORDS = ["model", "text", "chat", "lesson", "step", "class"]
-const LONG = 300 // characters of a text that still goes into a code that can be read from the last row
+const LONG = 300 // characters of a text; with a longer one the QR code could not be read from the last row of a classroom
 const OWN = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
-/** Of an address what others need: the model, a short text, the lesson, the class. */
+/** An address with what others need of it: the model, a short text, the lesson, the class. */
 export function linkOf(href, {lesson, step, code}) {
   const url = new URL(href)
   const had = url.searchParams
-  const wanted = {lesson, step: code ? "" : step, class: code} // a class says itself where it is
+  const wanted = {lesson, step: code ? "" : step, class: code} // not the step of a class: the class itself knows it
   const found = new URLSearchParams()
   for (const name of WORDS) {
     const value = wanted[name] ?? had.get(name)
@@ -18,5 +18,5 @@ export function linkOf(href, {lesson, step, code}) {
   return url.href
 }
 
-/** Whether nobody but this computer can open it. */
+/** Whether only this computer can open the address. */
 export const isOwn = (href) => OWN.test(new URL(href).hostname)

@@ -1,4 +1,4 @@
-// Where somebody was in each lesson: in this browser, nowhere else. A browser that keeps nothing begins at the beginning.
+// The learner's place in each lesson, kept in this browser only. In a browser without storage every lesson begins at its first step.
 const KEY = "txpanel-lessons"
 
 const read = () => {

@@ -1,4 +1,4 @@
-// A QR code as one path: its rows of 0 and 1 come from the server.
+// A QR code as one path, from rows of 0 and 1 that the server sends.
 import {s} from "../../toolkit/elements.js"
 
 const QUIET = 4 // modules of white around it, as the standard asks
@@ -12,7 +12,7 @@ export function squares(rows) {
   return parts.join("")
 }
 
-/** Dark on white in both schemes: many readers know no other. */
+/** Dark on white in light and dark: many scanners read no other. */
 export function picture(rows, label) {
   const size = rows.length + 2 * QUIET
   return s(

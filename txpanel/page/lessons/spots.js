@@ -1,11 +1,11 @@
-// Where a box covers least of some others: pure functions of numbers.
+// The place where a box covers least of some others: pure functions of numbers.
 const GAP = 14
 
 const overlap = (a, b) =>
   Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top))
 
 /**
- * The best place for a box of a size in a room: it covers as little as can be of the boxes, is near them, and stays where it was if that is as good.
+ * The best place for a box of a size in a room: it covers as little as possible of the boxes, is near them, and stays where it was if that is as good.
  * @returns {{x: number, y: number}}
  */
 export function bestSpot({w, h}, room, boxes, was) {

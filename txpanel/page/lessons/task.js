@@ -3,7 +3,7 @@ import {blanks, h} from "../../toolkit/elements.js"
 
 const TAGS = {b: "strong", i: "em", code: "code", live: "span"}
 
-const together = (text) => text.replace(/(\d) %/g, "$1\u00a0%") // no line ends between a number and its sign
+const together = (text) => text.replace(/(\d) %/g, "$1\u00a0%") // no line break between a number and its percent sign
 
 export const runs = (pairs) =>
   pairs.map(([kind, text]) => {
@@ -11,7 +11,7 @@ export const runs = (pairs) =>
     return TAGS[kind] ? h(TAGS[kind], {class: kind}, together(text)) : together(text)
   })
 
-/** The elements that ask; `answer` is called with what was chosen. */
+/** The elements of the question; `answer` is called with what was chosen. */
 export function question(s, w, answer) {
   const {task} = s
   if (!task) return []
@@ -102,7 +102,7 @@ const FORMS = {
   },
 }
 
-/** What is said: the verdict, hints, the answer, and what is to be observed; with the buttons for more. may: the answer may be shown before anybody has tried. */
+/** The verdict, hints, the answer and what to observe, with buttons for more. may: whether the answer may be shown before anyone has tried. */
 export function feedback(s, w, send, may = false) {
   const {task, verdict} = s
   if (!task) return []

@@ -1,4 +1,4 @@
-// For who teaches, and for who is taught: the sheet with size, link, class and files; the line that says how the class stands.
+// For teachers and their classes: the sheet with text size, link, class and files; the line that says where the class is.
 import {download, h} from "../../toolkit/elements.js"
 import {patch} from "../../toolkit/patch.js"
 import {keepKey, keyOf, who} from "./class_memory.js"
@@ -38,7 +38,7 @@ export class Teach {
     }
     this.line = h("div", {class: "class", hidden: true}, Object.values(this.parts))
     model.on("qr", () => this.draw())
-    this.making = "" // the file that is on its way
+    this.making = "" // the file that is being made
     model.on("msg:custom", ({kind, name, data}) => {
       this.making = ""
       this.draw()
@@ -48,7 +48,7 @@ export class Teach {
     this.come()
   }
 
-  /** Who comes by the address of a class leads it again, or follows. */
+  /** A page opened by the address of a class leads it again, if this tab did before, else follows it. */
   come() {
     const code = this.model.wanted
     if (!code) return
@@ -70,7 +70,7 @@ export class Teach {
     try {
       sessionStorage.setItem(SIZE, on ? "1" : "0")
     } catch {
-      // it is forgotten with the page
+      // no storage here: forgotten with the page
     }
     this.draw()
     this.changed()
@@ -80,7 +80,7 @@ export class Teach {
     return Boolean(this.model.classed?.leads)
   }
 
-  /** Whether the answer may be shown before anybody has tried. */
+  /** Whether the answer may be shown before anyone has tried. */
   mayShow() {
     return this.presents || this.leads()
   }
@@ -97,7 +97,7 @@ export class Teach {
     if (leads) keepKey(code, model.classed.key)
     if (this.sheet.hidden) return
     const drawn = JSON.stringify([this.presents, this.linked, model.qr, this.address(), model.classes, code, leads, this.making])
-    if (drawn === this.drawn) return // nothing is taken from under a hand, and a code that is being typed stays
+    if (drawn === this.drawn) return // unchanged: a button that is being pressed and a code that is being typed stay
     this.drawn = drawn
     const item = (label, act, more = {}, note = "") =>
       h("li", null, h("button", {type: "button", onclick: act, ...more}, label), note ? h("p", null, note) : null)
@@ -169,7 +169,7 @@ export class Teach {
     )
   }
 
-  /** The line of the class, under the title. Its parts stay: answers come in while somebody presses a button of it. */
+  /** The line of the class, under the title. Its elements stay the same: answers come in while a button of it is pressed. */
   stands() {
     const w = this.model.words
     const c = this.model.classed ?? {}
@@ -197,7 +197,7 @@ export class Teach {
     this.changed()
   }
 
-  /** Whether the one who leads sees how often each answer was given. */
+  /** Whether the leader sees how often each answer was given. */
   seesVotes() {
     const {lesson, step, done, revealed} = this.model.shown
     return this.leads() && (this.votes === `${lesson}/${step}` || done || Boolean(revealed))

@@ -1,13 +1,13 @@
-// The tokens of the timeline as chips in the colours of what the model thought of them, and the tip that says it of one.
+// The tokens of the timeline as chips, coloured by their probability or surprisal, and the tooltip with the numbers of one.
 import {h} from "../../toolkit/elements.js"
 import {keyed, patch, v} from "../../toolkit/patch.js"
 import {COLUMN, inkOn, probabilityFacts, promptToken, tokenColour, tokenFacts} from "./parts.js"
 
-const SHOWN = 90 // chips at most; the track holds all tokens, however many
+const SHOWN = 90 // chips at most; the track beside them shows all tokens
 
 const ground = (colour) => `--ground:${colour};--ink:${inkOn(colour)}`
 
-// The prompt's tokens in the colours of the others, and where they end
+// The prompt's tokens, coloured like the others, and the mark where the prompt ends
 function promptChips({strings = [], special = []}, scored, {mode, dark}, w) {
   const marks = new Set(special)
   const tokens = strings.map((text, k) => {
@@ -18,7 +18,7 @@ function promptChips({strings = [], special = []}, scored, {mode, dark}, w) {
   return [...tokens, v("i", {class: "border", title: w.generated, "aria-hidden": "true"})]
 }
 
-// now() is where we are: {line, i, mode, dark}; go(i) goes to token i. The tip stands beside what it tells of, in one parent.
+// now() is where the timeline stands: {line, i, mode, dark}; go(i) goes to token i. Chips and tooltip need the same parent.
 export function tokenChips(model, w, {now, go}) {
   let begin = 0
   const chips = h("div", {class: "chips"})
@@ -92,7 +92,7 @@ export function tokenChips(model, w, {now, go}) {
       },
       token[COLUMN.TEXT],
     )
-  // stays: what is shown was chosen by hand, and is not moved to where we are
+  // stays: the shown range was chosen with its buttons, and is not moved to the current token
   function draw(stays = false) {
     const here = now()
     const {line, i} = here
@@ -106,7 +106,7 @@ export function tokenChips(model, w, {now, go}) {
       ? {key: "earlier", ...v("button", {type: "button", class: "more", "data-shift": -SHOWN / 2}, w.earlier.replace("{n}", begin))}
       : {key: "cut", ...v("span", {class: "more"}, w.earlier.replace("{n}", more))}
     const later = {key: "later", ...v("button", {type: "button", class: "more", "data-shift": SHOWN / 2}, w.later.replace("{n}", after))}
-    // A chip stays the same element for as long as it is the same token: one that comes between press and release takes no click away, and no focus
+    // A chip stays the same element as long as it is the same token, so that a token that is added meanwhile takes no click and no focus away
     keyed(chips, [
       ...(begin || more ? [earlier] : []),
       {key: "prompt", ...v("span", {class: "prompt", "data-i": 0, title: w.start, "aria-current": String(i === 0)}, before)},
@@ -115,7 +115,7 @@ export function tokenChips(model, w, {now, go}) {
     ])
     const current = chips.querySelector("[aria-current=true]")
     if (current) {
-      // the chip in view, without moving the page
+      // scrolls the chip into sight, but not the page
       const [top, bottom] = [current.offsetTop - chips.offsetTop, current.offsetTop - chips.offsetTop + current.offsetHeight]
       if (top < chips.scrollTop || bottom > chips.scrollTop + chips.clientHeight)
         chips.scrollTop = Math.max(0, top - chips.clientHeight / 2)

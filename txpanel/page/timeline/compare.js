@@ -1,4 +1,4 @@
-// Two branches side by side: the tokens of each with what the model gave them, and the distribution at which they part.
+// Two branches side by side: the tokens of each with their probabilities, and the distribution at which they split.
 
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
@@ -17,7 +17,7 @@ function comparedSide(side, k, {w, mode, dark, current}) {
       h("small", null, worth(side.tokens[i])),
     )
   })
-  const each = number(side.logp / Math.max(1, side.n), 4) // as many digits as the sum: of one token it is the same number
+  const each = number(side.logp / Math.max(1, side.n), 4) // with as many digits as the sum, which is the same number if there is one token
   return h(
     "div",
     {class: "side"},
@@ -37,7 +37,7 @@ function comparedSide(side, k, {w, mode, dark, current}) {
   )
 }
 
-// Rows are tokens, columns are distributions; what A and B took is marked
+// Rows are tokens, columns are distributions; the tokens of A and B are marked
 function parting({choices, columns, rest, sides}, w) {
   const most = Math.max(...columns.flatMap((column) => column.p), 1e-9)
   const cell = (p) =>

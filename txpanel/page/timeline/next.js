@@ -1,9 +1,9 @@
-// What could come next at this place: the bar of the draw, and the candidates to choose from.
+// The next tokens at this place: the bar of the draw, and the candidates to choose from.
 import {alone, h, quoted} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
 import {nextBar} from "./parts.js"
 
-// take: somebody chose a token, by id. draw(): with what `model.next` says now.
+// take(id): called when a person chooses a token. draw() shows `model.next`.
 export function nextTokens(model, take) {
   const w = model.words
   const root = h("section", {class: "next"})
@@ -42,7 +42,7 @@ export function nextTokens(model, take) {
               class: `choice${token === drawn ? " drawn" : ""}${token === taken ? " taken" : ""}`,
               "data-token": token,
               title,
-              "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // begins with what is written on it
+              "aria-label": `${[text, p > 0 ? percent(p) : w.cut, ...tags].join(" ")}: ${title}`, // the accessible name begins with the visible text, as speech control needs
               onclick: () => take(token),
             },
             h("i", {style: {width: `${p * 100}%`}}),
@@ -54,7 +54,7 @@ export function nextTokens(model, take) {
         }),
       ),
     )
-    if (focused) (root.querySelector(`[data-token="${focused}"]`) ?? root.querySelector(".choice.drawn"))?.focus() // whoever chose by keyboard can choose on
+    if (focused) (root.querySelector(`[data-token="${focused}"]`) ?? root.querySelector(".choice.drawn"))?.focus() // the focus stays in the list, for the keyboard
   }
   return {root, draw}
 }

@@ -1,11 +1,11 @@
-// Pieces of the timeline: colours of a token, the track to scrub on, the bar of the draw, the branches.
+// Parts of the timeline: the colours of tokens, the track for scrubbing, the bar of the draw, the list of branches.
 import {rampColour} from "../../toolkit/colours.js"
 import {alone, h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 import {colour, reducedMotion} from "../../toolkit/theme.js"
 
 export const COLUMN = {NODE: 0, TEXT: 1, SPECIAL: 2, MODEL_P: 3, P: 4, RANK: 5, BITS: 6, SEED: 7, DRAWN: 8}
-export const MOST_BITS = 12 // the end of the surprisal scale: what was less likely than 1 in 4,096 looks the same
+export const MOST_BITS = 12 // the end of the surprisal scale: all tokens less likely than 1 in 4,096 look the same
 
 export const tokenColour = (token, mode, dark) =>
   mode === "probability"
@@ -21,16 +21,16 @@ export function inkOn(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
 }
 
-// What the model thought of a token, as lines of text
+// The probability, rank and surprisal of a token, as lines of text
 export const probabilityFacts = (token, w) => [
   `${w.model_p.replace("{p}", percent(token[COLUMN.MODEL_P]))} · ${w.rank.replace("{n}", grouped(String(token[COLUMN.RANK] + 1)))}`,
   `${w.surprisal} ${number(token[COLUMN.BITS] ?? Infinity, 3)} ${w.bits}`,
 ]
 
-// A token of the prompt as one of the line; null where nothing is known of it
+// A token of the prompt in the form of a generated one; null if it has no probability
 export const promptToken = (text, special, scored) => (scored ? [0, text, special, scored[0], null, scored[1], scored[2]] : null)
 
-// What is known of a token that was generated, as lines of text
+// The facts about a generated token, as lines of text
 export function tokenFacts(token, w) {
   const lines = probabilityFacts(token, w)
   lines.push(
@@ -106,8 +106,8 @@ export function scrubber(w, {go, hover}) {
   return {canvas, paint}
 }
 
-// The bar from 0 to 1 with its pieces, and the number that falls on one of them
-// titled: what a click on a piece does, in words; take: it has been clicked, as its button below.
+// The range from 0 to 1 with its intervals, and the random number that falls into one of them.
+// titled(): the tooltip of an interval. take(id): called when it is clicked, as for the token's button below.
 export function nextBar(next, w, titled, take) {
   const left = next.choices.filter(([, , p]) => p > 0)
   const end = left.reduce((most, [, , , , high]) => Math.max(most, high), 0)
@@ -123,7 +123,7 @@ export function nextBar(next, w, titled, take) {
       p > 0.05 ? alone(text) : "",
     ),
   )
-  // how many others: in the larger part of what is free beside the drawn one
+  // the number of other tokens stands in the larger free part of the bar
   const [low, high] = left.find(([token]) => token === next.drawn)?.slice(3) ?? [0, 0]
   const listed = left.reduce((most, [token, , , , to]) => (token === next.drawn ? most : Math.max(most, to)), 0)
   const [a, b] = low >= listed ? (low - listed > 1 - high ? [listed, low] : [high, 1]) : [end, 1]
@@ -145,7 +145,7 @@ export function nextBar(next, w, titled, take) {
   return {root, replay}
 }
 
-// Every branch as a row: where it parts from the others, how it goes on, how likely the model held all of it
+// Every branch as a row: where it splits from the others, its text, and its log-probability
 export function branchList(branches, beside, w, choose, compare) {
   const [shared, longest] = [branches[0].shared, Math.max(...branches.map((b) => b.n))]
   const span = Math.max(1, longest - shared)

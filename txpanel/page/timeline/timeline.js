@@ -1,4 +1,4 @@
-// The timeline of what was generated. The server says where we are; a scrub shows at once and waits for the server's answer.
+// The timeline of generated tokens. The server decides which token is the current one; scrubbing shows its place at once, before the server has answered.
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
 import {offer} from "../../toolkit/lit.js"
@@ -45,7 +45,7 @@ export function render({model, view, el}) {
   const go = (i) => {
     const to = Math.max(0, Math.min(line.length, i))
     if (to === at()) return
-    if (isSaved()) return send("go", node(to)) // the picture of that step needs the model: the timeline stays with it
+    if (isSaved()) return send("go", node(to)) // on a saved page the other pictures cannot follow to another token, so the timeline stays too
     local = to
     wanted = node(to)
     draw()
@@ -166,7 +166,7 @@ export function render({model, view, el}) {
   const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
   const drawCompare = () => {
     const before = compare.hidden
-    // It takes the place of what was unfolded, and keeps all of it: what stands below moves only if it needs more.
+    // It takes the place of the unfolded part, with the same height, so that what is below moves only if it needs more.
     if (before && model.compare.sides) {
       root.style.minHeight = `${root.offsetHeight}px`
       compare.style.maxHeight = `max(${root.offsetHeight - 2}px, min(78vh, 640px))`
@@ -216,7 +216,7 @@ export function render({model, view, el}) {
     send("compare", 0)
   })
   el.append(root)
-  // Its line is taken by the click that writes, before the first token comes, and kept until another text is run.
+  // Its line appears with the click on Generate, before the first token comes, and stays until another text is run.
   let taken = false
   const writing = hear("writing", view, (on) => {
     taken = on
@@ -259,7 +259,7 @@ export function render({model, view, el}) {
     track.paint(line, i, el)
     drawChips()
   }
-  // A new token comes from its place among the candidates
+  // A new token moves from its place among the candidates to its chip
   const fly = () => {
     const fresh = chips.querySelector(`[data-i="${line.length}"]`)
     const from = next.root.querySelector(".choice.drawn")
@@ -282,7 +282,7 @@ export function render({model, view, el}) {
   model.on("added", () => {
     const {begin: from, items} = model.added
     if (items === undefined) {
-      // what came piece by piece is gone; a line that is again the last whole one is not sent again
+      // tokens that were sent one by one are withdrawn. The line is then the last one sent as a whole, which Panel does not send again
       if (line !== model.line) {
         line = model.line
         draw()
@@ -308,10 +308,10 @@ export function render({model, view, el}) {
     pump()
     hold(model.place.busy)
     if (model.place.busy && line.length) {
-      // the next step comes when this one is on the screen, and clicks are taken between the two
+      // the server goes on to the next token when this one is on the screen; clicks are handled between the two
       const told = () => send("seen", model.place.at)
       const painted = (left) => (left && !settled() ? setTimeout(painted, 30, left - 1) : told())
-      // with a picture: when those on the screen are painted, which come in a message of their own
+      // if pictures come with this step (in a message of their own): when those on the screen are painted
       const done = () => (model.place.stale ? setTimeout(told) : setTimeout(painted, 50, 30))
       document.hidden ? done() : requestAnimationFrame(done)
     }

@@ -1,4 +1,4 @@
-// About this model: what it is, and which of its parts are open. The button is a badge where some are not.
+// About this model: what it is, and which of its parts are opened. If some are not, the button is a badge that says so.
 import {h} from "../../toolkit/elements.js"
 import {popover} from "./popover.js"
 

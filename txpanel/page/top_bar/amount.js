@@ -1,4 +1,4 @@
-// How many tokens to write, up to what this server allows.
+// How many tokens to generate, up to what this server allows.
 import {h} from "../../toolkit/elements.js"
 
 export function amountChooser(model) {

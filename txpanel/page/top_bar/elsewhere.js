@@ -1,4 +1,4 @@
-// Controls of the bar that stand where their effect is seen, inside another part of the page: they stay the bar's own, with the bar's look.
+// Controls of the bar that are shown inside another part of the page, where their effect is seen. They still belong to the bar, and keep its styles.
 import {h} from "../../toolkit/elements.js"
 import {offer} from "../../toolkit/lit.js"
 
@@ -14,7 +14,7 @@ export function putInto(place, from, cls, ...elements) {
   return box
 }
 
-/** What a lesson may point at in the bar; the settings only while they stand in it. */
+/** The parts of the bar that a lesson can highlight; the settings only while they are in it. */
 export const offerBar = (view, el, {field, ghost, models, generate, amount, undo, redo, sampling}) =>
   offer(view, {
     prompt: () => field,

@@ -1,7 +1,7 @@
 // Texts to try, under the prompt.
 import {h} from "../../toolkit/elements.js"
 
-// tryOut(text): somebody wants to see this one.
+// tryOut(text): called with the text that was chosen.
 export function exampleTexts(model, tryOut) {
   const w = model.words
   const root = h("div", {class: "examples", role: "group", "aria-label": w.examples})

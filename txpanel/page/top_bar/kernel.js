@@ -2,7 +2,7 @@
 import {inNotebook, watchKernel} from "../../toolkit/asleep.js"
 import {say, top} from "../../toolkit/said.js"
 
-// changed(): nobody answers, or somebody does again. Returns {asleep, stop}.
+// changed(): called when the kernel stops answering, and when it answers again. Returns {asleep, stop}.
 export function kernelOf(model, view, el, changed) {
   let asleep = false
   let kernel = null

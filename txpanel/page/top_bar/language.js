@@ -1,4 +1,5 @@
-// The page in another language: the same address, with its code. All words come with the page, so it is opened anew; what is shown stands in the address.
+// The page in another language: the same address with the language's code. All texts come with the page, so it is loaded again; the address says what is
+// shown.
 import {h, s} from "../../toolkit/elements.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 
@@ -15,7 +16,7 @@ export const languageLinks = (model) =>
             hreflang: code,
             lang: code,
             onclick: (event) => {
-              event.currentTarget.href = address(code) // as it is now
+              event.currentTarget.href = address(code) // the address may have changed since the link was made
             },
           },
           globe(),
@@ -23,7 +24,7 @@ export const languageLinks = (model) =>
         ),
       )
 
-/** The sign of a choice of languages: an example beside it may bear a language's name, too. */
+/** A globe, the usual sign for languages: without it a link could be taken for an example text, some of which are named after a language. */
 const globe = () =>
   s(
     "svg",

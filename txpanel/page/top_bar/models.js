@@ -1,4 +1,4 @@
-// Which model: those that are offered, and any other by its name.
+// The choice of a model: those that are offered, and any other by its name.
 import {h} from "../../toolkit/elements.js"
 import {popover} from "./popover.js"
 

@@ -4,7 +4,7 @@ import {h} from "../../toolkit/elements.js"
 const EDGE = 8 // pixels between a sheet and the edge of the window
 const BELOW = 6 // and between it and its button
 
-// A sheet hangs from its button; one that would leave the window is pushed back into it.
+// A sheet opens below its button; one that would leave the window is moved back into it.
 function keepInside(sheet, opener) {
   sheet.style.translate = ""
   const at = sheet.getBoundingClientRect()
@@ -34,7 +34,7 @@ export const popover = (label, title, more = {}) => {
     }
   }
   opener.addEventListener("click", () => show(sheet.hidden))
-  new ResizeObserver(() => keepInside(sheet, opener)).observe(sheet) // what it lists may come later
+  new ResizeObserver(() => keepInside(sheet, opener)).observe(sheet) // its content may come later
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !sheet.hidden) {
       event.stopPropagation()

@@ -1,14 +1,14 @@
-// The prompt's height: two lines to three; what is longer scrolls inside. Another suggestion behind the text moves nothing.
-const MIRRORED = 4000 // characters; longer prompts are not repeated to place the next token behind them
-const [LEAST, ROOM] = [64, 88] // pixels: two lines, so that tokens that come have room, and three
+// The prompt's height: two to three lines; a longer text scrolls inside. A longer suggestion after the text does not change the height.
+const MIRRORED = 4000 // characters; after longer prompts no suggestion is shown, whose place is found with a copy of the text
+const [LEAST, ROOM] = [64, 88] // pixels: two lines, so that generated tokens have room, and three
 
-/** box: the textarea; mirror: what lies behind it, with the text in `hidden` and the suggestion `ghost`. */
+/** box: the textarea; mirror: an element behind it that repeats its text, in `hidden`, followed by the suggestion `ghost`. */
 export function promptHeight({box, mirror, hidden, ghost, field}) {
-  let reserved = 0 // the height when writing began: while tokens come nothing below moves
-  let begun = "" // the text that it was kept for, and for what grows out of it
-  let laid = "" // what it was laid out for last: each look at a height makes the browser lay out the page
+  let reserved = 0 // the height when generation began: it stays, so that nothing below moves while tokens come
+  let begun = "" // the text for which this height is kept, and for its continuations
+  let laid = "" // what it was laid out for last; measuring a height is slow, since the browser lays out the page for it
   const focused = () => box.getRootNode().activeElement === box
-  // How high a text stands with room for a suggestion behind it, whichever that is.
+  // The height of a text with room for a suggestion of any length after it.
   const heightOf = (text) => {
     hidden.textContent = text.length <= MIRRORED ? text : ""
     box.style.height = "0"
@@ -25,7 +25,7 @@ export function promptHeight({box, mirror, hidden, ghost, field}) {
     widthChanged() {
       laid = ""
     },
-    /** shut: that no suggestion is shown; suggestion: its text. */
+    /** shut: whether no suggestion is shown; suggestion: its text. */
     lay(shut, suggestion) {
       if (!box.value.startsWith(begun) && !begun.startsWith(box.value)) reserved = 0
       const now = JSON.stringify([box.value, suggestion, reserved, shut, focused()])
@@ -34,8 +34,8 @@ export function promptHeight({box, mirror, hidden, ghost, field}) {
       ghost.hidden = shut
       const needed = heightOf(box.value)
       const text = box.scrollHeight
-      const behind = needed > text // the suggestion would stand on a line of its own
-      const tall = reserved || Math.max(LEAST, Math.min(needed, ROOM)) // what was kept holds until somebody types
+      const behind = needed > text // the suggestion would need a line of its own
+      const tall = reserved || Math.max(LEAST, Math.min(needed, ROOM)) // a reserved height holds until the text is edited
       if (box.value.length > MIRRORED || (needed > tall && behind)) ghost.hidden = true
       box.style.height = `${tall}px`
       if (!focused()) box.scrollTop = box.scrollHeight

@@ -1,4 +1,4 @@
-// Runs that are too long for an address, in the storage of this browser; the oldest go when there are too many.
+// Runs that are too long for an address, in the storage of this browser; the oldest are removed when there are too many.
 const KEPT = "txpanel-run-"
 const KEPT_MOST = 3000000 // characters of all of them together
 
@@ -11,7 +11,7 @@ const keptOnes = () =>
     })
     .sort((a, b) => a.time - b.time)
 
-// Whether it is kept now
+// Returns whether it is stored now
 export function keepRun({name, data}) {
   try {
     localStorage.removeItem(KEPT + name)
@@ -28,7 +28,7 @@ export function keepRun({name, data}) {
         localStorage.setItem(KEPT + name, `${Date.now()} ${data}`)
         return true
       } catch {
-        // full, or not allowed
+        // the storage is full or not allowed: without the oldest run, again
         if (!ones.length) return false
         drop()
       }

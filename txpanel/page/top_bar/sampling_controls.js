@@ -4,11 +4,11 @@ import {hand} from "../../decoding/hand.js"
 import {h} from "../../toolkit/elements.js"
 import {popover} from "./popover.js"
 
-// inline and more stand in the bar; draw() brings them up to date with the settings that the server has. drawn(token): a hand has moved the draw.
+// Returns two elements, `inline` and `more`, and draw(), which shows the settings that the server has. drawn(token): called when a slider changes the draw.
 export function samplingControls(model, send, drawn) {
   const w = model.words
   const settings = {}
-  let held = null // what is moved in other places of the page, and here: all show it at once
+  let held = null // settings that are changed here or elsewhere on the page: all places show them at once
   const grasp = () => {
     held?.stop()
     held = hand(model.hand, {moved: (_change, own) => own || draw(), drawn})
@@ -26,7 +26,7 @@ export function samplingControls(model, send, drawn) {
     const draw = () => {
       const value = now(name)
       if (!dragging) input.value = value
-      paint(dragging ? input.value : value) // other views go farther than this slider
+      paint(dragging ? input.value : value) // the value itself: it may be set elsewhere beyond the end of this slider
     }
     const paint = (value) => {
       shown.textContent = String(Math.round(value * 100) / 100)
@@ -48,14 +48,14 @@ export function samplingControls(model, send, drawn) {
   }
   const numeric = (name, label, least, most, step, hint) => {
     const input = h("input", {type: "number", min: least, max: most, step, "aria-label": label})
-    let typing = false // what somebody is typing is never overwritten
+    let typing = false // a value that is being typed is never overwritten
     input.addEventListener("input", () => {
       typing = true
     })
     input.addEventListener("change", () => {
       typing = false
       if (input.value === "") return settings[name]()
-      input.value = Math.max(least, Math.min(most, Number(input.value))) // what holds, not what lies beyond the end
+      input.value = Math.max(least, Math.min(most, Number(input.value))) // the nearest allowed value
       set(name, Number(input.value))
     })
     input.addEventListener("blur", () => {
@@ -70,7 +70,7 @@ export function samplingControls(model, send, drawn) {
   }
   const boxed = model.stages.filter((stage) => !stage.in_bar)
   const count = () => {
-    // what is on there should not be hidden
+    // the button says how many settings behind it are on
     const n = boxed.filter(({key, off}) => Math.abs(now(key) - off) > 1e-9).length
     const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
     more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
@@ -78,7 +78,7 @@ export function samplingControls(model, send, drawn) {
     more.opener.setAttribute("aria-label", title)
   }
   const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
-  // One click to surprises, and the next one back to what is usual
+  // One click sets high-temperature sampling, the next one the usual settings
   const equal = (values) => Object.entries(values).every(([name, value]) => Math.abs(now(name) - value) < 1e-9)
   const surprise = h(
     "button",

@@ -1,4 +1,4 @@
-// The link, and runs as files: to take along, and to open.
+// The link, and runs as files: to save and to open.
 import {download, h} from "../../toolkit/elements.js"
 import {popover} from "./popover.js"
 import {keepRun, keptRun} from "./run_storage.js"
@@ -14,7 +14,7 @@ export function sharing(model, send) {
     onchange: async () => {
       const [chosen, size] = [file.files[0], 400000]
       file.value = ""
-      const most = (model.info.limits?.upload || Infinity) + size // with the piece that is too much the server refuses it
+      const most = (model.info.limits?.upload || Infinity) + size // up to the first piece beyond the limit: with that one the server refuses the file in words
       for (let at = 0; chosen && (at === 0 || at < Math.min(chosen.size, most)); at += size) {
         const bytes = new Uint8Array(await chosen.slice(at, at + size).arrayBuffer())
         let text = ""
@@ -34,7 +34,7 @@ export function sharing(model, send) {
           await navigator.clipboard.writeText(link)
           said.textContent = w.copied
         } catch {
-          // no clipboard without https
+          // a browser has no clipboard on a page without https
           const field = h("input", {type: "text", readonly: true, value: link, "aria-label": w.copy_by_hand})
           said.replaceChildren(w.copy_by_hand, field)
           field.select()
@@ -78,7 +78,7 @@ export function sharing(model, send) {
   model.on("msg:custom", ({kind, name, data}) => {
     if (kind === "file") download(name, new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]))
   })
-  let kept = false // whether a reload brings back what no link can hold
+  let kept = false // whether the run, too long for a link, is stored in this browser
   const keep = () => {
     kept = Boolean(model.kept.name) && keepRun(model.kept)
   }

@@ -1,4 +1,4 @@
-// Where we look: one of block, head and token, to choose or to step through.
+// The selected block, head or token, to choose or to step through.
 import {h} from "../../toolkit/elements.js"
 
 export function stepper(model, send, name, label) {
@@ -12,7 +12,7 @@ export function stepper(model, send, name, label) {
     root,
     draw: () => {
       const [at, names] = [model.place[name], model.place.choices?.[name] ?? []]
-      const why = model.place.why?.[name] ?? "" // nothing to choose here: greyed, and the reason can be read
+      const why = model.place.why?.[name] ?? "" // nothing to choose here: greyed, with the reason
       root.hidden = names.length < 1 && !why
       root.classList.toggle("none", Boolean(why))
       for (const [attribute, value] of [

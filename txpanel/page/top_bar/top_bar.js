@@ -1,5 +1,5 @@
-// The bar on top: what this is and where to begin, model, theme; the prompt, its examples and the button that writes; progress and errors.
-// Block, head and token are chosen in the picture; a slim bar repeats them while that has scrolled away.
+// The bar at the top: name and Start here, model, theme; the prompt, its examples and Generate; progress and errors.
+// Block, head and token are chosen in the flow; a slim bar repeats them while the flow has scrolled away.
 
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
@@ -22,8 +22,8 @@ import {keepTyped, typedOver} from "./typed.js"
 
 export function render({model, view, el}) {
   const w = model.words
-  const unsaid = {} // settings and places chosen while the server is away, as words of the address
-  const early = {} // and those that were chosen before there was a connection
+  const unsaid = {} // settings and selections made while there is no connection, as parts of the address
+  const early = {} // and those made before the first connection
   const send = (kind, more = {}) => {
     if (["run", "generate", "append"].includes(kind)) say(el, "writing", kind !== "run")
     if (["set", "focus"].includes(kind)) Object.assign(model.isFirst ? early : away() ? unsaid : {}, more)
@@ -45,9 +45,9 @@ export function render({model, view, el}) {
   const ghost = h("button", {type: "button", class: "ghost", onclick: () => send("append")})
   const mirror = h("div", {class: "mirror"}, hidden, h("b", {class: "slot"}, ghost))
   const field = h("div", {class: "field"}, mirror, box)
-  let known = model.text // what the server has; what differs from it is not run yet
+  let known = model.text // the text that the server has; another text in the box has not been run yet
   const dirty = () => box.value !== known
-  const fills = () => Boolean(model.info.fills?.reason) // a model that fills gaps, and does not write on
+  const fills = () => Boolean(model.info.fills?.reason) // a model such as BERT, which fills a mask token instead of continuing the text
   const height = promptHeight({box, mirror, hidden, ghost, field})
   const grow = () => {
     const shut = answering || dirty() || asked !== null || model.info.chat || fills() || !model.next.text || !box.value || model.status.busy
@@ -57,7 +57,7 @@ export function render({model, view, el}) {
   }
   let answering = false
   const clean = (text) => (text.toWellFormed ? text.toWellFormed() : text)
-  let asked = null // the request whose text is on its way to the server: until it is heard, a text that comes is an older one
+  let asked = null // the last request with a text: until the server has handled it, a text that it sends is an older one
   const ask = (kind, text, more = {}) => {
     setWaiting(model, true)
     known = text
@@ -67,18 +67,18 @@ export function render({model, view, el}) {
   }
   const take = () => {
     if (asked !== null) return
-    if (!dirty() || box.value === model.text) box.value = model.text // what somebody is typing is never overwritten
+    if (!dirty() || box.value === model.text) box.value = model.text // a text that is being typed is never overwritten
     known = model.text
     bringBack()
     grow()
   }
-  // Once, when the first text is there, and nobody has typed on.
+  // Once, with the first text of the server: what was typed before a reload, unless something was typed since.
   let brought = false
   const bringBack = () => {
     if (!brought && known && !dirty()) box.value = typedOver(known) ?? known
     brought ||= Boolean(known)
   }
-  // A text that the server would refuse for its length alone is not sent, and stays where it is.
+  // A text that the server would refuse for its length is not sent, and stays in the box.
   let tooLong = ""
   const fits = (text) => {
     const most = model.info.limits?.characters || Infinity
@@ -123,7 +123,7 @@ export function render({model, view, el}) {
     submit()
   }
 
-  let falls = null // the draw as a hand on a setting has moved it, until the server says the same
+  let falls = null // the token that would be drawn while a slider is dragged, until the server confirms it
   const sampling = samplingControls(model, send, (token) => {
     falls = token
     drawNext()
@@ -132,7 +132,7 @@ export function render({model, view, el}) {
   // --- generate ----------------------------------------------------------------------------------------------------
   const {root: amount, limit: limitAmount} = amountChooser(model)
   let lined = false // whether the timeline has its line under the bar
-  let stopping = false // heard, and on its way to where the model runs
+  let stopping = false // Stop was clicked, and the model has not stopped yet
   const generate = h("button", {
     type: "button",
     class: "primary",
@@ -141,7 +141,7 @@ export function render({model, view, el}) {
         stopping = true
         drawStatus()
         return send("cancel")
-      } // it says Stop only then
+      } // only then the button says Stop
       if (dirty()) {
         if (!fits(clean(box.value))) return
         ask("generate", clean(box.value), {n: Number(amount.value)})
@@ -149,7 +149,7 @@ export function render({model, view, el}) {
       height.reserve()
     },
   })
-  const append = button(w.fill, w.fill_title, () => send("append"), {class: "primary fill", hidden: true}) // into the gap
+  const append = button(w.fill, w.fill_title, () => send("append"), {class: "primary fill", hidden: true}) // puts the most likely token in the place of the mask token
   const undo = button("↶", w.undo, () => send("undo"), {class: "icon"})
   const redo = button("↷", w.redo, () => send("redo"), {class: "icon"})
   const gap = button(
@@ -249,7 +249,7 @@ export function render({model, view, el}) {
     gap.title = w.gap_title.replace("{mask}", model.info.fills?.mask ?? "")
     gap.setAttribute("aria-label", gap.title)
     append.hidden = !fills()
-    generate.parentElement.hidden = fills() // one button that writes: into the gap, or on
+    generate.parentElement.hidden = fills() // only one of the two: fill the mask token, or generate
     limitAmount()
     drawStatus()
   }
@@ -265,7 +265,7 @@ export function render({model, view, el}) {
     }
     stop.hidden = !progress?.can_cancel
     said.hidden = !working.hidden || !said.textContent
-    // The timeline takes the place of this row: it comes, and nothing below moves. What has to be said has the row all the same.
+    // The timeline takes the place of this row, so that nothing below moves when it comes. A message still gets the row.
     status.hidden = lined && said.hidden && (working.hidden || generating)
     const told = tooLong || error || (kernel.asleep() ? w.asleep : notice) || ""
     banner.hidden = !told
@@ -297,7 +297,7 @@ export function render({model, view, el}) {
       take()
     }
   })
-  // The page may be opened anew when the server is back: what it has not heard goes over into the next one.
+  // The page may be loaded again when the server is back: what the server has not received is handed over to it.
   const stops = [
     onLeave(() => ({words: model.isFirst ? early : unsaid, text: asked === null ? null : known, typed: dirty() ? box.value : null})),
     keepTyped(() => ({text: box.value, over: known})),
@@ -317,7 +317,7 @@ export function render({model, view, el}) {
   })
   model.on("settings", sampling.draw)
   model.on("place", () => steppers.forEach((s) => s.draw()))
-  // In the place of the address before: Back leaves the page, and what was done on it is taken back by its own Undo.
+  // Replaces the address: the browser's Back leaves the page; for steps on the page there is Undo.
   model.on("address", () => history.replaceState(history.state, "", `${location.pathname}${model.address}${location.hash}`))
   const {text, typed} = handedOver()
   if (typeof text === "string" && text !== model.text) {
@@ -332,7 +332,7 @@ export function render({model, view, el}) {
   drawNext()
   sampling.draw()
   steppers.forEach((s) => s.draw())
-  // The bar goes when the page is scrolled, and stays as a whole while somebody is in it with the keyboard, or something went wrong.
+  // The bar scrolls away, but stays on screen while it has the keyboard focus or shows a message.
   above.top = () => el.getBoundingClientRect().top
   above.bottom = () => (look.hidden ? el : look).getBoundingClientRect().bottom
   let inside = false
@@ -340,17 +340,17 @@ export function render({model, view, el}) {
   const stick = () => {
     view.el.style.top = inside || !banner.hidden ? "0" : `${-high}px`
   }
-  // Where there is a picture to choose in, the slim bar hangs under the bar while that is out of sight; where there is none, it is part of the bar.
+  // With a flow to select in, the slim bar shows under the bar while the flow is out of sight; without one, it is part of the bar.
   const pictured = () => {
     look.hidden = model.pictured
     look.classList.toggle("stands", !model.pictured)
   }
   const sight = hear("sight", view, (on) => look.toggleAttribute("hidden", on))
-  // Where there is a picture with the bars that they move, the settings stand under those.
+  // With a flow, the settings stand there, under the bars that they change.
   const offered = offerBar(view, el, {field, ghost, models, generate, amount, undo, redo, sampling})
   const placed = hear("settings", view, (place) => putInto(place, el, "under", sampling.inline, sampling.more))
   const played = hear("play", view, (on) => {
-    answering = on // the picture shows how the answer comes: it is not given away up here
+    answering = on // during ▶ Play the next token is not shown up here before the flow has come to it
     grow()
   })
   const below = hear("lined", view, (on) => {

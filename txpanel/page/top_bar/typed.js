@@ -1,15 +1,15 @@
-// What somebody has typed and not run goes over a reload: this tab keeps it, with the text that it was typed over.
+// A text that was typed and not run survives a reload: this tab keeps it, with the text that it was to replace.
 const KEPT = "txpanel-typed"
 
 const kept = () => {
   try {
     return JSON.parse(sessionStorage.getItem(KEPT)) ?? {}
   } catch {
-    return {} // not allowed here, or not ours
+    return {} // no storage, or not ours
   }
 }
 
-// `now()` says {text, over}, both the same when nothing waits to be run. A page that is hidden may be thrown away without another word.
+// `now()` returns {text, over}, equal if nothing was typed. Kept when the page is hidden: browsers may discard a hidden page without another event.
 export function keepTyped(now) {
   const keep = () => {
     const {text, over} = now()
@@ -17,7 +17,7 @@ export function keepTyped(now) {
       if (text !== over) sessionStorage.setItem(KEPT, JSON.stringify({text, over}))
       else if (kept().over === over) sessionStorage.removeItem(KEPT)
     } catch {
-      // no room, or not allowed here
+      // storage full, or not allowed
     }
   }
   const hidden = () => document.hidden && keep()
@@ -29,7 +29,7 @@ export function keepTyped(now) {
   }
 }
 
-// What was typed over a text, if it was.
+// The text that was typed to replace this one, if there is any.
 export const typedOver = (over) => {
   const {text, over: before} = kept()
   return typeof text === "string" && over && before === over ? text : null

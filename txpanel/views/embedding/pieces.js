@@ -18,7 +18,7 @@ export function render({model}) {
 
   function piece(p) {
     const on = p.at === model.chosen
-    const unseen = (text) => h("span", {class: "unseen"}, text) // said, not shown: the name is what stands there, with words between
+    const unseen = (text) => h("span", {class: "unseen"}, text) // for screen readers only: words between the values that are shown
     return h(
       "div",
       {

@@ -1,4 +1,4 @@
-// Rotary embedding: each pair of numbers is a hand that position turns. Grey before, coloured after, the wedge is the turn.
+// Rotary embedding: each pair of numbers as a line from the centre, which is rotated by the position. Grey before, coloured after, a wedge for the angle.
 import {h, s} from "../../toolkit/elements.js"
 import {number} from "../../toolkit/numbers.js"
 import {reducedMotion} from "../../toolkit/theme.js"

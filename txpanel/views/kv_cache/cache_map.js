@@ -52,7 +52,7 @@ export function render({model, el}) {
       ),
     )
   }
-  // A block of which no keys and values are kept: hatched, as everything that is not opened.
+  // A block without cached keys and values: hatched, like all that is not opened.
   const hatch = (ink, y, width, height) => {
     ink.save()
     ink.beginPath()
@@ -110,7 +110,7 @@ export function render({model, el}) {
       at.length > 1
         ? s("path", {class: kind, d: of.map((v, i) => `${i ? "L" : "M"}${x(at[i]).toFixed(1)} ${y(v).toFixed(1)}`).join("")})
         : s("circle", {class: kind, cx: x(first), cy: y(of[0]), r: 4})
-    const every = Math.max(1, Math.ceil((last - first) / 5)) // even steps, whatever the length
+    const every = Math.max(1, Math.ceil((last - first) / 5)) // about six labels at equal distances
     const places = Array.from({length: Math.floor((last - first) / every) + 1}, (_x, i) => first + i * every)
     plot.replaceChildren(
       s(

@@ -1,4 +1,4 @@
-// The neurons that write most for a token: their numbers, the size of what they write, and the tokens it points to.
+// The neurons with the largest output for a token: their numbers, the norm of the output, and the tokens that it promotes.
 import {blanks, h} from "../../toolkit/elements.js"
 import {grouped, number} from "../../toolkit/numbers.js"
 

@@ -1,4 +1,4 @@
-// The softmax, step by step, for the likeliest tokens, those searched for, and all others together.
+// The softmax, step by step, for the most likely tokens, those searched for, and all others together.
 import {h} from "../../toolkit/elements.js"
 import {grouped, number, percent} from "../../toolkit/numbers.js"
 
@@ -38,7 +38,7 @@ export function render({model, el}) {
   function draw() {
     const w = model.words
     const {max, sum} = model.total
-    const held = table.getRootNode().activeElement?.dataset?.cell // the new table gives the focus back
+    const held = table.getRootNode().activeElement?.dataset?.cell // the cell with the focus, to which the new table returns it
     if (!model.rows.length) return table.replaceChildren()
     tip.setAttribute("aria-label", w.caption)
     const others = model.others

@@ -1,5 +1,5 @@
-// The parts of a "why this number" card: its bar, path, value, operands with their sum, and what the number feeds.
-// ctx is {model, send, copy}: the component's model, a message to Python, a text to the clipboard.
+// The parts of a "why this number" card: its buttons, path, value, terms with their sum, and the numbers that are computed from this one.
+// ctx is {model, send, copy}: the component's model, a function that sends a message to Python, one that copies a text to the clipboard.
 import {h} from "../../toolkit/elements.js"
 
 export const button = (cls, text, label, act, more) =>
@@ -75,7 +75,7 @@ export function head(card) {
   )
 }
 
-/** What says which cell an operand is while it has the pointer or the focus: the pictures that show the cell make it stand out. */
+/** Attributes that tell the pictures which cell a term is, while it has the pointer or the focus, so that they mark that cell. */
 function pointing({name, at}) {
   const say = (detail) => () => window.dispatchEvent(new CustomEvent("tx-point", {detail}))
   const [on, off] = [say({name, at}), say(null)]
@@ -131,7 +131,7 @@ export function operands(ctx, card, c) {
   ]
 }
 
-/** A number that a part that is not opened has made: by which module, from which inputs, and whether calling it again gives the same. */
+/** A number from a part that is not opened: its module, the inputs, and whether calling the module again gives the same number. */
 export function closed({model, send}, card, c) {
   const {said, again, inputs} = card.closed
   const source = (one, i) =>
@@ -145,7 +145,7 @@ export function closed({model, send}, card, c) {
   )
 }
 
-/** The numbers that this one is an operand of; slot remembers whether they are shown. */
+/** The numbers that this one is a term of; slot remembers whether they are shown. */
 export function feeds({model, send}, card, c, slot) {
   if (!card.feeds.length) return []
   const chip = (f, i) => button("link chip", f.label, f.title, () => send({do: "feed", card: c, at: i}))

@@ -1,4 +1,4 @@
-// One cell of a matrix product: its row, its column and the sum that runs over them, to be played or stepped through.
+// One cell of a matrix product: its row, its column and the running sum of their products, to be played or stepped through.
 import {h, s} from "../../toolkit/elements.js"
 import {number} from "../../toolkit/numbers.js"
 import {isDark, reducedMotion} from "../../toolkit/theme.js"
@@ -12,7 +12,7 @@ function runningSums({length, bias, factor}, row, column) {
   return sums
 }
 
-/** The running sum as a picture: all of it faint, and up to a step, which `upto(step)` says, solid. */
+/** The running sum as a curve: all of it faint, and solid up to the step that `upto(step)` sets. */
 function chart(sums) {
   const length = sums.length - 1
   const low = Math.min(0, ...sums),
@@ -37,7 +37,8 @@ function chart(sums) {
   return {svg, upto: (step) => solid.setAttribute("d", path(step))}
 }
 
-/** slot: what outlives the card's element. `open` is read and written; `stop` and `paint` are set, for whoever replaces or resizes it; `card` is where it stands. */
+/** slot: state that is kept when the card's element is made again. `open` is read and written; `stop` and `paint` are set, to be called before that and after a
+ * change of width; `card` is the element. */
 export function product({model, send}, card, c, slot) {
   const w = model.words
   const p = card.product
@@ -105,7 +106,7 @@ export function product({model, send}, card, c, slot) {
     slider,
   )
 
-  // The product of one step, its factors to be asked about
+  // The product of one step; a click on a factor opens its card
   function step(i) {
     const ask = (part, value) =>
       button("link", number(value), `${w.why} ${p[part].label} ${i}`, () => send({do: "cell", card: c, part, index: i}))

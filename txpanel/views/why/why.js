@@ -24,7 +24,7 @@ export function render({model}) {
   }
   const ctx = {model, send, copy}
 
-  // Long formulas scroll sideways, by key, too.
+  // A formula can have the focus, so that a long one can be scrolled by keys.
   const formula = (card, slot) => {
     const place = h("div", {class: "math", tabindex: 0, role: "group", "aria-label": model.words.formula}, mathml(card.formula))
     slot.fits?.stop()
@@ -34,7 +34,7 @@ export function render({model}) {
 
   function fill(slot, card, c) {
     if (slot.stop) slot.stop()
-    window.dispatchEvent(new CustomEvent("tx-point", {detail: null})) // what had the pointer is gone with the old card
+    window.dispatchEvent(new CustomEvent("tx-point", {detail: null})) // the term under the pointer is gone with the old card
     slot.stop = null
     slot.paint = null
     slot.card.replaceChildren(
@@ -51,7 +51,7 @@ export function render({model}) {
   }
 
   function keep() {
-    // which control of which card has the focus, so that a rebuilt card can give it back
+    // the control that has the focus, so that the rebuilt card can return it
     const active = root.getRootNode().activeElement
     const slot = slots.find((each) => active && each.card.contains(active))
     return slot ? {slot, name: active.getAttribute("aria-label") || active.textContent} : null
@@ -82,7 +82,7 @@ export function render({model}) {
 
   root.addEventListener("keydown", (e) => {
     if (e.key !== "Escape" || !model.cards.length) return
-    e.preventDefault() // and nothing else closes
+    e.preventDefault() // Esc closes only this card
     e.stopPropagation()
     send({do: "close"})
   })
