@@ -45,3 +45,25 @@ test("a place that is gone hears nothing", () => {
   one.held.move({seed: 3})
   assert.deepEqual(gone.heard, [])
 })
+
+test("a place that draws a whole answer of its own is not held up by the others: they follow after its frame, with all that was moved", () => {
+  const frames = []
+  Object.assign(globalThis, {requestAnimationFrame: (act) => frames.push(act), scheduler: {postTask: (act) => frames.push(act)}})
+  const heard = []
+  const sampling = hand("f", {alone: true, moved: (change, own) => heard.push([change, own])})
+  const flow = place("f")
+  sampling.move({temperature: 0.4})
+  sampling.move({temperature: 0.5, top_k: 3})
+  assert.deepEqual(heard, [
+    [{temperature: 0.4}, true],
+    [{temperature: 0.5, top_k: 3}, true],
+  ])
+  assert.deepEqual(flow.heard, [])
+  assert.equal(flow.held.over({temperature: 1, top_k: 0}).temperature, 0.5) // it knows, should it draw for another reason
+  assert.equal(frames.length, 1)
+  frames.shift()()
+  frames.shift()()
+  assert.deepEqual(flow.heard, [[{temperature: 0.5, top_k: 3}, false]])
+  sampling.move({top_k: 4})
+  assert.equal(frames.length, 1) // and again
+})

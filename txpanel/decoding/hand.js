@@ -3,23 +3,41 @@
 const PATIENCE = 3000 // milliseconds after which the server's value counts, whatever was changed
 const places = new Map() // key -> the places that are told of a change
 
+// After the next frame, once nothing more urgent waits.
+const afterFrame = (act) =>
+  requestAnimationFrame(() => (globalThis.scheduler?.postTask ? scheduler.postTask(act, {priority: "background"}) : setTimeout(act)))
+
 // moved(change, own): called with {name: value} when a setting was changed, here (own) or elsewhere. drawn(token): called with {text, p}, the token that
-// the seed's number would draw now, when another place has computed it.
-export function hand(key, {moved = () => {}, drawn = () => {}}) {
+// the seed's number would draw now, when another place has computed it. alone: this place draws a whole answer by itself; a change made here is drawn
+// here in the next frame and elsewhere after it, so that other places do not slow down a drag.
+export function hand(key, {moved = () => {}, drawn = () => {}, alone = false}) {
   const waiting = new Map()
   const place = {
-    take(change, own) {
+    keep(change) {
       for (const [name, value] of Object.entries(change)) waiting.set(name, {value, at: Date.now()})
-      moved(change, own)
     },
+    moved,
     drawn,
+  }
+  let later = null // what the others have not been told yet
+  const tell = () => {
+    const change = later
+    later = null
+    for (const each of all) if (each !== place) each.moved(change, false)
   }
   if (!places.has(key)) places.set(key, new Set())
   const all = places.get(key)
   all.add(place)
   return {
     move: (change) => {
-      for (const each of all) each.take(change, each === place)
+      for (const each of all) each.keep(change)
+      if (!alone) {
+        for (const each of all) each.moved(change, each === place)
+        return
+      }
+      moved(change, true)
+      if (!later) afterFrame(tell)
+      later = {...later, ...change}
     },
     say: (token) => {
       for (const each of all) if (each !== place) each.drawn(token)

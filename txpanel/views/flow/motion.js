@@ -16,7 +16,6 @@ export class Motion {
     this.draw = draw
     this.speaks = speaks
     this.seen = seen
-    this.drawn = -Infinity
     this.rest = 0
     this.part = null
     this.run = 1
@@ -135,11 +134,14 @@ export class Motion {
 
   request() {
     if (this.frame) return
-    const wait = this.unseen ? UNSEEN_MS - (performance.now() - this.drawn) : 0
+    if (!this.unseen) this.soon()
+    else this.rest ||= setTimeout(() => this.soon(), UNSEEN_MS) // never in the frame of what is looked at
+  }
+
+  soon() {
     clearTimeout(this.rest)
     this.rest = 0
-    if (wait > 0) this.rest = setTimeout(() => this.request(), wait)
-    else this.frame = requestAnimationFrame((now) => this.tick(now))
+    this.frame = requestAnimationFrame((now) => this.tick(now))
   }
 
   // To be called in a frame: draws what was asked for at once instead of in the next frame.
@@ -153,7 +155,6 @@ export class Motion {
 
   tick(now) {
     this.frame = 0
-    this.drawn = performance.now()
     if (this.unseen) {
       this.run = this.mix = 1
       this.runStart = this.mixStart = null

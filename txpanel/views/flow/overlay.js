@@ -8,6 +8,7 @@ import {laneY, thumbAt} from "./layout.js"
 import {besideLegend} from "./legend.js"
 import {bothSides} from "./pattern.js"
 import {phoneClosed, phoneOverlay} from "./phone_layout.js"
+import {lettersOf, widthOf} from "./text_width.js"
 import {whyDrawn} from "./why_drawn.js"
 
 const put = (n, x, y, w, tall) => {
@@ -91,8 +92,7 @@ function pager(app) {
 
 // Text made smaller until it fits a width, but not too small to read.
 function fit(app, n, text, size, room) {
-  app.ctx.font = `${size}px ${app.font}`
-  const wide = app.ctx.measureText(text).width * 1.04
+  const wide = widthOf(app, text, `${size}px`) * 1.04
   n.style.fontSize = wide <= room ? "" : `${Math.max(10.5, (size * room) / wide).toFixed(1)}px`
 }
 
@@ -100,9 +100,8 @@ function tokens(app) {
   const {L, tokens: t, T} = app
   const on = chosen(app)
   const facts = (i) => ({id: integer(t.ids[i]), pos: t.start + i + 1})
-  app.ctx.font = `10.5px ${app.font}`
   // Nothing is cut: on a phone there are two lines; elsewhere, if the longest does not fit, positions stand in the tooltips only.
-  const roomy = L.phone || t.ids.every((_id, i) => app.ctx.measureText(fill(T.id_pos, facts(i))).width <= L.at.label.w + 14)
+  const roomy = L.phone || t.ids.every((_id, i) => widthOf(app, fill(T.id_pos, facts(i)), "10.5px") <= L.at.label.w + 14)
   const under = (i) => (L.phone ? fill(T.id_pos, facts(i)).replace(" · ", "\n") : fill(roomy ? T.id_pos : T.id, facts(i)))
   const items = t.strings.map((text, i) => ({
     key: t.start + i,
@@ -176,10 +175,10 @@ function nameColumn({L, dom}, width, longest) {
 }
 
 // The name of the last row. A number that is cut would be another number, so with little room there are fewer words.
-function restName({ctx, font, T}, n, room) {
-  ctx.font = `11.5px ${font}`
+function restName(app, n, room) {
+  const {T} = app
   const names = [fill(T.others, {n}), fill(T.others_short, {n}), `+${n}`]
-  return names.find((text) => ctx.measureText(text).width <= room - 1) ?? T.others_all
+  return names.find((text) => widthOf(app, text, "11.5px") <= room - 1) ?? T.others_all
 }
 
 // The list of next tokens: bars with the settings in use, the model's own behind them as ghosts. They are elements, so their change is eased by CSS.
@@ -274,14 +273,14 @@ function captions(app) {
   if (a.n2b) list.push(["ln2b", norm, a.n2b.m, "mlp_norm"])
   if (a.plus2.w && !block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"])
   const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2)
-  app.ctx.font = `${10.5 * app.k}px ${app.font}`
+  const font = `${10.5 * app.k}px`
   let right = -1e9
   let low = 0
   keyed(
     app.dom.captions,
     list.map(([key, text, x, tensor], k) => {
       if (key === "mlp") right = Math.min(right, x - 20) // its name stands above the lanes
-      const wide = app.ctx.measureText(text).width + 4 // no wider than its words: there are other buttons beside it
+      const wide = widthOf(app, text, font) + 4 // no wider than its words: there are other buttons beside it
       const half = key === "mlp" ? 0 : wide / 2
       const aside = key === "mlp" ? 0 : Math.max(0, right + BETWEEN - (x - half)) // to the right, as far as it would touch the name before it
       low = aside > half + 6 && !low ? 1 : 0 // too far from its own sign: then names alternate between two lines
@@ -375,6 +374,7 @@ export function syncOverlay(app) {
 }
 
 function place(app) {
+  lettersOf(app)
   headings(app)
   pager(app)
   tokens(app)

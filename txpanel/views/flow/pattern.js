@@ -3,6 +3,7 @@ import {easeOut, lerp, narrow, weight} from "./core.js"
 import {chosen} from "./lanes.js"
 import {colX, earlierX, firstX, laneY} from "./layout.js"
 import {cellIn} from "./motion.js"
+import {lettersOf, widthOf} from "./text_width.js"
 
 // Whether tokens attend to later ones too, as in BERT.
 export const bothSides = (app) => app.block?.anatomy.causal === false
@@ -51,32 +52,11 @@ export function patternAt(app, i, j) {
 }
 
 const SIZES = [11, 10, 9.5]
-// The widths of texts at each size, measured once: setting a font and measuring takes longer than everything else about a cell.
-const widths = new Map(SIZES.map((size) => [size, new Map()]))
-let measured = "" // the font of these widths, and whether it had been loaded
-
-function letters(app) {
-  const now = `${document.fonts.status} ${app.font}`
-  if (now !== measured || document.fonts.status !== "loaded") for (const each of widths.values()) each.clear()
-  measured = now
-}
-
-const fontOf = (app, size) => `600 ${size}px ${app.font}`
-
-function widthOf(app, text, size) {
-  const known = widths.get(size)
-  let width = known.get(text)
-  if (width === undefined) {
-    app.ctx.font = fontOf(app, size)
-    width = app.ctx.measureText(text).width
-    known.set(text, width)
-  }
-  return width
-}
+const fontOf = (size) => `600 ${size}px`
 
 // The largest size at which a text fits; undefined if none does.
 const sizeFor = (app, text, across, along) =>
-  SIZES.find((size) => size <= along + 1 && widthOf(app, text, size) <= across - (size > 9.5 ? 1.5 : 0.5))
+  SIZES.find((size) => size <= along + 1 && widthOf(app, text, fontOf(size)) <= across - (size > 9.5 ? 1.5 : 0.5))
 
 const NAME = Math.PI / 3 // angle of a key's name under its column
 
@@ -92,7 +72,7 @@ function number(app, x, y, p, w, h, always) {
   ctx.textAlign = "center"
   ctx.textBaseline = "middle"
   ctx.fillStyle = theme.weightInk(p)
-  ctx.font = fontOf(app, upright ? sizeFor(app, text, w, h) : sizeFor(app, text, h, w))
+  ctx.font = `${fontOf(upright ? sizeFor(app, text, w, h) : sizeFor(app, text, h, w))} ${app.font}`
   app.written?.push([x, y, text])
   if (upright) {
     ctx.fillText(text, x, y + 0.5)
@@ -165,7 +145,7 @@ export function paintCells(app) {
   const {L, head, tokens} = app
   const q = chosen(app)
   app.written = []
-  letters(app)
+  lettersOf(app)
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     if (!L.circles) rowGround(app, i, i === q)

@@ -85,6 +85,7 @@ export function render({model, el}) {
   }
   // A setting was changed elsewhere on the page; that place tells the server
   const held = hand(model.hand, {
+    alone: true,
     moved: (change, own) => {
       if (own || !ctx.shown) return
       const [key] = Object.keys(change)

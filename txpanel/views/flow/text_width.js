@@ -1,0 +1,24 @@
+// How wide words stand on the canvas, measured once: giving the pen a font makes the browser work out the styles of the page and lay it out.
+const widths = new Map() // font -> words -> width
+let letters = ""
+
+/** Measures anew after the page's letters have come. Called once for each drawing. */
+export function lettersOf(app) {
+  const now = `${document.fonts.status} ${app.font}`
+  if (now !== letters || document.fonts.status !== "loaded") widths.clear()
+  letters = now
+}
+
+/** Pixels. font: as CSS writes it, without the family. */
+export function widthOf(app, text, font) {
+  let known = widths.get(font)
+  if (!known) widths.set(font, (known = new Map()))
+  let width = known.get(text)
+  if (width === undefined) {
+    if (known.size > 5000) known.clear() // a long session's texts
+    app.ctx.font = `${font} ${app.font}`
+    width = app.ctx.measureText(text).width
+    known.set(text, width)
+  }
+  return width
+}
