@@ -11,8 +11,8 @@ export function lettersOf(app) {
 
 /** Pixels. font: as CSS writes it, without the family. */
 export function widthOf(app, text, font) {
-  let known = widths.get(font)
-  if (!known) widths.set(font, (known = new Map()))
+  if (!widths.has(font)) widths.set(font, new Map())
+  const known = widths.get(font)
   let width = known.get(text)
   if (width === undefined) {
     if (known.size > 5000) known.clear() // a long session's texts
