@@ -24,6 +24,9 @@ AXES = ("who looks (query) ↓", "at whom (key) →", "who looks (query) ←")
 COUNTS_FROM_0 = (
     "In the link, blocks, heads and tokens count from 0; on the page, from 1.",
     "The position of the token, as the model counts it: from 0.",
+    "Code counts blocks, heads and tokens from 0.",
+    "Names in code count from 0:",
+    "(Neurons are numbered from 0.)",
 )
 """The sentences that are about counting from 0."""
 

@@ -84,6 +84,7 @@ def test_attention_by_hand(here: Situation) -> None:
     assert raw("strongest(last)", here) == int(weights[last].argmax())
     assert raw("weakest(last)", here) == int(weights[last].argmin())
     assert raw("row.sum(3)", here) == pytest.approx(1)
+    assert raw("rest(weight(last, first))", here) == pytest.approx(1 - raw("weight(last, first)", here))
     assert (raw("row.open(2)", here), raw("row.masked(2)", here)) == (3, 4)
     brought = weights[last] * np.linalg.norm(v, axis=1)
     assert raw("z.largest(last)", here) == int(brought.argmax())
@@ -157,6 +158,8 @@ def test_a_neuron_at_other_tokens_by_hand(here: Situation) -> None:
     )
     assert raw("neuron.least(neuron.shared)", here) == int(row.argmin())
     assert raw("neuron.at(neuron.shared, 2)", here) == pytest.approx(float(row[2]))
+    other = int(raw("neuron.other(neuron.shared)", here))
+    assert raw(f"neuron.top({other})", here) != raw("neuron.top(neuron.shared)", here)
 
 
 def test_the_head_that_rests_on_the_first_token_by_hand(here: Situation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from txpanel.decoding.ranges import RANGES
 from txpanel.lessons.lesson import PLACES, Goal, Task
 
-__all__ = ["doing"]
+__all__ = ["counted", "doing"]
 
 _LINES = {
     "text": 'state.text = "…"',
@@ -20,6 +20,11 @@ def doing(task: Task) -> list[str]:
     """The lines that do what a task asks for; empty where only the page can."""
     found = [_line(goal) for goal in task.reach]
     return found if all(found) else []
+
+
+def counted(task: Task) -> bool:
+    """Whether these lines count something from 0 that a person counts from 1."""
+    return any(goal.name == "asked" or goal.name in {*PLACES} - {"neuron"} for goal in task.reach)
 
 
 def _line(goal: Goal) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from txpanel.errors import BadLesson, Unsupported
 from txpanel.lessons.answers import right_shown
-from txpanel.lessons.by_code import doing
+from txpanel.lessons.by_code import counted, doing
 from txpanel.lessons.conditions import holds, missing
 from txpanel.lessons.confusions import confusion
 from txpanel.lessons.discovery import find_lessons, in_language, lessons_in
@@ -205,8 +205,8 @@ def _form(task: Task, here: Situation) -> list[Pairs]:
     shown: Mapping[str, Any] = task_shown(task, here)
     if task.kind == "choice":
         return [[("code", str(n)), ("", ": "), *text] for n, (_id, text) in enumerate(shown["options"], 1)]
-    if task.kind == "do":
-        return _by_code(task)
+    if task.kind == "do":  # by which code is a hint
+        return [] if doing(task) else _by_code(task)
     if task.kind == "number":
         return [[("", _("A number, in percent.") if as_shares(task, here) else _("A number."))]]
     if task.kind in ("token", "cell"):
@@ -232,10 +232,10 @@ def _by_code(task: Task) -> list[Pairs]:
     lines = doing(task)
     if not lines:
         return [[("", _("This is done on the page of txpanel."))]]
-    lead: Pairs = [("", _("Here it is done by code, or in a view:")), ("", " ")]
+    lead: Pairs = [("", _("In code:")), ("", " ")]
     for n, line in enumerate(lines):
         lead += [("", ", "), ("code", line)] if n else [("code", line)]
-    return [lead]
+    return [lead, [("", _("Code counts blocks, heads and tokens from 0."))]] if counted(task) else [lead]
 
 
 def _given(answer: Any, task: Task, here: Situation) -> Any:

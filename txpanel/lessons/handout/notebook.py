@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from txpanel.decoding.settings import OFF, USUAL
-from txpanel.lessons.by_code import doing
+from txpanel.lessons.by_code import counted, doing
 from txpanel.lessons.handout.belongs import view_of
 from txpanel.lessons.lesson import Lesson, Step, Task
-from txpanel.lessons.placing import is_here
+from txpanel.lessons.placing import is_here, placed
 from txpanel.lessons.rendering import decidable, paragraphs, sentence
 from txpanel.lessons.situation import Situation
 from txpanel.lessons.telling import markdown
@@ -40,12 +40,15 @@ def notebook(lesson: Lesson, model_name: str, text: str, here: Situation | None 
     here = replace(here, on_page=False) if here is not None else None
     with speaking(lesson.language):
         cells = list(_begin(lesson, model_name, text, source))
-        last, since = "", 0
+        last, since, told = "", 0, False
         for step in lesson.steps:
             if here is None or is_here(step, lesson, here):
+                here = placed(step.look, here) if here is not None else None  # the step's own place decides what it can ask
                 view = view_of(step)
                 again = view != last or since >= EVERY
-                cells += _step(step, here, view if again else "")
+                counts = not told and step.task is not None and step.task.kind == "do" and counted(step.task)
+                cells += _step(step, here, view if again else "", counts=counts)
+                told = told or counts
                 last, since = (view, 1) if again else (last, since + 1)
     for n, cell in enumerate(cells):
         cell["id"] = f"cell-{n}"
@@ -81,7 +84,7 @@ def _begin(lesson: Lesson, model_name: str, text: str, source: str) -> Iterator[
     )
 
 
-def _step(step: Step, here: Situation | None, view_id: str) -> Iterator[Cell]:
+def _step(step: Step, here: Situation | None, view_id: str, *, counts: bool) -> Iterator[Cell]:
     yield _said(markdown(sentence(step.title, None), behind="## "))
     yield _code(f"walk.step({step.id!r})")
     view = _view(view_id)
@@ -90,7 +93,7 @@ def _step(step: Step, here: Situation | None, view_id: str) -> Iterator[Cell]:
     if view and not later:
         yield _code(*view)
     if asked and step.task is not None:
-        yield _code(*_asking(step.id, step.task))
+        yield _code(*_asking(step.id, step.task, counts=counts))
     if view and later:
         yield _code(*view)
 
@@ -105,9 +108,10 @@ def _view(name: str) -> list[str]:
     return [f"from {entry.module} import {entry.attr}", "", f"{entry.attr}(state)"]
 
 
-def _asking(id: str, task: Task) -> list[str]:
+def _asking(id: str, task: Task, *, counts: bool = False) -> list[str]:
     if task.kind == "do":
         how = [f"# {line}" for line in doing(task)]
+        how += [f"# {_('Code counts blocks, heads and tokens from 0.')}"] if counts and how else []
         lead = _("Do it in a picture above, or here:")
         return [*([f"# {lead}", *how] if how else []), f"walk.check({id!r})"]
     forms = {

@@ -130,6 +130,14 @@ def _neuron_shared(here: Situation) -> int:
     return int(np.argmax(shares))
 
 
+@value("neuron.other", "place", "place")
+def _neuron_other(here: Situation, at: int) -> int:
+    """The last token whose largest neuron is another one than that of the given token, or, where there is none, that token itself."""
+    largest = _neurons(here).argmax(axis=1)
+    others = np.flatnonzero(largest != largest[at])
+    return int(others[-1]) if others.size else at
+
+
 @value("neuron.second", "place", "place")
 def _neuron_second(here: Situation, at: int) -> int:
     """The token, no copy of the given one, at which the neuron that is largest there has its largest number; refused where that is not positive."""

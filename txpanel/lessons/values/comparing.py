@@ -46,6 +46,12 @@ def _difference(here: Situation, one: float, other: float) -> float:
     return one - other
 
 
+@value("rest", "share", "number")
+def _rest(here: Situation, share: float) -> float:
+    """What is left of 100 % beside a share."""
+    return 1 - share
+
+
 @value("sum", "number", "number", "number")
 def _sum(here: Situation, one: float, other: float) -> float:
     """Two numbers added."""
