@@ -74,7 +74,10 @@ def test_a_view_that_tells_the_answer_comes_behind_the_question() -> None:
 def test_a_step_asks_what_can_be_decided_at_its_own_place(nano: LanguageModel) -> None:
     """The question about values is about a head that is looked for, and not about the one that was there before."""
     for text in ("CABCAB=", "CBABBC=", "EDCBA=", "BBDA=A"):
-        assert any("walk.check('values'" in cell for cell in cells(notebook(lesson("attention"), "nano", text, run(nano, text))))
+        assert any(
+            "walk.check('values'" in cell
+            for cell in cells(notebook(lesson("attention"), "nano", text, run(nano, text)))
+        )
 
 
 def test_that_code_counts_from_0_is_said_once() -> None:

@@ -43,7 +43,9 @@ def notebook(lesson: Lesson, model_name: str, text: str, here: Situation | None 
         last, since, told = "", 0, False
         for step in lesson.steps:
             if here is None or is_here(step, lesson, here):
-                here = placed(step.look, here) if here is not None else None  # the step's own place decides what it can ask
+                here = (
+                    placed(step.look, here) if here is not None else None
+                )  # the step's own place decides what it can ask
                 view = view_of(step)
                 again = view != last or since >= EVERY
                 counts = not told and step.task is not None and step.task.kind == "do" and counted(step.task)
