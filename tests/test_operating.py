@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models.environment import VARIABLES
 from txpanel.models.limits import GENEROUS, STRICT, words
 from txpanel.server.cli import parser
@@ -65,7 +65,7 @@ def test_every_variable_that_is_named_is_there() -> None:
 
 def test_every_figure_is_described() -> None:
     named = {
-        f"txpanel_{figure.name}{'_total' * isinstance(figure, figures.Counter)}" for figure in figures.ALL.values()
+        f"txpanel_{figure.name}{'_total' * isinstance(figure, metrics.Counter)}" for figure in metrics.ALL.values()
     }
     assert set(re.findall(r"^\| `(txpanel_\w+)` \|", PAGE, re.MULTILINE)) == named
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from txpanel.server import doors, outside, visitors
+from txpanel.server import middleware, operator_pages, visitors
 
-doors.install()  # before there is a server, so that no request is answered without these checks
-outside.install()
+middleware.install()  # before there is a server, so that no request is answered without these checks
+operator_pages.install()
 
 
 def on_server_loaded(server_context: Any) -> None:
     """Starts loading torch, transformers and the first model in the background."""
     from txpanel.server.start_up import start  # late: Panel reads this file before it serves anything
 
-    outside.begin()
+    operator_pages.begin()
     start()
 
 

@@ -12,7 +12,7 @@ from tornado.http1connection import HTTP1ServerConnection
 
 from tests.server.served import Running, served
 from txpanel.compat import long_requests, replacing
-from txpanel.models import figures
+from txpanel.models import metrics
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def request(*, address: int = 0, cookies: int = 0) -> bytes:
     ids=["address", "long address", "cookies", "many cookies"],
 )
 def test_what_is_too_large_is_told_so(running: Running, long: bytes, status: bytes, said: bytes) -> None:
-    before = figures.REFUSALS.values().get("request-size", 0)
+    before = metrics.REFUSALS.values().get("request-size", 0)
     found = asked(running, long)
     assert found.startswith(b"HTTP/1.1 " + status)
     assert said in found
-    assert figures.REFUSALS.values().get("request-size", 0) == before + 1
+    assert metrics.REFUSALS.values().get("request-size", 0) == before + 1
 
 
 def test_what_is_not_is_answered(running: Running) -> None:

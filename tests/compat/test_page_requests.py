@@ -1,4 +1,4 @@
-"""Bokeh still lets a request choose its session (what our guard does is held by tests/server/test_doors.py)."""
+"""Bokeh still lets a request choose its session (what our guard does is held by tests/server/test_middleware.py)."""
 
 from __future__ import annotations
 

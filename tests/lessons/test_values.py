@@ -21,7 +21,7 @@ from txpanel.lessons.conditions import CONDITIONS
 from txpanel.lessons.confusions import CONFUSIONS
 from txpanel.lessons.expressions import parse
 from txpanel.lessons.goals import WORDS
-from txpanel.lessons.lit import PARTS, PLAYED
+from txpanel.lessons.page_parts import PARTS, PLAYED
 from txpanel.lessons.rendering import task_shown
 from txpanel.lessons.situation import Situation, situation_of
 from txpanel.lessons.tasks import judge, ordered, right_answer

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from txpanel.errors import Cancelled
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models import turns as module
 from txpanel.models.turns import Asking, Rank, Turns, asked_by
 
@@ -214,17 +214,17 @@ def test_a_place_that_cannot_be_told_costs_nobody_his_turn(stand: Stand, monkeyp
 
 def test_who_waits_and_how_long_is_among_the_figures(stand: Stand) -> None:
     def seen() -> dict[str, int]:
-        return {kind: sum(counts) for kind, counts, _sum in figures.WAIT.values()}
+        return {kind: sum(counts) for kind, counts, _sum in metrics.WAIT.values()}
 
-    before, waiting = seen(), figures.QUEUE.values()
+    before, waiting = seen(), metrics.QUEUE.values()
     with stand.turns:
         stand.want("a", Rank.RUN, "a")
         stand.want("b", Rank.LOOK, "b")
-        now = figures.QUEUE.values()
+        now = metrics.QUEUE.values()
         assert {kind: now[kind] - waiting[kind] for kind in now} == {"page": 0, "look": 1, "run": 1}
     stand.end()
     assert {kind: n - before.get(kind, 0) for kind, n in seen().items()} == {"page": 1, "look": 1, "run": 1}
-    assert figures.QUEUE.values() == waiting
+    assert metrics.QUEUE.values() == waiting
 
 
 def test_nobody_is_told_a_place_before_a_second_has_passed(stand: Stand) -> None:

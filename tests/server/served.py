@@ -1,4 +1,4 @@
-"""A server in this process with all doors up and a small page of ours, for tests of what it answers."""
+"""A server in this process with all of our middleware and a small page of ours, for tests of what it answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
 from txpanel.page import theme
-from txpanel.server import doors
+from txpanel.server import middleware
 
 
 @dataclass
@@ -126,7 +126,7 @@ async def stop(server: Any, loop: IOLoop) -> None:
 @contextmanager
 def served(**options: Any) -> Iterator[Running]:
     """A running server; `options` are those of Panel's ``get_server``."""
-    doors.install()
+    middleware.install()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -21,8 +21,8 @@ from bokeh.server import urls
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
-from txpanel.models import figures
-from txpanel.server import doors, entry_limits, visitors
+from txpanel.models import metrics
+from txpanel.server import entry_limits, middleware, visitors
 from txpanel.server.admission import Admission
 from txpanel.server.waiting_page import policy
 
@@ -103,7 +103,7 @@ def ticket_of(page: str) -> str:
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """A server whose page is empty."""
     monkeypatch.setattr(entry_limits, "admission", Admission())
-    doors.install()
+    middleware.install()
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -132,7 +132,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 
 def refused(kind: str) -> int:
-    return int(figures.REFUSALS.values().get(kind, 0))
+    return int(metrics.REFUSALS.values().get(kind, 0))
 
 
 def test_who_finds_the_server_full_waits_in_line_and_enters(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +346,7 @@ def test_the_last_message_of_a_closed_page_is_no_error(
 
 def test_the_limits_stand_before_each_way_to_a_session() -> None:
     """What is in Panel's list now: a further route to a session would need one as well."""
-    doors.install()
+    middleware.install()
     entry_limits.install()  # once more changes nothing
     ways = {route: handler for route, handler, *_more in urls.per_app_patterns}
     assert set(ways) == {"/ws", "/metadata", "/autoload.js", "/?"}

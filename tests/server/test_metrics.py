@@ -8,9 +8,9 @@ import os
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models.environment import environment
-from txpanel.server import cli, launch, outside
+from txpanel.server import cli, launch, operator_pages
 from txpanel.server.metrics import exposition, may_read
 
 LOCAL = ("127.0.0.1", "localhost:5006", {})
@@ -49,7 +49,7 @@ OPEN = "application/openmetrics-text;version="
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", OPEN + "1.0.0", OPEN + "x", "text/plain;version=é;q=b"])
-def test_whatever_is_accepted_gets_the_figures(accept: str) -> None:
+def test_whatever_is_accepted_gets_the_metrics(accept: str) -> None:
     body, _kind = exposition(accept)
     assert b"txpanel_ready" in body
 
@@ -69,21 +69,21 @@ def read() -> dict[str, dict[tuple[str, ...], float]]:
     return found
 
 
-def test_every_figure_is_there_under_its_name_and_with_its_sentence() -> None:
+def test_every_metric_is_there_under_its_name_and_with_its_sentence() -> None:
     text = exposition()[0].decode()
-    for figure in figures.ALL.values():
-        assert f"# HELP txpanel_{figure.name}" in text
-        assert figure.help in text
+    for metric in metrics.ALL.values():
+        assert f"# HELP txpanel_{metric.name}" in text
+        assert metric.help in text
 
 
 def test_what_was_counted_is_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures.QUEUE, "_readers", {})
+    monkeypatch.setattr(metrics.QUEUE, "_readers", {})
     before = read()
-    figures.PASSES.add()
-    figures.TOKENS.add(7)
-    figures.REFUSALS.add(kind="beams")
-    figures.WAIT.seen(0.3, kind="look")
-    figures.QUEUE.of(lambda: 4, kind="look")
+    metrics.PASSES.add()
+    metrics.TOKENS.add(7)
+    metrics.REFUSALS.add(kind="beams")
+    metrics.WAIT.seen(0.3, kind="look")
+    metrics.QUEUE.of(lambda: 4, kind="look")
     after = read()
 
     def grown(name: str, *labels: str) -> float:
@@ -110,8 +110,8 @@ def test_a_run_of_the_model_is_counted_once(nano) -> None:  # type: ignore[no-un
 
 
 def test_errors_in_the_log_are_counted_by_library_and_never_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    outside.watch_log()
-    outside.watch_log()
+    operator_pages.watch_log()
+    operator_pages.watch_log()
     try:
         before = read().get("txpanel_errors_total", {})
         logging.getLogger("txpanel.somewhere").error("My secret text")
@@ -125,7 +125,7 @@ def test_errors_in_the_log_are_counted_by_library_and_never_quoted(monkeypatch: 
     finally:
         for name in ("", "panel", "bokeh"):
             logger = logging.getLogger(name)
-            for handler in [one for one in logger.handlers if isinstance(one, outside._Errors)]:
+            for handler in [one for one in logger.handlers if isinstance(one, operator_pages._Errors)]:
                 logger.removeHandler(handler)
 
 

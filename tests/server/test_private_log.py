@@ -10,7 +10,7 @@ import pytest
 from bokeh.protocol import Protocol
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.server import private_log
 
 SECRET = "My%20secret+text"
@@ -98,12 +98,12 @@ def fails(ours: bool) -> Exception:
 def test_what_a_browser_sends_that_nobody_can_read_is_no_error_of_the_server(
     ours: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before, error = figures.REFUSALS.values().get("message-odd", 0), fails(ours)
+    before, error = metrics.REFUSALS.values().get("message-odd", 0), fails(ours)
     log = logging.getLogger("bokeh.server.protocol_handler")
     log.error("error handling message\n message: %r \n error: %r", "[secret]", error, exc_info=error)
     record = next(one for one in caplog.records if "no number" in one.getMessage())
     assert (record.levelno, bool(record.exc_info)) == ((logging.ERROR, True) if ours else (logging.WARNING, False))
-    assert figures.REFUSALS.values().get("message-odd", 0) == before + (not ours)
+    assert metrics.REFUSALS.values().get("message-odd", 0) == before + (not ours)
 
 
 def test_what_an_operator_needs_stays(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.server import refusals
 
 ROOM = Path(refusals.__file__).parents[1]
 
 
 def test_a_line_and_a_counter(caplog: pytest.LogCaptureFixture) -> None:
-    before = figures.REFUSALS.values().get("text", 0)
+    before = metrics.REFUSALS.values().get("text", 0)
     with caplog.at_level(logging.WARNING, "txpanel.server.refusals"):
         refusals.refuse("text", "192.0.2.7")
         refusals.refuse("text")
@@ -24,7 +24,7 @@ def test_a_line_and_a_counter(caplog: pytest.LogCaptureFixture) -> None:
         "refused kind=text address=192.0.2.7",
         "refused kind=text address=-",
     ]
-    assert figures.REFUSALS.values()["text"] == before + 2
+    assert metrics.REFUSALS.values()["text"] == before + 2
 
 
 def test_every_kind_that_is_refused_is_listed_and_the_other_way_round() -> None:

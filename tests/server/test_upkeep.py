@@ -7,16 +7,16 @@ from functools import partial
 
 import pytest
 
-from txpanel.models import figures, needs
+from txpanel.models import metrics, needs
 from txpanel.models.memory import Memory, Store
-from txpanel.server import circles, upkeep
+from txpanel.server import garbage_collection, upkeep
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Memory:
     found = Memory(cap=lambda: 10**9)
     monkeypatch.setattr(upkeep, "MEMORY", found)
-    monkeypatch.setattr(upkeep, "Circles", partial(circles.Circles, collect=lambda: None))
+    monkeypatch.setattr(upkeep, "FullCollections", partial(garbage_collection.FullCollections, collect=lambda: None))
     return found
 
 
@@ -119,14 +119,14 @@ def test_the_c_library_is_asked_only_where_something_has_changed(
 
 def test_what_ended_sessions_have_left_is_looked_for_while_others_are_open(counted: Memory, given: list[int]) -> None:
     times: list[int] = []
-    asked = circles.Circles(lambda: times.append(1), lambda: 0.0)
-    look = upkeep.Upkeep(circles=asked).look
+    asked = garbage_collection.FullCollections(lambda: times.append(1), lambda: 0.0)
+    look = upkeep.Upkeep(full_collections=asked).look
     look(3, 0, 1)
     assert not times
     asked.ended()
-    look(2, 0, 1 + circles.ENDED)
+    look(2, 0, 1 + garbage_collection.ENDED)
     assert len(times) == 1
-    look(0, upkeep.ALONE, 2 + circles.ENDED)  # all have gone
+    look(0, upkeep.ALONE, 2 + garbage_collection.ENDED)  # all have gone
     assert len(times) == 2
 
 
@@ -159,7 +159,7 @@ def test_the_start_says_which_variables_are_replaced(
     counted: Memory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TXPANEL_TRACE_MB", "70")
-    monkeypatch.setattr(figures.HELD, "_all", None)
+    monkeypatch.setattr(metrics.HELD, "_all", None)
     monkeypatch.setattr(upkeep, "_started", type(upkeep._started)())
     monkeypatch.setattr(upkeep.threading, "Thread", lambda **_more: type("T", (), {"start": lambda self: None})())
     with caplog.at_level(logging.WARNING):
@@ -168,7 +168,7 @@ def test_the_start_says_which_variables_are_replaced(
     assert [record.message.split()[0] for record in caplog.records] == ["TXPANEL_TRACE_MB"]
     kept: Store[int, int] = Store("runs", lambda size: size, memory=counted)
     kept.put(1, 1000)
-    assert figures.HELD.values()["runs"] == 1000  # for /metrics
+    assert metrics.HELD.values()["runs"] == 1000  # for /metrics
     upkeep.begun()
     try:
         monkeypatch.setattr(upkeep.kept_connections, "held", lambda: 5)
@@ -176,6 +176,6 @@ def test_the_start_says_which_variables_are_replaced(
         assert (
             counted.reserved() == upkeep.open_sessions() * needs.FRESH + 5 + holes > 5 + holes
         )  # a session's page counts, too
-        assert figures.HELD.values()["connections"] == 5
+        assert metrics.HELD.values()["connections"] == 5
     finally:
         upkeep.ended()

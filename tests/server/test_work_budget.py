@@ -15,7 +15,7 @@ from tornado.websocket import websocket_connect
 
 from tests.server.served import Running, served
 from txpanel.compat import kept_connections
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.server import entry_limits, work_budget
 from txpanel.server.admission import Admission
 from txpanel.server.work_budget import LONGEST, ROOM, SHARE, Budget, measured
@@ -193,7 +193,7 @@ def test_a_whole_document_is_given_a_few_times_and_then_now_and_then(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry_limits, "WHOLE", (2.0, 2.0))
-    before, tokens = int(figures.REFUSALS.values().get("work", 0)), [running.get().token for _each in range(2)]
+    before, tokens = int(metrics.REFUSALS.values().get("work", 0)), [running.get().token for _each in range(2)]
 
     async def both() -> tuple[float, float]:
         one, other = await opened(running, tokens[0]), await opened(running, tokens[1])
@@ -207,7 +207,7 @@ def test_a_whole_document_is_given_a_few_times_and_then_now_and_then(
     mine, theirs = asyncio.run(asyncio.wait_for(both(), 30))
     assert mine > 0.9
     assert theirs < mine
-    assert int(figures.REFUSALS.values()["work"]) >= before + 1
+    assert int(metrics.REFUSALS.values()["work"]) >= before + 1
 
 
 def test_a_page_that_waits_hears_that_the_server_is_there(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +249,7 @@ def test_messages_that_make_much_work_are_read_later_while_somebody_else_is_here
         return own(self, *args, **named)
 
     monkeypatch.setattr(Document, "to_json", dear)
-    before, tokens = int(figures.REFUSALS.values().get("work", 0)), [running.get().token for _each in range(2)]
+    before, tokens = int(metrics.REFUSALS.values().get("work", 0)), [running.get().token for _each in range(2)]
 
     async def both() -> tuple[float, list[float]]:
         one, other = await opened(running, tokens[0]), await opened(running, tokens[1])
@@ -266,4 +266,4 @@ def test_messages_that_make_much_work_are_read_later_while_somebody_else_is_here
     mine, theirs = asyncio.run(asyncio.wait_for(both(), 60))
     assert mine > 1  # 0.4 s of work; the other one waits for a piece of it at a time
     assert min(theirs) < mine / 2
-    assert int(figures.REFUSALS.values()["work"]) >= before + 1
+    assert int(metrics.REFUSALS.values()["work"]) >= before + 1

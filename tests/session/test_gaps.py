@@ -7,8 +7,8 @@ import pytest
 
 from tests.families import masked_tokenizer
 from tests.sweep.configs import MASKED, model_of
-from txpanel.models.fills import fills_only
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.masked_tokens import no_continuation
 from txpanel.session.state import ModelState
 from txpanel.views.flow import data
 from txpanel.views.flow.window import Window
@@ -58,7 +58,7 @@ def test_it_does_not_write_on(bert: LanguageModel) -> None:
     state = ModelState(model=bert, text=TEXT)
     before = state.trace
     state.generate(2)
-    assert state.error == fills_only()
+    assert state.error == no_continuation()
     assert state.trace is before
     assert not state.tree.nodes
 

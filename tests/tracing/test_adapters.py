@@ -18,8 +18,8 @@ from tests.families import tiny_hf, tiny_tokenizer
 from tests.of_peft import PEFT_WARNS
 from tests.sweeping import first
 from txpanel.errors import ModelNotFound, Unsupported
-from txpanel.models.faces import Switched
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.variants import AdapterVariants
 from txpanel.tracing import open_trace
 from txpanel.tracing.trace import Trace
 
@@ -160,13 +160,13 @@ def test_a_wrong_scale_is_noticed() -> None:
     """The comparison of these tests is worth something: another scale, or an adapter that is left out, does not pass it."""
     for change in ({"scale": 4.1}, None):
         model = wrapped(with_lora())
-        face = model.now()
-        maps = face.parts.blocks[0].maps
+        variant = model.now()
+        maps = variant.parts.blocks[0].maps
         updates = tuple(replace(update, **change) for update in maps["v"].updates) if change else ()
         maps["v"] = replace(maps["v"], updates=updates)
         if not change:
-            object.__setattr__(face.anatomy.blocks[0], "adapters", {**face.anatomy.blocks[0].adapters, "v": ()})
-        assert wrong(face.trace(TEXT), (0,)) == ["blocks.0.v"]
+            object.__setattr__(variant.anatomy.blocks[0], "adapters", {**variant.anatomy.blocks[0].adapters, "v": ()})
+        assert wrong(variant.trace(TEXT), (0,)) == ["blocks.0.v"]
 
 
 def test_several_adapters_at_once_in_their_order() -> None:
@@ -230,7 +230,7 @@ def test_a_chosen_adapter_is_on_whatever_is_set() -> None:
 
 def test_of_threads_that_want_the_same_adapters_one_makes_the_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     model, made, start = wrapped(with_lora()), list[int](), threading.Barrier(4)
-    make = Switched._made
+    make = AdapterVariants._made
 
     def seen(*args: Any) -> LanguageModel:
         made.append(threading.get_ident())
@@ -240,11 +240,11 @@ def test_of_threads_that_want_the_same_adapters_one_makes_the_variant(monkeypatc
         start.wait()
         return model.with_adapters()
 
-    monkeypatch.setattr(Switched, "_made", seen)
+    monkeypatch.setattr(AdapterVariants, "_made", seen)
     with ThreadPoolExecutor(4) as threads:
-        faces = list(threads.map(ask, range(4)))
+        variants = list(threads.map(ask, range(4)))
     assert len(made) == 1
-    assert all(face is faces[0] for face in faces)
+    assert all(variant is variants[0] for variant in variants)
 
 
 def test_a_run_that_grows_goes_on_with_its_own_adapters() -> None:

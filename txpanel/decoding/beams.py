@@ -22,8 +22,8 @@ from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, Unsupported
 from txpanel.messages import _
 from txpanel.models.allowance import allowance
 from txpanel.models.encoder_decoder import Reading
-from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel, opened
+from txpanel.models.masked_tokens import refuse_continuation
 from txpanel.models.progress import Progress
 from txpanel.models.turns import Rank
 
@@ -143,7 +143,7 @@ def beam_search(
     _require("n_beams", n_beams, 2)
     _require("max_new_tokens", max_new_tokens, 1)
     _check_allowed(n_beams, max_new_tokens)
-    refuse_writing(opened(model))
+    refuse_continuation(opened(model))
     model, ids = model.begin(text)
     if model.inputs is not None:
         raise Unsupported(_("Beam search works on text only, and this text has an image or a sound in it."))

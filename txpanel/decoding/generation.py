@@ -18,8 +18,8 @@ from txpanel.decoding.settings import with_settings
 from txpanel.errors import BadText, TooLong
 from txpanel.messages import _
 from txpanel.models.chat import turn_ends
-from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel, opened
+from txpanel.models.masked_tokens import refuse_continuation
 from txpanel.tracing.record import continuing
 from txpanel.tracing.record import record as record_ids
 from txpanel.tracing.trace import Trace
@@ -100,7 +100,7 @@ def generate(
         raise BadText(_("generate needs either a text or inputs."))
     if inputs is not None:
         model, text = model.begin_with(inputs)
-    refuse_writing(model)
+    refuse_continuation(model)
     model, ids = model.begin(cast(Any, text))
     check_room(model, ids)
     return _steps(model, ids, max_new_tokens, chosen, cancel or threading.Event(), record)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from txpanel.decoding.ranges import RANGES
 from txpanel.errors import BadLesson
-from txpanel.lessons import conditions, lit
+from txpanel.lessons import conditions, page_parts
 from txpanel.lessons.confusions import CONFUSIONS
 from txpanel.lessons.draft import Draft, File
 from txpanel.lessons.expressions import Expression, parse
@@ -100,7 +100,7 @@ def _look(given: Mapping[str, Any]) -> Look:
     settings = given.get("settings", {})
     _check_names(settings, set(RANGES))
     play = _text(given.get("play", ""))
-    if play and play not in lit.PLAYED:
+    if play and play not in page_parts.PLAYED:
         raise BadLesson(_("“{name}” is not a part that ▶ Play stops at.").format(name=play[:40]))
     return Look(
         lit=_parts(given.get("lit", "")),
@@ -224,9 +224,9 @@ def _conditions(text: Any) -> tuple[str, ...]:
 def _parts(text: Any) -> tuple[str, ...]:
     names = tuple(_list(text))
     for name in names:
-        if name not in lit.PARTS:
+        if name not in page_parts.PARTS:
             said = _("There is no part “{name}” of the page to be lit; there are: {all}.")
-            raise BadLesson(said.format(name=name[:40], all=", ".join(lit.PARTS)))
+            raise BadLesson(said.format(name=name[:40], all=", ".join(page_parts.PARTS)))
     return names
 
 

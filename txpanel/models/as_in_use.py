@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from txpanel.models.own_arithmetic import without_autocast
+from txpanel.models.torch_modes import without_autocast
 
 MOVING = ("dynamic", "longrope")
 """Kinds of rotary embedding whose angles depend on the length of the text (``rope_type`` in transformers)."""

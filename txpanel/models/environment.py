@@ -66,7 +66,7 @@ class Environment:
     Attributes:
         model: to start with; empty: the program chooses.
         models: that visitors may choose, in order; ``None``: no list was given.
-        metrics: who may read the figures, as given; empty: not said.
+        metrics: who may read the metrics, as given; empty: not said.
         cache: folder of models made ready for use; ``None``: in the user's cache folder.
         plugins: views of other packages to load; ``None``: all of them; empty: none.
         public: whether visitors are strangers; ``None``: not set (`txpanel.server.visitors` decides).

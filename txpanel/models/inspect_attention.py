@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from txpanel.messages import _
 from txpanel.models.anatomy import Latent, Rotary
 from txpanel.models.inspect_mlp import MLPInspector
-from txpanel.models.obeys import reads
 from txpanel.models.parts import BlockParts, NormParts, first, norm_parts, packed_rows
 from txpanel.models.quirks import HEAD
 from txpanel.models.reading_order import calls
+from txpanel.models.used_settings import reads
 
 
 class AttentionInspector(MLPInspector):

@@ -14,9 +14,9 @@ from txpanel.messages import _
 from txpanel.models import adapters
 from txpanel.models.inspect_attention import AttentionInspector
 from txpanel.models.inspect_mlp import written_activation
-from txpanel.models.obeys import logit_scale, logit_softcap, reads
 from txpanel.models.parts import ModelParts, first
 from txpanel.models.quantised import is_plain
+from txpanel.models.used_settings import logit_scale, logit_softcap, reads
 
 
 class EndsInspector(AttentionInspector):

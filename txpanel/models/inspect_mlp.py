@@ -16,7 +16,7 @@ from txpanel.errors import Unsupported
 from txpanel.messages import _
 from txpanel.models import adapters
 from txpanel.models.anatomy import Experts
-from txpanel.models.fills import fills_gaps
+from txpanel.models.masked_tokens import predicts_masked_tokens
 from txpanel.models.parts import BlockParts, LinearMap, first
 from txpanel.models.quantised import packed_weight, refuse_packed
 from txpanel.models.quirks import QUIRKS, Quirk
@@ -60,7 +60,7 @@ class MLPInspector:
     def __init__(self, model: nn.Module, config: Any, family: str, quirk: Quirk, names: dict[int, str]) -> None:
         self.model, self.config, self.family, self.quirk, self.names = model, config, family, quirk, names
         self.adapters_read: set[int] = set()
-        self.fills = fills_gaps(adapters.inner_model(model))
+        self.fills = predicts_masked_tokens(adapters.inner_model(model))
 
     def fail(self, what: str) -> Unsupported:
         """The error for something that is not where it should be; ``what``: its name in words."""

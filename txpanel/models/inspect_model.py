@@ -16,13 +16,13 @@ from txpanel.models.closing import about_module, close_part
 from txpanel.models.find_blocks import find_blocks, find_mixer, find_mlp, kind_of
 from txpanel.models.inspect_cross import CrossInspector
 from txpanel.models.inspect_ends import EndsInspector
-from txpanel.models.obeys import reads
 from txpanel.models.pair import pair_of
 from txpanel.models.parts import BlockParts, ModelParts, first
 from txpanel.models.quantised import is_plain
 from txpanel.models.quirks import quirk_of
 from txpanel.models.reading_order import calls, norm_before, norm_places
 from txpanel.models.token_head import refuse_other_heads
+from txpanel.models.used_settings import reads
 
 
 def inspect_model(model: nn.Module, given: nn.Module | None = None) -> tuple[Anatomy, ModelParts]:

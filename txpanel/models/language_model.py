@@ -18,19 +18,19 @@ from txpanel.models.allowance import allowance
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.as_in_use import as_in_use, own_positions
 from txpanel.models.changed import State, Watch
-from txpanel.models.faces import Readings, Switched, next_key
 from txpanel.models.given_inputs import Inputs
 from txpanel.models.inspect_model import inspect_model
 from txpanel.models.number_tokens import NumberTokens, rows, text_reader
 from txpanel.models.openness import Report, Seen, report
-from txpanel.models.own_arithmetic import without_autocast
 from txpanel.models.pair import pair_of
 from txpanel.models.parts import ModelParts
 from txpanel.models.provenance import Provenance
 from txpanel.models.quantised import is_plain, plain_parts, plain_values
 from txpanel.models.reads_source import ReadsSource
 from txpanel.models.tokens import Tokens, read_tokens, token_ids, with_places
+from txpanel.models.torch_modes import without_autocast
 from txpanel.models.turns import Turns
+from txpanel.models.variants import AdapterVariants, InputVariants, next_key
 
 if TYPE_CHECKING:
     from txpanel.tracing.trace import Trace
@@ -75,9 +75,9 @@ class LanguageModel(ReadsSource):
         self._inspect()
         self.watch = Watch(self.model)
         self._changes = 0
-        self.lock, self._readings = Turns(), Readings()
+        self.lock, self._input_variants = Turns(), InputVariants()
         self.key = next_key(name)
-        self._switched = Switched(Switch(model))
+        self._adapter_variants = AdapterVariants(Switch(model))
         self._sources = None
         (compare or LanguageModel.compare_now)(self)
         self.watch.begin()
@@ -138,7 +138,7 @@ class LanguageModel(ReadsSource):
         if self.inputs is not None:
             base = self.base.now()
             return self if base is self.base else base.with_inputs(self.inputs)
-        return self._switched.as_set_now(self)
+        return self._adapter_variants.as_set_now(self)
 
     def with_adapters(self, *names: str) -> LanguageModel:
         """The same model, in whose runs these adapters are on and all others off, whatever is set in the module itself.
@@ -148,7 +148,7 @@ class LanguageModel(ReadsSource):
         """
         if self.inputs is not None:
             return self.base.with_adapters(*names).with_inputs(self.inputs)
-        return self._switched.with_these(self, names)
+        return self._adapter_variants.with_these(self, names)
 
     def with_inputs(self, inputs: Any) -> LanguageModel:
         """The same model, whose runs begin with a text in which there is an image or a sound. It is compared with the untouched run of it first.
@@ -161,7 +161,7 @@ class LanguageModel(ReadsSource):
         """
         if self.inputs is not None:
             return self.base.with_inputs(inputs)
-        return self._readings.of(self, inputs)
+        return self._input_variants.of(self, inputs)
 
     def reading(self, ids: list[int]) -> LanguageModel:
         """The model that reads these tokens: this one, or the one without its image where they do not begin with those around it."""

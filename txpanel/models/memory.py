@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
 from txpanel.models import machine
-from txpanel.models.accounts import Memory, Sizes
 from txpanel.models.environment import memory_said
+from txpanel.models.memory_accounting import Memory, Sizes
 
 __all__ = ["MEMORY", "Memory", "Store", "cap", "held", "replaced_limit", "storages"]
 

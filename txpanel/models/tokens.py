@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from txpanel.errors import BadText
 from txpanel.messages import _
-from txpanel.models.fitting import fit, in_order
+from txpanel.models.byte_spans import fit, in_order
 from txpanel.models.memory import Store
 from txpanel.models.vocabulary import Entry, Vocabulary
 

@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from txpanel.errors import Cancelled
 from txpanel.messages import _
-from txpanel.models import figures
+from txpanel.models import metrics
 
 __all__ = ["SAID_AFTER", "Asking", "Rank", "Turns", "asked_by", "asking", "stop_if_unwanted"]
 
@@ -130,7 +130,7 @@ class Turns:
     """The turns of one model. A thread that has the turn may take it again, as with `threading.RLock`; ``with turns:`` is a look.
 
     Attributes:
-        taken: how many turns there have been. How long threads have waited is among the figures (:mod:`txpanel.models.figures`).
+        taken: how many turns there have been. How long threads have waited is among the metrics (:mod:`txpanel.models.metrics`).
     """
 
     def __init__(self) -> None:
@@ -186,7 +186,7 @@ class Turns:
             rank = Rank.PAGE
         waiter = _Waiter(who.visitor if who is not None else me, rank, next(self._numbers), me)
         if self._arrive(waiter):
-            figures.WAIT.seen(0.0, kind=rank.name.lower())
+            metrics.WAIT.seen(0.0, kind=rank.name.lower())
         else:
             self._wait(waiter, who, timeout)
             if not waiter.go.is_set():
@@ -313,7 +313,7 @@ class Turns:
             if said is not None and who is not None:
                 who.say(None)
             if not waiter.paused:
-                figures.WAIT.seen(time.monotonic() - begin, kind=waiter.rank.name.lower())
+                metrics.WAIT.seen(time.monotonic() - begin, kind=waiter.rank.name.lower())
         if not waiter.go.is_set():
             self._leave(waiter, stays_if_come=True)
 
@@ -342,4 +342,4 @@ def _queue() -> dict[str, float]:
     return {rank.name.lower(): ranks[rank] for rank in (Rank.PAGE, Rank.LOOK, Rank.RUN)}
 
 
-figures.QUEUE.each(_queue)
+metrics.QUEUE.each(_queue)

@@ -11,7 +11,7 @@ from typing import Any
 
 from txpanel.errors import BadFile, Unsupported
 from txpanel.messages import _, plural
-from txpanel.models.fills import fills_gaps
+from txpanel.models.masked_tokens import predicts_masked_tokens
 from txpanel.models.sources import folder as local
 
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -38,7 +38,7 @@ def refuse_gaps(folder: Path, info: dict[str, Any], model: Any) -> None:
         )
         raise BadFile(words.format(folder=folder, n=len(gaps), first=gaps[0]))
     stored = _stored(folder)
-    masked, unexpected = fills_gaps(model), info.get("unexpected_keys") or ()
+    masked, unexpected = predicts_masked_tokens(model), info.get("unexpected_keys") or ()
     beyond = sorted(key for key in unexpected if not _is_constant(key, stored.get(key, {}), masked))
     if beyond:
         words = plural(

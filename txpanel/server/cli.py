@@ -18,7 +18,7 @@ import txpanel
 from txpanel.errors import Cancelled, TxpanelError
 from txpanel.messages import _
 from txpanel.models.limits import GENEROUS, STRICT, option, words
-from txpanel.server import passed_on
+from txpanel.server import panel_options
 from txpanel.server.lessons_command import add_lessons
 from txpanel.server.loading import load_chosen
 from txpanel.server.terminal import table, write_anything
@@ -117,7 +117,7 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument(
         "--classes", action="store_true", help=_("visitors may lead others through a lesson: a class, without accounts")
     )
-    passed_on.add_options(serve)
+    panel_options.add_options(serve)
     for name, what in words().items():
         most = _("default: {generous} on this machine, {strict} for others; 0: no limit").format(
             generous=getattr(GENEROUS, name), strict=getattr(STRICT, name)
@@ -222,13 +222,13 @@ def _serve(given: argparse.Namespace) -> int:
     set_environment(metrics=given.metrics)
     models = [name.strip() for name in (given.models or "").split(",") if name.strip()]
     limits = {name: getattr(given, name) for name in words() if getattr(given, name) is not None}
-    passed_on.check(given)
-    passed_on.prepare_secrets(given)
+    panel_options.check(given)
+    panel_options.prepare_secrets(given)
     return serve(
         model=given.model, models=models, device=given.device, dtype=given.dtype, address=given.address,
         port=given.port, origins=given.allow_websocket_origin, open_browser=given.open, embed=given.embed_in, classes=given.classes,
         public=True if given.public else False if given.trusted else None,
-        prefix=given.prefix or "", https=bool(given.ssl_certfile), more=passed_on.taken(given), limits=limits,
+        prefix=given.prefix or "", https=bool(given.ssl_certfile), more=panel_options.taken(given), limits=limits,
     )  # fmt: skip
 
 
@@ -237,8 +237,8 @@ def _supervise(given: argparse.Namespace) -> int:
     from txpanel.server.supervise import supervise
 
     port = find_port(given.address, given.port)
-    passed_on.check(given)
-    passed_on.prepare_secrets(given)  # of all servers that follow: people stay logged in when one is started anew
+    panel_options.check(given)
+    panel_options.prepare_secrets(given)  # of all servers that follow: people stay logged in when one is started anew
     tls = bool(given.ssl_certfile)
     return supervise(given.arguments, asked_at(given.address), port, prefix=given.prefix or "", tls=tls)
 

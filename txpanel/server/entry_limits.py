@@ -23,11 +23,11 @@ from bokeh.util.token import get_session_id
 from txpanel.compat import frame_rate
 from txpanel.compat.kept_connections import PAGE_LEFT
 from txpanel.messages import _
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models.limits import Limits
 from txpanel.server import visitors, waiting_page
 from txpanel.server.admission import Admission, limits_of
-from txpanel.server.dead_lines import Life, Lines, Lives
+from txpanel.server.dead_connections import Connections, PageSocket, PageSockets
 from txpanel.server.refusals import refuse
 from txpanel.server.waiting_line import Answer, Room
 from txpanel.server.work_budget import LONGEST, budget, measured
@@ -54,7 +54,7 @@ PATIENT, IDLE = 30.0, 75.0
 
 admission = Admission()
 """Of this process."""
-figures.WAITING.of(lambda: len(admission.line))
+metrics.WAITING.of(lambda: len(admission.line))
 
 
 def gate(handler: Any) -> bool:
@@ -114,7 +114,7 @@ class LimitedSocket(WSHandler):
     _largest = DEFAULT_WEBSOCKET_MAX_MESSAGE_SIZE_BYTES
     _size = 0  # bytes received of an incomplete message
     _since = 0.0  # when the last line about too many messages was written
-    _life: Life | None = None
+    _page_socket: PageSocket | None = None
 
     def check_origin(self, origin: str) -> bool:
         """Whether pages of that origin may connect, as Bokeh decides it; a refusal is not logged as an error, since anybody can send that header."""
@@ -138,21 +138,21 @@ class LimitedSocket(WSHandler):
         return min(own, most)
 
     def open(self, *args: Any, **named: Any) -> Any:
-        """The websocket is open; from now on it is checked whether it is alive (`txpanel.server.dead_lines`)."""
-        everybody = self.application.settings.setdefault("txpanel_lives", Lives())
-        self._life = everybody.begin(self)
+        """The websocket is open; from now on it is checked whether it is alive (`txpanel.server.dead_connections`)."""
+        everybody = self.application.settings.setdefault("txpanel_page_sockets", PageSockets())
+        self._page_socket = everybody.begin(self)
         return super().open(*args, **named)
 
     def on_pong(self, data: bytes) -> None:
         """The browser has answered a ping."""
-        if self._life is not None:
-            self._life.heard = time.monotonic()
+        if self._page_socket is not None:
+            self._page_socket.heard = time.monotonic()
         super().on_pong(data)
 
     async def _receive(self, fragment: str | bytes) -> Any:
         """Puts the frames of a message together and limits their sum: each may be small and the message still without end."""
-        if self._life is not None:
-            self._life.begun = self._life.begun or time.monotonic()
+        if self._page_socket is not None:
+            self._page_socket.begun = self._page_socket.begun or time.monotonic()
         self._size += len(fragment)
         if self._size > self._largest:
             self.close(TOO_BIG, "message too big")
@@ -164,8 +164,8 @@ class LimitedSocket(WSHandler):
             return None
         if message is not None:
             self._size = 0
-            if self._life is not None:
-                self._life.begun = 0.0
+            if self._page_socket is not None:
+                self._page_socket.begun = 0.0
         return message
 
     def _protocol_error(self, message: str) -> None:
@@ -209,8 +209,8 @@ class LimitedSocket(WSHandler):
 
     async def on_message(self, fragment: str | bytes) -> None:
         """A frame of a message. Where too many come, it waits, and nothing more is read from this connection meanwhile."""
-        if self._life is not None:
-            self._life.heard, self._life.spoken = time.monotonic(), True
+        if self._page_socket is not None:
+            self._page_socket.heard, self._page_socket.spoken = time.monotonic(), True
         if self.receiver is None:  # a page waits until it is told that it may speak
             self._protocol_error("too early")
             return
@@ -320,7 +320,7 @@ def bound(_tornado_app: Any, http_server: Any) -> None:
         parameters.body_timeout = parameters.body_timeout or PATIENT
         parameters.header_timeout = min(parameters.header_timeout or IDLE, IDLE)
     if hasattr(http_server, "handle_stream"):
-        Lines(http_server)
+        Connections(http_server)
 
 
 def install() -> None:

@@ -17,7 +17,7 @@ from txpanel.compat.script_nonces import CURRENT, Nonce
 from txpanel.messages import answer_in
 from txpanel.models.environment import environment
 from txpanel.page import language
-from txpanel.server.passed_on import SITE
+from txpanel.server.panel_options import SITE
 
 __all__ = ["Headers", "embedders", "may_embed", "page_policy", "plain_policy"]
 

@@ -17,7 +17,7 @@ from txpanel.messages import _
 from txpanel.models.environment import environment, set_environment
 from txpanel.page.top_bar.words import default_text
 from txpanel.server import health, policy
-from txpanel.server.passed_on import plain_origins
+from txpanel.server.panel_options import plain_origins
 from txpanel.server.terminal import Bar
 from txpanel.server.visitors import is_loopback
 
@@ -65,7 +65,7 @@ def serve(
         classes: whether visitors may lead others through a lesson.
         public: whether all visitors count as strangers; None: if the address or an origin lets strangers in (`txpanel.server.visitors`).
         prefix: path in front of the page's. https: whether there is a certificate.
-        more: further arguments for ``panel serve`` (:mod:`txpanel.server.passed_on`).
+        more: further arguments for ``panel serve`` (:mod:`txpanel.server.panel_options`).
         limits: those of `txpanel.models.limits.Limits` that are set, by name.
 
     Raises:

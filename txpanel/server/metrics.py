@@ -1,4 +1,4 @@
-"""``/metrics``: the figures of :mod:`txpanel.models.figures` and of the process, in the format of Prometheus.
+"""``/metrics``: the metrics of :mod:`txpanel.models.metrics` and of the process, in the format of Prometheus.
 
 Who may read them (`may_read`): programs on this machine, unless the operator says otherwise (``TXPANEL_METRICS``). They hold numbers
 only; but how many people are here, and when, is nobody else's business.
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from txpanel.messages import _
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models.environment import environment
 from txpanel.server import health, upkeep, visitors
 from txpanel.server.health import Handler
@@ -21,7 +21,7 @@ __all__ = ["MetricsHandler", "exposition", "may_read"]
 
 
 def may_read(ip: str, host: str, headers: Mapping[str, str], allowed: tuple[str, ...]) -> bool:
-    """Whether the sender of a request may read the figures.
+    """Whether the sender of a request may read the metrics.
 
     A proxy on this machine that says nothing of those behind it looks like a program on this machine. So where strangers can reach
     the server, even this machine's own programs are refused until the operator names them.
@@ -65,7 +65,7 @@ class MetricsHandler(Handler):
     """Answers ``/metrics``."""
 
     def get(self) -> None:
-        """The figures, or a sentence for those who may not read them."""
+        """The metrics, or a sentence for those who may not read them."""
         request = self.request
         if not may_read(request.remote_ip or "", request.host or "", request.headers, environment().metrics):
             self.set_status(403)
@@ -80,7 +80,7 @@ class MetricsHandler(Handler):
 
 
 def exposition(accept: str = "") -> tuple[bytes, str]:
-    """All figures as text, and the type of that text.
+    """All metrics as text, and the type of that text.
 
     Args:
         accept: the request's header: Prometheus asks for the formats that it can read.
@@ -90,11 +90,11 @@ def exposition(accept: str = "") -> tuple[bytes, str]:
     from prometheus_client.exposition import choose_encoder
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(cast(Any, _Figures()))
+    registry.register(cast(Any, _Metrics()))
     ProcessCollector(registry=registry)
-    figures.SESSIONS.of(upkeep.open_sessions)
-    figures.READY.of(lambda: health.state.status == "ready")
-    figures.WEIGHTS.of(_weights)
+    metrics.SESSIONS.of(upkeep.open_sessions)
+    metrics.READY.of(lambda: health.state.status == "ready")
+    metrics.WEIGHTS.of(_weights)
     try:
         encode, kind = choose_encoder(accept)
     except (TypeError, ValueError):  # it names a version that is none
@@ -107,30 +107,30 @@ def _weights() -> float:
     return shared.models.nbytes if shared is not None else 0
 
 
-class _Figures:
-    """A collector in the sense of prometheus_client: our figures as its families."""
+class _Metrics:
+    """A collector in the sense of prometheus_client: our metrics as its families."""
 
     def collect(self) -> Iterator[Any]:
-        for figure in list(figures.ALL.values()):
-            yield _family(figure)
+        for metric in list(metrics.ALL.values()):
+            yield _family(metric)
 
 
-def _family(figure: figures.Figure) -> Any:
+def _family(metric: metrics.Metric) -> Any:
     # late: as above
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-    labels = [figure.label] if figure.label else []
+    labels = [metric.label] if metric.label else []
     family: Any
-    if isinstance(figure, figures.Times):
-        family = HistogramMetricFamily(f"txpanel_{figure.name}", figure.help, labels=labels)
-        edges = [*map(str, figure.bounds), "+Inf"]
-        for kind, counts, total in figure.values():
+    if isinstance(metric, metrics.Times):
+        family = HistogramMetricFamily(f"txpanel_{metric.name}", metric.help, labels=labels)
+        edges = [*map(str, metric.bounds), "+Inf"]
+        for kind, counts, total in metric.values():
             upto = [sum(counts[: place + 1]) for place in range(len(counts))]
             family.add_metric([kind] if labels else [], list(zip(edges, upto, strict=True)), total)
         return family
-    kinds = CounterMetricFamily if isinstance(figure, figures.Counter) else GaugeMetricFamily
-    family = kinds(f"txpanel_{figure.name}", figure.help, labels=labels)
-    assert isinstance(figure, figures.Counter | figures.Gauge)
-    for kind, value in figure.values().items():
+    kinds = CounterMetricFamily if isinstance(metric, metrics.Counter) else GaugeMetricFamily
+    family = kinds(f"txpanel_{metric.name}", metric.help, labels=labels)
+    assert isinstance(metric, metrics.Counter | metrics.Gauge)
+    for kind, value in metric.values().items():
         family.add_metric([kind] if labels else [], value)
     return family

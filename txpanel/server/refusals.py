@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from txpanel.models import figures
+from txpanel.models import metrics
 
 __all__ = ["KINDS", "refuse"]
 
@@ -42,5 +42,5 @@ def refuse(kind: str, address: str = "") -> None:
     Args:
         kind: one of `KINDS`. address: whose request it was, where that is known.
     """
-    figures.REFUSALS.add(kind=kind)
+    metrics.REFUSALS.add(kind=kind)
     log.warning("refused kind=%s address=%s", kind, address or "-")

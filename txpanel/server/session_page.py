@@ -21,7 +21,7 @@ from txpanel.compat.thread_handover import hand_over
 from txpanel.decoding.settings import USUAL
 from txpanel.errors import ModelNotFound
 from txpanel.messages import _, again, same_language
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models.limits import limits
 from txpanel.page import address, language, theme
 from txpanel.page.browser_storage import BrowserStorage
@@ -49,7 +49,7 @@ ADDRESS_EVERY = 2.0
 def serve() -> None:
     """Puts the page of a new session into the current document; called by ``main.py``."""
     process_wide.apply("page")
-    figures.OPENED.add()
+    metrics.OPENED.add()
     Session()
 
 

@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from txpanel.compat import process_wide
 from txpanel.errors import TxpanelError
 from txpanel.models.threads import one_thread_here
-from txpanel.server import dead_lines, policy, terminal, upkeep, watchdog
+from txpanel.server import dead_connections, policy, terminal, upkeep, watchdog
 from txpanel.server.idle_time import IdleTime, builds
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def start() -> None:
     """Begins, in the background: `warm_up`, and meanwhile the loading of the first model."""
     terminal.write_anything()  # `panel serve txpanel` comes by here only
     process_wide.apply("start")
-    dead_lines.more_files()
+    dead_connections.more_files()
     upkeep.start()
     watchdog.start()
     threading.Thread(target=_warm_up_a_server, name="txpanel-warm-up", daemon=True).start()
@@ -71,11 +71,11 @@ def _bring_model(idle: IdleTime) -> None:
 
 def _show_to_newcomers(idle: IdleTime, model: LanguageModel, text: str) -> None:
     """Runs the text that a page begins with, once for all visitors; in idle time it prepares what each view needs."""
-    from txpanel.session import opening  # late: torch; the page is painted before it is imported
+    from txpanel.session import prepared_runs  # late: torch; the page is painted before it is imported
 
     try:
-        opening.prepare(model, text)
-        opening.look_into_all(model)
+        prepared_runs.prepare(model, text)
+        prepared_runs.look_into_all(model)
     except TxpanelError as error:  # each session meets it again, and says it
         log.info("%s", error)
         return

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from txpanel.compat import kept_connections, late_collection
 from txpanel.compat.given_back import give_back, not_in_use, resident
-from txpanel.models import figures, needs
+from txpanel.models import metrics, needs
 from txpanel.models.environment import replaced, wrong
 from txpanel.models.memory import MEMORY, cap
-from txpanel.server.circles import Circles
+from txpanel.server.garbage_collection import FullCollections
 
 __all__ = ["begun", "ended", "open_sessions", "start"]
 
@@ -79,17 +79,17 @@ def start() -> None:
         _started.set()
         MEMORY.reserved = lambda: needs.FRESH * open_sessions() + kept_connections.held() + cap() // HOLES
         kept_connections.bound(lambda: cap() // CONNECTIONS)
-        figures.HELD.each(lambda: {**MEMORY.held(), "connections": kept_connections.held()})
+        metrics.HELD.each(lambda: {**MEMORY.held(), "connections": kept_connections.held()})
         for text in [*replaced(), *wrong()]:
             log.warning(text)
         threading.Thread(target=_keep_up, name="txpanel-upkeep", daemon=True).start()
 
 
 def _keep_up() -> None:
-    circles = Circles()
-    circles.begin(time.monotonic())
-    late_collection.heard_by(circles.ended)
-    upkeep = Upkeep(_renew, circles)
+    full_collections = FullCollections()
+    full_collections.begin(time.monotonic())
+    late_collection.heard_by(full_collections.ended)
+    upkeep = Upkeep(_renew, full_collections)
     while True:
         time.sleep(EVERY)
         try:
@@ -101,7 +101,7 @@ def _keep_up() -> None:
 
 def _renew() -> None:
     """Runs the default texts again, for the next visitor."""
-    from txpanel.session.opening import renew  # late: torch; this runs from the server's start on
+    from txpanel.session.prepared_runs import renew  # late: torch; this runs from the server's start on
 
     renew()
 
@@ -110,11 +110,16 @@ class Upkeep:
     """Decides at each check what there is to do.
 
     Args:
-        renew: is called when all was dropped. circles: decides about garbage collection.
+        renew: is called when all was dropped. full_collections: decides about garbage collection.
     """
 
-    def __init__(self, renew: Callable[[], object] = lambda: None, circles: Circles | None = None) -> None:
-        self._renew, self._circles = renew, circles if circles is not None else Circles()
+    def __init__(
+        self, renew: Callable[[], object] = lambda: None, full_collections: FullCollections | None = None
+    ) -> None:
+        self._renew, self._full_collections = (
+            renew,
+            full_collections if full_collections is not None else FullCollections(),
+        )
         self._given = 0.0
         self._least: int | None = None
         self._left = 0  # how often all is still to be dropped; 0: it was, and no session has begun since
@@ -131,11 +136,11 @@ class Upkeep:
         if sessions == 0 and self._left and since >= ALONE:
             self._left -= 1
             MEMORY.clear()
-            self._circles.now(now)
+            self._full_collections.now(now)
             self._give_back(now)
             self._renew()
             return
-        self._circles.look(sessions, now)
+        self._full_collections.look(sessions, now)
         if now - self._given >= RARELY and self._worth_it():
             self._give_back(now)
 

@@ -1,7 +1,7 @@
 """Whether a visitor is local, at this machine, or a stranger.
 
 Everybody counts as a stranger where strangers can come in at all: the server listens on an address that is not loopback, or pages of another
-name than localhost may connect (`expose`, told by :mod:`txpanel.server.doors`). Behind a proxy on this machine all
+name than localhost may connect (`expose`, told by :mod:`txpanel.server.middleware`). Behind a proxy on this machine all
 connections look local, and a plain one does not say for whom it connects; the allowed name is the only sign. ``TXPANEL_PUBLIC`` has
 the last word: ``1`` makes everybody a stranger, ``0`` trusts everybody who can reach the server, except under an unknown host name: another
 site may point its own name to this machine's address (DNS rebinding) and so send requests through the browser of a trusted visitor.

@@ -38,7 +38,7 @@ class _Account:
 
 
 class Budget:
-    """The accounts of all sessions of a server. Used on its thread only.
+    """The use of the thread by all sessions of a server. Used on its thread only.
 
     Args:
         clock: seconds.

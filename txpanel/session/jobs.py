@@ -15,8 +15,8 @@ from txpanel.errors import NoTokenLeft, OverLimit, TooLong, TxpanelError
 from txpanel.messages import _
 from txpanel.models.allowance import allowance
 from txpanel.models.anatomy import BlockAnatomy
-from txpanel.models.fills import refuse_writing
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.masked_tokens import refuse_continuation
 from txpanel.models.progress import Progress
 from txpanel.session.prompt import Prompt
 from txpanel.session.shared import shared_trace
@@ -128,7 +128,7 @@ def append(model: LanguageModel, tree: TokenTree, settings: Settings, tokens: Se
     Raises:
         ValueError: no such token. TooLong, OverLimit, NoTokenLeft: in words.
     """
-    refuse_writing(model)
+    refuse_continuation(model)
     _check_growth(tree, 1 if tokens is None else len(tokens))
     unknown = [token for token in tokens or () if not 0 <= token < model.anatomy.vocab]
     if unknown:
@@ -167,7 +167,7 @@ def extend(
     Raises:
         EmptyText, TooLong, OverLimit, NoTokenLeft: in words.
     """
-    refuse_writing(model)
+    refuse_continuation(model)
     model = reader(model, tree)
     tree = started(model, tree)
     start = tree.prompt(tree.at).encoded(model)

@@ -17,7 +17,7 @@ from txpanel.models.language_model import LanguageModel
 from txpanel.models.progress import Progress
 from txpanel.session import jobs
 from txpanel.session.jobs import Result
-from txpanel.session.opening import at_hand
+from txpanel.session.prepared_runs import at_hand
 from txpanel.session.prompt import Prompt
 from txpanel.session.sampling_params import values
 from txpanel.session.shared import shared_model

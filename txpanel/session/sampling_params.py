@@ -14,7 +14,7 @@ from txpanel.decoding.settings import USUAL
 from txpanel.decoding.stage_spec import StageSpec
 from txpanel.decoding.stages import SPECS
 from txpanel.models.language_model import LanguageModel
-from txpanel.session.usual import usual_settings
+from txpanel.session.default_settings import usual_settings
 
 __all__ = ["SamplingParams", "values"]
 

@@ -11,7 +11,7 @@ from txpanel.models.memory import Store
 if TYPE_CHECKING:
     from txpanel.tracing import Explanation, Trace
 
-__all__ = ["SHOWN", "explained", "lit"]
+__all__ = ["SHOWN", "explained", "highlighted_cells"]
 
 SHOWN = 8
 """Operands listed one by one at first."""
@@ -34,7 +34,7 @@ def explained(trace: Trace, name: str, index: Mapping[str, int]) -> Explanation:
     return found if found is not None else _KEPT.put(key, trace.why(name, **index), owner=trace.uid)
 
 
-def lit(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
+def highlighted_cells(trace: Trace | None, question: Any) -> list[tuple[str, dict[str, int]]]:
     """Cells that the pictures highlight: the one in question, and the sources of its largest operands."""
     if trace is None or question is None:
         return []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from txpanel.toolkit.explained import lit
+from txpanel.toolkit.explained import highlighted_cells
 from txpanel.tracing.names import cell_name
 
 __all__ = ["Cells", "Highlights", "Locate", "names"]
@@ -63,7 +63,11 @@ class Highlights:
     @property
     def cells(self) -> list[Cell]:
         """The cell in question, and those that its largest operands come from."""
-        return list(lit(self.view.state.trace, self.view.state.question)) if self.view.state is not None else []
+        return (
+            list(highlighted_cells(self.view.state.trace, self.view.state.question))
+            if self.view.state is not None
+            else []
+        )
 
     def add(self, picture: Any) -> None:
         """A picture with a method ``light(cells)``."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
-from txpanel.models.fills import mask_id
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.masked_tokens import mask_id
 from txpanel.tracing.operations.base import Operation
 
 

@@ -15,8 +15,8 @@ from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.encoder_decoder import Source
 from txpanel.models.language_model import LanguageModel
-from txpanel.models.own_arithmetic import ordinary
 from txpanel.models.tokens import Place
+from txpanel.models.torch_modes import ordinary
 from txpanel.tracing.compare import gap
 from txpanel.tracing.module_calls import ModuleCall, call_of, handed_on, taken
 from txpanel.tracing.names import GIVEN, split_name

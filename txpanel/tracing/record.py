@@ -22,7 +22,7 @@ from transformers.cache_utils import DynamicCache
 
 from txpanel.errors import Cancelled, EmptyText, OverLimit, TooLong, TxpanelError, Unsupported
 from txpanel.messages import _, plural
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.models.as_in_use import moving_rotary
 from txpanel.models.changed import State
 from txpanel.models.language_model import LanguageModel, opened
@@ -67,11 +67,11 @@ def record(model: LanguageModel, text: str | Sequence[int], *, reuse: bool = Tru
         begin = time.perf_counter()
         check_growth(model, ids)
         recording = _record_current(model, ids, reuse)
-    figures.PASSES.add()
-    figures.PASS_SECONDS.seen(time.perf_counter() - begin)
+    metrics.PASSES.add()
+    metrics.PASS_SECONDS.seen(time.perf_counter() - begin)
     if len(ids) - recording.reused == 1:
         _seconds[model] = time.perf_counter() - begin
-    figures.TOKENS.add(len(ids) - recording.reused)
+    metrics.TOKENS.add(len(ids) - recording.reused)
     own = text if isinstance(text, str) and model.pair is None else None  # an encoder's text is another one
     tokens = model.tokens(ids, own, begins=True)
     foreign = bool(model.watch.state.foreign)

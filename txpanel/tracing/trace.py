@@ -21,8 +21,8 @@ from txpanel.messages import _
 from txpanel.models.anatomy import Anatomy
 from txpanel.models.language_model import LanguageModel
 from txpanel.models.memory import storages
-from txpanel.models.own_arithmetic import computing, ordinary
 from txpanel.models.tokens import Tokens
+from txpanel.models.torch_modes import computing, ordinary
 from txpanel.tracing import answer as answers
 from txpanel.tracing import lens, opaque_runs, pieces, slices
 from txpanel.tracing.agreeing import Agreeing

@@ -17,9 +17,9 @@ from torch import Tensor
 from txpanel.errors import TxpanelError, Unsupported
 from txpanel.messages import _
 from txpanel.models.closing import close_end, close_part
-from txpanel.models.fills import mask_id
 from txpanel.models.inspect_model import rope_kinds, text_config
 from txpanel.models.language_model import LanguageModel
+from txpanel.models.masked_tokens import mask_id
 from txpanel.tracing import lens, opaque_runs, readings
 from txpanel.tracing.answer import positions, token_types
 from txpanel.tracing.compare import Gap, gap, sample, terms_gap

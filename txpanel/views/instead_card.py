@@ -7,7 +7,7 @@ from typing import Any
 from txpanel.messages import _
 from txpanel.models.tokens import visible
 from txpanel.toolkit.card import flow, picture, provenance
-from txpanel.toolkit.explained import lit
+from txpanel.toolkit.explained import highlighted_cells
 from txpanel.toolkit.instead import Instead
 from txpanel.toolkit.part_words import state_of
 from txpanel.toolkit.vector_strips import VectorStrip, VectorStrips, strip_table
@@ -90,7 +90,7 @@ class InsteadCard:
             self.picture.heading.paragraphs = [
                 [("", _("vectors for “{token}”; click a number to see where it comes from").format(token=token))]
             ]
-            self.strips.light(lit(state.trace, state.question))
+            self.strips.light(highlighted_cells(state.trace, state.question))
             self.picture.tools.changed()
         self.panel.visible = True
 
@@ -101,7 +101,7 @@ class InsteadCard:
     def light(self) -> None:
         """Marks the numbers that the open “why” card is about."""
         if self.panel.visible:
-            self.strips.light(lit(self.view.state.trace, self.view.state.question))
+            self.strips.light(highlighted_cells(self.view.state.trace, self.view.state.question))
 
 
 CARD = """

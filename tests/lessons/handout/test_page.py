@@ -22,7 +22,7 @@ from txpanel.lessons.discovery import find_lessons
 from txpanel.lessons.handout.belongs import BELONGS
 from txpanel.lessons.handout.page import file_name, handout
 from txpanel.lessons.handout.pictures import PICTURES
-from txpanel.lessons.lit import PARTS
+from txpanel.lessons.page_parts import PARTS
 from txpanel.lessons.reading import read_lesson
 from txpanel.lessons.shapes import NANO_TEXTS, shapes
 from txpanel.lessons.walk import Walk

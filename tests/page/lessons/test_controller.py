@@ -13,7 +13,7 @@ import pytest
 from txpanel.errors import Cancelled
 from txpanel.lessons.discovery import Found, lessons_in
 from txpanel.lessons.expressions import parse
-from txpanel.lessons.lit import PLAYED
+from txpanel.lessons.page_parts import PLAYED
 from txpanel.lessons.situation import situation_of
 from txpanel.lessons.values import attention, evaluate, is_slow
 from txpanel.models.language_model import LanguageModel

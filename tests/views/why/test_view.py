@@ -11,7 +11,7 @@ import torch
 
 from tests.families import tiny
 from txpanel.session.state import ModelState
-from txpanel.toolkit.explained import SHOWN, lit
+from txpanel.toolkit.explained import SHOWN, highlighted_cells
 from txpanel.tracing.names import cell_name
 from txpanel.views.why.data import card, exact, fed_index, product, short
 from txpanel.views.why.titles import title
@@ -178,11 +178,11 @@ def test_a_question_that_makes_no_sense_is_answered_with_a_sentence(trace: Any) 
 def test_cells_light_up_where_the_operands_come_from(trace: Any) -> None:
     state = ModelState(trace=trace)
     state.ask("blocks.0.resid_post", token=2, feature=5)
-    cells = lit(trace, state.question)
+    cells = highlighted_cells(trace, state.question)
     assert cells[0] == ("blocks.0.resid_post", {"token": 2, "feature": 5})
     sources = trace.why("blocks.0.resid_post", token=2, feature=5).terms
     assert {name for name, _index in cells[1:]} == {s.name for term in sources for s in term.sources}
-    assert lit(None, state.question) == [] == lit(trace, None)
+    assert highlighted_cells(None, state.question) == [] == highlighted_cells(trace, None)
 
 
 def test_values_are_copied_with_all_their_digits() -> None:

@@ -44,12 +44,12 @@ def gaps(model: LanguageModel | None) -> dict[str, Any]:
     """Of a model that fills gaps: its mask token as it is typed, why it does not generate, and texts with a gap; {} of one that writes on."""
     if model is None or not model.anatomy.fills:
         return {}
-    from txpanel.models.fills import fills_only  # late: torch; the page is painted before it is imported
+    from txpanel.models.masked_tokens import no_continuation  # late: torch; the page is painted before it is imported
 
     mask = getattr(model.tokenizer, "mask_token", None)
     return {
         "mask": str(mask or ""),
-        "reason": fills_only(),
+        "reason": no_continuation(),
         "examples": gap_examples(model.anatomy.family, str(mask)) if mask else [],
     }
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from txpanel.errors import Unsupported
 from txpanel.messages import _
-from txpanel.models.own_arithmetic import without_gradients
+from txpanel.models.torch_modes import without_gradients
 
 PLACED = re.compile(r"^(?:blocks\.[^.]*|lens\.\d+(?:\.\d+)?)\.(?=.)")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from txpanel.models.own_arithmetic import computing
+from txpanel.models.torch_modes import computing
 from txpanel.views.vectors import array
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from txpanel.messages import _
 from txpanel.models.tokens import visible
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Rich, as_shown, card, engineers, flow, picture, provenance
-from txpanel.toolkit.explained import lit
+from txpanel.toolkit.explained import highlighted_cells
 from txpanel.toolkit.format import count, number
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.background import background, one_by_one, plot
@@ -215,7 +215,7 @@ class EmbeddingView(View):
         self._refresh("neighbours")
 
     def _light(self) -> None:
-        cells = lit(self.state.trace, self.state.question)
+        cells = highlighted_cells(self.state.trace, self.state.question)
         self._strips.light(cells)
         self._lanes.light(cells)
 

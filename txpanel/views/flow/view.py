@@ -16,7 +16,7 @@ from txpanel.messages import _
 from txpanel.session.selection import PLACES
 from txpanel.session.worker import Dispatch, Worker, immediately
 from txpanel.toolkit.card import flow
-from txpanel.toolkit.explained import lit
+from txpanel.toolkit.explained import highlighted_cells
 from txpanel.toolkit.incoming import heard
 from txpanel.toolkit.instead import Instead
 from txpanel.toolkit.part_words import first_writes, mixer_name, writes
@@ -140,7 +140,7 @@ class FlowView(View):
 
     def _light(self) -> None:
         """The cells that the open card is about, for the browser to mark where it draws them."""
-        cells = lit(self.state.trace, self.state.question)
+        cells = highlighted_cells(self.state.trace, self.state.question)
         self.picture.lit = [{"name": name, "at": index} for name, index in cells]
 
     def _blank(self) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from txpanel.models.memory import Store
-from txpanel.models.own_arithmetic import computing
+from txpanel.models.torch_modes import computing
 from txpanel.views.vectors import array
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from txpanel.messages import _
 from txpanel.models.tokens import visible
 from txpanel.toolkit.bars import Bars
 from txpanel.toolkit.card import Rich, as_shown, card, engineers, flow, picture, provenance
-from txpanel.toolkit.explained import lit
+from txpanel.toolkit.explained import highlighted_cells
 from txpanel.toolkit.format import count, number, percent
 from txpanel.toolkit.vector_strips import VectorStrips, strip_table
 from txpanel.views.activation import activation_name
@@ -240,7 +240,7 @@ class MLPView(View):
         self._list.param.update(chosen=self.state.neuron, version=self._list.version + 1)
 
     def _light(self) -> None:
-        cells = lit(self.state.trace, self.state.question)
+        cells = highlighted_cells(self.state.trace, self.state.question)
         for strips in (self._inner, self._written, self._mixed):
             strips.light(cells)
         self._list.lights = self._lit_neurons(cells)

@@ -12,7 +12,7 @@ from txpanel.messages import _
 from txpanel.models.memory import Store
 from txpanel.models.tokens import visible
 from txpanel.toolkit.card import Legend, Rich, card, engineers, flow, picture, provenance, rich
-from txpanel.toolkit.explained import lit
+from txpanel.toolkit.explained import highlighted_cells
 from txpanel.toolkit.format import number
 from txpanel.toolkit.lines import Lines, Writes
 from txpanel.toolkit.palette import Scale
@@ -298,7 +298,7 @@ class ResidualView(View):
         self._shown["share"].tools.changed()
 
     def _light(self) -> None:
-        trace, at, cells = self.state.trace, self.state.query, lit(self.state.trace, self.state.question)
+        trace, at, cells = self.state.trace, self.state.query, highlighted_cells(self.state.trace, self.state.question)
         self._strips.light(cells)
         places = on_curves(trace, at, cells)
         self._writes.light(places["writes"])

@@ -11,7 +11,7 @@ import pytest
 from panel.command.serve import Serve
 
 from txpanel.errors import TxpanelError
-from txpanel.server import cli, passed_on
+from txpanel.server import cli, panel_options
 
 
 @pytest.fixture(autouse=True)
@@ -26,21 +26,21 @@ def given(*arguments: str) -> object:
 
 def test_every_option_is_one_of_panels() -> None:
     known = {name for name, _argument in Serve.args}
-    assert {option.name for option in passed_on.options()} <= known
+    assert {option.name for option in panel_options.options()} <= known
     assert "--basic-auth" in known
 
 
 def test_what_was_given_is_passed_on() -> None:
     options = given("--prefix", "/class", "--use-xheaders", "--basic-auth=-x y", "--unused-session-lifetime", "60000")
     more = ["--oauth-guest-endpoints", "/a", "/b"]
-    assert passed_on.taken(options) == [  # type: ignore[arg-type]
+    assert panel_options.taken(options) == [  # type: ignore[arg-type]
         "--prefix=/class",
         "--use-xheaders",
         "--basic-auth=-x y",
         "--unused-session-lifetime=60000",
     ]
-    assert passed_on.taken(given(*more)) == more  # type: ignore[arg-type]
-    assert passed_on.taken(given()) == []  # type: ignore[arg-type]
+    assert panel_options.taken(given(*more)) == more  # type: ignore[arg-type]
+    assert panel_options.taken(given()) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_what_cannot_work_is_a_sentence(
     (tmp_path / "here.json").write_text(json.dumps({"ada": 1}), encoding="utf-8")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     with pytest.raises(TxpanelError, match=said):
-        passed_on.check(given(*arguments))  # type: ignore[arg-type]
+        panel_options.check(given(*arguments))  # type: ignore[arg-type]
 
 
 def test_a_password_file_named_by_the_variable_has_to_be_there(tmp_path: Path) -> None:
     """For Panel a file that is missing is a password: its name would let everybody in."""
     os.environ["PANEL_BASIC_AUTH"] = str(tmp_path / "People.json")
     with pytest.raises(TxpanelError, match=r"PANEL_BASIC_AUTH: there is no file .*People\.json"):
-        passed_on.check(given())  # type: ignore[arg-type]
+        panel_options.check(given())  # type: ignore[arg-type]
     (tmp_path / "People.json").write_text(json.dumps({"ada": "secret"}), encoding="utf-8")
-    passed_on.check(given())  # type: ignore[arg-type]
+    panel_options.check(given())  # type: ignore[arg-type]
     os.environ["PANEL_BASIC_AUTH"] = "Secret"
-    passed_on.check(given())  # type: ignore[arg-type]
+    panel_options.check(given())  # type: ignore[arg-type]
 
 
 def test_what_can_work_is_let_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,24 +103,24 @@ def test_what_can_work_is_let_through(tmp_path: Path, monkeypatch: pytest.Monkey
         ["--ssl-certfile", "cert.pem", "--ssl-keyfile", "key.pem"],
         ["--oauth-provider", "github", "--oauth-key", "k", "--oauth-secret", "s"],
     ):
-        passed_on.check(given(*arguments))  # type: ignore[arg-type]
+        panel_options.check(given(*arguments))  # type: ignore[arg-type]
 
 
 def test_secrets_are_made_where_nobody_has_named_them() -> None:
-    passed_on.prepare_secrets(given())  # type: ignore[arg-type]
+    panel_options.prepare_secrets(given())  # type: ignore[arg-type]
     assert len(os.environ["BOKEH_SECRET_KEY"]) > 30
     assert os.environ["BOKEH_SIGN_SESSIONS"] == "yes"
     assert "PANEL_COOKIE_SECRET" not in os.environ
-    passed_on.prepare_secrets(given("--basic-auth", "x", "--cookie-secret", "own"))  # type: ignore[arg-type]
+    panel_options.prepare_secrets(given("--basic-auth", "x", "--cookie-secret", "own"))  # type: ignore[arg-type]
     assert "PANEL_COOKIE_SECRET" not in os.environ
     key = os.environ["BOKEH_SECRET_KEY"]
-    passed_on.prepare_secrets(given("--basic-auth", "x"))  # type: ignore[arg-type]
+    panel_options.prepare_secrets(given("--basic-auth", "x"))  # type: ignore[arg-type]
     assert len(os.environ["PANEL_COOKIE_SECRET"]) > 30
     assert os.environ["BOKEH_SECRET_KEY"] == key
 
 
 def test_origins_may_be_written_as_addresses() -> None:
-    assert passed_on.plain_origins(["https://class.example.org/x", "a.example:8443", "b.example/"]) == [
+    assert panel_options.plain_origins(["https://class.example.org/x", "a.example:8443", "b.example/"]) == [
         "class.example.org",
         "a.example:8443",
         "b.example",

@@ -13,7 +13,7 @@ import txpanel
 from tests.families import masked_tokenizer, tiny_tokenizer
 from tests.sweep.configs import MASKED, model_of
 from txpanel.models.language_model import LanguageModel
-from txpanel.models.own_arithmetic import ordinary
+from txpanel.models.torch_modes import ordinary
 from txpanel.tracing.trace import Trace
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*xIELU:UserWarning")

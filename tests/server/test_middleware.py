@@ -1,4 +1,4 @@
-"""The doors of a real server: component files, sessions, websockets, headers, what another site's page may ask for."""
+"""What a real server lets in and puts into its answers: component files, sessions, websockets, headers, what another site's page may ask for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tornado.httpclient import HTTPClientError
 
 from tests.server.served import Running, served
 from txpanel.compat.page_requests import GONE
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.server import login_pages, policy, visitors
 from txpanel.server.rates import Buckets
 
@@ -296,13 +296,13 @@ def test_no_page_of_another_site_logs_anybody_in(
 
 def test_a_websocket_of_another_sites_page_is_a_refusal_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
     with served() as server:
-        before = int(figures.REFUSALS.values().get("cross-site", 0))
+        before = int(metrics.REFUSALS.values().get("cross-site", 0))
         asked = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=20)
         key = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}
         asked.request("GET", "/txpanel/ws", headers={**key, "Origin": "http://evil.example"})
         assert asked.getresponse().status == 403
         asked.close()
-        assert int(figures.REFUSALS.values()["cross-site"]) == before + 1
+        assert int(metrics.REFUSALS.values()["cross-site"]) == before + 1
     assert "Refusing websocket connection from Origin 'http://evil.example'" in caplog.text
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 

@@ -24,7 +24,7 @@ from txpanel.server import visitors
 from txpanel.server.rates import network
 from txpanel.server.refusals import refuse
 
-__all__ = ["Life", "Lines", "Lives", "more_files"]
+__all__ = ["Connections", "PageSocket", "PageSockets", "more_files"]
 
 log = logging.getLogger("txpanel.server")
 
@@ -50,8 +50,8 @@ MORE = 100
 
 
 @dataclass(slots=True)
-class Life:
-    """What is known of one page's websocket. All times in seconds, by the clock of `Lives`.
+class PageSocket:
+    """What is known of one page's websocket. All times in seconds, by the clock of `PageSockets`.
 
     Attributes:
         heard: when something was received last. pinged: when it was pinged last.
@@ -104,7 +104,7 @@ class Life:
         return True
 
 
-class Lives:
+class PageSockets:
     """The websockets of all pages of one server. Used on its thread only.
 
     Args:
@@ -113,17 +113,17 @@ class Lives:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._all = weakref.WeakKeyDictionary[Any, Life]()
+        self._all = weakref.WeakKeyDictionary[Any, PageSocket]()
         self._looked = 0.0
         self._timer: PeriodicCallback | None = None
 
-    def begin(self, handler: Any) -> Life:
+    def begin(self, handler: Any) -> PageSocket:
         """A connection was opened; `handler` is Tornado's."""
-        life = self._all[handler] = Life(self.clock())
+        socket = self._all[handler] = PageSocket(self.clock())
         if self._timer is None:
             self._timer, self._looked = PeriodicCallback(self.look, 1000 * EVERY), 0.0
             self._timer.start()
-        return life
+        return socket
 
     def look(self) -> None:
         """Checks each of them, and closes dead ones; the timer stops when there is none."""
@@ -133,29 +133,29 @@ class Lives:
         now = self.clock()
         late = now - self._looked - EVERY if self._looked else 0.0
         self._looked = now
-        for handler, life in list(self._all.items()):
+        for handler, socket in list(self._all.items()):
             if late > EVERY:
-                life.later(late)
-            self._look(handler, life, now)
+                socket.later(late)
+            self._look(handler, socket, now)
 
-    def _look(self, handler: Any, life: Life, now: float) -> None:
+    def _look(self, handler: Any, socket: PageSocket, now: float) -> None:
         protocol = handler.ws_connection
         stream = getattr(protocol, "stream", None)
         if stream is None or stream.closed():
             self._all.pop(handler, None)
             return
         gone = int(getattr(stream, "_total_write_done_index", 0))
-        why = life.over(now, int(getattr(stream, "_total_write_index", 0)) - gone, gone)
+        why = socket.over(now, int(getattr(stream, "_total_write_index", 0)) - gone, gone)
         if why:
             self._all.pop(handler, None)
             refuse("silent", visitors.address(handler.request))
             log.info("a connection was ended: %s", why)
             protocol._abort()  # a close frame would wait behind what is not read
-        elif life.asks(now):
+        elif socket.asks(now):
             handler.ping(b"")
 
 
-class Lines:
+class Connections:
     """Counts the connections of one HTTP server other than pages' websockets, and closes those that are too many.
 
     Args:

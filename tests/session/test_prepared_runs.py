@@ -9,7 +9,7 @@ import torch
 
 import txpanel
 from txpanel.models.memory import MEMORY
-from txpanel.session import opening, shared
+from txpanel.session import prepared_runs, shared
 from txpanel.session.state import ModelState
 
 TEXT = "CBABBC="
@@ -23,7 +23,7 @@ def at_once(text: str = TEXT, **params: object) -> ModelState | None:
 
 def test_a_prepared_run_is_shown_at_once_and_is_the_one_that_loading_shows() -> None:
     model = shared.shared_model("nano")
-    opening.prepare(model, TEXT)
+    prepared_runs.prepare(model, TEXT)
     state = at_once(head=1)
     assert state is not None
     assert (state.text, state.model_name, state.model_reason, state.busy, state.stale) == (
@@ -46,7 +46,7 @@ def test_a_prepared_run_is_shown_at_once_and_is_the_one_that_loading_shows() -> 
 
 def test_nothing_is_done_where_something_would_have_to_be() -> None:
     shared.models.clear()
-    opening.prepare(shared.shared_model("nano"), TEXT)
+    prepared_runs.prepare(shared.shared_model("nano"), TEXT)
     assert at_once("another text") is None
     assert at_once(layer=1) is None  # that block would have to be run again
     state = ModelState(dispatch=lambda result: result())
@@ -57,7 +57,7 @@ def test_nothing_is_done_where_something_would_have_to_be() -> None:
 def test_a_text_that_is_too_long_for_a_visitor_is_not_shown() -> None:
     from txpanel.models.limits import Limits
 
-    opening.prepare(shared.shared_model("nano"), TEXT)
+    prepared_runs.prepare(shared.shared_model("nano"), TEXT)
     told: list[str] = []
     assert at_once(limits=Limits(max_tokens=3), refused=told.append) is None
     assert told == []  # whoever loads it then is told, once
@@ -66,7 +66,7 @@ def test_a_text_that_is_too_long_for_a_visitor_is_not_shown() -> None:
 def test_a_model_that_has_changed_is_not_shown_with_its_old_run() -> None:
     shared.models.clear()
     model = shared.shared_model("nano")
-    opening.prepare(model, TEXT)
+    prepared_runs.prepare(model, TEXT)
     weight = next(model.model.parameters())
     with torch.no_grad():
         weight += 1.0
@@ -78,10 +78,10 @@ def test_a_model_that_has_changed_is_not_shown_with_its_old_run() -> None:
 
 def test_dropped_runs_are_made_again() -> None:
     shared.models.clear()
-    opening.prepare(shared.shared_model("nano"), TEXT)
+    prepared_runs.prepare(shared.shared_model("nano"), TEXT)
     MEMORY.clear()
     assert at_once() is None
-    thread = threading.Thread(target=opening.renew)
+    thread = threading.Thread(target=prepared_runs.renew)
     thread.start()
     thread.join()
     assert at_once() is not None
@@ -90,4 +90,4 @@ def test_dropped_runs_are_made_again() -> None:
 @pytest.fixture(autouse=True)
 def _left_as_found() -> object:
     yield
-    opening._texts.clear()
+    prepared_runs._texts.clear()

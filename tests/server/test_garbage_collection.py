@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from txpanel.server.circles import ENDED, ENDED_SHARE, SELDOM, SHARE, Circles
+from txpanel.server.garbage_collection import ENDED, ENDED_SHARE, SELDOM, SHARE, FullCollections
 
 GROWING = """
 import gc, sys
-from txpanel.server.circles import Circles
+from txpanel.server.garbage_collection import FullCollections
 found = []
 gc.callbacks.append(lambda phase, info: found.append(info["generation"]) if phase == "stop" else None)
 if sys.argv[1] == "ours":
-    Circles().begin(0.0)
+    FullCollections().begin(0.0)
 kept = [[i] for i in range(600_000)]
 young, all_of_them = found.count(0), found.count(2)
 class Circle: pass
@@ -24,7 +24,7 @@ one = Circle(); one.own = one
 import weakref
 dead = weakref.ref(one)
 del one
-Circles().now(0.0)
+FullCollections().now(0.0)
 print(young > 0, all_of_them, dead() is None)
 """
 
@@ -41,8 +41,8 @@ class Work:
         self.times += 1
         self.time += self.takes
 
-    def circles(self) -> Circles:
-        return Circles(self.collect, lambda: self.time)
+    def full_collections(self) -> FullCollections:
+        return FullCollections(self.collect, lambda: self.time)
 
 
 def test_pythons_own_full_collections_are_off() -> None:
@@ -59,34 +59,34 @@ def test_pythons_own_full_collections_are_off() -> None:
 
 def test_ended_sessions_are_collected_together() -> None:
     work = Work()
-    circles = work.circles()
-    assert not circles.look(0, 1000)  # nobody has been here
-    circles.begin(1000)
+    full_collections = work.full_collections()
+    assert not full_collections.look(0, 1000)  # nobody has been here
+    full_collections.begin(1000)
     for now in range(1001, 1009):
-        circles.ended()
-        assert not circles.look(3, now)
-    assert circles.look(3, 1000 + ENDED)
-    assert not circles.look(3, 1000 + 2 * ENDED)  # none has ended since
+        full_collections.ended()
+        assert not full_collections.look(3, now)
+    assert full_collections.look(3, 1000 + ENDED)
+    assert not full_collections.look(3, 1000 + 2 * ENDED)  # none has ended since
     assert work.times == 1
 
 
 def test_without_ended_sessions_it_collects_seldom_and_only_while_one_is_open() -> None:
     work = Work()
-    circles = work.circles()
-    circles.begin(0)
-    assert not circles.look(3, SELDOM - 1)
-    assert circles.look(3, SELDOM)
-    assert not circles.look(0, 10 * SELDOM)
-    assert circles.look(1, 10 * SELDOM)
+    full_collections = work.full_collections()
+    full_collections.begin(0)
+    assert not full_collections.look(3, SELDOM - 1)
+    assert full_collections.look(3, SELDOM)
+    assert not full_collections.look(0, 10 * SELDOM)
+    assert full_collections.look(1, 10 * SELDOM)
     assert work.times == 2
 
 
 @pytest.mark.parametrize(("ended", "share"), [(True, ENDED_SHARE), (False, SHARE)])
 def test_the_longer_a_collection_takes_the_longer_the_next_one_waits(ended: bool, share: float) -> None:
     work = Work(takes=4.0)
-    circles = work.circles()
-    circles.now(0)
+    full_collections = work.full_collections()
+    full_collections.now(0)
     if ended:
-        circles.ended()
-    assert not circles.look(50, 4 / share - 1)
-    assert circles.look(50, 4 / share)
+        full_collections.ended()
+    assert not full_collections.look(50, 4 / share - 1)
+    assert full_collections.look(50, 4 / share)

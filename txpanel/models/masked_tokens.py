@@ -8,7 +8,7 @@ from typing import Any
 from txpanel.errors import Unsupported
 from txpanel.messages import _
 
-__all__ = ["fills_gaps", "fills_only", "mask_id", "refuse_writing"]
+__all__ = ["mask_id", "no_continuation", "predicts_masked_tokens", "refuse_continuation"]
 
 
 @cache
@@ -20,7 +20,7 @@ def _classes() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(causal.values()), frozenset(masked.values())
 
 
-def fills_gaps(model: Any) -> bool:
+def predicts_masked_tokens(model: Any) -> bool:
     """Whether a model is one of transformers' masked language models, run as such.
 
     A class that serves for both (XLM) fills gaps unless its config says that it reads from left to right.
@@ -42,7 +42,7 @@ def mask_id(tokenizer: Any, config: Any = None) -> int | None:
     return int(found) if isinstance(found, int) else None
 
 
-def fills_only() -> str:
+def no_continuation() -> str:
     """The sentence for a request to continue a text with a model that fills gaps."""
     return _(
         "This model predicts masked tokens; it does not continue a text. Put its mask token into the text, and "
@@ -50,11 +50,11 @@ def fills_only() -> str:
     )
 
 
-def refuse_writing(model: Any) -> None:
+def refuse_continuation(model: Any) -> None:
     """Refuse to continue a text with a model that fills gaps.
 
     Raises:
         Unsupported: it fills gaps.
     """
     if model.anatomy.fills:
-        raise Unsupported(fills_only())
+        raise Unsupported(no_continuation())

@@ -1,4 +1,4 @@
-"""Variants (“faces”) of a model: the same module with certain adapters on, or with an image or a sound in its runs. They share module, tokenizer and lock."""
+"""Variants of a model: the same module with certain adapters on, or with an image or a sound in its runs. They share module, tokenizer and lock."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from txpanel.models.given_inputs import Inputs, read_inputs
 from txpanel.models.openness import Seen
 
 LanguageModel = Any  # its module imports this one
-FACES = 8
+VARIANTS = 8
 """Sets of adapters of one model that are remembered."""
-READINGS = 4
+INPUT_VARIANTS = 4
 """Images or sounds that are remembered, with the result of comparing the model with its run of them."""
 _counter = itertools.count(1)
 
@@ -28,7 +28,7 @@ def next_key(name: str) -> str:
     return f"{name}#{next(_counter)}"
 
 
-class Switched:
+class AdapterVariants:
     """A model's variants by adapters: one for each set of adapters that was on in one of its runs.
 
     Args:
@@ -40,7 +40,7 @@ class Switched:
         self._first: LanguageModel | None = (
             None  # the model as it was wrapped; kept, since its variants are copies of it
         )
-        self._faces: OrderedDict[AdapterState, LanguageModel] = OrderedDict()
+        self._variants: OrderedDict[AdapterState, LanguageModel] = OrderedDict()
         self._guard = threading.Lock()  # guards these two; never held while a thread waits for the model's lock
 
     def as_set_now(self, model: LanguageModel) -> LanguageModel:
@@ -48,7 +48,7 @@ class Switched:
         if isinstance(model.lock, SwitchedTurns):
             return model
         state = state_of(model.given)
-        return self._face(model, state) if state.layers else model
+        return self._variant(model, state) if state.layers else model
 
     def with_these(self, model: LanguageModel, names: tuple[str, ...]) -> LanguageModel:
         """See :meth:`LanguageModel.with_adapters`."""
@@ -57,9 +57,9 @@ class Switched:
         if unknown:
             words = _("This model has no adapter “{name}”. It has: {names}.")
             raise ModelNotFound(words.format(name=unknown[0], names=", ".join(now.names) or _("none")))
-        return self._face(model, state_with(now, names)) if now.layers else model
+        return self._variant(model, state_with(now, names)) if now.layers else model
 
-    def _face(self, model: LanguageModel, state: AdapterState) -> LanguageModel:
+    def _variant(self, model: LanguageModel, state: AdapterState) -> LanguageModel:
         with self._guard:
             first = self._first = self._first or model
         found = self._known(state)
@@ -71,33 +71,33 @@ class Switched:
 
     def _known(self, state: AdapterState) -> LanguageModel | None:
         with self._guard:
-            if state in self._faces:
-                self._faces.move_to_end(state)
-            return self._faces.get(state)
+            if state in self._variants:
+                self._variants.move_to_end(state)
+            return self._variants.get(state)
 
-    def _keep(self, state: AdapterState, face: LanguageModel) -> LanguageModel:
+    def _keep(self, state: AdapterState, variant: LanguageModel) -> LanguageModel:
         with self._guard:
-            self._faces[state] = face
-            if len(self._faces) > FACES:
-                self._faces.popitem(last=False)
-        return face
+            self._variants[state] = variant
+            if len(self._variants) > VARIANTS:
+                self._variants.popitem(last=False)
+        return variant
 
     def _made(self, first: LanguageModel, turns: SwitchedTurns, state: AdapterState) -> LanguageModel:
         """A new variant; called with the model's lock held."""
         if state == first.adapters:
             first.state()  # what was read of it may no longer hold
-        face = copy(first)
-        face.adapters, face.lock, face._sources = state, turns, None
-        face.key = next_key(first.name)
-        face.watch, face._changes = Watch(face.model), 0
+        variant = copy(first)
+        variant.adapters, variant.lock, variant._sources = state, turns, None
+        variant.key = next_key(first.name)
+        variant.watch, variant._changes = Watch(variant.model), 0
         if state != first.adapters:
-            face._inspect()
-            face.compare_now()
-        face.watch.begin()
-        return face
+            variant._inspect()
+            variant.compare_now()
+        variant.watch.begin()
+        return variant
 
 
-class Readings:
+class InputVariants:
     """A model's variants with an image or a sound, found by a digest of its content."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Readings:
                 found.seen = Seen(dict(model.seen.differences), dict(model.seen.closed), model.seen.remembered)
                 found.verify_inputs()
                 self._found[key] = found
-                if len(self._found) > READINGS:
+                if len(self._found) > INPUT_VARIANTS:
                     self._found.popitem(last=False)
             self._found.move_to_end(key)
             return found

@@ -1,10 +1,10 @@
-"""The metrics of a server for its operator (“figures”), in one registry that every package can reach; ``/metrics`` shows it (:mod:`txpanel.server.metrics`).
+"""The metrics of a server for its operator, in one registry that every package can reach; ``/metrics`` shows it (:mod:`txpanel.server.metrics`).
 
 Numbers and nothing else: what a label may say is declared here or in code, and a word that does not look like one of ours becomes
-"other". So nothing that a visitor has typed can get into a figure, and no visitor can make the list of figures grow.
+"other". So nothing that a visitor has typed can get into a metric, and no visitor can make the list of metrics grow.
 
-All figures are declared in this file; other modules only count: ``figures.PASSES.add()``, ``figures.REFUSALS.add(kind="sessions")``,
-``figures.WAIT.seen(0.3, kind="look")``, ``figures.QUEUE.of(lambda: len(queue))``. Counting takes a microsecond and never raises.
+All metrics are declared in this file; other modules only count: ``metrics.PASSES.add()``, ``metrics.REFUSALS.add(kind="sessions")``,
+``metrics.WAIT.seen(0.3, kind="look")``, ``metrics.QUEUE.of(lambda: len(queue))``. Counting takes a microsecond and never raises.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["ALL", "Counter", "Figure", "Gauge", "Times"]
+__all__ = ["ALL", "Counter", "Gauge", "Metric", "Times"]
 
-ALL: dict[str, Figure] = {}
-"""Every figure by its name; the name in ``/metrics`` has ``txpanel_`` before it."""
+ALL: dict[str, Metric] = {}
+"""Every metric by its name; the name in ``/metrics`` has ``txpanel_`` before it."""
 
 OTHER, MOST = "other", 40
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 
 
 @dataclass(eq=False)
-class Figure:
-    """One figure, or a family of them by a label.
+class Metric:
+    """One metric, or a family of them by a label.
 
     Attributes:
         name: in snake case, with its unit at the end.
@@ -51,7 +51,7 @@ class Figure:
 
 
 @dataclass(eq=False)
-class Counter(Figure):
+class Counter(Metric):
     """A number that only grows."""
 
     _values: dict[str, float] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Counter(Figure):
 
 
 @dataclass(eq=False)
-class Gauge(Figure):
+class Gauge(Metric):
     """A number that is read when the metrics are asked for: a length, a number of bytes."""
 
     _readers: dict[str, Callable[[], float]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Gauge(Figure):
 
 
 @dataclass(eq=False)
-class Times(Figure):
+class Times(Metric):
     """How long something took, as a histogram over seconds."""
 
     bounds: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from txpanel.models import figures
-from txpanel.models.figures import ALL, MOST, Counter, Gauge, Times
+from txpanel.models import metrics
+from txpanel.models.metrics import ALL, MOST, Counter, Gauge, Times
 
 
 @pytest.fixture(autouse=True)
 def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "ALL", dict(ALL))
+    monkeypatch.setattr(metrics, "ALL", dict(ALL))
 
 
 def test_a_counter_counts_by_kind_and_never_down() -> None:
@@ -78,10 +78,10 @@ def test_many_threads_lose_no_count() -> None:
     assert counted.values() == {"": 8000}
 
 
-def test_every_figure_is_counted_somewhere() -> None:
+def test_every_metric_is_counted_somewhere() -> None:
     """One that nobody counts is a promise of docs/operating.md that /metrics does not keep."""
-    room = Path(figures.__file__)
+    room = Path(metrics.__file__)
     code = "\n".join(path.read_text(encoding="utf-8") for path in room.parents[1].rglob("*.py") if path != room)
-    named = [name for name, one in vars(figures).items() if isinstance(one, figures.Figure)]
+    named = [name for name, one in vars(metrics).items() if isinstance(one, metrics.Metric)]
     assert len(named) > 10
-    assert [name for name in named if not re.search(rf"figures\.{name}\.(add|seen|of|each)\(", code)] == []
+    assert [name for name in named if not re.search(rf"metrics\.{name}\.(add|seen|of|each)\(", code)] == []

@@ -12,7 +12,7 @@ import tornado.process
 from bokeh.server.urls import toplevel_patterns
 
 from txpanel.messages import _
-from txpanel.models import figures
+from txpanel.models import metrics
 from txpanel.server import private_log
 from txpanel.server.health import HealthHandler
 from txpanel.server.metrics import MetricsHandler
@@ -36,7 +36,7 @@ class _Errors(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count it by the library; what was said stays in the log."""
         source = record.name.partition(".")[0]
-        figures.ERRORS.add(kind=source if source in KNOWN else figures.OTHER)
+        metrics.ERRORS.add(kind=source if source in KNOWN else metrics.OTHER)
 
 
 def begin() -> None:

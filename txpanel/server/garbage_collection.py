@@ -12,7 +12,7 @@ import gc
 import time
 from collections.abc import Callable
 
-__all__ = ["Circles"]
+__all__ = ["FullCollections"]
 
 NEVER = 1_000_000
 """Threshold of the oldest generation (`gc.set_threshold`): as good as never. Python 3.14, which collects in small steps, ignores it."""
@@ -22,7 +22,7 @@ ENDED_SHARE, SHARE = 0.05, 0.01
 """Share of the time that collections may take: the longer one takes, the longer the next one waits."""
 
 
-class Circles:
+class FullCollections:
     """Decides when a full collection is due.
 
     Args:

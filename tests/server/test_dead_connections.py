@@ -21,65 +21,65 @@ from tornado.websocket import websocket_connect
 
 from tests.server.served import Running, served
 from txpanel.compat import kept_connections
-from txpanel.models import figures
-from txpanel.server import dead_lines, entry_limits, visitors
-from txpanel.server.dead_lines import Life, Lives
+from txpanel.models import metrics
+from txpanel.server import dead_connections, entry_limits, visitors
+from txpanel.server.dead_connections import PageSocket, PageSockets
 
 NOW = 1000.0
 
 
-def a_life(**known: Any) -> Life:
-    life = Life(NOW)
-    life.spoken = True
+def a_socket(**known: Any) -> PageSocket:
+    page_socket = PageSocket(NOW)
+    page_socket.spoken = True
     for name, value in known.items():
-        setattr(life, name, value)
-    return life
+        setattr(page_socket, name, value)
+    return page_socket
 
 
 @pytest.mark.parametrize(
-    ("life", "after", "waiting", "gone", "why"),
+    ("page_socket", "after", "waiting", "gone", "why"),
     [
-        (a_life(), 1, 0, 0, ""),
-        (a_life(spoken=False), dead_lines.FIRST - 1, 0, 0, ""),
-        (a_life(spoken=False), dead_lines.FIRST + 1, 0, 0, "it has not spoken"),
-        (a_life(), dead_lines.SILENT - 1, 0, 0, ""),
-        (a_life(), dead_lines.SILENT + 1, 0, 0, "it does not answer"),
-        (a_life(heard=NOW + 90), dead_lines.SILENT + 80, 0, 0, ""),
-        (a_life(), 1, dead_lines.UNREAD + 1, 5, "what it is sent is not read"),
-        (a_life(gone=5), dead_lines.STUCK + 1, 10, 5, "what it is sent is not read"),
-        (a_life(gone=5), dead_lines.STUCK + 1, 10, 6, ""),  # slow, but something goes
-        (a_life(begun=NOW, heard=NOW + 200), dead_lines.UNFINISHED + 1, 0, 0, "its message does not end"),
+        (a_socket(), 1, 0, 0, ""),
+        (a_socket(spoken=False), dead_connections.FIRST - 1, 0, 0, ""),
+        (a_socket(spoken=False), dead_connections.FIRST + 1, 0, 0, "it has not spoken"),
+        (a_socket(), dead_connections.SILENT - 1, 0, 0, ""),
+        (a_socket(), dead_connections.SILENT + 1, 0, 0, "it does not answer"),
+        (a_socket(heard=NOW + 90), dead_connections.SILENT + 80, 0, 0, ""),
+        (a_socket(), 1, dead_connections.UNREAD + 1, 5, "what it is sent is not read"),
+        (a_socket(gone=5), dead_connections.STUCK + 1, 10, 5, "what it is sent is not read"),
+        (a_socket(gone=5), dead_connections.STUCK + 1, 10, 6, ""),  # slow, but something goes
+        (a_socket(begun=NOW, heard=NOW + 200), dead_connections.UNFINISHED + 1, 0, 0, "its message does not end"),
     ],
 )
-def test_what_closes_a_connection(life: Life, after: float, waiting: int, gone: int, why: str) -> None:
-    assert life.over(NOW + after, waiting, gone) == why
+def test_what_closes_a_connection(page_socket: PageSocket, after: float, waiting: int, gone: int, why: str) -> None:
+    assert page_socket.over(NOW + after, waiting, gone) == why
 
 
 def test_time_in_which_the_server_was_busy_closes_no_connection() -> None:
     now = [NOW]
-    lives = Lives(lambda: now[0])
+    sockets = PageSockets(lambda: now[0])
     handler = SimpleNamespace(
         ws_connection=SimpleNamespace(stream=SimpleNamespace(closed=lambda: False), _abort=lambda: pytest.fail("it is there")),
         request=SimpleNamespace(remote_ip="127.0.0.1"), ping=lambda _data: None,
     )  # fmt: skip
     Holder = type("Holder", (), vars(handler))
     kept = Holder()
-    lives._all[kept] = a_life()
-    lives.look()
+    sockets._all[kept] = a_socket()
+    sockets.look()
     now[0] += 300  # a view that froze the server, or a closed lid
-    lives.look()
-    assert kept in lives._all
+    sockets.look()
+    assert kept in sockets._all
 
 
 def test_a_silent_connection_is_pinged() -> None:
-    life = a_life()
-    asked = [life.asks(NOW + second) for second in range(61)]
+    page_socket = a_socket()
+    asked = [page_socket.asks(NOW + second) for second in range(61)]
     assert [second for second, one in enumerate(asked) if one] == [20, 40, 60]
 
 
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    monkeypatch.setattr(dead_lines, "EVERY", 0.05)
+    monkeypatch.setattr(dead_connections, "EVERY", 0.05)
     with served() as found:
         yield found
 
@@ -128,11 +128,11 @@ def ended(running: Running, line: socket.socket, seconds: float = 5) -> None:
 
 
 def silent() -> int:
-    return int(figures.REFUSALS.values().get("silent", 0))
+    return int(metrics.REFUSALS.values().get("silent", 0))
 
 
 def test_a_page_that_never_speaks_is_ended(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_lines, "FIRST", 0.3)
+    monkeypatch.setattr(dead_connections, "FIRST", 0.3)
     before = silent()
     ended(running, handshake(running, running.get()))
     assert silent() == before + 1
@@ -141,8 +141,8 @@ def test_a_page_that_never_speaks_is_ended(running: Running, monkeypatch: pytest
 def test_a_page_that_does_not_answer_pings_is_ended_and_one_that_does_is_not(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_lines, "PING", 0.1)
-    monkeypatch.setattr(dead_lines, "SILENT", 0.6)
+    monkeypatch.setattr(dead_connections, "PING", 0.1)
+    monkeypatch.setattr(dead_connections, "SILENT", 0.6)
     before = silent()
     pages = [running.get() for _each in range(2)]
     line = handshake(running, pages[0])
@@ -176,7 +176,7 @@ def test_a_page_that_reads_nothing_is_ended(
     running: Running, kept: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Bokeh waits until a page has read an answer before it writes the next one; what is kept for a page that may come back is written at once."""
-    monkeypatch.setattr(dead_lines, "UNREAD" if kept else "STUCK", 1_000_000 if kept else 0.5)
+    monkeypatch.setattr(dead_connections, "UNREAD" if kept else "STUCK", 1_000_000 if kept else 0.5)
     monkeypatch.setattr(entry_limits, "WHOLE", (1e6, 1e6))
     kept_connections.mend()
     before, page = silent(), running.get()
@@ -205,15 +205,15 @@ def test_idle_connections_are_counted_by_address_and_closed_when_there_are_too_m
 ) -> None:
     monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "1")
     monkeypatch.setattr(visitors, "is_loopback", lambda _host: False)
-    before = int(figures.REFUSALS.values().get("connections", 0))
+    before = int(metrics.REFUSALS.values().get("connections", 0))
     port = int(running.root.rpartition(":")[2])
-    lines = [socket.create_connection(("127.0.0.1", port), 5) for _each in range(dead_lines.EACH)]
+    lines = [socket.create_connection(("127.0.0.1", port), 5) for _each in range(dead_connections.EACH)]
     with socket.create_connection(("127.0.0.1", port), 5) as more:
         closed = more.recv(10)
     for line in lines:
         line.close()
     assert closed == b""
-    assert int(figures.REFUSALS.values()["connections"]) == before + 1
+    assert int(metrics.REFUSALS.values()["connections"]) == before + 1
     deadline = time.monotonic() + 5
     while True:
         try:
@@ -235,7 +235,7 @@ def test_a_server_may_open_more_files_than_is_usual(
     made: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: now)
     monkeypatch.setattr(resource, "setrlimit", lambda _kind, both: made.append(both))
-    dead_lines.more_files()
+    dead_connections.more_files()
     assert made == ([then] if then is not None else [])
 
 
@@ -243,7 +243,7 @@ def test_an_open_websocket_is_not_counted_as_an_idle_connection(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TXPANEL_MAX_SESSIONS_PER_ADDRESS", "3")
-    monkeypatch.setattr(dead_lines, "EACH", 1)
+    monkeypatch.setattr(dead_connections, "EACH", 1)
     monkeypatch.setattr(visitors, "is_loopback", lambda _host: False)
     held = []
     try:

@@ -12,8 +12,8 @@ from tests.sweeping import first
 from txpanel.decoding.settings import OFF, USUAL
 from txpanel.models.catalogue import find
 from txpanel.models.language_model import LanguageModel
+from txpanel.session.default_settings import usual_settings
 from txpanel.session.state import ModelState
-from txpanel.session.usual import usual_settings
 
 OWN = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
 

@@ -17,7 +17,7 @@ from bokeh.server.server import Server
 from tornado.ioloop import IOLoop
 
 from tests.server.served import stop
-from txpanel.server import health, outside
+from txpanel.server import health, operator_pages
 
 Ask = Callable[..., tuple[int, str]]
 
@@ -26,7 +26,7 @@ Ask = Callable[..., tuple[int, str]]
 def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
     """A server with ``--prefix class`` in a thread of its own."""
     monkeypatch.setattr(health, "state", health.Health())
-    outside.install()
+    operator_pages.install()
     started = Queue[tuple[Server, IOLoop]]()
 
     def run() -> None:
@@ -57,8 +57,8 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
 
 
 def test_the_addresses_stand_once_in_the_list_that_servers_are_made_from() -> None:
-    outside.install()
-    outside.install()
+    operator_pages.install()
+    operator_pages.install()
     names = [pattern[0] for pattern in urls.toplevel_patterns]
     assert names.count("/health") == names.count("/metrics") == 1
 
@@ -82,12 +82,12 @@ def test_both_answer_under_the_prefix(ask: Ask, caplog: pytest.LogCaptureFixture
 def test_several_processes_on_one_port_are_named_as_what_they_are(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outside.private_log, "install", lambda: None)
-    monkeypatch.setattr(outside, "watch_log", lambda: None)
-    outside.begin()
+    monkeypatch.setattr(operator_pages.private_log, "install", lambda: None)
+    monkeypatch.setattr(operator_pages, "watch_log", lambda: None)
+    operator_pages.begin()
     assert not caplog.records
     monkeypatch.setattr("tornado.process.task_id", lambda: 1)
-    outside.begin()
+    operator_pages.begin()
     assert "--num-procs" in caplog.text
 
 

@@ -13,14 +13,14 @@ import txpanel
 from tests.families import masked_tokenizer, tiny_hf
 from tests.sweep.configs import MASKED, model_of
 from txpanel.errors import BadFile
-from txpanel.models.fills import fills_gaps, mask_id
+from txpanel.models.masked_tokens import mask_id, predicts_masked_tokens
 
 
 def test_it_depends_on_the_class_and_on_what_its_config_says() -> None:
-    assert fills_gaps(model_of("bert" + MASKED))
-    assert fills_gaps(model_of("xlm" + MASKED))  # one class for both
-    assert not fills_gaps(model_of("bert"))
-    assert not fills_gaps(tiny_hf("gpt2"))
+    assert predicts_masked_tokens(model_of("bert" + MASKED))
+    assert predicts_masked_tokens(model_of("xlm" + MASKED))  # one class for both
+    assert not predicts_masked_tokens(model_of("bert"))
+    assert not predicts_masked_tokens(tiny_hf("gpt2"))
 
 
 def test_the_mask_is_the_tokenizers_and_else_the_configs() -> None:
