@@ -32,7 +32,7 @@ def test_the_address_for_limits_is_the_connections_own() -> None:
     assert process_request(request)["txpanel_address"] == "2001:db8::/64"
 
 
-def test_the_doors_are_up_once_this_file_was_read() -> None:
+def test_the_middleware_is_installed_once_this_file_was_read() -> None:
     assert page_requests.gates.count(cross_site.gate) == 1
     assert page_requests.gates.count(entry_limits.gate) == 1
     assert all(

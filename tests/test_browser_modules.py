@@ -29,7 +29,7 @@ def test_the_bundle_is_what_the_modules_make(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in JS.glob("*.test.js")))
-def test_by_itself(name: str) -> None:
+def test_the_unit_tests_of_the_browser_modules_pass(name: str) -> None:
     done = subprocess.run(
         [node(), "--test", str(JS / name)], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
     )

@@ -51,7 +51,7 @@ def commands(
 
 
 @pytest.mark.parametrize("name", PROJECT["entry-points"]["txpanel.views"])
-def test_view(name: str) -> None:
+def test_every_view_is_documented(name: str) -> None:
     assert f"| `{name}` |" in section("Views")
 
 
@@ -63,14 +63,14 @@ def test_no_view_is_described_that_is_gone() -> None:
 @pytest.mark.parametrize(
     ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_command_and_its_options(name: str, command: argparse.ArgumentParser) -> None:
+def test_every_command_and_its_options_are_documented(name: str, command: argparse.ArgumentParser) -> None:
     assert re.search(rf"^\| `{name}\b", section("Commands"), re.MULTILINE)
     options = {option for action in command._actions for option in action.option_strings} - {"-h", "--help"}
     described = section("Commands") + section("Limits")
     assert not {option for option in options if not re.search(rf"`{option}`?[ `]", described)}
 
 
-def test_limits() -> None:
+def test_every_limit_is_documented() -> None:
     rows = re.findall(r"^\| `(--max-[\w-]+)` \| (\d+) \| (\d+) \| (.+) \|$", section("Limits"), re.MULTILINE)
     assert rows == [
         (option(name), str(getattr(GENEROUS, name)), str(getattr(STRICT, name)), what) for name, what in words().items()
@@ -82,7 +82,7 @@ def test_no_option_is_described_that_is_gone() -> None:
     assert set(re.findall(r"`(--[\w-]+)", section("Commands"))) <= options | {"--version", "--max-"}
 
 
-def test_environment() -> None:
+def test_every_environment_variable_is_documented() -> None:
     assert dict(re.findall(r"^\| `(TXPANEL_[A-Z_]+)` \| (.+) \|$", section("Environment"), re.MULTILINE)) == VARIABLES
 
 
@@ -97,7 +97,7 @@ def test_environment_is_read_in_one_place() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(txpanel.__all__) - {"__version__"}))
-def test_public_name(name: str) -> None:
+def test_every_public_name_is_documented(name: str) -> None:
     assert f"`txpanel.{name}" in section("Python")
     assert getattr(txpanel, name).__doc__
 
@@ -143,7 +143,7 @@ def test_the_example_of_two_texts_and_masks_runs() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_tensors(family: str, tiny_anatomy: dict[str, Anatomy]) -> None:
+def test_every_tensor_is_documented(family: str, tiny_anatomy: dict[str, Anatomy]) -> None:
     names = {re.sub(r"^blocks\.\d+\.", "", name) for name in Graph(tiny_anatomy[family], None).dims}
     bare = {re.sub(r"\.(mean|var|scale|max|sum)$", "", name) for name in names}
     assert not {
@@ -159,12 +159,12 @@ def tiny_anatomy() -> dict[str, Anatomy]:
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_model(entry: object) -> None:
+def test_every_model_of_the_catalogue_is_documented(entry: object) -> None:
     assert re.search(rf"^\| `{entry.name}` \|.*{re.escape(entry.licence)}", README, re.MULTILINE)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_family(family: str) -> None:
+def test_every_family_is_documented(family: str) -> None:
     assert f"`{family}`" in README
 
 
@@ -180,7 +180,7 @@ def test_what_a_view_has_is_in_the_author_guide() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("[a-z]*")), ids=lambda path: path.name)
-def test_script(path: Path) -> None:
+def test_every_script_is_documented(path: Path) -> None:
     assert f"scripts/{path.name}" in ARCHITECTURE
 
 
@@ -227,7 +227,7 @@ def test_the_version_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_sampling_setting(name: str) -> None:
+def test_every_sampling_setting_is_documented(name: str) -> None:
     assert f"| `{name}` |" in section("Sampling settings")
     assert name in OF_THE_STATE
 

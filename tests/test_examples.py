@@ -40,7 +40,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.sweep
 @pytest.mark.slow
-def test_why() -> None:
+def test_the_example_why_runs() -> None:
     command = [sys.executable, "examples/why.py", "nano", "CBABBC="]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_why() -> None:
 
 
 @pytest.mark.slow
-def test_your_model(nano: LanguageModel, tmp_path: Path, run: Run) -> None:
+def test_the_example_your_model_runs(nano: LanguageModel, tmp_path: Path, run: Run) -> None:
     nano.model.save_pretrained(tmp_path)
     nano.tokenizer.save_pretrained(tmp_path)
     told = run("your_model.py", str(tmp_path), "CBABBC=")
@@ -80,7 +80,7 @@ def test_training_loop_learns(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_one_view(doc: Document, run: Run) -> None:
+def test_the_example_one_view_runs(doc: Document, run: Run) -> None:
     run("one_view.py")
 
 
@@ -88,7 +88,7 @@ def test_one_view(doc: Document, run: Run) -> None:
 @pytest.mark.real
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")
-def test_notebook(smollm2: LanguageModel) -> None:
+def test_the_example_notebook_runs(smollm2: LanguageModel) -> None:
     notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "saved outputs make the file megabytes large"
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}, kernel_name="python3")

@@ -63,7 +63,7 @@ def test_every_variable_that_is_named_is_there() -> None:
         assert set(re.findall(r"TXPANEL_[A-Z_]+[A-Z]", text)) <= set(VARIABLES)
 
 
-def test_every_figure_is_described() -> None:
+def test_every_metric_is_described() -> None:
     named = {
         f"txpanel_{figure.name}{'_total' * isinstance(figure, metrics.Counter)}" for figure in metrics.ALL.values()
     }

@@ -55,7 +55,9 @@ def test_nobody_else_can_lead(classes: Classes) -> None:
     assert not room.leads("a")
 
 
-def test_who_has_led_looks_on_when_a_copy_of_the_tab_takes_over_and_is_nobody_of_the_class(classes: Classes) -> None:
+def test_when_a_copy_of_the_leaders_tab_takes_over_the_first_tab_follows_without_being_counted(
+    classes: Classes,
+) -> None:
     before, after = Told(), Told()
     room = classes.begin("t", before)
     room.show("t", HERE)
@@ -74,7 +76,7 @@ def test_who_has_led_looks_on_when_a_copy_of_the_tab_takes_over_and_is_nobody_of
     assert room.waits()
 
 
-def test_one_with_two_pages_is_one(classes: Classes) -> None:
+def test_a_follower_with_two_pages_counts_once(classes: Classes) -> None:
     room = classes.begin("t", Told())
     room.show("t", HERE)
     for page in "ab":
@@ -113,7 +115,7 @@ def test_each_counts_once_with_the_last_answer_also_after_a_reload(classes: Clas
 
 
 @pytest.mark.parametrize("who", ["", "x", "<b>", "0123456789ABCDEF", "0123456789abcdef0"])
-def test_who_follows_is_16_digits(classes: Classes, who: str) -> None:
+def test_followers_have_ids_of_16_digits(classes: Classes, who: str) -> None:
     room = classes.begin("t", Told())
     with pytest.raises(BadLesson):
         room.join("a", who, Told())
@@ -157,7 +159,7 @@ def test_a_leader_who_comes_back_leads_on(classes: Classes, monkeypatch: pytest.
     assert room.leads("t2")
 
 
-def test_there_are_only_so_many(classes: Classes) -> None:
+def test_the_number_of_classes_is_limited(classes: Classes) -> None:
     rooms = [classes.begin(str(n), Told()) for n in range(MOST)]
     assert len({room.code for room in rooms}) == MOST
     with pytest.raises(BadLesson, match="40 classes"):
@@ -171,7 +173,7 @@ def test_there_are_only_so_many(classes: Classes) -> None:
     rooms[9].end()
 
 
-def test_many_at_once_lose_nothing(classes: Classes) -> None:
+def test_answers_of_many_threads_at_once_are_all_counted(classes: Classes) -> None:
     room = classes.begin("t", Told())
     room.show("t", HERE)
 

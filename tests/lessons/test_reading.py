@@ -62,7 +62,7 @@ after: |
 """
 
 
-def test_a_whole_file(tmp_path: Path) -> None:
+def test_a_whole_file_is_read(tmp_path: Path) -> None:
     found = read_lesson(write(tmp_path / "whole", WHOLE))
     assert (found.id, found.title, found.order, found.minutes) == ("whole", "A lesson", 3, 4)
     assert found.needs == ("attention", "causal")

@@ -148,7 +148,7 @@ def test_a_step_that_the_model_does_not_have(state: ModelState) -> None:
     assert str(walk.check("rotation", "yes")) == "Nothing is asked here on this run."
 
 
-def test_what_cannot_be(state: ModelState, tmp_path: Path) -> None:
+def test_impossible_requests_are_refused_in_words(state: ModelState, tmp_path: Path) -> None:
     with pytest.raises(BadLesson, match="attention"):
         Walk("no-such-lesson", state)
     with pytest.raises(BadLesson, match="softmax"):
@@ -160,7 +160,7 @@ def test_what_cannot_be(state: ModelState, tmp_path: Path) -> None:
         Walk(folder, state)
 
 
-def test_in_japanese(state: ModelState) -> None:
+def test_a_walk_in_japanese_speaks_japanese(state: ModelState) -> None:
     walk = Walk("attention", state, language="ja")
     walk.step("softmax")
     assert "正解" in str(walk.check("softmax", others(state)))

@@ -317,7 +317,7 @@ class Words(PreTrainedTokenizer):
 
 @pytest.mark.parametrize("text", ["hello wörld 日", "  two  ", "a</s>b", "<0x41>"])
 @pytest.mark.parametrize("kind", [ByT5Tokenizer, CanineTokenizer])
-def test_slow_tokenizers(kind: Any, text: str) -> None:
+def test_slow_tokenizers_give_the_exact_bytes(kind: Any, text: str) -> None:
     tokenizer = kind()
     tokens = read_tokens(tokenizer, list(tokenizer(text)["input_ids"]), text)
     assert tokens.exact

@@ -22,7 +22,7 @@ def chosen(nano: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TXPANEL_MODEL", "nano")
 
 
-def test_a_handout(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handout_is_written_to_a_file(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "paper.html"
     assert cli.main(["lessons", "handout", "attention", "--model", "nano", "--text", "CABCAB=", "-o", str(path)]) == 0
     assert "paper.html" in capsys.readouterr().out
@@ -56,7 +56,7 @@ def test_a_notebook_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (["attention", "-o", "taken.html"], "cannot be written"),
     ],
 )
-def test_what_cannot_be(
+def test_impossible_requests_are_refused_in_words(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, more: list[str], says: str
 ) -> None:
     (tmp_path / "taken.html").mkdir()

@@ -20,7 +20,7 @@ def one_model(nano: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shapes, "shapes", lambda: iter([(nano, shapes.NANO_TEXTS)]))
 
 
-def test_the_list(capsys: Capture) -> None:
+def test_installed_lessons_are_listed(capsys: Capture) -> None:
     assert cli.main(["lessons"]) == 0
     assert "The tour" in capsys.readouterr().out
     assert cli.main(["lessons", "--json"]) == 0
@@ -49,7 +49,7 @@ def test_installed_lessons_are_checked_by_their_ids(capsys: Capture) -> None:
     assert "“letters”" in capsys.readouterr().err
 
 
-def test_what_cannot_be(tmp_path: Path, capsys: Capture) -> None:
+def test_impossible_requests_are_refused_in_words(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["lessons", "check", str(tmp_path)]) == 1
     assert "no lesson" in capsys.readouterr().err
     assert cli.main(["lessons", "new", str(tmp_path / "Not A Name")]) == 1

@@ -38,7 +38,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("localhost:example.org", False),
     ],
 )
-def test_what_is_of_this_machine(host: str, own: bool) -> None:
+def test_addresses_of_this_machine_are_local(host: str, own: bool) -> None:
     assert visitors.is_loopback(host) == own
 
 

@@ -194,7 +194,7 @@ def test_a_change_that_is_undone_is_none() -> None:
     assert trace.stale is None
 
 
-def test_type_and_attention_implementation() -> None:
+def test_a_change_of_type_or_attention_implementation_is_noticed() -> None:
     model = opened()
     trace = model.trace(TEXT)
     model.model.set_attn_implementation("eager")
@@ -209,7 +209,7 @@ def test_type_and_attention_implementation() -> None:
     assert off(model, after) < 0.02
 
 
-def test_a_function_that_the_model_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_function_that_the_model_calls_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers.models.llama import modeling_llama
 
     model = opened()

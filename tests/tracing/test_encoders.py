@@ -43,7 +43,7 @@ def near(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     assert float(((ours - theirs).abs().amax(-1) / theirs.abs().amax(-1)).max()) < 2e-5
 
 
-def test_all_of_it_is_open(run: tuple[Trace, Any]) -> None:
+def test_all_parts_of_an_encoder_are_open(run: tuple[Trace, Any]) -> None:
     trace, _theirs = run
     assert trace.model is not None
     assert not trace.model.report().opaque
@@ -133,7 +133,7 @@ def test_without_a_gap_the_answer_stands_at_the_last_token_of_the_text() -> None
     assert (trace.gaps, trace.answer, len(trace.tokens)) == ((), 3, 5)
 
 
-def test_it_does_not_write_on_and_its_text_has_no_surprisal() -> None:
+def test_an_encoder_does_not_continue_a_text_and_has_no_surprisal() -> None:
     model = opened("roberta")
     trace = model.trace(TEXT)
     for ask in (lambda: txpanel.generate(model, TEXT), trace.surprisal):

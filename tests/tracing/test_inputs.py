@@ -115,7 +115,7 @@ def test_every_shown_number_adds_up(made: Made) -> None:
         assert trace.why(name, **cell).check.ok, name
 
 
-def test_it_goes_on_as_the_models_own_generate(made: Made) -> None:
+def test_generation_continues_as_the_models_own_generate(made: Made) -> None:
     module, inputs, model, trace = made
     with torch.inference_mode():
         own = module.generate(**inputs, max_new_tokens=6, do_sample=False, eos_token_id=None, pad_token_id=0)[0, -6:]
@@ -184,7 +184,7 @@ def test_what_the_model_remembers_of_an_image_is_put_back() -> None:
     assert trace.stale is None
 
 
-def test_a_file_keeps_it(made: Made, tmp_path: Path) -> None:
+def test_a_saved_trace_keeps_the_images_places_and_vectors(made: Made, tmp_path: Path) -> None:
     trace = made[2].trace(inputs=made[1])
     opened = txpanel.open_trace(trace.save(tmp_path / "run.safetensors"))
     assert opened.tokens.places == trace.tokens.places

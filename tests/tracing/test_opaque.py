@@ -151,7 +151,7 @@ def test_growing_reads_the_text_anew_where_a_state_cannot_be_cut(traced: tuple[s
     assert torch.allclose(longer.tensor("logits"), expected, atol=1e-5)
 
 
-def test_a_file_keeps_it(traced: tuple[str, Trace], tmp_path: Path) -> None:
+def test_a_saved_trace_opens_with_the_same_anatomy_and_tensors(traced: tuple[str, Trace], tmp_path: Path) -> None:
     _family, trace = traced
     opened = txpanel.open_trace(trace.save(tmp_path / "run.safetensors"))
     assert opened.anatomy == trace.anatomy

@@ -266,7 +266,7 @@ def test_a_look_comes_between_two_blocks_and_changes_nothing(tiny: Tiny, name: s
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_so_does_another_visitors_run(tiny: Tiny, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_visitors_run_comes_between_two_pieces(tiny: Tiny, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "SLICE", 0.0)
     model, ids, others = tiny(name), ids_of(24), ids_of(30, 2)
     expected = [record(model, text, reuse=False).recording for text in (ids, others)]

@@ -82,7 +82,7 @@ def test_a_cut_has_the_cache_of_its_tokens(fresh: LanguageModel) -> None:
 
 
 @pytest.mark.usefixtures("empty_memory")
-def test_they_are_bounded(fresh: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_prefixes_is_bounded(fresh: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(module.BRANCHES + 3):
         record(fresh, ids_of(10, seed))
     assert len(prefixes(fresh)) == module.BRANCHES

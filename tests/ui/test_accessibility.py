@@ -136,7 +136,7 @@ def look_at_what_opens(looks: Looks) -> None:
     looks.look("the timeline")
 
 
-def test_axe_finds_a_fault_that_is_seen_and_not_one_that_is_folded_away(server: Server, tab: Tab) -> None:
+def test_axe_reports_visible_faults_and_not_those_in_folded_parts(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view=SMALL))
     tab.page.evaluate(
         """() => {

@@ -90,7 +90,7 @@ def test_the_pictures_follow_block_and_head(server: Server, tab: Tab, nano: Lang
 
 
 @pytest.mark.sweep
-def test_a_head_is_seen_in_the_flow_before_any_picture_is_painted(server: Server, tab: Tab) -> None:
+def test_the_flow_shows_a_new_head_before_the_pictures_are_painted(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
     tab.look_at_all()
     expect(tab.page.get_by_role("heading", name="Output of the head")).to_be_visible()  # the last card is there too
@@ -116,7 +116,9 @@ def test_a_click_on_a_cell_asks_why(server: Server, kept: Callable[..., Tab]) ->
     expect(why.locator("code").first).to_have_text(cell_of("blocks.0.pattern"))
 
 
-def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab, nano: LanguageModel) -> None:
+def test_arrow_keys_go_from_cell_to_cell_and_enter_opens_the_card(
+    server: Server, tab: Tab, nano: LanguageModel
+) -> None:
     """Eye, ear and Enter are told of the same cell; at the edge the page scrolls, and Escape leaves."""
     tab.open(server.address(text=TEXT, view="attention", layer=0, head=0))
     picture = tab.page.get_by_role("application", name="Pattern: softmax")
@@ -153,7 +155,7 @@ def test_the_keyboard_walks_from_cell_to_cell_and_asks(server: Server, tab: Tab,
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="attention"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.get_by_role("heading", name="Pattern: softmax")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
@@ -182,7 +184,7 @@ LINES = """
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [1440, 2560, 768]))
-def test_pictures_in_a_row_begin_on_one_line(server: Server, kept: Callable[..., Tab], width: int) -> None:
+def test_pictures_in_a_row_are_aligned_at_the_top(server: Server, kept: Callable[..., Tab], width: int) -> None:
     """Also where the words above one of them take more lines than its neighbours'."""
     tab = kept(server.address(text=TEXT, view="attention"), width, 1440)
     tab.look_at_all()
@@ -198,7 +200,7 @@ def test_pictures_in_a_row_begin_on_one_line(server: Server, kept: Callable[...,
 
 
 @pytest.mark.sweep
-def test_pictures_below_the_screen_are_built_when_they_are_looked_at(server: Server, new_tab: Any) -> None:
+def test_pictures_below_the_screen_are_built_when_scrolled_into_sight(server: Server, new_tab: Any) -> None:
     tab = new_tab(1440, 900).open(server.address(text=TEXT))
     waiting = tab.page.get_by_role("status").filter(has_text="More pictures are loading")
     expect(waiting).to_be_attached()

@@ -56,7 +56,7 @@ def asked(stage: Stage, page: Page, n: int) -> str:
     raise AssertionError("the server was not asked")
 
 
-def test_an_older_text_that_comes_late_does_not_take_the_place_of_the_newer_one(stage: Stage, page: Page) -> None:
+def test_a_late_message_with_an_older_text_does_not_replace_the_newer_one(stage: Stage, page: Page) -> None:
     prompt = page.get_by_role("textbox", name="Prompt")
     for text in ("first", "second"):
         prompt.fill(text)

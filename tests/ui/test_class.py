@@ -102,7 +102,9 @@ def right(teacher: Page, ids: list[str]) -> str:
 
 
 @pytest.mark.sweep
-def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Callable[..., Tab]) -> None:
+def test_after_a_reload_the_leader_leads_on_and_nobody_counts_twice(
+    school: Server, new_tab: Callable[..., Tab]
+) -> None:
     tab = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL))
     teacher = tab.page
     press(teacher, "Teach ▾")
@@ -129,9 +131,7 @@ def test_a_reload_leads_on_and_counts_nobody_twice(school: Server, new_tab: Call
 
 
 @pytest.mark.sweep
-def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
-    school: Server, new_tab: Callable[..., Tab]
-) -> None:
+def test_presenting_shows_the_answer_by_one_key_in_large_text(school: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     before = box(page).locator("h2").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")
     press(page, "Teach ▾")
@@ -155,7 +155,7 @@ def test_presented_the_answer_comes_on_one_key_and_the_text_is_large(
 
 
 @pytest.mark.sweep
-def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_without_the_operators_option_there_is_a_link_and_no_class(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab().open(server.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(page, "Teach ▾")
     expect(box(page).get_by_role("button", name="Begin a class")).to_be_disabled()
@@ -175,7 +175,9 @@ def test_without_the_operator_there_is_no_class_but_a_link(server: Server, new_t
 
 
 @pytest.mark.sweep
-def test_nothing_is_taken_from_under_a_hand_while_answers_come_in(school: Server, new_tab: Callable[..., Tab]) -> None:
+def test_a_pressed_button_and_a_typed_code_stay_while_answers_come_in(
+    school: Server, new_tab: Callable[..., Tab]
+) -> None:
     teacher = new_tab().open(school.address(text=TEXT, lesson=LESSON, view=SMALL)).page
     press(teacher, "Teach ▾")
     press(teacher, "Begin a class")

@@ -93,7 +93,9 @@ def go_on(teacher: Page) -> None:
     expect(box(teacher).get_by_role("heading").first).not_to_have_text(before)
 
 
-def test_who_was_cut_off_comes_back_to_where_the_class_is(enter: Callable[..., tuple[Tab, Proxy]]) -> None:
+def test_a_follower_who_was_disconnected_returns_to_the_step_of_the_class(
+    enter: Callable[..., tuple[Tab, Proxy]],
+) -> None:
     one, line = enter(lesson=LESSON)
     teacher = one.page
     code = begin(teacher)
@@ -115,7 +117,7 @@ def test_who_was_cut_off_comes_back_to_where_the_class_is(enter: Callable[..., t
     same_step(student, teacher)
 
 
-def test_who_types_while_the_class_goes_on_types_on(enter: Callable[..., tuple[Tab, Proxy]]) -> None:
+def test_typing_keeps_the_focus_when_the_class_goes_on(enter: Callable[..., tuple[Tab, Proxy]]) -> None:
     teacher = enter(lesson=LESSON)[0].page
     tab, _line = enter(**{"class": begin(teacher)})
     student = tab.page
@@ -153,7 +155,7 @@ def test_an_answer_that_is_being_typed_stays_while_others_answer(enter: Callable
     expect(box(teacher).get_by_role("textbox", name="Your answer")).to_have_value("9")
 
 
-def test_a_duplicate_of_the_teachers_tab_leads_and_the_first_one_looks_on(
+def test_a_duplicate_of_the_teachers_tab_leads_and_the_first_tab_follows(
     enter: Callable[..., tuple[Tab, Proxy]],
 ) -> None:
     teacher = enter(lesson=LESSON)[0].page
@@ -175,7 +177,7 @@ def test_a_duplicate_of_the_teachers_tab_leads_and_the_first_one_looks_on(
     same_step(student, teacher)
 
 
-def test_a_server_that_was_started_anew_has_no_class_any_more_and_says_so(
+def test_after_a_restart_of_the_server_the_page_says_that_the_class_is_gone(
     school: School, enter: Callable[..., tuple[Tab, Proxy]]
 ) -> None:
     one, _line = enter(lesson=LESSON)

@@ -82,7 +82,7 @@ def test_every_heading_and_tab_opens_and_stays_open(
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [1440, 1300, 1920]))
-def test_every_caption_can_be_clicked_where_it_stands(server: Server, kept: Callable[..., Tab], width: int) -> None:
+def test_captions_do_not_overlap_and_each_can_be_clicked(server: Server, kept: Callable[..., Tab], width: int) -> None:
     tab = kept(server.address(text=TEXT), width, as_is=True)
     page = tab.page
     captions = page.locator(".captions button")
@@ -127,7 +127,7 @@ def test_badges_and_strips_open_too_and_escape_closes(server: Server, new_tab: C
     expect(page.get_by_role("tab", selected=True)).to_have_count(0)
 
 
-def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
+def test_tooltips_begin_with_words_before_the_tensor_name(server: Server, tab: Tab) -> None:
     page = tab.open(server.address(text=TEXT, layer=1, head=2, view=SMALL)).page
     x, y = page.locator(".flow").evaluate(
         "(flow) => { const {L} = flow.flow; return [L.c0 + 2 * L.pitch, L.y0 + 4 * L.gap] }"
@@ -152,7 +152,7 @@ def test_tooltips_say_it_in_words_first(server: Server, tab: Tab) -> None:
     [[(6, 5), (0, 0), (6, 5)], apart([(6, 5), (6, 6), (0, 0), (1, 0), (3, 2), (3, 3), (6, 5)])],
     ids=["some", "more"],
 )
-def test_the_card_covers_neither_what_was_clicked_nor_the_answer(
+def test_the_card_covers_neither_the_clicked_part_nor_the_next_tokens(
     server: Server, new_tab: Callable[..., Tab], places: list[tuple[int, int]]
 ) -> None:
     """Each card finds a place of its own, also the next one on a page where another was closed."""
@@ -196,7 +196,7 @@ def covers_nothing(tab: Tab, place: tuple[int, int]) -> float:
     return float(card["height"])
 
 
-def test_without_anybody_who_leads_the_picture_says_what_is_on_it_and_escape_closes_it(
+def test_without_lessons_start_here_opens_the_guide_and_escape_closes_it(
     server: Server, kept: Callable[..., Tab]
 ) -> None:
     for width in (1440, 390):
@@ -218,7 +218,7 @@ def test_without_anybody_who_leads_the_picture_says_what_is_on_it_and_escape_clo
         expect(page.get_by_role("tab", selected=True)).to_have_count(1)  # nothing else was closed
 
 
-def test_all_signs_unfold_each_with_its_words(server: Server, kept: Callable[..., Tab]) -> None:
+def test_the_legend_unfolds_with_an_explanation_of_each_sign(server: Server, kept: Callable[..., Tab]) -> None:
     page = kept(server.address(text=TEXT), as_is=True).page
     assert page.locator(".flow .legend > span").count() == 5
     page.get_by_role("button", name="all symbols").click()

@@ -158,7 +158,7 @@ def this_page(tab: Tab) -> str:
 
 
 @pytest.mark.sweep
-def test_a_cut_of_five_seconds_is_said_and_what_was_typed_then_runs_on_the_same_page(room: Class, tab: Tab) -> None:
+def test_a_lost_connection_is_shown_and_text_typed_meanwhile_runs_on_the_same_page(room: Class, tab: Tab) -> None:
     mark = this_page(tab)
     tab.page.wait_for_timeout(500)
     room.proxy.cut()
@@ -185,7 +185,7 @@ def test_a_cut_of_five_seconds_is_said_and_what_was_typed_then_runs_on_the_same_
 
 
 @pytest.mark.sweep
-def test_a_connection_that_falls_silent_is_said_and_a_busy_model_is_not(room: Class, tab: Tab) -> None:
+def test_a_silent_connection_is_shown_and_a_busy_model_is_not_taken_for_one(room: Class, tab: Tab) -> None:
     mark, sockets = this_page(tab), list[WebSocket]()
     tab.page.on("websocket", lambda socket: sockets.append(socket))
     tab.page.get_by_role("combobox", name="How many tokens to generate").select_option("50")
@@ -214,7 +214,7 @@ def test_a_connection_that_falls_silent_is_said_and_a_busy_model_is_not(room: Cl
 
 @pytest.mark.sweep
 @pytest.mark.slow
-def test_when_its_session_is_over_the_page_has_all_that_was_typed(
+def test_when_its_session_has_ended_the_page_reloads_with_all_that_was_typed(
     forgetful: Class, opened: Callable[[Class], Tab]
 ) -> None:
     room, tab = forgetful, opened(forgetful)
@@ -238,7 +238,7 @@ def test_when_its_session_is_over_the_page_has_all_that_was_typed(
 
 
 @pytest.mark.sweep
-def test_a_server_that_was_killed_and_started_anew_has_the_whole_page_again(room: Class, tab: Tab) -> None:
+def test_after_a_restart_of_a_killed_server_the_page_is_as_before(room: Class, tab: Tab) -> None:
     mark = this_page(tab)
     room.kill()
     within(tab, 3, lambda: state(tab) == "lost", "the page does not say that its server is away")
@@ -255,7 +255,7 @@ def test_a_server_that_was_killed_and_started_anew_has_the_whole_page_again(room
 
 
 @pytest.mark.sweep
-def test_the_bar_fits_on_a_phone_in_the_dark(room: Class, new_tab: Callable[..., Tab]) -> None:
+def test_the_bar_for_a_lost_connection_fits_on_a_phone_in_dark_mode(room: Class, new_tab: Callable[..., Tab]) -> None:
     room.proxy.mend()
     tab = new_tab(width=360, height=740, color_scheme="dark")
     tab.open(room.address)

@@ -63,7 +63,7 @@ def test_the_page_works_under_its_policy(server: Server, tab: Tab, views: int) -
     assert page.evaluate("window.violations") == []
 
 
-def test_what_is_smuggled_in_does_not_run(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_injected_scripts_do_not_run(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab()
     tab.page.add_init_script(LISTEN)
     tab.open(server.address(text="CBABBC=", view=SMALL))

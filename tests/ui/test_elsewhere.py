@@ -31,7 +31,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     stop_server(running)
 
 
-def test_the_dashboard_works_on_a_page_of_somebody_elses(theirs: Server, new_tab: Callable[..., Tab]) -> None:
+def test_the_dashboard_works_inside_another_panel_page(theirs: Server, new_tab: Callable[..., Tab]) -> None:
     tab, other = new_tab().open(theirs.url), new_tab().open(theirs.url)
     page = tab.page
     expect(tab.ghost).to_have_text("A")
@@ -54,7 +54,7 @@ def test_the_dashboard_works_on_a_page_of_somebody_elses(theirs: Server, new_tab
     assert not [line for line in theirs.lines if re.search("Traceback|Error|Warning", line)], "\n".join(theirs.lines)
 
 
-def test_pages_that_work_at_once_do_not_mix(theirs: Server, new_tab: Callable[..., Tab]) -> None:
+def test_pages_that_run_at_the_same_time_do_not_mix(theirs: Server, new_tab: Callable[..., Tab]) -> None:
     """Each has its own text and its own answer, whoever asks meanwhile: what is one page's never comes to another."""
     letters = ["AB", "BA", "CA", "AC", "BC", "CB"]
     tabs = [new_tab(900, 700).open(theirs.url) for _text in letters]

@@ -41,7 +41,7 @@ def test_a_piece_is_chosen_with_the_keyboard(server: Server, kept: Callable[...,
     expect(tab.page.locator("button.token.on")).to_have_attribute("data-token", "1")
 
 
-def test_neighbours_and_table_twin(server: Server, kept: Callable[..., Tab]) -> None:
+def test_nearest_neighbours_are_shown_and_listed_in_the_table(server: Server, kept: Callable[..., Tab]) -> None:
     tab = kept(server.address(text=TEXT, view="embedding"), as_is=True)
     tab.look_at_all()
     expect(tab.page.get_by_text(re.compile("rows of the embedding matrix with the largest cosine"))).to_be_visible()
@@ -52,7 +52,7 @@ def test_neighbours_and_table_twin(server: Server, kept: Callable[..., Tab]) -> 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="embedding"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator(".strip").first).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -50,7 +50,7 @@ def show(address: str, new_tab: Callable[..., Tab]) -> Callable[..., Page]:
     return open_page
 
 
-def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable[..., Page]) -> None:
+def test_the_prediction_is_for_a_mask_token_and_another_one_can_be_chosen(show: Callable[..., Page]) -> None:
     page = show()
     flow, at = page.locator(".flow"), model().trace(TEXT).gaps
     expect(flow).to_have_attribute("data-shows", f"0/0/{at[0]}")
@@ -67,7 +67,7 @@ def test_the_answer_stands_in_a_gap_and_another_one_can_be_chosen(show: Callable
 
 
 @pytest.mark.sweep
-def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
+def test_an_encoder_generates_nothing_and_says_so(show: Callable[..., Page]) -> None:
     page = show()
     expect(page.locator("header .fill")).to_be_visible()
     expect(page.get_by_role("button", name="Generate", exact=True)).to_have_count(
@@ -79,7 +79,7 @@ def test_it_does_not_write_on_and_says_so(show: Callable[..., Page]) -> None:
 
 
 @pytest.mark.sweep
-def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: Callable[..., Page]) -> None:
+def test_a_mask_token_is_inserted_at_the_cursor_and_the_drawn_token_fills_it(show: Callable[..., Page]) -> None:
     page = show(text="abcd")
     box = page.get_by_role("textbox", name="Prompt")
     box.focus()
@@ -96,7 +96,7 @@ def test_a_gap_is_put_where_the_cursor_stands_and_the_drawn_token_into_it(show: 
 
 
 @pytest.mark.sweep
-def test_nothing_is_kept_of_it(show: Callable[..., Page]) -> None:
+def test_an_encoder_has_no_kv_cache(show: Callable[..., Page]) -> None:
     page = show(view="kv-cache")
     expect(page.get_by_text("This model attends in both directions").locator("visible=true").first).to_be_visible(
         timeout=PATIENCE

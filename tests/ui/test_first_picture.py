@@ -120,7 +120,7 @@ def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: 
     assert tab.page.evaluate("window.violations") == []
 
 
-def test_what_somebody_does_before_the_page_is_live_is_done_when_it_is(
+def test_clicks_and_keys_before_the_page_is_live_take_effect_when_it_is(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
     warmed(server, new_tab, view=SMALL)
@@ -137,9 +137,7 @@ def test_what_somebody_does_before_the_page_is_live_is_done_when_it_is(
     assert tab.prompt.input_value() == "EDCBA=x"
 
 
-def test_the_first_picture_is_of_what_was_asked_for_or_there_is_none(
-    server: Server, new_tab: Callable[..., Tab]
-) -> None:
+def test_there_is_a_first_picture_only_of_a_run_that_is_at_hand(server: Server, new_tab: Callable[..., Tab]) -> None:
     warmed(server, new_tab)
     default = first_of(page_of(server))
     assert default is not None
@@ -176,9 +174,7 @@ def connection_bar(tab: Tab) -> Any:
 
 
 @pytest.mark.sweep
-def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
-    server: Server, new_tab: Callable[..., Tab]
-) -> None:
+def test_without_a_connection_the_page_says_so_and_reloads(server: Server, new_tab: Callable[..., Tab]) -> None:
     """As when the server was started anew meanwhile: it does not have the session of this page."""
     warmed(server, new_tab, view=SMALL)
     tab = new_tab()
@@ -217,7 +213,7 @@ def test_where_no_connection_comes_the_page_says_so_and_opens_itself_anew(
 
 
 @pytest.mark.sweep
-def test_a_page_that_is_long_in_coming_says_so_until_it_is_live(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_a_page_that_connects_slowly_says_so_until_it_is_live(server: Server, new_tab: Callable[..., Tab]) -> None:
     warmed(server, new_tab, view=SMALL)
     tab = new_tab()
     go_on = held_back(tab)
@@ -257,7 +253,7 @@ def test_the_page_is_not_live_before_the_server_has_been_told(server: Server, ne
     tab.until(lambda: tab.page.locator(".flow[data-shows^='0/1/']").count(), "the other head is shown")
 
 
-def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_nothing_moves_while_a_button_is_pressed(server: Server, new_tab: Callable[..., Tab]) -> None:
     """The page becomes live when the slider is let go: until then its drag goes on."""
     warmed(server, new_tab, view=SMALL)
     tab = new_tab()
@@ -285,7 +281,7 @@ def test_nothing_moves_under_a_hand(server: Server, new_tab: Callable[..., Tab])
 
 
 @pytest.mark.sweep
-def test_who_has_scrolled_stays_where_he_is(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_the_scroll_position_stays_when_the_page_becomes_live(server: Server, new_tab: Callable[..., Tab]) -> None:
     warmed(server, new_tab, view=SMALL)
     tab = new_tab(width=390, height=844)
     go_on = held_back(tab)

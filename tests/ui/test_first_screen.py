@@ -53,7 +53,7 @@ def test_the_names_of_parts_stand_in_one_line(server: Server, new_tab: Callable[
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("text", first(1, ["ABCDABCDABCDABC=", "ABCDABCD=", "AB="]))
-def test_a_cell_of_1150_pixels_has_the_wide_layout_with_nothing_cut(
+def test_a_notebook_cell_of_1150_pixels_has_the_wide_layout_with_nothing_cut(
     server: Server, new_tab: Callable[..., Tab], text: str
 ) -> None:
     tab = new_tab(1150, 900).open(server.address(text=text, v=2))
@@ -73,7 +73,7 @@ def test_a_cell_of_1150_pixels_has_the_wide_layout_with_nothing_cut(
     assert page.locator(".flow").evaluate(covered) == 0
 
 
-def test_the_line_of_the_timeline_is_taken_by_the_click_that_writes(server: Server, tab: Tab) -> None:
+def test_the_timelines_line_appears_with_the_click_on_generate(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, temperature=0, view=SMALL, v=2))
     page = tab.page
     heading = page.get_by_role("button", name="Embedding").first
@@ -97,7 +97,7 @@ def test_the_line_of_the_timeline_is_taken_by_the_click_that_writes(server: Serv
 
 
 @pytest.mark.parametrize(("width", "height"), first(1, [(1440, 900), (390, 844), (768, 1024)]))
-def test_the_list_of_models_lies_in_the_window(
+def test_the_list_of_models_is_inside_the_window(
     server: Server, new_tab: Callable[..., Tab], width: int, height: int
 ) -> None:
     page = new_tab(width, height).open(server.address(text=TEXT, view=SMALL)).page
@@ -119,7 +119,7 @@ def test_the_list_of_models_lies_in_the_window(
 
 
 @pytest.mark.sweep
-def test_without_a_text_no_empty_strip_hangs_under_the_bar(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_without_a_text_there_is_no_empty_bar_under_the_top_bar(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(1440, 900).open(server.address(text=TEXT, view=SMALL))
     tab.run("")
     expect(tab.alert).to_contain_text("no text")

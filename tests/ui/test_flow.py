@@ -132,7 +132,7 @@ def test_a_cell_has_the_colour_of_its_weight(show: Callable[..., Page], stage: S
         assert np.abs(np.array(rgb) - expected).max() <= 4, (query, key)
 
 
-def test_hover_says_the_recorded_value_and_its_name(look: Callable[..., Page], stage: Stage) -> None:
+def test_the_tooltip_has_the_recorded_value_and_the_tensor_name(look: Callable[..., Page], stage: Stage) -> None:
     page = look()
     page.mouse.move(*spot(page, 4, 2))
     tip = page.locator(".tip")
@@ -185,7 +185,7 @@ def test_a_click_on_a_cell_asks_why_and_opens_attention(show: Callable[..., Page
     expect(page.locator(".next.rest")).to_have_class(re.compile(r"\blit\b"))
 
 
-def test_the_cells_behind_a_number_light_up(show: Callable[..., Page], stage: Stage) -> None:
+def test_the_cells_that_an_open_card_is_about_are_marked(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     flow = page.locator(".flow")
     expect(flow).to_have_attribute("data-lit", "0")
@@ -222,7 +222,7 @@ def test_a_mixture_shows_its_experts(show: Callable[..., Page], stage: Stage) ->
     expect(tip.locator("b")).to_contain_text(f"{expert}:")
 
 
-def test_heads_blocks_and_tokens_are_chosen_by_a_click(show: Callable[..., Page], stage: Stage) -> None:
+def test_a_click_chooses_heads_blocks_and_tokens(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     last = len(stage.state.trace.tokens.ids) - 1
     page.locator("button.head").nth(3).click()
@@ -285,7 +285,7 @@ def test_a_run_plays_once_and_can_be_skipped(show: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize("motion", first(1, ["reduce", "no-preference"]))
-def test_it_is_played_step_by_step_with_the_answer_hidden(show: Callable[..., Page], motion: str) -> None:
+def test_play_goes_step_by_step_with_the_next_token_hidden(show: Callable[..., Page], motion: str) -> None:
     page = show(motion=motion, slowly=20)
     flow, answer = page.locator(".flow"), page.locator(".next").first
     if motion != "reduce":
@@ -334,7 +334,7 @@ def test_an_appended_token_moves_alone(show: Callable[..., Page], stage: Stage) 
 
 
 @pytest.mark.sweep
-def test_a_text_that_the_tokenizer_changes_is_said_to_be(show: Callable[..., Page], stage: Stage) -> None:
+def test_a_text_that_the_tokenizer_changes_is_marked_as_changed(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     expect(page.locator(".inexact")).to_be_hidden()
     inside(page, "const m = flow.flow.model; m.tokens = {...m.tokens, exact: false};")
@@ -397,7 +397,7 @@ def test_the_picture_is_saved_with_its_words(look: Callable[..., Page], stage: S
     assert page.title() != "1"
 
 
-def test_the_numbers_are_a_table_that_follows(show: Callable[..., Page], stage: Stage) -> None:
+def test_the_table_of_numbers_follows_the_selection(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     page.get_by_role("button", name="numbers and files").click()
     page.get_by_role("button", name="Show the numbers").click()
@@ -410,7 +410,7 @@ def test_the_numbers_are_a_table_that_follows(show: Callable[..., Page], stage: 
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 2560])
-def test_it_fits_the_page(look: Callable[..., Page], width: int) -> None:
+def test_the_flow_fits_the_page(look: Callable[..., Page], width: int) -> None:
     look(width=1440)
     page = look(width=width)  # also where it was wider before
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -473,7 +473,7 @@ def test_dark_and_light_follow_the_page(show: Callable[..., Page]) -> None:
     until(page, lambda: max(inside(page, middle)[:3]) < 80)
 
 
-def test_a_text_that_is_gone_leaves_no_picture(show: Callable[..., Page], stage: Stage) -> None:
+def test_without_a_text_there_is_no_picture(show: Callable[..., Page], stage: Stage) -> None:
     page = show()
     stage.do(lambda: stage.state.param.update(trace=None))
     expect(page.locator(".stage")).to_be_hidden()

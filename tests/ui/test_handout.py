@@ -32,7 +32,9 @@ TALL = """() => [...document.querySelectorAll("section")].map((e) => [e.getBound
         2, [(name, language) for name in ("attention", "next-token", "tokens-to-vectors") for language in ("en", "ja")]
     ),
 )
-def test_it_prints(browser: Browser, nano: LanguageModel, tmp_path: Path, name: str, language: str) -> None:
+def test_a_handout_prints_on_a4_and_letter(
+    browser: Browser, nano: LanguageModel, tmp_path: Path, name: str, language: str
+) -> None:
     path = tmp_path / "handout.html"
     path.write_text(handout(lesson(name, language), run(nano, "ABC" * 9 + "=")), encoding="utf-8")
     context = browser.new_context(java_script_enabled=True, offline=True)

@@ -141,7 +141,7 @@ def test_every_letter_has_its_glyph(server: Server, new_tab: Callable[..., Tab],
 
 
 @pytest.mark.parametrize("view", [view if view == "sampling" else apart(view) for view in VIEWS])
-def test_nothing_runs_out_of_a_phone(server: Server, new_tab: Callable[..., Tab], view: str) -> None:
+def test_nothing_overflows_a_phone(server: Server, new_tab: Callable[..., Tab], view: str) -> None:
     page = open_in_japanese(new_tab, server, 390, view=view).page
     page.locator(".tx-unfolded").get_by_role("button", name="数値とファイル").first.wait_for()
     page.wait_for_timeout(1000)

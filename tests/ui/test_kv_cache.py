@@ -32,7 +32,7 @@ def test_the_bytes_follow_the_block(server: Server, kept: Callable[..., Tab], na
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="kv-cache"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator(".bytes .line")).to_have_count(3)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -73,7 +73,9 @@ def to(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), first(1, [(1440, 900), (390, 844)]))
-def test_the_tour_leads_through_the_page(server: Server, new_tab: Callable[..., Tab], width: int, height: int) -> None:
+def test_the_first_lesson_leads_through_the_page(
+    server: Server, new_tab: Callable[..., Tab], width: int, height: int
+) -> None:
     tab = new_tab(width, height).open(server.address(text=TEXT))
     page = tab.page
     start = page.get_by_role("button", name="Start here")
@@ -117,7 +119,7 @@ def in_sight(page: Page, height: int) -> bool:
 
 
 @pytest.mark.sweep
-def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
+def test_a_step_goes_on_when_its_goal_is_reached(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT))
     page = tab.page
     page.get_by_role("button", name="Start here").click()
@@ -142,7 +144,7 @@ def test_it_goes_on_when_the_thing_is_done(server: Server, tab: Tab) -> None:
 
 
 @pytest.mark.sweep
-def test_keys_go_through_it_and_it_is_remembered_in_this_browser(server: Server, tab: Tab) -> None:
+def test_keys_go_through_a_lesson_and_the_browser_remembers_the_step(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT))
     page = tab.page
     page.get_by_role("button", name="Start here").click()
@@ -162,7 +164,7 @@ def test_keys_go_through_it_and_it_is_remembered_in_this_browser(server: Server,
     expect(step(page, "Text becomes tokens")).to_be_visible()
 
 
-def test_it_survives_another_text(server: Server, tab: Tab) -> None:
+def test_an_open_lesson_survives_another_text(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT))
     page = tab.page
     page.get_by_role("button", name="Start here").click()
@@ -173,7 +175,7 @@ def test_it_survives_another_text(server: Server, tab: Tab) -> None:
     expect(step(page, "Text becomes tokens")).to_be_visible()
 
 
-def test_the_token_behind_the_text_does_not_give_a_question_away(server: Server, tab: Tab) -> None:
+def test_the_suggestion_after_the_prompt_does_not_give_an_answer_away(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, lesson="sorting"))
     page = tab.page
     expect(tab.ghost).to_have_text("A")
@@ -187,7 +189,7 @@ def test_the_token_behind_the_text_does_not_give_a_question_away(server: Server,
 
 
 @pytest.mark.sweep
-def test_play_says_what_the_tour_says_of_each_part(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_play_explains_each_part_in_the_first_lessons_words(server: Server, new_tab: Callable[..., Tab]) -> None:
     page = new_tab(reduced_motion="reduce").open(server.address(text=TEXT)).page
     caption = page.locator("p.caption")
     page.get_by_role("button", name="Play", exact=False).first.click()  # reduced motion: it waits at each part
@@ -207,7 +209,7 @@ def test_play_says_what_the_tour_says_of_each_part(server: Server, new_tab: Call
     expect(caption).to_be_hidden()
 
 
-def test_on_a_phone_nothing_lies_over_what_is_lit(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_on_a_phone_nothing_covers_the_highlighted_part(server: Server, new_tab: Callable[..., Tab]) -> None:
     """A step unfolds a view, as a sheet; the next one speaks of the picture under it, and asks for a click there."""
     tab = new_tab(390, 844, reduced_motion="reduce").open(
         server.address(text=TEXT, lesson="mlp-and-blocks", step="one-thing")
@@ -225,9 +227,7 @@ def test_on_a_phone_nothing_lies_over_what_is_lit(server: Server, new_tab: Calla
 
 
 @pytest.mark.sweep
-def test_a_step_whose_numbers_take_a_while_is_read_from_its_beginning(
-    server: Server, new_tab: Callable[..., Tab]
-) -> None:
+def test_a_step_whose_numbers_come_late_stays_scrolled_to_its_top(server: Server, new_tab: Callable[..., Tab]) -> None:
     """Its question comes after its words; the button for a hint stands below them, and is not scrolled to."""
     tab = new_tab(390, 844, reduced_motion="reduce").open(
         server.address(text="ABCCBAACB=", lesson="attention", step="softmax")

@@ -33,7 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-def test_who_finds_no_place_waits_and_enters_by_himself(small: Server, new_tab: Callable[..., Tab]) -> None:
+def test_a_visitor_of_a_full_server_waits_and_enters_automatically(small: Server, new_tab: Callable[..., Tab]) -> None:
     first = new_tab().open(small.address(text="CBA=", view=SMALL))
     first.page.reload()  # keeps its place
     first.page.get_by_role("tab", selected=True).wait_for()

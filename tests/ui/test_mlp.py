@@ -14,7 +14,7 @@ from tests.ui.tab import cell_of
 TEXT = "CBABBC="
 
 
-def test_a_neuron_is_asked_and_focused(server: Server, kept: Callable[..., Tab]) -> None:
+def test_a_click_on_a_neuron_opens_its_card_and_selects_it(server: Server, kept: Callable[..., Tab]) -> None:
     tab = kept(server.address(text=TEXT, view="mlp", layer=1))
     table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
     expect(table.get_by_role("row")).to_have_count(9)
@@ -42,7 +42,7 @@ def test_the_block_changes_the_picture(server: Server, kept: Callable[..., Tab])
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="mlp", layer=1), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.get_by_role("table", name="Neurons with the largest outputs")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -38,7 +38,7 @@ open(sys.argv[1], "w", encoding="utf-8").write(page)
 ASLEEP = "kernel does not answer"
 
 
-def test_without_a_kernel_no_label_moves_without_its_picture(tmp_path: Path, new_tab: Callable[..., Tab]) -> None:
+def test_without_a_kernel_labels_and_pictures_stay_together(tmp_path: Path, new_tab: Callable[..., Tab]) -> None:
     file = tmp_path / "notebook.html"
     subprocess.run([sys.executable, "-c", NOTEBOOK, str(file)], check=True, timeout=300)
     tab = new_tab(1150, 900)
@@ -79,7 +79,7 @@ def test_without_a_kernel_no_label_moves_without_its_picture(tmp_path: Path, new
     tab.until(lambda: shares.all_inner_texts() != before, "the bars follow the temperature")
 
 
-def test_a_kernel_that_answers_late_wakes_it_up(server: Server, tab: Tab) -> None:
+def test_a_late_answer_of_the_kernel_makes_the_page_usable_again(server: Server, tab: Tab) -> None:
     """The page of a server that believes to be in a notebook: the same messages, and an answer that can be held back."""
     held: list[Callable[[], None]] = []
     busy = {"now": False}

@@ -134,7 +134,7 @@ def figures(site: Site) -> dict[str, float]:
     return found
 
 
-def test_who_comes_through_nginx_is_a_stranger_and_no_log_has_his_text(site: Site, tab: Tab) -> None:
+def test_visitors_through_nginx_are_not_local_and_no_log_has_their_text(site: Site, tab: Tab) -> None:
     tab.open(f"https://{nginx.NAME}/txpanel?model=/etc&text=CABSECRET", ready=False)
     tab.page.get_by_text("“/etc” is not among the models that this server offers").wait_for()
     site.nginx.ask("/nothing?text=CABSECRET")
@@ -145,7 +145,7 @@ def test_who_comes_through_nginx_is_a_stranger_and_no_log_has_his_text(site: Sit
     assert "CABSECRET" not in log
 
 
-def test_a_refusal_is_one_line_and_one_more_in_its_figure(site: Site, tab: Tab) -> None:
+def test_a_refusal_is_one_line_of_the_log_and_counted_in_its_metric(site: Site, tab: Tab) -> None:
     tab.open(f"https://{nginx.NAME}/txpanel?view={SMALL}")
     before, lines = figures(site)["txpanel_refusals_total"], len(site.server.lines)
     tab.run("CABBA" * 10)

@@ -151,7 +151,7 @@ def test_the_wheel_says_what_it_is(wheel: Path, page_for: Callable[[str], dict[s
     assert len(wanted) == len(PROJECT["dependencies"])
 
 
-def test_it_is_installed_with_its_commands_and_views(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_installs_its_commands_and_views(installed: Path, tmp_path: Path) -> None:
     def says(*command: str) -> str:
         settings = {**os.environ, "PYTHONPATH": "", "TXPANEL_PLUGINS": "none"}  # the plugin's code lies in the checkout
         ran = subprocess.run(
@@ -244,7 +244,9 @@ def wait_until_it_listens(address: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["txpanel serve", "panel serve"])
-def test_it_opens_the_page(by: str, installed: Path, tmp_path: Path, new_tab: Callable[..., Tab]) -> None:
+def test_the_installed_package_opens_the_page(
+    by: str, installed: Path, tmp_path: Path, new_tab: Callable[..., Tab]
+) -> None:
     command, says = [str(installed / "txpanel"), "serve", "--model", "nano", "--port", "0"], r"txpanel is at (\S+)"
     if by == "panel serve":  # as docs/installing.md has it
         where = [str(installed / "python"), "-c", "import txpanel; print(*txpanel.__path__)"]

@@ -46,7 +46,7 @@ def test_generating_appends_tokens_and_undo_takes_them_back(usual: Tab) -> None:
     expect(tab.prompt).to_have_value(TEXT + "ABBBCC")
 
 
-def test_the_ghost_token_is_appended_by_a_click(usual: Tab) -> None:
+def test_a_click_appends_the_suggested_token(usual: Tab) -> None:
     tab = usual
     tab.ghost.click()
     expect(tab.prompt).to_have_value(TEXT + "A")
@@ -148,7 +148,7 @@ def test_back_leaves_the_page_however_much_was_done_on_it(server: Server, tab: T
 
 
 @pytest.mark.sweep
-def test_a_text_that_is_typed_and_not_run_outlives_a_reload(server: Server, tab: Tab) -> None:
+def test_a_text_that_is_typed_and_not_run_survives_a_reload(server: Server, tab: Tab) -> None:
     field, run = tab.page.locator(".field"), tab.page.locator("button.run")
     tab.open(server.address(text=TEXT, temperature=0, view=SMALL))
     tab.prompt.fill("EDCBA")
@@ -189,7 +189,9 @@ def test_two_visitors_do_not_mix(server: Server, new_tab: Callable[..., Tab]) ->
 @pytest.mark.parametrize(
     ("width", "height", "dark"), first(2, [(1440, 900, 1), (390, 844, 0), (1440, 900, 0), (390, 844, 1)])
 )
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, height: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(
+    server: Server, kept: Callable[..., Tab], width: int, height: int, dark: int
+) -> None:
     tab = kept(server.address(text=TEXT, dark=dark), width, height, as_is=True)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
     scheme = tab.page.locator("[data-runs]").evaluate("node => getComputedStyle(node).colorScheme")
@@ -268,7 +270,7 @@ def test_bad_input_is_a_sentence_or_a_run_and_the_session_lives(usual: Tab) -> N
         "view=no-such-view&text=CBABBC%3D",
     ],
 )
-def test_nonsense_in_the_address(server: Server, tab: Tab, query: str) -> None:
+def test_nonsense_in_the_address_leaves_a_usable_page(server: Server, tab: Tab, query: str) -> None:
     tab.open(f"{server.url}?{query}", ready=False)
     tab.until(lambda: tab.page.get_by_role("tab").count() or tab.alert.count(), "views or a sentence")
     tab.run("EDCEDC=")

@@ -47,7 +47,7 @@ def test_print_gives_the_whole_page(server: Server, new_tab: Callable[..., Tab])
 
 
 @pytest.mark.sweep
-def test_print_waits_for_pictures_that_nobody_has_looked_at(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_printing_waits_for_pictures_that_were_never_scrolled_to(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(1440, 500, reduced_motion="reduce").open(server.address(text=TEXT, view="mlp"))
     page = tab.page
     more = page.locator(".tx-unfolded").get_by_role("status").filter(has_text="More pictures are loading", visible=True)
@@ -68,7 +68,7 @@ def test_print_waits_for_pictures_that_nobody_has_looked_at(server: Server, new_
 
 
 @pytest.mark.sweep
-def test_a_dark_page_is_dark_on_white_on_paper_as_wide_as_it_was_and_each_card_on_one_page(
+def test_a_dark_page_prints_dark_on_white_at_its_width_with_each_card_on_one_page(
     server: Server, new_tab: Callable[..., Tab]
 ) -> None:
     tab = new_tab(1440, 900, color_scheme="dark", reduced_motion="reduce")

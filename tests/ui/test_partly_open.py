@@ -81,7 +81,7 @@ def test_a_block_without_attention_is_drawn_as_what_it_is(show: Callable[..., Pa
 
 
 @pytest.mark.sweep
-def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None:
+def test_the_card_of_a_closed_parts_output_names_its_module_and_input(show: Callable[..., Page]) -> None:
     page = show(ODD, layer=0)
     page.get_by_role("slider", name="what it adds to the residual stream").press("Enter")
     card = page.locator(".why .card").first
@@ -94,7 +94,7 @@ def test_the_card_of_what_a_closed_part_wrote(show: Callable[..., Page]) -> None
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("width", [1440, 390])
-def test_the_badge_opens_what_is_said_of_the_parts(show: Callable[..., Page], width: int) -> None:
+def test_the_badge_opens_the_list_of_parts(show: Callable[..., Page], width: int) -> None:
     page = show(ODD, width=width, height=844, layer=0, view=SMALL)
     badge = page.get_by_role("button", name="2 of 3 blocks not fully opened")
     badge.click()

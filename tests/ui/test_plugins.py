@@ -110,7 +110,7 @@ def test_broken_plugins_are_cards_and_the_rest_goes_on(plugged: Server, new_tab:
     expect(card).to_have_count(0)
 
 
-def test_what_a_plugin_needs_comes_with_it(plugged: Server, new_tab: Callable[..., Tab]) -> None:
+def test_a_plugins_scripts_are_loaded_with_its_view(plugged: Server, new_tab: Callable[..., Tab]) -> None:
     """Tabulator and WebGL when they are opened, not before; and ``tx`` in a module that imports nothing."""
     tab = new_tab(reduced_motion="reduce")
     fetched: list[str] = []
@@ -126,7 +126,7 @@ def test_what_a_plugin_needs_comes_with_it(plugged: Server, new_tab: Callable[..
 
 
 @pytest.mark.sweep
-def test_what_a_plugin_needs_is_there_when_the_page_begins_with_it(plugged: Server, tab: Tab) -> None:
+def test_a_plugins_scripts_are_there_when_the_page_begins_with_its_view(plugged: Server, tab: Tab) -> None:
     tab.open(plugged.address(text="CBABBC=", view="table"))
     expect(tab.page.locator(".tabulator-cell").filter(has_text="42")).to_be_visible()
     expect(tab.page.locator("b.mine")).to_be_visible()

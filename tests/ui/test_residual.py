@@ -14,7 +14,7 @@ TEXT = "CBABBC="
 
 
 @pytest.mark.sweep
-def test_the_lens_ends_in_the_models_answer(server: Server, kept: Callable[..., Tab]) -> None:
+def test_the_logit_lens_ends_in_the_models_prediction(server: Server, kept: Callable[..., Tab]) -> None:
     tab = kept(server.address(text=TEXT, view="residual", temperature=0))
     expect(tab.ghost).to_have_text("A")
     tab.look_at_all()
@@ -43,7 +43,7 @@ def test_another_token_changes_what_was_written(server: Server, kept: Callable[.
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="residual", temperature=0), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator(".strip").first).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -135,7 +135,7 @@ def test_sliders_presets_and_what_they_change(server: Server, tab: Tab, nano: La
     assert tab.runs == runs  # no forward pass in all this
 
 
-def test_number_boxes_show_what_holds(server: Server, tab: Tab) -> None:
+def test_number_boxes_show_the_value_in_use(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="sampling"))
     bench, page = tab.page.locator(BENCH), tab.page
     for label, typed, shown in (
@@ -222,7 +222,7 @@ def tx_number(value: float) -> str:
     return number(value, 5)
 
 
-def test_what_is_the_models_own_opens_its_card(server: Server, tab: Tab, nano: LanguageModel) -> None:
+def test_the_models_own_numbers_open_their_card(server: Server, tab: Tab, nano: LanguageModel) -> None:
     tab.open(server.address(text=TEXT, view="sampling", temperature=2, repetition_penalty=1.5))
     trace, bench = nano.trace(TEXT), tab.page.locator(BENCH)
     why = tab.page.get_by_role("region", name="why this number")
@@ -254,7 +254,7 @@ def test_what_is_the_models_own_opens_its_card(server: Server, tab: Tab, nano: L
 
 
 @pytest.mark.sweep
-def test_on_a_phone_nothing_sticks_out(server: Server, new_tab: Any) -> None:
+def test_on_a_phone_the_page_has_no_horizontal_scrolling(server: Server, new_tab: Any) -> None:
     tab = new_tab(390, 844, has_touch=True).open(
         server.address(text="CBABBCCBA=", view="sampling", typical_p=0.9, top_p=0.9)
     )

@@ -20,7 +20,9 @@ def covers(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("how", ["button", "Escape"])
-def test_an_opened_part_comes_up_and_goes(server: Server, kept: Callable[..., Tab], how: str) -> None:
+def test_on_a_phone_an_opened_part_is_a_sheet_that_can_be_closed(
+    server: Server, kept: Callable[..., Tab], how: str
+) -> None:
     tab = kept(server.address(text=TEXT) + "#phone", 390, 844, motion="no-preference", as_is=True)
     page = tab.page
     if "view=mlp" in page.url:  # an earlier test has left it open
@@ -45,7 +47,9 @@ def test_an_opened_part_comes_up_and_goes(server: Server, kept: Callable[..., Ta
 
 
 @pytest.mark.sweep
-def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_on_a_phone_a_part_that_is_open_from_the_start_comes_up_as_a_sheet_too(
+    server: Server, new_tab: Callable[..., Tab]
+) -> None:
     tab = new_tab(390, 844).open(server.address(text=TEXT))
     page = tab.page
     page.locator(".heading[data-part=attention]").click()
@@ -55,7 +59,7 @@ def test_the_part_that_was_open_from_the_start_comes_up_too(server: Server, new_
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("width", first(1, [390, 1440]))
-def test_the_bar_goes_and_a_slim_one_comes_when_the_picture_has_gone(
+def test_the_top_bar_scrolls_away_and_a_slim_one_replaces_it(
     server: Server, new_tab: Callable[..., Tab], width: int
 ) -> None:
     tab = new_tab(width, 844, reduced_motion="reduce").open(server.address(text=TEXT))

@@ -31,7 +31,7 @@ def test_rows_and_others_add_up(tab: Tab) -> None:
     assert sum(shares) == pytest.approx(1, abs=1e-12)
 
 
-def test_a_logit_is_asked_for(tab: Tab) -> None:
+def test_a_click_on_a_logit_opens_its_card(tab: Tab) -> None:
     tab.page.locator('td[data-tensor="logits"] button').first.click()
     why = tab.page.get_by_role("region", name="why this number")
     expect(why.locator("code").first).to_have_text(cell_of("logits"))
@@ -105,7 +105,7 @@ def test_a_bin_of_logits_opens_its_card(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
-def test_nothing_sticks_out(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
+def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="softmax"), width, 844, dark=bool(dark), as_is=True)
     expect(tab.page.locator("tr.rest")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

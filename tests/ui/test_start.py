@@ -23,7 +23,7 @@ LETTERS = re.compile(r"/roboto-(latin-400|latin-700|math-400)-")
 """√ is on the page."""
 
 
-def test_a_page_is_light_and_fetches_each_file_once(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_a_page_sends_little_and_fetches_each_file_once(server: Server, new_tab: Callable[..., Tab]) -> None:
     """All requests, Bokeh's and Panel's included: nothing that the page does not use, and no module of ours as a blob."""
     tab = new_tab()
     received: list[int] = []
@@ -51,7 +51,9 @@ def test_a_page_is_light_and_fetches_each_file_once(server: Server, new_tab: Cal
 
 
 @pytest.mark.sweep
-def test_a_damaged_model_in_the_address_is_said_and_another_runs(server: Server, tab: Tab, tmp_path: Path) -> None:
+def test_a_damaged_model_in_the_address_is_reported_and_another_one_runs(
+    server: Server, tab: Tab, tmp_path: Path
+) -> None:
     for name, content in (("cut", b"\0" * 1000), ("missing", None)):
         folder = shutil.copytree(NANO_FOLDER, tmp_path / name)
         weights = folder / "model.safetensors"

@@ -58,7 +58,7 @@ def _wire(tab: Tab) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", [one if one == "mlp" else apart(one) for one in MOST])
-def test_a_first_opening_is_light(server: Server, tab: Tab, name: str) -> None:
+def test_opening_a_view_for_the_first_time_sends_little(server: Server, tab: Tab, name: str) -> None:
     received = _wire(tab)
     tab.open(server.address(text=TEXT))
     tab.page.locator(".tx-unfolded canvas").filter(visible=True).first.wait_for()
@@ -74,7 +74,7 @@ def test_a_first_opening_is_light(server: Server, tab: Tab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [one if one == "mlp" else apart(one) for one in BELOW])
-def test_what_is_below_the_window_comes_when_it_is_looked_at(
+def test_parts_below_the_window_come_when_scrolled_into_sight(
     server: Server, new_tab: Callable[..., Tab], name: str
 ) -> None:
     top, below = BELOW[name]

@@ -38,7 +38,7 @@ def unfold(tab: Tab) -> None:
         more.click()
 
 
-def test_generate_scrub_branch_undo_and_the_link_brings_it_back(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_generate_scrub_branch_and_undo_and_the_link_restores_it(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, temperature=0, view="embedding"))
     page, tree = tab.page, tab.page.locator(".timeline")
     expect(tree).to_be_hidden()  # nothing was generated; its line is kept free, so nothing moves when it comes
@@ -222,7 +222,7 @@ def long_run(file: Path) -> int:
 
 
 @pytest.mark.sweep
-def test_a_reload_brings_back_what_no_link_can_hold(
+def test_a_reload_restores_a_run_too_long_for_a_link(
     server: Server, new_tab: Callable[..., Tab], tmp_path: Path
 ) -> None:
     tab = new_tab().open(server.address(text=TEXT, view=SMALL))

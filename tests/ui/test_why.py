@@ -86,7 +86,7 @@ def test_from_a_strip_to_a_weight_with_the_keyboard(server: Server, tab: Tab, tr
 
 
 @pytest.mark.sweep
-def test_who_goes_along_a_strip_stays_there_when_its_numbers_change(server: Server, tab: Tab) -> None:
+def test_the_keyboards_place_in_a_strip_stays_when_its_numbers_change(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, view="residual", layer=0))
     line = tab.page.get_by_role("slider", name=re.compile("MLP output")).first
     line.focus()
@@ -179,7 +179,7 @@ def test_a_click_is_not_lost_when_the_card_is_drawn_again_or_would_move(below: C
     expect(why.locator("article")).to_have_count(1)
 
 
-def test_a_value_is_copied_whole(below: Callable[..., Tab], trace: Any) -> None:
+def test_a_value_is_copied_with_all_digits(below: Callable[..., Tab], trace: Any) -> None:
     tab = below()
     tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(tab, "attention output", 2)
@@ -189,7 +189,7 @@ def test_a_value_is_copied_whole(below: Callable[..., Tab], trace: Any) -> None:
     assert np.float32(copied) == trace["blocks.0.attn_out"].values[len(trace.tokens.ids) - 1, 2]
 
 
-def test_the_numbers_in_question_light_up_in_the_picture(below: Callable[..., Tab]) -> None:
+def test_the_numbers_of_the_open_card_are_marked_in_the_picture(below: Callable[..., Tab]) -> None:
     tab = below()
     ask(tab, "block output", 4)
     expect(card(tab).locator("code")).to_have_text(cell_of("blocks.0.resid_post"))
@@ -207,7 +207,7 @@ def in_sight(part: Locator, least: float) -> bool:
 
 
 @pytest.mark.sweep
-def test_what_is_asked_and_what_is_opened_is_in_sight(server: Server, new_tab: Callable[..., Tab]) -> None:
+def test_the_opened_card_and_the_opened_view_are_in_sight(server: Server, new_tab: Callable[..., Tab]) -> None:
     tab = new_tab(1440, 900, reduced_motion="reduce").open(server.address(text=TEXT))
     why = card(tab)
     pattern = tab.page.locator("[aria-label^='Attention pattern']").first

@@ -69,7 +69,7 @@ def say(one: LessonController, kind: str, **more: Any) -> None:
 
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), MESSAGES), min_size=1, max_size=4), st.sampled_from(STEPS))
-def test_the_class_goes_on(
+def test_a_class_goes_on_whatever_its_members_send(
     pages: list[LessonController], said: list[tuple[int, dict[str, Any]]], step: tuple[str, str]
 ) -> None:
     teacher, student, stranger = pages

@@ -100,7 +100,7 @@ def test_the_drawn_token_is_appended(view: SamplingView) -> None:
     agrees(view)
 
 
-def test_a_logit_is_asked_for(view: SamplingView) -> None:
+def test_a_click_on_a_logit_opens_its_card(view: SamplingView) -> None:
     view._on_message("why", {"token": 7})
     assert (view.state.question.name, dict(view.state.question.index)) == ("logits", {"vocab": 7})
 

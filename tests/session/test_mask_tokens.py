@@ -1,4 +1,4 @@
-"""A session with a model that fills gaps: its answer follows the token that is chosen, a drawn token goes into the gap, and it does not write on."""
+"""A session with a model that predicts masked tokens: its prediction is for the chosen token, the drawn token replaces a mask token, and it does not generate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bert() -> LanguageModel:
     return LanguageModel.wrap(model_of("bert" + MASKED), masked_tokenizer(), name="bert")
 
 
-def test_one_looks_from_the_first_gap_and_the_answer_goes_along_to_another(bert: LanguageModel) -> None:
+def test_the_first_mask_token_is_selected_and_the_prediction_follows_to_another(bert: LanguageModel) -> None:
     state = ModelState(model=bert, text=TEXT)
     one, other = state.trace.gaps
     assert (state.query, state.trace.answer) == (one, one)
@@ -34,7 +34,7 @@ def test_one_looks_from_the_first_gap_and_the_answer_goes_along_to_another(bert:
     assert (state.query, state.trace.answer) == (2, other)
 
 
-def test_without_a_gap_the_answer_stands_at_the_chosen_token(bert: LanguageModel) -> None:
+def test_without_a_mask_token_the_prediction_is_for_the_chosen_token(bert: LanguageModel) -> None:
     state = ModelState(model=bert, text="abcd")
     assert state.query == state.trace.answer == 4
     state.focus(query=2)
@@ -43,7 +43,7 @@ def test_without_a_gap_the_answer_stands_at_the_chosen_token(bert: LanguageModel
     assert state.query == state.trace.answer == 5
 
 
-def test_a_token_goes_into_the_gap(bert: LanguageModel) -> None:
+def test_a_token_replaces_the_mask_token(bert: LanguageModel) -> None:
     state = ModelState(model=bert, text=TEXT)
     state.append(bert.encode("a")[1])
     assert state.text == "the cat s<mask>t"
@@ -54,7 +54,7 @@ def test_a_token_goes_into_the_gap(bert: LanguageModel) -> None:
     assert state.text.count("<mask>") == 1
 
 
-def test_it_does_not_write_on(bert: LanguageModel) -> None:
+def test_an_encoder_does_not_generate(bert: LanguageModel) -> None:
     state = ModelState(model=bert, text=TEXT)
     before = state.trace
     state.generate(2)

@@ -1,4 +1,4 @@
-"""The main picture answers the hand: settings move its bars in the browser, attention has numbers to 25 tokens, nothing jumps."""
+"""The flow follows a slider at once, shows attention weights as numbers up to 25 tokens, and nothing on the page jumps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def expected(**settings: Any) -> tuple[np.ndarray, np.ndarray]:
     return sample.stages[0].probabilities[order], sample.probabilities[order]
 
 
-def test_a_slider_moves_the_bars_before_the_server_has_heard(server: Server, tab: Tab) -> None:
+def test_a_slider_moves_the_bars_before_the_server_answers(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, temperature=0.9, top_p=1, view=SMALL, v=2))
     settled(tab)
     page = tab.page
@@ -82,7 +82,7 @@ def test_a_slider_moves_the_bars_before_the_server_has_heard(server: Server, tab
     expect(page.locator(".nextkey")).to_contain_text("the model")
 
 
-def test_what_is_suggested_is_what_the_bars_say(server: Server, tab: Tab) -> None:
+def test_the_suggested_token_is_the_one_that_the_bars_mark_as_drawn(server: Server, tab: Tab) -> None:
     tab.open(server.address(text=TEXT, temperature=1.5, seed=3, view=SMALL, v=2))
     settled(tab)
     page = tab.page
@@ -103,7 +103,7 @@ def test_what_is_suggested_is_what_the_bars_say(server: Server, tab: Tab) -> Non
 
 
 @pytest.mark.sweep
-def test_one_click_to_surprises_and_one_back(server: Server, tab: Tab) -> None:
+def test_surprise_me_sets_its_settings_and_a_second_click_the_usual_ones(server: Server, tab: Tab) -> None:
     tab.open(server.address(view=SMALL))
     tab.page.locator(".flow[data-shows]").wait_for()
     page = tab.page
@@ -143,7 +143,7 @@ def flow_of(stage: Stage, kept: Callable[..., Tab]) -> Callable[..., Page]:
 
 
 @pytest.mark.parametrize(("tokens", "width"), first(1, SIZES))
-def test_attention_is_read_without_opening_anything(
+def test_the_flow_shows_attention_weights_as_numbers(
     tokens: int, width: int, flow_of: Callable[..., Page], stage: Stage
 ) -> None:
     """The chosen row has all of its numbers, the other rows those that fit; each number is that of the run, and there is ink where it stands."""
@@ -179,7 +179,7 @@ def test_attention_is_read_without_opening_anything(
     assert found["badges"] or n > 14
 
 
-def test_while_tokens_come_nothing_moves(server: Server, tab: Tab) -> None:
+def test_nothing_on_the_page_moves_while_tokens_are_generated(server: Server, tab: Tab) -> None:
     """The lane that predicts and the bars stay in view; the timeline is one line and was kept free; the prompt keeps its height."""
     tab.open(server.address(text=TEXT, temperature=1.2, view=SMALL, v=2))
     settled(tab)
@@ -236,7 +236,7 @@ def test_compare_opens_in_place_of_the_timeline(server: Server, tab: Tab) -> Non
 
 
 @pytest.mark.sweep
-def test_a_suggestion_that_wraps_moves_nothing(server: Server, tab: Tab) -> None:
+def test_a_long_suggestion_does_not_change_the_prompts_height(server: Server, tab: Tab) -> None:
     """Whatever is suggested, and wherever the text ends, the prompt is as high; more than three lines scroll inside."""
     tab.open(server.address(text=TEXT, view=SMALL, v=2))
     settled(tab)
