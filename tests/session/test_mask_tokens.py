@@ -1,4 +1,4 @@
-"""A session with a model that predicts masked tokens: its prediction is for the chosen token, the drawn token replaces a mask token, and it does not generate."""
+"""A session with a model that predicts masked tokens: it predicts the chosen token, puts the drawn one into a mask, and does not generate."""
 
 from __future__ import annotations
 
