@@ -2,6 +2,7 @@
 
 import {hand} from "../../decoding/hand.js"
 import {h} from "../../toolkit/elements.js"
+import {patch, set, v} from "../../toolkit/patch.js"
 import {popover} from "./popover.js"
 
 // Returns two elements, `inline` and `more`, and draw(), which shows the settings that the server has. drawn(token): called when a slider changes the draw.
@@ -14,7 +15,7 @@ export function samplingControls(model, send, drawn) {
     held = hand(model.hand, {moved: (_change, own) => own || draw(), drawn})
   }
   const now = (name) => held.over(model.settings)[name]
-  const set = (name, value) => {
+  const change = (name, value) => {
     held.move({[name]: value})
     send("set", {[name]: value})
     draw()
@@ -41,7 +42,7 @@ export function samplingControls(model, send, drawn) {
     })
     input.addEventListener("input", () => {
       paint(input.value)
-      set(name, Number(input.value))
+      change(name, Number(input.value))
     })
     settings[name] = draw
     return h("label", {class: "slider"}, h("span", null, label), input, shown)
@@ -56,14 +57,15 @@ export function samplingControls(model, send, drawn) {
       typing = false
       if (input.value === "") return settings[name]()
       input.value = Math.max(least, Math.min(most, Number(input.value))) // the nearest allowed value
-      set(name, Number(input.value))
+      change(name, Number(input.value))
     })
     input.addEventListener("blur", () => {
       typing = false
       settings[name]()
     })
     settings[name] = () => {
-      if (!typing) input.value = Math.round(now(name) * 1e6) / 1e6
+      const value = String(Math.round(now(name) * 1e6) / 1e6)
+      if (!typing && input.value !== value) input.value = value
       count()
     }
     return h("label", {class: "numeric"}, h("span", null, label), input, h("small", null, hint))
@@ -73,9 +75,9 @@ export function samplingControls(model, send, drawn) {
     // the button says how many settings behind it are on
     const n = boxed.filter(({key, off}) => Math.abs(now(key) - off) > 1e-9).length
     const title = n ? `${w.sampling_title}: ${w.sampling_on.replace("{n}", n)}` : w.sampling_title
-    more.opener.replaceChildren(w.sampling, n ? h("b", {class: "on"}, String(n)) : "")
-    more.opener.title = title
-    more.opener.setAttribute("aria-label", title)
+    patch(more.opener, w.sampling, n ? v("b", {class: "on"}, String(n)) : null)
+    set(more.opener, "title", title)
+    set(more.opener, "aria-label", title)
   }
   const more = popover(w.sampling, w.sampling_title, {class: "quiet", sheet: "settings"})
   // One click sets high-temperature sampling, the next one the usual settings
@@ -103,7 +105,7 @@ export function samplingControls(model, send, drawn) {
     held.heard(model.settings)
     for (const each of Object.values(settings)) each()
     surprise.hidden = !model.ready.surprise
-    if (model.ready.surprise) surprise.setAttribute("aria-pressed", String(equal(model.ready.surprise)))
+    if (model.ready.surprise) set(surprise, "aria-pressed", equal(model.ready.surprise))
   }
   grasp()
   model.on("hand", grasp)

@@ -3,6 +3,7 @@
 import {plain} from "../../decoding/pipeline.js"
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
+import {set} from "../../toolkit/patch.js"
 
 function slider(ctx, stage) {
   const {
@@ -15,15 +16,15 @@ function slider(ctx, stage) {
   const range = h("input", {type: "range", id, min: least, max: most, step, "aria-describedby": `${id}-note`})
   const box = h("input", {type: "number", class: "exact", min: 0, step: "any", "aria-label": words.label})
   const note = h("p", {class: "note", id: `${id}-note`})
-  const set = (value) => {
+  const take = (value) => {
     if (!Number.isFinite(value) || value < 0 || (stage.positive && value === 0)) return
     ctx.set({[key]: Math.min(stage.most, stage.whole ? Math.round(value) : value)}, key)
   }
-  range.addEventListener("input", () => set(Number(range.value)))
+  range.addEventListener("input", () => take(Number(range.value)))
   range.addEventListener("change", () => ctx.tell(true))
   const exact = () => String(Math.round(ctx.settings[key] * 1e6) / 1e6)
   box.addEventListener("change", () => {
-    if (box.value !== "") set(Number(box.value))
+    if (box.value !== "") take(Number(box.value))
     box.value = exact() // the value in use, if what was typed was refused or out of range
   })
   const root = h("div", {class: "slider"}, h("div", {class: "head"}, h("label", {for: id}, words.label), box), range, note)
@@ -67,7 +68,11 @@ export function sliders(ctx) {
   }
   const press = () => {
     for (const {button, values} of chips)
-      button.setAttribute("aria-pressed", String(declared.every(({key}) => Math.abs(values[key] - ctx.settings[key]) < 1e-9)))
+      set(
+        button,
+        "aria-pressed",
+        declared.every(({key}) => Math.abs(values[key] - ctx.settings[key]) < 1e-9),
+      )
   }
   const show = () => {
     for (const one of made) one.show()
