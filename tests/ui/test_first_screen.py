@@ -49,6 +49,16 @@ def test_the_names_of_parts_stand_in_one_line(server: Server, new_tab: Callable[
     boxes.sort(key=lambda box: box["x"])
     for left, right in pairwise(boxes):
         assert left["x"] + left["width"] <= right["x"] + 0.5
+    frame = tab.page.locator(".flow").evaluate("(flow) => flow.getBoundingClientRect().left + flow.flow.L.box.x")
+    assert boxes[0]["x"] >= frame, "the first name stands in the frame of its block"
+
+
+@pytest.mark.parametrize("width", [660, 1100])
+def test_the_first_line_and_the_tabs_are_whole(server: Server, kept: Callable[..., Tab], width: int) -> None:
+    tab = kept(server.address(text="AB=", view=SMALL, v=2), width, 900)
+    whole = "(n) => n.scrollWidth <= n.clientWidth + 1"
+    for part in (tab.page.locator(".lead"), tab.page.get_by_role("tablist")):
+        tab.until(lambda part=part: part.first.evaluate(whole), "it is cut")  # type: ignore[misc]
 
 
 @pytest.mark.sweep

@@ -179,6 +179,14 @@ def test_the_flow_shows_attention_weights_as_numbers(
     assert found["badges"] or n > 14
 
 
+def test_where_weights_have_no_room_no_zero_stands_alone(flow_of: Callable[..., Page], stage: Stage) -> None:
+    page = flow_of(37, 1440)
+    pattern = np.asarray(stage.state.trace.head_map(0, 0, "pattern"))
+    assert (pattern[:-1] < 0.005)[np.tril_indices(36)].any()
+    rows = inside(page, "return flow.flow.written.map(([, y]) => Math.round((y - flow.flow.L.y0) / flow.flow.L.gap))")
+    assert set(rows) == {len(pattern) - 1}
+
+
 def test_nothing_on_the_page_moves_while_tokens_are_generated(server: Server, tab: Tab) -> None:
     """The lane that predicts and the bars stay in view; the timeline is one line and was kept free; the prompt keeps its height."""
     tab.open(server.address(text=TEXT, temperature=1.2, view=SMALL, v=2))

@@ -44,5 +44,8 @@ def test_the_block_changes_the_picture(server: Server, kept: Callable[..., Tab])
 @pytest.mark.parametrize(("width", "dark"), [(1440, 1), (390, 0)])
 def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[..., Tab], width: int, dark: int) -> None:
     tab = kept(server.address(text=TEXT, view="mlp", layer=1), width, 844, dark=bool(dark), as_is=True)
-    expect(tab.page.get_by_role("table", name="Neurons with the largest outputs")).to_be_visible()
+    table = tab.page.get_by_role("table", name="Neurons with the largest outputs")
+    expect(table).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    said = tab.page.locator(".neuron-list .head .tokens, .neuron-list .narrow").filter(visible=True)
+    assert said.count() in (1, table.get_by_role("row").count() - 1), "“promotes” heads the column, or else stands in each row"

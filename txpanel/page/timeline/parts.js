@@ -94,7 +94,8 @@ export function scrubber(w, {go, hover}) {
       pen.fillRect(EDGE + i * w1, height - 3 - bars[i], Math.max(1, w1 - (w1 > 4 ? 2 : 0.5)), bars[i])
     })
     pen.globalAlpha = 1
-    const x = at ? EDGE + (at - 0.5) * w1 - (w1 > 4 ? 1 : 0) : EDGE / 2 - 1
+    const middle = at ? EDGE + (at - 0.5) * w1 - (w1 > 4 ? 1 : 0) : EDGE / 2 - 1
+    const x = Math.min(middle, width - 5) // the mark is whole at the end, too
     pen.fillStyle = focus
     pen.fillRect(x - 0.75, 4, 1.5, height - 7)
     pen.beginPath()
@@ -152,7 +153,7 @@ export function branchList(branches, beside, w, choose, compare) {
   const rows = branches.map((b) => {
     const own = b.fork - shared
     const tail = b.tail.map((text, i) => h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
-    const each = b.logp / Math.max(1, b.n)
+    const each = number(b.logp / Math.max(1, b.n), 4) // as many digits as the sum: of one token it is the same number
     const chosen = b.leaf === beside
     const put = b.current
       ? h("span")
@@ -173,7 +174,7 @@ export function branchList(branches, beside, w, choose, compare) {
           "span",
           {class: "sums"},
           h("b", {title: w.logp_title}, w.logp.replace("{value}", number(b.logp, 4))),
-          ` · ${w.per.replace("{value}", number(each, 3))} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`,
+          ` · ${w.per.replace("{value}", each)} · ${b.counted} · ${b.current ? w.here : w.parts.replace("{n}", b.fork + 1)}`,
         ),
       ),
       put,

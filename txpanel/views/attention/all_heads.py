@@ -31,6 +31,9 @@ __all__ = ["AllHeads"]
 MANY = 2_000_000
 """Attention weights of all heads together that are pooled on the page's thread; for more of them a thread of its own does it."""
 
+LEAST = 64
+"""Pixels that a head and the words below it need."""
+
 
 class AllHeads:
     """The mosaic of a block's heads.
@@ -123,9 +126,9 @@ class AllHeads:
         }
         width, height = round(columns * self.mosaic.cell), round(rows * self.mosaic.cell)
         sized(self.picture, self.heat.figure, max(280, width), height)
-        self.heat.figure.min_width = self.picture.plot.min_width = max(
-            280, width
-        )  # on a phone it is moved, not squeezed
+        across = len({left for _top, left in self.mosaic.corners})
+        least = max(280, min(width, LEAST * across))  # on a phone it is moved, not squeezed further
+        self.heat.figure.min_width = self.picture.plot.min_width = least
         self.picture.styles = {**self.picture.styles, "overflow-x": "auto"}
         self.words.paragraphs = heads_words(look)
         self.legend.show(self.heat.scale)

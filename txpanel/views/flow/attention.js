@@ -35,13 +35,18 @@ export function qkvBox(app, i) {
   }
 }
 
+const BOXED = 9.5 // a lower box would cut its letter: it stands without
+
 function badge(app, letter, meaning, x, y, w, h) {
   const {ctx, theme} = app
-  ctx.fillStyle = theme.of(meaning)
-  ctx.beginPath()
-  ctx.roundRect(x, y, w, h, 3)
-  ctx.fill()
-  ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
+  const bare = h < BOXED
+  ctx.fillStyle = theme.of(bare ? `${meaning}-ink` : meaning)
+  if (!bare) {
+    ctx.beginPath()
+    ctx.roundRect(x, y, w, h, 3)
+    ctx.fill()
+    ctx.fillStyle = theme.dark ? theme.of("background") : "#fff"
+  }
   ctx.font = `650 ${clamp(h, 9.5, 10)}px ${app.font}`
   ctx.textAlign = "center"
   ctx.textBaseline = "alphabetic"

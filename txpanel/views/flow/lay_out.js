@@ -2,7 +2,7 @@
 // answered at once), so their height can be measured before anything is drawn, and nothing moves afterwards.
 import {say} from "../../toolkit/said.js"
 import {clamp} from "./core.js"
-import {desktop} from "./layout.js"
+import {desktop, handlesIn} from "./layout.js"
 import {phone} from "./phone_layout.js"
 
 const laid = (app) => desktop(app) ?? phone(app)
@@ -22,7 +22,7 @@ export function layOut(app) {
   say(app.root, "settings", settings)
   if (!settings.firstChild) return
   stage.hidden = false
-  handles.style.width = `${app.L.at.next.w}px`
+  handles.style.width = `${app.L.at.next.w - handlesIn(app.L)}px`
   app.handlesH = handles.offsetHeight
   app.L = laid(app)
 }

@@ -184,6 +184,9 @@ export function between(a, b, t) {
   return {...mix(a, b), n: b.n, left: b.left, windowed: b.windowed, circles: b.circles}
 }
 
+// How far the settings stand inside the column of the next tokens.
+export const handlesIn = (L) => (L.phone ? 4 : 8)
+
 // Square thumbnails of the block's heads, with a wider gap between groups that share k and v.
 export function thumbAt(L, block, h) {
   const {n_heads: heads, n_kv_heads: kv} = block.anatomy

@@ -4,7 +4,7 @@ import {keyed, patch, set} from "../../toolkit/patch.js"
 import {boxOf, closedParts} from "./closed.js"
 import {fill, integer, number, percent, quoted, shown} from "./core.js"
 import {chosen} from "./lanes.js"
-import {laneY, thumbAt} from "./layout.js"
+import {handlesIn, laneY, thumbAt} from "./layout.js"
 import {besideLegend} from "./legend.js"
 import {bothSides} from "./pattern.js"
 import {phoneClosed, phoneOverlay} from "./phone_layout.js"
@@ -43,7 +43,7 @@ function headings(app) {
   const where = L.phone
     ? {}
     : {
-        embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), L.compact ? Math.max(a.embed.r + 34, 168) : a.embed.r + 12),
+        embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), Math.max(a.embed.r + (L.compact ? 34 : 12), L.compact ? 168 : 142)),
         attention: a.shut1 ? span(a.min.x - 10, a.aout.r + 10) : span(a.qkv.x, a.wo.r),
         mlp: span(Math.min(a.n2.x, (a.lin ?? a.mlp).x) - 12, a.plus2.r + (L.compact ? 20 : 12)),
         blocks: span(a.blocks.x - 22, a.blocks.r + 22),
@@ -162,13 +162,15 @@ function headButtons(app) {
   else put(app.dom.allHeads, Math.min(last.x + last.s + 16, L.box.r - 128), L.headsY + L.thumb / 2 - 14)
 }
 
+const WIDEST = 150 // and at most between a phone and a desk: more would part the names from the heading above them
 const NAME = 60 // pixels that a token's name has at least, where the bars can give them
 
 // The columns of the list: names, bars, percents. Returns how wide the names' is.
 function nameColumn({L, dom}, width, longest) {
   const percents = longest > 7 ? Math.ceil(6.6 * longest) : L.phone ? 48 : L.compact ? 42 : 44
   const left = width - percents - 12 // two gaps
-  const bars = Math.max(24, Math.min(width * (L.phone ? 0.5 : L.compact ? 0.27 : 0.34), left - NAME))
+  const most = L.phone ? Math.max(width * 0.5, left - WIDEST) : width * (L.compact ? 0.27 : 0.34)
+  const bars = Math.max(24, Math.min(most, left - NAME))
   dom.next.style.setProperty("--tx-bars", `${bars.toFixed(1)}px`)
   dom.next.style.setProperty("--tx-percents", `${percents}px`)
   return left - bars
@@ -189,7 +191,7 @@ export function nextList(app) {
   if (!next) return
   const {settled} = app.hand
   whyDrawn(app)
-  put(dom.handles, a.next.x + (L.phone ? 0 : 8), app.listRowY(next.strings.length + 0.5) + 10, a.next.r - a.next.x - (L.phone ? 0 : 8))
+  put(dom.handles, a.next.x + handlesIn(L), app.listRowY(next.strings.length + 0.5) + 10, a.next.w - handlesIn(L))
   const x = a.next.x + 4
   const w = a.next.r - x
   const rows = next.strings.map((text, k) => ({key: k, text, p: next.probability[k], share: next.share[k], id: next.ids[k]}))
@@ -274,7 +276,7 @@ function captions(app) {
   if (a.plus2.w && !block.anatomy.parallel) list.push(["add2", add, a.plus2.m, "resid_post"])
   const y = L.bottom + Math.max(18, L.gap / 2) + (L.dense ? 4 : 2)
   const font = `${10.5 * app.k}px`
-  let right = -1e9
+  let right = L.box.x + 6 - BETWEEN // the first stays in the frame of the block
   let low = 0
   keyed(
     app.dom.captions,

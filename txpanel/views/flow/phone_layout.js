@@ -51,7 +51,7 @@ export function phone(app) {
   y.thumbs = y.plus2 + 52
   const heads = block.anatomy.n_heads
   const groups = block.anatomy.n_kv_heads > 1 && block.anatomy.n_kv_heads < heads ? block.anatomy.n_kv_heads : 1
-  const room = W - 36 - 8 * Math.min(groups - 1, 4)
+  const room = W - 42 - 8 * Math.min(groups - 1, 4)
   const lines = Math.ceil(heads / Math.floor(room / 35))
   const perRow = Math.max(1, Math.ceil(heads / Math.max(1, lines))) // lines of about one length
   const thumb = Math.min(40, room / perRow - 6)
@@ -73,7 +73,7 @@ export function phone(app) {
     thumb,
     perRow,
     headsY: y.thumbs,
-    box: {x: 14 - 22, r: W - 10},
+    box: {x: 20 - 22, r: W - 10},
     n: app.tokens.ids.length,
     rowH: ROW,
     listY: LIST,

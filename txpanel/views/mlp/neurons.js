@@ -27,7 +27,7 @@ export function render({model}) {
     const on = n.neuron === model.chosen
     const ask = (part) => () => model.send_msg({neuron: n.neuron, part})
     const label = (part) => model.columns.find(([name]) => name === part)?.[1] ?? words[part]
-    const value = (part, v, digits) =>
+    const value = (part, v) =>
       v == null
         ? h("span", {class: "num none"}, "–")
         : h(
@@ -39,7 +39,7 @@ export function render({model}) {
               "aria-label": `${words.neuron} ${n.neuron}, ${label(part)} ${number(v)}: ${words.why}`,
               onclick: ask(part),
             },
-            number(v, digits),
+            number(v),
           )
     return h(
       "div",
@@ -58,11 +58,12 @@ export function render({model}) {
         "span",
         {role: "cell", class: "size"},
         h("i", {style: {width: `${(n.size / (most || 1)) * 60}%`}}),
-        model.sizes ? value("size", n.size, 3) : h("span", null, number(n.size, 3)),
+        model.sizes ? value("size", n.size) : h("span", null, number(n.size)),
       ),
       h(
         "span",
         {role: "cell", class: "tokens"},
+        h("span", {class: "muted narrow"}, words.promotes), // as the head of the column, where there is none
         n.promotes.map((t) => token(t, "up")),
         n.resists.length ? h("span", {class: "muted"}, words.not) : null,
         n.resists.map((t) => token(t, "down")),

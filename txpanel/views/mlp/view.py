@@ -163,7 +163,8 @@ class MLPView(View):
         trace, layer, found = self.state.trace, self.state.layer, self._found
         assert found is not None
         block = trace.anatomy.blocks[layer]
-        label = f"{found.x_name}[{', '.join(map(str, found.at))}]"
+        where = f"{found.x_name}[{', '.join(map(str, found.at))}]"
+        label = f"{_('before the activation function')} · {where}"
         self._curve.feed(curve(trace, layer, found.x), found.x, self._act, [w.neuron for w in self._writers], label)
         words = _("{name}, with the {n} neurons for “{token}” on it; large: those with the largest outputs")
         self._subtitle(

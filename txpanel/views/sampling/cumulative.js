@@ -162,7 +162,7 @@ export function cumulative(ctx) {
       ? [" ", put(w.why_cut, {"{best}": token(ctx.name(ctx.likeliest)), "{stage}": ctx.label(gone.name)})]
       : drawn.id === best
         ? []
-        : [" ", put(w.why_not, {"{best}": token(ctx.name(best)), "{p}": percent(last.p[0], 3), "{bound}": number(last.p[0], 4)})]
+        : [" ", put(w.why_not, {"{best}": token(ctx.name(best)), "{p}": percent(last.p[0], 3), "{bound}": last.p[0].toFixed(6)})]
     patch(
       sentence,
       put(w.sentence, {

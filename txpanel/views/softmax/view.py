@@ -312,7 +312,7 @@ class SoftmaxView(View):
             else _(
                 "bits per token; {total} bits in total, {mean} on average. The first token has no bar: there is nothing "
                 "to predict it from."
-            ).format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 3))
+            ).format(total=number(float(known.sum()), 4), mean=number(float(known.mean()), 4))
         )
         column.heading.paragraphs = [[("", said)]]
         sized(column, self.surprisal.figure, max(320, min(1100, 90 + 70 * len(bits))), 190)
