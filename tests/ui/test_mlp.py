@@ -48,4 +48,6 @@ def test_the_page_has_no_horizontal_scrolling(server: Server, kept: Callable[...
     expect(table).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
     said = tab.page.locator(".neuron-list .head .tokens, .neuron-list .narrow").filter(visible=True)
-    assert said.count() in (1, table.get_by_role("row").count() - 1), "“promotes” heads the column, or else stands in each row"
+    assert said.count() in (1, table.get_by_role("row").count() - 1), (
+        "“promotes” heads the column, or else stands in each row"
+    )
