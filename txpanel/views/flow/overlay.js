@@ -43,7 +43,10 @@ function headings(app) {
   const where = L.phone
     ? {}
     : {
-        embedding: span(Math.max(0, Math.min(a.label.x, a.embed.r - 170)), Math.max(a.embed.r + (L.compact ? 34 : 12), L.compact ? 168 : 142)),
+        embedding: span(
+          Math.max(0, Math.min(a.label.x, a.embed.r - 170)),
+          Math.max(a.embed.r + (L.compact ? 34 : 12), L.compact ? 168 : 142),
+        ),
         attention: a.shut1 ? span(a.min.x - 10, a.aout.r + 10) : span(a.qkv.x, a.wo.r),
         mlp: span(Math.min(a.n2.x, (a.lin ?? a.mlp).x) - 12, a.plus2.r + (L.compact ? 20 : 12)),
         blocks: span(a.blocks.x - 22, a.blocks.r + 22),
