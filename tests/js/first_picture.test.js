@@ -27,14 +27,14 @@ const real = (values) => {
   )
 }
 
-test("arrays come as the bytes that they were", () => {
+test("arrays come back with the same bytes", () => {
   const values = new Float32Array([0.1, Number.NaN, -3, Infinity])
   const found = decoded({a: [{$bytes: bytes(values), dtype: "float32", shape: [2, 2]}], text: "</script>", n: null})
   assert.deepEqual([...found.a[0]], [...values])
   assert.deepEqual([found.a[0].shape, found.a[0].dtype, found.text, found.n], [[2, 2], "float32", "</script>", null])
 })
 
-test("equal is equal all the way down, NaN too", () => {
+test("nested values are compared to the last level, and NaN equals NaN", () => {
   const one = () => ({a: [1, {b: new Float32Array([1, Number.NaN])}], c: "x"})
   assert.ok(same(one(), one()))
   const other = one()
@@ -44,7 +44,7 @@ test("equal is equal all the way down, NaN too", () => {
   assert.ok(!same({a: 1}, {a: 1, b: 2}))
 })
 
-test("the real model takes over: what was said arrives, what is equal stays the very object, what differs is told once", () => {
+test("the real model takes over: messages arrive, equal values stay the same object, a different value is told once", () => {
   const {model, become} = standIn({tokens: {ids: [1, 2]}, text: "a", chosen: ""})
   const calls = []
   model.on(["text", "chosen"], () => calls.push("text or chosen"))
@@ -64,7 +64,7 @@ test("the real model takes over: what was said arrives, what is equal stays the 
   assert.equal(now.heard.length, 2)
 })
 
-test("what a module sets meanwhile is heard by the real model", () => {
+test("what a module has set meanwhile is set on the real model", () => {
   const {model, become} = standIn({text: "a"})
   let told = 0
   model.on("text", () => {

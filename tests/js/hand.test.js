@@ -8,7 +8,7 @@ const place = (key) => {
   return {held, heard}
 }
 
-test("what is moved in one place shows in all places of the same state, and in no other", () => {
+test("a setting that is changed in one place shows in all places of the same state, and in no other", () => {
   const [bar, flow, other] = [place("a"), place("a"), place("b")]
   bar.held.move({temperature: 0.4})
   assert.deepEqual(bar.heard, [[{temperature: 0.4}, true]])
@@ -20,7 +20,7 @@ test("what is moved in one place shows in all places of the same state, and in n
   assert.equal(flow.heard.length, 1)
 })
 
-test("an older answer moves nothing back; the answer to it ends the waiting, and then the server's word counts", () => {
+test("an older answer moves nothing back; after the answer to the change the server's values count", () => {
   const {held} = place("c")
   held.move({temperature: 0.4})
   held.heard({temperature: 0.7})
@@ -29,7 +29,7 @@ test("an older answer moves nothing back; the answer to it ends the waiting, and
   assert.equal(held.over({temperature: 1.5}).temperature, 1.5)
 })
 
-test("what the server never confirms does not stay for ever", () => {
+test("a value that the server never confirms does not stay for ever", () => {
   const {now} = Date
   const {held} = place("d")
   held.move({top_k: 5})
@@ -39,7 +39,7 @@ test("what the server never confirms does not stay for ever", () => {
   assert.equal(held.over({top_k: 0}).top_k, 0)
 })
 
-test("a place that is gone hears nothing", () => {
+test("a place that was removed is not called", () => {
   const [one, gone] = [place("e"), place("e")]
   gone.held.stop()
   one.held.move({seed: 3})

@@ -79,7 +79,7 @@ beforeEach(() => {
   Object.defineProperty(globalThis, "performance", {value: {now: () => clock}, configurable: true})
 })
 
-test("what the server has not heard is said again on another socket", () => {
+test("frames that the server has not received are sent again on another socket", () => {
   const connection = page()
   sockets[0].end(1006)
   connection.socket.send("typed meanwhile")
@@ -89,7 +89,7 @@ test("what the server has not heard is said again on another socket", () => {
   assert.deepEqual(told, ["lost", "open"])
 })
 
-test("a message that the server finds too large is not said again and again", () => {
+test("a message that is too large for the server is not sent again", () => {
   page().socket.send("large")
   sockets[0].end(1009)
   pass(60000)
@@ -97,7 +97,7 @@ test("a message that the server finds too large is not said again and again", ()
   assert.equal(sockets.length, 1)
 })
 
-test("where too many sockets are opened, the page waits and keeps what it has", () => {
+test("when the server has too many new sockets, the page waits and keeps its frames", () => {
   const connection = page()
   connection.socket.send("typed")
   sockets[0].end(1006)
@@ -110,7 +110,7 @@ test("where too many sockets are opened, the page waits and keeps what it has", 
   assert.deepEqual(told, ["lost", "open"])
 })
 
-test("a server that is there and does not want this page any more has no session of it", () => {
+test("a server that answers and keeps refusing the page has no session of it", () => {
   page()
   sockets[0].end(1006)
   for (let tries = 1; tries <= 3; tries++) {

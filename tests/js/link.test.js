@@ -6,26 +6,26 @@ import {squares} from "../../txpanel/page/lessons/qr.js"
 const HREF = "http://school.example:5006/txpanel?model=nano&text=CBA%3D&layer=1&temperature=0.3&why=blocks.0.pattern&lang=ja&dark=1&v=2#x"
 const place = {lesson: "attention", step: "mask", code: ""}
 
-test("a link has the model, the text and the step, and nothing of how somebody looks at it", () => {
+test("a link has the model, the text and the step, and nothing of the sender's own view", () => {
   const found = new URL(linkOf(HREF, place))
   assert.equal(found.origin + found.pathname, "http://school.example:5006/txpanel")
   assert.deepEqual(Object.fromEntries(found.searchParams), {model: "nano", text: "CBA=", lesson: "attention", step: "mask"})
   assert.equal(found.hash, "")
 })
 
-test("a class says itself at which step it is", () => {
+test("the link to a class has no step: the class knows it", () => {
   const found = new URL(linkOf(`${HREF}&class=OLDOLD&step=one`, {...place, code: "ABCDEF"})).searchParams
   assert.equal(found.get("class"), "ABCDEF")
   assert.equal(found.get("step"), null)
 })
 
-test("a long text is left out, and the class of before", () => {
+test("a long text and an earlier class are left out", () => {
   const found = new URL(linkOf(`http://x.example/?text=${"a".repeat(301)}&class=OLDOLD`, place)).searchParams
   assert.equal(found.get("text"), null)
   assert.equal(found.get("class"), null)
 })
 
-test("an address of this computer alone is known", () => {
+test("addresses that only this computer can open are recognised", () => {
   for (const own of ["http://localhost:5006/x", "http://127.0.0.1/", "http://127.1.2.3/", "http://[::1]:5006/"]) assert.ok(isOwn(own), own)
   for (const not of ["http://192.168.0.7:5006/", "https://localhost.example/", "http://127.0.0.1.example/"]) assert.ok(!isOwn(not), not)
 })

@@ -13,7 +13,7 @@ test("between quotation marks the blanks of a token are drawn, in it they stay",
   }
 })
 
-test("a label stands without them", () => {
+test("a label has no leading blanks", () => {
   assert.equal(shown(" capital"), "capital")
   assert.equal(shown("\n"), "↵")
   assert.equal(inFlow(" a\n"), "␣a↵")

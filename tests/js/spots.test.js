@@ -8,7 +8,7 @@ const SIZE = {w: 400, h: 300}
 const covers = ({x, y}, box) => x < box.right && x + SIZE.w > box.left && y < box.bottom && y + SIZE.h > box.top
 const inside = ({x, y}) => x >= ROOM.left && y >= ROOM.top && x + SIZE.w <= ROOM.right && y + SIZE.h <= ROOM.bottom
 
-test("it covers nothing that is lit where there is room", () => {
+test("the box covers no highlighted part where there is room", () => {
   for (let left = 0; left < 1300; left += 65)
     for (let top = 60; top < 800; top += 50) {
       const lit = {left, top, right: left + 140, bottom: top + 90}
@@ -27,14 +27,14 @@ test("two parts far apart are both left free", () => {
   for (const one of lit) assert.ok(!covers(found, one))
 })
 
-test("it stays where it was while it covers nothing", () => {
+test("the box stays where it was while it covers nothing", () => {
   const was = {x: 300, y: 400}
   assert.deepEqual(bestSpot(SIZE, ROOM, [{left: 900, top: 100, right: 1000, bottom: 200}], was), was)
   const away = bestSpot(SIZE, ROOM, [{left: 350, top: 450, right: 500, bottom: 600}], was)
   assert.notDeepEqual({x: away.x, y: away.y}, was)
 })
 
-test("in a room that is too small it begins in the room's corner", () => {
+test("in a room that is too small the box is in its corner", () => {
   const {x, y} = bestSpot(SIZE, {left: 8, top: 8, right: 300, bottom: 200}, [], null)
   assert.deepEqual([x, y], [8, 8])
 })

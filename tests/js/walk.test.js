@@ -24,7 +24,7 @@ test("in a list every direction is along it, and it has ends", () => {
 const hover = (renderers, more = {}) => ({model: {toolbar: {tools: [{type: "HoverTool", renderers, ...more}]}}})
 const format = (text) => ({format: (value) => `${text}${value}`})
 
-test("the cells of an image say what its hover says", () => {
+test("the cells of an image are named by its hover tool", () => {
   const data = {image: [[10, 11, 12, 13, 14, 15]], x: [-0.5], y: [-0.5], dw: [3], dh: [2]}
   const formatters = {$x: format("x"), "@image": format("="), $y: format("y")}
   const all = places(hover([{glyph: {type: "Image"}, data_source: {data}}], {formatters}))
@@ -33,7 +33,7 @@ test("the cells of an image say what its hover says", () => {
   assert.deepEqual(all.box(1, 2), [1.5, 2.5, 0.5, 1.5])
 })
 
-test("bars are walked one after the other, without those that are hidden or nowhere", () => {
+test("bars are walked one after the other, without those that are hidden or have no place", () => {
   const bar = {
     glyph: {type: "Quad"},
     visible: true,

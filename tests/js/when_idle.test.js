@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import test from "node:test"
 import {whenIdle} from "../../txpanel/compat/when_idle.js"
 
-test("a browser that says when it is idle is asked", () => {
+test("requestIdleCallback is used where there is one", () => {
   const asked = []
   globalThis.requestIdleCallback = (work, options) => asked.push([work, options])
   const work = () => {}
@@ -11,7 +11,7 @@ test("a browser that says when it is idle is asked", () => {
   delete globalThis.requestIdleCallback
 })
 
-test("Safari does not say: the work comes soon, and in slices all the same", async () => {
+test("without requestIdleCallback, as in Safari, the work runs soon, and in slices all the same", async () => {
   const left = await new Promise((done) => {
     assert.ok(
       whenIdle((deadline) => {

@@ -2,6 +2,7 @@
 import {h} from "../toolkit/elements.js"
 import {hear} from "../toolkit/said.js"
 import {reducedMotion} from "../toolkit/theme.js"
+import {focused} from "./focus.js"
 
 export function render({model, view, el}) {
   const narrow = matchMedia("(max-width:640px)")
@@ -22,11 +23,6 @@ export function render({model, view, el}) {
   )
   el.append(root)
   const sheet = () => view.parent?.el
-  const active = () => {
-    let node = document.activeElement
-    while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
-    return node
-  }
   let before = null
   let up = false
 
@@ -39,7 +35,7 @@ export function render({model, view, el}) {
     up = now
     document.documentElement.style.overflow = up ? "hidden" : ""
     if (up) {
-      before = active()
+      before = focused()
       sheet()?.setAttribute("role", "dialog")
       requestAnimationFrame(() => {
         if (sheet()) sheet().scrollTop = 0

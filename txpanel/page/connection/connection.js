@@ -4,6 +4,7 @@ import {keepConnection, spread} from "../../compat/kept_connection.js"
 import {h} from "../../toolkit/elements.js"
 import {whileItStands} from "../../toolkit/first_picture.js"
 import {patch} from "../../toolkit/patch.js"
+import {scroller} from "../scroller.js"
 import {above, away, behind, connectionState, handedOver, leave, onConnection, setConnection} from "./state.js"
 
 const PATIENCE = 300 // milliseconds without connection before the page says so
@@ -128,8 +129,7 @@ function reopen(el) {
   const last = Number(read(REOPENED)) || 0
   const wait = Math.max(0, last + OFTEN - Date.now()) + 400 * spread()
   setTimeout(() => {
-    const scroller = scrolls(el)
-    const {words, text} = leave({scroll: scroller?.scrollTop ?? 0})
+    const {words, text} = leave({scroll: scroller(el)?.scrollTop ?? 0})
     const address = new URL(location.href)
     const said = address.searchParams
     for (const [name, value] of Object.entries(words ?? {})) said.set(name, value)
@@ -155,15 +155,6 @@ function read(name) {
   }
 }
 
-// The nearest element around that can be scrolled.
-function scrolls(el) {
-  for (let node = el; node; node = node.assignedSlot ?? node.parentNode ?? node.host) {
-    if (node.nodeType === 1 && node.scrollHeight > node.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(node).overflowY))
-      return node
-  }
-  return document.scrollingElement
-}
-
 function scrollBack(el) {
   const {scroll} = handedOver()
   if (!scroll) return
@@ -175,7 +166,7 @@ function scrollBack(el) {
   for (const kind of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(kind, stop, {once: true, passive: true})
   const look = () => {
     if (over || performance.now() > end) return
-    const node = scrolls(el)
+    const node = scroller(el)
     if (node && node.scrollHeight - node.clientHeight >= scroll) node.scrollTop = scroll
     else setTimeout(look, 200)
   }

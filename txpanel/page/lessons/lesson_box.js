@@ -3,6 +3,7 @@
 import {h} from "../../toolkit/elements.js"
 import {hear, say} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
+import {focused} from "../focus.js"
 import {askedToStart, begun, listening} from "./asked.js"
 import {captions} from "./captions.js"
 import {Light} from "./light.js"
@@ -61,7 +62,7 @@ export function render({model, view, el}) {
 
   // --- what a person does --------------------------------------------------------------------------------------------------
   const start = (id, step) => {
-    before ??= deepest()
+    before ??= focused()
     list(false)
     sheet(false)
     const name = id || "tour"
@@ -131,7 +132,7 @@ export function render({model, view, el}) {
   }
   const keys = (event) => {
     if (!open() || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return
-    const from = deepest()
+    const from = focused()
     const inside = from === document.body || from === document.documentElement || (box.contains(from) && !from.matches("input,select"))
     if (event.key === "Escape" && (inside || box.contains(from))) {
       event.preventDefault()
@@ -161,7 +162,7 @@ export function render({model, view, el}) {
       if (!box.hidden) finish()
       return
     }
-    if (box.hidden) before ??= deepest()
+    if (box.hidden) before ??= focused()
     const came = drawn.step !== `${s.lesson}/${s.step}`
     drawn.step = `${s.lesson}/${s.step}`
     box.hidden = false
@@ -210,7 +211,7 @@ export function render({model, view, el}) {
     back.disabled = s.i === 0
     next.textContent = s.i + 1 === s.steps.length ? w.end : w.next
     next.classList.toggle("primary", !s.task || s.done || Boolean(s.revealed))
-    const from = deepest()
+    const from = focused()
     const writes = !box.contains(from) && from?.matches("input,textarea,select") // a class goes on while a person types: the focus stays there
     light.on(s.lit, s.hidden, came, !writes)
     if (!came) return
@@ -245,10 +246,4 @@ export function render({model, view, el}) {
     begun()
     start()
   }
-}
-
-function deepest() {
-  let node = document.activeElement
-  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
-  return node
 }

@@ -1,6 +1,7 @@
 // Brings parts of the page into sight, in whatever scrolls it.
 import {reducedMotion} from "../../toolkit/theme.js"
 import {above} from "../connection/state.js"
+import {scroller} from "../scroller.js"
 
 const how = () => (reducedMotion() ? "auto" : "smooth")
 
@@ -15,13 +16,4 @@ export function intoSight(el, boxes, low = 0) {
   if (from >= top - 4 && to <= bottom + 4) return
   const by = to - from > bottom - top ? from - top : from < top ? from - top : to - bottom
   scroller(el).scrollBy({top: by, behavior: how()})
-}
-
-// What scrolls the page: the nearest element around that can, through shadow roots; else the document.
-function scroller(el) {
-  for (let at = el; at; at = at.assignedSlot ?? at.parentElement ?? at.getRootNode().host) {
-    const style = getComputedStyle(at)
-    if (at.scrollHeight > at.clientHeight + 4 && /auto|scroll/.test(style.overflowY) && at !== document.body) return at
-  }
-  return document.scrollingElement
 }
