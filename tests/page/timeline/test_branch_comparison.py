@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from txpanel.page.timeline.branch_comparison import compared
 from txpanel.page.timeline.controller import TimelineController
 from txpanel.sampling import pipeline
 from txpanel.session.state import ModelState
+from txpanel.session.worker import Worker
 from txpanel.testing import nano_state
 
 TEXT = "CBABBC="
@@ -108,5 +110,20 @@ def test_the_strip_keeps_the_pair_while_one_looks_around(state: ModelState) -> N
         assert strip.component.compare == {}
     strip._on_message({"kind": "compare", "value": 4})
     state.text = "A="
+    assert strip.component.compare == {}
+    strip.close()
+
+
+def test_a_comparison_that_was_closed_while_it_was_computed_does_not_come_back(state: ModelState) -> None:
+    later: list[Callable[[], object]] = []
+    strip = TimelineController()
+    strip.attach(state)
+    strip._comparer = Worker(later.append)
+    strip._on_message({"kind": "compare", "value": 4})
+    assert strip._comparer.wait(60)
+    strip._on_message({"kind": "compare", "value": 0})
+    for publish in later:
+        publish()
+    assert len(later) == 1
     assert strip.component.compare == {}
     strip.close()

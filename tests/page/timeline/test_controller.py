@@ -79,6 +79,21 @@ def test_the_prompt_s_own_tokens_have_a_probability(strip: TimelineController, s
     assert [len(each) for each in sent if each] == [2]
 
 
+def test_while_another_prompt_is_continued_its_tokens_do_not_have_the_numbers_of_the_one_before(
+    strip: TimelineController, state: ModelState
+) -> None:
+    state.append()
+    sent: list[tuple[str, int]] = []
+    strip.component.param.watch(
+        lambda *_events: sent.append(("".join(strip.component.prompt.get("strings", ())), len(strip.component.scored))),
+        ["prompt", "scored", "added", "line"],
+    )
+    state.text = "AB="
+    state.generate(3)
+    assert {scored for prompt, scored in sent if prompt == "AB="} == {0, 3}
+    assert strip.component.scored[1][2] == pytest.approx(state.trace.surprisal()[1])
+
+
 def test_why_the_token_came(strip: TimelineController, state: ModelState) -> None:
     state.generate(3)
     state.go(1)

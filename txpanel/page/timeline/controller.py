@@ -141,6 +141,8 @@ class TimelineController:
         other = self._pair[0] if leaf == self._pair[1] else self._pair[1]
         if other == leaf or not {other, leaf} <= set(tree.leaves) or model is None or worker is None:
             self._pair, self._compared = (0, 0), ()
+            if worker is not None:
+                worker.cancel()  # one that is computed still would come back after it was closed
             self.component.compare = {}
             return
         self._pair = (leaf, other)
@@ -181,6 +183,9 @@ class TimelineController:
         size = len(state.tree.start) or len(tokens.ids)
         begin = max(0, size - PROMPT)
         special = set(model.tokenizer.all_special_ids) if model is not None else set()
+        ids = tuple(tokens.ids[:size].tolist())
+        if ids != self._scored_ids:
+            self._forget()
         shown = {
             "strings": tokens.strings[begin:size],
             "special": [i for i, token in enumerate(tokens.ids[begin:size].tolist()) if token in special],
@@ -188,10 +193,17 @@ class TimelineController:
         }
         if shown != self.component.prompt:
             self.component.prompt = shown
-        ids = tuple(tokens.ids[:size].tolist())
         if not state.busy and ids != self._scored_ids:
             self._scored_ids = ids
             self._hear(state.trace, begin, size)
+
+    def _forget(self) -> None:
+        """The probabilities of another prompt: they come when this one's are computed, which waits until nothing is generated."""
+        self._scored_ids = ()
+        if self._worker is not None:
+            self._worker.cancel()
+        if self.component.scored:
+            self.component.scored = []
 
     def _hear(self, trace: Trace, begin: int, size: int) -> None:
         """Computes the probabilities of the prompt's tokens in a thread: a row of logits for each."""
@@ -204,7 +216,6 @@ class TimelineController:
             publish(lambda: self.component.param.update(scored=found))
 
         if trace.model is not None and self._worker is not None:
-            self.component.scored = []
             self._worker.submit(job)
 
     def _draw_next(self, *_events: Any) -> None:
