@@ -164,8 +164,11 @@ export function render({model, view, el}) {
     buttons()[at]?.focus()
   }
   const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
+  let beside = 0 // the end of the branch that is compared, or was last
   const drawCompare = () => {
     const before = compare.hidden
+    const focused = compare.contains(compare.getRootNode().activeElement)
+    beside = model.compare.sides?.[1].leaf ?? beside
     // It takes the place of the unfolded part, with the same height, so that what is below moves only if it needs more.
     if (before && model.compare.sides) {
       root.style.minHeight = `${root.offsetHeight}px`
@@ -176,6 +179,9 @@ export function render({model, view, el}) {
     root.classList.toggle("comparing", !compare.hidden)
     compare.replaceChildren(...(compare.hidden ? [] : branchComparison(model.compare, {w, mode, dark}, () => send("compare", 0))))
     if (before && !compare.hidden) compare.querySelector("button").focus({preventScroll: true})
+    if (before || !compare.hidden) return
+    draw() // while it was covered, the line could not scroll to the current token
+    if (focused) (branches.querySelector(`[data-leaf="${beside}"]`) ?? more).focus({preventScroll: true})
   }
 
   // --- together: one line beside the prompt, and what it unfolds --------------------------------------------------------------
@@ -217,9 +223,11 @@ export function render({model, view, el}) {
   })
   el.append(root)
   // Its line appears with the click on Generate, before the first token comes, and stays until another text is run.
-  let taken = false
+  let stays = false // although there is no token
+  let leaves = false // another text is run: the tokens that are still there are those of the text before
   const writing = hear("writing", view, (on) => {
-    taken = on
+    stays = on
+    leaves = !on
     draw()
   })
   const tellLined = () => say(el, "lined", !root.classList.contains("none"))
@@ -234,9 +242,10 @@ export function render({model, view, el}) {
     const [i, n] = [at(), line.length]
     root.classList.toggle("bare", !n)
     const nothing = !n && !model.prompt.strings?.length
-    taken ||= !nothing
+    if (nothing) leaves = false
+    else if (!leaves) stays = true
     root.classList.toggle("empty", nothing)
-    root.classList.toggle("none", nothing && !taken)
+    root.classList.toggle("none", nothing && !stays)
     tellLined()
     root.classList.toggle("open", open)
     details.hidden = !open || !n
