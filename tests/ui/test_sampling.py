@@ -22,6 +22,13 @@ from txpanel.toolkit.format import number, percent
 
 TEXT = "CBABBC="
 BENCH = ".bench"
+SET_AND_READ = """(input, value) => {
+  input.value = value
+  input.dispatchEvent(new Event("change", {bubbles: true}))
+  const find = (at) => [...at.querySelectorAll("*")].reduce((found, n) => found ?? (n.matches(".bench .sentence") ? n : n.shadowRoot && find(n.shadowRoot)), null)
+  return find(document).textContent
+}"""
+"""Sets a box and reads what the draw says, before any message of the server can have come."""
 LABELS = {spec.words().label: spec.key for spec in SPECS}
 
 
@@ -162,6 +169,13 @@ def test_number_boxes_show_the_value_in_use(server: Server, tab: Tab) -> None:
         lambda: all(word in page.url for word in ("temperature=100&top_k=10000000&", f"&seed={2**52}&")),
         "what holds is in the link",
     )
+    # a seed that is set in the bar: the view's sentence has the random number of the seed that it names, in the same turn of the browser, too
+    tab.until(lambda: read(page)["uniform"] == [sampling.uniform(2**52)])
+    for typed, named in ((7, 7), (5000, 7)):
+        said = page.locator(".sheet.settings").get_by_role("spinbutton", name="seed").evaluate(SET_AND_READ, typed)
+        assert str(named) in re.findall(r"\d+", said)
+        assert f"{sampling.uniform(named):.6f}" in said
+    tab.until(lambda: read(page)["uniform"] == [sampling.uniform(5000)], "the server knows the number of any seed")
 
 
 def test_the_draw_can_be_followed_repeated_and_taken(server: Server, tab: Tab, nano: LanguageModel) -> None:

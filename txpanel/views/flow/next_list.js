@@ -45,7 +45,7 @@ export function nextTokens(sent, odds, settings, declared) {
     rest_left: left,
     sampled: draws < 0 ? -1 : ranks.indexOf(draws),
     draw: draws < 0 ? null : {low: shown.draw.low, high: shown.draw.high, kept: shown.last.kept},
-    settings: {...sent.settings, ...settings},
+    settings: {...settings, seed: sent.settings.seed, uniform: sent.settings.uniform}, // a seed without its number u would be another draw
   }
 }
 

@@ -54,14 +54,10 @@ export function render({model, el}) {
       ctx.followed = false
       show()
     },
-    // The random numbers of the first seeds were sent along: those are drawn at once, also on a page without a server.
     seed: (value) => {
       const seed = Math.min(2 ** 52, Math.max(0, Math.round(value)))
       model.send_msg({kind: "seed", seed})
-      if (seed >= model.uniforms.length || !ctx.shown) return seed
-      asked = {seed, at: Date.now()}
-      ctx.settings = {...ctx.settings, seed, uniform: model.uniforms[seed]}
-      draw()
+      if (ctx.shown && takeSeed(seed)) draw()
       return seed
     },
     set: (change, key, now) => {
@@ -83,6 +79,14 @@ export function render({model, el}) {
       )
     },
   }
+  // The random numbers of the first seeds were sent along: those are drawn at once, also on a page without a server. Another seed is not shown before the
+  // server has answered: beside it the number would be that of the seed before. Returns whether it is one of the first.
+  const takeSeed = (seed) => {
+    if (!(seed in model.uniforms)) return false
+    asked = {seed, at: Date.now()}
+    ctx.settings = {...ctx.settings, seed, uniform: model.uniforms[seed]}
+    return true
+  }
   // A setting was changed elsewhere on the page; that place tells the server
   const held = hand(model.hand, {
     alone: true,
@@ -91,7 +95,8 @@ export function render({model, el}) {
       const [key] = Object.keys(change)
       if (key !== moved) remember()
       moved = key
-      ctx.settings = {...ctx.settings, ...change}
+      ctx.settings = {...ctx.settings, ...change, seed: ctx.settings.seed, uniform: ctx.settings.uniform}
+      if (change.seed !== undefined) takeSeed(change.seed)
       wanted = {...ctx.settings, at: Date.now()}
       draw()
     },
