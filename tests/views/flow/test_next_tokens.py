@@ -112,6 +112,20 @@ def test_without_the_logits_the_browser_shows_what_it_was_sent(tiny: Callable[[s
     assert json.loads(run(JS, given=given))[0]["share"] == sent["share"]
 
 
+def test_a_seed_without_its_random_number_is_not_shown_beside_the_number_of_another(
+    tiny: Callable[[str], LanguageModel],
+) -> None:
+    """A seed and then a slider are changed before the server answers: the sentence says which seed gave the number that it names."""
+    state = state_of(tiny("gpt2"), seed=3)
+    sent = _plain(next_payload(state.trace, state.query, state.sampled.token, state.sampled) | {"stamp": 1})
+    odds = _plain(odds_payload(state.trace, state.query) | {"stamp": 1})
+    settings = asdict(Settings(temperature=0.3)) | {"seed": 9}
+    given = {"declared": for_browser(), "cases": [{"sent": sent, "odds": odds, "settings": settings}]}
+    (found,) = json.loads(run(JS, given=given))
+    assert found["share"] != sent["share"]
+    assert (found["settings"]["seed"], found["settings"]["uniform"]) == (3, uniform(3))
+
+
 def test_how_the_token_after_the_chosen_one_came_there(tiny: Callable[[str], LanguageModel]) -> None:
     """Of the prompt, drawn, chosen by hand, greedy; at the end nothing has come, and the sentence is about the draw that is shown."""
     state = state_of(tiny("gpt2"))
@@ -156,7 +170,17 @@ WHY = Path(__file__).parents[2] / "js" / "why_drawn.js"
             "came_drawn: C seed 3: 0 < 0.500 < 1",
         ),
         ({"came": {"how": "drawn", "token": "A"}}, "draw: A seed 7: 0.412 < 0.631 < 0.659"),  # the same falls still
+        ({"came": {"how": "greedy", "token": "A"}}, "came_greedy: A"),
+        ({"came": {"how": "greedy", "token": "A"}, "settings": {"temperature": 0}}, "draw_greedy: A"),
         ({"draw": {"low": 0.63076, "high": 0.6311, "kept": 9}}, "draw: A seed 7: 0.6308 < 0.6310 < 0.6311"),
+        (
+            {"draw": {"low": 0.5, "high": 1, "kept": 9}, "settings": {"temperature": 1, "seed": 7, "uniform": 0.9999}},
+            "draw: A seed 7: 0.5000 < 0.9999 < 1",
+        ),
+        (
+            {"draw": {"low": 0, "high": 0.5, "kept": 9}, "settings": {"temperature": 1, "seed": 7, "uniform": 0.0004}},
+            "draw: A seed 7: 0 < 0.0004 < 0.5000",
+        ),
         ({"draw": {"low": 0, "high": 1, "kept": 1}}, "draw_only: A"),
         ({"settings": {"temperature": 0}}, "draw_greedy: A"),
         ({"strings": [" an extraordinarily long token"]}, "draw: ␣an extraordina… seed 7: 0.412 < 0.631 < 0.659"),

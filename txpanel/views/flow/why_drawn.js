@@ -20,7 +20,8 @@ function said(T, {came, draw, sampled, strings, settings}) {
   if (came?.how === "text") return [T.came_text, came]
   if (came?.how === "hand") return [T.came_by_hand, came]
   const token = sampled >= 0 ? strings[sampled] : ""
-  if (came?.how && came.token !== token) return [came.how === "greedy" ? T.came_greedy : T.came_drawn, came] // drawn with earlier settings
+  const greedy = came?.how === "greedy" && settings.temperature !== 0 // then it was not drawn, even if these settings would draw it
+  if (came?.how && (greedy || came.token !== token)) return [came.how === "greedy" ? T.came_greedy : T.came_drawn, came] // drawn with earlier settings
   if (!draw) return null
   if (settings.temperature === 0) return [T.draw_greedy, {token}]
   if (draw.kept === 1) return [T.draw_only, {token}]
@@ -36,7 +37,7 @@ const short = (token) => {
 export function apart(numbers) {
   for (let digits = FEW; ; digits++) {
     const texts = numbers.map((x) => (x === 0 || x === 1 ? String(x) : x.toFixed(digits)))
-    if (digits === MOST || new Set(texts).size === numbers.length) return texts
+    if (digits === MOST || new Set(texts.map(Number)).size === numbers.length) return texts // 0 and "0.000" are the same number
   }
 }
 
