@@ -8,7 +8,7 @@ import {handlesIn, laneY, thumbAt} from "./layout.js"
 import {besideLegend} from "./legend.js"
 import {bothSides} from "./pattern.js"
 import {phoneClosed, phoneOverlay} from "./phone_layout.js"
-import {lettersOf, widthOf} from "./text_width.js"
+import {freshWidths, widthOf} from "./text_width.js"
 import {whyDrawn} from "./why_drawn.js"
 
 const put = (n, x, y, w, tall) => {
@@ -379,7 +379,7 @@ export function syncOverlay(app) {
 }
 
 function place(app) {
-  lettersOf(app)
+  freshWidths()
   headings(app)
   pager(app)
   tokens(app)

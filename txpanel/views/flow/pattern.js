@@ -3,7 +3,7 @@ import {easeOut, lerp, narrow, weight} from "./core.js"
 import {chosen} from "./lanes.js"
 import {colX, earlierX, firstX, laneY} from "./layout.js"
 import {cellIn} from "./motion.js"
-import {lettersOf, widthOf} from "./text_width.js"
+import {freshWidths, widthOf} from "./text_width.js"
 
 // Whether tokens attend to later ones too, as in BERT.
 export const bothSides = (app) => app.block?.anatomy.causal === false
@@ -146,7 +146,7 @@ export function paintCells(app) {
   const {L, head, tokens} = app
   const q = chosen(app)
   app.written = []
-  lettersOf(app)
+  freshWidths()
   for (let i = 0; i < L.n; i++) {
     const y = laneY(L, i)
     if (!L.circles) rowGround(app, i, i === q)

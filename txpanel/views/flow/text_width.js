@@ -1,12 +1,12 @@
 // How wide words stand on the canvas, measured once: giving the pen a font makes the browser work out the styles of the page and lay it out.
 const widths = new Map() // font -> words -> width
-let letters = ""
 
-/** Measures anew after the page's letters have come. Called once for each drawing. */
-export function lettersOf(app) {
-  const now = `${document.fonts.status} ${app.font}`
-  if (now !== letters || document.fonts.status !== "loaded") widths.clear()
-  letters = now
+/** Measures anew once the page's fonts have loaded. They may begin and end loading between two drawings: their event says it, not their status. */
+document.fonts?.addEventListener("loadingdone", () => widths.clear())
+
+/** While fonts are loading nothing is kept. Called once for each drawing. */
+export function freshWidths() {
+  if (document.fonts?.status === "loading") widths.clear()
 }
 
 /** Pixels. font: as CSS writes it, without the family. */
