@@ -36,10 +36,11 @@ export function samplingControls(model, send, drawn) {
     input.addEventListener("pointerdown", () => {
       dragging = true
     })
-    input.addEventListener("pointerup", () => {
-      dragging = false
-      draw()
-    })
+    for (const end of ["pointerup", "pointercancel"])
+      input.addEventListener(end, () => {
+        dragging = false
+        draw()
+      })
     input.addEventListener("input", () => {
       paint(input.value)
       change(name, Number(input.value))
