@@ -193,7 +193,9 @@ def test_stop_save_and_open(server: Server, new_tab: Callable[..., Tab], tmp_pat
     file = tmp_path / "run.safetensors"
     saving.value.save_as(file)
     tab.run("EDCEDC=")
-    expect(page.locator(".timeline")).to_have_class(re.compile(r"\bnone\b"))  # no empty line: its place is that of the examples again
+    expect(page.locator(".timeline")).to_have_class(
+        re.compile(r"\bnone\b")
+    )  # no empty line: its place is that of the examples again
 
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(file)
