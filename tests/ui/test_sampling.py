@@ -25,7 +25,8 @@ BENCH = ".bench"
 SET_AND_READ = """(input, value) => {
   input.value = value
   input.dispatchEvent(new Event("change", {bubbles: true}))
-  const find = (at) => [...at.querySelectorAll("*")].reduce((found, n) => found ?? (n.matches(".bench .sentence") ? n : n.shadowRoot && find(n.shadowRoot)), null)
+  const here = (n) => (n.matches(".bench .sentence") ? n : n.shadowRoot && find(n.shadowRoot))
+  const find = (at) => [...at.querySelectorAll("*")].reduce((found, n) => found ?? here(n), null)
   return find(document).textContent
 }"""
 """Sets a box and reads what the draw says, before any message of the server can have come."""
