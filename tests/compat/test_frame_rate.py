@@ -12,7 +12,7 @@ import pytest
 from tornado.websocket import WebSocketProtocol13
 
 from tests.server.served import Running, served
-from tests.server.test_dead_lines import handshake, say
+from tests.server.test_dead_connections import handshake, say
 from txpanel.compat import frame_rate
 
 

@@ -5,7 +5,10 @@ const heard = []
 globalThis.document = {fonts: {status: "loaded", addEventListener: (name, act) => name === "loadingdone" && heard.push(act)}}
 const {freshWidths, widthOf} = await import("../../txpanel/views/flow/text_width.js")
 
-const app = {font: "Roboto", ctx: {font: "", measured: 0, each: 6, measureText: (text) => ({width: ++app.ctx.measured && text.length * app.ctx.each})}}
+const app = {
+  font: "Roboto",
+  ctx: {font: "", measured: 0, each: 6, measureText: (text) => ({width: ++app.ctx.measured && text.length * app.ctx.each})},
+}
 
 test("a word is measured once", () => {
   freshWidths()

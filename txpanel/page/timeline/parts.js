@@ -159,7 +159,14 @@ export function branchList(branches, beside, w, choose, compare) {
       ? h("span")
       : h(
           "button",
-          {type: "button", class: "put", "data-leaf": b.leaf, title: w.compare_title, "aria-pressed": chosen, onclick: () => compare(chosen ? 0 : b.leaf)},
+          {
+            type: "button",
+            class: "put",
+            "data-leaf": b.leaf,
+            title: w.compare_title,
+            "aria-pressed": chosen,
+            onclick: () => compare(chosen ? 0 : b.leaf),
+          },
           w.compare,
         )
     return h(
