@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -32,6 +31,11 @@ from txpanel.views.residual.words import cosine_words, formulas, lead, notes, sh
 _STREAMS: Store[int, Stream] = Store("streams", lambda found: found.nbytes, most=64)
 _LENSES: Store[tuple[int, int], Lens] = Store("lenses", lambda found: found.nbytes, most=64)
 """Streams of the last runs, by the trace's uid, and lenses, by uid and token: some kB each, and all sessions look at the same traces."""
+
+
+HALF = 340
+"""Pixels that two pictures side by side need each."""
+WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
 
 
 class ResidualView(View):
@@ -77,85 +81,94 @@ class ResidualView(View):
         self._strips = VectorStrips(on_pick=self.state.ask)
         self._writes = Writes(self, tap=self._write_tapped)
         self._cosines = Lines(self, tap=self._cosine_tapped)
-        self._stats = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
-        self._share = Lines(self, tap=self._share_tapped)
-        hover = (_("cell"), _("norm"), _("tensor"))
-        self._sizes = Sizes(
-            self,
-            "magnitude",
-            "layer",
-            "token",
-            tap=self._size_tapped,
-            hover=hover,
-            gaps=False,
-        )
-        self._grid = LensGrid(
-            self,
-            "probability",
-            "layer",
-            "token",
-            tap=self._lens_tapped,
-            hover=(_("cell"), _("its probability"), _("lens")),
-        )
-        self._lens_there = False
-        first, rest = self._pictures()
-        layout = card("", self._words, *first, beside=[self._fold])
+        self._grid: LensGrid | None = None
+        self._share: Lines | None = None
+        self._sizes: Sizes | None = None
+        self._stats: dict[str, Lines] = {}
+        self._shown: dict[str, Any] = {}
+        layout = card("", self._words, *self._first_pictures(), beside=[self._fold])
         self.follow(self._run_changed, "trace")
         self.follow(self._place_changed, "trace", "layer", "query")
         self.follow(self._lens_wanted, "trace", "query")
         self.follow(self._light, "question", "trace")
+        # a figure takes 5 to 20 ms: those below the window are made when they come into sight
+        rest = [self._lens_picture, self._ends_and_sizes, self._statistics]
         one_by_one(layout.pictures, rest, _("More pictures are loading …"), self._guarded)
         return layout
 
-    def _pictures(self) -> tuple[list[Any], list[Callable[[], Any]]]:
-        """The pictures at the top, and functions that build the others below them."""
-        wide: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 100%"}}
-        half: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 340px"}}
-        third: dict[str, Any] = {"sizing_mode": "stretch_width", "styles": {"min-width": "0", "flex": "1 1 220px"}}
-        self._legend = Legend(caption=_("norm of the residual stream"), sizing_mode="stretch_width")
-        self._lens_legend = Legend(caption=_("probability of the token in the cell"), sizing_mode="stretch_width")
-        self._lens_legend.show(Scale.of("probability"))
-        titles = {"mean": _("Mean"), "var": _("Variance"), "scale": _("Scale")}
+    def _picture(self, name: str, title: str, shown: Any, table: Any, width: int, legend: Any = None) -> Any:
+        """A picture of this view; `width`: pixels below which it gets a line of its own, 0 for a picture that always has one."""
+        basis = f"1 1 {width}px" if width else "1 1 100%"
+        made = self._shown[name] = picture(
+            title,
+            "",
+            shown,
+            table=table,
+            legend=legend,
+            name=f"residual-{name}",
+            source=lambda: provenance(self.state, "resid_post"),
+            sizing_mode="stretch_width",
+            styles={"min-width": "0", "flex": basis},
+        )
+        return made
+
+    def _first_pictures(self) -> list[Any]:
+        """The pictures at the top."""
         wrote = lambda: tables.writes(self._stream, self.state.query, self._first)  # noqa: E731
-        stats = lambda: tables.statistics(self._stream, self.state.query)  # noqa: E731
-        made = [
-            ("strips", _("Residual stream in one block"), "", self._strips, lambda: strip_table(self._strips.strips), None, wide),
-            ("writes", _("What each block adds"), "", plot(self._writes.figure, 260), wrote, None, half),
-            ("cosines", _("Direction of what is added"), "", plot(self._cosines.figure, 260), wrote, None, half),
-            ("lens", _("Logit lens"), "", plot(self._grid.figure, 420),
-             lambda: tables.grid(self._lens, self.state.trace), self._lens_legend, wide),
-            ("share", _("Logit lens: the final token"), "", plot(self._share.figure, 230), lambda: tables.listed(self._lens), None, half),
-            ("sizes", _("Norm of the residual stream"), "", plot(self._sizes.figure, 260),
-             lambda: tables.sizes(self._stream, self.state.trace), self._legend, half),
-            *((f"norm-{kind}", titles[kind], "", plot(self._stats[kind].figure, 200), stats, None, third) for kind in STATISTICS),
-        ]  # fmt: skip
-        self._shown = {
-            name: picture(
-                title,
-                subtitle,
-                shown,
-                table=table,
-                legend=legend,
-                name=f"residual-{name}",
-                source=lambda: provenance(self.state, "resid_post"),
-                **params,
-            )
-            for name, title, subtitle, shown, table, legend, params in made
-        }
-        of = self._shown
-        side_by_side = partial(flow, **wide)
-        return [of["strips"], of["writes"], of["cosines"]], [
-            self._lens_picture,
-            lambda: side_by_side(of["share"], of["sizes"]),
-            lambda: side_by_side(*(of[f"norm-{kind}"] for kind in STATISTICS)),
+        parts = lambda: strip_table(self._strips.strips)  # noqa: E731
+        return [
+            self._picture("strips", _("Residual stream in one block"), self._strips, parts, 0),
+            self._picture("writes", _("What each block adds"), plot(self._writes.figure, 260), wrote, HALF),
+            self._picture("cosines", _("Direction of what is added"), plot(self._cosines.figure, 260), wrote, HALF),
         ]
 
     def _lens_picture(self) -> Any:
         """The lens is a product with the whole unembedding for each block: it is computed when it comes into sight."""
-        self._lens_there = True
+        hover = (_("cell"), _("its probability"), _("lens"))
+        grid = LensGrid(self, "probability", "layer", "token", tap=self._lens_tapped, hover=hover)
+        legend = Legend(caption=_("probability of the token in the cell"), sizing_mode="stretch_width")
+        legend.show(Scale.of("probability"))
+        table = lambda: tables.grid(self._lens, self.state.trace)  # noqa: E731
+        self._picture("lens", _("Logit lens"), plot(grid.figure, 420), table, 0, legend)
+        self._grid = grid
         if self.state.trace is not None:
             self._lens_wanted()
         return self._shown["lens"]
+
+    def _ends_and_sizes(self) -> Any:
+        """The probability of the final token on its way, and the norm of the residual stream."""
+        share = Lines(self, tap=self._share_tapped)
+        hover = (_("cell"), _("norm"), _("tensor"))
+        sizes = Sizes(self, "magnitude", "layer", "token", tap=self._size_tapped, hover=hover, gaps=False)
+        self._legend = Legend(caption=_("norm of the residual stream"), sizing_mode="stretch_width")
+        listed = lambda: tables.listed(self._lens)  # noqa: E731
+        norms = lambda: tables.sizes(self._stream, self.state.trace)  # noqa: E731
+        title = _("Norm of the residual stream")
+        made = [
+            self._picture("share", _("Logit lens: the final token"), plot(share.figure, 230), listed, HALF),
+            self._picture("sizes", title, plot(sizes.figure, 260), norms, HALF, self._legend),
+        ]
+        self._share, self._sizes = share, sizes
+        trace = self.state.trace
+        if trace is not None:
+            self._shown["share"].visible = trace.model is not None
+            if self._lens is not None:
+                self._show_share(self._lens)
+        self._show_late()
+        return flow(*made, **WIDE)
+
+    def _statistics(self) -> Any:
+        """Mean, variance and scale of the norms."""
+        titles = {"mean": _("Mean"), "var": _("Variance"), "scale": _("Scale")}
+        stats = lambda: tables.statistics(self._stream, self.state.query)  # noqa: E731
+        lines = {kind: Lines(self, tap=partial(self._stat_tapped, kind)) for kind in STATISTICS}
+        made = [
+            self._picture(f"norm-{kind}", titles[kind], plot(lines[kind].figure, 200), stats, 220)
+            for kind in STATISTICS
+        ]
+        self._stats = lines
+        self._show_late()
+        return flow(*made, **WIDE)
 
     def close(self) -> None:
         """See `View.close`."""
@@ -197,8 +210,9 @@ class ResidualView(View):
     def _lens_wanted(self) -> None:
         trace, at = self.state.trace, self.state.query
         self._lens = None
-        self._shown["lens"].visible = self._shown["share"].visible = trace.model is not None
-        if trace.model is None or not self._lens_there:
+        for name in {"lens", "share"} & self._shown.keys():
+            self._shown[name].visible = trace.model is not None
+        if trace.model is None or self._grid is None:
             return
         kept = _LENSES.get((trace.uid, at))
         if kept is not None:
@@ -231,7 +245,7 @@ class ResidualView(View):
         self._show_words()
         if self._stream is not None:
             self._show_stream(self._stream)
-        if self._lens is not None:
+        if self._lens is not None and self._share is not None:
             self._share.here.location = layer
         self._light()
         for shown in self._shown.values():
@@ -261,10 +275,24 @@ class ResidualView(View):
             "cosines",
             cosine_words(self.state.trace),
         )
-        scale, most = self._sizes.show(found.size, self.state.trace.tokens.strings, at)
-        self._legend.show(scale)
-        words = _("norm before each block, for every token; full colour from {top}, the largest is {most}")
-        self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
+        self._show_sizes_and_stats(found)
+
+    def _show_late(self) -> None:
+        """What has come into sight only now."""
+        if self._stream is not None:
+            self._show_sizes_and_stats(self._stream)
+        if self.state.trace is not None:
+            self._light()
+        for shown in self._shown.values():
+            shown.tools.changed()
+
+    def _show_sizes_and_stats(self, found: Stream) -> None:
+        at, layer = self.state.query, self.state.layer
+        if self._sizes is not None:
+            scale, most = self._sizes.show(found.size, self.state.trace.tokens.strings, at)
+            self._legend.show(scale)
+            words = _("norm before each block, for every token; full colour from {top}, the largest is {most}")
+            self._subtitle("sizes", words, top=number(scale.high, 3), most=number(most, 4))
         for kind, lines in self._stats.items():
             said = feed_statistic(lines, kind, found, at, layer)
             self._shown[f"norm-{kind}"].visible = bool(said)
@@ -272,7 +300,7 @@ class ResidualView(View):
                 self._subtitle(f"norm-{kind}", said)
 
     def _show_lens(self, trace: Any, found: Lens) -> None:
-        if self.state is None or self.state.trace is not trace:
+        if self.state is None or self.state.trace is not trace or self._grid is None:
             return
         self._lens = found
         layers = trace.anatomy.n_layers
@@ -284,17 +312,16 @@ class ResidualView(View):
             else _("most likely next token if the model ended before each block; {n} tokens up to “{token}”")
         )
         self._subtitle("lens", words, n=len(found.positions), token=self._token())
-        self._share.feed(
-            {found.choice: found.share},
-            self.state.layer,
-            ("focus",),
-            low=0,
-            high=max(float(found.share.max()), 0.01),
-            ends=[_("end")],
-        )
-        self._shown["share"].heading.paragraphs = share_words(found)
+        self._show_share(found)
         self._light()
         self._shown["lens"].tools.changed()
+
+    def _show_share(self, found: Lens) -> None:
+        if self._share is None:
+            return
+        most = max(float(found.share.max()), 0.01)
+        self._share.feed({found.choice: found.share}, self.state.layer, ("focus",), low=0, high=most, ends=[_("end")])
+        self._shown["share"].heading.paragraphs = share_words(found)
         self._shown["share"].tools.changed()
 
     def _light(self) -> None:
@@ -307,6 +334,8 @@ class ResidualView(View):
         for kind, lines in self._stats.items():
             lines.light(places[kind])
         found = self._lens
+        if self._share is None:
+            return
         layers = [] if found is None else on_share(trace, found.positions[-1], int(found.ids[-1, -1]), cells)
         self._share.light([(layer, found.choice) for layer in layers] if found is not None else [])
 

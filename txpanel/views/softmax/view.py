@@ -75,11 +75,8 @@ class SoftmaxView(View):
         )
         self.watch(self.field, lambda event: self.param.update(wanted=event.new), "value")
         self.answer = Rich(paragraphs=[], look="note", sizing_mode="stretch_width")
-        self.mirror, self.ranked, self.surprisal = (
-            Mirror(self, self._ask_bin),
-            Ranked(self, self._ask),
-            Surprisal(self, self._go),
-        )
+        self.mirror, self.ranked = Mirror(self, self._ask_bin), Ranked(self, self._ask)
+        self.of_text: pn.Column | None = None
         self.pictures = {
             "probabilities": picture(
                 _("From logit to probability"),
@@ -106,18 +103,9 @@ class SoftmaxView(View):
                 name="logits-by-rank",
                 source=self._source,
             ),
-            "surprisal": picture(
-                _("Surprisal of the text so far"),
-                "",
-                self._pane(self.surprisal),
-                table=lambda: tables.surprisal(self.state.trace),
-                name="surprisal",
-                source=self._source,
-            ),
         }
         sized(self.pictures["mirror"], self.mirror.figure, 560, 210)
         sized(self.pictures["ranked"], self.ranked.figure, 560, 230)
-        sized(self.pictures["surprisal"], self.surprisal.figure, 1100, 190)
         right = pn.Column(
             self.pictures["mirror"],
             self.pictures["ranked"],
@@ -126,14 +114,6 @@ class SoftmaxView(View):
         )
         for name in ("mirror", "ranked"):
             self.pictures[name].styles = {"width": "100%", "min-width": "0"}
-        text = rich(
-            _(
-                "Before the model read a token, it had given that token a probability p. The <b>surprisal</b> of the "
-                "token is −log₂ p: 1 bit for 1/2, 2 bits for 1/4, about 10 bits for 1/1,000. Click a bar to see what the "
-                "model predicted there."
-            )
-        )
-        self.of_text = card(_("Surprisal"), text, self.pictures["surprisal"])
         first = card(
             "",
             self.words,
@@ -148,8 +128,30 @@ class SoftmaxView(View):
         self.follow(self._follow_token, "query")
         Highlights.of(self).add(self)
         self.watch(self, lambda _event: self._show(), "position", "wanted")
-        one_by_one(self.cards, [lambda: self.of_text], _("More pictures are loading …"), self._guarded)
+        one_by_one(self.cards, [self._surprisal_card], _("More pictures are loading …"), self._guarded)
         return as_shown(pn.Column(self.empty, self.cards, sizing_mode="stretch_width", margin=0))
+
+    def _surprisal_card(self) -> pn.Column:
+        """How surprising each token of the text was; it is computed when the card comes into sight."""
+        self.surprisal = Surprisal(self, self._go)
+        shown = self.pictures["surprisal"] = picture(
+            _("Surprisal of the text so far"),
+            "",
+            self._pane(self.surprisal),
+            table=lambda: tables.surprisal(self.state.trace),
+            name="surprisal",
+            source=self._source,
+        )
+        sized(shown, self.surprisal.figure, 1100, 190)
+        text = _(
+            "Before the model read a token, it had given that token a probability p. The <b>surprisal</b> of the "
+            "token is −log₂ p: 1 bit for 1/2, 2 bits for 1/4, about 10 bits for 1/1,000. Click a bar to see what the "
+            "model predicted there."
+        )
+        self.of_text = card(_("Surprisal"), rich(text), shown)
+        if self.state.trace is not None:
+            self._show_surprisal()
+        return self.of_text
 
     def light(self, cells: Any) -> None:
         """Marks the numbers that the open "why" card is about."""
@@ -273,6 +275,8 @@ class SoftmaxView(View):
     def _show_surprisal(self) -> None:
         """In a thread: it is a product of every token with the whole unembedding."""
         trace = self.state.trace
+        if self.of_text is None:
+            return
         self.of_text.visible = (
             not trace.anatomy.fills
         )  # such a model has read all of the text: no token is predicted from those before
