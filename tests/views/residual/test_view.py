@@ -274,3 +274,23 @@ def test_a_lens_is_worked_out_once_for_all_who_look(monkeypatch: pytest.MonkeyPa
     states[0].focus(query=0)
     states[0].focus(query=first)
     assert asked == [first, 0]
+
+
+def test_figures_below_the_window_are_made_when_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest: list[Any] = []
+    monkeypatch.setattr(view_module, "one_by_one", lambda _column, builders, _said, _guard: rest.extend(builders))
+    state = ModelState(model=tiny("llama"), text=TEXT)
+    view = ResidualView(state)
+    view.__panel__()
+    assert view._grid is view._share is view._sizes is None
+    assert not view._stats
+    state.focus(layer=1, query=2)
+    for build in rest:
+        build()
+    assert view._stream is not None
+    assert view._lens is not None
+    assert np.array_equal(view._sizes.values, view._stream.size.astype(np.float32))
+    assert np.array_equal(view._grid.values, view._lens.top.astype(np.float32))
+    assert np.array_equal(view._share.curves[0].data_source.data["value"], view._lens.share.astype(np.float32))
+    assert view._share.here.location == 1
+    assert view._stats["var"].curves[0].data_source.data["value"].size

@@ -16,6 +16,7 @@ from txpanel.session.state import ModelState
 from txpanel.toolkit.bars import CLEAR
 from txpanel.views.distribution import others_name, token_names
 from txpanel.views.softmax import data as data
+from txpanel.views.softmax import view as view_module
 from txpanel.views.softmax.probabilities import ALL, OTHERS
 from txpanel.views.softmax.view import SoftmaxView
 
@@ -228,3 +229,17 @@ def test_smollm2_says_make(smollm2: LanguageModel) -> None:
         view.state.trace, data.search(view.state.trace, "make")
     )
     view.close()
+
+
+def test_surprisal_is_computed_when_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tiny: Callable[[str], LanguageModel]
+) -> None:
+    rest: list[Any] = []
+    monkeypatch.setattr(view_module, "one_by_one", lambda _column, builders, _said, _guard: rest.extend(builders))
+    state = ModelState(model=tiny("llama"), text="the cat sat on")
+    view = SoftmaxView(state)
+    view.__panel__()
+    assert view.of_text is None
+    assert view._found_bits[0] == 0
+    rest[0]()
+    assert view._found_bits[0] == state.trace.uid
