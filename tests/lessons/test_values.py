@@ -379,3 +379,14 @@ def test_options_stand_in_the_order_of_their_values(tmp_path: Path, here: Situat
         task(tmp_path, "number", "ask: x\nanswer: tokens.count\norder: value")
     with pytest.raises(BadLesson):
         task(tmp_path, "choice", yaml.replace("order: value", "order: size"))
+
+
+def test_what_cannot_be_computed_is_refused_and_not_shown_as_a_number_that_is_missing(nano: LanguageModel) -> None:
+    """Of a text of one token there are no others: their mean would be “–”."""
+    alone = situation_of(ModelState(model=nano, text="A"))
+    assert alone is not None
+    with pytest.raises(Unsupported, match="too few tokens"):
+        raw("v.norm_others(first)", alone)
+    alone.logits[:] = np.nan
+    with pytest.raises(Unsupported, match="This run has no value “logit"):
+        raw("logit(1)", alone)

@@ -11,8 +11,10 @@ from markdown_it import MarkdownIt
 from tests.lessons.lesson_files import write
 from txpanel.errors import BadLesson, Unsupported
 from txpanel.lessons import Walk
+from txpanel.lessons.by_code import doing
 from txpanel.lessons.confusions import confusion
 from txpanel.lessons.expressions import parse
+from txpanel.lessons.lesson import Goal, Task
 from txpanel.lessons.rendering import plain_text
 from txpanel.lessons.situation import situation_of
 from txpanel.lessons.telling import markdown, told
@@ -199,3 +201,8 @@ def test_plain_text_is_plain() -> None:
     found = told([("", "a "), ("token", "<b>")], [("", " ")])
     assert (str(found), repr(found)) == ("a <b>", "a <b>")
     assert plain_text([("", "a")]) == "a"
+
+
+def test_the_line_of_code_is_for_the_number_that_is_asked_for() -> None:
+    task = Task("do", (), reach=(Goal("asked", "is", "probs"),))
+    assert doing(task) == ['state.ask("…")']

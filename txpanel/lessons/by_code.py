@@ -30,4 +30,6 @@ def counted(task: Task) -> bool:
 def _line(goal: Goal) -> str:
     if goal.name in PLACES or goal.name in RANGES:
         return f"state.{goal.name} = {goal.value if goal.how == 'is' else '…'}"
+    if goal.name == "asked" and goal.how == "is" and goal.value != "pattern":
+        return 'state.ask("…")'  # a tensor of that name, with its own cell
     return _LINES.get(goal.name, "")

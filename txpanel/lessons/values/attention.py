@@ -101,7 +101,10 @@ def _v_norm(here: Situation, at: int) -> float:
 @value("v.norm_others", "number", "place")
 def _v_norm_others(here: Situation, at: int) -> float:
     """Mean norm of the values of all other tokens."""
-    return float(np.delete(np.linalg.norm(_values(here), axis=1), at).mean())
+    others = np.delete(np.linalg.norm(_values(here), axis=1), at)
+    if not others.size:
+        raise Unsupported(_("This text has too few tokens for it."))
+    return float(others.mean())
 
 
 @value("z.share", "number", "place", "place")
@@ -136,7 +139,7 @@ def _z_others(here: Situation, query: int, key: int) -> float:
 def _z_part(here: Situation, query: int, key: int) -> float:
     """Norm of what a key brings into z, as a share of the sum over all keys."""
     brought = _brought(here, query)
-    return float(brought[key] / brought.sum())
+    return float(brought[key]) / float(brought.sum())
 
 
 def _brought(here: Situation, query: int) -> Array:

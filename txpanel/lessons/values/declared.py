@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -116,6 +117,8 @@ def evaluate(expression: Expression, here: Situation) -> Found:
     declared = VALUES[expression.name]
     try:
         found = declared.compute(here, *_given(expression, here))
+        if isinstance(found, float) and math.isnan(found):
+            raise ValueError("nan")
     except TxpanelError:
         raise
     except (IndexError, KeyError, ValueError, ZeroDivisionError, OverflowError) as error:
