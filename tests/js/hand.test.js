@@ -67,3 +67,17 @@ test("a place that draws a whole answer of its own is not held up by the others:
   sampling.move({top_k: 4})
   assert.equal(frames.length, 1) // and again
 })
+
+test("what another place has changed since is not undone by what is told after the frame", () => {
+  const frames = []
+  Object.assign(globalThis, {requestAnimationFrame: (act) => frames.push(act), scheduler: {postTask: (act) => act()}})
+  const sampling = hand("g", {alone: true})
+  const [bar, other] = [place("g"), place("g")]
+  sampling.move({temperature: 0.4, top_k: 3})
+  bar.held.move({temperature: 0.9})
+  frames.shift()()
+  assert.deepEqual(other.heard, [
+    [{temperature: 0.9}, false],
+    [{temperature: 0.9, top_k: 3}, false],
+  ])
+})

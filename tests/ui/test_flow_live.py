@@ -97,9 +97,13 @@ def test_the_suggested_token_is_the_one_that_the_bars_mark_as_drawn(server: Serv
             lambda name=name: sampled.all_inner_texts() == [name] and tab.ghost.inner_text() == name,
             "both say the same",
         )
-    # undo takes the last of them back, in the bars as well
+    # undo takes the last of them back, in the bars as well, and in a slider that was touched while scrolling
+    slider = page.get_by_role("slider", name="temperature").first
+    slider.dispatch_event("pointerdown")
+    slider.dispatch_event("pointercancel")
     page.get_by_role("button", name="Undo").click()
     tab.until(lambda: inside(page, "return flow.flow.next.settings.temperature") != 1.2, "the bars follow the undo")
+    expect(slider).not_to_have_value("1.2")
 
 
 @pytest.mark.sweep

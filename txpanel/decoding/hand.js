@@ -20,8 +20,9 @@ export function hand(key, {moved = () => {}, drawn = () => {}, alone = false}) {
     drawn,
   }
   let later = null // what the others have not been told yet
+  const newest = ([name, value]) => [name, waiting.get(name)?.value ?? value] // another place may have changed it since
   const tell = () => {
-    const change = later
+    const change = Object.fromEntries(Object.entries(later).map(newest))
     later = null
     for (const each of all) if (each !== place) each.moved(change, false)
   }
