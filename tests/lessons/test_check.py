@@ -137,6 +137,57 @@ def test_a_plugin_that_leads_nowhere_stops_nobody(monkeypatch: pytest.MonkeyPatc
     assert found.error
 
 
+def test_an_id_that_another_package_has_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("one", "two"):
+        (tmp_path / package).mkdir()
+        write(tmp_path / package / "fine", WHOLE)
+    import tests.lessons.lesson_files as module
+
+    monkeypatch.setattr(module, "ONE", tmp_path / "one", raising=False)
+    monkeypatch.setattr(module, "TWO", tmp_path / "two", raising=False)
+    entries = [EntryPoint(name, f"tests.lessons.lesson_files:{name}", GROUP) for name in ("ONE", "TWO")]
+    used, left_out = find_lessons(entries)
+    assert (used.folder.parent.name, used.error) == ("one", "")
+    assert (left_out.folder.parent.name, left_out.lesson) == ("two", None)
+    assert "left out" in left_out.error
+
+
+def test_a_package_that_fails_does_not_take_an_id_from_one_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "letters", WHOLE)
+    broken = EntryPoint("letters", "no.such.module:LESSONS", GROUP)
+    used, left_out = find_lessons([broken, entry(tmp_path, monkeypatch)])
+    assert used.lesson is not None
+    assert "ModuleNotFoundError" in left_out.error
+
+
+@pytest.mark.parametrize("text", ["---\ntitle: a\x07b\n---\n", HEAD + "x\n\n:::{look}\nlit: \x01\n:::\n"])
+def test_a_control_character_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    write(tmp_path / "odd", text)
+    write(write(tmp_path / "fine", WHOLE), text, "ja")
+    found = {one.id: one for one in find_lessons([entry(tmp_path, monkeypatch)])}
+    assert "special characters" in found["odd"].error
+    assert in_language(found["fine"], "ja").title == "A lesson"
+    assert "special characters" in str(check_lesson(tmp_path / "odd", [])[0])
+
+
+def test_whatever_a_file_does_stops_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_given: object) -> None:
+        raise RecursionError("too deep\nby far")
+
+    write(tmp_path / "deep", WHOLE)
+    monkeypatch.setattr("txpanel.lessons.discovery.read_lesson", fails)
+    (found,) = find_lessons([entry(tmp_path, monkeypatch)])
+    assert "RecursionError: too deep by far" in found.error
+
+
+def test_a_byte_order_mark_and_what_is_too_deep(tmp_path: Path) -> None:
+    assert check_lesson(write(tmp_path / "mark", "\ufeff" + HEAD + "x\n"), []) == []
+    deep = write(tmp_path / "deep", HEAD + "x\n\n:::{look}\nlit: " + "[" * 50 + "\n:::\n")
+    assert str(check_lesson(deep, [])[0]).endswith("This is nested too deeply.")
+
+
 def test_a_language_that_is_broken_falls_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = write(write(tmp_path / "whole", WHOLE), JAPANESE, "ja")
     (found,) = lessons_in(folder)

@@ -46,6 +46,15 @@ def test_followers_are_brought_where_the_leader_goes_and_late_ones_come_in_there
     assert (early.n, late.n) == (1, 0)
 
 
+def test_a_code_is_found_however_it_was_typed(classes: Classes) -> None:
+    room = classes.begin("leader", lambda: None)
+    wide = "".join(chr(ord(sign) + 0xFEE0) for sign in room.code)  # as a Japanese keyboard writes it
+    for typed in (room.code.lower(), f" {room.code[:3]} {room.code[3:]} ", wide):
+        assert classes.find(typed) is room
+    for typed in ("", room.code[:-1], "\ud800" + room.code, room.code * 1000):
+        assert classes.find(typed) is None
+
+
 def test_nobody_else_can_lead(classes: Classes) -> None:
     room = classes.begin("t", Told())
     room.join("a", WHO[0], Told())

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from txpanel.lessons import shapes
+from txpanel.lessons.discovery import Found, lessons_in
+from txpanel.lessons.new import begin
 from txpanel.models.language_model import LanguageModel
 from txpanel.server import cli
 
@@ -47,6 +49,21 @@ def test_installed_lessons_are_checked_by_their_ids(capsys: Capture) -> None:
     assert "2 lessons on nano: 0 problems" in capsys.readouterr().out
     assert cli.main(["lessons", "check", "sorting", "letters"]) == 1
     assert "“letters”" in capsys.readouterr().err
+
+
+def test_what_cannot_be_loaded_is_said_and_the_rest_is_checked(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        Found("broken", "others", Path(), None, "It could not be loaded."),
+        *lessons_in(begin(tmp_path / "fine").parent),
+    ]
+    monkeypatch.setattr("txpanel.lessons.discovery.find_lessons", lambda: found)
+    assert cli.main(["lessons", "check"]) == 1
+    said = capsys.readouterr().out
+    assert "broken: It could not be loaded." in said
+    assert "2 lessons" in said
+    assert "1 problem" in said
 
 
 def test_impossible_requests_are_refused_in_words(tmp_path: Path, capsys: Capture) -> None:

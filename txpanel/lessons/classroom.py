@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -159,10 +160,10 @@ class Classroom:
         self._tell_leader()
 
     def answer(self, page: str, answer: str) -> None:
-        """Counts an answer to the question of the class's place, instead of the one that was given before."""
+        """Counts an answer to the question of the class's place, instead of the one that was given before, until the answer is shown."""
         with self._lock:
             who = self._members[page][0] if page in self._members else LOOKS_ON
-            if who == LOOKS_ON:
+            if who == LOOKS_ON or self.place.shown:  # what is right is on everybody's screen
                 return
             given = self._answers.setdefault(self.place.question, {})
             if who not in given and len(given) >= MOST_VOTERS:
@@ -215,9 +216,9 @@ class Classes:
         return room
 
     def find(self, code: str) -> Classroom | None:
-        """The class of a code, however it was typed; None where there is none."""
+        """The class of a code, however it was typed (small letters, blanks, the wide letters of a Japanese keyboard); None where there is none."""
         with self._lock:
-            return self._all.get(code.strip().upper())
+            return self._all.get("".join(unicodedata.normalize("NFKC", code).split()).upper())
 
     def _forget(self, room: Classroom) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +20,8 @@ __all__ = ["GROUP", "Found", "find_lessons", "in_language", "lessons_in"]
 
 GROUP = "txpanel.lessons"
 OWN = "txpanel"
+LONGEST = 200
+"""Characters of an error that a package raises."""
 logger = logging.getLogger(__name__)
 
 
@@ -59,13 +61,26 @@ def _all(wanted: frozenset[str] | None) -> tuple[Found, ...]:
 
 def _found(given: Iterable[importlib.metadata.EntryPoint], wanted: frozenset[str] | None) -> list[Found]:
     found: dict[str, Found] = {}
+    left_out: list[Found] = []
     for entry in sorted(set(given), key=lambda one: (not _own(one), _package(one), one.name)):
         package = _package(entry)
         if wanted is not None and not _own(entry) and not {entry.name, package} & wanted:
             continue
         for lesson in _of_entry(entry, package):
-            found.setdefault(lesson.id, lesson)
-    return sorted(found.values(), key=lambda one: (one.lesson.order if one.lesson else 1e9, one.id))
+            first = found.get(lesson.id)
+            if first is None or (first.lesson is None and lesson.lesson is not None):
+                found[lesson.id], lesson = lesson, first
+            if lesson is not None:
+                left_out.append(lesson if lesson.lesson is None else _taken(lesson, found[lesson.id]))
+    return sorted([*found.values(), *left_out], key=lambda one: (one.lesson.order if one.lesson else 1e9, one.id))
+
+
+def _taken(lesson: Found, by: Found) -> Found:
+    """A lesson whose id another one has."""
+    said = _("The id “{id}” is that of a lesson of the package {package} already, so this one is left out.")
+    error = said.format(id=lesson.id, package=by.package or OWN)
+    logger.warning("a lesson is not used: %s %s", lesson.package, error)
+    return replace(lesson, lesson=None, error=error)
 
 
 def lessons_in(folder: Path, package: str = "") -> list[Found]:
@@ -83,10 +98,9 @@ def in_language(found: Found, language: str) -> Lesson:
     """
     for code in (language, language.split("_")[0]):
         if code != LANGUAGE and code in languages(found.folder):
-            try:
-                return _kept(found.folder, code)
-            except BadLesson as error:
-                logger.warning("a lesson's translation is not used: %s", error)
+            lesson = _kept(found.folder, code)
+            if isinstance(lesson, Lesson):
+                return lesson
     if found.lesson is None:
         raise BadLesson(found.error)
     return found.lesson
@@ -100,9 +114,20 @@ def _installed() -> list[importlib.metadata.EntryPoint]:
     return found
 
 
-@lru_cache(maxsize=64)
-def _kept(folder: Path, language: str) -> Lesson:
-    return read_lesson(folder, language)
+@lru_cache(maxsize=512)
+def _kept(folder: Path, language: str) -> Lesson | BadLesson:
+    """A lesson, or why there is none, which the log is told once: each session asks."""
+    try:
+        return read_lesson(folder, language)
+    except BadLesson as error:
+        found = error
+    except Exception as error:  # a file may hold anything
+        logger.debug("a lesson that cannot be read", exc_info=error)
+        found = BadLesson(
+            _("{file} cannot be read ({error}).").format(file=folder / f"{language}.md", error=_in_a_line(error))
+        )
+    logger.warning("a lesson%s is not used: %s", "" if language == LANGUAGE else "'s translation", found)
+    return found
 
 
 def _of_entry(entry: importlib.metadata.EntryPoint, package: str) -> list[Found]:
@@ -113,7 +138,9 @@ def _of_entry(entry: importlib.metadata.EntryPoint, package: str) -> list[Found]
         if not is_held(error):
             raise
         said = _("The lessons of the package {package} could not be loaded ({error}).")
-        return [Found(entry.name, package, Path(), None, said.format(package=package, error=error))]
+        text = said.format(package=package, error=_in_a_line(error))
+        logger.warning("lessons are not used: %s", text)
+        return [Found(entry.name, package, Path(), None, text)]
     if lessons:
         return lessons
     said = _("There is no lesson in {folder}: a folder with an en.md.").format(folder=folder)
@@ -121,11 +148,15 @@ def _of_entry(entry: importlib.metadata.EntryPoint, package: str) -> list[Found]
 
 
 def _read(folder: Path, package: str) -> Found:
-    try:
-        return Found(folder.name, package, folder, _kept(folder, LANGUAGE))
-    except BadLesson as error:
-        logger.warning("a lesson is not used: %s", error)
-        return Found(folder.name, package, folder, None, str(error))
+    lesson = _kept(folder, LANGUAGE)
+    if isinstance(lesson, Lesson):
+        return Found(folder.name, package, folder, lesson)
+    return Found(folder.name, package, folder, None, str(lesson))
+
+
+def _in_a_line(error: BaseException) -> str:
+    """An error of foreign code: its text may be empty, or a page long."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST]
 
 
 def _package(entry: importlib.metadata.EntryPoint) -> str:

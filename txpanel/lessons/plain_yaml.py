@@ -46,17 +46,21 @@ def plain(text: str) -> dict[str, Any]:
     Raises:
         BadLesson: it is not YAML, or not a mapping.
     """
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)  # refuses control characters
         found = loader.get_single_data()
+    except BadLesson:
+        raise
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = _(" in line {line} of it").format(line=mark.line + 1) if mark is not None else ""
-        problem = str(getattr(error, "problem", None) or error)[:120]
+        problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)[:120]
         said = _("The YAML cannot be read{where}: {problem}. Put a text with a colon or braces in quotation marks.")
         raise BadLesson(said.format(where=where, problem=problem)) from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if found in (None, ""):
         return {}
     if not isinstance(found, dict):

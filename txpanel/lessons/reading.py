@@ -59,7 +59,7 @@ def read_file(folder: Path, language: str) -> File:
     try:
         if path.stat().st_size > 4 * LARGEST:
             raise BadLesson(_("The file has more than {n} characters.").format(n=f"{LARGEST:,}"))
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as error:
         raise BadLesson(_("{file} cannot be read ({error}).").format(file=path, error=error)) from error
     return named(f"{folder.name}/{path.name}", lambda: parse_file(text))

@@ -11,7 +11,7 @@ from txpanel.lessons.answers import right_shown
 from txpanel.lessons.by_code import counted, doing
 from txpanel.lessons.conditions import holds, missing
 from txpanel.lessons.confusions import confusion
-from txpanel.lessons.discovery import find_lessons, in_language, lessons_in
+from txpanel.lessons.discovery import Found, find_lessons, in_language, lessons_in
 from txpanel.lessons.goals import facts, moved, reached
 from txpanel.lessons.lesson import Lesson, Step, Task
 from txpanel.lessons.placing import is_here, move, placed
@@ -183,7 +183,9 @@ def lesson_of(name: str | Path, code: str | None = None) -> Lesson:
     Raises:
         BadLesson: there is none, or it cannot be read; the sentence names those that there are.
     """
-    installed = {one.id: one for one in find_lessons()}
+    installed: dict[str, Found] = {}
+    for one in find_lessons():  # the first of an id is the one that is used
+        installed.setdefault(one.id, one)
     found = installed.get(str(name))
     if found is None:
         folder = Path(name)

@@ -7,11 +7,15 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from txpanel.messages import _, plural
 from txpanel.server.handout_command import add_exports
 from txpanel.server.terminal import table
+
+if TYPE_CHECKING:
+    from txpanel.lessons.check import Problem
+    from txpanel.lessons.discovery import Found
 
 OK, FAILED = 0, 1
 
@@ -91,7 +95,6 @@ def _list(given: argparse.Namespace) -> int:
 
 def _check(given: argparse.Namespace) -> int:
     from txpanel.errors import BadLesson  # late: each command imports what it needs
-    from txpanel.lessons.check import check_lesson
     from txpanel.lessons.discovery import find_lessons, lessons_in
 
     found = [] if given.lessons else find_lessons()
@@ -106,7 +109,7 @@ def _check(given: argparse.Namespace) -> int:
         found += these
     models = list(_models(given.model))
     wanted = [code.strip() for code in given.languages.split(",") if code.strip()]
-    problems = [problem for one in found for problem in check_lesson(one.folder, models, wanted)]
+    problems = [problem for one in found for problem in _problems(one, models, wanted)]
     if given.json:
         print(json.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False))
     else:
@@ -118,6 +121,13 @@ def _check(given: argparse.Namespace) -> int:
             lessons=count, models=", ".join(model.name for model, _texts in models), problems=bad
         ))  # fmt: skip
     return FAILED if problems else OK
+
+
+def _problems(one: Found, models: Sequence[tuple[Any, Sequence[str]]], wanted: Sequence[str]) -> list[Problem]:
+    """Those of a lesson; of one that is not used, why."""
+    from txpanel.lessons.check import Problem, check_lesson  # late: each command imports what it needs
+
+    return [Problem(one.id, "", "", one.error)] if one.lesson is None else check_lesson(one.folder, models, wanted)
 
 
 def _models(names: Sequence[str]) -> Iterator[tuple[Any, Sequence[str]]]:

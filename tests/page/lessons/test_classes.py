@@ -165,6 +165,9 @@ def test_answers_are_counted_by_option_and_held_back_until_they_are_shown(page: 
     assert "The model plans the whole sentence." in wrong["verdict"]["confusion"]
     late = joined(page, code, 2)
     assert late.component.shown["revealed"] == "Seven"
+    for one in (second, late):  # now that it is on the screen it does not count any more
+        say(one, "answer", answer="seven")
+    assert votes(teacher) == {"seven": 1, "eight": 1}
 
 
 def test_other_answers_are_counted_by_what_they_are(page: Page) -> None:
@@ -174,6 +177,10 @@ def test_other_answers_are_counted_by_what_they_are(page: Page) -> None:
     say(first, "answer", answer=7)
     say(second, "answer", answer=7.5)
     assert votes(teacher) == {"7": 1, "7.5": 1}
+    third = joined(page, code, 2)
+    say(second, "answer", answer=-0.0)
+    say(third, "answer", answer=0)
+    assert votes(teacher) == {"7": 1, "0": 2}
     say(teacher, "reveal")
     assert [row["text"] for row in teacher.component.classed["votes"] if row["right"]] == ["7"]
     say(teacher, "go", step="four")
@@ -295,6 +302,8 @@ def test_the_address_says_lesson_step_and_class(page: Page) -> None:
     assert visitor.in_address()["class"] == code
     visitor.begin(code="<b>")
     assert visitor.component.wanted == code
+    visitor.begin(code="abc")  # no code that a class could have: joining it says so
+    assert visitor.component.wanted == "ABC"
 
 
 def test_without_the_operators_word_there_are_no_classes(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,6 +217,7 @@ def test_an_answer_is_judged_on_the_run_that_stands_there(lesson: LessonControll
         say(lesson, "hint")
     assert words(lesson.component.shown["hints"][-1]) == "7"
     state.text = "AB="
+    assert "verdict" not in lesson.component.shown  # it was about the other text
     shown = say(lesson, "answer", answer=3)
     assert (shown["done"], shown["hidden"], words(shown["after"][0])) == (True, [], "3 it is.")
 
@@ -230,6 +231,26 @@ def test_a_cell_is_chosen_by_a_click_in_the_picture(lesson: LessonController, st
     assert lesson.component.shown["verdict"]["right"] is False
     state.ask("blocks.0.scores", head=0, query=4, key=1)
     assert lesson.component.shown["done"]
+
+
+def test_what_is_about_another_step_is_not_taken_for_this_one(lesson: LessonController) -> None:
+    """A class may have gone on while a click was under way."""
+    say(lesson, "open", lesson="mine", step="guess")
+    for kind, more in (("answer", {"answer": 7}), ("hint", {}), ("reveal", {})):
+        shown = say(lesson, kind, at="mine/cell", **more)
+        assert ("verdict" in shown, shown["hints"], shown["revealed"]) == (False, [], "")
+    assert say(lesson, "answer", at="mine/guess", answer=7)["done"]
+
+
+def test_a_double_click_is_one_try(lesson: LessonController) -> None:
+    say(lesson, "open", lesson="mine", step="guess")
+    assert [say(lesson, "answer", answer=n)["verdict"]["tries"] for n in (14, 14, 15)] == [1, 1, 2]
+
+
+def test_a_lesson_that_is_not_there_is_a_sentence(lesson: LessonController, state: ModelState) -> None:
+    assert say(lesson, "open", lesson="<b>none</b>") == {}
+    assert state.notice == "There is no lesson “<b>none</b>” here."
+    assert say(lesson, "open", lesson="mine", step="9999")["step"] == "look"
 
 
 def test_the_answer_can_be_shown(lesson: LessonController) -> None:

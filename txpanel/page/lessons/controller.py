@@ -36,7 +36,8 @@ __all__ = ["LessonController"]
 FOLLOWS = ("trace", "sampled", "tree", "layer", "head", "query", "key", "neuron", "question", *RANGES)
 AT_FIRST = ("open", "join", "lead")
 """What a browser may ask for as soon as it has the box, and before it has said that it has the page."""
-EARLY = ("open", *Teaching.KINDS)
+EARLY = SPEAKING = ("open", *Teaching.KINDS)
+TOUR = "tour"
 KINDS = (
     "open",
     "go",
@@ -166,7 +167,7 @@ class LessonController:
             elif kind in KINDS:
                 getattr(self, f"_on_{kind}")(data)
         except BadLesson as error:
-            if kind not in Teaching.KINDS:
+            if kind not in SPEAKING:
                 return  # an answer to another step, or one that nobody can give here
             self._say(str(error))
         except TxpanelError as error:
@@ -176,7 +177,10 @@ class LessonController:
 
     def _on_open(self, data: dict[str, Any]) -> None:
         name = str(data.get("lesson", ""))
-        found = self._lessons().get(name) or next(iter(self._lessons().values()), None)
+        found = self._lessons().get(name)
+        if found is None and name not in ("", TOUR):
+            raise BadLesson(_("There is no lesson “{name}” here.").format(name=name[:60]))
+        found = found or next(iter(self._lessons().values()), None)
         self._lesson = self._read(found) if found is not None else None
         self._played = 0
         self._enter(str(data.get("step", "")))
@@ -190,24 +194,31 @@ class LessonController:
 
     def _on_answer(self, data: dict[str, Any]) -> None:
         step, here = self._now(), self._here()
-        if step is None or here is None or step.task is None or step.task.kind == "do" or self._answered.done:
+        if step is None or here is None or step.task is None or not self._about(data):
+            return
+        if step.task.kind == "do" or self._answered.done:
             return
         self._judge(step.task, data.get("answer"), here)
 
     def _judge(self, task: Task, answer: Any, here: Situation) -> None:
+        again = answer == self._answered.given and self._answered.verdict is not None  # such as a double click
         self._answered.verdict = judge(task, answer, here)
-        self._answered.given = answer
-        if self._in_class():
+        self._answered.given, self._answered.run = answer, here.trace.uid
+        if self._held():  # what is answered once the answer is shown does not count
             self.teaching.answered(task, answer)
-        if not self._held():
+        else:
             self._answered.done = self._answered.verdict.right
-            self._answered.tries += not self._answered.done
+            self._answered.tries += not self._answered.done and not again
+
+    def _about(self, data: dict[str, Any]) -> bool:
+        """Whether a message is about the step that is shown: its class may have gone on while it was under way."""
+        return self._lesson is not None and data.get("at", here := f"{self._lesson.id}/{self._step}") == here
 
     def _on_hint(self, data: dict[str, Any]) -> None:
-        self._answered.hints += 1
+        self._answered.hints += self._about(data)
 
     def _on_reveal(self, data: dict[str, Any]) -> None:
-        self._answered.revealed = not self._held()
+        self._answered.revealed = not self._held() and (self._answered.revealed or self._about(data))
 
     def _on_played(self, data: dict[str, Any]) -> None:
         self._played = min(self._played + 1, FARTHEST)
@@ -218,7 +229,7 @@ class LessonController:
             self._paper.make(str(data.get("what", "")), self._lesson, here)
 
     def _on_captions(self, data: dict[str, Any]) -> None:
-        tour = self._lessons().get("tour")
+        tour = self._lessons().get(TOUR)
         lesson, here = self._read(tour) if tour is not None else None, self._here()
         if lesson is not None and here is not None:
             self.component.captions = captions(lesson, here)
@@ -339,6 +350,7 @@ class LessonController:
             self._settle(step, here)
             here = self._here()
         if here is not None:
+            self._answered.on(here.trace.uid)
             self._look_at_goal(step, here)
         self._draw_step(self._lesson, steps, step, here)
 

@@ -19,6 +19,7 @@ export function render({model, view, el}) {
   const w = model.words
   const kept = memory()
   const send = (kind, more = {}) => model.send_msg({kind, ...more})
+  const sendOf = (kind, more = {}) => send(kind, {...more, at: `${now().lesson}/${now().step}`}) // a class may have gone on meanwhile
   const button = (label, act, more = {}) => h("button", {type: "button", onclick: act, ...more}, label)
 
   const title = h("span", {class: "title"})
@@ -97,7 +98,7 @@ export function render({model, view, el}) {
   const advance = () => {
     const s = now()
     const asks = s.task && s.task.kind !== "do" && !s.done && !s.revealed && !s.held
-    if (teach.mayShow() && asks) send("reveal")
+    if (teach.mayShow() && asks) sendOf("reveal")
     else to(1)
   }
   const sheet = (on) => {
@@ -177,8 +178,20 @@ export function render({model, view, el}) {
       words.replaceChildren(
         ...s.paragraphs.map((one) => h("p", null, runs(one))),
         s.needs ? h("p", {class: "needs"}, s.needs) : "",
-        s.load ? button(w.load.replace("{model}", s.load.title), () => send("load"), {class: "do"}) : "",
-        s.text ? button(w.text.replace("{text}", s.text), () => send("text"), {class: "do"}) : "",
+        s.load
+          ? button(
+              w.load.replace("{model}", () => s.load.title),
+              () => send("load"),
+              {class: "do"},
+            )
+          : "",
+        s.text
+          ? button(
+              w.text.replace("{text}", () => s.text),
+              () => send("text"),
+              {class: "do"},
+            )
+          : "",
       ),
     )
     box.classList.toggle("large", teach.presents)
@@ -187,12 +200,12 @@ export function render({model, view, el}) {
     const votes = teach.bars()
     const pressed = s.task?.kind === "choice" && s.held && s.given // forms with text fields are left alone: they keep what was typed
     section("task", [drawn.step, s.task, s.done, pressed], () =>
-      task.replaceChildren(...question(s, w, (answer) => send("answer", {answer}))),
+      task.replaceChildren(...question(s, w, (answer) => sendOf("answer", {answer}))),
     )
     section("counted", [votes, s.task], () => counted.replaceChildren(tally(votes, s.task, w)))
     const may = teach.mayShow()
     section("said", [s.done, s.verdict, s.hints, s.after, s.revealed, s.task?.kind, s.held && s.given, may], () => {
-      said.replaceChildren(...feedback(s, w, send, may))
+      said.replaceChildren(...feedback(s, w, sendOf, may))
       const asked = `${drawn.step}/${s.task?.kind}` // a question whose values take long comes later than its step: then the box stays at its top
       if (drawn.asked === asked && said.childElementCount) said.scrollIntoView({block: "nearest"})
       drawn.asked = asked

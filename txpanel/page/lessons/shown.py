@@ -27,7 +27,7 @@ class Answered:
     Attributes:
         done: answered rightly, or done. verdict: on the last answer. hints: how many were asked for. revealed: the answer was asked for.
         tries: wrong answers so far. given: the last answer. begun: how everything stood when the step began (`goals.facts`).
-        cell: the cell of the last question.
+        cell: the cell of the last question. run: the run that the last answer was about (`Trace.uid`).
     """
 
     done: bool = False
@@ -38,6 +38,12 @@ class Answered:
     given: Any = None
     begun: dict[str, float | str] = field(default_factory=dict)
     cell: dict[str, int] = field(default_factory=dict)
+    run: int = 0
+
+    def on(self, run: int) -> None:
+        """Another run is shown: what was wrong on the one before may be right on it, so nothing is said of it any more."""
+        if run != self.run and not self.done:
+            self.verdict = None
 
 
 def shown(

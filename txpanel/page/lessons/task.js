@@ -1,5 +1,6 @@
 // The question of a step, and what is said to an answer. All texts come as [kind, text] pairs and are set as text, never as HTML.
 import {blanks, h} from "../../toolkit/elements.js"
+import {typedNumber} from "./number.js"
 
 const TAGS = {b: "strong", i: "em", code: "code", live: "span"}
 
@@ -39,6 +40,8 @@ export function tally(votes, task, w) {
   )
 }
 
+const mark = (field, wrong) => (wrong ? field.setAttribute("aria-invalid", "true") : field.removeAttribute("aria-invalid"))
+
 const check = (w) => h("button", {type: "submit", class: "do"}, w.check)
 
 function form(answer, read, ...children) {
@@ -63,7 +66,14 @@ const tokens = (label, task, w) =>
     ),
   )
 
-const chosen = (label) => (label.lastChild.value === "" ? null : Number(label.lastChild.value))
+/** The token that was chosen; where none was, that is the field to go to. */
+const chosen = (label) => {
+  const field = label.lastChild
+  mark(field, field.value === "")
+  if (field.value !== "") return Number(field.value)
+  field.focus()
+  return null
+}
 
 const FORMS = {
   choice: (task, _w, answer, given) =>
@@ -80,16 +90,19 @@ const FORMS = {
     ),
   number: (task, w, answer) => {
     const input = h("input", {type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": w.answer})
-    const read = () => {
-      const given = Number(input.value.trim().replace(/\s|%/g, "").replace(",", "."))
-      if (input.value.trim() === "" || !Number.isFinite(given)) {
-        input.setAttribute("aria-invalid", "true")
-        input.focus()
-        return null
-      }
-      return task.percent ? given / 100 : given
+    const wants = h("p", {class: "wrong", role: "status"})
+    const say = (wrong) => {
+      mark(input, wrong)
+      wants.textContent = wrong ? w.number : ""
     }
-    return form(answer, read, input, task.percent ? h("span", {title: w.percent}, "%") : "", check(w))
+    const read = () => {
+      const given = typedNumber(input.value)
+      say(given === null)
+      if (given === null) input.focus()
+      return given === null ? null : task.percent ? given / 100 : given
+    }
+    input.addEventListener("input", () => say(false))
+    return h("div", null, form(answer, read, input, task.percent ? h("span", {title: w.percent}, "%") : "", check(w)), wants)
   },
   token: (task, w, answer) => {
     const which = tokens(w.answer, task, w)
@@ -97,7 +110,10 @@ const FORMS = {
   },
   cell: (task, w, answer) => {
     const [query, key] = [tokens(w.query, task, w), tokens(w.key, task, w)]
-    const read = () => (chosen(query) === null || chosen(key) === null ? null : [chosen(query), chosen(key)])
+    const read = () => {
+      const at = [chosen(query), chosen(key)]
+      return at.includes(null) ? null : at
+    }
     return form(answer, read, query, key, check(w))
   },
 }

@@ -157,7 +157,7 @@ export class Teach {
 
   joining() {
     const w = this.model.words
-    const input = h("input", {type: "text", maxlength: 6, autocomplete: "off", autocapitalize: "characters", "aria-label": w.code})
+    const input = h("input", {type: "text", maxlength: 12, autocomplete: "off", autocapitalize: "characters", "aria-label": w.code})
     const submit = (event) => {
       event.preventDefault()
       if (input.value.trim()) this.send("join", {code: input.value.trim(), who: who()})

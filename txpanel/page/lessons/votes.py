@@ -26,7 +26,7 @@ def label(task: Task, answer: Any) -> str:
     if task.kind == "choice":
         return str(answer)
     given = answer if isinstance(answer, list | tuple) else [answer]
-    return ",".join(f"{float(one):.4g}" if task.kind == "number" else str(int(one)) for one in given)
+    return ",".join(f"{float(one) + 0.0:.4g}" if task.kind == "number" else str(int(one)) for one in given)
 
 
 def rows(task: Task, here: Situation, count: Count, *, shown: bool) -> list[dict[str, Any]]:

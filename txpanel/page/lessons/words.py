@@ -21,6 +21,7 @@ def lesson_words() -> dict[str, str]:
         "minutes": _("{n} min"),
         "taken": _("done"),
         "check": _("Check"),
+        "number": _("A number is expected here."),
         "hint": _("Hint"),
         "answer": _("Your answer"),
         "percent": _("in percent"),
