@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import {test} from "node:test"
-import {hand} from "../../txpanel/decoding/hand.js"
+import {answering, hand} from "../../txpanel/decoding/hand.js"
 
 const place = (key) => {
   const heard = []
@@ -37,6 +37,25 @@ test("a value that the server never confirms does not stay for ever", () => {
   held.heard({top_k: 0})
   Date.now = now
   assert.equal(held.over({top_k: 0}).top_k, 0)
+})
+
+test("where no server answers, what was set stays in all places, however long ago that was", () => {
+  const {now} = Date
+  const answers = answering.now
+  const [bar, flow] = [place("g"), place("g")]
+  const stays = (temperature) => {
+    bar.held.move({temperature})
+    Date.now = () => now() + 4000
+    bar.held.heard({temperature: 0.7}) // the bar is drawn again because of another slider
+    Date.now = now
+    for (const {held} of [bar, flow]) assert.equal(held.over({temperature: 0.7}).temperature, temperature)
+  }
+  globalThis.txpanelSaved = {}
+  stays(0.4)
+  globalThis.txpanelSaved = undefined
+  answering.now = () => false // a connection that is lost
+  stays(0.5)
+  answering.now = answers
 })
 
 test("a place that was removed is not called", () => {

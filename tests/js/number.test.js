@@ -4,7 +4,7 @@ import {typedNumber} from "../../txpanel/page/lessons/number.js"
 
 test("a number is read as the page and as people write it", () => {
   const same = {
-    "12.5": 12.5,
+    12.5: 12.5,
     "12,5": 12.5,
     "0,125": 0.125,
     " 50 % ": 50,
@@ -22,6 +22,22 @@ test("a number is read as the page and as people write it", () => {
 })
 
 test("what is no number is none", () => {
-  for (const typed of ["", " ", "%", "abc", "1e999", "1e15", "9".repeat(400), "0x10", "NaN", "Infinity", "1.2.3", "1.234,5", "½", "--5", "1,,2"])
+  for (const typed of [
+    "",
+    " ",
+    "%",
+    "abc",
+    "1e999",
+    "1e15",
+    "9".repeat(400),
+    "0x10",
+    "NaN",
+    "Infinity",
+    "1.2.3",
+    "1.234,5",
+    "½",
+    "--5",
+    "1,,2",
+  ])
     assert.equal(typedNumber(typed), null, typed)
 })

@@ -160,6 +160,12 @@ def assert_sampling_is_computed(tab: Tab) -> None:
     assert len(left) > 1
     assert sum(left) == pytest.approx(1, abs=1e-6)
     tab.until(lambda: (bench.get_attribute("data-kept") or "").split(",")[-1] != "1", "the bench follows")
+    # nobody confirms it: some seconds later another slider moves nothing back
+    tab.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 4000 }")
+    tab.page.locator(".handles").get_by_role("slider", name="top-p").evaluate(
+        "(input) => { input.value = 0.5; input.dispatchEvent(new Event('input', {bubbles: true})) }"
+    )
+    expect(tab.page.locator(".handles").get_by_role("slider", name="temperature")).to_have_value("2")
 
 
 TOOLTIP = """() => {

@@ -1,6 +1,8 @@
 // Settings that a person is changing: a change in one place of a page shows at once in all of them, before the server has answered. Places of one state
 // share a key. Each keeps the changed value until the server has confirmed it there, so an older answer never moves a slider back.
 const PATIENCE = 3000 // milliseconds after which the server's value counts, whatever was changed
+// Whether a server can have answered: a saved page has none, and a connection may be lost. Then what a person has set stays, in all places alike.
+export const answering = {now: () => !globalThis.txpanelSaved}
 const places = new Map() // key -> the places that are told of a change
 
 // After the next frame, once nothing more urgent waits.
@@ -45,8 +47,11 @@ export function hand(key, {moved = () => {}, drawn = () => {}, alone = false}) {
     },
     // Takes the server's settings: a value that they confirm need not be kept any longer.
     heard: (settings) => {
-      for (const [name, {value, at}] of waiting)
-        if (Math.abs((settings[name] ?? value) - value) < 1e-9 || Date.now() - at > PATIENCE) waiting.delete(name)
+      for (const [name, one] of waiting) {
+        const {value} = one
+        if (!answering.now()) one.at = Date.now()
+        if (Math.abs((settings[name] ?? value) - value) < 1e-9 || Date.now() - one.at > PATIENCE) waiting.delete(name)
+      }
     },
     over: (settings) =>
       waiting.size ? {...settings, ...Object.fromEntries([...waiting].map(([name, {value}]) => [name, value]))} : settings,
