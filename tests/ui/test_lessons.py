@@ -227,6 +227,24 @@ def test_on_a_phone_nothing_covers_the_highlighted_part(server: Server, new_tab:
 
 
 @pytest.mark.sweep
+def test_in_another_width_what_is_lit_is_brought_into_sight_again(server: Server, new_tab: Callable[..., Tab]) -> None:
+    tab = new_tab(reduced_motion="reduce").open(server.address(text=TEXT, lesson="attention", step="softmax"))
+    page = tab.page
+    answer = box(page).get_by_role("textbox", name="Your answer")
+    answer.fill("abc")
+    answer.press("Enter")
+    expect(box(page)).to_contain_text("A number is expected here.")
+    for width, height in ((390, 844), (768, 1024), (1440, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        tab.until(lambda height=height: in_sight(page, height), f"what is lit cannot be seen at {width}: {lit(page)}")
+    expect(answer).to_have_value("abc")
+    answer.fill("１００")
+    expect(box(page)).not_to_contain_text("A number is expected here.")
+    answer.press("Enter")
+    expect(box(page)).to_contain_text("Right.")
+
+
+@pytest.mark.sweep
 def test_a_step_whose_numbers_come_late_stays_scrolled_to_its_top(server: Server, new_tab: Callable[..., Tab]) -> None:
     """Its question comes after its words; the button for a hint stands below them, and is not scrolled to."""
     tab = new_tab(390, 844, reduced_motion="reduce").open(

@@ -8,6 +8,7 @@ import {intoSight, toTop} from "./sight.js"
 import {bestSpot, hole} from "./spots.js"
 
 const EVERY = 120 // ms between two checks of where the parts are: they move when a view is built, a text grows, or the picture is animated
+const SETTLED = 500 // ms after which the page stands in its new width
 const AIR = 8
 const IN_BAR = new Set(["prompt", "model", "generate", "undo"]) // parts of the top bar, which scrolls away: they are reached by scrolling to the top
 
@@ -37,6 +38,7 @@ export class Light {
     }
     this.root.hidden = false
     if (came) {
+      this.width = innerWidth
       this.spot = null
       this.until = performance.now() + 2500 // a part may still be built or downloaded
       this.bring = brings
@@ -67,6 +69,7 @@ export class Light {
     const boxes = this.lit.flatMap((name) => places(this.view, name))
     const card = places(this.view, "card").filter((box) => box.top < innerHeight && box.bottom > 0) // a card that was opened stays bright
     const covered = this.hidden.flatMap((name) => places(this.view, name))
+    this.turned()
     if (performance.now() > this.until) this.bring = false
     if (this.bring && boxes.length) {
       this.bring = false
@@ -89,6 +92,17 @@ export class Light {
       ),
     )
     this.stand([...boxes, ...card])
+  }
+
+  // In another width everything stands elsewhere: what is lit is brought into sight again, where all else is dim.
+  turned() {
+    const now = performance.now()
+    if (this.width !== innerWidth) this.settles = now + SETTLED
+    this.width = innerWidth
+    if (!this.settles || now < this.settles) return
+    this.settles = 0
+    this.bring = true
+    this.until = now + SETTLED
   }
 
   // On a phone the box is at the lower edge; else where it covers least, and it only moves to a place that is better.
