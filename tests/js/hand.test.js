@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import {test} from "node:test"
-import {answering, hand} from "../../txpanel/decoding/hand.js"
+import {hand, replies} from "../../txpanel/decoding/hand.js"
 
 const place = (key) => {
   const heard = []
@@ -41,7 +41,7 @@ test("a value that the server never confirms does not stay for ever", () => {
 
 test("where no server answers, what was set stays in all places, however long ago that was", () => {
   const {now} = Date
-  const answers = answering.now
+  const answers = replies.come
   const [bar, flow] = [place("g"), place("g")]
   const stays = (temperature) => {
     bar.held.move({temperature})
@@ -53,9 +53,9 @@ test("where no server answers, what was set stays in all places, however long ag
   globalThis.txpanelSaved = {}
   stays(0.4)
   globalThis.txpanelSaved = undefined
-  answering.now = () => false // a connection that is lost
+  replies.come = () => false // a connection that is lost
   stays(0.5)
-  answering.now = answers
+  replies.come = answers
 })
 
 test("a place that was removed is not called", () => {

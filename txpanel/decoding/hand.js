@@ -2,7 +2,7 @@
 // share a key. Each keeps the changed value until the server has confirmed it there, so an older answer never moves a slider back.
 const PATIENCE = 3000 // milliseconds after which the server's value counts, whatever was changed
 // Whether a server can have answered: a saved page has none, and a connection may be lost. Then what a person has set stays, in all places alike.
-export const answering = {now: () => !globalThis.txpanelSaved}
+export const replies = {come: () => !globalThis.txpanelSaved}
 const places = new Map() // key -> the places that are told of a change
 
 // After the next frame, once nothing more urgent waits.
@@ -49,7 +49,7 @@ export function hand(key, {moved = () => {}, drawn = () => {}, alone = false}) {
     heard: (settings) => {
       for (const [name, one] of waiting) {
         const {value} = one
-        if (!answering.now()) one.at = Date.now()
+        if (!replies.come()) one.at = Date.now()
         if (Math.abs((settings[name] ?? value) - value) < 1e-9 || Date.now() - one.at > PATIENCE) waiting.delete(name)
       }
     },

@@ -1,7 +1,7 @@
 // The bar at the top: name and Start here, model, theme; the prompt, its examples and Generate; progress and errors.
 // Block, head and token are chosen in the flow; a slim bar repeats them while the flow has scrolled away.
 
-import {answering} from "../../decoding/hand.js"
+import {replies} from "../../decoding/hand.js"
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
 import {hear, say} from "../../toolkit/said.js"
@@ -292,7 +292,7 @@ export function render({model, view, el}) {
   }
   model.on("text", take)
   const kernel = kernelOf(model, view, el, () => [...steppers.map((s) => s.draw), drawStatus].forEach((draw) => draw()))
-  answering.now = () => !isSaved() && !away() && !kernel.asleep()
+  replies.come = () => !isSaved() && !away() && !kernel.asleep()
   model.on("heard", () => {
     if (model.heard === asked) {
       asked = null
