@@ -195,3 +195,6 @@ def test_a_pressed_button_and_a_typed_code_stay_while_answers_come_in(
     code.press_sequentially("ABC")
     typing.get_by_role("button", name="surprise me").click()  # the step is drawn anew
     expect(box(typing).get_by_role("textbox", name="Code of a class")).to_have_value("ABC")
+    code.fill(teacher.url.split("class=")[1][:6].lower())
+    code.press("Enter")
+    expect(box(typing).get_by_role("heading").first).to_have_text(heading(teacher))  # the sheet is closed

@@ -34,10 +34,15 @@ export function render({model, view, el}) {
   const said = h("div", {class: "said", role: "status"})
   const list_ = h("ul", {class: "list", hidden: true})
   const dots = h("div", {class: "dots", role: "group", "aria-label": w.progress})
-  const teach = new Teach(model, send, () => {
-    draw()
-    light.place()
-  })
+  const teach = new Teach(
+    model,
+    send,
+    () => {
+      draw()
+      light.place()
+    },
+    () => sheet(false), // the class's step is what one came for
+  )
   const back = button(w.back, () => to(-1), {class: "quiet"})
   const next = button(w.next, () => to(1), {class: "next", title: w.keys})
   const head = h("header", null, title, count, h("i", {class: "room"}), menu, teaches, leave)

@@ -16,11 +16,13 @@ const stored = () => {
 }
 
 export class Teach {
-  /** changed: called when the box has another size. */
-  constructor(model, send, changed) {
+  /** changed: called when the box has another size. joined: called when a class was joined by a code that was typed. */
+  constructor(model, send, changed, joined) {
     this.model = model
     this.send = send
     this.changed = changed
+    this.joined = joined
+    this.joins = false
     this.presents = stored()
     this.linked = false // whether the link is shown
     this.votes = "" // the step whose votes are shown before its answer is
@@ -95,6 +97,10 @@ export class Teach {
     const w = model.words
     const {code, leads} = model.classed ?? {}
     if (leads) keepKey(code, model.classed.key)
+    if (code && this.joins) {
+      this.joins = false
+      this.joined()
+    }
     if (this.sheet.hidden) return
     const drawn = JSON.stringify([this.presents, this.linked, model.qr, this.address(), model.classes, code, leads, this.making])
     if (drawn === this.drawn) return // unchanged: a button that is being pressed and a code that is being typed stay
@@ -160,7 +166,9 @@ export class Teach {
     const input = h("input", {type: "text", maxlength: 12, autocomplete: "off", autocapitalize: "characters", "aria-label": w.code})
     const submit = (event) => {
       event.preventDefault()
-      if (input.value.trim()) this.send("join", {code: input.value.trim(), who: who()})
+      if (!input.value.trim()) return
+      this.joins = true
+      this.send("join", {code: input.value.trim(), who: who()})
     }
     return h(
       "li",
