@@ -241,7 +241,7 @@ def test_in_another_width_what_is_lit_is_brought_into_sight_again(server: Server
     answer.fill("１００")
     expect(box(page)).not_to_contain_text("A number is expected here.")
     answer.press("Enter")
-    expect(box(page)).to_contain_text("Right.")
+    expect(box(page)).to_contain_text("Not quite. So much do all weights of the row add up to")
 
 
 @pytest.mark.sweep
