@@ -67,11 +67,14 @@ def _found(given: Iterable[importlib.metadata.EntryPoint], wanted: frozenset[str
         if wanted is not None and not _own(entry) and not {entry.name, package} & wanted:
             continue
         for lesson in _of_entry(entry, package):
-            first = found.get(lesson.id)
-            if first is None or (first.lesson is None and lesson.lesson is not None):
-                found[lesson.id], lesson = lesson, first
-            if lesson is not None:
-                left_out.append(lesson if lesson.lesson is None else _taken(lesson, found[lesson.id]))
+            first = found.setdefault(lesson.id, lesson)
+            if first is lesson:
+                continue
+            if first.lesson is None and lesson.lesson is not None:  # what cannot be loaded takes no id from what can
+                found[lesson.id] = lesson
+                left_out.append(first)
+            else:
+                left_out.append(lesson if lesson.lesson is None else _taken(lesson, first))
     return sorted([*found.values(), *left_out], key=lambda one: (one.lesson.order if one.lesson else 1e9, one.id))
 
 
