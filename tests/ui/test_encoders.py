@@ -66,6 +66,21 @@ def test_the_prediction_is_for_a_mask_token_and_another_one_can_be_chosen(show: 
     expect(flow).to_contain_text("Token at this position")
 
 
+def test_the_guide_finds_the_most_attended_key_on_both_sides_and_says_so(show: Callable[..., Page]) -> None:
+    trace = model().trace(TEXT)
+    pattern = trace.tensor("blocks.0.pattern").values[0]
+    query = next(q for q, row in enumerate(pattern) if row.argmax() > q)
+    page = show()
+    flow = page.locator(".flow")
+    flow.locator(f"[data-token='{query}']").first.click()
+    expect(flow).to_have_attribute("data-shows", f"0/0/{query}")
+    flow.dispatch_event("tx-guide", {})
+    guide = page.get_by_role("dialog", name="What you see here")
+    expect(guide).to_contain_text("from itself and the tokens before and after it")
+    strings = [trace.tokens.strings[at].replace(" ", "␣") for at in (query, int(pattern[query].argmax()))]
+    expect(guide).to_contain_text("“{}” attends to “{}”".format(*strings))
+
+
 @pytest.mark.sweep
 def test_an_encoder_generates_nothing_and_says_so(show: Callable[..., Page]) -> None:
     page = show()

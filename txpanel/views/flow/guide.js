@@ -5,6 +5,7 @@ import {reducedMotion} from "../../toolkit/theme.js"
 import {fill, integer, percent, quoted} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY} from "./layout.js"
+import {bothSides, lastKey} from "./pattern.js"
 
 const GAP = 10
 
@@ -18,10 +19,10 @@ function places(app) {
   const y = L.phone ? 0 : laneY(L, q)
   const list = [[T.guide_embed, {n: integer(tokens.total), d: integer(anatomy.width)}, a.embed?.m]]
   if (block.anatomy.mixer === "open") {
-    const row = Array.from({length: q + 1}, (_, j) => head.pattern[q * L.n + j] || 0)
+    const row = Array.from({length: lastKey(app, q) + 1}, (_, j) => head.pattern[q * L.n + j] || 0)
     const most = row.indexOf(Math.max(...row))
     const said = {b: block.layer + 1, h: head.head + 1, q: token, k: quoted(tokens.strings[most]), p: percent(row[most])}
-    list.push([T.guide_attention, said, a.mat?.m])
+    list.push([bothSides(app) ? T.guide_attention_both : T.guide_attention, said, a.mat?.m])
   } else if (block.anatomy.mixer) list.push([T.guide_closed, {b: block.layer + 1}, a.shut1?.m])
   const {experts, n_neurons: f, mlp} = block.anatomy
   if (mlp) list.push(experts ? [T.guide_experts, experts, a.mlp?.m] : [T.guide_mlp, {f: integer(f)}, a.mlp?.m])

@@ -294,6 +294,10 @@ def _guide() -> dict[str, Any]:
             "2 Attention|Each token takes in information from itself and the tokens before it. In block {b}, head "
             "{h}, “{q}” attends to “{k}” with a weight of {p}."
         ),
+        "guide_attention_both": _(
+            "2 Attention|Each token takes in information from itself and the tokens before and after it. In block "
+            "{b}, head {h}, “{q}” attends to “{k}” with a weight of {p}."
+        ),
         "guide_closed": _(
             "2 Mixing the tokens|In block {b} this step is run as a whole: only its input and output are shown."
         ),
