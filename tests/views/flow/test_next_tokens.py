@@ -1,4 +1,4 @@
-"""The next tokens beside the lane: the model's own and those with the settings, in Python, and the browser's under a hand."""
+"""The next tokens beside the lane: the model's own and those with the settings, in Python, and the browser's while a slider is dragged."""
 
 from __future__ import annotations
 

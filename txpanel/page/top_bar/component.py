@@ -27,7 +27,9 @@ class TopBar(Messenger):
     )
     settings = param.Dict(default={}, doc="The sampling settings, the seed among them.")
     ready = param.Dict(default={}, doc="Ready-made settings, a value for each stage: usual, surprise.")
-    hand = param.String(default="", doc="Name of the state whose settings these are (``decoding/hand.js``).")
+    settings_key = param.String(
+        default="", doc="Name of the state whose settings these are (``decoding/live_settings.js``)."
+    )
     status = param.Dict(default={}, doc="ready, busy, generating, progress, error, notice, can_undo, can_redo, runs.")
     next = param.Dict(default={}, doc="The drawn next token: text and p.")
     place = param.Dict(

@@ -120,7 +120,7 @@ class Bar:
     def attach(self, state: ModelState) -> None:
         """Follows a state from now on."""
         self._state = state
-        self.component.hand = state.name
+        self.component.settings_key = state.name
         self._runs = int(state.trace is not None)
         self._watchers.append(state.param.watch(self._count, "trace"))
         for draw, names in (

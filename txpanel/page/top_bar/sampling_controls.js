@@ -1,6 +1,6 @@
 // The sampling settings in the bar: sliders for those that have a place there, boxes for all others behind a button that counts what is on.
 
-import {hand} from "../../decoding/hand.js"
+import {liveSettings} from "../../decoding/live_settings.js"
 import {h} from "../../toolkit/elements.js"
 import {patch, set, v} from "../../toolkit/patch.js"
 import {popover} from "./popover.js"
@@ -9,14 +9,14 @@ import {popover} from "./popover.js"
 export function samplingControls(model, send, drawn) {
   const w = model.words
   const settings = {}
-  let held = null // settings that are changed here or elsewhere on the page: all places show them at once
-  const grasp = () => {
-    held?.stop()
-    held = hand(model.hand, {moved: (_change, own) => own || draw(), drawn})
+  let live = null // settings that are changed here or elsewhere on the page: all places show them at once
+  const follow = () => {
+    live?.stop()
+    live = liveSettings(model.settings_key, {moved: (_change, own) => own || draw(), drawn})
   }
-  const now = (name) => held.over(model.settings)[name]
+  const now = (name) => live.over(model.settings)[name]
   const change = (name, value) => {
-    held.move({[name]: value})
+    live.move({[name]: value})
     send("set", {[name]: value})
     draw()
   }
@@ -92,7 +92,7 @@ export function samplingControls(model, send, drawn) {
       onclick: () => {
         const {surprise: wild, usual} = model.ready
         const values = equal(wild) ? usual : wild
-        held.move(values)
+        live.move(values)
         send("set", values)
         draw()
       },
@@ -103,13 +103,13 @@ export function samplingControls(model, send, drawn) {
   const box_of = ({key, least, most, slider: {step}, words: {label, hint}}) => numeric(key, label, least > 0 ? step : 0, most, step, hint)
   more.sheet.append(...boxed.map(box_of), numeric("seed", w.seed, 0, 2 ** 52, 1, w.seed_hint))
   const draw = () => {
-    held.heard(model.settings)
+    live.heard(model.settings)
     for (const each of Object.values(settings)) each()
     surprise.hidden = !model.ready.surprise
     if (model.ready.surprise) set(surprise, "aria-pressed", equal(model.ready.surprise))
   }
-  grasp()
-  model.on("hand", grasp)
-  model.on("remove", () => held.stop())
+  follow()
+  model.on("settings_key", follow)
+  model.on("remove", () => live.stop())
   return {inline, more: more.root, draw}
 }

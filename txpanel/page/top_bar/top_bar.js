@@ -1,7 +1,7 @@
 // The bar at the top: name and Start here, model, theme; the prompt, its examples and Generate; progress and errors.
 // Block, head and token are chosen in the flow; a slim bar repeats them while the flow has scrolled away.
 
-import {replies} from "../../decoding/hand.js"
+import {replies} from "../../decoding/live_settings.js"
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
 import {hear, say} from "../../toolkit/said.js"

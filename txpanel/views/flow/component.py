@@ -33,7 +33,9 @@ class FlowPicture(Component):
     stages = param.List(
         default=[], doc="The declared stages of sampling, as `txpanel.decoding.stages.for_browser` gives them."
     )
-    hand = param.String(default="", doc="Name of the state whose settings move the next tokens (``decoding/hand.js``).")
+    settings_key = param.String(
+        default="", doc="Name of the state whose settings move the next tokens (``decoding/live_settings.js``)."
+    )
     small = param.Dict(default={}, doc="`data.layer_payload` of the chosen block: thumbnails and labels.")
     writes = param.Dict(default={}, doc="Norms of what each block wrote to the chosen token: attn, mlp float32 [L].")
     grid_part = param.Dict(default={}, doc="`data.layer_payload` of one block for the overview of all heads.")

@@ -21,6 +21,7 @@ import {layOut} from "./lay_out.js"
 import {between, colX, laneY} from "./layout.js"
 import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
+import {LiveNextTokens} from "./live_next_tokens.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
 import {sameBars} from "./next_list.js"
@@ -31,7 +32,6 @@ import {paintPhone} from "./phone.js"
 import {phoneAt} from "./phone_layout.js"
 import {watchSight} from "./sight.js"
 import {Theme} from "./theme.js"
-import {UnderHand} from "./under_hand.js"
 import {paintMap} from "./window.js"
 
 class Flow {
@@ -96,7 +96,7 @@ class Flow {
       this.grid.draw()
     })
     this.theme.read()
-    this.hand = new UnderHand(this)
+    this.liveNext = new LiveNextTokens(this)
     this.fonts = () => this.relayout() // words have another width in the page's own letters
     document.fonts?.addEventListener("loadingdone", this.fonts)
     this.point = (event) => {
@@ -157,7 +157,7 @@ class Flow {
     }
     this.was = {tokens: this.tokens, block: this.block, head: this.head, next: this.next}
     Object.assign(this, {tokens, block, head})
-    if (m.next?.ids) this.next = this.hand.heard()
+    if (m.next?.ids) this.next = this.liveNext.heard()
     this.small =
       m.small?.stamp === tokens.trace_stamp && m.small.layer === block.layer
         ? m.small
@@ -377,7 +377,7 @@ class Flow {
     for (const stop of this.asked) stop()
     this.handles.disconnect()
     this.motion.stop()
-    this.hand.stop()
+    this.liveNext.stop()
     this.resizer.disconnect()
     this.unwatch()
   }

@@ -192,7 +192,7 @@ export function nextList(app) {
   const a = L.at
   dom.nextKey.hidden = !next
   if (!next) return
-  const {settled} = app.hand
+  const {settled} = app.liveNext
   whyDrawn(app)
   put(dom.handles, a.next.x + handlesIn(L), app.listRowY(next.strings.length + 0.5) + 10, a.next.w - handlesIn(L))
   const x = a.next.x + 4

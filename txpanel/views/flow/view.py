@@ -62,7 +62,7 @@ class FlowView(View):
 
     def __panel__(self) -> Viewable:
         self.picture = FlowPicture(
-            texts=texts(), stages=for_browser(), hand=self.state.name, sizing_mode="stretch_width", margin=0
+            texts=texts(), stages=for_browser(), settings_key=self.state.name, sizing_mode="stretch_width", margin=0
         )
         self.picture.on_message = self._on_message
         self.tools = Tools(

@@ -29,7 +29,9 @@ class SamplingBench(Teller):
     text = param.Dict(default={"ids": [], "names": []}, doc="The tokens so far: their ids, and what to show for each.")
     uniforms = param.Array(default=np.zeros(0), doc="float64: the uniform numbers of the seeds 0, 1, 2, ...")
     settings = param.Dict(default={}, doc="A value for each stage, the seed, and the seed's uniform number.")
-    hand = param.String(default="", doc="Name of the state whose settings these are (``decoding/hand.js``).")
+    settings_key = param.String(
+        default="", doc="Name of the state whose settings these are (``decoding/live_settings.js``)."
+    )
     answer = param.Dict(
         default={},
         doc="The server's own result for its settings: these, kept (a count per stage), starts (for each, how many tokens "

@@ -1,7 +1,7 @@
 // The sampling view: sliders, what each stage leaves, the draw, and what would have come with other seeds and temperatures. All of it is computed here,
 // in the browser; the server is told and confirms. Each part (sliders, stages, cumulative, token_path, what_if) is a function of `ctx` and returns {root, show}.
 
-import {hand} from "../../decoding/hand.js"
+import {liveSettings} from "../../decoding/live_settings.js"
 import {pipeline, reorderingStages} from "../../decoding/pipeline.js"
 import {alone, h} from "../../toolkit/elements.js"
 import {grouped} from "../../toolkit/numbers.js"
@@ -66,7 +66,7 @@ export function render({model, el}) {
       moved = key
       ctx.settings = {...ctx.settings, ...change, uniform: ctx.settings.uniform, seed: ctx.settings.seed}
       wanted = {...ctx.settings, at: Date.now()}
-      held.move(change)
+      live.move(change)
       draw()
       ctx.tell(now)
     },
@@ -88,7 +88,7 @@ export function render({model, el}) {
     return true
   }
   // A setting was changed elsewhere on the page; that place tells the server
-  const held = hand(model.hand, {
+  const live = liveSettings(model.settings_key, {
     alone: true,
     moved: (change, own) => {
       if (own || !ctx.shown) return
@@ -101,7 +101,7 @@ export function render({model, el}) {
       draw()
     },
   })
-  model.on("remove", () => held.stop())
+  model.on("remove", () => live.stop())
   const remember = () => {
     if (ctx.shown) ctx.before = {...ctx.shown, settings: {...ctx.settings}}
   }

@@ -60,7 +60,7 @@ class SamplingView(View):
             on_message=self._on_message,
             words=bench_words(),
             stages=for_browser(),
-            hand=self.state.name,
+            settings_key=self.state.name,
             sizing_mode="stretch_width",
             margin=0,
         )

@@ -12,7 +12,7 @@ const afterFrame = (act) =>
 // moved(change, own): called with {name: value} when a setting was changed, here (own) or elsewhere. drawn(token): called with {text, p}, the token that
 // the seed's number would draw now, when another place has computed it. alone: this place draws a whole answer by itself; a change made here is drawn
 // here in the next frame and elsewhere after it, so that other places do not slow down a drag.
-export function hand(key, {moved = () => {}, drawn = () => {}, alone = false}) {
+export function liveSettings(key, {moved = () => {}, drawn = () => {}, alone = false}) {
   const waiting = new Map()
   const place = {
     keep(change) {

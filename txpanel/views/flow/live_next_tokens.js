@@ -1,21 +1,21 @@
 // The parts of the flow that follow a slider while it is dragged, wherever on the page the slider is.
-import {hand} from "../../decoding/hand.js"
+import {liveSettings} from "../../decoding/live_settings.js"
 import {NEAR, nextTokens} from "./next_list.js"
 import {nextList} from "./overlay.js"
 
-export class UnderHand {
+export class LiveNextTokens {
   constructor(app) {
     this.app = app
-    this.hand = hand(app.model.hand, {moved: () => this.moved()})
+    this.live = liveSettings(app.model.settings_key, {moved: () => this.moved()})
   }
 
   now() {
     const {next, odds, stages} = this.app.model
-    return nextTokens(next, odds, this.hand.over(next.settings), stages)
+    return nextTokens(next, odds, this.live.over(next.settings), stages)
   }
 
   heard() {
-    this.hand.heard(this.app.model.next.settings)
+    this.live.heard(this.app.model.next.settings)
     return this.now()
   }
 
@@ -25,10 +25,10 @@ export class UnderHand {
     if (!app.block || !app.L || !app.model.next?.ids) return
     const next = this.now()
     app.next = app.was.next = next
-    app.root.classList.add("handled")
+    app.root.classList.add("dragged")
     nextList(app)
     app.motion.request()
-    if (next.sampled >= 0) this.hand.say({text: next.strings[next.sampled], p: next.share[next.sampled]})
+    if (next.sampled >= 0) this.live.say({text: next.strings[next.sampled], p: next.share[next.sampled]})
   }
 
   // Whether the settings differ from those that leave the model's probabilities as they are.
@@ -38,6 +38,6 @@ export class UnderHand {
   }
 
   stop() {
-    this.hand.stop()
+    this.live.stop()
   }
 }
