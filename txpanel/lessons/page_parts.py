@@ -1,4 +1,4 @@
-"""The parts of the page that a step may highlight (“light”), and those that ▶ Play stops at. The browser knows where they are (``toolkit/lit.js``)."""
+"""The parts of the page that a step may highlight (“light”), and those that ▶ Play stops at. The browser knows where they are (``toolkit/page_parts.js``)."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 // page, where it covers neither what was clicked nor what has to stay readable (card_spot.js). A view that a click has opened comes into sight.
 import {released} from "../toolkit/elements.js"
 import {keptClear} from "../toolkit/keep_clear.js"
-import {offer} from "../toolkit/lit.js"
-import {hear} from "../toolkit/said.js"
+import {hear} from "../toolkit/page_events.js"
+import {offer} from "../toolkit/page_parts.js"
 import {reducedMotion} from "../toolkit/theme.js"
 import {spot} from "./card_spot.js"
 import {above} from "./connection/state.js"

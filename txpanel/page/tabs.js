@@ -1,8 +1,8 @@
 // The tabs: which view is unfolded below the flow. A click opens it and scrolls to it, also when it is open already; ✕ and Esc close it.
 import {h} from "../toolkit/elements.js"
-import {offer} from "../toolkit/lit.js"
+import {say} from "../toolkit/page_events.js"
+import {offer} from "../toolkit/page_parts.js"
 import {keyed, patch, set, v} from "../toolkit/patch.js"
-import {say} from "../toolkit/said.js"
 import {isSaved, openHere, opensHere} from "../toolkit/saved_page.js"
 
 export function render({model, view, el}) {

@@ -1,5 +1,5 @@
 // "Start here" may be pressed during the first picture, when the box of lessons is not there yet: the click is remembered until it is.
-import {say} from "../../toolkit/said.js"
+import {say} from "../../toolkit/page_events.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 
 let asked = false

@@ -1,7 +1,7 @@
 // What a lesson says of a part, in one line at the lower edge of the screen while ▶ Play comes to it; not while a lesson is open, which says it itself.
 import {h} from "../../toolkit/elements.js"
-import {places} from "../../toolkit/lit.js"
-import {hear} from "../../toolkit/said.js"
+import {hear} from "../../toolkit/page_events.js"
+import {places} from "../../toolkit/page_parts.js"
 import {intoSight} from "./sight.js"
 import {runs} from "./task.js"
 

@@ -1,7 +1,7 @@
 // The highlight: the parts that a step explains stay bright, all else is dimmed; everything can still be clicked. The page is scrolled until they can be
 // seen, and the box stands where it covers least of them.
 import {h, s} from "../../toolkit/elements.js"
-import {places} from "../../toolkit/lit.js"
+import {places} from "../../toolkit/page_parts.js"
 import {set} from "../../toolkit/patch.js"
 import {above} from "../connection/state.js"
 import {intoSight, toTop} from "./sight.js"

@@ -1,8 +1,8 @@
 // The timeline of generated tokens. The server decides which token is the current one; scrubbing shows its place at once, before the server has answered.
 import {hold, settled} from "../../compat/paint_queue.js"
 import {alone, h, s} from "../../toolkit/elements.js"
-import {offer} from "../../toolkit/lit.js"
-import {hear, say} from "../../toolkit/said.js"
+import {hear, say} from "../../toolkit/page_events.js"
+import {offer} from "../../toolkit/page_parts.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {isDark, onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {tokenChips} from "./chips.js"

@@ -1,6 +1,6 @@
 // Controls of the bar that are shown inside another part of the page, where their effect is seen. They still belong to the bar, and keep its styles.
 import {h} from "../../toolkit/elements.js"
-import {offer} from "../../toolkit/lit.js"
+import {offer} from "../../toolkit/page_parts.js"
 
 /** Puts elements into `place`, in a shadow root that has all the styles of the root of `from`. Returns the box around them. */
 export function putInto(place, from, cls, ...elements) {

@@ -1,6 +1,6 @@
 // In a notebook: whether the kernel answers. The bar asks, since it is on every dashboard; the Python side acknowledges each message.
 import {inNotebook, watchKernel} from "../../toolkit/asleep.js"
-import {say, top} from "../../toolkit/said.js"
+import {say, top} from "../../toolkit/page_events.js"
 
 // changed(): called when the kernel stops answering, and when it answers again. Returns {asleep, stop}.
 export function kernelOf(model, view, el, changed) {

@@ -4,7 +4,7 @@
 import {replies} from "../../decoding/live_settings.js"
 import {h} from "../../toolkit/elements.js"
 import {percent} from "../../toolkit/numbers.js"
-import {hear, say} from "../../toolkit/said.js"
+import {hear, say} from "../../toolkit/page_events.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {above, away, handedOver, onConnection, onLeave, setWaiting} from "../connection/state.js"
 import {begin} from "../lessons/asked.js"

@@ -1,6 +1,7 @@
 // What a click or key asks of the server: to select something, to open a view, to send the numbers of all heads. The server decides what follows.
+
+import {say} from "../../toolkit/page_events.js"
 import {set} from "../../toolkit/patch.js"
-import {say} from "../../toolkit/said.js"
 import {isSaved, openHere} from "../../toolkit/saved_page.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {clamp} from "./core.js"

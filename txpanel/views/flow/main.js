@@ -1,8 +1,8 @@
 // The flow: holds what was sent, decides what moves, draws. Everything drawn comes from the arrays that Python sent.
 import {h} from "../../toolkit/elements.js"
 import {keepClear} from "../../toolkit/keep_clear.js"
+import {hear, say} from "../../toolkit/page_events.js"
 import {patch, set} from "../../toolkit/patch.js"
-import {hear, say} from "../../toolkit/said.js"
 import {isSaved} from "../../toolkit/saved_page.js"
 import {onTheme, reducedMotion} from "../../toolkit/theme.js"
 import {actions} from "./actions.js"
@@ -17,11 +17,11 @@ import {Guide} from "./guide.js"
 import {partAt, words} from "./hover.js"
 import {bindKeys} from "./keys.js"
 import {paintEmbedding, paintLanes, paintNodes} from "./lanes.js"
-import {layOut} from "./lay_out.js"
 import {between, colX, laneY} from "./layout.js"
 import {legend} from "./legend.js"
 import {paintLight} from "./light.js"
 import {LiveNextTokens} from "./live_next_tokens.js"
+import {measureLayout} from "./measured_layout.js"
 import {paintMLP, paintParallel} from "./mlp.js"
 import {frontX, Motion} from "./motion.js"
 import {sameBars} from "./next_list.js"
@@ -233,7 +233,7 @@ class Flow {
     this.dpr = Math.max(1, window.devicePixelRatio || 1)
     this.W = this.root.clientWidth
     if (!this.W) return
-    layOut(this)
+    measureLayout(this)
     this.dom.stage.style.height = `${this.L.H}px`
     syncOverlay(this)
     this.guide.draw()

@@ -1,6 +1,7 @@
 // The parts of this picture that a lesson can highlight: each by its name, as boxes in pixels of the window.
-import {offer} from "../../toolkit/lit.js"
-import {hear, say} from "../../toolkit/said.js"
+
+import {hear, say} from "../../toolkit/page_events.js"
+import {offer} from "../../toolkit/page_parts.js"
 import {laneY} from "./layout.js"
 
 const OUTSIDE = 8 // pixels between a part and the edge of its highlight (page/lessons/light.js)

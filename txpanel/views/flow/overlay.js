@@ -374,7 +374,7 @@ export function syncOverlay(app) {
   besideLegend(app) // last, since it measures: that would give new elements a first place in the corner, from which CSS would move them
   const {stage} = app.dom
   if (!stage.classList.contains("unplaced")) return
-  stage.getBoundingClientRect() // lays out the first places without a transition; `layOut` has measured when there were none yet
+  stage.getBoundingClientRect() // lays out the first places without a transition; `measureLayout` has measured when there were none yet
   stage.classList.remove("unplaced")
 }
 

@@ -1,5 +1,5 @@
 // Whether the picture is on screen. While it is not, block, head and token can be chosen elsewhere on the page, and it is only drawn now and then (motion.js).
-import {say} from "../../toolkit/said.js"
+import {say} from "../../toolkit/page_events.js"
 
 /** Keeps `app.away` up to date. Returns a function that stops it. */
 export function watchSight(app) {

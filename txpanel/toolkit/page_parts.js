@@ -1,5 +1,5 @@
 // The parts of the page that a lesson can highlight, by name. A component that draws one registers it; its boxes are in pixels of the window.
-import {top} from "./said.js"
+import {top} from "./page_events.js"
 
 const offered = new Set()
 

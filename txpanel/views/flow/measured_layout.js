@@ -1,6 +1,6 @@
 // The layout for the width that there is, with the sampling settings under the bars that they change. The top bar puts them there (its event is
 // answered at once), so their height can be measured before anything is drawn, and nothing moves afterwards.
-import {say} from "../../toolkit/said.js"
+import {say} from "../../toolkit/page_events.js"
 import {clamp} from "./core.js"
 import {desktop, handlesIn} from "./layout.js"
 import {phone} from "./phone_layout.js"
@@ -14,7 +14,7 @@ function dress(app) {
   app.root.style.setProperty("--k", app.k.toFixed(3))
 }
 
-export function layOut(app) {
+export function measureLayout(app) {
   app.L = laid(app)
   dress(app)
   const {handles, settings, stage} = app.dom
