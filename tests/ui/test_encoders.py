@@ -68,8 +68,8 @@ def test_the_prediction_is_for_a_mask_token_and_another_one_can_be_chosen(show: 
 
 def test_the_guide_finds_the_most_attended_key_on_both_sides_and_says_so(show: Callable[..., Page]) -> None:
     trace = model().trace(TEXT)
-    pattern = trace.tensor("blocks.0.pattern").values[0]
-    query = next(q for q, row in enumerate(pattern) if row.argmax() > q)
+    pattern = trace.tensor("blocks.0.pattern")[0]
+    query = next(q for q, row in enumerate(pattern) if int(row.argmax()) > q)
     page = show()
     flow = page.locator(".flow")
     flow.locator(f"[data-token='{query}']").first.click()
