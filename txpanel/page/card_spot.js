@@ -1,9 +1,8 @@
 // Where on the screen the card floats while its place beside the view is out of sight: not over anything that has to stay readable.
+import {overlap} from "./overlap.js"
+
 const EDGE = 16 // to the edge of the screen
 const LEAST = 260 // the least height of the card, whose content scrolls
-
-const overlap = (a, b) =>
-  Math.max(0, Math.min(a.x + a.w, b.right) - Math.max(a.x, b.left)) * Math.max(0, Math.min(a.y + a.h, b.bottom) - Math.max(a.y, b.top))
 
 /**
  * The best place for a card of `width` and at most `height`.
@@ -24,18 +23,19 @@ export function spot({width, height, clicked, clear, top, right}) {
     const h = Math.min(height, to - from)
     if (h < Math.min(LEAST, height)) return
     for (const y of [to - h, from]) {
-      const place = {x: fits(x), y, w: width, h}
+      const left = fits(x)
+      const own = {left, top: y, right: left + width, bottom: y + h}
       const cost =
-        (clicked ? overlap(place, clicked) * 1000 : 0) +
-        clear.reduce((sum, box) => sum + overlap(place, box), 0) * 20 +
+        (clicked ? overlap(own, clicked) * 1000 : 0) +
+        clear.reduce((sum, box) => sum + overlap(own, box), 0) * 20 +
         (height - h) * 12 +
         order +
         (to === area.bottom ? 0 : 40)
-      if (!best || cost < best.cost) best = {...place, cost}
+      if (!best || cost < best.cost) best = {x: left, y, h, cost}
     }
   }
   xs.forEach((x, order) => {
     for (const to of floors) for (const from of ceilings) if (to > from) consider(x, from, to, order * 10)
   })
-  return best ?? {x: fits(xs[0]), y: area.top, w: width, h: area.bottom - area.top}
+  return best ?? {x: fits(xs[0]), y: area.top, h: area.bottom - area.top}
 }

@@ -1,8 +1,8 @@
 // On a phone an opened part comes up as a sheet over the page: this is the sheet's head. Its ✕, and Esc, close it and return the focus to where it was.
 import {h} from "../toolkit/elements.js"
+import {focused} from "../toolkit/focus.js"
 import {hear} from "../toolkit/page_events.js"
 import {reducedMotion} from "../toolkit/theme.js"
-import {focused} from "./focus.js"
 
 export function render({model, view, el}) {
   const narrow = matchMedia("(max-width:640px)")

@@ -1,6 +1,8 @@
 // What is on screen first is drawn from data in the page itself, before Bokeh runs: each part by its own module, on a model that stands in for the
 // real one. When Bokeh has made the real ones, and all of them have their place, the elements move there in one step, and go on as they are.
 import {h, released} from "./elements.js"
+import {focused} from "./focus.js"
+import {scroller} from "./scroller.js"
 
 // Milliseconds for the real ones to come to the places where the first picture stands; then it moves all the same, but never before the server
 // has been told that the page is idle: clicks made meanwhile would be lost.
@@ -193,9 +195,9 @@ function move() {
   if (!all.length) return
   stands?.()
   const scrolled = stage.scrollTop // lost when its elements are moved
-  const focused = deepActive()
+  const active = focused()
   // of text fields only: a slider has no selection, and setting one would raise an error
-  const marked = Number.isInteger(focused?.selectionStart) && [focused.selectionStart, focused.selectionEnd, focused.selectionDirection]
+  const marked = Number.isInteger(active?.selectionStart) && [active.selectionStart, active.selectionEnd, active.selectionDirection]
   for (const part of all) {
     const {view, el} = part.real
     part.gap.replaceWith(part.el)
@@ -203,24 +205,10 @@ function move() {
     Object.defineProperty(part.view, "parent", {get: () => view.parent})
     el.dataset.live = ""
   }
-  scroller(all[0].real.view.el)?.scrollTo(0, scrolled)
+  scroller(all[0].real.view.el).scrollTo(0, scrolled)
   stage.remove()
-  if (focused?.isConnected) focused.focus({preventScroll: true})
-  if (marked && focused.isConnected) focused.setSelectionRange(...marked)
+  if (active?.isConnected && active !== document.body) active.focus({preventScroll: true})
+  if (marked && active.isConnected) active.setSelectionRange(...marked)
   for (const part of all) part.become(part.real.model)
   parts.clear()
-}
-
-function deepActive() {
-  let node = document.activeElement
-  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
-  return node === document.body ? null : node
-}
-
-// What scrolls the real page.
-function scroller(node) {
-  for (let one = node; one; one = one.assignedSlot ?? one.parentElement ?? one.getRootNode().host) {
-    if (one.scrollHeight > one.clientHeight && /auto|scroll/.test(getComputedStyle(one).overflowY)) return one
-  }
-  return null
 }

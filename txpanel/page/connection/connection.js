@@ -4,7 +4,7 @@ import {keepConnection, spread} from "../../compat/kept_connection.js"
 import {h} from "../../toolkit/elements.js"
 import {whileItStands} from "../../toolkit/first_picture.js"
 import {patch} from "../../toolkit/patch.js"
-import {scroller} from "../scroller.js"
+import {scroller} from "../../toolkit/scroller.js"
 import {above, away, behind, connectionState, handedOver, leave, onConnection, setConnection} from "./state.js"
 
 const PATIENCE = 300 // milliseconds without connection before the page says so

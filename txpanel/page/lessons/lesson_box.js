@@ -1,9 +1,9 @@
 // The box that leads through a lesson, and the highlight on what it explains. It floats over the page, and what is dimmed can still be clicked.
 // The learner's place is remembered in this browser only.
 import {h} from "../../toolkit/elements.js"
+import {focused} from "../../toolkit/focus.js"
 import {hear, say} from "../../toolkit/page_events.js"
 import {isSaved} from "../../toolkit/saved_page.js"
-import {focused} from "../focus.js"
 import {askedToStart, begun, listening} from "./asked.js"
 import {captions} from "./captions.js"
 import {Light} from "./light.js"

@@ -1,7 +1,8 @@
 // Brings parts of the page into sight, in whatever scrolls it.
+
+import {scroller} from "../../toolkit/scroller.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {above} from "../connection/state.js"
-import {scroller} from "../scroller.js"
 
 const how = () => (reducedMotion() ? "auto" : "smooth")
 

@@ -1,8 +1,7 @@
 // The place where a box covers least of some others: pure functions of numbers.
-const GAP = 14
+import {overlap} from "../overlap.js"
 
-const overlap = (a, b) =>
-  Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top))
+const GAP = 14
 
 /**
  * The best place for a box of a size in a room: it covers as little as possible of the boxes, is near them, and stays where it was if that is as good.

@@ -1,4 +1,6 @@
 // Small tools that every part of the flow uses: numbers, easing, words.
+import {quoted as withBlanks} from "../../toolkit/elements.js"
+
 export const clamp = (x, a, b) => Math.max(a, Math.min(b, x))
 export const lerp = (a, b, t) => a + (b - a) * t
 export const easeOut = (t) => 1 - (1 - t) ** 3
@@ -36,8 +38,8 @@ export function shown(token) {
   return bare.replace(/^ /, "")
 }
 
-// The same between quotation marks, where a blank that belongs to the token would look like a typing error: it is drawn.
-export const quoted = (token) => (token.trim() === "" ? shown(token) : oneLine(token).replace(/^ +/, (blanks) => "␣".repeat(blanks.length)))
+// The same between quotation marks: leading blanks are drawn, as everywhere on the page.
+export const quoted = (token) => (token.trim() === "" ? shown(token) : withBlanks(oneLine(token)))
 
 export function ellipsis(ctx, text, width) {
   if (ctx.measureText(text).width <= width) return text

@@ -1,6 +1,7 @@
 // A short introduction: five places of the picture, each with a few words and the numbers of the run on screen. "Start here" opens it where there are
 // no lessons, as on a saved page.
 import {h, s} from "../../toolkit/elements.js"
+import {focused} from "../../toolkit/focus.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {fill, integer, percent, quoted} from "./core.js"
 import {chosen} from "./lanes.js"
@@ -60,7 +61,7 @@ export class Guide {
   show(on) {
     const {app} = this
     if (on && !app.block) return
-    if (on) this.before = deepest()
+    if (on) this.before = focused()
     this.root.hidden = !on
     if (on) {
       app.motion.skip()
@@ -96,10 +97,4 @@ export class Guide {
       )
     })
   }
-}
-
-function deepest() {
-  let node = document.activeElement
-  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
-  return node
 }

@@ -186,9 +186,10 @@ export class Motion {
   }
 }
 
-// The share of the run at which each part is done: embedding; q, k, v; the pattern; weighted values; MLP; next tokens.
-const STEPS = [0.1, 0.26, 0.52, 0.72, 0.88, 1]
-const PARTS = ["embedding", "qkv", "attention", "values", "mlp", "next"]
+// The share of the run at which each part is done.
+export const PART_ENDS = {embedding: 0.1, qkv: 0.26, attention: 0.52, values: 0.72, mlp: 0.88, next: 1}
+const PARTS = Object.keys(PART_ENDS)
+const STEPS = Object.values(PART_ENDS)
 
 const attention = (a) => [
   [0.17, a.qkv.x],

@@ -3,6 +3,7 @@
 import {hear, say} from "../../toolkit/page_events.js"
 import {offer} from "../../toolkit/page_parts.js"
 import {laneY} from "./layout.js"
+import {PART_ENDS} from "./motion.js"
 
 const OUTSIDE = 8 // pixels between a part and the edge of its highlight (page/lessons/light.js)
 
@@ -67,14 +68,11 @@ function parts(app) {
   }
 }
 
-// Up to where the picture is played for each part: STEPS and PARTS of motion.js.
-const STOPS = {embedding: 0.1, qkv: 0.26, attention: 0.52, values: 0.72, mlp: 0.88, next: 1}
-
 /** Tells the page which part ▶ Play has come to. Returns whether something there explains it. */
 export const speaks = (root) => (part) => say(root, "playing", part)
 
 /** Registers the parts, and plays up to the part that a lesson explains. Returns functions that end both. */
-export const forLessons = (app) => [offer(app.view, parts(app)), hear("playto", app.view, (name) => app.motion.showTo(STOPS[name]))]
+export const forLessons = (app) => [offer(app.view, parts(app)), hear("playto", app.view, (name) => app.motion.showTo(PART_ENDS[name]))]
 
 /** A person has gone on to the next part. */
 export function stepped(app) {
