@@ -95,7 +95,7 @@ export function scrubber(w, {go, hover}) {
     })
     pen.globalAlpha = 1
     const middle = at ? EDGE + (at - 0.5) * w1 - (w1 > 4 ? 1 : 0) : EDGE / 2 - 1
-    const x = Math.min(middle, width - 5) // the mark is whole at the end, too
+    const x = Math.min(middle, width - 5) // at the end of the track the mark is not cut off
     pen.fillStyle = focus
     pen.fillRect(x - 0.75, 4, 1.5, height - 7)
     pen.beginPath()
@@ -153,7 +153,7 @@ export function branchList(branches, beside, w, choose, compare) {
   const rows = branches.map((b) => {
     const own = b.fork - shared
     const tail = b.tail.map((text, i) => h("span", {class: i < own ? "same" : i === own ? "part" : ""}, text))
-    const each = number(b.logp / Math.max(1, b.n), 4) // as many digits as the sum: of one token it is the same number
+    const each = number(b.logp / Math.max(1, b.n), 4) // with as many digits as the sum, which is the same number if there is one token
     const chosen = b.leaf === beside
     const put = b.current
       ? h("span")

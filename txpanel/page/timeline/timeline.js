@@ -164,7 +164,7 @@ export function render({model, view, el}) {
     buttons()[at]?.focus()
   }
   const compare = h("section", {class: "compare", hidden: true, "aria-label": w.compared})
-  let beside = 0 // the end of the branch that is compared, or was last
+  let beside = 0 // the leaf of the branch that is compared, or was compared last
   const drawCompare = () => {
     const before = compare.hidden
     const focused = compare.contains(compare.getRootNode().activeElement)
@@ -180,7 +180,7 @@ export function render({model, view, el}) {
     compare.replaceChildren(...(compare.hidden ? [] : branchComparison(model.compare, {w, mode, dark}, () => send("compare", 0))))
     if (before && !compare.hidden) compare.querySelector("button").focus({preventScroll: true})
     if (before || !compare.hidden) return
-    draw() // while it was covered, the line could not scroll to the current token
+    draw() // hidden behind the comparison, the timeline could not scroll to the current token
     if (focused) (branches.querySelector(`[data-leaf="${beside}"]`) ?? more).focus({preventScroll: true})
   }
 
@@ -222,9 +222,9 @@ export function render({model, view, el}) {
     send("compare", 0)
   })
   el.append(root)
-  // Its line appears with the click on Generate, before the first token comes, and stays until another text is run.
-  let stays = false // although there is no token
-  let leaves = false // another text is run: the tokens that are still there are those of the text before
+  // The timeline appears with the click on Generate, before the first token comes, and stays until another text is run.
+  let stays = false // shown although there are no tokens
+  let leaves = false // another text is being run: until its tokens come, those of the previous text are shown
   const writing = hear("writing", view, (on) => {
     stays = on
     leaves = !on

@@ -35,7 +35,7 @@ export function qkvBox(app, i) {
   }
 }
 
-const BOXED = 9.5 // a lower box would cut its letter: it stands without
+const BOXED = 9.5 // the least height of a letter's box; in a lower one the letter would be cut off, so it is drawn without a box
 
 function badge(app, letter, meaning, x, y, w, h) {
   const {ctx, theme} = app

@@ -14,7 +14,7 @@ const EMPTY = NONE("n1", "qkv", "mat", "share", "z", "wo", "n2", "mlp", "mout", 
 // From this many tokens on lanes are close, and what can be made smaller is, so that the pattern keeps room for its numbers.
 const DENSE = 10
 const DENSE_SOON = 5 // the same on narrow pages
-const NUMBERED = 25 // up to so many tokens the pattern asks for the room that its numbers need
+const NUMBERED = 25 // up to this many tokens the pattern is made wide enough for its numbers
 const SMALLER = {embed: 36, z: 38, mlp: 84, blocks: 102, wo: 14}
 
 // The parts along a lane, in the order in which the model computes them: [name, width, share of spare width, gap before].
@@ -184,7 +184,7 @@ export function between(a, b, t) {
   return {...mix(a, b), n: b.n, left: b.left, windowed: b.windowed, circles: b.circles}
 }
 
-// How far the settings stand inside the column of the next tokens.
+// By how many pixels the settings are inset in the column of the next tokens.
 export const handlesIn = (L) => (L.phone ? 4 : 8)
 
 // Square thumbnails of the block's heads, with a wider gap between groups that share k and v.

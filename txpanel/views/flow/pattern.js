@@ -58,12 +58,12 @@ const fontOf = (size) => `600 ${size}px`
 const sizeFor = (app, text, across, along) =>
   SIZES.find((size) => size <= along + 1 && widthOf(app, text, fontOf(size)) <= across - (size > 9.5 ? 1.5 : 0.5))
 
-const USUAL = ".00" // as wide as most weights are
+const USUAL = ".00" // has the width of most weights
 const NAME = Math.PI / 3 // angle of a key's name under its column
 
 // A weight in a cell of w x h, as large as fits. If it does not fit, it is turned in the chosen row and left out elsewhere. Tests read `app.written`.
 function number(app, x, y, p, w, h, always) {
-  if (!always && !sizeFor(app, USUAL, w, h)) return // else a single 0 would be written among cells without numbers
+  if (!always && !sizeFor(app, USUAL, w, h)) return // otherwise only a short weight such as 0 would be written, among cells without numbers
   const {ctx, theme} = app
   const texts = [weight(p), narrow(p)]
   let text = texts.find((each) => sizeFor(app, each, w, h))

@@ -34,7 +34,7 @@ export function stages(ctx) {
     v(
       "span",
       {class: `bar ${kind}`, "aria-hidden": "true"},
-      v("i", {style: `width:${(Math.min(1, share(p, top)) * 100).toFixed(2)}%`}), // of a tenth of a pixel no bar is laid out anew
+      v("i", {style: `width:${(Math.min(1, share(p, top)) * 100).toFixed(2)}%`}), // rounded: a change that nobody can see needs no new layout
       was === undefined || was === p ? null : v("u", {style: `left:${Math.min(1, share(was, top)) * 100}%`}),
     )
   const why = (tensor, text, id = -1) =>
