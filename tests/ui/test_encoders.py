@@ -79,6 +79,7 @@ def test_the_guide_finds_the_most_attended_key_on_both_sides_and_says_so(show: C
     expect(guide).to_contain_text("from itself and the tokens before and after it")
     strings = [trace.tokens.strings[at].replace(" ", "␣") for at in (query, int(pattern[query].argmax()))]
     expect(guide).to_contain_text("“{}” attends to “{}”".format(*strings))
+    expect(guide).to_contain_text("5 Masked token" if query in trace.gaps else "5 Token at this position")
 
 
 @pytest.mark.sweep

@@ -30,7 +30,7 @@ function places(app) {
   list.push([app.layers === 1 ? T.guide_block : T.guide_blocks, {n: app.layers, q: token}, a.blocks?.m])
   if (next) {
     const best = next.share.indexOf(Math.max(...next.share)) // with the settings in use, as the bars are
-    const said = {v: integer(next.vocab), t: quoted(next.strings[best]), p: percent(next.share[best])}
+    const said = {heading: next.heading ?? T.next, v: integer(next.vocab), t: quoted(next.strings[best]), p: percent(next.share[best])}
     list.push([T.guide_next, said, (a.next.x + a.next.r) / 2, app.listRowY(best)])
   }
   return list.map(([text, said, x, at]) => {

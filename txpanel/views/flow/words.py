@@ -314,7 +314,7 @@ def _guide() -> dict[str, Any]:
             "adds to the residual stream of “{q}”. Click one to open it."
         ),
         "guide_next": _(
-            "5 The next token|At the end, each of {v} tokens has a probability. With your settings, the most likely "
+            "5 {heading}|At the end, each of {v} tokens has a probability. With your settings, the most likely "
             "one here is “{t}”: {p}."
         ),
     }
