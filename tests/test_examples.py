@@ -74,6 +74,7 @@ def test_training_goes_on_as_if_nobody_had_looked(tmp_path: Path, capsys: pytest
     assert bits in told[-1]
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_training_loop_learns(run: Run) -> None:
     assert run("training_loop.py", "300").splitlines()[-1].endswith("; right")

@@ -13,7 +13,6 @@ import pytest
 from packaging.requirements import Requirement
 
 import txpanel
-from tests.sweeping import first
 from txpanel.testing import check_view
 from txpanel.views.base import View
 
@@ -66,8 +65,9 @@ def test_the_first_view_keeps_the_rules(page: str) -> None:
     assert view.id == "surprisal"
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
-@pytest.mark.parametrize("page", first(1, ["README.md", "README.ja.md"]))
+@pytest.mark.parametrize("page", ["README.md", "README.ja.md"])
 def test_the_cell_for_a_notebook_runs_as_it_stands(page: str) -> None:
     """In a Python that has imported nothing before; with the model that is inside the package, which has three blocks."""
     code = next(block for block in blocks(page, "python") if "txpanel.load(" in block)

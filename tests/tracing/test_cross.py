@@ -192,7 +192,7 @@ MISTAKES: dict[str, tuple[str, Mistake, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", first(3, MISTAKES))
 def test_a_mistake_closes_its_part_and_no_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family, mistake, parts = MISTAKES[name]
     model = opened(tiny_pair_hf(family), monkeypatch, mistake)
