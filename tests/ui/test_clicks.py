@@ -231,3 +231,37 @@ def test_the_legend_unfolds_with_an_explanation_of_each_sign(server: Server, kep
     expect(signs).to_be_visible()
     page.keyboard.press("Escape")
     expect(signs).to_be_hidden()
+
+
+SCROLLED = """async (tab) => {
+  let box = tab
+  while (box && !(box.scrollHeight > box.clientHeight + 4 && /auto|scroll/.test(getComputedStyle(box).overflowY)))
+    box = box.assignedSlot ?? box.parentElement ?? box.getRootNode().host
+  box.scrollTo({top: 0, behavior: "instant"})
+  const frame = () => new Promise(requestAnimationFrame)
+  tab.click()
+  for (let i = 0; box.scrollTop < 8; i++) {
+    if (i > 600) throw Error("the view that was opened is not scrolled to")
+    await frame()
+  }
+  if (window.presses) tab.dispatchEvent(new PointerEvent("pointerdown", {bubbles: true, composed: true}))
+  await frame()
+  await frame()
+  const then = box.scrollTop
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  return [then, box.scrollTop]
+}"""
+
+
+def test_the_page_stops_scrolling_where_a_button_is_pressed(server: Server, new_tab: Callable[..., Tab]) -> None:
+    """What moves away between press and release gets no click: a tab that was clicked while the page went to the view before stayed closed."""
+    tab = new_tab().open(server.address(text=TEXT))
+    mlp = tab.page.get_by_role("tab", name="MLP")
+    mlp.click()
+    expect(mlp).to_have_attribute("aria-selected", "true")
+    tab.page.wait_for_timeout(1500)
+    begun, came_to = mlp.evaluate(SCROLLED)
+    assert came_to > begun + 60, "without a press it goes on to the view"
+    tab.page.evaluate("window.presses = true")
+    begun, stopped = mlp.evaluate(SCROLLED)
+    assert stopped == begun < came_to - 60

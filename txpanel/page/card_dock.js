@@ -4,6 +4,7 @@ import {released} from "../toolkit/elements.js"
 import {keptClear} from "../toolkit/keep_clear.js"
 import {hear} from "../toolkit/page_events.js"
 import {offer} from "../toolkit/page_parts.js"
+import {endsAtPress} from "../toolkit/scroller.js"
 import {reducedMotion} from "../toolkit/theme.js"
 import {spot} from "./card_spot.js"
 import {above} from "./connection/state.js"
@@ -61,7 +62,10 @@ export function render({model, view, el}) {
     // if the same click has asked about a number, the card comes instead
     if (!named && asked >= click) return
     if (matchMedia("(min-width:641px)").matches && (top > innerHeight * 0.62 || (named && top < 0)))
-      released(document.documentElement, () => leaf()?.scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"}))
+      released(document.documentElement, () => {
+        leaf()?.scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
+        if (leaf()) endsAtPress(leaf())
+      })
   }
   const opened = () => {
     if (!model.opened || !leaf() || now() - clicked.at > 8000) return

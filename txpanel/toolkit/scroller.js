@@ -6,3 +6,13 @@ export function scroller(el) {
   }
   return document.scrollingElement
 }
+
+const LONGEST = 2000 // milliseconds after which every smooth scroll has come to its end
+
+/** Call after a smooth scroll was begun. It ends where somebody presses a button: what moves away between press and release gets no click. */
+export function endsAtPress(el) {
+  const box = scroller(el)
+  const end = () => box.scrollTo({top: box.scrollTop, behavior: "instant"})
+  addEventListener("pointerdown", end, {capture: true, once: true})
+  setTimeout(() => removeEventListener("pointerdown", end, {capture: true}), LONGEST)
+}

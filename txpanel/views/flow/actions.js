@@ -3,6 +3,7 @@
 import {say} from "../../toolkit/page_events.js"
 import {set} from "../../toolkit/patch.js"
 import {isSaved, openHere} from "../../toolkit/saved_page.js"
+import {endsAtPress} from "../../toolkit/scroller.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {clamp} from "./core.js"
 import {action} from "./hover.js"
@@ -66,6 +67,7 @@ export const actions = {
   showGrid() {
     this.toggleGrid(true)
     this.grid.panel.scrollIntoView({block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
+    endsAtPress(this.grid.panel)
   },
 
   toggleGrid(open) {

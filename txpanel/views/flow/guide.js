@@ -2,6 +2,7 @@
 // no lessons, as on a saved page.
 import {h, s} from "../../toolkit/elements.js"
 import {focused} from "../../toolkit/focus.js"
+import {endsAtPress} from "../../toolkit/scroller.js"
 import {reducedMotion} from "../../toolkit/theme.js"
 import {fill, integer, percent, quoted} from "./core.js"
 import {chosen} from "./lanes.js"
@@ -67,6 +68,7 @@ export class Guide {
       app.motion.skip()
       this.draw()
       app.dom.stage.scrollIntoView({block: "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
+      endsAtPress(app.dom.stage)
       this.close.focus({preventScroll: true})
     } else if (this.before?.isConnected) this.before.focus({preventScroll: true})
   }
