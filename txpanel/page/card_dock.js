@@ -4,8 +4,7 @@ import {released} from "../toolkit/elements.js"
 import {keptClear} from "../toolkit/keep_clear.js"
 import {hear} from "../toolkit/page_events.js"
 import {offer} from "../toolkit/page_parts.js"
-import {endsAtPress} from "../toolkit/scroller.js"
-import {reducedMotion} from "../toolkit/theme.js"
+import {scrollSmoothly} from "../toolkit/scroller.js"
 import {spot} from "./card_spot.js"
 import {above} from "./connection/state.js"
 
@@ -63,8 +62,7 @@ export function render({model, view, el}) {
     if (!named && asked >= click) return
     if (matchMedia("(min-width:641px)").matches && (top > innerHeight * 0.62 || (named && top < 0)))
       released(document.documentElement, () => {
-        leaf()?.scrollIntoView({block: "start", behavior: reducedMotion() ? "auto" : "smooth"})
-        if (leaf()) endsAtPress(leaf())
+        if (leaf()) scrollSmoothly(leaf(), (behavior) => leaf().scrollIntoView({block: "start", behavior}))
       })
   }
   const opened = () => {

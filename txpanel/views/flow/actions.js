@@ -3,8 +3,7 @@
 import {say} from "../../toolkit/page_events.js"
 import {set} from "../../toolkit/patch.js"
 import {isSaved, openHere} from "../../toolkit/saved_page.js"
-import {endsAtPress} from "../../toolkit/scroller.js"
-import {reducedMotion} from "../../toolkit/theme.js"
+import {scrollSmoothly} from "../../toolkit/scroller.js"
 import {clamp} from "./core.js"
 import {action} from "./hover.js"
 import {syncOverlay} from "./overlay.js"
@@ -66,8 +65,8 @@ export const actions = {
 
   showGrid() {
     this.toggleGrid(true)
-    this.grid.panel.scrollIntoView({block: this.L.phone ? "start" : "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
-    endsAtPress(this.grid.panel)
+    const {panel} = this.grid
+    scrollSmoothly(panel, (behavior) => panel.scrollIntoView({block: this.L.phone ? "start" : "nearest", behavior}))
   },
 
   toggleGrid(open) {

@@ -2,8 +2,7 @@
 // no lessons, as on a saved page.
 import {h, s} from "../../toolkit/elements.js"
 import {focused} from "../../toolkit/focus.js"
-import {endsAtPress} from "../../toolkit/scroller.js"
-import {reducedMotion} from "../../toolkit/theme.js"
+import {scrollSmoothly} from "../../toolkit/scroller.js"
 import {fill, integer, percent, quoted} from "./core.js"
 import {chosen} from "./lanes.js"
 import {laneY} from "./layout.js"
@@ -67,8 +66,8 @@ export class Guide {
     if (on) {
       app.motion.skip()
       this.draw()
-      app.dom.stage.scrollIntoView({block: "nearest", behavior: reducedMotion() ? "auto" : "smooth"})
-      endsAtPress(app.dom.stage)
+      const {stage} = app.dom
+      scrollSmoothly(stage, (behavior) => stage.scrollIntoView({block: "nearest", behavior}))
       this.close.focus({preventScroll: true})
     } else if (this.before?.isConnected) this.before.focus({preventScroll: true})
   }
