@@ -93,6 +93,7 @@ def test_the_first_picture_is_what_the_live_page_shows(server: Server, new_tab: 
     tab.page.goto(server.url, wait_until="commit")
     tab.page.locator("#tx-first .flow[data-shows]").wait_for()
     tab.page.evaluate("""Promise.all(["400 13px Roboto", "700 13px Roboto"].map((font) => document.fonts.load(font)))
+      .then(() => document.fonts.ready)  // with it comes the event by which the page lays its words out again
       .then(() => new Promise(requestAnimationFrame)).then(() => new Promise(requestAnimationFrame))""")
     before: dict[str, Any] = tab.page.evaluate(LOOK)
     assert (before["early"], before["live"]) == (True, False)
